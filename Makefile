@@ -1,0 +1,41 @@
+# make demo: everything set up from nothing, then the main job on phantoms; make test: lint, types, layers, tests.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.ready
+
+.PHONY: demo test fast-test lint docs bench clean oracles
+
+demo: $(STAMP)
+	$(BIN)/annofree demo -o demo --overwrite
+
+test: $(STAMP) lint
+	$(BIN)/python -m pytest --durations=8
+
+lint: $(STAMP)
+	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+docs: $(STAMP)
+	$(BIN)/pip install -q -c constraints.txt -e '.[docs]'
+	$(BIN)/sphinx-build -W -q -b html docs docs/_build/html
+
+oracles: $(STAMP)
+	bash tests/metrics/oracles/run.sh
+
+bench: $(STAMP)
+	$(BIN)/python benchmarks/bench_segment.py
+	$(BIN)/python benchmarks/bench_metrics.py
+	$(BIN)/python benchmarks/bench_import.py
+
+# torch comes first and pinned: another package's wish for torch would bring several GB of CUDA packages.
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt torch
+	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[test,lint]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) demo docs/_build

@@ -1,0 +1,69 @@
+"""Errors that a user may see: one clear sentence saying what, which file, why and what to do next."""
+
+from __future__ import annotations
+
+from os import PathLike, fspath
+
+
+class AnnofreeError(Exception):
+    """Base of every error meant for a user; the command line prints it without a traceback.
+
+    Args:
+        what: What went wrong, without a full stop.
+        file: The file or folder concerned.
+        why: The cause, as far as it is known.
+        fix: What the user can do next.
+    """
+
+    def __init__(
+        self, what: str, *, file: str | PathLike[str] | None = None, why: str | None = None, fix: str | None = None
+    ) -> None:
+        self.what = what
+        self.file = None if file is None else fspath(file)
+        self.why = why
+        self.fix = fix
+        super().__init__(str(self))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_rebuild, (type(self), self.what, self.file, self.why, self.fix))
+
+    def __str__(self) -> str:
+        text = self.what
+        if self.file is not None and self.file not in text:
+            text += f" ({self.file})"
+        if self.why:
+            text += f": {self.why}"
+        text = text.rstrip(".") + "."
+        if self.fix:
+            text += f" {self.fix.rstrip('.')}."
+        return text
+
+
+def _rebuild(
+    kind: type[AnnofreeError], what: str, file: str | None, why: str | None, fix: str | None
+) -> AnnofreeError:
+    return kind(what, file=file, why=why, fix=fix)
+
+
+class InputError(AnnofreeError):
+    """A file, folder or array that cannot be used as it is."""
+
+
+class MissingSequence(InputError):
+    """A sequence that the method needs is not part of the scan."""
+
+
+class SettingsError(AnnofreeError):
+    """A setting that does not exist or has an impossible value."""
+
+
+class OutputError(AnnofreeError):
+    """A result that cannot be written, or an output folder that holds somebody else's files."""
+
+
+class LeakError(AnnofreeError):
+    """Truth was read by something other than scoring."""
+
+
+class OptionalDependency(AnnofreeError):
+    """A feature needs an extra that is not installed."""

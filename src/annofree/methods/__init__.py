@@ -1,0 +1,61 @@
+"""Methods: every way from a scan to a segmentation, behind one interface."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from annofree.methods.registry import METHODS, MethodInfo, info, method_class
+
+if TYPE_CHECKING:
+    from annofree.methods.base import Method
+
+__all__ = ["METHODS", "MethodInfo", "create", "info", "load", "shipped"]
+
+WEIGHTS = Path(__file__).resolve().parent.parent / "weights"
+
+
+def create(name: str, **options: Any) -> Method:
+    """A method by name, not fitted, with the given settings."""
+    return method_class(name)(**options)
+
+
+def load(folder: str | Path) -> Method:
+    """A fitted model from its folder.
+
+    Raises:
+        InputError: The folder is no model folder.
+    """
+    from annofree.methods.base import read_model
+
+    config, _ = read_model(folder)
+    return method_class(config["method"]).load(folder)
+
+
+def shipped(name: str) -> Method:
+    """A method with the fitted weights that come with the package, or as it is where it needs no fit.
+
+    Raises:
+        InputError: The method has to be fitted first.
+    """
+    from annofree.errors import InputError
+
+    row = info(name)
+    folder = WEIGHTS / name
+    if (folder / "config.yaml").is_file():
+        return load(folder)
+    if row.ships:
+        return create(name)
+    raise InputError(
+        f"Method '{name}' ships no fitted model",
+        fix=f"Fit it first: annofree fit {name} --healthy DIR -o MODEL, then segment with --model MODEL",
+    )
+
+
+def __getattr__(name: str) -> Any:
+    """Method classes by name: `annofree.methods.Intensity`."""
+    for row in METHODS.values():
+        if row.cls == name:
+            return getattr(import_module(row.module), name)
+    raise AttributeError(f"module 'annofree.methods' has no attribute '{name}'")

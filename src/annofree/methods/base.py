@@ -1,0 +1,191 @@
+"""What every method is: something that fits, scores, segments, saves and loads."""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annofree.errors import InputError
+from annofree.methods.decide import decide
+from annofree.refine import from_dict as refiner_from_dict
+from annofree.refine.base import Refiner
+from annofree.scan import Cohort, Scan, Sequence
+from annofree.segmentation import ScoreMap, Segmentation
+from annofree.settings import Settings
+from annofree.thresholds import from_dict as threshold_from_dict
+from annofree.thresholds.base import HealthyScores, Threshold
+
+CARD = "card.json"
+CONFIG = "config.yaml"
+
+
+class Method(ABC):
+    """Base of all methods.
+
+    A subclass gives `score`; it may give `fit`, `brain` and weights of its own. Thresholds and refiners are data on
+    the instance, so that a user can print, swap and save them.
+
+    Attributes:
+        name: Name on the command line, in Python and in YAML.
+        regions: Regions that the method tells apart, outermost first.
+        needs: Sequences that must be present.
+        settings: The frozen settings.
+        thresholds: One per region.
+        refiners: Refiners per region, in order.
+        tier: Supervision tier of what was learned; the worst of the fit and the thresholds is printed.
+        card: What the model learned from; written to `card.json`.
+    """
+
+    name: ClassVar[str]
+    regions: ClassVar[tuple[str, ...]] = ("WT",)
+    needs: ClassVar[tuple[Sequence, ...]] = ()
+    settings_class: ClassVar[type[Settings]] = Settings
+    learned_tier: ClassVar[str] = "T0"
+
+    def __init__(self, settings: Settings | None = None, **options: Any) -> None:
+        if settings is not None and options:
+            raise InputError("Give either a settings object or single options, not both")
+        self.settings = settings if settings is not None else self.settings_class(**options)
+        self.thresholds: dict[str, Threshold] = {}
+        self.refiners: dict[str, tuple[Refiner, ...]] = {}
+        self.card: dict[str, Any] = {}
+
+    @property
+    def tier(self) -> str:
+        """The worst tier of anything that was chosen: fit or thresholds."""
+        order = ("T0", "R", "T1", "T2", "T3", "S")
+        tiers = [self.learned_tier, *(threshold.tier for threshold in self.thresholds.values())]
+        return max(tiers, key=order.index)
+
+    @abstractmethod
+    def score(self, scan: Scan) -> dict[str, ScoreMap]:
+        """Score maps on the scan's grid, one per region of the method, and any further ones worth keeping."""
+
+    def brain(self, scan: Scan) -> NDArray[np.bool_]:
+        """Where the method looks: the scan's brain mask or its foreground."""
+        return scan.foreground()
+
+    def fit(self, *, healthy: Cohort | None = None, patients: Cohort | None = None) -> Self:
+        """Learn what the method can learn; by default, thresholds from healthy scans."""
+        if healthy is not None:
+            self.calibrate(healthy)
+        return self
+
+    def calibrate(self, healthy: Cohort) -> Self:
+        """Fit those thresholds that learn from healthy scans."""
+        for region, threshold in list(self.thresholds.items()):
+            fit = getattr(threshold, "fit", None)
+            if fit is not None:
+                self.thresholds[region] = fit(
+                    HealthyScores(scan.id, self.score(scan)[region].values, self.brain(scan), scan.voxel_ml)
+                    for scan in healthy
+                )
+        self.card.setdefault("healthy", list(healthy.ids))
+        return self
+
+    def segment(self, scan: Scan) -> Segmentation:
+        """Score, threshold, refine.
+
+        Raises:
+            MissingSequence: The scan lacks a sequence that the method needs.
+        """
+        scan.require(*self.needs, why=f"method '{self.name}'")
+        scores = self.score(scan)
+        brain = self.brain(scan)
+        labels, values = decide(
+            scores, self.thresholds, self.refiners, brain=brain, spacing_mm=scan.spacing_mm, images=scan.images
+        )
+        assert scan.native is not None
+        return Segmentation(
+            scan_id=scan.id,
+            labels=labels,
+            affine=scan.affine,
+            native=scan.native,
+            regions=self.regions,
+            scores=scores,
+            thresholds={region: self.thresholds[region] for region in self.regions},
+            brain=brain,
+            provenance=self.provenance(scan, values),
+        )
+
+    def provenance(self, scan: Scan, values: Mapping[str, float]) -> dict[str, Any]:
+        """What was done, for the record beside every result."""
+        from annofree import __version__
+
+        return {
+            "annofree": __version__,
+            "method": self.name,
+            "tier": self.tier,
+            "sequences": [str(s) for s in scan.sequences],
+            "files": dict(scan.files),
+            "notes": list(scan.notes),
+            "settings": self.settings.model_dump(mode="json"),
+            "thresholds": {r: {**self.thresholds[r].to_dict(), "used": float(v)} for r, v in values.items()},
+            "refiners": {region: [r.to_dict() for r in chain] for region, chain in self.refiners.items()},
+            "model": self.card,
+        }
+
+    def save(self, folder: str | Path) -> Path:
+        """Write the fitted model: `config.yaml`, `card.json` and, where there are weights, `model.safetensors`."""
+        import yaml
+
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        config = {
+            "method": self.name,
+            "settings": self.settings.model_dump(mode="json"),
+            "thresholds": {region: t.to_dict() for region, t in self.thresholds.items()},
+            "refiners": {region: [r.to_dict() for r in chain] for region, chain in self.refiners.items()},
+        }
+        card = {"method": self.name, "tier": self.tier, **self.card}
+        self.save_weights(folder)
+        (folder / CONFIG).write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
+        (folder / CARD).write_text(json.dumps(card, indent=1, ensure_ascii=False) + "\n")
+        return folder
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Self:
+        """Read a model that `save` wrote."""
+        config, card = read_model(folder)
+        method = cls(cls.settings_class.from_mapping(config["settings"]))
+        method.thresholds = {region: threshold_from_dict(d) for region, d in config["thresholds"].items()}
+        method.refiners = {region: tuple(refiner_from_dict(d) for d in c) for region, c in config["refiners"].items()}
+        method.card = card
+        method.load_weights(Path(folder))
+        return method
+
+    def save_weights(self, folder: Path) -> None:
+        """Write `model.safetensors`; methods without weights have nothing to write."""
+
+    def load_weights(self, folder: Path) -> None:
+        """Read `model.safetensors`; methods without weights have nothing to read."""
+
+
+def read_model(folder: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The configuration and the card of a model folder.
+
+    Raises:
+        InputError: The folder is no model folder.
+    """
+    import yaml
+
+    folder = Path(folder)
+    try:
+        config = yaml.safe_load((folder / CONFIG).read_text())
+        card = json.loads((folder / CARD).read_text())
+        if not isinstance(config, dict) or "method" not in config:
+            raise ValueError("no method is named in it")
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise InputError(
+            "This is not a model folder",
+            file=folder,
+            why=str(error).splitlines()[0],
+            fix="Give the folder that 'annofree fit ... -o FOLDER' wrote",
+        ) from None
+    return config, card

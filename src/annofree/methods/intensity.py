@@ -1,0 +1,89 @@
+"""The plain rule that every method has to beat: what is bright on FLAIR is tumour.
+
+Score: robust z of one sequence over the brain, smoothed. Mask: threshold, inside the eroded brain, one component.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annofree.errors import InputError
+from annofree.intensity import Normalisation
+from annofree.methods.base import Method
+from annofree.refine.brain import ErodedBrain
+from annofree.refine.components import Components
+from annofree.scan import Scan, Sequence
+from annofree.segmentation import ScoreMap
+from annofree.settings import Settings
+from annofree.thresholds.fixed import Fixed
+
+PREFERRED = (Sequence.FLAIR, Sequence.T2, Sequence.T1C, Sequence.T1)
+
+
+class IntensitySettings(Settings):
+    """Settings of the intensity rule.
+
+    Attributes:
+        sequence: Which sequence to look at; None takes the first present of FLAIR, T2, T1C, T1.
+        sigma_mm: Smoothing before the threshold.
+        erode_mm: Depth of the rim of the brain that is never called tumour (meninges, strip edge).
+    """
+
+    sequence: Sequence | None = None
+    sigma_mm: float = 1.5
+    erode_mm: float = 3.0
+
+
+class Intensity(Method):
+    """Bright voxels of one sequence, threshold from healthy scans (tier T0).
+
+    Fitting sets the threshold on healthy scans: `healthy-quantile:0.999` of their scores by default.
+    """
+
+    name: ClassVar[str] = "intensity"
+    settings_class = IntensitySettings
+    settings: IntensitySettings
+
+    def __init__(self, settings: Settings | None = None, **options: Any) -> None:
+        super().__init__(settings, **options)
+        self.thresholds = {"WT": self.default_threshold()}
+        self.refiners = {
+            "WT": (ErodedBrain(mm=self.settings.erode_mm), Components(connectivity=6, keep="largest")),
+        }
+
+    def default_threshold(self) -> Any:
+        """Learned from healthy scans by `fit`."""
+        from annofree.thresholds.healthy_quantile import HealthyQuantile
+
+        return HealthyQuantile(quantile=0.99)
+
+    def score(self, scan: Scan) -> dict[str, ScoreMap]:
+        """Smoothed robust z of the sequence; -5 outside the brain, so that the edge is never bright."""
+        from scipy.ndimage import gaussian_filter
+
+        sequence = self.settings.sequence or next(s for s in PREFERRED if s in scan.images)
+        scan.require(sequence, why=f"method '{self.name}'")
+        image, brain = scan.images[sequence], self.brain(scan)
+        z = np.where(brain, Normalisation.fit(image, brain)(image), np.float32(-5.0))
+        sigma = [self.settings.sigma_mm / step for step in scan.spacing_mm]
+        return {"WT": ScoreMap(gaussian_filter(z, sigma), "WT", "z")}
+
+    def brain(self, scan: Scan) -> NDArray[np.bool_]:
+        """The scan's brain, refused when it is empty."""
+        brain = super().brain(scan)
+        if not brain.any():
+            raise InputError(f"Scan '{scan.id}' has no foreground", fix="Give a brain mask with --brain-mask")
+        return brain
+
+
+class PublishedIntensity(Intensity):
+    """The rule with its fixed z > 1.5, which was picked on masks: tier T2, printed beside every number."""
+
+    name: ClassVar[str] = "intensity-published"
+
+    def default_threshold(self) -> Any:
+        """1.5 robust standard deviations."""
+        return Fixed(value=1.5, tier="T2", source="picked on the masks of seven development patients")

@@ -1,0 +1,86 @@
+"""What methods there are, as plain data that can be read without loading any of them."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from annofree.errors import SettingsError
+from annofree.scan import Sequence
+
+if TYPE_CHECKING:
+    from annofree.methods.base import Method
+
+
+@dataclass(frozen=True)
+class MethodInfo:
+    """One row of `annofree methods`.
+
+    Attributes:
+        name: Name on the command line, in Python and in YAML.
+        summary: One line for a user.
+        module: Module that holds the class.
+        cls: Class name.
+        needs: Sequences without which the method refuses a scan; empty means any one sequence will do.
+        tier: Supervision tier of the method with its default settings.
+        regions: Regions that it tells apart.
+        learns_from: What `fit` uses: "nothing", "healthy", "patients", "reports".
+        ships: Whether fitted weights come with the package.
+    """
+
+    name: str
+    summary: str
+    module: str
+    cls: str
+    needs: tuple[Sequence, ...] = ()
+    tier: str = "T0"
+    regions: tuple[str, ...] = ("WT",)
+    learns_from: tuple[str, ...] = ()
+    ships: bool = False
+
+
+METHODS: dict[str, MethodInfo] = {
+    info.name: info
+    for info in (
+        MethodInfo(
+            name="intensity",
+            summary="bright voxels of one sequence (FLAIR first), threshold set on healthy scans",
+            module="annofree.methods.intensity",
+            cls="Intensity",
+            learns_from=("healthy",),
+            ships=True,
+        ),
+        MethodInfo(
+            name="intensity-published",
+            summary="the FLAIR rule z > 1.5, whose 1.5 was picked on masks",
+            module="annofree.methods.intensity",
+            cls="PublishedIntensity",
+            tier="T2",
+            ships=True,
+        ),
+    )
+}
+
+
+def info(name: str) -> MethodInfo:
+    """The row of a method.
+
+    Raises:
+        SettingsError: No method has that name; the nearest is named.
+    """
+    if name not in METHODS:
+        near = difflib.get_close_matches(name, METHODS, n=1, cutoff=0.4)
+        raise SettingsError(
+            f"There is no method '{name}'",
+            fix=f"Did you mean '{near[0]}'?" if near else f"Methods: {', '.join(METHODS)}",
+        )
+    return METHODS[name]
+
+
+def method_class(name: str) -> type[Method]:
+    """The class of a method, loaded now."""
+    row = info(name)
+    cls: type[Method] = getattr(import_module(row.module), row.cls)
+    return cls

@@ -1,0 +1,411 @@
+"""The nouns of the input side: `Sequence`, `Grid`, `Scan`, `Truth`, `Cohort`.
+
+Arrays are `(X, Y, Z)` in closest-canonical RAS+ axis order; affines map voxel indices to scanner millimetres (RAS+).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annofree.errors import InputError, LeakError, MissingSequence
+
+Array = NDArray[Any]
+
+_SPELLINGS: dict[str, str] = {
+    "T1": r"t1n?|t1w|t1_?mprage|mprage|t1_?pre|t1native",
+    "T1C": r"t1ce|t1c|t1gd|t1_?post|t1km|t1wce|t1w?_?gd|cet1|ce_?t1w?|ce_?gadolinium_?t1w?|t1_?contrast",
+    "T2": r"t2w?|t2_?tse",
+    "FLAIR": r"flair|t2f|fla|fl|t2_?flair|t2w?_?fla(?:ir)?",
+}
+
+
+class Sequence(StrEnum):
+    """An MRI sequence; the one place that knows every spelling of its name."""
+
+    T1 = "T1"
+    T1C = "T1C"
+    T2 = "T2"
+    FLAIR = "FLAIR"
+
+    @classmethod
+    def parse(cls, text: str) -> Sequence:
+        """The sequence that a word means (`t1ce`, `T2w`, `fla`, ...).
+
+        Raises:
+            InputError: The word is no known spelling.
+        """
+        for name, pattern in _SPELLINGS.items():
+            if re.fullmatch(pattern, text.strip().replace("-", "_"), flags=re.IGNORECASE):
+                return cls(name)
+        raise InputError(
+            f"'{text}' is not a sequence that annofree knows",
+            fix="Use one of T1, T1C (with contrast), T2, FLAIR",
+        )
+
+    @classmethod
+    def guess(cls, filename: str) -> Sequence | None:
+        """The sequence that a file name speaks of, or None; the longest spelling nearest the end wins."""
+        stem = re.sub(r"\.(nii|gz|npy|mha|nrrd)\b", "", Path(filename).name, flags=re.IGNORECASE)
+        parts = [part for part in re.split(r"[-_. ]+", stem) if part]
+        for end in range(len(parts), 0, -1):
+            for start in range(max(0, end - 3), end):
+                word = "_".join(parts[start:end])
+                for name, pattern in _SPELLINGS.items():
+                    if re.fullmatch(pattern, word, flags=re.IGNORECASE):
+                        return cls(name)
+        return None
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """A voxel grid in the world: array shape and voxel-to-world affine.
+
+    Attributes:
+        shape: Voxels along each array axis.
+        affine: (4, 4) float64, voxel index to scanner mm (RAS+).
+    """
+
+    shape: tuple[int, int, int]
+    affine: Array
+
+    @property
+    def spacing_mm(self) -> tuple[float, float, float]:
+        """Voxel edge lengths in mm, in array-axis order."""
+        x, y, z = np.sqrt((np.asarray(self.affine)[:3, :3] ** 2).sum(axis=0))
+        return float(x), float(y), float(z)
+
+    @property
+    def voxel_ml(self) -> float:
+        """Volume of one voxel in millilitres."""
+        return float(abs(np.linalg.det(np.asarray(self.affine)[:3, :3])) / 1000.0)
+
+    def same_as(self, other: Grid, tolerance_mm: float = 1e-2) -> bool:
+        """Whether both grids place every voxel at the same point of the world, within a tolerance in mm."""
+        if tuple(self.shape) != tuple(other.shape):
+            return False
+        far = np.array([*(np.asarray(self.shape) - 1), 1.0])
+        corners = np.array([[far[0] * a, far[1] * b, far[2] * c, 1] for a in (0, 1) for b in (0, 1) for c in (0, 1)])
+        return bool(np.abs(corners @ (self.affine - other.affine).T).max() <= tolerance_mm)
+
+
+def axis_order(affine: Array) -> tuple[tuple[int, int, int], tuple[bool, bool, bool]]:
+    """How a file's array axes become closest-canonical RAS+ axes.
+
+    Args:
+        affine: (4, 4) voxel-to-world of the file.
+
+    Returns:
+        `(order, flip)`: canonical axis `i` is file axis `order[i]`, reversed where `flip[i]`. Every world axis gets
+        exactly one array axis, the assignment with the largest total alignment.
+    """
+    from itertools import permutations
+
+    directions = np.asarray(affine, dtype=float)[:3, :3]
+    cosines = directions / np.linalg.norm(directions, axis=0, keepdims=True)
+    order = max(permutations(range(3)), key=lambda p: sum(round(abs(cosines[i, p[i]]), 9) for i in range(3)))
+    flip = tuple(bool(cosines[i, order[i]] < 0) for i in range(3))
+    return order, flip  # type: ignore[return-value]
+
+
+def canonical_grid(native: Grid) -> Grid:
+    """The closest-canonical RAS+ grid that covers the same voxels as a file's grid."""
+    order, flip = axis_order(native.affine)
+    affine = np.eye(4)
+    affine[:3, 3] = native.affine[:3, 3]
+    for axis, (source, reverse) in enumerate(zip(order, flip, strict=True)):
+        step = native.affine[:3, source]
+        affine[:3, axis] = -step if reverse else step
+        if reverse:
+            affine[:3, 3] = affine[:3, 3] + step * (native.shape[source] - 1)
+    return Grid((native.shape[order[0]], native.shape[order[1]], native.shape[order[2]]), affine)
+
+
+def to_canonical(array: Array, native: Grid) -> Array:
+    """A view of a file-order array in closest-canonical RAS+ order (flips and transposes only)."""
+    order, flip = axis_order(native.affine)
+    return array.transpose(order)[tuple(slice(None, None, -1 if reverse else None) for reverse in flip)]
+
+
+def to_native(array: Array, native: Grid) -> Array:
+    """The exact inverse of `to_canonical`: back to the file's axis order."""
+    order, flip = axis_order(native.affine)
+    array = array[tuple(slice(None, None, -1 if reverse else None) for reverse in flip)]
+    return np.ascontiguousarray(array.transpose(np.argsort(order)))
+
+
+def foreground(image: Array) -> NDArray[np.bool_]:
+    """Voxels that are not background, without assuming that background is exactly zero.
+
+    Background is the most frequent value on the faces of the volume; where the faces hold no dominant value (float
+    noise), it is what lies within 2 % of the robust range of the faces' median.
+
+    Args:
+        image: (X, Y, Z) float array.
+
+    Returns:
+        (X, Y, Z) boolean array.
+    """
+    faces = np.concatenate([np.take(image, i, axis=axis).ravel() for axis in range(3) for i in (0, -1)])
+    values, counts = np.unique(faces, return_counts=True)
+    background = values[np.argmax(counts)]
+    if counts.max() >= 0.5 * faces.size:
+        return np.asarray(image != background)
+    low, high = np.percentile(image, (0.5, 99.5))
+    return np.asarray(np.abs(image - np.median(faces)) > 0.02 * (high - low))
+
+
+@dataclass(frozen=True, eq=False)
+class Scan:
+    """One visit of one person: sequences on one grid. Immutable, and never holds truth.
+
+    Attributes:
+        id: Name of the scan, as the user knows it.
+        images: Float32 (X, Y, Z) arrays in closest-canonical RAS+ order, read-only, all of one shape.
+        affine: (4, 4) voxel-to-world in mm (RAS+) of these arrays.
+        native: The reference file's own grid (its axis order), to which results are written.
+        brain: Boolean (X, Y, Z) brain mask, or None where nobody gave one.
+        report: The radiology report's text, if any.
+        notes: What happened to the scan so far, in sentences for provenance.
+        files: Where each sequence came from.
+    """
+
+    id: str
+    images: Mapping[Sequence, NDArray[np.float32]]
+    affine: Array
+    native: Grid | None = None
+    brain: NDArray[np.bool_] | None = None
+    report: str | None = None
+    notes: tuple[str, ...] = ()
+    files: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.images:
+            raise InputError(f"Scan '{self.id}' has no image", fix="Give at least one of T1, T1C, T2, FLAIR")
+        images: dict[Sequence, NDArray[np.float32]] = {}
+        for sequence, image in self.images.items():
+            array = np.asarray(image, dtype=np.float32)
+            if array is image and array.flags.writeable:
+                array = array.view()
+            array.flags.writeable = False
+            images[Sequence(sequence)] = array
+        shapes = {array.shape for array in images.values()}
+        if len(shapes) != 1 or len(next(iter(shapes))) != 3:
+            raise InputError(
+                f"Scan '{self.id}' needs 3-D images of one shape",
+                why=f"got {', '.join(f'{s} {a.shape}' for s, a in images.items())}",
+                fix="Open the files with annofree.formats.open_scan, which resamples them to one grid",
+            )
+        affine = np.array(self.affine, dtype=np.float64)
+        if affine.shape != (4, 4) or not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
+            raise InputError(f"Scan '{self.id}' has no usable affine", why="it is singular or not 4x4")
+        affine.flags.writeable = False
+        order = [s for s in Sequence if s in images]
+        object.__setattr__(self, "images", MappingProxyType({s: images[s] for s in order}))
+        object.__setattr__(self, "affine", affine)
+        object.__setattr__(self, "files", MappingProxyType(dict(self.files)))
+        object.__setattr__(self, "notes", tuple(self.notes))
+        if self.native is None:
+            object.__setattr__(self, "native", Grid(self.shape, affine))
+        if self.brain is not None:
+            brain = np.asarray(self.brain, dtype=bool).view()
+            if brain.shape != self.shape:
+                raise InputError(f"The brain mask of scan '{self.id}' has shape {brain.shape}, its images {self.shape}")
+            brain.flags.writeable = False
+            object.__setattr__(self, "brain", brain)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        state = (self.id, dict(self.images), self.affine, self.native, self.brain, self.report, self.notes)
+        return (Scan, (*state, dict(self.files)))
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Array shape (X, Y, Z)."""
+        x, y, z = next(iter(self.images.values())).shape
+        return x, y, z
+
+    @property
+    def grid(self) -> Grid:
+        """The canonical grid of the arrays."""
+        return Grid(self.shape, self.affine)
+
+    @property
+    def spacing_mm(self) -> tuple[float, float, float]:
+        """Voxel edge lengths in mm along X, Y, Z."""
+        return self.grid.spacing_mm
+
+    @property
+    def voxel_ml(self) -> float:
+        """Volume of one voxel in millilitres."""
+        return self.grid.voxel_ml
+
+    @property
+    def sequences(self) -> tuple[Sequence, ...]:
+        """The sequences present, in the order T1, T1C, T2, FLAIR."""
+        return tuple(self.images)
+
+    def require(self, *sequences: Sequence, why: str = "the method") -> None:
+        """Raise `MissingSequence` unless all the sequences are present."""
+        missing = [s for s in sequences if s not in self.images]
+        if missing:
+            raise MissingSequence(
+                f"Scan '{self.id}' lacks {', '.join(missing)}, which {why} needs",
+                why=f"it has {', '.join(self.sequences)}",
+                fix="Add the file, name it with --sequence if its name hides it, or choose another method "
+                "(annofree methods)",
+            )
+
+    def foreground(self) -> NDArray[np.bool_]:
+        """The brain mask where given, else the voxels that are not background in any sequence."""
+        if self.brain is not None:
+            return self.brain
+        mask = np.zeros(self.shape, dtype=bool)
+        for image in self.images.values():
+            mask |= foreground(image)
+        return mask
+
+    def to_native(self, array: Array) -> Array:
+        """A result on this scan's grid, in the axis order of the reference file."""
+        assert self.native is not None
+        return to_native(array, self.native)
+
+    def replace(self, **changes: Any) -> Scan:
+        """A copy with some attributes changed."""
+        return replace(self, **changes)
+
+
+_scoring: ContextVar[str | None] = ContextVar("annofree_scoring", default=None)
+
+
+@contextmanager
+def scoring(purpose: str = "scoring") -> Iterator[None]:
+    """Within this context truth may be read: scoring, or a fit of tier S."""
+    token = _scoring.set(purpose)
+    try:
+        yield
+    finally:
+        _scoring.reset(token)
+
+
+@contextmanager
+def learning() -> Iterator[None]:
+    """Within this context truth may not be read, even when scoring surrounds it."""
+    token = _scoring.set(None)
+    try:
+        yield
+    finally:
+        _scoring.reset(token)
+
+
+class Truth:
+    """An expert's label map, readable by scoring only.
+
+    Labels follow BraTS 2023: 0 background, 1 core (NCR/NET), 2 oedema, 3 enhancing.
+
+    Args:
+        scan_id: The scan it belongs to.
+        load: Returns the uint8 (X, Y, Z) labels in canonical order; called on first allowed reading.
+        grid: The canonical grid of the labels.
+        regions: The regions it tells apart: ("WT", "TC", "ET"), or ("WT",) for a binary mask.
+        source: Its file.
+    """
+
+    def __init__(
+        self,
+        scan_id: str,
+        load: Callable[[], NDArray[np.uint8]],
+        grid: Grid,
+        regions: tuple[str, ...] = ("WT", "TC", "ET"),
+        source: str | None = None,
+    ) -> None:
+        self.scan_id = scan_id
+        self.grid = grid
+        self.regions = regions
+        self.source = source
+        self._load = load
+
+    @property
+    def labels(self) -> NDArray[np.uint8]:
+        """The labels, uint8 (X, Y, Z).
+
+        Raises:
+            LeakError: Read outside `annofree.scan.scoring()`.
+        """
+        if _scoring.get() is None:
+            raise LeakError(
+                f"Truth of '{self.scan_id}' was read outside scoring",
+                file=self.source,
+                why="masks are for scoring, or for fits of tier S, only",
+                fix="Wrap the scoring code in annofree.scan.scoring()",
+            )
+        return self._load()
+
+    def __reduce__(self) -> tuple[object, ...]:
+        raise LeakError(f"Truth of '{self.scan_id}' may not be copied to another process")
+
+
+class Cohort:
+    """Many scans, loaded one at a time when iterated.
+
+    Args:
+        loaders: Scan id to a function that loads the scan.
+
+    Example:
+        >>> import numpy as np
+        >>> scan = Scan("p1", {Sequence.T2: np.ones((2, 2, 2), np.float32)}, np.eye(4))
+        >>> Cohort.of([scan]).ids
+        ('p1',)
+    """
+
+    def __init__(self, loaders: Mapping[str, Callable[[], Scan]], name: str = "cohort") -> None:
+        self._loaders = dict(loaders)
+        self.name = name
+
+    @classmethod
+    def of(cls, scans: Iterable[Scan], name: str = "cohort") -> Cohort:
+        """A cohort of scans already in memory."""
+        loaders: dict[str, Callable[[], Scan]] = {}
+        for scan in scans:
+            if scan.id in loaders:
+                raise InputError(f"Two scans of the cohort are called '{scan.id}'", fix="Give each scan its own id")
+            loaders[scan.id] = _Held(scan)
+        return cls(loaders, name)
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Scan ids in order."""
+        return tuple(self._loaders)
+
+    def __len__(self) -> int:
+        return len(self._loaders)
+
+    def __iter__(self) -> Iterator[Scan]:
+        for load in self._loaders.values():
+            yield load()
+
+    def __getitem__(self, scan_id: str) -> Scan:
+        if scan_id not in self._loaders:
+            raise InputError(f"No scan '{scan_id}' in {self.name}", why=f"it holds {', '.join(self.ids[:8])}")
+        return self._loaders[scan_id]()
+
+    def subset(self, ids: Iterable[str]) -> Cohort:
+        """The scans with these ids, in this order, still lazy."""
+        return Cohort({i: self._loaders[i] for i in ids}, self.name)
+
+
+@dataclass(frozen=True)
+class _Held:
+    scan: Scan
+
+    def __call__(self) -> Scan:
+        return self.scan

@@ -1,0 +1,132 @@
+"""The nouns of the output side: `ScoreMap`, `Lesion`, `Segmentation`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annofree.errors import InputError
+from annofree.scan import Grid
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from annofree.thresholds.base import Threshold
+
+#: BraTS 2023 labels: 0 background, 1 core (NCR/NET), 2 oedema, 3 enhancing; regions are unions of labels.
+REGIONS: dict[str, tuple[int, ...]] = {"WT": (1, 2, 3), "TC": (1, 3), "ET": (3,)}
+LABEL_NAMES = {0: "background", 1: "core", 2: "oedema", 3: "enhancing"}
+
+Unit = Literal["probability", "z", "residual"]
+
+
+@dataclass(frozen=True, eq=False)
+class ScoreMap:
+    """Abnormality per voxel: higher is more abnormal.
+
+    Attributes:
+        values: Float32 (X, Y, Z) on the scan's grid.
+        name: What it scores: a region ("WT", "TC", "ET") or a detail such as "residual-FLAIR".
+        unit: "probability", "z" (robust standard deviations) or "residual" (normalised grey levels).
+    """
+
+    values: NDArray[np.float32]
+    name: str
+    unit: Unit
+
+    def __post_init__(self) -> None:
+        values = np.asarray(self.values, dtype=np.float32)
+        if values.ndim != 3:
+            raise InputError(f"Score map '{self.name}' has {values.ndim} dimensions; a score map is (X, Y, Z)")
+        object.__setattr__(self, "values", values)
+
+
+@dataclass(frozen=True)
+class Lesion:
+    """One connected finding.
+
+    Attributes:
+        index: 1 for the largest, and so on.
+        volume_ml: Volume of the whole lesion.
+        centre_mm: Centre of mass in scanner mm (RAS+).
+        side: "left", "right" or "midline"; None where it could not be told.
+        lobe: Main lobe or structure; None where the scan could not be aligned with the atlas.
+        confidence: Mean score inside the lesion as a probability, None for scores without one.
+        label_ml: Volume per label name ("core", "oedema", "enhancing"), where told apart.
+    """
+
+    index: int
+    volume_ml: float
+    centre_mm: tuple[float, float, float]
+    side: str | None = None
+    lobe: str | None = None
+    confidence: float | None = None
+    label_ml: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Segmentation:
+    """The answer for one scan, on the scan's canonical grid.
+
+    Attributes:
+        scan_id: The scan's id.
+        labels: Uint8 (X, Y, Z): 0 background, 1 core, 2 oedema, 3 enhancing. Methods that do not tell regions
+            apart use 2 for the whole tumour and say `regions=("WT",)`.
+        affine: (4, 4) of the canonical grid.
+        native: The grid of the reference file, to which the result is written.
+        regions: The regions that the method tells apart.
+        scores: Score maps by name.
+        thresholds: The threshold used for each score map, by the map's name.
+        brain: Boolean (X, Y, Z) mask of the voxels that the method looked at.
+        lesions: Findings, largest first.
+        provenance: Method, tier, model, versions, settings, notes.
+    """
+
+    scan_id: str
+    labels: NDArray[np.uint8]
+    affine: NDArray[np.float64]
+    native: Grid
+    regions: tuple[str, ...] = ("WT",)
+    scores: Mapping[str, ScoreMap] = field(default_factory=dict)
+    thresholds: Mapping[str, Threshold] = field(default_factory=dict)
+    brain: NDArray[np.bool_] | None = None
+    lesions: tuple[Lesion, ...] = ()
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def grid(self) -> Grid:
+        """The canonical grid of the labels."""
+        x, y, z = self.labels.shape
+        return Grid((x, y, z), self.affine)
+
+    def mask(self, region: str = "WT") -> NDArray[np.bool_]:
+        """The boolean mask of a region.
+
+        Raises:
+            InputError: The method does not tell that region apart.
+        """
+        if region not in self.regions:
+            raise InputError(
+                f"The segmentation of '{self.scan_id}' does not tell {region} apart", why=f"it has {self.regions}"
+            )
+        return np.isin(self.labels, REGIONS[region])
+
+    @property
+    def volumes_ml(self) -> dict[str, float]:
+        """Volume of each region in millilitres."""
+        voxel_ml = self.grid.voxel_ml
+        return {region: float(self.mask(region).sum() * voxel_ml) for region in self.regions}
+
+    def replace(self, **changes: Any) -> Segmentation:
+        """A copy with some attributes changed."""
+        return replace(self, **changes)
+
+    def save(self, out: str | Path) -> Path:
+        """Write masks, score maps and the lesion table below `out`, in the scan's own space; see `docs/formats.md`."""
+        from annofree.formats.derivatives import write_segmentation
+
+        return write_segmentation(self, out)

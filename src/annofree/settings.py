@@ -1,0 +1,47 @@
+"""Base of all settings: frozen, keyword-only, and helpful about misspelt keys."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from annofree.errors import SettingsError
+
+
+class Settings(BaseModel):
+    """Frozen settings; an unknown key is refused and the nearest known one is named.
+
+    Example:
+        >>> class Blur(Settings):
+        ...     sigma_mm: float = 1.5
+        >>> Blur(sigma_mm=2.0).sigma_mm
+        2.0
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise SettingsError(_explain(type(self), error)) from None
+
+    @classmethod
+    def from_mapping(cls, values: dict[str, Any]) -> Self:
+        """Build from a mapping, for instance a YAML file's content."""
+        return cls(**values)
+
+
+def _explain(model: type[BaseModel], error: ValidationError) -> str:
+    sentences = []
+    for detail in error.errors():
+        key = ".".join(str(part) for part in detail["loc"])
+        if detail["type"] == "extra_forbidden":
+            near = difflib.get_close_matches(key, list(model.model_fields), n=1, cutoff=0.5)
+            known = f"did you mean '{near[0]}'?" if near else f"known keys: {', '.join(model.model_fields)}"
+            sentences.append(f"'{key}' is not a setting of {model.__name__}; {known}")
+        else:
+            sentences.append(f"'{key}' of {model.__name__}: {detail['msg']} (given {detail['input']!r})")
+    return "; ".join(sentences)
