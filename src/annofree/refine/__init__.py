@@ -1,0 +1,18 @@
+"""Refiners: one file an idea. `parse("components:26,min_ml=0.5")` and `from_dict(...)` make them."""
+
+from annofree.refine.base import RefineContext, Refiner
+from annofree.refine.brain import ErodedBrain
+from annofree.refine.components import Components
+from annofree.refine.spec import KINDS, from_dict, parse, parse_chain, refine
+
+__all__ = [
+    "KINDS",
+    "Components",
+    "ErodedBrain",
+    "RefineContext",
+    "Refiner",
+    "from_dict",
+    "parse",
+    "parse_chain",
+    "refine",
+]

@@ -1,0 +1,85 @@
+"""What a refiner is: a mask goes in with what is known about the scan, a better mask comes out."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annofree.errors import InputError
+from annofree.scan import Sequence
+from annofree.settings import Settings
+
+Mask = NDArray[np.bool_]
+Box = tuple[slice, slice, slice]
+
+
+@dataclass(frozen=True, eq=False)
+class RefineContext:
+    """What a refiner may know besides the mask.
+
+    Attributes:
+        scores: (X, Y, Z) float32 score map that the mask came from.
+        brain: (X, Y, Z) boolean brain mask.
+        spacing_mm: Voxel edge lengths.
+        images: The scan's own sequences, for refiners that look at them.
+        threshold_value: The value that cut the scores, if there was one.
+        notes: Sentences that refiners leave behind ("random walker skipped: ..."), for the provenance.
+    """
+
+    scores: NDArray[np.float32]
+    brain: Mask
+    spacing_mm: tuple[float, float, float]
+    images: Mapping[Sequence, NDArray[np.float32]] | None = None
+    threshold_value: float | None = None
+    notes: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        if self.scores.shape != self.brain.shape:
+            raise InputError(f"The score map has shape {self.scores.shape}, the brain mask {self.brain.shape}")
+
+    @property
+    def voxel_ml(self) -> float:
+        """Volume of one voxel in ml."""
+        x, y, z = self.spacing_mm
+        return x * y * z / 1000.0
+
+
+class Refiner(Settings, ABC):
+    """A frozen set of settings that turns a mask into a better one; never changes its input."""
+
+    kind: ClassVar[str]
+    needs_images: ClassVar[bool] = False
+
+    @abstractmethod
+    def apply(self, mask: Mask, context: RefineContext) -> Mask:
+        """The refined mask, a new boolean (X, Y, Z) array."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-able description that `annofree.refine.from_dict` turns back into an equal refiner."""
+        return {"kind": self.kind, **self.model_dump(mode="json")}
+
+    def __str__(self) -> str:
+        settings = ", ".join(f"{key}={value}" for key, value in self.model_dump(exclude_none=True).items())
+        return f"{self.kind}({settings})"
+
+
+def bounding_box(mask: Mask, margin_vox: tuple[int, int, int] = (0, 0, 0)) -> Box | None:
+    """The smallest box around a mask, widened by a margin and clipped to the array; None for an empty mask."""
+    slices: list[slice] = []
+    for axis, margin in enumerate(margin_vox):
+        hit = np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis)))
+        if hit.size == 0:
+            return None
+        slices.append(slice(max(0, int(hit[0]) - margin), min(mask.shape[axis], int(hit[-1]) + 1 + margin)))
+    return slices[0], slices[1], slices[2]
+
+
+def margin_for(mm: float, spacing_mm: tuple[float, float, float]) -> tuple[int, int, int]:
+    """Voxels per axis that cover a distance in mm, and one more."""
+    x, y, z = (int(np.ceil(mm / step)) + 1 for step in spacing_mm)
+    return x, y, z
