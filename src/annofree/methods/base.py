@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import wraps
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -15,7 +16,7 @@ from annofree.errors import InputError
 from annofree.methods.decide import decide
 from annofree.refine import from_dict as refiner_from_dict
 from annofree.refine.base import Refiner
-from annofree.scan import Cohort, Scan, Sequence
+from annofree.scan import Cohort, Scan, Sequence, learning, scoring
 from annofree.segmentation import ScoreMap, Segmentation
 from annofree.settings import Settings
 from annofree.thresholds import from_dict as threshold_from_dict
@@ -23,6 +24,15 @@ from annofree.thresholds.base import HealthyScores, Threshold
 
 CARD = "card.json"
 CONFIG = "config.yaml"
+
+
+def _guarded(function: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(function)
+    def call(self: Any, *args: Any, **keywords: Any) -> Any:
+        with scoring("a fit of tier S") if self.learned_tier == "S" and function.__name__ == "fit" else learning():
+            return function(self, *args, **keywords)
+
+    return call
 
 
 class Method(ABC):
@@ -40,6 +50,7 @@ class Method(ABC):
         refiners: Refiners per region, in order.
         tier: Supervision tier of what was learned; the worst of the fit and the thresholds is printed.
         card: What the model learned from; written to `card.json`.
+        workspace: Folder in which a long fit may keep checkpoints and artefacts; None keeps nothing.
     """
 
     name: ClassVar[str]
@@ -55,6 +66,7 @@ class Method(ABC):
         self.thresholds: dict[str, Threshold] = {}
         self.refiners: dict[str, tuple[Refiner, ...]] = {}
         self.card: dict[str, Any] = {}
+        self.workspace: Path | None = None
 
     @property
     def tier(self) -> str:
@@ -62,6 +74,20 @@ class Method(ABC):
         order = ("T0", "R", "T1", "T2", "T3", "S")
         tiers = [self.learned_tier, *(threshold.tier for threshold in self.thresholds.values())]
         return max(tiers, key=order.index)
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        """Forbid truth while a method learns or segments, unless masks are what it openly learns from (tier S)."""
+        super().__init_subclass__(**keywords)
+        for name in ("fit", "segment", "score", "calibrate"):
+            function = cls.__dict__.get(name)
+            if function is not None:
+                setattr(cls, name, _guarded(function))
+
+    def with_options(self, **options: Any) -> Self:
+        """This method with some settings changed; fitted thresholds, refiners and weights are kept."""
+        values = {**self.settings.model_dump(), **options}
+        self.settings = self.settings_class.from_mapping(values)
+        return self
 
     @abstractmethod
     def score(self, scan: Scan) -> dict[str, ScoreMap]:
@@ -71,12 +97,14 @@ class Method(ABC):
         """Where the method looks: the scan's brain mask or its foreground."""
         return scan.foreground()
 
+    @_guarded
     def fit(self, *, healthy: Cohort | None = None, patients: Cohort | None = None) -> Self:
         """Learn what the method can learn; by default, thresholds from healthy scans."""
         if healthy is not None:
             self.calibrate(healthy)
         return self
 
+    @_guarded
     def calibrate(self, healthy: Cohort) -> Self:
         """Fit those thresholds that learn from healthy scans."""
         for region, threshold in list(self.thresholds.items()):
@@ -89,6 +117,7 @@ class Method(ABC):
         self.card.setdefault("healthy", list(healthy.ids))
         return self
 
+    @_guarded
     def segment(self, scan: Scan) -> Segmentation:
         """Score, threshold, refine.
 
@@ -114,21 +143,28 @@ class Method(ABC):
             provenance=self.provenance(scan, values),
         )
 
+    def describe(self) -> dict[str, Any]:
+        """Everything that decides a result, as data: settings, thresholds, refiners, the model's card."""
+        return {
+            "method": self.name,
+            "tier": self.tier,
+            "settings": self.settings.model_dump(mode="json"),
+            "thresholds": {region: t.to_dict() for region, t in self.thresholds.items()},
+            "refiners": {region: [r.to_dict() for r in chain] for region, chain in self.refiners.items()},
+            "model": self.card,
+        }
+
     def provenance(self, scan: Scan, values: Mapping[str, float]) -> dict[str, Any]:
         """What was done, for the record beside every result."""
         from annofree import __version__
 
         return {
             "annofree": __version__,
-            "method": self.name,
-            "tier": self.tier,
             "sequences": [str(s) for s in scan.sequences],
             "files": dict(scan.files),
             "notes": list(scan.notes),
-            "settings": self.settings.model_dump(mode="json"),
+            **self.describe(),
             "thresholds": {r: {**self.thresholds[r].to_dict(), "used": float(v)} for r, v in values.items()},
-            "refiners": {region: [r.to_dict() for r in chain] for region, chain in self.refiners.items()},
-            "model": self.card,
         }
 
     def save(self, folder: str | Path) -> Path:
@@ -137,13 +173,8 @@ class Method(ABC):
 
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        config = {
-            "method": self.name,
-            "settings": self.settings.model_dump(mode="json"),
-            "thresholds": {region: t.to_dict() for region, t in self.thresholds.items()},
-            "refiners": {region: [r.to_dict() for r in chain] for region, chain in self.refiners.items()},
-        }
-        card = {"method": self.name, "tier": self.tier, **self.card}
+        config = self.describe()
+        card = {"method": self.name, "tier": self.tier, **config.pop("model")}
         self.save_weights(folder)
         (folder / CONFIG).write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
         (folder / CARD).write_text(json.dumps(card, indent=1, ensure_ascii=False) + "\n")

@@ -29,18 +29,16 @@ class IntensitySettings(Settings):
     Attributes:
         sequence: Which sequence to look at; None takes the first present of FLAIR, T2, T1C, T1.
         sigma_mm: Smoothing before the threshold.
-        erode_mm: Depth of the rim of the brain that is never called tumour (meninges, strip edge).
     """
 
     sequence: Sequence | None = None
     sigma_mm: float = 1.5
-    erode_mm: float = 3.0
 
 
 class Intensity(Method):
     """Bright voxels of one sequence, threshold from healthy scans (tier T0).
 
-    Fitting sets the threshold on healthy scans: `healthy-quantile:0.999` of their scores by default.
+    Fitting sets the threshold on healthy scans: the 99 % quantile of their scores by default.
     """
 
     name: ClassVar[str] = "intensity"
@@ -50,9 +48,7 @@ class Intensity(Method):
     def __init__(self, settings: Settings | None = None, **options: Any) -> None:
         super().__init__(settings, **options)
         self.thresholds = {"WT": self.default_threshold()}
-        self.refiners = {
-            "WT": (ErodedBrain(mm=self.settings.erode_mm), Components(connectivity=6, keep="largest")),
-        }
+        self.refiners = {"WT": (ErodedBrain(mm=3.0), Components(connectivity=6, keep="largest"))}
 
     def default_threshold(self) -> Any:
         """Learned from healthy scans by `fit`."""

@@ -1,0 +1,5 @@
+"""`python -m annofree`."""
+
+from annofree.cli.main import main
+
+main()

@@ -1,0 +1,21 @@
+"""`annofree doctor`."""
+
+from __future__ import annotations
+
+import typer
+
+
+def doctor() -> None:
+    """Check the installation: Python, torch, memory, extras, write access, a short self-test."""
+    from annofree.batch.doctor import examine
+    from annofree.cli.show import console
+
+    healthy = True
+    for check in examine():
+        mark = {"ok": "[green]ok[/]  ", "note": "[yellow]note[/]", "bad": "[red]bad[/] "}[check.state]
+        console.print(f"{mark} {check.what}", highlight=False, soft_wrap=True)
+        if check.fix:
+            console.print(f"     {check.fix}", highlight=False, soft_wrap=True)
+        healthy &= check.state != "bad"
+    if not healthy:
+        raise typer.Exit(2)

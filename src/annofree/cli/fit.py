@@ -1,0 +1,43 @@
+"""`annofree fit`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def fit(
+    method: Annotated[str, typer.Argument(help="Method (see 'annofree methods').", show_default=False)],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Model folder to write.", show_default=False)],
+    healthy: Annotated[Path | None, typer.Option(help="Healthy scans.")] = None,
+    patients: Annotated[Path | None, typer.Option(help="Patients' scans, without masks.")] = None,
+    reports: Annotated[Path | None, typer.Option(help="Patients' report texts.")] = None,
+    brain_mask: Annotated[str | None, typer.Option(help="Name pattern of brain masks beside the healthy scans.")] = None,
+    setting: Annotated[
+        list[str] | None, typer.Option("--set", help="A setting of the method, as key=value; may be repeated.")
+    ] = None,
+) -> None:
+    """Fit a method on healthy scans and unlabelled patients; the model is a folder that 'segment --model' takes."""
+    from annofree.cli.show import console
+    from annofree.pipeline import fit as run
+
+    settings = dict(_parse(text) for text in setting or [])
+    model = run(
+        method, out=out, healthy=healthy, patients=patients, reports=reports, brain_mask=brain_mask, settings=settings
+    )
+    console.print(f"fitted {model.name} (tier {model.tier}), written to {out}", highlight=False, soft_wrap=True)
+    for region, threshold in model.thresholds.items():
+        console.print(f"{region}: {threshold}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _parse(text: str) -> tuple[str, object]:
+    import yaml
+
+    from annofree.errors import SettingsError
+
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise SettingsError(f"'{text}' is no setting", fix="Write key=value, such as --set sigma_mm=2")
+    return key.strip().replace("-", "_"), yaml.safe_load(value)

@@ -1,0 +1,23 @@
+"""`annofree rethreshold`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def rethreshold(
+    results: Annotated[Path, typer.Argument(help="Folder that 'annofree segment' wrote.", show_default=False)],
+    threshold: Annotated[str, typer.Option(help="Such as fixed:2.0, otsu or mad:3.", show_default=False)],
+    region: Annotated[str, typer.Option(help="WT, TC or ET.")] = "WT",
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="Write the new masks here; without it they replace the old ones.")
+    ] = None,
+) -> None:
+    """Change masks from saved scores, without running a method again."""
+    from annofree.batch.rethreshold import rethreshold as run
+    from annofree.cli.show import show_rows
+
+    show_rows(run(results, threshold, region=region, out=out))

@@ -1,0 +1,41 @@
+"""`annofree segment`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def segment(
+    inputs: Annotated[
+        list[Path], typer.Argument(help="Patient folders, image files, or a folder of many patients.", show_default=False)
+    ],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Output folder.", show_default=False)],
+    method: Annotated[str | None, typer.Option(help="Method (see 'annofree methods'); the best shipped one.")] = None,
+    model: Annotated[str | None, typer.Option(help="Folder of a model that 'annofree fit' wrote.")] = None,
+    quality: Annotated[str | None, typer.Option(help="fast, default or best, for methods with a network.")] = None,
+    threshold: Annotated[str | None, typer.Option(help="Whole-tumour threshold, such as fixed:2.0 or mad:3.")] = None,
+    refine: Annotated[
+        list[str] | None, typer.Option(help="Whole-tumour refiner, such as components:26,min_ml=0.5; may be repeated.")
+    ] = None,
+    sequence: Annotated[str | None, typer.Option(help="What single files hold: T1, T1C, T2 or FLAIR.")] = None,
+    brain_mask: Annotated[Path | None, typer.Option(help="Brain mask, for scans with a skull.")] = None,
+    locate: Annotated[bool, typer.Option(help="Name side and lobe of each lesion (a few seconds).")] = True,
+    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
+) -> None:
+    """Segment scans: masks, score maps and a table, in each scan's own space."""
+    from annofree.batch.run import run
+    from annofree.cli.show import console, show_failures, show_rows
+    from annofree.formats import open_cohort
+    from annofree.pipeline import Choice
+
+    cohort = open_cohort(inputs, sequence=sequence, brain_mask=brain_mask)
+    options = {} if quality is None else {"quality": quality}
+    choice = Choice(method, model, threshold, tuple(refine) if refine else None, options)
+    report = run(cohort, choice, out, workers=workers, locate=locate, progress=console.is_terminal)
+    show_rows(report)
+    if report.failures:
+        show_failures(report)
+        raise typer.Exit(2 if not report.rows else 3)

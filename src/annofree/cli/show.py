@@ -1,0 +1,63 @@
+"""How tables look in a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from annofree.batch.run import BatchReport
+
+console = Console()
+errors = Console(stderr=True)
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str | None = None) -> None:
+    """Print a plain table; numbers align to the right."""
+    shown = Table(*columns, title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    rows = [tuple(row) for row in rows]
+    for index, column in enumerate(shown.columns):
+        if all(_numeric(row[index]) for row in rows):
+            column.justify = "right"
+    for row in rows:
+        shown.add_row(*row)
+    console.print(shown)
+
+
+def _numeric(text: str) -> bool:
+    return text.replace(".", "", 1).replace("-", "", 1).replace("%", "").isdigit() or text in ("n/a", "-", "")
+
+
+def show_rows(report: BatchReport) -> None:
+    """The results of a run, with where they lie."""
+    if report.rows:
+        first = report.rows[0]
+        columns = [c for c in ("WT_ml", "TC_ml", "ET_ml") if any(row[c] != "n/a" for row in report.rows)]
+        table(
+            ("scan", *(c.replace("_", " ") for c in columns), "lesions", "side", "lobe"),
+            [
+                (row["id"], *(row[c] for c in columns), row["lesions"], row["side"], row["lobe"])
+                for row in report.rows
+            ],
+        )
+        for row in report.rows:
+            if row["notes"] != "n/a":
+                console.print(f"note {row['id']}: {row['notes']}", highlight=False, markup=False)
+        console.print(
+            f"method {first['method']} (tier {first['tier']}), {len(report.rows)} of "
+            f"{len(report.rows) + len(report.failures)} scans, {report.seconds:.1f} s"
+            + (f", {len(report.reused)} done before" if report.reused else ""),
+            highlight=False,
+        )
+    console.print(f"written to {report.out}", highlight=False, soft_wrap=True)
+
+
+def show_failures(report: BatchReport) -> None:
+    """The scans that failed: what, why, what next."""
+    for failure in report.failures:
+        why = "" if failure.why == "n/a" else f": {failure.why}"
+        remedy = "" if failure.next == "n/a" else f" {failure.next}."
+        errors.print(f"failed {failure.id}: {failure.what}{why}.{remedy}", highlight=False, markup=False, soft_wrap=True)
