@@ -3,12 +3,20 @@
 from annofree.refine.base import RefineContext, Refiner
 from annofree.refine.brain import ErodedBrain
 from annofree.refine.components import Components
+from annofree.refine.holes import FillHoles
+from annofree.refine.median import Median
+from annofree.refine.morphology import Morphology
 from annofree.refine.spec import KINDS, from_dict, parse, parse_chain, refine
+from annofree.refine.walker import RandomWalker
 
 __all__ = [
     "KINDS",
     "Components",
     "ErodedBrain",
+    "FillHoles",
+    "Median",
+    "Morphology",
+    "RandomWalker",
     "RefineContext",
     "Refiner",
     "from_dict",

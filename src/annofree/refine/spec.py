@@ -14,6 +14,10 @@ from annofree.refine.base import Mask, RefineContext, Refiner
 KINDS: dict[str, tuple[str, str, str]] = {
     "components": ("annofree.refine.components", "Components", "connectivity"),
     "eroded-brain": ("annofree.refine.brain", "ErodedBrain", "mm"),
+    "fill-holes": ("annofree.refine.holes", "FillHoles", "max_ml"),
+    "median": ("annofree.refine.median", "Median", "size"),
+    "morphology": ("annofree.refine.morphology", "Morphology", "operation"),
+    "random-walker": ("annofree.refine.walker", "RandomWalker", "edge"),
 }
 
 

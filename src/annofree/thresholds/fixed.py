@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from annofree.errors import SettingsError
 from annofree.thresholds.base import Threshold
 
 
@@ -29,6 +30,11 @@ class Fixed(Threshold):
     value: float = field(kw_only=False)
     tier: str = field(default="T2", kw_only=True)
     source: str = field(default="given by the user", kw_only=True)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.value, int | float):
+            raise SettingsError(f"A fixed threshold needs a number, not {self.value!r}", fix="Write it like fixed:2.0")
+        super().__post_init__()
 
     def value_for(self, scores: NDArray[np.float32], brain: NDArray[np.bool_]) -> float:
         """The number itself."""

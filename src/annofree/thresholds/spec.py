@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from importlib import import_module
 from typing import Any
 
@@ -89,12 +89,11 @@ def _make(kind: str, values: Mapping[str, Any]) -> Threshold:
             near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
             hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(known)}"
             raise SettingsError(f"'{key}' is not an option of the threshold '{kind}'; {hint}")
-    try:
-        return rule(**values)
-    except TypeError as error:
-        raise SettingsError(
-            f"The threshold '{kind}' lacks a value", why=str(error), fix=f"Write it like '{form}'"
-        ) from None
+    needed = [f.name for f in fields(rule) if f.default is MISSING and f.default_factory is MISSING]
+    missing = [name for name in needed if name not in values]
+    if missing:
+        raise SettingsError(f"The threshold '{kind}' lacks {' and '.join(missing)}", fix=f"Write it like '{form}'")
+    return rule(**values)
 
 
 def _read(key: str, value: str, text: str, form: str) -> Any:

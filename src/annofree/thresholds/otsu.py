@@ -1,0 +1,58 @@
+"""Otsu's rule on the scores inside the brain."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annofree.errors import InputError, SettingsError
+from annofree.thresholds.base import Threshold, brain_scores
+
+#: Histogram bins by number of classes (the search grows with their power).
+_BINS = {2: 256, 3: 256, 4: 96}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Otsu(Threshold):
+    """The cut that best separates the brain's scores into classes of equal spread (Otsu 1979; Liao 2001 for several).
+
+    Looks at the image alone, and always finds something, in a healthy brain too.
+
+    Attributes:
+        classes: 2 to 4 classes; the mask is the highest one.
+    """
+
+    kind: ClassVar[str] = "otsu"
+
+    classes: int = field(default=2, kw_only=False)
+    source: str = "largest variance between classes inside the brain"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.classes not in _BINS:
+            raise SettingsError(f"Otsu's rule takes 2, 3 or 4 classes, not {self.classes}")
+
+    def value_for(self, scores: NDArray[np.float32], brain: NDArray[np.bool_]) -> float:
+        """The highest of the cuts between the classes."""
+        from skimage.filters import threshold_multiotsu, threshold_otsu
+
+        values = brain_scores(scores, brain).astype(np.float64)
+        counts, edges = np.histogram(values, bins=_BINS[self.classes]) if np.ptp(values) > 0 else (np.zeros(1), None)
+        if edges is None or np.count_nonzero(counts) < self.classes:
+            raise InputError(
+                f"Otsu's rule cannot make {self.classes} classes of these scores",
+                why=f"they hold {max(1, np.count_nonzero(counts))} distinct level(s)",
+                fix="Use a fixed value or one from healthy scans, such as healthy-quantile:0.99",
+            )
+        histogram = (counts, (edges[:-1] + edges[1:]) / 2)
+        if self.classes == 2:
+            return float(threshold_otsu(hist=histogram))  # type: ignore[no-untyped-call]
+        cuts = threshold_multiotsu(classes=self.classes, hist=histogram)  # type: ignore[no-untyped-call]
+        return float(cuts[-1])
+
+    def describe(self) -> str:
+        """The rule and its number of classes."""
+        return "otsu" if self.classes == 2 else f"otsu with {self.classes} classes"
