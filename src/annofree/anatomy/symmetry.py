@@ -1,0 +1,189 @@
+"""The brain's own midsagittal plane, and images mirrored across it.
+
+The head is never quite straight in the scanner, so flipping an array is not mirroring a brain. The plane is found by
+maximising the brain's similarity with its own mirror image (Prima, Ourselin and Ayache, IEEE TMI 21(2), 2002, doi
+10.1109/42.993131), with a saturating cost, because a tumour is an asymmetry that must not pull the plane.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage, optimize
+
+from annofree.errors import InputError
+
+_COARSE_MM = 5.0
+_POINTS = 4000
+_STARTS_DEG = (-14.0, 0.0, 14.0)
+_MIN_BRAIN_VOXELS = 64
+
+
+@dataclass(frozen=True)
+class MidsagittalPlane:
+    """The points `p` with `normal . p = offset_mm`, `p` being voxel index times spacing (array millimetres).
+
+    Attributes:
+        normal: Unit vector towards the right of the array (+X).
+        offset_mm: Distance of the plane from voxel (0, 0, 0) along the normal.
+        similarity: 1 where the brain equals its mirror image, 0 where nothing agrees.
+    """
+
+    normal: tuple[float, float, float]
+    offset_mm: float
+    similarity: float
+
+    def reflection(self, spacing_mm: tuple[float, float, float]) -> NDArray[np.float64]:
+        """The (4, 4) map from a voxel to the voxel that mirrors it; its own inverse."""
+        n, spacing = np.asarray(self.normal), np.asarray(spacing_mm, dtype=float)
+        reflect = np.eye(3) - 2.0 * np.outer(n, n)
+        matrix = np.eye(4)
+        matrix[:3, :3] = reflect * spacing[None, :] / spacing[:, None]
+        matrix[:3, 3] = 2.0 * self.offset_mm * n / spacing
+        return matrix
+
+    def distance_mm(self, shape: tuple[int, int, int], spacing_mm: tuple[float, float, float]) -> NDArray[np.float32]:
+        """Signed distance of every voxel from the plane, (X, Y, Z) in mm, positive on the array's right."""
+        axes = [np.arange(n) * s * c for n, s, c in zip(shape, spacing_mm, self.normal, strict=True)]
+        distance = axes[0][:, None, None] + axes[1][None, :, None] + axes[2][None, None, :] - self.offset_mm
+        return np.asarray(distance, dtype=np.float32)
+
+
+def midsagittal_plane(
+    images: NDArray[np.float32], brain: NDArray[np.bool_], spacing_mm: tuple[float, float, float]
+) -> MidsagittalPlane:
+    """The plane across which a brain looks most like itself.
+
+    Args:
+        images: (C, X, Y, Z) float32, X running left to right (RAS+ order), any intensities.
+        brain: (X, Y, Z) boolean.
+        spacing_mm: Voxel edge lengths.
+
+    Returns:
+        The plane. Deterministic. Tilts of up to about 25 degrees are found.
+
+    Raises:
+        InputError: Shapes disagree.
+    """
+    if images.ndim != 4 or images.shape[1:] != brain.shape:
+        raise InputError(
+            f"Images of shape {images.shape} and a brain mask of shape {brain.shape} do not fit",
+            why="images are (C, X, Y, Z) and the mask (X, Y, Z)",
+        )
+    spacing = np.asarray(spacing_mm, dtype=float)
+    middle = (np.asarray(brain.shape) - 1) / 2.0 * spacing
+    if int(brain.sum()) < _MIN_BRAIN_VOXELS:
+        return MidsagittalPlane((1.0, 0.0, 0.0), float(middle[0]), 0.0)
+    coarse, step, corner = _coarse(images, brain, spacing)
+    inside = np.argwhere(ndimage.binary_dilation(coarse[0] > 0.5)).astype(float)
+    points = inside[:: max(1, len(inside) // _POINTS)] * step
+    centre = np.argwhere(coarse[0] > 0.5).mean(axis=0) * step
+    here = np.stack([_sample(channel, points, step) for channel in coarse])
+
+    def cost(parameters: NDArray[np.float64]) -> float:
+        normal, offset = _plane(parameters, centre)
+        there = points - 2.0 * (points @ normal - offset)[:, None] * normal
+        squared = sum((_sample(c, there, step) - h) ** 2 for c, h in zip(coarse, here, strict=True)) / len(coarse)
+        return float(np.mean(squared / (squared + 0.25)))
+
+    starts = [np.array([yaw, roll, 0.0]) for yaw in _STARTS_DEG for roll in _STARTS_DEG]
+    best = min(starts, key=cost)
+    simplex = best + np.array([[0, 0, 0], [6, 0, 0], [0, 6, 0], [0, 0, 6]], dtype=float)
+    options = {"initial_simplex": simplex, "xatol": 0.05, "fatol": 1e-6, "maxfev": 160}
+    found = optimize.minimize(cost, best, method="Nelder-Mead", options=options)
+    normal, offset = _plane(found.x, centre)
+    x, y, z = (float(n) for n in normal)
+    return MidsagittalPlane((x, y, z), float(offset + normal @ corner), float(np.clip(1.0 - found.fun, 0.0, 1.0)))
+
+
+def mirrored(
+    images: NDArray[np.float32],
+    brain: NDArray[np.bool_],
+    spacing_mm: tuple[float, float, float],
+    plane: MidsagittalPlane | None = None,
+) -> tuple[NDArray[np.float32], MidsagittalPlane]:
+    """Images reflected across the brain's own midsagittal plane, on their own grid.
+
+    Args:
+        images: (C, X, Y, Z) float32 in RAS+ order.
+        brain: (X, Y, Z) boolean.
+        spacing_mm: Voxel edge lengths.
+        plane: A plane found before; found from the images where None.
+
+    Returns:
+        `(mirrored, plane)`: voxel `v` of `mirrored` (C, X, Y, Z) holds what lies opposite `v` (linear interpolation).
+        Outside the brain, and where the opposite point lies outside the array, it holds 0.
+
+    Example:
+        >>> image = np.zeros((1, 9, 5, 5), np.float32); image[0, 1] = 1
+        >>> plane = MidsagittalPlane((1.0, 0.0, 0.0), 4.0, 1.0)
+        >>> there, _ = mirrored(image, np.ones((9, 5, 5), bool), (1.0, 1.0, 1.0), plane)
+        >>> there[0, :, 0, 0].tolist()
+        [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0]
+    """
+    plane = plane or midsagittal_plane(images, brain, spacing_mm)
+    out = np.zeros(images.shape, dtype=np.float32)
+    boxes = ndimage.find_objects(brain.astype(np.int8))
+    if not boxes:
+        return out, plane
+    box = boxes[0]
+    matrix = plane.reflection(spacing_mm)
+    start = np.array([axis.start for axis in box], dtype=float)
+    offset = matrix[:3, :3] @ start + matrix[:3, 3]
+    for channel, target in zip(images, out, strict=True):
+        patch = ndimage.affine_transform(
+            np.asarray(channel, dtype=np.float32),
+            matrix[:3, :3],
+            offset,
+            output_shape=tuple(axis.stop - axis.start for axis in box),
+            order=1,
+            mode="constant",
+        )
+        target[box] = np.where(brain[box], patch, 0.0)
+    return out, plane
+
+
+def _coarse(
+    images: NDArray[np.float32], brain: NDArray[np.bool_], spacing: NDArray[np.float64]
+) -> tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.float64]]:
+    """Brain mask (channel 0) and robustly scaled images in voxels of about 5 mm, their spacing and first centre."""
+    factor = np.maximum(1, np.round(_COARSE_MM / spacing)).astype(int)
+    mask = _block_mean(brain.astype(np.float32), factor)
+    channels = [2.0 * mask]
+    for image in images:
+        values = image[brain]
+        middle = float(np.median(values))
+        spread = 1.4826 * float(np.median(np.abs(values - middle)))
+        if not np.isfinite(spread) or spread <= 0:
+            continue
+        scaled = np.where(brain, np.clip((image - middle) / spread, -3.0, 3.0), 0.0).astype(np.float32)
+        averaged = _block_mean(scaled, factor) / np.maximum(mask, 0.25)
+        channels.append(ndimage.gaussian_filter(averaged, 0.6))
+    stack = np.stack(channels)
+    stack[0] = ndimage.gaussian_filter(stack[0], 0.6)
+    return stack, spacing * factor, spacing * (factor - 1) / 2.0
+
+
+def _block_mean(volume: NDArray[np.float32], factor: NDArray[np.int_]) -> NDArray[np.float32]:
+    """Means over blocks of voxels; the volume is padded with zeros to whole blocks."""
+    pad = [(0, int(-n % f)) for n, f in zip(volume.shape, factor, strict=True)]
+    padded = np.pad(volume, pad)
+    for axis, f in enumerate(factor):
+        shape = (*padded.shape[:axis], padded.shape[axis] // int(f), int(f), *padded.shape[axis + 1 :])
+        padded = padded.reshape(shape).mean(axis=axis + 1)
+    return np.asarray(padded, dtype=np.float32)
+
+
+def _sample(
+    channel: NDArray[np.float32], points_mm: NDArray[np.float64], step: NDArray[np.float64]
+) -> NDArray[np.float32]:
+    return np.asarray(ndimage.map_coordinates(channel, (points_mm / step).T, order=1, mode="constant"))
+
+
+def _plane(parameters: NDArray[np.float64], centre: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
+    """Normal and offset from (yaw in degrees, roll in degrees, shift in mm from the brain's centre)."""
+    yaw, roll = np.deg2rad(parameters[:2])
+    normal = np.array([np.cos(yaw) * np.cos(roll), np.sin(yaw) * np.cos(roll), np.sin(roll)])
+    return normal, float(normal @ centre + parameters[2])
