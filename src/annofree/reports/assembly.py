@@ -1,0 +1,252 @@
+"""Findings -> lesions, sides, flags: what the whole report says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from annofree.reports.findings import Certainty, Finding, Place, Reading, ReportedLesion, Section, Sentence, Side, Size
+from annofree.reports.lexicon import Lexicon
+
+_LATERAL = (Side.LEFT, Side.RIGHT, Side.BILATERAL)
+
+
+def assemble(
+    id: str,
+    text: str,
+    language: str,
+    sentences: tuple[Sentence, ...],
+    findings: tuple[Finding, ...],
+    lexicon: Lexicon,
+    reader: str = "rules",
+) -> Reading:
+    """Put the findings of one report together.
+
+    Args:
+        id: the report's id.
+        text: its text.
+        language: "en" or "zh".
+        sentences: its sentences.
+        findings: its findings, in order of the text.
+        lexicon: gives the hierarchy of regions.
+        reader: who proposed the findings.
+    """
+    groups = _groups(findings, lexicon) if not _explained_by_impression(findings) else []
+    lesions = tuple(_lesion(group, findings, lexicon) for group in groups)
+    sides = {lesion.side for lesion in lesions}
+    oedema = tuple(
+        place
+        for finding in findings
+        if finding.kind == "oedema" and _of_today(finding) and finding.certainty is not Certainty.ABSENT
+        for place in finding.places
+        if place.role == "brain" and (place.side in sides or place.side is None or Side.BILATERAL in sides)
+    )
+    reading = Reading(
+        id,
+        text,
+        language,
+        sentences,
+        findings,
+        lesions,
+        finest(oedema, lexicon),
+        _nothing_here(findings, lesions, lexicon),
+        (),
+        reader,
+    )
+    return Reading(
+        id, text, language, sentences, findings, lesions, reading.oedema, reading.nothing_here, _flags(reading), reader
+    )
+
+
+def finest(places: Sequence[Place], lexicon: Lexicon) -> tuple[Place, ...]:
+    """Fine beats coarse: a place goes when a finer one inside it, on its side, is named too; repeats go as well."""
+    kept: list[Place] = []
+    for place in places:
+        covered = any(
+            other.region != place.region
+            and _is_finer(other.region, place.region, lexicon)
+            and _side_within(other.side, place.side)
+            for other in places
+        )
+        repeated = any(
+            other.region == place.region and (other.side is place.side or place.side is None) for other in kept
+        )
+        if not covered and not repeated:
+            kept = [k for k in kept if not (k.region == place.region and k.side is None)] + [place]
+    return tuple(kept)
+
+
+def _is_finer(inner: str, outer: str, lexicon: Lexicon) -> bool:
+    """White matter alone is the coarsest word: "frontal white matter" is the frontal lobe's."""
+    return lexicon.is_a(inner, outer) or (outer == "white_matter" and lexicon.is_a(inner, "cerebrum"))
+
+
+def _side_within(inner: Side | None, outer: Side | None) -> bool:
+    return outer in (None, Side.BILATERAL, inner) or inner is None
+
+
+def _of_today(finding: Finding) -> bool:
+    return not (finding.historical or finding.outside)
+
+
+def _groups(findings: Sequence[Finding], lexicon: Lexicon) -> list[list[int]]:
+    """Findings that speak of the same lesion, together."""
+    groups: list[list[int]] = []
+    for index, finding in enumerate(findings):
+        if not finding.is_lesion:
+            continue
+        brain = [place for place in finding.places if place.role == "brain"]
+        if finding.anaphora and groups:
+            groups[-1].append(index)
+            continue
+        for group in reversed(groups):
+            if _same_lesion(brain, [p for i in group for p in findings[i].places if p.role == "brain"], lexicon):
+                group.append(index)
+                break
+        else:
+            groups.append([index])
+    return groups
+
+
+def _same_lesion(new: Sequence[Place], old: Sequence[Place], lexicon: Lexicon) -> bool:
+    """Two mentions are one lesion when one names no place, or when sides agree and one region holds the other."""
+    if not new or not old:
+        return True
+    return any(
+        (a.side is b.side or a.side is None or b.side is None or Side.BILATERAL in (a.side, b.side))
+        and (lexicon.is_a(a.region, b.region) or lexicon.is_a(b.region, a.region))
+        for a in new
+        for b in old
+    )
+
+
+def _lesion(group: Sequence[int], findings: Sequence[Finding], lexicon: Lexicon) -> ReportedLesion:
+    named = [findings[i] for i in group if not findings[i].anaphora or findings[i].extends] or [findings[group[0]]]
+    later = [findings[i] for i in group if findings[i].anaphora]
+    places = [place for finding in named for place in finding.places if place.role == "brain"]
+    if not places:  # "The mass lies in the left thalamus" after "A mass is seen."
+        places = [place for finding in later for place in finding.places if place.role == "brain"]
+    if not places:  # "suspicious for recurrence": the operated place; "underlying mass": that of the haemorrhage
+        first = findings[group[0]]
+        near = [
+            f
+            for f in findings[: group[0]]
+            if f.kind == "postoperative" or (f.role == "other" and f.sentence == first.sentence)
+        ]
+        hosts = [f for f in near if not f.outside and any(p.role == "brain" for p in f.places)]
+        places = [
+            Place(p.region, p.side, False, p.role, p.span) for f in hosts[-1:] for p in f.places if p.role == "brain"
+        ]
+    elif not any(place.side for place in places):
+        side = _side_of([place for finding in later for place in finding.places if place.role == "brain"])
+        places = [
+            place if side is None else Place(place.region, side, False, place.role, place.span) for place in places
+        ]
+    kept = finest(places, lexicon)
+    sizes = [findings[i].size for i in group if findings[i].size is not None]
+    return ReportedLesion(
+        places=kept,
+        side=_side_of(kept),
+        certainty=max((findings[i].certainty for i in group), key=lambda certainty: certainty.weight),
+        size=max(sizes, key=_largest, default=None),
+        several=any(findings[i].several for i in group),
+        findings=tuple(group),
+    )
+
+
+def _largest(size: Size | None) -> tuple[int, float]:
+    return (0, 0.0) if size is None else (len(size.diameters_mm), max(size.diameters_mm))
+
+
+def _side_of(places: Sequence[Place]) -> Side | None:
+    sides = {place.side for place in places} - {None}
+    if Side.BILATERAL in sides or sides >= {Side.LEFT, Side.RIGHT}:
+        return Side.BILATERAL
+    lateral = sides & {Side.LEFT, Side.RIGHT}
+    if not lateral and any(place.side is None for place in places):
+        return None
+    return next(iter(lateral or sides), None)
+
+
+def _explained_by_impression(findings: Sequence[Finding]) -> bool:
+    """The impression names another cause (aneurysm, infarct) and no lesion, and no tumour was named before."""
+    impression = [
+        f for f in findings if f.section is Section.IMPRESSION and _of_today(f) and f.certainty is not Certainty.ABSENT
+    ]
+    lesions = [f for f in findings if f.is_lesion]
+    return (
+        any(f.role == "other" for f in impression)
+        and not any(f.role in ("tumour", "lesion") for f in impression)
+        and not any(f.role == "tumour" for f in lesions)
+    )
+
+
+def _nothing_here(
+    findings: Sequence[Finding], lesions: Sequence[ReportedLesion], lexicon: Lexicon
+) -> tuple[Place, ...]:
+    """Brain places called normal, or where a lesion is denied; never one that a lesion touches."""
+    denied = [
+        place
+        for finding in findings
+        if _of_today(finding)
+        and (
+            (finding.role == "normal" and finding.certainty is Certainty.PRESENT)
+            or (finding.role in ("tumour", "lesion", "signal") and finding.certainty is Certainty.ABSENT)
+        )
+        for place in finding.places
+        if place.role == "brain" and place.region in lexicon.regions
+    ]
+    ill = [place for lesion in lesions for place in lesion.places]
+    free = [place for place in denied if not any(_overlap(place, other, lexicon) for other in ill)]
+    return tuple({(place.region, place.side): place for place in reversed(free)}.values())[::-1]
+
+
+def _overlap(a: Place, b: Place, lexicon: Lexicon) -> bool:
+    sides = {a.side, b.side}
+    apart = sides == {Side.LEFT, Side.RIGHT}
+    return not apart and (lexicon.is_a(a.region, b.region) or lexicon.is_a(b.region, a.region))
+
+
+def _flags(reading: Reading) -> tuple[str, ...]:
+    flags = []
+    if not reading.text.strip():
+        flags.append("no text")
+    elif not reading.lesions:
+        flags.append(
+            "history only"
+            if any(
+                f.role in ("tumour", "lesion")
+                and f.historical
+                and not f.outside
+                and f.certainty is not Certainty.ABSENT
+                for f in reading.findings
+            )
+            else "no lesion"
+        )
+    else:
+        if all(lesion.side is None for lesion in reading.lesions):
+            flags.append("no side")
+        if not any(place.region not in ("cerebrum", "brain") for lesion in reading.lesions for place in lesion.places):
+            flags.append("no region")
+        if reading.tumour is not Certainty.PRESENT:
+            flags.append("uncertain")
+    if _contradicts(reading):
+        flags.append("contradictory side")
+    if not reading.findings and reading.text.strip():
+        flags.append("empty")
+    return tuple(flags)
+
+
+def _contradicts(reading: Reading) -> bool:
+    """A part of the tumour, or a later mention of it, is put on the other side with a word of its own."""
+    side = reading.side
+    if side not in (Side.LEFT, Side.RIGHT):
+        return False
+    lesion_words = {i for lesion in reading.lesions for i in lesion.findings}
+    return any(
+        place.side is side.opposite and place.stated and place.role == "brain"
+        for index, finding in enumerate(reading.findings)
+        if (index in lesion_words or finding.role == "part")
+        and finding.certainty is not Certainty.ABSENT
+        and _of_today(finding)
+        for place in finding.places
+    )

@@ -1,0 +1,220 @@
+"""The lexicon: one YAML file of words, compiled to one regular expression that reads a report in a single pass."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import permutations
+from pathlib import Path
+from typing import Any
+
+from annofree.errors import InputError
+
+_JOIN = re.compile(r"[\s\-~]+")
+_EXCLUSIVE = ("side", "region", "structure", "outside", "kind")
+_LANGUAGES = ("en", "zh")
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What a word stands for: `category` ("region", "side", "kind" ...), `key` in it, `form` ("before", "after")."""
+
+    category: str
+    key: str
+    form: str = ""
+    regions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A word of the lexicon found in a text, with its characters."""
+
+    start: int
+    end: int
+    category: str
+    key: str
+    form: str
+    regions: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A region of the lexicon and how to find it in an atlas."""
+
+    key: str
+    parent: str | None
+    lobes: tuple[str, ...]
+    names: tuple[str, ...]
+    midline: bool
+
+
+@dataclass(frozen=True)
+class Lexicon:
+    """Words compiled for reading.
+
+    Attributes:
+        regions: region key -> `Region`.
+        roles: kind key -> role.
+        sections: heading in lower case -> section name.
+    """
+
+    regions: Mapping[str, Region]
+    roles: Mapping[str, str]
+    sections: Mapping[str, str]
+    _meanings: Mapping[str, tuple[Meaning, ...]] = field(repr=False)
+    _pattern: re.Pattern[str] = field(repr=False)
+
+    @classmethod
+    def load(cls, file: Path | str | None = None) -> Lexicon:
+        """The lexicon of `file`, or the one in the package; read and compiled once.
+
+        Raises:
+            InputError: the file is not a lexicon, or a term stands in two places.
+        """
+        return _load(str(file or Path(__file__).with_name("lexicon.yaml")))
+
+    def scan(self, text: str) -> list[Item]:
+        """Every known word in `text`, longest first at each place, in order."""
+        items = []
+        for match in self._pattern.finditer(text):
+            for meaning in self._look_up(match.group()):
+                items.append(
+                    Item(match.start(), match.end(), meaning.category, meaning.key, meaning.form, meaning.regions)
+                )
+        return items
+
+    def _look_up(self, word: str) -> tuple[Meaning, ...]:
+        key = _JOIN.sub("", word.lower())
+        for tail in ("", "s", "es"):
+            if key.endswith(tail) and (found := self._meanings.get(key[: len(key) - len(tail)])):
+                return found
+        return ()
+
+    def is_a(self, region: str, ancestor: str) -> bool:
+        """Whether `region` is `ancestor` or lies in it."""
+        current: str | None = region
+        while current is not None:
+            if current == ancestor:
+                return True
+            entry = self.regions.get(current)
+            current = entry.parent if entry else None
+        return False
+
+
+@lru_cache(maxsize=8)
+def _load(file: str) -> Lexicon:
+    import yaml
+
+    try:
+        data = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
+        regions = {
+            key: Region(
+                key,
+                entry.get("parent"),
+                tuple(entry.get("lobe", ())),
+                tuple(entry.get("names", ())),
+                bool(entry.get("midline")),
+            )
+            for key, entry in data["regions"].items()
+        }
+        roles = {key: entry["role"] for key, entry in data["kinds"].items()}
+        sections = {
+            term: name
+            for name, entry in data["sections"].items()
+            for language in _LANGUAGES
+            for term in entry.get(language, ())
+        }
+        terms = list(_terms(data))
+    except (OSError, KeyError, TypeError, AttributeError, yaml.YAMLError) as error:
+        raise InputError(
+            "the lexicon cannot be read",
+            file=file,
+            why=f"{type(error).__name__}: {error}",
+            fix="compare it with the lexicon in annofree/reports",
+        ) from error
+    for region in regions.values():
+        if region.parent is not None and region.parent not in regions:
+            raise InputError(f"region '{region.key}' has the unknown parent '{region.parent}'", file=file)
+    meanings: dict[str, tuple[Meaning, ...]] = {}
+    for _, term, meaning in terms:
+        key = _JOIN.sub("", term.lower())
+        rivals = [other for other in meanings.get(key, ()) if {other.category, meaning.category} <= set(_EXCLUSIVE)]
+        if rivals and rivals[0] != meaning:
+            raise InputError(
+                f"the term '{term}' stands for {rivals[0].category} '{rivals[0].key}' and {meaning.category} '{meaning.key}'",
+                file=file,
+                fix="keep one of the two",
+            )
+        if meaning not in meanings.get(key, ()):
+            meanings[key] = (*meanings.get(key, ()), meaning)
+    by_language = {language: _trie(term for own, term, _ in terms if own == language) for language in _LANGUAGES}
+    pattern = rf"(?<![a-z]){by_language['en']}(?:e?s)?(?![a-z])|{by_language['zh']}"
+    return Lexicon(regions, roles, sections, meanings, re.compile(pattern, re.IGNORECASE))
+
+
+def _terms(data: Mapping[str, Any]) -> Iterator[tuple[str, str, Meaning]]:
+    """Every (language, term, meaning) of the file, joined words included."""
+
+    def words(entry: Mapping[str, Any], meaning: Meaning) -> Iterator[tuple[str, str, Meaning]]:
+        for language in _LANGUAGES:
+            for term in entry.get(language, ()):
+                yield language, str(term), meaning
+
+    plain = {
+        "sides": "side",
+        "directions": "direction",
+        "structures": "structure",
+        "outside": "outside",
+        "studies": "study",
+        "kinds": "kind",
+    }
+    for block, category in plain.items():
+        for key, entry in data[block].items():
+            yield from words(entry, Meaning(category, key))
+    for key, entry in data["regions"].items():
+        yield from words(entry, Meaning("region", key, regions=(key,)))
+    for key, entry in data["change"].items():
+        yield from words(entry, Meaning("change", key))
+    for block in ("ignored", "history", "prior", "several", "continues", "extends", "breaks"):
+        yield from words(data[block], Meaning(block, block))
+    for form in ("before", "after"):
+        yield from words(data["negation"][form], Meaning("negation", "absent", form))
+        for level in ("likely", "possible"):
+            yield from words(data["uncertainty"][level][form], Meaning("uncertainty", level, form))
+    yield from words(data["negation"]["apparent"], Meaning("apparent", "apparent"))
+    english, chinese = data["compounds"]["en"], data["compounds"]["zh"]
+    for count in (1, 2, 3):
+        for first in permutations(english["first"], count):
+            for last, region in english["last"].items():
+                parts = tuple(english["first"][part] for part in first)
+                if region not in parts:
+                    yield "en", "~".join((*first, last)), Meaning("region", region, regions=(*parts, region))
+    for count in (2, 3, 4):
+        for chain in permutations(chinese["part"], count):
+            parts = tuple(chinese["part"][part] for part in chain)
+            for end in chinese["end"]:
+                yield "zh", "".join(chain) + end, Meaning("region", parts[-1], regions=parts)
+
+
+def _trie(terms: Iterable[str]) -> str:
+    """One regular expression for many terms, sharing their beginnings: time grows with the text, not with the list."""
+    root: dict[str, Any] = {}
+    for term in terms:
+        node = root
+        for char in re.sub(r"[\s\-]+", " ", term.lower()):
+            node = node.setdefault(char, {})
+        node[""] = {}
+
+    def emit(node: dict[str, Any]) -> str:
+        arms = []
+        for char, child in node.items():
+            if char:
+                arms.append({" ": r"[\s\-]+", "~": r"[\s\-]*"}.get(char, re.escape(char)) + emit(child))
+        if not arms:
+            return ""
+        body = arms[0] if len(arms) == 1 and "" not in node else f"(?:{'|'.join(arms)})"
+        return body + ("?" if "" in node else "")
+
+    return emit(root)

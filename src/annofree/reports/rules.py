@@ -1,0 +1,259 @@
+"""Report text -> findings: the rules, one sentence after the other."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from annofree.reports.assembly import assemble
+from annofree.reports.attachment import beside, owners_of, size_owner
+from annofree.reports.findings import Certainty, Cue, Finding, Place, Reading, Section, Sentence, Side, Size, Span
+from annofree.reports.laterality import places_in
+from annofree.reports.lexicon import Item, Lexicon
+from annofree.reports.scope import certainty_of, is_definite
+from annofree.reports.sizes import sizes_in
+from annofree.reports.text import language_of, sentences_of
+
+_LESION = ("tumour", "lesion", "signal")
+_UNREAD = (Section.EXAMINATION, Section.TECHNIQUE)
+_CLAUSE_END = re.compile(r"[,，;；]")
+_EXPLAINS_WITHIN = (
+    60  # characters between "lesion" and the word that explains it ("ischaemic lesion", "lesion, likely an infarct")
+)
+
+
+@dataclass
+class _Memory:
+    """What earlier sentences leave behind for later ones."""
+
+    findings: list[Finding] = field(default_factory=list)
+    elsewhere: bool = False  # the examination spoken of is not of the brain
+    topic_outside: bool = False  # the lesion spoken of lies outside the brain
+    lesion_side: Side | None = None
+
+    @property
+    def last_lesion(self) -> Finding | None:
+        return next((finding for finding in reversed(self.findings) if finding.role in _LESION), None)
+
+    def note_study(self, item: Item) -> None:
+        self.elsewhere = item.key == "elsewhere"
+        self.topic_outside = False
+
+
+def read_report(text: str, id: str = "", lexicon: Lexicon | None = None) -> Reading:
+    """Read one report.
+
+    Args:
+        text: an English or Chinese report, with or without headings.
+        id: the report's id, kept in the answer.
+        lexicon: other words than the package's.
+
+    Example:
+        >>> reading = read_report("Mass in the right frontal lobe, 41 x 60 x 38 mm. Midline shift to the left.")
+        >>> reading.side.value, reading.regions, reading.tumour.value
+        ('right', ('frontal',), 'present')
+    """
+    lexicon = lexicon or Lexicon.load()
+    sentences = sentences_of(text, lexicon.sections)
+    items = lexicon.scan(text)
+    memory = _Memory()
+    position = 0
+    for index, sentence in enumerate(sentences):
+        while position < len(items) and items[position].start < sentence.span.start:
+            position += 1
+        first = position
+        while position < len(items) and items[position].end <= sentence.span.end:
+            position += 1
+        _SentenceReader(text, index, sentence, items[first:position], lexicon, memory).read()
+    return assemble(id, text, language_of(text), sentences, tuple(memory.findings), lexicon)
+
+
+class _SentenceReader:
+    """Reads one sentence and adds its findings to the memory."""
+
+    def __init__(
+        self, text: str, index: int, sentence: Sentence, items: Sequence[Item], lexicon: Lexicon, memory: _Memory
+    ) -> None:
+        self.text, self.index, self.sentence, self.items = text, index, sentence, items
+        self.lexicon, self.memory = lexicon, memory
+        self.studies = [item for item in items if item.category == "study"]
+        self.breaks = [item for item in items if item.category == "breaks"]
+        self.extends = any(item.category == "extends" for item in items)
+
+    def read(self) -> None:
+        if self.sentence.section in _UNREAD:
+            for study in self.studies:
+                self.memory.note_study(study)
+            return
+        places, lonely, side_cues = places_in(self.text, self.items, self.lexicon, self.memory.lesion_side)
+        every_kind = [item for item in self.items if item.category == "kind"]
+        certainties = {id(kind): certainty_of(self.text, kind, self.items) for kind in every_kind}
+        kinds = [kind for kind in every_kind if not self._only_describes(kind, every_kind, certainties)]
+        if not kinds:
+            for study in self.studies:
+                self.memory.note_study(study)
+            self._continue_lesion(places, side_cues)
+            return
+        owners = owners_of(self.text, places, kinds, self.breaks, self.lexicon)
+        own_places = [
+            [place for place, owner in zip(places, owners, strict=True) if owner == number]
+            for number in range(len(kinds))
+        ]
+        self._give_lonely_sides(lonely, kinds, own_places)
+        sizes: dict[int, Size] = {}
+        for size in sizes_in(self.text, self.sentence.span.start, self.sentence.span.end):
+            sizes.setdefault(size_owner(size, kinds, self.lexicon), size)
+        if self.studies and all(study.key == "elsewhere" for study in self.studies):
+            self.memory.elsewhere = True
+        for number, kind in enumerate(kinds):
+            for study in self.studies:
+                if study.start < kind.start and not any(study.start < other.start for other in kinds[:number]):
+                    self.memory.note_study(study)
+            certainty, cues = certainties[id(kind)]
+            finding = self._finding(kind, certainty, own_places[number])
+            self._add(
+                replace(
+                    finding,
+                    size=sizes.get(number),
+                    explained=self._explanation(number, kinds, own_places, certainties),
+                    cues=(
+                        *cues,
+                        *self._history_cues(kind),
+                        *(cue for cue in side_cues if any(place.side for place in finding.places)),
+                    ),
+                )
+            )
+        for study in self.studies:
+            if study.start > kinds[-1].start:
+                self.memory.note_study(study)
+
+    def _only_describes(
+        self, kind: Item, kinds: Sequence[Item], certainties: dict[int, tuple[Certainty, list[Cue]]]
+    ) -> bool:
+        """A signal word is an adjective when the sentence named a finding before, or names one in its clause."""
+        if self.lexicon.roles[kind.key] != "signal":
+            return False
+        for other in kinds:
+            role = self.lexicon.roles[other.key]
+            names = (
+                role in ("tumour", "lesion")
+                or other.key in ("oedema", "necrosis")
+                or (role == "other" and other.start < kind.start)
+            )
+            if not names or certainties[id(other)][0] is Certainty.ABSENT:
+                continue
+            if other.start < kind.start or not _CLAUSE_END.search(self.text, kind.end, other.start):
+                return True
+        return False
+
+    def _finding(self, kind: Item, certainty: Certainty, places: Sequence[Place]) -> Finding:
+        role = self.lexicon.roles[kind.key]
+        lesion = role in _LESION
+        previous = self.memory.last_lesion
+        anaphora = (
+            lesion
+            and previous is not None
+            and (is_definite(self.text, kind, self.sentence.span.start) or self._extension_word(kind))
+        )
+        brain = any(place.role == "brain" for place in places)
+        outside = bool(places) and all(place.role == "outside" for place in places)
+        outside = outside or (not brain and (self.memory.elsewhere or self.sentence.section is Section.ELSEWHERE))
+        outside = outside or (lesion and not places and self.memory.topic_outside)
+        return Finding(
+            kind=kind.key,
+            role=role,
+            certainty=certainty,
+            span=Span(kind.start, kind.end),
+            sentence=self.index,
+            section=self.sentence.section,
+            places=tuple(places),
+            change=next((item.key for item in self.items if item.category == "change"), None) if lesion else None,
+            anaphora=anaphora,
+            extends=anaphora and self.extends and brain,
+            several=lesion
+            and any(item.category == "several" and 0 <= kind.start - item.end < 60 for item in self.items),
+            historical=self.sentence.section in (Section.HISTORY, Section.PLAN) or bool(self._history_cues(kind)),
+            outside=outside,
+        )
+
+    def _extension_word(self, kind: Item) -> bool:
+        """Whether it reads "tumor extension" or "extension of tumor"."""
+        return any(
+            item.category == "extends" and (0 <= item.start - kind.end < 3 or 0 <= kind.start - item.end < 10)
+            for item in self.items
+        )
+
+    def _history_cues(self, kind: Item) -> list[Cue]:
+        return [
+            Cue("past", Span(item.start, item.end))
+            for item in self.items
+            if item.category in ("history", "prior")
+            and item.end <= kind.start
+            and not any(item.end <= wall.start < kind.start for wall in self.breaks)
+        ]
+
+    def _give_lonely_sides(self, lonely: Sequence[Place], kinds: Sequence[Item], own_places: list[list[Place]]) -> None:
+        """A side that no region claimed is the lesion's when it stands beside it: "left-sided mass"."""
+        for number, kind in enumerate(kinds):
+            if self.lexicon.roles[kind.key] in _LESION and not own_places[number]:
+                own_places[number] = [place for place in lonely if beside(self.text, place.span, kind)]
+
+    def _explanation(
+        self,
+        number: int,
+        kinds: Sequence[Item],
+        own_places: Sequence[Sequence[Place]],
+        certainties: dict[int, tuple[Certainty, list[Cue]]],
+    ) -> str | None:
+        """The other disease that a "lesion" or a signal is, when the sentence says so."""
+        kind, roles = kinds[number], self.lexicon.roles
+        doubted = certainties[id(kind)][0] is Certainty.POSSIBLE  # "haemorrhage, an underlying mass cannot be excluded"
+        if (
+            doubted
+            or roles[kind.key] not in ("lesion", "signal")
+            or any(roles[other.key] == "tumour" for other in kinds)
+        ):
+            return None
+        for index, other in enumerate(kinds):
+            gap = max(other.start - kind.end, kind.start - other.end)
+            near = roles[kind.key] == "signal" or gap <= _EXPLAINS_WITHIN
+            apart = bool(own_places[index]) and bool(own_places[number])
+            if roles[other.key] == "other" and near and not apart and certainties[id(other)][0] is not Certainty.ABSENT:
+                return other.key
+        regions = {place.region for place in own_places[number] if place.role == "brain"}
+        return "white_matter_disease" if roles[kind.key] == "signal" and regions == {"white_matter"} else None
+
+    def _continue_lesion(self, places: Sequence[Place], cues: Sequence[Cue]) -> None:
+        """Read "It measures 4 cm and crosses to the left": no finding of its own, it goes on about the last lesion."""
+        last = self.memory.last_lesion
+        if last is None or not any(item.category in ("continues", "extends") for item in self.items):
+            return
+        if any(item.category == "negation" for item in self.items):
+            return
+        brain = tuple(place for place in places if place.role == "brain")
+        sizes = sizes_in(self.text, self.sentence.span.start, self.sentence.span.end)
+        if brain or sizes:
+            self._add(
+                replace(
+                    last,
+                    span=self.sentence.span,
+                    sentence=self.index,
+                    section=self.sentence.section,
+                    places=brain,
+                    size=sizes[0] if sizes else None,
+                    anaphora=True,
+                    extends=self.extends and bool(brain),
+                    cues=tuple(cues),
+                )
+            )
+
+    def _add(self, finding: Finding) -> None:
+        self.memory.findings.append(finding)
+        if finding.role not in _LESION:
+            return
+        if finding.places:
+            self.memory.topic_outside = finding.outside
+        if finding.is_lesion and not finding.anaphora:
+            sides = {place.side for place in finding.places} & {Side.LEFT, Side.RIGHT}
+            self.memory.lesion_side = next(iter(sides)) if len(sides) == 1 else self.memory.lesion_side
