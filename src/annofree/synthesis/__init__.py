@@ -1,0 +1,9 @@
+"""Made brains and made tumours."""
+
+from __future__ import annotations
+
+from annofree.synthesis.bank import BrainMap, LabelMapBank
+from annofree.synthesis.generator import MadeCase, make_case
+from annofree.synthesis.settings import SynthesisSettings
+
+__all__ = ["BrainMap", "LabelMapBank", "MadeCase", "SynthesisSettings", "make_case"]

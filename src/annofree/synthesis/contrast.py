@@ -1,0 +1,191 @@
+"""Brightness of tissues and tumour compartments for each sequence, relative to white matter."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from annofree.synthesis.chance import Chance
+from annofree.synthesis.matter import CLASSES
+from annofree.synthesis.plan import Plan
+from annofree.synthesis.settings import Contrast
+from annofree.synthesis.tissues import Tissue
+from annofree.synthesis.tumour import COMPARTMENTS
+
+ORDER = ("T1", "T1C", "T2", "FLAIR")
+
+PRIOR: dict[Tissue, tuple[float, float, float, float]] = {
+    #                          T1    T1C   T2    FLAIR   of white matter
+    Tissue.WHITE: (1.00, 1.00, 1.00, 1.00),
+    Tissue.WHITE_LESION: (0.85, 0.85, 1.40, 1.40),
+    Tissue.CORTEX: (0.74, 0.80, 1.45, 1.22),
+    Tissue.CSF: (0.38, 0.42, 2.60, 0.40),
+    Tissue.VENTRICLE: (0.30, 0.32, 2.90, 0.28),
+    Tissue.FOURTH_VENTRICLE: (0.34, 0.36, 2.70, 0.36),
+    Tissue.STRIATUM: (0.82, 0.87, 1.25, 1.15),
+    Tissue.PALLIDUM: (0.94, 0.97, 0.90, 0.92),
+    Tissue.THALAMUS: (0.88, 0.92, 1.18, 1.08),
+    Tissue.HIPPOCAMPUS: (0.74, 0.79, 1.50, 1.32),
+    Tissue.BRAINSTEM: (0.93, 0.94, 1.12, 1.02),
+    Tissue.VENTRAL_DC: (0.92, 0.95, 1.10, 1.05),
+    Tissue.CEREBELLAR_WHITE: (0.96, 0.96, 1.08, 0.98),
+    Tissue.CEREBELLAR_CORTEX: (0.76, 0.82, 1.40, 1.12),
+    Tissue.CHOROID: (0.55, 1.30, 1.90, 0.90),
+    Tissue.VEIN: (0.55, 1.80, 0.80, 0.55),
+    Tissue.ARTERY: (0.60, 1.50, 0.60, 0.50),
+    Tissue.DURA: (0.55, 1.10, 0.70, 0.60),
+    Tissue.BONE: (0.20, 0.22, 0.25, 0.20),
+    Tissue.MARROW: (1.10, 1.15, 1.00, 0.70),
+    Tissue.SOFT: (0.70, 0.80, 0.80, 0.70),
+    Tissue.OUTSIDE: (0.03, 0.03, 0.03, 0.03),
+}
+"""Mean brightness of each tissue as a share of white matter's."""
+
+SPREAD = (0.06, 0.06, 0.11, 0.09)
+"""Standard deviation (of the logarithm) of a tissue's brightness between people and scanners, per sequence."""
+
+
+@dataclass(frozen=True)
+class Palette:
+    """Brightness of one case.
+
+    Attributes:
+        table: (4, classes) brightness of every tissue; white matter is 1 in a physical sequence.
+        free: For each sequence, whether its contrast was drawn freely.
+    """
+
+    table: Tensor
+    free: tuple[bool, ...]
+
+    def of(self, tissue: Tissue) -> list[float]:
+        """Brightness of one tissue in the four sequences."""
+        return [float(v) for v in self.table[:, tissue]]
+
+
+def draw_palette(chance: Chance, settings: Contrast, choroid: bool, vessels: bool, dura: bool) -> Palette:
+    """Draw the brightness of every tissue in every sequence."""
+    device = chance.device
+    table = torch.zeros((4, CLASSES))
+    free = []
+    for s, name in enumerate(ORDER):
+        own = chance.stream(name)
+        is_free = own.happens(settings.free_share)
+        free.append(is_free)
+        contrast = own.uniform(0.75, 1.35)  # one scanner's protocol stretches all differences alike
+        for tissue, prior in PRIOR.items():
+            value = max(0.02, 1.0 + (prior[s] - 1.0) * contrast) if prior[s] < 1.6 else prior[s]
+            table[s, tissue] = value * float(torch.tensor(own.normal(0.0, SPREAD[s])).exp())
+        table[s, Tissue.WHITE] = 1.0
+        if is_free:
+            groups: dict[Tissue, float] = {}
+            for tissue in PRIOR:
+                groups[tissue] = own.uniform(0.15, 1.6)
+            for tissue in PRIOR:
+                table[s, tissue] = groups[tissue]
+            for parent, children in _ALIKE.items():
+                for child in children:
+                    table[s, child] = groups[parent] * own.uniform(0.85, 1.15)
+            table[s, Tissue.OUTSIDE] = 0.03
+        fluid = own.uniform(0.5, 1.8)
+        if s == 3 and not is_free:
+            for tissue in (Tissue.CSF, Tissue.VENTRICLE, Tissue.FOURTH_VENTRICLE):
+                table[s, tissue] = min(0.8, float(table[s, tissue]) * fluid)
+    gain = chance.stream("vessels")
+    table[1, Tissue.VEIN] *= gain.uniform(0.6, 1.5)
+    table[1, Tissue.ARTERY] *= gain.uniform(0.6, 1.5)
+    table[1, Tissue.DURA] *= gain.uniform(0.7, 1.8)
+    table[1, Tissue.CHOROID] *= gain.uniform(0.7, 1.6)
+    if not choroid:
+        table[:, Tissue.CHOROID] = table[:, Tissue.VENTRICLE]
+    if not vessels:
+        table[:, Tissue.VEIN] = table[:, Tissue.CSF]
+        table[:, Tissue.ARTERY] = table[:, Tissue.CSF]
+    if not dura:
+        table[:, Tissue.DURA] = table[:, Tissue.BONE]
+    return Palette(table.to(device), tuple(free))
+
+
+_ALIKE = {
+    Tissue.WHITE: (Tissue.BRAINSTEM, Tissue.VENTRAL_DC, Tissue.CEREBELLAR_WHITE, Tissue.PALLIDUM),
+    Tissue.CORTEX: (
+        Tissue.STRIATUM,
+        Tissue.THALAMUS,
+        Tissue.HIPPOCAMPUS,
+        Tissue.CEREBELLAR_CORTEX,
+    ),
+    Tissue.CSF: (Tissue.VENTRICLE, Tissue.FOURTH_VENTRICLE),
+}
+"""Tissues that stay alike in a free contrast."""
+
+
+def bright_lesion(palette: Palette, chance: Chance) -> list[float]:
+    """Brightness of a healthy hyperintensity in the four sequences."""
+    white, grey, fluid = (palette.of(t) for t in (Tissue.WHITE, Tissue.CORTEX, Tissue.CSF))
+    t1 = white[0] + chance.uniform(0.1, 1.1) * (grey[0] - white[0])
+    t1c = white[1] + chance.uniform(0.1, 1.1) * (grey[1] - white[1])
+    t2 = grey[2] + chance.uniform(-0.1, 0.5) * (fluid[2] - grey[2])
+    flair = max(white[3], grey[3]) * chance.uniform(0.95, 1.75)
+    return [t1, t1c, t2, flair]
+
+
+def tumour_brightness(plan: Plan, palette: Palette, chance: Chance) -> Tensor:
+    """Brightness of each tumour compartment, (4, 6), relative to this brain's own white matter, cortex and fluid.
+
+    In a free sequence the sign of the contrast of oedema and core is free too in a quarter of the cases.
+    """
+    white, grey, fluid = (palette.of(t) for t in (Tissue.WHITE, Tissue.CORTEX, Tissue.CSF))
+    out = torch.zeros((4, len(COMPARTMENTS)))
+    u = chance.uniform
+    for s in (0, 1):
+        share = {
+            "oedema": u(0.2, 1.2),
+            "solid": u(0.5, 1.3) if plan.kind != "homogeneous" else u(0.6, 1.6),
+        }
+        low, high = min(white[s], grey[s]), max(white[s], grey[s])
+        out[s, 0] = high - share["oedema"] * (high - low)
+        out[s, 1] = high - share["solid"] * (high - low)
+        out[s, 3] = low + u(0.2, 0.9) * (fluid[s] - low)
+        out[s, 4] = low + u(0.65, 1.0) * (fluid[s] - low)
+        out[s, 5] = high * u(0.7, 1.6)
+    # the same tissue looks alike before and after contrast, apart from the leak
+    before, after = out[0].clone(), out[1].clone()
+    for k in (0, 1, 3, 4):
+        span0, span1 = white[0] - fluid[0], white[1] - fluid[1]
+        same = white[1] + (before[k] - white[0]) * (span1 / span0 if abs(span0) > 0.1 else 1.0)
+        after[k] = 0.8 * same + 0.2 * after[k]
+    out[1] = after
+    out[0, 2] = min(white[0], grey[0]) * u(0.85, 1.15)
+    strength = u(1.25, 2.4) if chance.happens(0.8) else u(1.08, 1.35)
+    out[1, 2] = max(white[1], grey[1]) * strength
+    if chance.happens(0.3):  # a little leak where nothing is called enhancing
+        out[1, 1] += (out[1, 2] - out[1, 1]) * u(0.0, 0.25)
+
+    rise = fluid[2] - grey[2]
+    out[2, 0] = grey[2] + u(0.1, 0.6) * rise
+    out[2, 1] = grey[2] + (u(0.0, 0.55) if plan.kind not in ("homogeneous", "mismatch") else u(0.2, 0.8)) * rise
+    out[2, 2] = grey[2] + u(-0.15, 0.4) * rise
+    out[2, 3] = grey[2] + u(0.2, 0.95) * rise
+    out[2, 4] = grey[2] + u(0.8, 1.0) * rise
+    out[2, 5] = grey[2] * u(0.4, 1.2)
+
+    top = max(white[3], grey[3])
+    out[3, 0] = top * (u(1.04, 1.2) if plan.flair_mild else u(1.15, 1.9))
+    core = {
+        "homogeneous": u(1.1, 1.75),
+        "mismatch": u(0.6, 0.95),
+    }.get(plan.kind, u(0.95, 1.5))
+    out[3, 1] = top * (min(core, u(1.02, 1.2)) if plan.flair_mild else core)
+    out[3, 2] = top * u(0.95, 1.5)
+    out[3, 3] = fluid[3] + u(0.1, 1.25) * (top - fluid[3])
+    out[3, 4] = fluid[3] + u(0.0, 0.4) * (top - fluid[3])
+    out[3, 5] = top * u(0.5, 1.6)
+
+    free = chance.stream("free")
+    for s in range(4):
+        if palette.free[s] and free.happens(0.25):
+            span = max(white[s], grey[s], fluid[s])
+            for k in (0, 1, 3):
+                out[s, k] = span * free.uniform(0.15, 1.4)
+    return out.clamp_min(0.02).to(chance.device)

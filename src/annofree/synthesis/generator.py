@@ -1,0 +1,245 @@
+"""Made cases: a brain from a label map, with or without tumours, as a scanner would show it.
+
+The order is that of nature and the clinic: anatomy, tumour, tissue contrast, healthy look-alikes, and only then the
+acquisition, which treats every case alike.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+import torch.nn.functional as functional
+from torch import Tensor
+
+from annofree.synthesis import acquisition
+from annofree.synthesis.bank import BrainMap, LabelMapBank
+from annofree.synthesis.chance import Chance
+from annofree.synthesis.deform import (
+    COARSE_MM,
+    FINE_MM,
+    FINE_SHAPE,
+    draw_source,
+    finer,
+    outward,
+    push,
+)
+from annofree.synthesis.look_alikes import hyperintensities
+from annofree.synthesis.matter import Matter, look_up
+from annofree.synthesis.paint import paint
+from annofree.synthesis.place import draw_centre
+from annofree.synthesis.plan import Plan, draw_plans
+from annofree.synthesis.settings import SynthesisSettings
+from annofree.synthesis.tumour import Grown, fractions, grow, joined, labels_of, permitted
+
+
+@dataclass(frozen=True)
+class MadeCase:
+    """One made case.
+
+    Attributes:
+        images: (4, X, Y, Z) float32 in the order T1, T1C, T2, FLAIR; 0 outside the brain, scanner's arbitrary scale.
+        brain: (X, Y, Z) bool brain mask, with errors.
+        labels: (X, Y, Z) uint8 BraTS 2023 labels: 0, 1 core, 2 oedema, 3 enhancing.
+        spacing_mm: Voxel size.
+        origin_mm: (3,) position of the first voxel's centre relative to the frame's middle, RAS mm.
+        meta: What was drawn, requested and realised; plain values.
+    """
+
+    images: Tensor
+    brain: Tensor
+    labels: Tensor
+    spacing_mm: float
+    origin_mm: tuple[float, float, float]
+    meta: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Window:
+    """Part of the 2 mm frame to be rendered, at 2 mm or at 1 mm."""
+
+    start: tuple[int, int, int]
+    size: tuple[int, int, int]
+    spacing_mm: float
+
+    def zoom(self, values: Tensor) -> Tensor:
+        """Cut the window out of (C, 80, 96, 80) and bring it to the window's spacing."""
+        if self.spacing_mm == FINE_MM:
+            (x, y, z), (a, b, c) = self.start, self.size
+            return values[:, x : x + a, y : y + b, z : z + c]
+        margin = 1
+        pads: list[int] = []
+        parts: list[slice] = []
+        for start, size, limit in zip(self.start, self.size, values.shape[1:], strict=True):
+            low, high = start - margin, start + size + margin
+            parts.append(slice(max(0, low), min(limit, high)))
+            pads = [max(0, -low), max(0, high - limit), *pads]
+        cut = values[:, parts[0], parts[1], parts[2]]
+        # pads must go from the last axis to the first
+        pads = [v for pair in zip(pads[0::2], pads[1::2], strict=True) for v in pair]
+        cut = functional.pad(cut[None], pads, mode="replicate")[0]
+        big = finer(cut, 2)
+        m = 2 * margin
+        return big[:, m:-m, m:-m, m:-m]
+
+    @property
+    def origin_mm(self) -> tuple[float, float, float]:
+        """Centre of the first voxel relative to the frame's middle."""
+        edge = [-n * FINE_MM / 2 + s * FINE_MM for n, s in zip(FINE_SHAPE, self.start, strict=True)]
+        x, y, z = (e + self.spacing_mm / 2 for e in edge)
+        return x, y, z
+
+
+def make_case(
+    bank: LabelMapBank,
+    settings: SynthesisSettings | None = None,
+    seed: int = 0,
+    *,
+    device: torch.device | str = "cpu",
+    spacing_mm: float = 2.0,
+    around: str = "brain",
+    size: int = 96,
+) -> MadeCase:
+    """Make one case; the seed decides everything.
+
+    Args:
+        bank: Anatomies.
+        settings: What to make; the default makes everything.
+        seed: Seed of the case.
+        device: Where to compute.
+        spacing_mm: 2.0 or 1.0.
+        around: "brain" renders the whole frame, 160 x 192 x 160 mm; "lesion" a cube of ``size`` voxels around a
+            finding (anywhere in the brain for a tumour-free case), moved at random by up to a fifth of its side.
+        size: Side of that cube in voxels.
+    """
+    settings = settings or SynthesisSettings()
+    if spacing_mm not in (1.0, 2.0):
+        raise ValueError(f"spacing_mm must be 1.0 or 2.0, not {spacing_mm}")
+    with torch.no_grad():
+        return _make(bank, settings, seed, torch.device(device), spacing_mm, around, size)
+
+
+def _make(
+    bank: LabelMapBank,
+    settings: SynthesisSettings,
+    seed: int,
+    device: torch.device,
+    spacing_mm: float,
+    around: str,
+    size: int,
+) -> MadeCase:
+    chance = Chance(seed, "case", device)
+    brain = bank.maps[chance.stream("map").integer(0, len(bank) - 1)]
+    plans = draw_plans(Chance(seed, "case/tumours", device), settings.tumours)
+    source, drawn = draw_source(chance.stream("anatomy"), settings.anatomy)
+    coarse, fine, centres = _anatomy(brain, source, plans, chance)
+    grown = _tumours(plans, centres, coarse, fine, chance)
+    window = _window(around, size, spacing_mm, centres, fine, chance.stream("window"))
+    spots, spots_drawn = hyperintensities(fine, chance.stream("look_alikes"), settings.look_alikes)
+
+    if spacing_mm == FINE_MM and around == "brain":
+        matter = fine
+    else:
+        matter = look_up(brain, window.zoom(fine.source_mm).contiguous(), spacing_mm)
+        spots = window.zoom(spots[None])[0]
+    parts = []
+    for lesion in grown:
+        allowed = permitted(matter, extra_axial=lesion.plan.kind == "dural")
+        parts.append(fractions(lesion.plan, window.zoom(lesion.fields()), spacing_mm, allowed))
+    fraction = joined(parts) if parts else None
+    images = paint(matter, fraction, plans, spots, chance.stream("paint"), settings)
+    images, mask = _acquire(images, matter, chance.stream("acquisition"), settings)
+    labels = torch.zeros(matter.shape, dtype=torch.uint8, device=device)
+    if fraction is not None:
+        labels = labels_of(fraction) * mask
+    meta = _meta(seed, brain, plans, centres, drawn, spots_drawn, labels, spacing_mm)
+    return MadeCase(images * mask, mask, labels, spacing_mm, window.origin_mm, meta)
+
+
+def _anatomy(brain: BrainMap, source: Tensor, plans: list[Plan], chance: Chance) -> tuple[Matter, Matter, list[Tensor]]:
+    """Choose the centres, push tissue aside, and look the anatomy up on both grids."""
+    centres: list[Tensor] = []
+    if plans:
+        before = look_up(brain, source, COARSE_MM)
+        for i, plan in enumerate(plans):
+            own = chance.stream(f"centre{i}")
+            if plan.place == "near" and centres:
+                offset = own.normals(3)
+                offset *= (plans[0].radius_mm + own.uniform(8.0, 25.0)) / float((offset**2).sum() ** 0.5)
+                centres.append(centres[0] + torch.tensor(offset, dtype=torch.float32, device=source.device))
+            else:
+                centres.append(draw_centre(before, plan.place, own))
+        moved = torch.zeros_like(source)
+        for plan, centre in zip(plans, centres, strict=True):
+            if plan.push_mm > 0.3:
+                moved = moved + outward(centre, plan.radius_mm, plan.push_mm, source.device)
+        if bool(moved.any()):
+            source = push(source, moved)
+    coarse = look_up(brain, source, COARSE_MM) if plans else None
+    fine = look_up(brain, finer(source), FINE_MM)
+    return coarse or fine, fine, centres
+
+
+def _tumours(plans: list[Plan], centres: list[Tensor], coarse: Matter, fine: Matter, chance: Chance) -> list[Grown]:
+    grown: list[Grown] = []
+    taken = torch.zeros(fine.shape, dtype=torch.bool, device=fine.depth_mm.device)
+    for i, (plan, centre) in enumerate(zip(plans, centres, strict=True)):
+        allowed = permitted(fine, extra_axial=plan.kind == "dural")
+        lesion = grow(plan, centre, coarse, fine, allowed, taken, chance.stream(f"lesion{i}"))
+        taken = taken | (lesion.whole >= 0)
+        grown.append(lesion)
+    return grown
+
+
+def _window(around: str, size: int, spacing_mm: float, centres: list[Tensor], fine: Matter, own: Chance) -> Window:
+    if around == "brain":
+        return Window((0, 0, 0), FINE_SHAPE, spacing_mm)
+    if around != "lesion":
+        raise ValueError(f"around must be 'brain' or 'lesion', not {around!r}")
+    cells = int(round(size * spacing_mm / FINE_MM))
+    if centres:
+        centre = centres[own.integer(0, len(centres) - 1)]
+    else:
+        centre = draw_centre(fine, "lobar", own)
+    start = []
+    for axis, limit in enumerate(FINE_SHAPE):
+        middle = float(centre[axis]) / FINE_MM + limit / 2 + own.uniform(-0.2, 0.2) * cells
+        start.append(int(min(max(0, round(middle - cells / 2)), limit - cells)))
+    return Window((start[0], start[1], start[2]), (cells, cells, cells), spacing_mm)
+
+
+def _acquire(images: Tensor, matter: Matter, chance: Chance, settings: SynthesisSettings) -> tuple[Tensor, Tensor]:
+    own, spacing = settings.acquisition, matter.spacing_mm
+    mask = acquisition.brain_mask(matter.depth_mm, spacing, chance.stream("mask"), own)
+    mask = acquisition.missing_slab(mask, spacing, chance.stream("slab"), own)
+    images = acquisition.bias_field(images, spacing, chance.stream("bias"), own)
+    images = acquisition.misregister(images, spacing, chance.stream("registration"), own)
+    images = acquisition.thick_slices(images, spacing, chance.stream("slices"), own)
+    images = acquisition.noise(images, chance.stream("noise"), own)
+    images = acquisition.blur(images, spacing, chance.stream("blur"), own)
+    return acquisition.digitise(images, chance.stream("digitise"), own), mask
+
+
+def _meta(
+    seed: int,
+    brain: BrainMap,
+    plans: list[Plan],
+    centres: list[Tensor],
+    drawn: dict[str, Any],
+    spots: dict[str, float],
+    labels: Tensor,
+    spacing_mm: float,
+) -> dict[str, Any]:
+    voxel_ml = spacing_mm**3 / 1000.0
+    counts = torch.bincount(labels.reshape(-1).to(torch.int64), minlength=4).tolist()
+    meta: dict[str, Any] = {"seed": seed, "map": brain.name, "lesions": len(plans), **drawn, **spots}
+    meta["requested_wt_ml"] = sum(p.whole_ml for p in plans)
+    meta["requested_tc_ml"] = sum(p.core_ml for p in plans)
+    meta["wt_ml"] = sum(counts[1:]) * voxel_ml
+    meta["tc_ml"] = (counts[1] + counts[3]) * voxel_ml
+    meta["et_ml"] = counts[3] * voxel_ml
+    for i, (plan, centre) in enumerate(zip(plans, centres, strict=True)):
+        meta.update({f"lesion{i}_{key}": value for key, value in vars(plan).items()})
+        meta.update({f"lesion{i}_{axis}_mm": float(v) for axis, v in zip("xyz", centre, strict=True)})
+    return meta

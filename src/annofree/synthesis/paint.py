@@ -1,0 +1,139 @@
+"""Brightness of every voxel before the scanner: tissue, texture, look-alikes, tumour."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from annofree.synthesis.chance import Chance
+from annofree.synthesis.contrast import bright_lesion, draw_palette, tumour_brightness
+from annofree.synthesis.look_alikes import bright_regions, pituitary, vessel_tubes
+from annofree.synthesis.matter import Matter
+from annofree.synthesis.plan import Plan
+from annofree.synthesis.settings import SynthesisSettings
+from annofree.synthesis.tissues import Tissue
+
+
+def paint(
+    matter: Matter,
+    fraction: Tensor | None,
+    plans: list[Plan],
+    spots: Tensor,
+    chance: Chance,
+    settings: SynthesisSettings,
+) -> Tensor:
+    """Images (4, X, Y, Z) in the order T1, T1C, T2, FLAIR, white matter near 1.
+
+    Args:
+        matter: The anatomy.
+        fraction: (6, X, Y, Z) soft tumour fractions, or None.
+        plans: The lesions; the first decides the tumour's brightness.
+        spots: (X, Y, Z) soft fraction of healthy hyperintensities.
+        chance: The stream.
+        settings: The switches.
+    """
+    look = settings.look_alikes
+    palette = draw_palette(chance.stream("palette"), settings.contrast, look.choroid, look.vessels, look.dura)
+    own = chance.stream("lesion")
+    hyper = torch.tensor(bright_lesion(palette, own), dtype=torch.float32, device=matter.depth_mm.device)
+    strength = own.uniform(0.0, 1.0)
+    white = palette.table[:, Tissue.WHITE]
+    table = palette.table.clone()
+    table[:, Tissue.WHITE_LESION] = torch.lerp(white, hyper, strength) if look.labelled else white
+    images = matter.spread(table)
+    grey, cortex, deep, fluid, csf = _grey(matter)
+
+    spacing, shape = matter.spacing_mm, matter.shape
+    if settings.contrast.drift:
+        own = chance.stream("drift")
+        slow = own.smooth(shape, 30.0 / spacing, 2)
+        gain = torch.zeros_like(images)
+        gain[3] = grey * (bright_regions(matter, own) + own.uniform(0.0, 0.07) * slow[0])
+        for s in range(4):
+            gain[s] += (1.0 - fluid) * own.uniform(0.0, 0.05) * slow[1]
+        images = images * (1.0 + gain).clamp_min(0.3)
+    if settings.contrast.texture:
+        own = chance.stream("texture")
+        fine, middle = own.smooth(shape, 3.0 / spacing, 4), own.smooth(shape, 8.0 / spacing, 4)
+        for s in range(4):
+            texture = own.uniform(0.01, 0.05) * fine[s] + own.uniform(0.01, 0.05) * middle[s]
+            images[s] *= (1.0 + texture * (1.0 + 0.6 * cortex)).clamp_min(0.3)
+    images = images + spots * (hyper[:, None, None, None] - images)
+    _vessels(images, matter, csf, cortex, deep, chance.stream("vessels"), settings)
+    if look.dura:
+        own = chance.stream("pituitary")
+        glow = own.uniform(0.5, 1.6)
+        blob = pituitary(matter)
+        images[1] = images[1] + blob * (glow - images[1]).clamp_min(0.0)
+    if fraction is not None:
+        _tumour(
+            images, fraction, plans, fluid, palette_fluid(palette.table), chance.stream("tumour"), settings, palette
+        )
+    if look.flow:
+        own = chance.stream("flow")
+        blobs = own.smooth(shape, 10.0 / spacing, 2)
+        level = own.uniform(0.8, 2.5)
+        amount = (blobs - level).clamp(0.0, 1.5) * fluid
+        images[3] += amount[0] * own.uniform(0.0, 0.9)
+        images[2] *= 1.0 - amount[1].clamp(0.0, 0.8) * own.uniform(0.0, 0.8)
+    if look.edges:
+        own = chance.stream("edges")
+        edge = torch.exp(-0.5 * (matter.depth_mm.clamp_min(0.0) / own.uniform(1.0, 3.0)).square())
+        patch = own.smooth(shape, 25.0 / spacing)[0].clamp(0.0, 2.0)
+        for s in range(4):
+            if own.happens(0.4):
+                images[s] *= 1.0 + edge * (own.uniform(-0.15, 0.3) + own.uniform(0.0, 0.35) * patch)
+    return images
+
+
+def _grey(matter: Matter) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    cortex, deep, csf, ventricle = matter.groups("cortex", "deep", "csf", "ventricle")
+    return cortex + 0.4 * deep, cortex, deep, csf + ventricle, csf
+
+
+def _vessels(
+    images: Tensor, matter: Matter, csf: Tensor, cortex: Tensor, deep: Tensor, own: Chance, settings: SynthesisSettings
+) -> None:
+    """Thin vessels in sulci and, fainter, in tissue: bright on T1C, dark on T2."""
+    if not settings.look_alikes.vessels:
+        return
+    tubes = vessel_tubes(matter.shape, matter.spacing_mm, own)
+    strength = own.uniform(0.2, 1.2)
+    amount = tubes * (csf + 0.5 * cortex + 0.15 * (1.0 - deep))
+    images[1] += strength * amount.clamp(0.0, 1.0)
+    images[2] *= 1.0 - 0.5 * amount.clamp(0.0, 1.0)
+
+
+def palette_fluid(table: Tensor) -> Tensor:
+    """Brightness of sulcal fluid in the four sequences, (4,)."""
+    return table[:, Tissue.CSF]
+
+
+def _tumour(
+    images: Tensor,
+    fraction: Tensor,
+    plans: list[Plan],
+    fluid: Tensor,
+    fluid_value: Tensor,
+    chance: Chance,
+    settings: SynthesisSettings,
+    palette: object,
+) -> None:
+    from annofree.synthesis.contrast import Palette
+
+    assert isinstance(palette, Palette)
+    brightness = tumour_brightness(plans[0], palette, chance.stream("brightness"))
+    total = fraction.sum(0)
+    target = torch.einsum("sk,kxyz->sxyz", brightness, fraction)
+    if settings.tumours.texture:
+        own = chance.stream("texture")
+        shape = total.shape
+        spacing = 2.0 if shape[1] == 96 and shape[0] == 80 else 1.0
+        rough = own.smooth(shape, own.uniform(4.0, 9.0) / spacing, 4)
+        slow = own.smooth(shape, own.uniform(14.0, 30.0) / spacing, 4)
+        for s in range(4):
+            target[s] *= (1.0 + own.uniform(0.02, 0.13) * rough[s] + own.uniform(0.02, 0.12) * slow[s]).clamp_min(0.3)
+    # fluid that shares a voxel with oedema keeps its brightness
+    wet = (fluid.clamp(0.0, 0.6) * fraction[0]).clamp(0.0, 1.0)
+    for s in range(4):
+        images[s] = images[s] * (1.0 - total) + target[s] * (1.0 - wet) + wet * total * fluid_value[s]

@@ -1,0 +1,176 @@
+"""What a tumour shall be: drawn once, before anything is grown."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+from annofree.synthesis.chance import Chance
+from annofree.synthesis.settings import Tumours
+
+KINDS: dict[str, float] = {
+    "ring": 0.36,
+    "solid": 0.10,
+    "patchy": 0.13,
+    "homogeneous": 0.24,
+    "mismatch": 0.07,
+    "infiltrative": 0.04,
+    "metastases": 0.03,
+    "dural": 0.03,
+}
+"""Kinds of tumour and how often they are drawn; the third without enhancement are homogeneous, mismatch, infiltrative."""
+WITHOUT_ENHANCEMENT = ("homogeneous", "mismatch", "infiltrative")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One lesion as requested.
+
+    Attributes:
+        kind: See `KINDS`.
+        place: See `annofree.synthesis.place.PLACES`.
+        whole_ml: Volume of everything.
+        core_ml: Volume inside the oedema.
+        elongation: Longest over shortest half axis of the core.
+        roughness: Noise on the core's surface (log radius).
+        rim: "none", "ring", "nodular", "patchy" or "solid".
+        rim_mm: Mean thickness of the enhancing rim.
+        necrosis: Whether the inside of the rim is dead tissue (else solid, not enhancing).
+        cyst: Share of the core that is a cyst.
+        blood: Whether there is blood in the core.
+        border_mm: Width over which tumour gives way to healthy tissue.
+        core_border_mm: The same at the core's surface.
+        cortex_cost: How much harder growth through cortex is than through white matter.
+        fingers: Strength of the random unevenness of growth.
+        push_mm: Mass effect at the core's surface.
+        flair_mild: Oedema only a little brighter than grey matter on FLAIR.
+    """
+
+    kind: str
+    place: str
+    whole_ml: float
+    core_ml: float
+    elongation: float
+    roughness: float
+    rim: str
+    rim_mm: float
+    necrosis: bool
+    cyst: float
+    blood: bool
+    border_mm: float
+    core_border_mm: float
+    cortex_cost: float
+    fingers: float
+    push_mm: float
+    flair_mild: bool
+
+    @property
+    def radius_mm(self) -> float:
+        """Half axis of a sphere of the core's volume."""
+        return (self.core_ml * 1000.0 * 0.75 / math.pi) ** (1 / 3)
+
+
+def draw_volume(chance: Chance, settings: Tumours) -> float:
+    """Whole-tumour volume in ml.
+
+    Published cohorts: median near 90 ml (oedema included) in high-grade glioma with a range from a few to more than
+    200 ml, and smaller lesions in low-grade glioma, of which some are only a few ml. Two thirds of the draws follow a log-normal with
+    median 75 ml, the rest is uniform in the logarithm, so that small lesions are never rare.
+    """
+    if settings.volumes_ml is not None:
+        return float(settings.volumes_ml[chance.integer(0, len(settings.volumes_ml) - 1)])
+    low, high = settings.volume_ml
+    if chance.happens(0.35):
+        return chance.log_uniform(low, high)
+    for _ in range(20):
+        volume = math.exp(chance.normal(math.log(75.0), 0.75))
+        if low <= volume <= high:
+            return volume
+    return chance.log_uniform(low, high)
+
+
+def draw_plans(chance: Chance, settings: Tumours) -> list[Plan]:
+    """The lesions of one case; empty for a tumour-free one."""
+    if chance.stream("healthy").happens(settings.healthy_share):
+        return []
+    own = chance.stream("kind")
+    kind = own.pick(list(KINDS), list(KINDS.values()))
+    kind = settings.kind or kind
+    first = _draw(chance.stream("first"), settings, kind)
+    plans = [first]
+    own = chance.stream("several")
+    if not settings.several:
+        return plans
+    if kind == "metastases":
+        for i in range(own.integer(1, 4)):
+            more = _draw(own.stream(f"more{i}"), settings, kind)
+            plans.append(more)
+    elif kind != "dural" and own.happens(0.14):
+        for i in range(own.integer(1, 2)):
+            volume = max(0.6, first.whole_ml * own.uniform(0.02, 0.25))
+            share = first.core_ml / first.whole_ml
+            plans.append(
+                replace(
+                    _draw(own.stream(f"satellite{i}"), settings, kind),
+                    place="near" if own.happens(0.65) else first.place,
+                    whole_ml=volume,
+                    core_ml=volume * share,
+                    push_mm=0.0,
+                )
+            )
+    return plans
+
+
+def _draw(chance: Chance, settings: Tumours, kind: str) -> Plan:
+    place = chance.pick(("lobar", "callosum", "deep", "cerebellum", "brainstem"), (0.80, 0.04, 0.08, 0.05, 0.03))
+    whole = draw_volume(chance, settings)
+    share = {
+        "ring": chance.uniform(0.15, 0.65),
+        "solid": chance.uniform(0.15, 0.6),
+        "patchy": chance.uniform(0.3, 0.85),
+        "homogeneous": chance.uniform(0.45, 0.95),
+        "mismatch": chance.uniform(0.7, 0.97),
+        "infiltrative": chance.uniform(0.03, 0.25),
+        "metastases": chance.uniform(0.08, 0.5),
+        "dural": chance.uniform(0.4, 0.97),
+    }[kind]
+    if kind == "metastases":
+        whole = min(whole, chance.log_uniform(1.0, 60.0))
+    if kind == "dural":
+        place = "dural"
+        whole = min(whole, chance.log_uniform(4.0, 90.0))
+    if place == "brainstem":
+        whole = min(whole, chance.log_uniform(3.0, 30.0))
+    if place in ("deep", "cerebellum"):
+        whole = min(whole, chance.log_uniform(4.0, 80.0))
+    if not settings.oedema:
+        share = 1.0
+    rim = {
+        "ring": chance.pick(("ring", "nodular"), (0.75, 0.25)),
+        "solid": "solid",
+        "patchy": "patchy",
+        "metastases": chance.pick(("ring", "solid"), (0.6, 0.4)),
+        "dural": "solid",
+    }.get(kind, "none")
+    core = whole * share
+    radius = (core * 1000.0 * 0.75 / math.pi) ** (1 / 3)
+    low_grade = kind in ("homogeneous", "mismatch")
+    return Plan(
+        kind=kind,
+        place=place,
+        whole_ml=whole,
+        core_ml=core,
+        elongation=1.0 + abs(chance.normal(0.0, 0.5)),
+        roughness=chance.uniform(0.05, 0.32) * (0.5 if kind in ("dural", "metastases") else 1.0),
+        rim=rim if settings.enhancement else "none",
+        rim_mm=min(chance.log_uniform(1.2, 9.0), 0.8 * radius),
+        necrosis=settings.necrosis and (chance.happens(0.85) if rim != "none" else chance.happens(0.1)),
+        cyst=chance.uniform(0.1, 0.6) if settings.cysts and chance.happens(0.15) else 0.0,
+        blood=settings.blood and chance.happens(0.12),
+        border_mm=chance.uniform(1.0, 6.0),
+        core_border_mm=chance.uniform(0.5, 5.0 if low_grade else 2.5),
+        cortex_cost=chance.uniform(0.9, 2.0) if low_grade or kind == "infiltrative" else chance.uniform(2.5, 6.0),
+        fingers=chance.uniform(0.1, 0.6),
+        push_mm=min(abs(chance.normal(0.0, 0.3)) * radius, 0.6 * radius, 14.0) if settings.mass_effect else 0.0,
+        flair_mild=chance.happens(0.12),
+    )

@@ -1,0 +1,236 @@
+"""From a plan to soft tissue fractions in a made brain.
+
+Label rule: a voxel belongs to a region where the soft fraction of that region is at least 0.5.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as functional
+from torch import Tensor
+
+from annofree.synthesis.chance import Chance
+from annofree.synthesis.deform import COARSE_MM, finer, grid_mm
+from annofree.synthesis.growth import FAR, arrival, compartments, level_for_volume
+from annofree.synthesis.matter import Matter
+from annofree.synthesis.plan import Plan
+from annofree.synthesis.shape import noisy_ellipsoid
+
+COMPARTMENTS = ("oedema", "solid", "rim", "necrosis", "cyst", "blood")
+NEVER = -60.0
+
+
+@dataclass(frozen=True)
+class Grown:
+    """One lesion on the 2 mm grid: signed depths in mm (positive inside), before they are turned into fractions.
+
+    Attributes:
+        plan: As requested.
+        whole: Depth below the outer border of everything.
+        core: Depth below the border of the core.
+        rim: Depth inside the enhancing part.
+        necrosis: Depth inside dead tissue.
+        cyst: Depth inside a cyst.
+        blood: Depth inside blood.
+    """
+
+    plan: Plan
+    whole: Tensor
+    core: Tensor
+    rim: Tensor
+    necrosis: Tensor
+    cyst: Tensor
+    blood: Tensor
+
+    def fields(self) -> Tensor:
+        """All depths, (6, X, Y, Z)."""
+        return torch.stack([self.whole, self.core, self.rim, self.necrosis, self.cyst, self.blood])
+
+
+def grow(
+    plan: Plan, centre_mm: Tensor, coarse: Matter, fine: Matter, allowed: Tensor, taken: Tensor, chance: Chance
+) -> Grown:
+    """Grow one lesion.
+
+    Args:
+        plan: What is wanted.
+        centre_mm: (3,) place of the core.
+        coarse: The brain on the 4 mm grid, mass effect included.
+        fine: The brain on the 2 mm grid.
+        allowed: (X, Y, Z) bool on the fine grid: where tumour may be.
+        taken: (X, Y, Z) bool on the fine grid: other lesions.
+        chance: The lesion's stream.
+    """
+    device = centre_mm.device
+    where = grid_mm(fine.shape, fine.spacing_mm, device) - centre_mm[:, None, None, None]
+    reach = 2.6 * plan.radius_mm * plan.elongation + 12.0
+    box = _box(where, reach)
+    voxel_ml = fine.spacing_mm**3 / 1000.0
+
+    space = compartments(coarse)
+    home = _home(space, coarse, centre_mm)
+    closed = (space != home) & (space < 3) if home < 3 else torch.zeros_like(space, dtype=torch.bool)
+    foreign = functional.interpolate(closed[None, None].float(), scale_factor=2, mode="trilinear")[0, 0]
+
+    depth, _ = noisy_ellipsoid(
+        where[(slice(None), *box)],
+        chance.stream("shape"),
+        volume_ml=plan.core_ml,
+        elongation=plan.elongation,
+        roughness=plan.roughness,
+    )
+    depth = depth - 25.0 * (foreign[box] - 0.3).clamp_min(0.0)
+    may = allowed[box] & ~taken[box]
+    level = level_for_volume(-depth, may, plan.core_ml / voxel_ml)
+    core = torch.full(fine.shape, NEVER, device=device)
+    core[box] = depth + level
+
+    whole = core.clone()
+    oedema_ml = plan.whole_ml - plan.core_ml
+    if oedema_ml > voxel_ml:
+        time = _spread(plan, core, coarse, fine, space, chance.stream("oedema"))
+        inner = core >= 0
+        level = level_for_volume(time, allowed & ~inner & ~taken, oedema_ml / voxel_ml)
+        whole = torch.maximum(core, (level - time).clamp_min(NEVER))
+    return _inside(plan, whole, core, box, chance)
+
+
+def _home(space: Tensor, coarse: Matter, centre_mm: Tensor) -> int:
+    """Compartment of the open voxel nearest to the centre."""
+    distance = (grid_mm(coarse.shape, COARSE_MM, centre_mm.device) - centre_mm[:, None, None, None]).square().sum(0)
+    distance = torch.where(space == 4, FAR, distance)
+    return int(space.reshape(-1)[int(distance.argmin())])
+
+
+def _box(where: Tensor, reach: float) -> tuple[slice, ...]:
+    out = []
+    for axis in range(3):
+        line = where[axis].amax(dim=[d for d in range(3) if d != axis])
+        inside = torch.nonzero(line.abs() <= reach)
+        out.append(slice(int(inside[0]), int(inside[-1]) + 1) if inside.numel() else slice(0, line.numel()))
+    return tuple(out)
+
+
+def _spread(plan: Plan, core: Tensor, coarse: Matter, fine: Matter, space: Tensor, chance: Chance) -> Tensor:
+    """Arrival of the oedema front on the fine grid, in mm of white matter."""
+    white, cortex, deep, stem, csf = coarse.groups("white", "cortex", "deep", "stem", "csf")
+    cost = white + plan.cortex_cost * cortex + 2.5 * deep + 1.6 * stem + 5.0 * csf
+    cost = cost.clamp_min(0.6) * torch.exp(plan.fingers * chance.smooth(coarse.shape, 2.5)[0])
+    coarse_core = functional.avg_pool3d(core[None, None], 2)[0, 0]
+    seed = coarse_core > 0
+    if not bool((seed & (space != 4)).any()):
+        open_core = torch.where(space == 4, 2 * NEVER, coarse_core)
+        seed = open_core >= open_core.max()
+    extent = (plan.whole_ml * 1000.0 * 0.75 / 3.14) ** (1 / 3) * 2.0 - plan.radius_mm * 0.6
+    time = arrival(cost, space, seed, COARSE_MM, max(4, min(24, int(extent / COARSE_MM) + 2)))
+    # inside the core the front lies behind: let it go on negative, so that interpolation places the border well
+    time = torch.where(seed, torch.minimum(time, -coarse_core.clamp_min(0.0)), time)
+    for _ in range(2):
+        near = -functional.max_pool3d(-time[None, None], 3, stride=1, padding=1)[0, 0]
+        time = torch.where(time > FAR / 2, near + COARSE_MM, time)
+    time = finer(time.clamp_max(300.0)[None])[0]
+    fine_cortex, fine_csf = fine.groups("cortex", "csf")
+    hold = (plan.cortex_cost - 1.0) * 2.0
+    time = time + hold * (fine_cortex - 0.3).clamp_min(0.0) + 6.0 * fine_csf
+    ripple = 0.8 + plan.fingers * 2.0
+    time = time + ripple * chance.smooth(fine.shape, 4.0)[0]
+    return torch.where(time > 250.0, FAR, time)
+
+
+def _inside(plan: Plan, whole: Tensor, core: Tensor, box: tuple[slice, ...], chance: Chance) -> Grown:
+    """Rim, necrosis, cyst and blood within the core."""
+    shape = core[box].shape
+    size = [int(n) for n in shape]
+    nothing = torch.full_like(core, NEVER)
+    rim, necrosis, cyst, blood = nothing, nothing, nothing, nothing
+    depth = core[box]
+    own = chance.stream("rim")
+    uneven, blobs, patches = own.smooth(size, 4.0, 1)[0], own.smooth(size, 5.0, 1)[0], own.smooth(size, 7.0, 1)[0]
+    margin = own.uniform(0.0, 2.5) if own.happens(0.3) else 0.0
+    thickness = plan.rim_mm * torch.exp(0.45 * uneven)
+    inner = depth - margin
+    if plan.rim != "none":
+        if plan.rim == "ring":
+            found = torch.minimum(inner, thickness - inner)
+        elif plan.rim == "nodular":
+            found = torch.minimum(inner, torch.maximum(thickness - inner, 4.0 * (blobs - own.uniform(0.3, 1.2))))
+        elif plan.rim == "patchy":
+            found = torch.minimum(inner, 4.0 * (patches - own.uniform(0.0, 1.3)))
+        else:
+            found = torch.minimum(inner, 5.0 * (own.uniform(0.9, 2.5) - blobs))
+        if plan.rim in ("ring", "nodular") and own.happens(0.4):
+            found = torch.minimum(found, 4.0 * (patches + own.uniform(0.2, 1.2)))
+        rim = nothing.clone()
+        rim[box] = found
+        if plan.necrosis:
+            necrosis = nothing.clone()
+            solid_band = own.uniform(0.0, 3.0) if own.happens(0.4) else 0.0
+            necrosis[box] = torch.minimum(-found - 0.5, inner - solid_band)
+    elif plan.necrosis:
+        necrosis = nothing.clone()
+        necrosis[box] = torch.minimum(depth - 3.0, 4.0 * (blobs - own.uniform(0.5, 1.2)))
+    own = chance.stream("cyst")
+    if plan.cyst > 0:
+        bulk = depth - 1.5 + 3.0 * own.smooth(size, 8.0)[0]
+        room = depth > 1.5
+        level = level_for_volume(-bulk, room, plan.cyst * float(room.sum())) if bool(room.any()) else 0.0
+        cyst = nothing.clone()
+        cyst[box] = torch.minimum(bulk + level, depth - 1.0)
+    own = chance.stream("blood")
+    if plan.blood:
+        blood = nothing.clone()
+        blood[box] = torch.minimum(depth - 1.0, 3.0 * (own.smooth(size, 4.0)[0] - own.uniform(0.8, 1.6)))
+    return Grown(plan, whole, core, rim, necrosis, cyst, blood)
+
+
+def fractions(plan: Plan, fields: Tensor, spacing_mm: float, allowed: Tensor) -> Tensor:
+    """Soft fraction of every compartment, (6, X, Y, Z) in the order of `COMPARTMENTS`.
+
+    A depth of 0 mm gives a fraction of 0.5; the step is at least as wide as a voxel, which is partial volume.
+    """
+    whole, core, rim, necrosis, cyst, blood = fields
+
+    def ramp(depth: Tensor, width_mm: float) -> Tensor:
+        return (0.5 + depth / max(width_mm, spacing_mm)).clamp(0.0, 1.0)
+
+    whole_f = ramp(whole, plan.border_mm if plan.whole_ml > plan.core_ml * 1.02 else plan.core_border_mm)
+    core_f = ramp(core, plan.core_border_mm)
+    whole_f = torch.maximum(whole_f, core_f) * allowed
+    core_f = core_f * allowed
+    rim_f = torch.minimum(ramp(rim, 1.0), core_f)
+    rest = core_f - rim_f
+    blood_f = torch.minimum(ramp(blood, 1.0), rest)
+    rest = rest - blood_f
+    cyst_f = torch.minimum(ramp(cyst, 1.0), rest)
+    rest = rest - cyst_f
+    necrosis_f = torch.minimum(ramp(necrosis, 2.0), rest)
+    return torch.stack([whole_f - core_f, rest - necrosis_f, rim_f, necrosis_f, cyst_f, blood_f])
+
+
+def joined(parts: list[Tensor]) -> Tensor:
+    """Fractions of several lesions in one; a later core replaces, a later oedema never covers an earlier core."""
+    total = parts[0]
+    for part in parts[1:]:
+        part = part.clone()
+        part[0] *= 1.0 - total[1:].sum(0)
+        total = total * (1.0 - part.sum(0)) + part
+    return total
+
+
+def labels_of(fraction: Tensor) -> Tensor:
+    """BraTS 2023 labels, uint8, by the rule that a region ends where its soft fraction is 0.5."""
+    whole, core, rim = fraction.sum(0), fraction[1:].sum(0), fraction[2]
+    labels = torch.zeros(whole.shape, dtype=torch.uint8, device=whole.device)
+    labels[whole >= 0.5] = 2
+    labels[core >= 0.5] = 1
+    labels[rim >= 0.5] = 3
+    return labels
+
+
+def permitted(matter: Matter, *, extra_axial: bool) -> Tensor:
+    """Where tumour may be: inside the brain, in no ventricle, and in outer fluid only where it starts at the dura."""
+    csf, ventricle, beyond, vessel = matter.groups("csf", "ventricle", "beyond", "vessel")
+    fluid = ventricle + beyond if extra_axial else 0.9 * csf + ventricle + beyond + 0.5 * vessel
+    return (fluid < 0.5) & (matter.depth_mm > 0.0)
