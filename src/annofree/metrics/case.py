@@ -1,0 +1,283 @@
+"""One case, every metric: `score_case`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import isnan, prod
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annofree.errors import InputError
+from annofree.metrics.boxes import joint_box
+from annofree.metrics.components import Components
+from annofree.metrics.empty_cases import EMPTY_CASES, Emptiness, EmptyPolicy, emptiness, settle
+from annofree.metrics.lesion_matching import match_lesions
+from annofree.metrics.lesionwise import LesionRule, lesionwise, rule_for
+from annofree.metrics.overlap import Overlap
+from annofree.metrics.ranking import RankCounts
+from annofree.metrics.slices import SliceDice
+from annofree.metrics.strata import strata_of
+from annofree.metrics.surface import Spacing, area_surface, surface_distances, voxel_surface
+from annofree.segmentation import REGIONS
+
+#: Dice from which a case counts as detected in the stricter sense.
+DETECTED_DICE = 0.1
+
+#: Label that a boolean mask stands for, as in `Segmentation`.
+_WHOLE = 2
+
+
+class Score(NamedTuple):
+    """One row of the long table."""
+
+    case: str
+    region: str
+    metric: str
+    value: float
+
+
+@dataclass(frozen=True, eq=False)
+class CaseScores:
+    """All scores of one case.
+
+    Attributes:
+        case: Its id.
+        task: BraTS task whose lesion-wise constants were used.
+        rows: The long table.
+        strata: Its group by criterion ("volume", "enhancement", "kind").
+        ranks: Voxel counts by score, by (region, name of the score map), for pooled figures.
+    """
+
+    case: str
+    task: str
+    rows: tuple[Score, ...]
+    strata: Mapping[str, str] = field(default_factory=dict)
+    ranks: Mapping[tuple[str, str], RankCounts] = field(default_factory=dict)
+
+    def value(self, metric: str, region: str = "WT") -> float:
+        """One score.
+
+        Raises:
+            InputError: There is no such metric or region.
+        """
+        for row in self.rows:
+            if row.metric == metric and row.region == region:
+                return row.value
+        known = sorted({row.metric for row in self.rows if row.region == region})
+        raise InputError(f"Case '{self.case}' has no '{metric}' for region '{region}'", why=f"it has {known}")
+
+    @property
+    def regions(self) -> tuple[str, ...]:
+        """Regions scored."""
+        return tuple(dict.fromkeys(row.region for row in self.rows))
+
+
+def score_case(
+    labels: NDArray[Any],
+    truth_labels: NDArray[Any],
+    spacing_mm: Sequence[float],
+    *,
+    case: str = "",
+    regions: Iterable[str] | Mapping[str, tuple[int, ...]] | None = None,
+    scores: Mapping[str, NDArray[np.floating]] | None = None,
+    brain: NDArray[np.bool_] | None = None,
+    task: str = "GLI",
+    kind: str | None = None,
+    tolerance_mm: float = 1.0,
+    policy: EmptyPolicy = EMPTY_CASES,
+) -> CaseScores:
+    """Score one case with every metric; `docs/metrics.md` says what each row means.
+
+    Args:
+        labels: (X, Y, Z) prediction: labels 0..3, or a boolean mask, which stands for the whole tumour.
+        truth_labels: (X, Y, Z) truth on the same grid, likewise.
+        spacing_mm: Voxel size (x, y, z).
+        case: Id for the table.
+        regions: Names among WT, TC, ET, or labels by name. By default all three, or WT where a mask is boolean.
+        scores: Score maps (X, Y, Z) by name, higher is more abnormal. A map named like a region is ranked against that
+            region; any other against the first region, and its rows carry its name ("auroc:residual-FLAIR").
+        brain: Boolean (X, Y, Z): voxels that ranking looks at; None for all.
+        task: BraTS task: constants of the lesion-wise rule.
+        kind: Kind of lesion, as a stratum.
+        tolerance_mm: Of the surface Dice.
+        policy: Values for empty cases.
+
+    Raises:
+        InputError: Shapes differ, labels are unknown, the spacing is impossible, or region or task do not exist.
+    """
+    spacing = _spacing(spacing_mm)
+    boolean = np.asarray(labels).dtype == bool or np.asarray(truth_labels).dtype == bool
+    chosen = _regions(regions, boolean=boolean)
+    if boolean and (apart := [name for name, members in chosen.items() if _WHOLE not in members]):
+        raise InputError(f"A boolean mask does not tell {apart} apart", fix="Pass labels 0..3, or regions=('WT',)")
+    predicted, true = _label_map(labels, "prediction"), _label_map(truth_labels, "truth")
+    maps = {name: np.asarray(values) for name, values in (scores or {}).items()}
+    for name, array in {"prediction": predicted, "brain mask": brain, **maps}.items():
+        if array is not None and array.shape != true.shape:
+            raise InputError(
+                f"The {name} has shape {array.shape} and the truth {true.shape}",
+                fix="Put both on one grid before scoring",
+            )
+    rule = rule_for(task)
+
+    rows: list[Score] = []
+    ranks: dict[tuple[str, str], RankCounts] = {}
+    box = joint_box(true, predicted, margin=rule.dilation_vox) or (slice(0, 1),) * 3
+    for region, members in chosen.items():
+        masks = _Masks(_in(true[box], members), _in(predicted[box], members), spacing, rule, policy)
+        rows += [Score(case, region, metric, value) for metric, value in masks.rows(tolerance_mm)]
+    for name, values in maps.items():
+        region = name if name in chosen else next(iter(chosen))
+        counts = RankCounts.of(values, _in(true, chosen[region]), brain)
+        suffix = "" if name == region else f":{name}"
+        rows += [Score(case, region, metric + suffix, value) for metric, value in _ranking_rows(counts, policy)]
+        ranks[region, name] = counts.coarse()
+
+    voxel_ml = prod(spacing) / 1000
+    whole_ml = np.count_nonzero(true) * voxel_ml
+    told_apart = bool(true.max() > 1) and np.asarray(truth_labels).dtype != bool
+    enhancing_ml = np.count_nonzero(true == 3) * voxel_ml if told_apart else None
+    return CaseScores(case, task, tuple(rows), strata_of(whole_ml, enhancing_ml, kind), ranks)
+
+
+@dataclass(frozen=True, eq=False)
+class _Masks:
+    """One region of one case, cropped: (X, Y, Z) boolean truth and prediction."""
+
+    truth: NDArray[np.bool_]
+    prediction: NDArray[np.bool_]
+    spacing_mm: Spacing
+    rule: LesionRule
+    policy: EmptyPolicy
+
+    def rows(self, tolerance_mm: float) -> list[tuple[str, float]]:
+        overlap = Overlap.of(self.truth, self.prediction)
+        state = emptiness(overlap.truth, overlap.prediction)
+
+        def row(metric: str, compute: Callable[[], float], name: str | None = None) -> tuple[str, float]:
+            return name or metric, settle(metric, state, compute, self.policy)
+
+        slices = SliceDice.of(self.truth, self.prediction)
+        return [
+            row("dice", lambda: overlap.dice),
+            row("iou", lambda: overlap.iou),
+            row("precision", lambda: overlap.precision),
+            row("recall", lambda: overlap.recall),
+            *self._volumes(overlap),
+            row("relative_volume_error", lambda: overlap.relative_volume_error),
+            *self._surfaces(row, state, tolerance_mm),
+            *self._lesions(row),
+            row("detected", lambda: float(overlap.both > 0)),
+            row("detected_dice10", lambda: float(overlap.dice >= DETECTED_DICE)),
+            row("slice_dice_truth", lambda: slices.over_truth),
+            row("slice_dice_any", lambda: slices.over_any),
+        ]
+
+    def _volumes(self, overlap: Overlap) -> list[tuple[str, float]]:
+        voxel_ml = prod(self.spacing_mm) / 1000
+        return [
+            ("truth_ml", overlap.truth * voxel_ml),
+            ("predicted_ml", overlap.prediction * voxel_ml),
+            ("volume_error_ml", (overlap.prediction - overlap.truth) * voxel_ml),
+            ("false_positive_ml", overlap.only_prediction * voxel_ml),
+            ("false_negative_ml", overlap.only_truth * voxel_ml),
+        ]
+
+    def _surfaces(
+        self, row: Callable[..., tuple[str, float]], state: Emptiness, tolerance_mm: float
+    ) -> list[tuple[str, float]]:
+        by_voxel = by_area = None
+        if state == "neither":
+            truth, prediction = voxel_surface(self.truth), voxel_surface(self.prediction)
+            by_voxel = surface_distances(truth, prediction, self.spacing_mm)
+            truth, prediction = (area_surface(mask, self.spacing_mm) for mask in (self.truth, self.prediction))
+            by_area = surface_distances(truth, prediction, self.spacing_mm)
+        nothing = float("nan")
+        return [
+            row("hd_mm", lambda: by_voxel.hausdorff_mm if by_voxel else nothing),
+            row("hd95_mm", lambda: by_voxel.percentile_mm(95) if by_voxel else nothing),
+            row(
+                "surface_dice",
+                lambda: by_area.surface_dice(tolerance_mm) if by_area else nothing,
+                f"surface_dice_{tolerance_mm:g}mm",
+            ),
+        ]
+
+    def _lesions(self, row: Callable[..., tuple[str, float]]) -> list[tuple[str, float]]:
+        components = Components.of(self.prediction)
+        wise = lesionwise(self.truth, self.prediction, self.spacing_mm, self.rule, predicted=components)
+        matches = match_lesions(self.truth, self.prediction, predicted=components)
+        return [
+            row("lesionwise_dice", lambda: wise.dice),
+            row("lesionwise_hd95_mm", lambda: wise.hd95_mm),
+            ("lesionwise_hits", float(wise.count("hit"))),
+            ("lesionwise_missed", float(wise.count("missed"))),
+            ("lesionwise_false", float(wise.count("false"))),
+            row("lesion_precision", lambda: matches.precision),
+            row("lesion_recall", lambda: matches.recall),
+            row("lesion_f1", lambda: matches.f1),
+            row("lesion_matched_dice", lambda: matches.matched_dice),
+            ("lesion_hits", float(matches.hits)),
+            ("lesion_missed", float(matches.missed)),
+            ("lesion_false", float(matches.false)),
+        ]
+
+
+def _ranking_rows(counts: RankCounts, policy: EmptyPolicy) -> list[tuple[str, float]]:
+    state: Emptiness = "neither" if counts.tumour_voxels else "no_truth"
+    best = counts.oracle()
+    computed = {
+        "average_precision": counts.average_precision,
+        "auroc": counts.auroc,
+        "oracle_best_dice": lambda: best[0],
+        "oracle_best_threshold": lambda: best[1],
+        "oracle_dice_at_fpr5": counts.oracle_dice_at_fpr,
+    }
+    return [(metric, settle(metric, state, compute, policy)) for metric, compute in computed.items()]
+
+
+def _in(labels: NDArray[np.uint8], members: tuple[int, ...]) -> NDArray[np.bool_]:
+    belongs = np.zeros(256, bool)
+    belongs[list(members)] = True
+    return belongs[labels]
+
+
+def _regions(
+    regions: Iterable[str] | Mapping[str, tuple[int, ...]] | None, *, boolean: bool
+) -> dict[str, tuple[int, ...]]:
+    if regions is None:
+        regions = ("WT",) if boolean else REGIONS
+    if isinstance(regions, Mapping):
+        return dict(regions)
+    names = (regions,) if isinstance(regions, str) else tuple(regions)
+    for name in names:
+        if name not in REGIONS:
+            raise InputError(f"There is no region '{name}'", fix=f"Choose among {list(REGIONS)}")
+    return {name: REGIONS[name] for name in names}
+
+
+def _spacing(spacing_mm: Sequence[float]) -> Spacing:
+    values = tuple(float(value) for value in spacing_mm)
+    if len(values) != 3 or any(isnan(value) or not 0 < value < float("inf") for value in values):
+        raise InputError(f"The voxel size must be three positive numbers in mm, not {values}")
+    return values
+
+
+def _label_map(labels: NDArray[Any], what: str) -> NDArray[np.uint8]:
+    labels = np.asarray(labels)
+    if labels.ndim != 3:
+        raise InputError(f"The {what} has {labels.ndim} dimensions; a label map is (X, Y, Z)")
+    if labels.dtype == bool:
+        return labels.view(np.uint8) * np.uint8(_WHOLE)
+    with np.errstate(invalid="ignore"):
+        whole = labels if labels.dtype == np.uint8 else labels.astype(np.uint8)
+    if (whole is not labels and not np.array_equal(whole, labels)) or (whole.size and whole.max() > 3):
+        raise InputError(
+            f"The {what} holds labels other than 0, 1, 2, 3",
+            why=f"its values are {np.unique(labels)[:8].tolist()}",
+            fix="Older BraTS files write enhancing tumour as 4: change it to 3",
+        )
+    return whole

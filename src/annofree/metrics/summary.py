@@ -1,0 +1,189 @@
+"""Many cases in one table: mean, median, interval and number, in all and by stratum."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from math import isnan
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annofree.errors import InputError, OutputError
+from annofree.metrics.case import CaseScores, Score
+from annofree.metrics.ranking import RankCounts, oracle_common_threshold
+from annofree.metrics.statistics import RESAMPLES, bootstrap_interval
+
+ALL = "all"
+POOLED = "pooled"
+
+
+class SummaryRow(NamedTuple):
+    """One metric over the cases of one stratum.
+
+    Attributes:
+        region: Region scored.
+        metric: Metric; names that begin with "oracle_" used the truth to choose (tier T3).
+        stratum: "all", or criterion and group ("volume: < 5 ml"); "pooled" for figures over all voxels of all cases.
+        n: Cases with a value.
+        undefined: Cases without (see `EMPTY_CASES`).
+        mean: Mean over cases, or the pooled figure.
+        low: Lower end of the 95 % bootstrap interval of the mean.
+        high: Upper end.
+        median: Median over cases.
+        minimum: Worst or best case, by the metric's sense.
+        maximum: The other end.
+    """
+
+    region: str
+    metric: str
+    stratum: str
+    n: int
+    undefined: int
+    mean: float
+    low: float
+    high: float
+    median: float
+    minimum: float
+    maximum: float
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Summary of a cohort, as rows; `write` saves them as TSV."""
+
+    rows: tuple[SummaryRow, ...]
+
+    def row(self, metric: str, region: str = "WT", stratum: str = ALL) -> SummaryRow:
+        """One row.
+
+        Raises:
+            InputError: There is no such row.
+        """
+        for row in self.rows:
+            if (row.metric, row.region, row.stratum) == (metric, region, stratum):
+                return row
+        raise InputError(
+            f"The summary has no '{metric}' for region '{region}' in '{stratum}'",
+            why=f"its strata are {list(dict.fromkeys(row.stratum for row in self.rows))}",
+        )
+
+    def write(self, path: str | Path) -> Path:
+        """Write the rows as TSV; undefined values are "n/a"."""
+        return _write_tsv(path, SummaryRow._fields, self.rows)
+
+
+def summarise(
+    cases: Iterable[CaseScores], *, rng: np.random.Generator | None = None, resamples: int = RESAMPLES
+) -> Summary:
+    """Summarise cases over all, by stratum, and pooled over voxels where score maps were given.
+
+    Args:
+        cases: Scored cases.
+        rng: Source of the bootstrap; by default a generator with seed 0, so that a table can be made again.
+        resamples: Bootstrap samples.
+
+    Raises:
+        InputError: There is no case.
+    """
+    cases = list(cases)
+    if not cases:
+        raise InputError("There is nothing to summarise: no case was scored")
+    rng = np.random.default_rng(0) if rng is None else rng
+    columns = list(dict.fromkeys((row.region, row.metric) for case in cases for row in case.rows))
+    position = {column: index for index, column in enumerate(columns)}
+    values = np.full((len(cases), len(columns)), np.nan)
+    for number, case in enumerate(cases):
+        for row in case.rows:
+            values[number, position[row.region, row.metric]] = row.value
+
+    groups = {ALL: list(range(len(cases)))}
+    for number, case in enumerate(cases):
+        for criterion, group in case.strata.items():
+            groups.setdefault(f"{criterion}: {group}", []).append(number)
+    rows: list[SummaryRow] = []
+    for stratum in [ALL, *sorted(groups.keys() - {ALL})]:
+        rows += _rows(values[groups[stratum]], columns, stratum, rng, resamples)
+    return Summary((*rows, *_pooled_rows(cases)))
+
+
+def write_case_scores(cases: Iterable[CaseScores], path: str | Path) -> Path:
+    """Write the long table (case, region, metric, value) of all cases as TSV; undefined values are "n/a"."""
+    return _write_tsv(path, Score._fields, (row for case in cases for row in case.rows))
+
+
+def _rows(
+    values: NDArray[np.float64],
+    columns: Sequence[tuple[str, str]],
+    stratum: str,
+    rng: np.random.Generator,
+    resamples: int,
+) -> Iterable[SummaryRow]:
+    lows, highs = bootstrap_interval(values, rng=rng, resamples=resamples)
+    for (region, metric), column, low, high in zip(columns, values.T, lows, highs, strict=True):
+        known = column[~np.isnan(column)]
+        if not known.size:
+            nothing = float("nan")
+            spread = (nothing,) * 6
+        else:
+            ends = float(known.min()), float(known.max())
+            spread = (float(known.mean()), float(low), float(high), float(np.median(known)), *ends)
+        yield SummaryRow(region, metric, stratum, known.size, column.size - known.size, *spread)
+
+
+def _pooled_rows(cases: Sequence[CaseScores]) -> Iterable[SummaryRow]:
+    for region, name in dict.fromkeys(key for case in cases for key in case.ranks):
+        tables = [case.ranks[region, name] for case in cases if (region, name) in case.ranks]
+        pooled = RankCounts.pooled(tables)
+        best, common = pooled.oracle(), oracle_common_threshold(tables)
+        figures = {
+            "average_precision": pooled.average_precision(),
+            "auroc": pooled.auroc(),
+            "oracle_best_dice": best[0],
+            "oracle_best_threshold": best[1],
+            "oracle_dice_at_fpr5": pooled.oracle_dice_at_fpr(),
+            "oracle_common_mean_dice": common[0],
+            "oracle_common_threshold": common[1],
+        }
+        suffix = "" if name == region else f":{name}"
+        nothing = float("nan")
+        for metric, value in figures.items():
+            missing = len(cases) - len(tables)
+            yield SummaryRow(
+                region,
+                metric + suffix,
+                POOLED,
+                len(tables),
+                missing,
+                value,
+                nothing,
+                nothing,
+                nothing,
+                nothing,
+                nothing,
+            )
+
+
+def _write_tsv(path: str | Path, header: Sequence[str], rows: Iterable[tuple[object, ...]]) -> Path:
+    path = Path(path)
+    draft = path.with_name(path.name + ".tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with draft.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file, delimiter="\t", lineterminator="\n")
+            writer.writerow(header)
+            writer.writerows([_cell(value) for value in row] for row in rows)
+        os.replace(draft, path)
+    except OSError as error:
+        raise OutputError("The table cannot be written", file=path, why=error.strerror or str(error)) from error
+    return path
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, float):
+        return "n/a" if isnan(value) else f"{value:.6g}"
+    return value

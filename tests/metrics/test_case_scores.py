@@ -1,0 +1,200 @@
+"""The table of a case is what users read: wrong rows, silent shapes or invented values would mislead them."""
+
+from __future__ import annotations
+
+from math import isnan
+
+import numpy as np
+import pytest
+import slow_metrics as slow
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import ndimage
+
+from annofree.errors import InputError
+from annofree.metrics import (
+    EMPTY_CASES,
+    EmptyCase,
+    Overlap,
+    SliceDice,
+    sanity_labels,
+    score_case,
+    score_sanity,
+    strata_of,
+)
+from annofree.metrics.surfels import surfel_areas
+
+SPACING = (1.0, 1.2, 2.0)
+
+
+def tumour(seed, shape=(24, 22, 14)):
+    """A made label map: nested blobs of oedema, core and enhancement."""
+    noise = ndimage.gaussian_filter(np.random.default_rng(seed).normal(size=shape), 2)
+    return np.digitize(noise / noise.std(), [0.9, 1.3, 1.6]).astype(np.uint8)
+
+
+@given(seeds=st.tuples(st.integers(0, 999), st.integers(0, 999)))
+@settings(max_examples=8, deadline=None)
+def test_rows_equal_the_plain_calculation_on_whole_volumes(seeds):
+    truth, labels = tumour(seeds[0]), tumour(seeds[1])
+    if any(not np.isin(array, members).any() for array in (truth, labels) for members in slow.REGIONS.values()):
+        return
+    scores = score_case(labels, truth, SPACING)
+    for (region, metric), value in slow.plain_case(labels, truth, SPACING, surfel_areas(SPACING)).items():
+        assert scores.value(metric, region) == pytest.approx(value, abs=1e-9), (region, metric)
+
+
+def test_volumes_are_in_ml_and_signed():
+    truth, labels = np.zeros((2, 10, 10, 10), np.uint8)
+    truth[:5, :, :], labels[4:6, :, :] = 2, 2
+    scores = score_case(labels, truth, (2.0, 2.0, 2.5))
+    expected = {"truth_ml": 5.0, "predicted_ml": 2.0, "volume_error_ml": -3.0, "false_positive_ml": 1.0}
+    assert {name: pytest.approx(scores.value(name)) for name in expected} == expected
+    assert scores.value("relative_volume_error") == pytest.approx(0.6)
+    assert scores.value("detected") == 1.0
+
+
+@pytest.mark.parametrize("state", ["both", "no_truth", "no_prediction"])
+def test_every_empty_case_follows_the_table(state):
+    empty, full = np.zeros((12, 12, 12), np.uint8), np.zeros((12, 12, 12), np.uint8)
+    full[3:9, 3:9, 3:9] = 3
+    truth = empty if state in ("both", "no_truth") else full
+    labels = empty if state in ("both", "no_prediction") else full
+    scores = score_case(labels, truth, SPACING, scores={"WT": full.astype(float)})
+    for row in scores.rows:
+        name = "surface_dice" if row.metric.startswith("surface_dice") else row.metric
+        expected = getattr(EMPTY_CASES[name], state) if name in EMPTY_CASES else None
+        if expected is not None:
+            assert row.value == pytest.approx(expected, nan_ok=True), row
+        else:
+            assert not isnan(row.value), row
+
+
+def test_a_user_can_bring_a_policy_of_their_own():
+    empty = np.zeros((4, 4, 4), np.uint8)
+    strict = {**EMPTY_CASES, "dice": EmptyCase(0.5, 0.0, 0.0)}
+    assert score_case(empty, empty, SPACING, policy=strict).value("dice") == 0.5
+
+
+def test_a_healthy_scan_reports_its_false_volume():
+    labels = np.zeros((10, 10, 10), np.uint8)
+    labels[:2, :5, :] = 2
+    scores = score_case(labels, np.zeros_like(labels), (1.0, 1.0, 1.0), case="healthy-1", kind="healthy")
+    assert scores.value("false_positive_ml") == pytest.approx(0.1)
+    assert (scores.value("lesionwise_dice"), scores.value("lesionwise_hd95_mm")) == (0.0, 374.0)
+    assert scores.strata == {"volume": "no tumour", "enhancement": "no tumour", "kind": "healthy"}
+
+
+def test_a_hit_by_touch_counts_as_found_by_lesion_but_not_as_detected():
+    truth, labels = np.zeros((2, 20, 20, 20), np.uint8)
+    truth[2:8, 2:8, 2:8], labels[9:14, 2:8, 2:8] = 2, 2
+    scores = score_case(labels, truth, (1.0, 1.0, 1.0))
+    assert (scores.value("lesionwise_hits"), scores.value("detected"), scores.value("lesion_recall")) == (1.0, 0.0, 0.0)
+    truth[9:10, 2:8, 2:8] = 2
+    assert score_case(labels, truth, (1.0, 1.0, 1.0)).value("detected") == 1.0
+
+
+def test_score_maps_are_ranked_by_region_or_under_their_own_name():
+    truth = tumour(5)
+    residual = (truth == 3) + np.random.default_rng(0).normal(size=truth.shape)
+    maps = {"ET": (truth == 3).astype(float), "residual-FLAIR": residual}
+    scores = score_case(truth, truth, SPACING, scores=maps, brain=np.ones(truth.shape, bool))
+    assert scores.value("average_precision", "ET") == 1.0
+    assert 0.4 < scores.value("auroc:residual-FLAIR", "WT") < 0.9
+    assert set(scores.ranks) == {("ET", "ET"), ("WT", "residual-FLAIR")}
+
+
+def test_boolean_masks_are_whole_tumour():
+    truth = tumour(3)
+    scores = score_case(tumour(4) > 0, truth, SPACING)
+    assert scores.regions == ("WT",)
+    assert scores.value("dice") == score_case(tumour(4), truth, SPACING).value("dice")
+    with pytest.raises(InputError, match="does not tell"):
+        score_case(truth > 0, truth, SPACING, regions=("WT", "ET"))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"labels": np.zeros((3, 4, 5), np.uint8)}, r"\(3, 4, 5\).*\(4, 4, 4\).*one grid"),
+        ({"labels": np.full((4, 4, 4), 4)}, "4: change it to 3"),
+        ({"labels": np.full((4, 4, 4), 0.5)}, r"0\.5"),
+        ({"labels": np.full((4, 4, 4), 257)}, "257"),
+        ({"labels": np.full((4, 4, 4), np.nan)}, "nan"),
+        ({"truth_labels": np.zeros((4, 4))}, "2 dimensions"),
+        ({"spacing_mm": (1, 0, 1)}, "three positive"),
+        ({"spacing_mm": (1, 1)}, "three positive"),
+        ({"regions": ("core",)}, "no region 'core'"),
+        ({"task": "glioma"}, "GLI"),
+        ({"scores": {"WT": np.zeros((4, 4, 3))}}, r"The WT has shape"),
+        ({"scores": {"WT": np.full((4, 4, 4), np.nan)}}, "NaN"),
+        ({"brain": np.ones((4, 4, 5), bool)}, "brain mask"),
+    ],
+)
+def test_bad_input_is_one_clear_sentence(change, words):
+    zeros = np.zeros((4, 4, 4), np.uint8)
+    arguments = {"labels": zeros, "truth_labels": zeros, "spacing_mm": (1, 1, 1), **change}
+    with pytest.raises(InputError, match=words):
+        score_case(**arguments)
+
+
+def test_an_unknown_metric_names_the_known_ones():
+    empty = np.zeros((4, 4, 4), np.uint8)
+    with pytest.raises(InputError, match="lesionwise_dice"):
+        score_case(empty, empty, SPACING).value("hausdorff")
+
+
+def test_slices_are_scored_one_by_one():
+    truth, prediction = np.zeros((2, 4, 4, 5), bool)
+    truth[:2, :2, 0:2], prediction[:2, :2, 1:3] = True, True
+    slices = SliceDice.of(truth, prediction)
+    np.testing.assert_array_equal(slices.dice, [0, 1, 0, np.nan, np.nan])
+    assert (slices.over_truth, slices.over_any) == (0.5, pytest.approx(1 / 3))
+    assert SliceDice.of(truth, prediction, axis=0).over_truth == Overlap.of(truth, prediction).dice
+
+
+@pytest.mark.parametrize(
+    ("whole", "enhancing", "volume", "enhancement"),
+    [
+        (0.0, 0.0, "no tumour", "no tumour"),
+        (4.99, 1.9, "< 5 ml", "ET < 2 ml"),
+        (5.0, 2.0, "5-30 ml", "ET >= 2 ml"),
+        (30.0, None, "5-30 ml", "unstated"),
+        (30.1, 9.0, "> 30 ml", "ET >= 2 ml"),
+    ],
+)
+def test_strata_have_the_stated_borders(whole, enhancing, volume, enhancement):
+    assert strata_of(whole, enhancing) == {"volume": volume, "enhancement": enhancement, "kind": "unstated"}
+
+
+def test_enhancement_is_unstated_for_a_truth_that_only_says_tumour():
+    truth = np.ones((4, 4, 4), np.uint8)
+    assert score_case(truth, truth, SPACING, regions="WT").strata["enhancement"] == "unstated"
+    assert score_case(truth, truth * 2, SPACING, regions="WT").strata["enhancement"] == "ET < 2 ml"
+
+
+def test_sanity_rows_are_what_no_method_scores():
+    truth = tumour(8, (40, 40, 30))
+    brain = np.zeros(truth.shape, bool)
+    brain[2:-2, 2:-2, 2:-2] = True
+    truth[~brain] = 0
+    lobe = np.zeros_like(brain)
+    lobe[2:20] = brain[2:20]
+    rows = score_sanity(truth, brain, SPACING, rng=np.random.default_rng(1), lobe=lobe, case="a")
+    prevalence = np.count_nonzero(truth) / np.count_nonzero(brain)
+    assert rows["all background"].value("dice") == 0.0
+    assert rows["all foreground"].value("dice", "WT") == pytest.approx(2 * prevalence / (1 + prevalence))
+    assert rows["all foreground"].value("recall", "ET") == 1.0
+    assert rows["random at prevalence"].value("dice") == pytest.approx(prevalence, abs=0.03)
+    assert rows["atlas lobe"].value("dice") == Overlap.of(truth > 0, lobe).dice
+    drawn = sanity_labels(truth, brain, rng=np.random.default_rng(1))["random at prevalence"]
+    assert not drawn[~brain].any()
+    for label in (1, 2, 3):
+        expected = np.count_nonzero(truth == label)
+        assert np.count_nonzero(drawn == label) == pytest.approx(expected, abs=5 * expected**0.5)
+
+
+def test_the_array_edge_is_not_a_lesion_border_artefact():
+    truth = np.full((8, 8, 8), 3, np.uint8)
+    scores = score_case(truth, truth, SPACING)
+    assert (scores.value("dice"), scores.value("hd_mm"), scores.value("surface_dice_1mm")) == (1.0, 0.0, 1.0)
