@@ -3,6 +3,7 @@
 from annofree.refine.base import RefineContext, Refiner
 from annofree.refine.brain import ErodedBrain
 from annofree.refine.components import Components
+from annofree.refine.healthy import healthy_min_ml
 from annofree.refine.holes import FillHoles
 from annofree.refine.median import Median
 from annofree.refine.morphology import Morphology
@@ -20,6 +21,7 @@ __all__ = [
     "RefineContext",
     "Refiner",
     "from_dict",
+    "healthy_min_ml",
     "parse",
     "parse_chain",
     "refine",

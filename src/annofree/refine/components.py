@@ -11,7 +11,7 @@ from scipy import ndimage
 from annofree.refine.base import Mask, RefineContext, Refiner, bounding_box
 
 #: Connectivity to scipy's: voxels that share a face, an edge too, a corner too.
-_NEIGHBOURS = {6: 1, 18: 2, 26: 3}
+NEIGHBOURS = {6: 1, 18: 2, 26: 3}
 
 
 class Components(Refiner):
@@ -39,7 +39,7 @@ class Components(Refiner):
         box = bounding_box(mask)
         if box is None:
             return result
-        labels, count = ndimage.label(mask[box], ndimage.generate_binary_structure(3, _NEIGHBOURS[self.connectivity]))
+        labels, count = ndimage.label(mask[box], ndimage.generate_binary_structure(3, NEIGHBOURS[self.connectivity]))
         flat = labels.ravel()
         volumes = np.bincount(flat, minlength=count + 1)
         good = volumes * context.voxel_ml >= self.min_ml * (1 - 1e-9)

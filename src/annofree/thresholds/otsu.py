@@ -49,9 +49,11 @@ class Otsu(Threshold):
             )
         histogram = (counts, (edges[:-1] + edges[1:]) / 2)
         if self.classes == 2:
-            return float(threshold_otsu(hist=histogram))  # type: ignore[no-untyped-call]
-        cuts = threshold_multiotsu(classes=self.classes, hist=histogram)  # type: ignore[no-untyped-call]
-        return float(cuts[-1])
+            cut = threshold_otsu(hist=histogram)  # type: ignore[no-untyped-call]
+        else:
+            cut = threshold_multiotsu(classes=self.classes, hist=histogram)[-1]  # type: ignore[no-untyped-call]
+        # The cut is the centre of the lower class's last bin; its upper edge keeps that bin whole.
+        return float(cut + (edges[1] - edges[0]) / 2)
 
     def describe(self) -> str:
         """The rule and its number of classes."""

@@ -1,0 +1,55 @@
+"""How large a finding must be to be worth keeping, learned from tumour-free scans."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal
+
+import numpy as np
+from scipy import ndimage
+
+from annofree.errors import InputError, SettingsError
+from annofree.refine.base import Mask, bounding_box
+from annofree.refine.components import NEIGHBOURS
+
+
+def healthy_min_ml(
+    healthy: Iterable[tuple[Mask, float]], *, alpha: float = 0.2, connectivity: Literal[6, 18, 26] = 26
+) -> float:
+    """A minimum volume that leaves no component at all in a new healthy person, for a share `1 - alpha` of them.
+
+    Split conformal, as `annofree.thresholds.Conformal`: the `ceil((n + 1)(1 - alpha))`-th smallest of the scans'
+    largest components, and one voxel more.
+
+    Args:
+        healthy: Per tumour-free scan the mask that the method gave, (X, Y, Z) boolean, and its voxel volume in ml.
+        alpha: Share of healthy people in whom a component may remain.
+        connectivity: As in `Components`.
+
+    Returns:
+        The volume in ml, for `Components(min_ml=...)`.
+
+    Raises:
+        InputError: Too few scans for the level.
+    """
+    if not 0 < alpha < 1:
+        raise SettingsError(f"The level alpha lies between 0 and 1, not {alpha}")
+    largest: list[float] = []
+    voxel = 0.0
+    for mask, voxel_ml in healthy:
+        voxel = max(voxel, voxel_ml)
+        box = bounding_box(mask)
+        count = 0
+        if box is not None:
+            labels, _ = ndimage.label(mask[box], ndimage.generate_binary_structure(3, NEIGHBOURS[connectivity]))
+            count = int(np.bincount(labels.ravel())[1:].max())
+        largest.append(count * voxel_ml)
+    rank = int(np.ceil((len(largest) + 1) * (1 - alpha) - 1e-9))
+    if rank > len(largest):
+        needed = int(np.ceil((1 - alpha) / alpha - 1e-9))
+        raise InputError(
+            f"A minimum volume at the level {alpha:g} needs at least {needed} healthy scans",
+            why=f"{len(largest)} were given",
+            fix="Give more, or ask for a weaker level",
+        )
+    return sorted(largest)[rank - 1] + voxel
