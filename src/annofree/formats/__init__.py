@@ -1,0 +1,19 @@
+"""Files to and from `Scan`, `Truth`, `Segmentation`. One file a format; the layouts are data in `layouts.py`."""
+
+from __future__ import annotations
+
+from annofree.formats.derivatives import read_segmentation, write_segmentation, written_ids
+from annofree.formats.nnunet import export_nnunet
+from annofree.formats.scans import open_cohort, open_scan
+from annofree.formats.truth import find_truth, open_truth
+
+__all__ = [
+    "export_nnunet",
+    "find_truth",
+    "open_cohort",
+    "open_scan",
+    "open_truth",
+    "read_segmentation",
+    "write_segmentation",
+    "written_ids",
+]

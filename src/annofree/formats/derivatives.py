@@ -1,0 +1,257 @@
+"""`Segmentation` to disk and back: BIDS-derivative names, the scan's own space, atomic files.
+
+Masks and label maps are exact. Score maps are kept as int16 with one scale, so a threshold can be changed later
+without running a method again; the JSON beside each says unit, scale and the largest rounding error.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+
+from annofree.errors import InputError, OutputError
+from annofree.formats.lesion_table import read_lesions, write_lesions
+from annofree.formats.nifti import read_labels, write_volume
+from annofree.formats.outfolder import claim_folder, write_json
+from annofree.scan import canonical_grid, to_canonical, to_native
+from annofree.segmentation import LABEL_NAMES, REGIONS, ScoreMap, Segmentation
+
+__all__ = ["bids_label", "claim_folder", "mask_path", "read_segmentation", "write_segmentation", "written_ids"]
+
+_INT16 = 32767
+
+
+def bids_label(text: str) -> str:
+    """A BIDS label (letters and digits) for any text.
+
+    Example:
+        >>> bids_label("BraTS2021_00006")
+        'BraTS202100006'
+    """
+    label = re.sub(r"[^A-Za-z0-9]", "", text)
+    # Letters outside ASCII cannot stay; a hash keeps two such names apart.
+    if not label or any(letter.isalnum() and not letter.isascii() for letter in text):
+        label += hashlib.sha256(text.encode()).hexdigest()[:8]
+    return label
+
+
+def mask_path(out: str | Path, scan_id: str, method: str) -> Path:
+    """Where the whole-tumour mask of a scan lies below an output folder."""
+    return _named(_stem(Path(out), scan_id, method, "label-lesion"), "mask")
+
+
+def _stem(out: Path, scan_id: str, method: str, label: str = "") -> Path:
+    sub = f"sub-{bids_label(scan_id)}"
+    middle = f"_{label}" if label else ""
+    return out / sub / "anat" / f"{sub}_space-orig{middle}_desc-{bids_label(method)}"
+
+
+def _sidecar(path: Path) -> Path:
+    return path.with_name(path.name.removesuffix(".nii.gz") + ".json")
+
+
+def write_segmentation(result: Segmentation, out: str | Path) -> Path:
+    """Write a segmentation below an output folder.
+
+    Args:
+        result: The segmentation; its arrays are flipped and transposed back to the axis order of `result.native`.
+        out: Absent, empty, or an output folder of annofree.
+
+    Returns:
+        The mask's file. Its JSON is written last, so its presence means that the rest is there.
+
+    Raises:
+        OutputError: The folder holds others' files, is not writable, or another scan has the same BIDS name.
+    """
+    root = claim_folder(out)
+    method = str(result.provenance.get("method") or "annofree")
+    path = mask_path(root, result.scan_id, method)
+    _refuse_collision(_sidecar(path), result.scan_id)
+    _sidecar(path).unlink(missing_ok=True)
+    about = f"annofree {method}"
+    common = {"SpatialReference": "orig", "ScanId": result.scan_id, "Method": method}
+    if len(result.regions) > 1:
+        dseg = _named(_stem(root, result.scan_id, method), "dseg")
+        write_volume(dseg, to_native(result.labels, result.native), result.native, description=about)
+        write_json(
+            _sidecar(dseg),
+            {**common, "Description": "Tumour labels", "LabelMap": {str(k): v for k, v in LABEL_NAMES.items()}},
+        )
+    for name, score in result.scores.items():
+        stem = _stem(root, result.scan_id, method, f"label-{bids_label(name)}")
+        _write_score(_named(stem, "probseg"), score, result, common)
+    if result.brain is not None:
+        brain = _named(_stem(root, result.scan_id, method, "label-brain"), "mask")
+        write_volume(brain, to_native(result.brain.astype(np.uint8), result.native), result.native, description=about)
+        write_json(_sidecar(brain), {**common, "Type": "Brain", "Description": "Voxels that the method looked at"})
+    write_lesions(path.parents[1] / "lesions.tsv", result.lesions)
+    mask = result.mask("WT").astype(np.uint8)
+    write_volume(path, to_native(mask, result.native), result.native, description=f"{about}: whole tumour")
+    record = {
+        **common,
+        "Type": "Lesion",
+        "Description": "Whole tumour",
+        "Regions": list(result.regions),
+        "VolumesMl": {region: round(volume, 4) for region, volume in result.volumes_ml.items()},
+        "Scores": list(result.scores),
+        "Brain": result.brain is not None,
+        "Thresholds": {name: threshold.to_dict() for name, threshold in result.thresholds.items()},
+        "Provenance": dict(result.provenance),
+    }
+    write_json(_sidecar(path), record)
+    return path
+
+
+def _named(stem: Path, suffix: str) -> Path:
+    return stem.with_name(f"{stem.name}_{suffix}.nii.gz")
+
+
+def _refuse_collision(sidecar: Path, scan_id: str) -> None:
+    if sidecar.is_file() and (other := _json(sidecar).get("ScanId")) != scan_id:
+        raise OutputError(
+            f"Scans '{other}' and '{scan_id}' would share the files of sub-{bids_label(scan_id)}",
+            file=sidecar.parents[1],
+            why="BIDS names keep letters and digits only",
+            fix="Rename one of them, or use another output folder",
+        )
+
+
+def _write_score(path: Path, score: ScoreMap, result: Segmentation, common: Mapping[str, Any]) -> None:
+    values = score.values
+    if not np.isfinite(values).all():
+        raise OutputError(
+            f"Score map '{score.name}' of scan '{result.scan_id}' is not finite", why="it holds NaN or infinity"
+        )
+    largest = 1.0 if score.unit == "probability" else float(np.abs(values).max()) or 1.0
+    # The stored scale is float32 in the header; rounding with that very number makes reading exact.
+    scale = float(np.float32(max(largest, float(np.abs(values).max())) / _INT16))
+    stored = np.clip(np.rint(values / np.float32(scale)), -_INT16, _INT16).astype(np.int16)
+    native = to_native(stored, result.native)
+    write_volume(path, native, result.native, slope=scale, description=f"annofree {score.name} {score.unit}")
+    about = f"Score map, higher is more abnormal ({score.unit})"
+    record = {
+        **common,
+        "Description": about,
+        "Name": score.name,
+        "Unit": score.unit,
+        "Scale": scale,
+        "LargestRoundingError": scale / 2,
+    }
+    write_json(_sidecar(path), record)
+
+
+@dataclass(frozen=True)
+class StoredThreshold:
+    """A threshold as an earlier run recorded it: its description, without the rule behind it."""
+
+    record: Mapping[str, Any]
+
+    @property
+    def kind(self) -> str:
+        """The rule's name."""
+        return str(self.record.get("kind", "unknown"))
+
+    @property
+    def value(self) -> float | None:
+        """The number, where the rule had one."""
+        value = self.record.get("value")
+        return None if value is None else float(value)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The record."""
+        return dict(self.record)
+
+
+def written_ids(out: str | Path) -> tuple[str, ...]:
+    """Ids of the scans that have a finished segmentation below an output folder, sorted."""
+    return tuple(sorted({str(_json(path).get("ScanId")) for path in _sidecars(Path(out))}))
+
+
+def _sidecars(out: Path) -> list[Path]:
+    if not out.is_dir():
+        raise InputError("There is no such folder", file=out, fix="Give a folder that annofree segment wrote")
+    return sorted(out.glob("sub-*/anat/sub-*_label-lesion_desc-*_mask.json"))
+
+
+def read_segmentation(out: str | Path, scan_id: str, method: str | None = None) -> Segmentation:
+    """Read a segmentation back, scores included.
+
+    Args:
+        out: A folder that `write_segmentation` wrote to.
+        scan_id: The scan's original id.
+        method: Which method's answer, where there are several.
+
+    Raises:
+        InputError: It is not there, is ambiguous, or is damaged.
+    """
+    root = Path(out)
+    records = {path: _json(path) for path in _sidecars(root)}
+    fitting = [p for p, r in records.items() if r.get("ScanId") == scan_id and method in (None, r.get("Method"))]
+    if len(fitting) != 1:
+        known = sorted({str(record.get("ScanId")) for record in records.values()})
+        methods = sorted({str(records[path].get("Method")) for path in fitting})
+        raise InputError(
+            f"There is {'more than one' if fitting else 'no'} segmentation of '{scan_id}'",
+            file=root,
+            why=f"methods: {', '.join(methods)}" if fitting else f"scans there: {', '.join(known[:5]) or 'none'}",
+            fix="Name the method" if fitting else "Run annofree segment first",
+        )
+    record, sidecar = records[fitting[0]], fitting[0]
+    try:
+        return _rebuild(root, sidecar, record)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(
+            f"The record of scan '{scan_id}' is damaged", file=sidecar, why=str(error), fix="Segment the scan again"
+        ) from None
+
+
+def _rebuild(root: Path, sidecar: Path, record: Mapping[str, Any]) -> Segmentation:
+    scan_id, method = str(record["ScanId"]), str(record["Method"])
+    regions = tuple(str(region) for region in record["Regions"])
+    if not set(regions) <= set(REGIONS):
+        raise ValueError(f"unknown regions {regions}")
+    mask, native = read_labels(mask_path(root, scan_id, method))
+    labels = mask.astype(np.uint8) * np.uint8(2)
+    if len(regions) > 1:
+        labels = read_labels(_named(_stem(root, scan_id, method), "dseg"))[0].astype(np.uint8)
+    grid = canonical_grid(native)
+    brain = None
+    if record["Brain"]:
+        stored = read_labels(_named(_stem(root, scan_id, method, "label-brain"), "mask"))[0]
+        brain = np.ascontiguousarray(to_canonical(stored, native)) != 0
+    scores = {}
+    for name in record["Scores"]:
+        path = _named(_stem(root, scan_id, method, f"label-{bids_label(name)}"), "probseg")
+        about = _json(_sidecar(path))
+        values = np.ascontiguousarray(to_canonical(read_labels(path)[0], native), dtype=np.float32)
+        scores[name] = ScoreMap(values, str(about["Name"]), about["Unit"])
+    thresholds = {name: StoredThreshold(described) for name, described in record["Thresholds"].items()}
+    return Segmentation(
+        scan_id=scan_id,
+        labels=np.ascontiguousarray(to_canonical(labels, native)),
+        affine=grid.affine,
+        native=native,
+        regions=regions,
+        scores=scores,
+        thresholds=cast(Any, thresholds),
+        brain=brain,
+        lesions=read_lesions(sidecar.parents[1] / "lesions.tsv"),
+        provenance=record["Provenance"],
+    )
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(
+            "A record cannot be read", file=path, why=str(error)[:120], fix="Segment the scan again"
+        ) from None
+    return content if isinstance(content, dict) else {}

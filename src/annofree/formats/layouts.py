@@ -1,0 +1,67 @@
+"""The layouts that annofree reads, as data. To add one, write a module with `recognises` and `find`, and a row here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from annofree.errors import InputError
+from annofree.formats import folders, nnunet, npy
+from annofree.formats.case import Case, case_of_file, with_unique_ids
+from annofree.formats.names import is_nifti
+
+
+@dataclass(frozen=True)
+class Layout:
+    """One way of arranging files.
+
+    Attributes:
+        name: Its name.
+        recognises: Whether a folder is arranged so; must be quick.
+        find: All cases below the folder, not read yet.
+    """
+
+    name: str
+    recognises: Callable[[Path], bool]
+    find: Callable[[Path], list[Case]]
+
+
+#: Asked in this order; the first that recognises a folder reads it.
+LAYOUTS: tuple[Layout, ...] = (
+    Layout("nnU-Net raw", nnunet.recognises, nnunet.find),
+    Layout("npy", npy.recognises, npy.find),
+    Layout("folders", folders.recognises, folders.find),
+)
+
+
+def find_cases(path: str | Path) -> dict[str, Case]:
+    """The cases of a file or folder, by id.
+
+    Raises:
+        InputError: The path does not exist or holds no image.
+    """
+    source = Path(path)
+    if not source.exists():
+        raise InputError("There is no such file or folder", file=source, fix="Check the path")
+    if not source.is_dir():
+        return with_unique_ids([npy.case_of_file(source) if source.suffix == ".npy" else case_of_file(source)])
+    layout = next(layout for layout in LAYOUTS if layout.recognises(source))
+    cases = layout.find(source)
+    if not cases:
+        raise InputError("No MRI was found in a folder", file=source, why=_why_empty(source), fix=_FIX)
+    return with_unique_ids(cases)
+
+
+_FIX = "Give a patient's folder with NIfTI files (.nii or .nii.gz), or a folder of such folders; see docs/formats.md"
+
+
+def _why_empty(folder: Path) -> str:
+    names = [path.name for _, path in zip(range(2000), folder.rglob("*"), strict=False) if path.is_file()]
+    if not names:
+        return "it is empty"
+    if any(name.lower().endswith((".dcm", ".ima")) for name in names):
+        return "it holds DICOM; convert it with dcm2niix first"
+    if any(is_nifti(Path(name)) for name in names):
+        return "its NIfTI files are masks or label maps by their names"
+    return f"none of its {len(names)} files is NIfTI or .npy, for instance {sorted(names)[0]}"

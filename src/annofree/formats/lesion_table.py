@@ -1,0 +1,68 @@
+"""`lesions.tsv`: one row a lesion, largest first, to the numbers that a reader of the page sees."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable
+from pathlib import Path
+
+from annofree.errors import InputError
+from annofree.formats.outfolder import atomic_write
+from annofree.segmentation import LABEL_NAMES, Lesion
+
+_LABELS = tuple(name for label, name in LABEL_NAMES.items() if label)
+COLUMNS = ("index", "volume_ml", "x_mm", "y_mm", "z_mm", "side", "lobe", "confidence", *(f"{n}_ml" for n in _LABELS))
+
+
+def write_lesions(path: Path, lesions: Iterable[Lesion]) -> None:
+    """Write the table; what is not known is `n/a`, as BIDS asks."""
+    text = io.StringIO()
+    table = csv.writer(text, delimiter="\t", lineterminator="\n")
+    table.writerow(COLUMNS)
+    for lesion in lesions:
+        parts = [lesion.label_ml.get(name) for name in _LABELS]
+        numbers = [lesion.volume_ml, *lesion.centre_mm]
+        table.writerow(
+            [lesion.index, *map(_text, numbers), lesion.side or "n/a", lesion.lobe or "n/a", _text(lesion.confidence)]
+            + [_text(part) for part in parts]
+        )
+    atomic_write(path, text.getvalue())
+
+
+def read_lesions(path: Path) -> tuple[Lesion, ...]:
+    """Read the table back; an absent table means that none was written.
+
+    Raises:
+        InputError: The table is damaged.
+    """
+    if not path.is_file():
+        return ()
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            return tuple(_lesion(row) for row in csv.DictReader(file, delimiter="\t"))
+    except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
+        raise InputError(
+            "A lesion table is damaged", file=path, why=str(error)[:100], fix="Segment the scan again"
+        ) from None
+
+
+def _lesion(row: dict[str, str]) -> Lesion:
+    parts = {name: _number(row[f"{name}_ml"]) for name in _LABELS}
+    return Lesion(
+        index=int(row["index"]),
+        volume_ml=float(row["volume_ml"]),
+        centre_mm=(float(row["x_mm"]), float(row["y_mm"]), float(row["z_mm"])),
+        side=None if row["side"] == "n/a" else row["side"],
+        lobe=None if row["lobe"] == "n/a" else row["lobe"],
+        confidence=_number(row["confidence"]),
+        label_ml={name: part for name, part in parts.items() if part is not None},
+    )
+
+
+def _text(number: float | None) -> str:
+    return "n/a" if number is None else f"{number:.6g}"
+
+
+def _number(text: str) -> float | None:
+    return None if text == "n/a" else float(text)

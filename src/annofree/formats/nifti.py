@@ -1,0 +1,276 @@
+"""NIfTI files: read with every check that keeps a bad file from becoming a bad result, and written atomically."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annofree.errors import AnnofreeError, InputError
+from annofree.formats.outfolder import atomic_write
+from annofree.scan import Grid
+
+if TYPE_CHECKING:
+    import nibabel as nib
+
+Array = NDArray[Any]
+
+#: More voxels than the largest clinical head scans have by far; a header that claims more is damaged.
+MAX_VOXELS = 1024 * 1024 * 512
+#: Header fields that say where voxels lie.
+_GEOMETRY = (
+    *("pixdim", "qform_code", "sform_code", "xyzt_units", "srow_x", "srow_y", "srow_z"),
+    *("quatern_b", "quatern_c", "quatern_d", "qoffset_x", "qoffset_y", "qoffset_z"),
+)
+_CONVERT = "Convert it to NIfTI first, for instance with dcm2niix (DICOM) or mri_convert (MGZ)"
+
+
+@dataclass(frozen=True, eq=False)
+class FileGrid(Grid):
+    """The grid of a file, with the geometry fields of its header, so that results can repeat them to the bit.
+
+    Attributes:
+        geometry: `qform`, `sform`, their codes, `pixdim` and units as stored; None for made images.
+    """
+
+    geometry: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Volume:
+    """One image as it lies in its file.
+
+    Attributes:
+        array: Float32 (i, j, k) in the file's own axis order.
+        grid: The file's grid.
+        source: The file, or a word for an image from memory.
+        notes: What a reader of the result should know about the file.
+    """
+
+    array: NDArray[np.float32]
+    grid: Grid
+    source: str
+    notes: tuple[str, ...] = ()
+
+
+def read_volume(source: str | Path | nib.Nifti1Image) -> Volume:
+    """Read one 3-D image.
+
+    Args:
+        source: A `.nii` or `.nii.gz` file, or a nibabel NIfTI image.
+
+    Raises:
+        InputError: The file is missing, damaged, not NIfTI, not 3-D, not finite, constant, or has no usable affine.
+    """
+    image, name = _open(source)
+    grid, notes = _grid(image, name)
+    with _one_sentence(name):
+        kind = image.get_data_dtype()
+        _refuse_odd_types(kind, name)
+        array = np.asarray(image.get_fdata(dtype=np.float32, caching="unchanged")).reshape(grid.shape)
+    finite = np.isfinite(array)
+    if not finite.all():
+        raise InputError(
+            "An image holds values that are not numbers",
+            file=name,
+            why=f"{array.size - int(finite.sum())} of {array.size} voxels are NaN or infinite",
+            fix="Replace them (for instance with 0 outside the brain) and try again",
+        )
+    if array.min() == array.max():
+        what = "is all zero" if array.flat[0] == 0 else f"has the one value {array.flat[0]:g} everywhere"
+        raise InputError("An image is empty", file=name, why=f"it {what}", fix="Export the scan again")
+    return Volume(array, grid, name, notes)
+
+
+def read_labels(source: str | Path | nib.Nifti1Image) -> tuple[Array, Grid]:
+    """Read a mask or label map, 3-D or one-hot 4-D, with its exact values.
+
+    Returns:
+        The array in the file's axis order, (i, j, k) or (i, j, k, channels), and the grid.
+
+    Raises:
+        InputError: The file cannot be read.
+    """
+    image, name = _open(source)
+    grid, _ = _grid(image, name, channels=True)
+    with _one_sentence(name):
+        _refuse_odd_types(image.get_data_dtype(), name)
+        array = np.asanyarray(image.dataobj)
+    if not np.isfinite(array).all():
+        raise InputError("A label map holds values that are not numbers", file=name, fix="Export the map again")
+    return (array if array.ndim == 4 and array.shape[3] > 1 else array.reshape(grid.shape)), grid
+
+
+def read_grid(path: str | Path) -> Grid:
+    """The grid of a file, read from its header only."""
+    image, name = _open(path)
+    return _grid(image, name, channels=True)[0]
+
+
+def _refuse_odd_types(kind: np.dtype[Any], name: str) -> None:
+    if kind.kind not in "biuf":
+        raise InputError(
+            "An image does not hold plain numbers",
+            file=name,
+            why="its voxels are colours or complex numbers",
+            fix="Export magnitude grey levels",
+        )
+
+
+@contextmanager
+def _one_sentence(name: str) -> Iterator[None]:
+    # nibabel, zlib and numpy raise some fifteen different classes on damaged files, struct.error among them.
+    try:
+        yield
+    except AnnofreeError:
+        raise
+    except Exception as error:
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:160]}".rstrip(": ")
+        raise InputError(
+            "A file is damaged or cut short", file=name, why=reason, fix="Copy or export the file again"
+        ) from None
+
+
+def _open(source: Any) -> tuple[Any, str]:
+    import nibabel as nib
+
+    if isinstance(source, nib.Nifti1Pair):
+        return source, source.get_filename() or "image in memory"
+    if not isinstance(source, str | Path):
+        raise InputError(
+            f"A {type(source).__name__} is not an image", fix="Give a path, a nibabel NIfTI image, or a dictionary"
+        )
+    path = Path(source)
+    if not path.exists():
+        raise InputError("There is no such file", file=path, fix="Check the path")
+    if path.is_dir():
+        raise InputError("This is a folder, not an image file", file=path, fix="Name the file")
+    try:
+        with path.open("rb") as handle:
+            start = handle.read(4)
+    except OSError as error:
+        raise InputError("A file cannot be read", file=path, why=error.strerror, fix="Check its permissions") from None
+    if not start:
+        raise InputError("A file is empty", file=path, why="it has 0 bytes", fix="Copy or export the file again")
+    if path.name.lower().endswith(".gz") and start[:2] != b"\x1f\x8b":
+        raise InputError("A file is not NIfTI", file=path, why="it ends in .gz but is not compressed", fix=_CONVERT)
+    with _one_sentence(str(path)):
+        try:
+            image = nib.load(path)
+        except nib.filebasedimages.ImageFileError:
+            raise InputError(
+                "A file is not NIfTI", file=path, why="its beginning is no NIfTI header", fix=_CONVERT
+            ) from None
+    if not isinstance(image, nib.Nifti1Pair):
+        raise InputError(
+            "A file is not NIfTI", file=path, why=f"it is {type(image).__name__.removesuffix('Image')}", fix=_CONVERT
+        )
+    return image, str(path)
+
+
+def _grid(image: Any, name: str, channels: bool = False) -> tuple[FileGrid, tuple[str, ...]]:
+    shape = tuple(int(n) for n in image.shape)
+    if any(n < 1 for n in shape) or int(np.prod(shape, dtype=object)) > MAX_VOXELS:
+        raise InputError(
+            "A file's header is damaged", file=name, why=f"it claims the shape {shape}", fix="Export the file again"
+        )
+    while len(shape) > 3 and shape[-1] == 1:
+        shape = shape[:-1]
+    if len(shape) > (4 if channels else 3):
+        raise InputError(
+            f"An image is {len(shape)}-D",
+            file=name,
+            why=f"its shape is {shape}; one sequence is one 3-D volume",
+            fix="Split it into one file a sequence (for instance with fslsplit)",
+        )
+    if len(shape) < 3 or min(shape[:3]) < 2:
+        raise InputError(
+            "An image is flat", file=name, why=f"its shape is {shape}", fix="annofree needs the whole 3-D volume"
+        )
+    with _one_sentence(name):
+        affine = np.array(image.affine, dtype=np.float64)
+    directions = affine[:3, :3]
+    lengths = np.sqrt((directions**2).sum(axis=0)) if np.isfinite(affine).all() else np.zeros(3)
+    if lengths.min() < 1e-6 or lengths.max() > 1e4 or abs(np.linalg.det(directions / lengths)) < 1e-3:
+        why = "it is all zero" if not directions.any() else "it is singular or not finite"
+        raise InputError(
+            "An image has no usable affine",
+            file=name,
+            why=f"{why}, so voxels have no place in the world",
+            fix="Repair the header (for instance with fslorient or nibabel) or convert the original DICOM again",
+        )
+    x, y, z = shape[:3]
+    return FileGrid((x, y, z), affine, _geometry(image)), _geometry_notes(image, name, affine)
+
+
+def _geometry(image: Any) -> dict[str, Any]:
+    header = image.header
+    return {field: np.array(header[field]) for field in _GEOMETRY}
+
+
+def _geometry_notes(image: Any, name: str, affine: Array) -> tuple[str, ...]:
+    header = image.header
+    q, s = int(header["qform_code"]), int(header["sform_code"])
+    if image.file_map and q <= 0 and s <= 0:
+        return (f"{Path(name).name} states no orientation (qform and sform codes are 0); its axes are taken as LAS.",)
+    if q > 0 and s > 0:
+        try:
+            other = header.get_qform()
+        except Exception:
+            return (f"{Path(name).name} has an unusable qform; its sform is used.",)
+        if not Grid(image.shape[:3], np.asarray(other)).same_as(Grid(image.shape[:3], affine), tolerance_mm=1.0):
+            return (f"{Path(name).name} has a qform and an sform that disagree by more than 1 mm; the sform is used.",)
+    return ()
+
+
+def write_volume(
+    path: str | Path, array: Array, grid: Grid, *, slope: float | None = None, description: str = "annofree"
+) -> None:
+    """Write an array atomically, repeating the geometry fields of the file that `grid` came from.
+
+    Args:
+        path: A `.nii.gz` (or `.nii`) file.
+        array: (i, j, k) in the grid's own axis order; an integer or float type, stored as it is.
+        grid: Where the voxels lie; a `FileGrid` brings its header fields along.
+        slope: Stored values times this are the real ones.
+        description: Free text for the header, at most 79 characters.
+
+    Raises:
+        OutputError: The file cannot be written.
+    """
+    import nibabel
+
+    nib: Any = nibabel
+    image = nib.Nifti1Image(array, np.asarray(grid.affine), dtype=array.dtype)
+    header = image.header
+    if isinstance(grid, FileGrid) and grid.geometry is not None:
+        for field, value in grid.geometry.items():
+            header[field] = value
+        header["pixdim"][4:] = 1.0
+    else:
+        image.set_sform(grid.affine, code="scanner")
+        image.set_qform(grid.affine, code="scanner")
+        header.set_xyzt_units("mm")
+    header["descrip"] = description[:79].encode("ascii", "replace")
+    if slope is not None:
+        header.set_slope_inter(slope, 0.0)
+    content = _bytes(image, array, slope)
+    if str(path).endswith(".gz"):
+        content = gzip.compress(content, compresslevel=1, mtime=0)
+    atomic_write(Path(path), content)
+
+
+def _bytes(image: Any, array: Array, slope: float | None) -> bytes:
+    # Written by hand because nibabel would divide by the slope; the values given are the stored ones already.
+    header = image.header.copy()
+    header.set_data_offset(352)
+    header["magic"] = b"n+1"
+    header["scl_slope"], header["scl_inter"] = (1.0 if slope is None else slope), 0.0
+    stored = np.asarray(array, dtype=header.get_data_dtype())
+    return bytes(header.binaryblock) + b"\0" * 4 + stored.tobytes(order="F")

@@ -1,0 +1,169 @@
+"""nnU-Net raw data sets, in and out: `imagesTr/<case>_0000.nii.gz`, `labelsTr/<case>.nii.gz`, `dataset.json`."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annofree.errors import InputError, OutputError
+from annofree.formats.case import Case
+from annofree.formats.nifti import write_volume
+from annofree.formats.outfolder import write_json
+from annofree.scan import Cohort, Scan, Sequence
+
+IMAGE_FOLDERS = ("imagesTr", "imagesTs", "imagesVal")
+_CHANNEL = re.compile(r"(?P<case>.+)_(?P<channel>\d{4})\.nii(\.gz)?", flags=re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class NnUNetCase(Case):
+    """A case whose channels have numbers, named by `dataset.json`."""
+
+    def _choose(self, sequence: Sequence | None) -> dict[Sequence, Path]:
+        if self.unnamed and not (sequence is not None and len(self.unnamed) + len(self.images) == 1):
+            raise InputError(
+                f"The channels of scan '{self.id}' have no names",
+                file=self.unnamed[0],
+                why="dataset.json is missing, or its channel_names do not name T1, T1C, T2 or FLAIR",
+                fix='Write channel_names into dataset.json, for instance {"0": "FLAIR"}, or give --sequence FLAIR '
+                "for a single channel",
+            )
+        return Case._choose(self, sequence)
+
+
+def recognises(folder: Path) -> bool:
+    """The folder holds `imagesTr` or `imagesTs`, or is one of them."""
+    return folder.name in IMAGE_FOLDERS or any((folder / name).is_dir() for name in IMAGE_FOLDERS)
+
+
+def find(folder: Path) -> list[Case]:
+    """All cases of a raw data set, training cases first."""
+    root = folder.parent if folder.name in IMAGE_FOLDERS else folder
+    names = _channel_names(root)
+    places = [folder] if folder.name in IMAGE_FOLDERS else [root / name for name in IMAGE_FOLDERS]
+    return [case for place in places if place.is_dir() for case in _cases(place, names)]
+
+
+def _cases(place: Path, names: Mapping[int, Sequence]) -> list[Case]:
+    channels: dict[str, dict[int, Path]] = {}
+    for path in sorted(place.iterdir()):
+        if match := _CHANNEL.fullmatch(path.name):
+            channels.setdefault(match["case"], {})[int(match["channel"])] = path
+    labels = place.parent / place.name.replace("images", "labels")
+    cases: list[Case] = []
+    for case, files in channels.items():
+        images = tuple((names[number], path) for number, path in files.items() if number in names)
+        unnamed = tuple(path for number, path in files.items() if number not in names)
+        found = [labels / f"{case}{ending}" for ending in (".nii.gz", ".nii")]
+        truths = tuple((0, path) for path in found if path.is_file())
+        cases.append(NnUNetCase(case, place, images, unnamed, None, truths))
+    return cases
+
+
+def _channel_names(root: Path) -> dict[int, Sequence]:
+    path = root / "dataset.json"
+    if not path.is_file():
+        return {}
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        stated = content.get("channel_names") or content.get("modality") or {}
+        pairs = [(int(number), str(word)) for number, word in stated.items()]
+    except (OSError, ValueError, AttributeError, RecursionError):
+        raise InputError("dataset.json cannot be read", file=path, fix="Repair it or write it again") from None
+    names = {}
+    for number, word in pairs:
+        try:
+            names[number] = Sequence.parse(word)
+        except InputError:
+            continue
+    return names
+
+
+def export_nnunet(
+    cohort: Cohort,
+    out: str | Path,
+    *,
+    labels: Mapping[str, NDArray[Any]] | Callable[[Scan], NDArray[Any]] | None = None,
+    label_names: Mapping[str, int] | None = None,
+    sequences: Iterable[str] | None = None,
+    validation: Iterable[str] = (),
+    mark_validation: bool = False,
+) -> Path:
+    """Write a cohort as an nnU-Net raw data set.
+
+    Args:
+        cohort: The scans; they are written in their files' own axis order.
+        out: The data set folder, for instance `nnUNet_raw/Dataset501_Made`; absent or empty.
+        labels: Label maps (X, Y, Z) on each scan's grid, by id or from a function; without them the scans become
+            test images (`imagesTs`).
+        label_names: Names of the labels, by default `{"background": 0, "tumour": 1}`.
+        sequences: The channels in order; by default those of the first scan.
+        validation: Ids that form the validation fold. `splits_final.json` states the split: copy it to
+            `nnUNet_preprocessed/<data set>/` before training.
+        mark_validation: Add "val" to the names of validation cases, as SynthTumour's stage 1 does.
+
+    Raises:
+        MissingSequence: A scan lacks one of the channels.
+        InputError: A label map is missing, of another shape, or holds a label without a name.
+        OutputError: The folder is not empty or not writable.
+    """
+    root = Path(out)
+    if root.exists() and (not root.is_dir() or any(root.iterdir())):
+        raise OutputError("The data set folder is not empty", file=root, fix="Choose a new folder")
+    held_out = set(validation)
+    if unknown := held_out - set(cohort.ids):
+        raise InputError(f"No scan '{sorted(unknown)[0]}' in the cohort", why="it is named for validation")
+    names = dict(label_names or {"background": 0, "tumour": 1})
+    channels = None if sequences is None else [Sequence.parse(word) for word in sequences]
+    part = "Ts" if labels is None else "Tr"
+    split: dict[str, list[str]] = {"train": [], "val": []}
+    for scan in cohort:
+        channels = channels or list(scan.sequences)
+        scan.require(*channels, why="the nnU-Net data set")
+        assert scan.native is not None
+        marked = scan.id + ("val" if mark_validation and scan.id in held_out else "")
+        for number, sequence in enumerate(channels):
+            image = scan.to_native(scan.images[sequence])
+            write_volume(root / f"images{part}" / f"{marked}_{number:04d}.nii.gz", image, scan.native)
+        if labels is not None:
+            values = _checked_labels(labels, scan, names)
+            write_volume(root / "labelsTr" / f"{marked}.nii.gz", scan.to_native(values), scan.native)
+        split["val" if scan.id in held_out else "train"].append(marked)
+    dataset = {
+        "channel_names": {str(number): str(sequence) for number, sequence in enumerate(channels or [])},
+        "labels": names,
+        "numTraining": 0 if labels is None else len(cohort),
+        "file_ending": ".nii.gz",
+    }
+    write_json(root / "dataset.json", dataset)
+    if labels is not None and held_out:
+        _write_split(root, split)
+    return root
+
+
+def _checked_labels(
+    labels: Mapping[str, NDArray[Any]] | Callable[[Scan], NDArray[Any]], scan: Scan, names: Mapping[str, int]
+) -> NDArray[np.uint8]:
+    if isinstance(labels, Mapping) and scan.id not in labels:
+        raise InputError(f"Scan '{scan.id}' has no label map", fix="Give one for every scan, or none at all")
+    values = np.asarray(labels[scan.id] if isinstance(labels, Mapping) else labels(scan))
+    if values.shape != scan.shape:
+        raise InputError(f"The label map of '{scan.id}' has shape {values.shape}, its images {scan.shape}")
+    if strange := set(np.unique(values).tolist()) - set(names.values()):
+        raise InputError(
+            f"The label map of '{scan.id}' holds {sorted(strange)}", why=f"the named labels are {dict(names)}"
+        )
+    return values.astype(np.uint8)
+
+
+def _write_split(root: Path, split: dict[str, list[str]]) -> None:
+    from annofree.formats.outfolder import atomic_write
+
+    atomic_write(root / "splits_final.json", json.dumps([split], indent=1) + "\n")

@@ -1,0 +1,115 @@
+"""Writing without harm: atomic files, and output folders that never hold somebody else's work."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+from annofree.errors import OutputError
+
+DESCRIPTION = "dataset_description.json"
+_HARMLESS = {".DS_Store", "Thumbs.db", "desktop.ini"}
+#: What we write beside the BIDS files; the validator is told to pass over it.
+_IGNORED = (
+    "*.html",
+    "**/*.html",
+    "**/lesions.tsv",
+    "results.tsv",
+    "failures.tsv",
+    "run.json",
+    "evaluation*",
+    "*.jsonl",
+)
+
+
+def atomic_write(path: Path, content: bytes | str) -> None:
+    """Write a file under a temporary name, then rename it: readers see the old file or the whole new one.
+
+    Raises:
+        OutputError: The folder or file cannot be written.
+    """
+    data = content.encode() if isinstance(content, str) else content
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
+        try:
+            temporary.write_bytes(data)
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise OutputError(
+            "A result cannot be written", file=path, why=error.strerror, fix="Choose another folder with -o"
+        ) from None
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write JSON atomically."""
+    atomic_write(path, json.dumps(content, indent=2, ensure_ascii=False, default=_plain) + "\n")
+
+
+def is_ours(folder: Path) -> bool:
+    """Whether annofree made this output folder."""
+    try:
+        content = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+        return any(entry.get("Name") == "annofree" for entry in content["GeneratedBy"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return False
+
+
+def claim_folder(out: str | Path) -> Path:
+    """Make an output folder ours: it must be absent, empty, or written by annofree before.
+
+    Raises:
+        OutputError: It holds others' files, is a file, or is not writable.
+    """
+    folder = Path(out)
+    if is_ours(folder):
+        return folder
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        others = [p.name for p in folder.iterdir() if p.name not in _HARMLESS and not p.name.endswith(".tmp")]
+    except OSError as error:
+        why = "it is a file" if isinstance(error, FileExistsError | NotADirectoryError) else error.strerror
+        raise OutputError(
+            "The output folder cannot be made", file=folder, why=why, fix="Choose another folder with -o"
+        ) from None
+    if others and not is_ours(folder):
+        raise OutputError(
+            "The output folder holds files that annofree did not write",
+            file=folder,
+            why=f"for instance {sorted(others)[0]}",
+            fix="Choose an empty or new folder with -o",
+        )
+    write_json(
+        folder / DESCRIPTION,
+        {
+            "Name": "annofree segmentations",
+            "BIDSVersion": "1.10.0",
+            "DatasetType": "derivative",
+            "GeneratedBy": [{"Name": "annofree", "Version": _version()}],
+        },
+    )
+    atomic_write(folder / ".bidsignore", "\n".join(_IGNORED) + "\n")
+    return folder
+
+
+def _plain(value: Any) -> Any:
+    for convert in ("to_dict", "tolist", "model_dump"):
+        if hasattr(value, convert):
+            return getattr(value, convert)()
+    if isinstance(value, set | frozenset):
+        return sorted(value)
+    if hasattr(value, "items"):
+        return dict(value)
+    return str(value)
+
+
+def _version() -> str:
+    from annofree import __version__
+
+    return __version__

@@ -1,0 +1,95 @@
+"""Report texts as files: a folder of `<id>.txt`, a JSON file, or a table. What they say is another room's work."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from annofree.errors import InputError
+
+_IDS = ("id", "case", "scan", "subject", "patient", "note_id")
+_TEXTS = ("text", "report", "transcription", "findings")
+
+
+def read_report(report: str | Path | None) -> str | None:
+    """One report: a `Path`, or the name of an existing text file, is read; other text is the report itself."""
+    if report is None:
+        return None
+    text = str(report)
+    looks_like_file = isinstance(report, Path) or (len(text) < 1000 and "\n" not in text and text.endswith(".txt"))
+    return _read_text(Path(text)) if looks_like_file else text
+
+
+def read_reports(source: str | Path | Mapping[str, str] | None) -> dict[str, str]:
+    """Report texts by id.
+
+    Args:
+        source: A folder of `.txt` files, a `.json` file (`{id: text}`, `{id: {"text": ...}}` or a list of records), a
+            `.csv` or `.tsv` table with a column of ids and one of texts, or a mapping.
+
+    Raises:
+        InputError: The source cannot be read or holds no report.
+    """
+    if source is None:
+        return {}
+    if isinstance(source, Mapping):
+        return {str(key): str(text) for key, text in source.items()}
+    path = Path(source)
+    if not path.exists():
+        raise InputError("There are no reports", file=path, why="the path does not exist", fix="Check the path")
+    if path.is_dir():
+        texts = {file.stem: _read_text(file) for file in sorted(path.glob("*.txt"))}
+    elif path.suffix.lower() == ".json":
+        texts = _from_json(path)
+    elif path.suffix.lower() in (".csv", ".tsv"):
+        texts = _from_table(path)
+    else:
+        texts = {path.stem: _read_text(path)}
+    if not texts:
+        raise InputError("No report was found", file=path, fix="Give <id>.txt files, or a JSON or CSV file by id")
+    return texts
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig", errors="replace")
+    except OSError as error:
+        raise InputError("A report cannot be read", file=path, why=error.strerror) from None
+
+
+def _from_json(path: Path) -> dict[str, str]:
+    try:
+        content = json.loads(_read_text(path))
+    except (ValueError, RecursionError) as error:
+        raise InputError("A file is no JSON", file=path, why=str(error)[:100]) from None
+    if isinstance(content, list):
+        return dict(_pair(record) for record in content if isinstance(record, dict) and _pair(record)[1])
+    if not isinstance(content, dict):
+        return {}
+    texts: dict[str, str] = {}
+    for key, value in content.items():
+        if isinstance(value, str):
+            texts[key] = value
+        elif isinstance(value, dict) and (text := _pair(value)[1]):
+            texts[key] = text
+            # One text under every name that its record gives the patient, such as BraTS 2020 and 2021 ids.
+            others = (v for k, v in value.items() if k.lower() not in _TEXTS and isinstance(v, str) and len(v) < 60)
+            texts.update({other: text for other in others if other not in content})
+    return texts
+
+
+def _pair(record: Mapping[str, Any]) -> tuple[str, str]:
+    lower = {str(key).lower(): value for key, value in record.items()}
+    name = next((str(lower[key]) for key in _IDS if key in lower), "")
+    return name, next((str(lower[key]) for key in _TEXTS if lower.get(key)), "")
+
+
+def _from_table(path: Path) -> dict[str, str]:
+    rows = csv.DictReader(_read_text(path).splitlines(True), delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
+    try:
+        return dict(_pair(row) for row in rows if _pair(row)[1])
+    except csv.Error as error:
+        raise InputError("A table cannot be read", file=path, why=str(error)) from None

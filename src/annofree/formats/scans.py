@@ -1,0 +1,296 @@
+"""`open_scan` and `open_cohort`: any supported source to a `Scan` on one canonical grid."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annofree.errors import InputError
+from annofree.formats.case import Case, case_of_file, case_of_mapping, with_unique_ids
+from annofree.formats.grids import MIN_OVERLAP, choose_reference, overlap, resample
+from annofree.formats.layouts import find_cases
+from annofree.formats.names import is_map
+from annofree.formats.nifti import Volume, read_labels, read_volume
+from annofree.formats.npy import NpyCase
+from annofree.formats.report_texts import read_report, read_reports
+from annofree.formats.skull import why_whole_head
+from annofree.scan import Cohort, Grid, Scan, Sequence, canonical_grid, to_canonical
+
+Masks = str | Path | Mapping[str, str | Path] | None
+
+
+def open_scan(
+    source: Any,
+    *,
+    sequence: str | None = None,
+    brain_mask: str | Path | NDArray[Any] | None = None,
+    report: str | Path | None = None,
+    id: str | None = None,
+) -> Scan:
+    """Open one visit of one person.
+
+    Arrays come out in closest-canonical RAS+ order by flips and transposes only; `Scan.native` keeps the file's own
+    grid. Sequences on other grids of the same world are resampled linearly onto the finest one, and `Scan.notes`
+    says so.
+
+    Args:
+        source: A patient's folder, an image file, a nibabel image, `{sequence: file}`, or a `Scan` (returned as is).
+        sequence: What a single file holds, whatever its name says; of a folder, the one sequence to take.
+        brain_mask: A mask file (non-zero is brain), a pattern such as `"*_DLMUSE.nii.gz"` inside the patient's
+            folder, or a boolean array on the scan's canonical grid. A mask on another grid is resampled (nearest).
+        report: The report's text, or a file with it.
+        id: A name for the scan instead of the one its files give.
+
+    Raises:
+        InputError: The source cannot be used; the sentence says why and what to do.
+
+    Example:
+        >>> import nibabel, numpy
+        >>> image = nibabel.Nifti1Image(numpy.arange(27, dtype="f4").reshape(3, 3, 3), numpy.diag([-1, -1, 1, 1]))
+        >>> open_scan(image, sequence="FLAIR").to_native(numpy.zeros((3, 3, 3))).shape
+        (3, 3, 3)
+    """
+    if isinstance(source, Scan):
+        return _with_extras(source, sequence, brain_mask, report)
+    if isinstance(source, Mapping):
+        case = _mapping(source, id)
+    elif isinstance(source, str | Path):
+        case = _one_case(Path(source), sequence)
+    else:
+        case = _MemoryCase(id or "scan", Path(), held=source)
+    if id is not None:
+        case = replace(case, id=id)
+    return _read(case, sequence, brain_mask, read_report(report))
+
+
+def open_cohort(
+    source: str | Path | Iterable[str | Path],
+    *,
+    reports: str | Path | Mapping[str, str] | None = None,
+    sequence: str | None = None,
+    brain_mask: Masks = None,
+) -> Cohort:
+    """Find all scans of a folder, or of several folders and files; each is read when it is asked for.
+
+    Args:
+        source: A cohort's folder in any supported layout, a patient's folder, a file, or a list of these.
+        reports: A folder of `<id>.txt` files, a JSON or CSV/TSV file, or `{id: text}`.
+        sequence: As for `open_scan`, for every scan.
+        brain_mask: As for `open_scan`; or `{id: file}`. A single file serves a cohort of one scan only.
+
+    Raises:
+        InputError: A path does not exist, or nothing is found in it. Damaged scans fail when they are read.
+    """
+    paths = [source] if isinstance(source, str | Path) else list(source)
+    if not paths:
+        raise InputError("No input was given", fix="Name a patient's folder, an image file or a cohort's folder")
+    found: list[Case] = []
+    for path in paths:
+        named = sequence is not None and Path(path).is_file()
+        found += [_one_case(Path(path), sequence)] if named else find_cases(path).values()
+    cases = with_unique_ids(found)
+    texts = read_reports(reports)
+    if texts and not set(texts) & set(cases):
+        raise InputError(
+            "No report belongs to any of the scans",
+            why=f"reports are named {', '.join(list(texts)[:3])}; scans {', '.join(list(cases)[:3])}",
+            fix="Name each report after its scan's id",
+        )
+    if isinstance(brain_mask, str | Path) and not _is_pattern(brain_mask) and len(cases) > 1:
+        raise InputError(
+            f"One brain mask was given for {len(cases)} scans",
+            file=brain_mask,
+            fix="Give a pattern inside each patient's folder, such as '*_brainmask.nii.gz', or segment one by one",
+        )
+    loaders = {name: _Loader(case, sequence, brain_mask, texts.get(name)) for name, case in cases.items()}
+    return Cohort(loaders, " ".join(str(path) for path in paths[:3]))
+
+
+@dataclass(frozen=True)
+class _Loader:
+    case: Case
+    sequence: str | None
+    brain_mask: Masks
+    report: str | None
+
+    def __call__(self) -> Scan:
+        mask = self.brain_mask.get(self.case.id) if isinstance(self.brain_mask, Mapping) else self.brain_mask
+        return _read(self.case, self.sequence, mask, self.report)
+
+
+@dataclass(frozen=True)
+class _MemoryCase(Case):
+    """A nibabel image."""
+
+    held: Any = None
+
+    def read(self, sequence: str | None = None) -> tuple[dict[Sequence, Volume], tuple[str, ...]]:
+        volume = read_volume(self.held)
+        name = Sequence.guess(volume.source) if sequence is None else Sequence.parse(sequence)
+        if name is None:
+            raise InputError("The sequence of an image in memory is not known", fix="Say it: sequence='FLAIR'")
+        return {name: volume}, ()
+
+
+@dataclass(frozen=True)
+class _MixedCase(Case):
+    """A dictionary with nibabel images in it."""
+
+    held: tuple[tuple[Sequence, Any], ...] = ()
+
+    def read(self, sequence: str | None = None) -> tuple[dict[Sequence, Volume], tuple[str, ...]]:
+        wanted = None if sequence is None else Sequence.parse(sequence)
+        return {name: read_volume(image) for name, image in self.held if wanted in (None, name)}, ()
+
+
+def _mapping(source: Mapping[str, Any], scan_id: str | None) -> Case:
+    if all(isinstance(value, str | Path) for value in source.values()):
+        return case_of_mapping(source, scan_id)
+    held = tuple((Sequence.parse(name), image) for name, image in source.items())
+    return _MixedCase(scan_id or "scan", Path(), held=held)
+
+
+def _one_case(path: Path, sequence: str | None) -> Case:
+    if sequence is not None and path.is_file() and path.suffix != ".npy" and is_map(path.name):
+        return Case(path.name.split(".")[0], path.resolve().parent, unnamed=(path,))
+    if sequence is not None and path.is_file() and path.suffix != ".npy":
+        return case_of_file(path)
+    cases = find_cases(path)
+    if len(cases) > 1:
+        shown = ", ".join(list(cases)[:3])
+        raise InputError(
+            f"The folder holds {len(cases)} scans, and one was asked for",
+            file=path,
+            why=f"{shown}{' and more' if len(cases) > 3 else ''}",
+            fix="Name one patient's folder or file, or open all with open_cohort",
+        )
+    return next(iter(cases.values()))
+
+
+def _read(case: Case, sequence: str | None, brain_mask: Any, report: str | None) -> Scan:
+    volumes, notes = case.read(sequence)
+    grids = {name: canonical_grid(volume.grid) for name, volume in volumes.items()}
+    reference = choose_reference(grids)
+    grid = grids[reference]
+    images: dict[Sequence, NDArray[np.float32]] = {}
+    heads: dict[Sequence, str] = {}
+    said = [*notes, *(note for volume in volumes.values() for note in volume.notes)]
+    for name, volume in volumes.items():
+        array = np.ascontiguousarray(to_canonical(volume.array, volume.grid))
+        if not isinstance(case, NpyCase) and (why := why_whole_head(array, grids[name])):
+            heads[name] = why
+        if not grids[name].same_as(grid):
+            _require_overlap(case.id, reference, name, grid, grids[name], volumes)
+            array = resample(array, grids[name], grid, 1, outside=_background(array))
+            said.append(
+                f"{name} lay on another grid and was resampled linearly onto that of {reference}; "
+                "positions are the headers', nothing was registered."
+            )
+        images[name] = array
+    mask = brain_mask if isinstance(brain_mask, np.ndarray) else _mask_path(brain_mask, case)
+    brain = None if mask is None else _brain(mask, case.id, grid)
+    if heads and brain is None:
+        name, why = next(iter(heads.items()))
+        raise InputError(
+            f"{', '.join(heads)} of scan '{case.id}' {'shows' if len(heads) == 1 else 'show'} a whole head with skull",
+            file=volumes[name].source,
+            why=why,
+            fix="Strip the skull first (HD-BET, SynthStrip), or give a brain mask with --brain-mask FILE",
+        )
+    if brain is not None:
+        said.append(f"Brain mask: {'an array' if isinstance(mask, np.ndarray) else mask}.")
+        for name in heads:
+            images[name] = np.where(brain, images[name], np.float32(0))
+            said.append(f"{name} showed the whole head; everything outside the brain mask was set to 0.")
+    return Scan(
+        id=case.id,
+        images=images,
+        affine=grid.affine,
+        native=volumes[reference].grid,
+        brain=brain,
+        report=report,
+        notes=tuple(said),
+        files={str(name): volume.source for name, volume in volumes.items()},
+    )
+
+
+def _require_overlap(
+    scan_id: str, first: Sequence, second: Sequence, a: Grid, b: Grid, volumes: Mapping[Sequence, Volume]
+) -> None:
+    shared = overlap(a, b)
+    if shared < MIN_OVERLAP:
+        raise InputError(
+            f"The fields of view of {first} and {second} of scan '{scan_id}' hardly overlap",
+            file=volumes[second].source,
+            why=f"they share {shared:.0%} of the smaller one",
+            fix="Check that both are of the same visit; register them, or leave one out",
+        )
+
+
+def _background(array: NDArray[Any]) -> float:
+    faces = np.concatenate([np.take(array, end, axis=axis).ravel() for axis in range(3) for end in (0, -1)])
+    values, counts = np.unique(faces, return_counts=True)
+    return float(values[np.argmax(counts)]) if counts.max() > 0.2 * faces.size else float(np.median(faces))
+
+
+def _is_pattern(mask: str | Path) -> bool:
+    return any(sign in str(mask) for sign in "*?")
+
+
+def _brain(mask: Path | NDArray[Any], scan_id: str, grid: Grid) -> NDArray[np.bool_]:
+    """A brain mask, from a file or an array, on a canonical grid."""
+    brain: NDArray[np.bool_]
+    if isinstance(mask, np.ndarray):
+        brain = mask != 0
+        if brain.shape != tuple(grid.shape):
+            raise InputError(
+                f"The brain mask has shape {brain.shape}, scan '{scan_id}' {tuple(grid.shape)}",
+                fix="Give a mask on the scan's canonical grid, or a file",
+            )
+    else:
+        labels, native = read_labels(mask)
+        if labels.ndim != 3:
+            raise InputError("A brain mask is 4-D", file=mask, fix="Give one 3-D mask")
+        own = canonical_grid(native)
+        brain = np.ascontiguousarray(to_canonical(labels, native)) != 0
+        if not own.same_as(grid):
+            brain = resample(brain, own, grid, 0)
+    share = float(brain.mean())
+    if not 0 < share < 1:
+        raise InputError(
+            f"The brain mask of scan '{scan_id}' covers {'nothing' if share == 0 else 'every voxel'} of it",
+            file=None if isinstance(mask, np.ndarray) else mask,
+            fix="Give the mask of this scan: non-zero inside the brain, 0 outside",
+        )
+    return brain
+
+
+def _mask_path(given: str | Path | None, case: Case) -> Path | None:
+    if given is None:
+        return case.brain_mask
+    if not _is_pattern(given):
+        return Path(given)
+    found = sorted(case.folder.glob(str(given)))
+    if len(found) != 1:
+        raise InputError(
+            f"The brain mask pattern '{given}' fits {len(found)} files",
+            file=case.folder,
+            fix="It has to fit exactly one file in each patient's folder",
+        )
+    return found[0]
+
+
+def _with_extras(scan: Scan, sequence: str | None, brain_mask: Any, report: str | Path | None) -> Scan:
+    if sequence is not None:
+        wanted = Sequence.parse(sequence)
+        scan.require(wanted, why="the choice of --sequence")
+        scan = scan.replace(images={wanted: scan.images[wanted]})
+    if brain_mask is not None:
+        mask = brain_mask if isinstance(brain_mask, np.ndarray) else Path(brain_mask)
+        scan = scan.replace(brain=_brain(mask, scan.id, scan.grid))
+    return scan if report is None else scan.replace(report=read_report(report))

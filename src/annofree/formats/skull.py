@@ -1,0 +1,63 @@
+"""Telling a whole head from a brain that was taken out of its skull.
+
+A stripped brain lies in one constant background and fills 0.8 to 2 litres; the largest adult brains with their
+cerebrospinal fluid stay below 2.1 litres (MNI's mask, itself large, has 1.9). A whole head fills 2.3 litres and more,
+and the air around it is noise unless somebody cleaned it. Grey levels, their scale and their sign do not matter.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annofree.scan import Grid
+
+#: Litres; above any brain, below any adult head.
+MAX_BRAIN_L = 2.2
+#: A field of view this small holds neither (litres).
+MIN_VIEW_L = 0.5
+#: Part of the voxels (and of the faces) that has the one background value at least, when a brain was stripped.
+MIN_CONSTANT = 0.2
+
+
+def why_whole_head(image: NDArray[Any], grid: Grid) -> str | None:
+    """Why an image looks like a head with its skull, or None for a stripped brain.
+
+    Args:
+        image: (X, Y, Z) grey levels of any scale.
+        grid: Where they lie.
+    """
+    spacing = np.asarray(grid.spacing_mm)
+    view_l = grid.voxel_ml * image.size / 1000
+    if view_l < MIN_VIEW_L:
+        return None
+    steps = np.maximum(1, np.round(3.0 / spacing).astype(int))
+    coarse = image[:: steps[0], :: steps[1], :: steps[2]]
+    faces = np.concatenate([np.take(image, end, axis=axis).ravel() for axis in range(3) for end in (0, -1)])
+    values, counts = np.unique(faces, return_counts=True)
+    background = values[np.argmax(counts)]
+    on_faces, inside = counts.max() / faces.size, float((coarse == background).mean())
+    if min(on_faces, inside) < MIN_CONSTANT:
+        return f"only {min(on_faces, inside):.0%} of it is constant background, so the air was not removed"
+    litres = _largest_body(coarse, background) * float(np.prod(spacing * steps)) / 1e6
+    if litres > MAX_BRAIN_L:
+        return f"what is not background fills {litres:.1f} litres, more than any brain"
+    return None
+
+
+def _largest_body(coarse: NDArray[Any], background: float) -> int:
+    """Voxels of the largest connected thing that differs from the background, its cavities included."""
+    from scipy import ndimage
+
+    low, high = np.percentile(coarse, (0.5, 99.5))
+    body = ndimage.binary_opening(np.abs(coarse - background) > 0.02 * (high - low))
+    parts, count = ndimage.label(body)
+    if count == 0:
+        return 0
+    body = parts == 1 + int(np.argmax(np.bincount(parts.ravel())[1:]))
+    body = ndimage.binary_closing(np.pad(body, 4), iterations=3)[4:-4, 4:-4, 4:-4]
+    for level in range(body.shape[2]):
+        body[:, :, level] = ndimage.binary_fill_holes(body[:, :, level])
+    return int(body.sum())
