@@ -16,7 +16,7 @@ from annofree.metrics.surfels import surfel_areas
 
 SHAPE = (240, 240, 155)
 ONE_MM = (1.0, 1.0, 1.0)
-CENTRE = np.array([100, 120, 80])
+CENTRE = (100, 120, 80)
 
 
 def ball(radius, centre):
@@ -35,7 +35,7 @@ def cube(corner, side=3):
 
 
 TRUTH = ball(15, CENTRE)
-SHIFTED = ball(15, CENTRE + (4, 0, 0))
+SHIFTED = ball(15, (104, 120, 80))
 BLOBS = ball(4, (40, 60, 40)) | ball(4, (180, 60, 40)) | ball(4, (180, 200, 120))
 BROKEN = TRUTH.copy()
 BROKEN[CENTRE[0] - 1 : CENTRE[0] + 4] = False
