@@ -1,0 +1,1 @@
+"""Many scans: resume, failures, progress, tables; and the doctor."""

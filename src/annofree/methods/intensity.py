@@ -52,7 +52,7 @@ class Intensity(Method):
 
     def default_threshold(self) -> Any:
         """Learned from healthy scans by `fit`."""
-        from annofree.thresholds.healthy_quantile import HealthyQuantile
+        from annofree.thresholds.healthy import HealthyQuantile
 
         return HealthyQuantile(quantile=0.99)
 

@@ -1,0 +1,88 @@
+"""New masks from saved scores: no method runs, no network is loaded."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from annofree.batch.record import COLUMNS, make_row, read_record, tsv, write_atomic, write_record
+from annofree.batch.run import BatchReport
+from annofree.errors import InputError
+from annofree.formats import open_scan, read_segmentation, written_ids
+from annofree.formats.outfolder import claim_folder
+from annofree.methods.decide import decide
+from annofree.refine import from_dict as refiner_from_dict
+from annofree.segmentation import Segmentation
+from annofree.thresholds import from_dict as threshold_from_dict
+from annofree.thresholds import parse
+from annofree.thresholds.base import Threshold
+
+
+def rethreshold(
+    results: str | Path, threshold: str, *, region: str = "WT", out: str | Path | None = None
+) -> BatchReport:
+    """Change the threshold of one region in every segmentation of a folder.
+
+    Args:
+        results: A folder that `annofree segment` wrote.
+        threshold: The new rule, such as "fixed:2.0", "otsu" or "mad:3".
+        region: The region that it decides.
+        out: Another folder for the new masks; None replaces them in place (scores stay as they are).
+
+    Returns:
+        The new rows of `results.tsv`.
+
+    Raises:
+        InputError: The folder holds no segmentation, or the region has no scores.
+        SettingsError: The threshold is not understood.
+    """
+    started = time.monotonic()
+    rule = parse(threshold)
+    source = Path(results)
+    ids = written_ids(source)
+    if not ids:
+        raise InputError("There is no segmentation in the folder", file=source, fix="Run annofree segment first")
+    target = claim_folder(out if out is not None else source)
+    report = BatchReport(target)
+    for scan_id in ids:
+        before = read_segmentation(source, scan_id)
+        after = _decide_again(before, region, rule)
+        after.save(target)
+        old = read_record(source, scan_id) or {}
+        key = f"rethreshold {region} {threshold} of {old.get('key', 'unknown')}"
+        write_record(target, after, key, float(old.get("seconds", 0.0)))
+        report.rows.append(make_row(after))
+    report.seconds = time.monotonic() - started
+    write_atomic(target / "results.tsv", tsv(report.rows, COLUMNS))
+    return report
+
+
+def _decide_again(before: Segmentation, region: str, rule: Threshold) -> Segmentation:
+    from annofree.anatomy import relocate
+
+    if region not in before.scores or before.brain is None:
+        raise InputError(
+            f"The segmentation of '{before.scan_id}' has no scores for {region}",
+            why=f"it keeps {', '.join(before.scores) or 'none'}",
+        )
+    told = before.provenance
+    thresholds = {name: threshold_from_dict(_rule_only(d)) for name, d in told["thresholds"].items()}
+    thresholds[region] = rule
+    refiners = {name: tuple(refiner_from_dict(d) for d in chain) for name, chain in told["refiners"].items()}
+    images = None
+    if any(refiner.needs_images for chain in refiners.values() for refiner in chain):
+        images = open_scan(dict(told["files"])).images
+    labels, values = decide(
+        before.scores, thresholds, refiners, brain=before.brain, spacing_mm=before.grid.spacing_mm, images=images
+    )
+    provenance = {
+        **told,
+        "thresholds": {name: {**thresholds[name].to_dict(), "used": value} for name, value in values.items()},
+        "rethresholded": {"region": region, "before": told["thresholds"][region]},
+    }
+    lesions = relocate(labels, before)
+    return before.replace(labels=labels, thresholds=thresholds, provenance=provenance, lesions=lesions)
+
+
+def _rule_only(described: dict[str, object]) -> dict[str, object]:
+    return {key: value for key, value in described.items() if key != "used"}

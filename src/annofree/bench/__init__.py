@@ -1,0 +1,1 @@
+"""Measuring: segmentations against truth, and the demo that runs everything once."""
