@@ -276,6 +276,8 @@ def _mask_path(given: str | Path | None, case: Case) -> Path | None:
     if not _is_pattern(given):
         return Path(given)
     found = sorted(case.folder.glob(str(given)))
+    if not found and case.brain_mask is not None:
+        return case.brain_mask
     if len(found) != 1:
         raise InputError(
             f"The brain mask pattern '{given}' fits {len(found)} files",
