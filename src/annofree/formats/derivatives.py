@@ -91,10 +91,6 @@ def write_segmentation(result: Segmentation, out: str | Path) -> Path:
         brain = _named(_stem(root, result.scan_id, method, "label-brain"), "mask")
         write_volume(brain, to_native(result.brain.astype(np.uint8), result.native), result.native, description=about)
         write_json(_sidecar(brain), {**common, "Type": "Brain", "Description": "Voxels that the method looked at"})
-    if result.brain is not None:
-        brain = _brain_path(root, result.scan_id)
-        write_volume(brain, to_native(result.brain.astype(np.uint8), result.native), result.native, description=about)
-        write_json(_sidecar(brain), {**common, "Type": "Brain"})
     write_lesions(path.parents[1] / "lesions.tsv", result.lesions)
     mask = result.mask("WT").astype(np.uint8)
     write_volume(path, to_native(mask, result.native), result.native, description=f"{about}: whole tumour")
@@ -111,11 +107,6 @@ def write_segmentation(result: Segmentation, out: str | Path) -> Path:
     }
     write_json(_sidecar(path), record)
     return path
-
-
-def _brain_path(out: Path, scan_id: str) -> Path:
-    sub = f"sub-{bids_label(scan_id)}"
-    return out / sub / "anat" / f"{sub}_space-orig_desc-brain_mask.nii.gz"
 
 
 def _named(stem: Path, suffix: str) -> Path:
@@ -241,10 +232,6 @@ def _rebuild(root: Path, sidecar: Path, record: Mapping[str, Any]) -> Segmentati
         about = _json(_sidecar(path))
         values = np.ascontiguousarray(to_canonical(read_labels(path)[0], native), dtype=np.float32)
         scores[name] = ScoreMap(values, str(about["Name"]), about["Unit"])
-    brain_file = _brain_path(root, scan_id)
-    brain = None
-    if brain_file.is_file():
-        brain = np.ascontiguousarray(to_canonical(read_labels(brain_file)[0], native)) != 0
     thresholds = {name: StoredThreshold(described) for name, described in record["Thresholds"].items()}
     return Segmentation(
         scan_id=scan_id,
@@ -254,7 +241,6 @@ def _rebuild(root: Path, sidecar: Path, record: Mapping[str, Any]) -> Segmentati
         regions=regions,
         scores=scores,
         thresholds=cast(Any, thresholds),
-        brain=brain,
         brain=brain,
         lesions=read_lesions(sidecar.parents[1] / "lesions.tsv"),
         provenance=record["Provenance"],
