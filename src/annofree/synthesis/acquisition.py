@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
+import numpy as np
 import torch
-import torch.nn.functional as functional
 from torch import Tensor
 
+from annofree.synthesis import resample
 from annofree.synthesis.chance import Chance
 from annofree.synthesis.settings import Acquisition
 
@@ -25,88 +27,103 @@ def brain_mask(depth_mm: Tensor, spacing_mm: float, chance: Chance, settings: Ac
 
 
 def bias_field(images: Tensor, spacing_mm: float, chance: Chance, settings: Acquisition) -> Tensor:
-    """Multiply each sequence (4, X, Y, Z) by a smooth field; strong ones reach a factor of two across the head."""
+    """Multiply each sequence (4, X, Y, Z) by a smooth field; strong ones reach a factor of two across the head.
+
+    Part of the field is shared by the sequences, and part of it is a bright or dark middle (dielectric effect).
+    """
     if not settings.bias:
         return images
-    shape = images.shape[1:]
-    shared = chance.smooth(shape, chance.uniform(40.0, 80.0) / spacing_mm, 1)
-    alone = chance.smooth(shape, chance.uniform(40.0, 80.0) / spacing_mm, images.shape[0])
-    strong = 0.3 if chance.happens(0.15) else 0.12
-    amount = torch.tensor(chance.uniforms(0.0, strong, 4), dtype=torch.float32, device=images.device)
+    shape, device = images.shape[1:], images.device
+    shared = chance.smooth(shape, chance.uniform(35.0, 80.0) / spacing_mm, 1)
+    alone = chance.smooth(shape, chance.uniform(35.0, 80.0) / spacing_mm, images.shape[0])
+    strong = 0.3 if chance.happens(0.2) else 0.13
+    amount = torch.tensor(chance.uniforms(0.0, strong, 4), dtype=torch.float32, device=device)
+    middle = torch.tensor(0.12 * chance.normals(4), dtype=torch.float32, device=device)
+    lines = [torch.linspace(-1.0, 1.0, n, device=device).square() for n in shape]
+    bowl = 1.0 - 1.5 * (lines[0][:, None, None] + lines[1][:, None] + lines[2])
     mix = chance.uniform(0.2, 0.9)
-    return images * torch.exp(amount[:, None, None, None] * (mix * shared + math.sqrt(1 - mix * mix) * alone))
+    field = mix * shared + math.sqrt(1 - mix * mix) * alone
+    return images * torch.exp(amount[:, None, None, None] * field + middle[:, None, None, None] * bowl)
 
 
-def thick_slices(images: Tensor, spacing_mm: float, chance: Chance, settings: Acquisition) -> Tensor:
-    """Average slices of up to 6 mm along an axis and interpolate back."""
-    if not settings.slices:
-        return images
-    out = []
-    usual = chance.integer(0, 2) if chance.happens(0.35) else 2
-    thick_study = chance.happens(0.55)
-    for image in images:
-        axis = usual if chance.happens(0.85) else chance.integer(0, 2)
-        thickness = chance.uniform(2.5, 6.0) if thick_study and chance.happens(0.75) else 1.0
-        if thickness <= 1.2 * spacing_mm:
-            out.append(image)
-            continue
-        size = list(image.shape)
-        few = list(size)
-        few[axis] = max(4, int(round(size[axis] * spacing_mm / thickness)))
-        slabs = functional.interpolate(image[None, None], size=few, mode="area")
-        out.append(functional.interpolate(slabs, size=size, mode="trilinear", align_corners=False)[0, 0])
-    return torch.stack(out)
-
-
-def misregister(images: Tensor, spacing_mm: float, chance: Chance, settings: Acquisition) -> Tensor:
-    """Shift sequences against each other by up to 2 mm (FLAIR and T1C, which carry the labels' borders, by up to 0.7)."""
-    if not settings.misregistration or chance.happens(0.3):
-        return images
-    out = []
-    for s, image in enumerate(images):
-        limit = 0.7 if s in (1, 3) else 2.0
-        amount = chance.uniforms(-1.0, 1.0, 3) * limit * chance.uniform(0.0, 1.0)
-        for axis in range(3):
-            image = _shift(image, axis, float(amount[axis]) / spacing_mm)
-        out.append(image)
-    return torch.stack(out)
-
-
-def _shift(image: Tensor, axis: int, voxels: float) -> Tensor:
-    whole = math.floor(voxels)
-    part = voxels - whole
-    moved = torch.roll(image, whole, axis) if whole else image
-    if part < 0.05:
-        return moved
-    return torch.lerp(moved, torch.roll(moved, 1, axis), part)
-
-
-def blur(images: Tensor, spacing_mm: float, chance: Chance, settings: Acquisition) -> Tensor:
-    """A three-point blur along each axis, a strength for each sequence."""
-    if not settings.blur:
-        return images
-    weights = torch.tensor(
-        chance.uniforms(0.0, 0.22 if spacing_mm > 1.5 else 0.3, 4), dtype=torch.float32, device=images.device
-    )[:, None, None, None]
-    for axis in (1, 2, 3):
-        n = images.shape[axis]
-        inner = images.narrow(axis, 1, n - 2)
-        around = 0.5 * (images.narrow(axis, 0, n - 2) + images.narrow(axis, 2, n - 2))
-        images = images.clone()
-        images.narrow(axis, 1, n - 2).copy_(inner + 2 * weights * (around - inner))
-    return images
-
-
-def noise(images: Tensor, chance: Chance, settings: Acquisition) -> Tensor:
-    """Rician-like noise, partly correlated between neighbours as after resampling. White matter is near 1."""
+def noise(images: Tensor, spacing_mm: float, chance: Chance, settings: Acquisition) -> Tensor:
+    """Rician noise of 1 to 7 % of white matter, which is near 1; later steps correlate it between neighbours."""
     if not settings.noise:
         return images
+    low = 0.01 if spacing_mm > 1.5 else 0.015
     sd = torch.tensor(
-        [chance.log_uniform(0.008, 0.06) for _ in range(images.shape[0])], dtype=torch.float32, device=images.device
+        [chance.log_uniform(low, 5.0 * low + 0.02) for _ in range(4)], dtype=torch.float32, device=images.device
     )[:, None, None, None]
     real = chance.white(images.shape) * sd
+    # the second channel is the first one elsewhere: as good as independent at every voxel
     other = torch.roll(real, (7, 5, 3), (1, 2, 3))
-    return ((images + real).square() + other.square()).sqrt()
+    return torch.hypot(images + real, other)
+
+
+def optics(images: Tensor, spacing_mm: float, chance: Chance, settings: Acquisition) -> Tensor:
+    """Misregistration, blur and thick slices, one matrix for each axis and sequence.
+
+    Sequences are shifted against each other by up to 2 mm (FLAIR and T1C, which the labels follow, by up to 0.7 mm).
+    Slices of up to 6 mm lie along one axis of each study, mostly from top to bottom.
+    """
+    shifts = _shifts(chance.stream("registration")) if settings.misregistration else np.zeros((4, 3))
+    blurs = chance.stream("blur").uniforms(0.0, 0.22 if spacing_mm > 1.5 else 0.3, 4) * settings.blur
+    slabs = _slabs(chance.stream("slices")) if settings.slices else [(2, 0.0)] * 4
+    matrices = []
+    for axis in range(3):
+        size = images.shape[axis + 1]
+        rows = []
+        for s in range(4):
+            matrix = _shift(size, float(shifts[s, axis]) / spacing_mm)
+            if blurs[s] > 0:
+                matrix = _three_point(size, float(blurs[s])) @ matrix
+            if slabs[s][0] == axis and slabs[s][1] > 1.2 * spacing_mm:
+                matrix = _slices(size, slabs[s][1] / spacing_mm) @ matrix
+            rows.append(matrix)
+        matrices.append(torch.stack(rows).to(images.device))
+    return resample.apply(images, *matrices)
+
+
+def _shifts(chance: Chance) -> np.ndarray[Any, Any]:
+    if chance.happens(0.3):
+        return np.zeros((4, 3))
+    limits = np.array([2.0, 0.7, 2.0, 0.7])
+    direction = chance.normals(12).reshape(4, 3)
+    direction /= np.linalg.norm(direction, axis=1, keepdims=True)
+    return np.asarray(direction * (limits * chance.uniforms(0.0, 1.0, 4))[:, None])
+
+
+def _slabs(chance: Chance) -> list[tuple[int, float]]:
+    usual = chance.integer(0, 2) if chance.happens(0.3) else 2
+    thick = chance.happens(0.55)
+    out = []
+    for _ in range(4):
+        axis = usual if chance.happens(0.85) else chance.integer(0, 2)
+        thickness = chance.uniform(2.0, 6.0)
+        out.append((axis, thickness if thick and chance.happens(0.75) else 0.0))
+    return out
+
+
+def _shift(size: int, voxels: float) -> Tensor:
+    return resample.linear(torch.arange(size, dtype=torch.float32) + voxels, size)
+
+
+def _three_point(size: int, weight: float) -> Tensor:
+    matrix = torch.eye(size) * (1.0 - 2.0 * weight)
+    matrix += torch.diag(torch.full((size - 1,), weight), 1) + torch.diag(torch.full((size - 1,), weight), -1)
+    return matrix
+
+
+def _slices(size: int, thickness_vox: float) -> Tensor:
+    """Average over slices of that thickness, then interpolate back: (size, size)."""
+    count = max(4, round(size / thickness_vox))
+    step = size / count
+    edge = torch.arange(size, dtype=torch.float32)
+    first = torch.arange(count, dtype=torch.float32)[:, None] * step
+    cover = torch.minimum(edge + 1.0, first + step) - torch.maximum(edge, first)
+    average = cover.clamp_min(0.0) / step
+    back = resample.linear((edge + 0.5) / step - 0.5, count)
+    return back @ average
 
 
 def digitise(images: Tensor, chance: Chance, settings: Acquisition) -> Tensor:

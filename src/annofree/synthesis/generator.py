@@ -10,10 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-import torch.nn.functional as functional
 from torch import Tensor
 
-from annofree.synthesis import acquisition
+from annofree.synthesis import acquisition, resample
 from annofree.synthesis.bank import BrainMap, LabelMapBank
 from annofree.synthesis.chance import Chance
 from annofree.synthesis.deform import (
@@ -68,20 +67,9 @@ class Window:
         if self.spacing_mm == FINE_MM:
             (x, y, z), (a, b, c) = self.start, self.size
             return values[:, x : x + a, y : y + b, z : z + c]
-        margin = 1
-        pads: list[int] = []
-        parts: list[slice] = []
-        for start, size, limit in zip(self.start, self.size, values.shape[1:], strict=True):
-            low, high = start - margin, start + size + margin
-            parts.append(slice(max(0, low), min(limit, high)))
-            pads = [max(0, -low), max(0, high - limit), *pads]
-        cut = values[:, parts[0], parts[1], parts[2]]
-        # pads must go from the last axis to the first
-        pads = [v for pair in zip(pads[0::2], pads[1::2], strict=True) for v in pair]
-        cut = functional.pad(cut[None], pads, mode="replicate")[0]
-        big = finer(cut, 2)
-        m = 2 * margin
-        return big[:, m:-m, m:-m, m:-m]
+        x, y, z = (n * 2 for n in self.size)
+        start = (self.start[0] - 0.25, self.start[1] - 0.25, self.start[2] - 0.25)
+        return resample.zoom(values, start, (x, y, z), 0.5)
 
     @property
     def origin_mm(self) -> tuple[float, float, float]:
@@ -214,10 +202,8 @@ def _acquire(images: Tensor, matter: Matter, chance: Chance, settings: Synthesis
     mask = acquisition.brain_mask(matter.depth_mm, spacing, chance.stream("mask"), own)
     mask = acquisition.missing_slab(mask, spacing, chance.stream("slab"), own)
     images = acquisition.bias_field(images, spacing, chance.stream("bias"), own)
-    images = acquisition.misregister(images, spacing, chance.stream("registration"), own)
-    images = acquisition.thick_slices(images, spacing, chance.stream("slices"), own)
-    images = acquisition.noise(images, chance.stream("noise"), own)
-    images = acquisition.blur(images, spacing, chance.stream("blur"), own)
+    images = acquisition.noise(images, spacing, chance.stream("noise"), own)
+    images = acquisition.optics(images, spacing, chance.stream("optics"), own)
     return acquisition.digitise(images, chance.stream("digitise"), own), mask
 
 

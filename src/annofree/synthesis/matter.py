@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as functional
@@ -49,6 +49,7 @@ class Matter:
     near: Tensor
     samples: Tensor
     right: Tensor
+    _groups: dict[str, Tensor] = field(default_factory=dict, repr=False)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -68,10 +69,13 @@ class Matter:
 
     def groups(self, *names: str) -> list[Tensor]:
         """Partial volumes of tissue groups (see `GROUPS`), each (X, Y, Z)."""
-        table = torch.zeros((len(names), CLASSES), device=self.depth_mm.device)
-        for i, name in enumerate(names):
-            table[i, [int(t) for t in GROUPS[name]]] = 1.0
-        return list(self.spread(table))
+        missing = [name for name in names if name not in self._groups]
+        if missing:
+            table = torch.zeros((len(missing), CLASSES))
+            for i, name in enumerate(missing):
+                table[i, [int(t) for t in GROUPS[name]]] = 1.0
+            self._groups.update(zip(missing, self.spread(table.to(self.depth_mm.device)), strict=True))
+        return [self._groups[name] for name in names]
 
 
 def look_up(brain: BrainMap, source_mm: Tensor, spacing_mm: float, beyond_mm: float = 7.0) -> Matter:
@@ -105,9 +109,9 @@ def look_up(brain: BrainMap, source_mm: Tensor, spacing_mm: float, beyond_mm: fl
     return Matter(spacing_mm, source_mm, depth, near, torch.stack(rows), side.reshape(shape))
 
 
-def blurred(field: Tensor, times: int = 1) -> Tensor:
+def blurred(values: Tensor, times: int = 1) -> Tensor:
     """(X, Y, Z) averaged over 3 x 3 x 3 voxels, ``times`` times over: a cheap Gaussian."""
-    out = field[None, None]
+    out = values[None, None]
     for _ in range(times):
         out = functional.avg_pool3d(out, 3, stride=1, padding=1, count_include_pad=False)
     return out[0, 0]

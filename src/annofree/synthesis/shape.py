@@ -49,7 +49,7 @@ def noisy_ellipsoid(
     rotation = uniform_rotation(chance, device)
     flat = points_mm.reshape(3, -1)
     turned = (rotation @ flat) / torch.tensor(half_axes, dtype=torch.float32, device=device)[:, None]
-    reach = turned.norm(dim=0)
+    reach = turned.square().sum(0).sqrt()
     if roughness > 0:
         waves = 20
         frequency = chance.uniforms(1.0, 7.0, waves)
