@@ -1,1 +1,23 @@
 """Where things are in the brain: template, atlas, alignment, symmetry, and the place of each lesion."""
+
+from annofree.anatomy.align import Alignment, register_to_mni
+from annofree.anatomy.atlas import Atlas, default_atlas
+from annofree.anatomy.locate import locate
+from annofree.anatomy.regions import LOBES, Region
+from annofree.anatomy.symmetry import MidsagittalPlane, midsagittal_plane, mirrored
+from annofree.anatomy.template import Template, template
+
+__all__ = [
+    "LOBES",
+    "Alignment",
+    "Atlas",
+    "MidsagittalPlane",
+    "Region",
+    "Template",
+    "default_atlas",
+    "locate",
+    "midsagittal_plane",
+    "mirrored",
+    "register_to_mni",
+    "template",
+]

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage, optimize
 
+from annofree.anatomy.coarse import block_factor, block_mean
 from annofree.errors import InputError
 
 _COARSE_MM = 5.0
@@ -149,8 +150,8 @@ def _coarse(
     images: NDArray[np.float32], brain: NDArray[np.bool_], spacing: NDArray[np.float64]
 ) -> tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.float64]]:
     """Brain mask (channel 0) and robustly scaled images in voxels of about 5 mm, their spacing and first centre."""
-    factor = np.maximum(1, np.round(_COARSE_MM / spacing)).astype(int)
-    mask = _block_mean(brain.astype(np.float32), factor)
+    factor = block_factor(spacing, _COARSE_MM)
+    mask = block_mean(brain.astype(np.float32), factor)
     channels = [2.0 * mask]
     for image in images:
         values = image[brain]
@@ -159,21 +160,11 @@ def _coarse(
         if not np.isfinite(spread) or spread <= 0:
             continue
         scaled = np.where(brain, np.clip((image - middle) / spread, -3.0, 3.0), 0.0).astype(np.float32)
-        averaged = _block_mean(scaled, factor) / np.maximum(mask, 0.25)
+        averaged = block_mean(scaled, factor) / np.maximum(mask, 0.25)
         channels.append(ndimage.gaussian_filter(averaged, 0.6))
     stack = np.stack(channels)
     stack[0] = ndimage.gaussian_filter(stack[0], 0.6)
     return stack, spacing * factor, spacing * (factor - 1) / 2.0
-
-
-def _block_mean(volume: NDArray[np.float32], factor: NDArray[np.int_]) -> NDArray[np.float32]:
-    """Means over blocks of voxels; the volume is padded with zeros to whole blocks."""
-    pad = [(0, int(-n % f)) for n, f in zip(volume.shape, factor, strict=True)]
-    padded = np.pad(volume, pad)
-    for axis, f in enumerate(factor):
-        shape = (*padded.shape[:axis], padded.shape[axis] // int(f), int(f), *padded.shape[axis + 1 :])
-        padded = padded.reshape(shape).mean(axis=axis + 1)
-    return np.asarray(padded, dtype=np.float32)
 
 
 def _sample(

@@ -1,0 +1,132 @@
+"""The names of regions: their side and their lobe, and the check that a table's sides fit its image."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from annofree.errors import InputError
+
+Side = Literal["left", "right", "midline"]
+
+#: Lobes and structures that annofree names, in the order of a radiologist's reading.
+LOBES = (
+    "Frontal",
+    "Parietal",
+    "Temporal",
+    "Occipital",
+    "Insula",
+    "Cingulate",
+    "Deep grey",
+    "Corpus callosum",
+    "Brainstem",
+    "Cerebellum",
+)
+
+#: Region numbers of AAL2 (first, last) and their lobe. The mesial temporal structures count as temporal, the
+#: paracentral lobule as frontal (Tzourio-Mazoyer et al., NeuroImage 15, 2002, table 2), the fusiform gyrus as temporal.
+_AAL_LOBES = (
+    (2001, 2832, "Frontal"),
+    (3001, 3002, "Insula"),
+    (4001, 4022, "Cingulate"),
+    (4101, 4202, "Temporal"),
+    (5001, 5302, "Occipital"),
+    (5401, 5402, "Temporal"),
+    (6001, 6302, "Parietal"),
+    (6401, 6402, "Frontal"),
+    (7001, 7102, "Deep grey"),
+    (8101, 8302, "Temporal"),
+    (9001, 9170, "Cerebellum"),
+)
+
+_SIDE_WORDS: dict[Side, str] = {
+    "left": r"l|lh|left",
+    "right": r"r|rh|right",
+    "midline": r"m|b|mid|midline|medial|both|bilateral|none|",
+}
+
+
+@dataclass(frozen=True)
+class Region:
+    """One row of an atlas table.
+
+    Attributes:
+        index: Value in the label image; positive.
+        name: As the atlas calls it.
+        side: "left", "right" or "midline" (unpaired or crossing).
+        lobe: Lobe or structure.
+    """
+
+    index: int
+    name: str
+    side: Side
+    lobe: str
+
+
+def aal_region(index: int, name: str) -> Region:
+    """A row of AAL2 with its side (from the name) and lobe (from the number)."""
+    lobe = next(lobe for first, last, lobe in _AAL_LOBES if first <= index <= last)
+    return Region(index, name, side_in_name(name) or "midline", lobe)
+
+
+def side_in_name(name: str) -> Side | None:
+    """The side that a region's name begins or ends with, or None.
+
+    Example:
+        >>> side_in_name("Precentral_L"), side_in_name("ctx-rh-cuneus"), side_in_name("Right Putamen")
+        ('left', 'right', 'right')
+    """
+    words = [word.lower() for word in re.split(r"[^A-Za-z]+", name) if word]
+    for word in (*words[:2], *words[-1:]):
+        if word in ("l", "lh", "left"):
+            return "left"
+        if word in ("r", "rh", "right"):
+            return "right"
+    return None
+
+
+def parse_side(text: str) -> Side:
+    """The side that a table's cell means.
+
+    Raises:
+        InputError: It is no side.
+    """
+    for side, pattern in _SIDE_WORDS.items():
+        if re.fullmatch(pattern, text.strip().lower()):
+            return side
+    raise InputError(f"'{text}' is not a side", fix="Use left, right or midline")
+
+
+def check_sides(table: Iterable[Region], centroid_x_mm: Mapping[int, float], source: str) -> None:
+    """Refuse a table whose left and right do not fit the image.
+
+    Args:
+        table: The rows.
+        centroid_x_mm: X of each region's centre of mass in MNI mm (negative is left), by index.
+        source: The table's file, for the message.
+
+    Raises:
+        InputError: A row called left lies right or the reverse; the rows are named.
+    """
+    wrong = [
+        row
+        for row in table
+        if row.index in centroid_x_mm
+        and (
+            (row.side == "left" and centroid_x_mm[row.index] > 0)
+            or (row.side == "right" and centroid_x_mm[row.index] < 0)
+        )
+    ]
+    if wrong:
+        named = ", ".join(
+            f"{r.index} {r.name} (called {r.side}, lies at x = {centroid_x_mm[r.index]:+.0f} mm)" for r in wrong[:6]
+        )
+        more = f" and {len(wrong) - 6} more" if len(wrong) > 6 else ""
+        raise InputError(
+            "Left and right of the atlas table do not fit its image",
+            file=source,
+            why=f"{named}{more}",
+            fix="Swap the sides of these rows, or use the label table that belongs to this image; x < 0 is left in MNI",
+        )

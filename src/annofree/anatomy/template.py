@@ -1,0 +1,80 @@
+"""The MNI152 template (ICBM 2009a, symmetric) at 1 mm: T1 and tissue maps, from nilearn's wheel, offline.
+
+Source: Fonov et al., NeuroImage 47 (2009) S102.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annofree.errors import OptionalDependency
+
+_FILE = "mni_icbm152_{}_tal_nlin_sym_09a_converted.nii.gz"
+
+
+@dataclass(frozen=True, eq=False)
+class Template:
+    """The MNI152 brain. Arrays are read-only float32 (X, Y, Z), RAS+, 1 mm.
+
+    Attributes:
+        t1: Skull-stripped T1, 0..1, 0 outside the brain.
+        grey: Grey-matter map, 0..1.
+        white: White-matter map, 0..1.
+        affine: (4, 4) voxel to MNI mm.
+    """
+
+    t1: NDArray[np.float32]
+    grey: NDArray[np.float32]
+    white: NDArray[np.float32]
+    affine: NDArray[np.float64]
+
+    @property
+    def brain(self) -> NDArray[np.bool_]:
+        """Brain with its ventricles, cerebellum and brainstem, boolean (X, Y, Z)."""
+        return self.t1 > 0
+
+    @property
+    def csf(self) -> NDArray[np.float32]:
+        """What of the brain is neither grey nor white, 0..1."""
+        return np.where(self.brain, np.clip(1.0 - self.grey - self.white, 0.0, 1.0), np.float32(0.0))
+
+
+@cache
+def template() -> Template:
+    """The template, read on the first call (0.2 s) and kept.
+
+    Example:
+        >>> template().t1.shape
+        (197, 233, 189)
+    """
+    import nibabel as nib
+
+    volumes = []
+    affine = np.eye(4)
+    for kind in ("t1", "gm", "wm"):
+        image = nib.load(package_folder("nilearn") / "datasets" / "data" / _FILE.format(kind))
+        volume = np.asarray(image.dataobj, dtype=np.float32)
+        volume /= volume.max()
+        volume.flags.writeable = False
+        volumes.append(volume)
+        affine = np.array(image.affine, dtype=np.float64)
+    affine.flags.writeable = False
+    return Template(*volumes, affine)
+
+
+def package_folder(package: str) -> Path:
+    """Folder of an installed package whose data files are wanted, without the seconds that importing it takes.
+
+    Raises:
+        OptionalDependency: It is not installed.
+    """
+    found = find_spec(package)
+    if found is None or not found.submodule_search_locations:
+        raise OptionalDependency(f"The anatomy needs the data of '{package}'", fix=f"Install it: pip install {package}")
+    return Path(found.submodule_search_locations[0])
