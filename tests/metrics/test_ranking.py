@@ -74,7 +74,7 @@ def test_tumour_outside_the_brain_mask_still_counts():
 
 def test_the_curve_runs_from_strict_to_lenient():
     counts = RankCounts.of(*noisy(2))
-    thresholds, dice = counts.dice_curve(7)
+    thresholds, dice = counts.oracle_curve(7)
     assert np.all(np.diff(thresholds) < 0)
     assert dice[-1] == pytest.approx(2 * counts.tumour_voxels / (2 * counts.tumour_voxels + counts.other_voxels))
     assert max(dice) <= counts.oracle()[0]

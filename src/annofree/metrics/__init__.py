@@ -9,7 +9,7 @@ from annofree.metrics.empty_cases import EMPTY_CASES, WORST_MM, EmptyCase, Empty
 from annofree.metrics.lesion_matching import LesionMatches, match_lesions
 from annofree.metrics.lesionwise import LESION_RULES, LesionRule, LesionScore, LesionWise, lesionwise, rule_for
 from annofree.metrics.overlap import Overlap
-from annofree.metrics.ranking import RankCounts, oracle_common_threshold
+from annofree.metrics.ranking import RankCounts, oracle_common_curve, oracle_common_threshold
 from annofree.metrics.sanity import SANITY_ROWS, sanity_labels, score_sanity
 from annofree.metrics.slices import SliceDice
 from annofree.metrics.statistics import (
@@ -52,6 +52,7 @@ __all__ = [
     "holm",
     "lesionwise",
     "match_lesions",
+    "oracle_common_curve",
     "oracle_common_threshold",
     "rule_for",
     "sanity_labels",

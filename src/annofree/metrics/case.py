@@ -126,8 +126,9 @@ def score_case(
     rows: list[Score] = []
     ranks: dict[tuple[str, str], RankCounts] = {}
     box = joint_box(true, predicted, margin=rule.dilation_vox) or (slice(0, 1),) * 3
+    near_true, near_predicted = np.ascontiguousarray(true[box]), np.ascontiguousarray(predicted[box])
     for region, members in chosen.items():
-        masks = _Masks(_in(true[box], members), _in(predicted[box], members), spacing, rule, policy)
+        masks = _Masks(_in(near_true, members), _in(near_predicted, members), spacing, rule, policy)
         rows += [Score(case, region, metric, value) for metric, value in masks.rows(tolerance_mm)]
     for name, values in maps.items():
         region = name if name in chosen else next(iter(chosen))

@@ -11,7 +11,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 from annofree.metrics.components import Components, shared_voxels
 
@@ -101,6 +100,8 @@ def _greedy(first: NDArray[np.intp], second: NDArray[np.intp], dice: NDArray[np.
 
 
 def _optimal(first: NDArray[np.intp], second: NDArray[np.intp], dice: NDArray[np.float64]) -> list[float]:
+    from scipy.optimize import linear_sum_assignment
+
     rows, row = np.unique(first, return_inverse=True)
     columns, column = np.unique(second, return_inverse=True)
     table = np.zeros((rows.size, columns.size))

@@ -111,8 +111,8 @@ class RankCounts:
         total = hits + false + self.tumour_voxels
         return np.where(total > 0, 2 * hits / np.maximum(total, 1), 1.0)
 
-    def dice_curve(self, steps: int | None = None) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-        """Dice by threshold, highest threshold first.
+    def oracle_curve(self, steps: int | None = None) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+        """Dice by threshold, highest threshold first. Choosing from it uses the truth (tier T3).
 
         Args:
             steps: Number of equally spaced thresholds between highest and lowest score; None takes every score.
@@ -124,7 +124,7 @@ class RankCounts:
 
     def oracle(self) -> tuple[float, float]:
         """Best Dice that any threshold gives, and that threshold. Uses the truth (tier T3)."""
-        thresholds, dice = self.dice_curve()
+        thresholds, dice = self.oracle_curve()
         if not thresholds.size:
             return float("nan"), float("nan")
         best = int(np.argmax(dice))
@@ -141,20 +141,32 @@ class RankCounts:
         return float(self.dice_at(self.scores[allowed - 1 : allowed])[0]) if allowed else 0.0
 
 
-def oracle_common_threshold(tables: Sequence[RankCounts], steps: int = 500) -> tuple[float, float]:
-    """Best mean Dice over cases that one common threshold gives, and that threshold. Uses the truth (tier T3).
+def oracle_common_curve(
+    tables: Sequence[RankCounts], steps: int = 500
+) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """Mean Dice over cases by common threshold, highest threshold first. Choosing from it uses the truth (tier T3).
 
     Args:
         tables: One table a case.
-        steps: Thresholds tried: this many quantiles of the scores, equally many tumour voxels apart.
+        steps: Thresholds at most: quantiles of the scores with equally many tumour voxels between them.
+
+    Returns:
+        Thresholds and mean Dice; both empty when no case has tumour.
     """
     pooled = RankCounts.pooled(tables)
     if not pooled.tumour_voxels:
-        return float("nan"), float("nan")
+        return np.empty(0, np.float32), np.empty(0)
     recall = np.cumsum(pooled.tumour) / pooled.tumour_voxels
     at = np.searchsorted(recall, np.linspace(0, 1, steps, endpoint=False), side="right")
     thresholds = pooled.scores[np.unique(at)]
-    mean = np.mean([table.dice_at(thresholds) for table in tables], axis=0)
+    return thresholds, np.mean([table.dice_at(thresholds) for table in tables], axis=0)
+
+
+def oracle_common_threshold(tables: Sequence[RankCounts], steps: int = 500) -> tuple[float, float]:
+    """Best mean Dice over cases that one common threshold gives, and that threshold; NaN without tumour (tier T3)."""
+    thresholds, mean = oracle_common_curve(tables, steps)
+    if not thresholds.size:
+        return float("nan"), float("nan")
     best = int(np.argmax(mean))
     return float(mean[best]), float(thresholds[best])
 
