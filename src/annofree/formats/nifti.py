@@ -28,6 +28,8 @@ _GEOMETRY = (
     *("pixdim", "qform_code", "sform_code", "xyzt_units", "srow_x", "srow_y", "srow_z"),
     *("quatern_b", "quatern_c", "quatern_d", "qoffset_x", "qoffset_y", "qoffset_z"),
 )
+#: No gzip file unpacks to more than this many times its size.
+_DEFLATE_LIMIT = 1032
 _CONVERT = "Convert it to NIfTI first, for instance with dcm2niix (DICOM) or mri_convert (MGZ)"
 
 
@@ -180,6 +182,7 @@ def _grid(image: Any, name: str, channels: bool = False) -> tuple[FileGrid, tupl
         raise InputError(
             "A file's header is damaged", file=name, why=f"it claims the shape {shape}", fix="Export the file again"
         )
+    _refuse_more_than_the_file_holds(image, name, shape)
     while len(shape) > 3 and shape[-1] == 1:
         shape = shape[:-1]
     if len(shape) > (4 if channels else 3):
@@ -207,6 +210,22 @@ def _grid(image: Any, name: str, channels: bool = False) -> tuple[FileGrid, tupl
         )
     x, y, z = shape[:3]
     return FileGrid((x, y, z), affine, _geometry(image)), _geometry_notes(image, name, affine)
+
+
+def _refuse_more_than_the_file_holds(image: Any, name: str, shape: tuple[int, ...]) -> None:
+    """Before any memory is taken: a header may claim gigabytes in a file of kilobytes."""
+    path = Path(name)
+    if not path.is_file() or not path.name.lower().endswith((".nii", ".nii.gz")):
+        return
+    claimed = int(np.prod(shape, dtype=object)) * int(image.header["bitpix"]) // 8
+    held = path.stat().st_size * (_DEFLATE_LIMIT if path.name.lower().endswith(".gz") else 1)
+    if claimed > held:
+        raise InputError(
+            "A file is damaged or cut short",
+            file=name,
+            why=f"its header claims {claimed} bytes of voxels, and it is {path.stat().st_size} bytes long",
+            fix="Copy or export the file again",
+        )
 
 
 def _geometry(image: Any) -> dict[str, Any]:

@@ -20,6 +20,8 @@ MAX_BRAIN_L = 2.2
 MIN_VIEW_L = 0.5
 #: Part of the voxels (and of the faces) that has the one background value at least, when a brain was stripped.
 MIN_CONSTANT = 0.2
+#: Litres need no finer voxels than this.
+_COARSE_MM = 4.0
 
 
 def why_whole_head(image: NDArray[Any], grid: Grid) -> str | None:
@@ -33,7 +35,7 @@ def why_whole_head(image: NDArray[Any], grid: Grid) -> str | None:
     view_l = grid.voxel_ml * image.size / 1000
     if view_l < MIN_VIEW_L:
         return None
-    steps = np.maximum(1, np.round(3.0 / spacing).astype(int))
+    steps = np.maximum(1, np.round(_COARSE_MM / spacing).astype(int))
     coarse = image[:: steps[0], :: steps[1], :: steps[2]]
     faces = np.concatenate([np.take(image, end, axis=axis).ravel() for axis in range(3) for end in (0, -1)])
     values, counts = np.unique(faces, return_counts=True)

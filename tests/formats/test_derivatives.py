@@ -1,0 +1,189 @@
+"""What was found is on disk in the scan's own space, can be read back, and never costs anybody a file."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from annofree.errors import InputError, OutputError
+from annofree.formats import open_scan, read_segmentation, write_segmentation, written_ids
+from annofree.formats.derivatives import bids_label, claim_folder, mask_path
+from annofree.formats.outfolder import atomic_write
+from annofree.segmentation import Lesion, ScoreMap, Segmentation
+
+from .conftest import save_patient
+
+
+def answer(folder: Path, regions: tuple[str, ...] = ("WT", "TC", "ET"), **changes: object) -> Segmentation:
+    scan = open_scan(folder)
+    rng = np.random.default_rng(3)
+    z = rng.normal(0, 2, scan.shape).astype(np.float32)
+    labels = rng.integers(0, 4, scan.shape).astype(np.uint8) if len(regions) > 1 else (z > 2).astype(np.uint8) * 2
+    result = Segmentation(
+        scan_id=scan.id,
+        labels=labels,
+        affine=scan.affine,
+        native=scan.native,  # type: ignore[arg-type]
+        regions=regions,
+        scores={
+            "WT": ScoreMap(z, "WT", "z"),
+            "residual-T2": ScoreMap(rng.random(scan.shape), "residual-T2", "probability"),
+        },
+        brain=scan.foreground(),
+        lesions=(
+            Lesion(1, 12.5, (-10.25, 3.0, 4.5), "left", "frontal lobe", 0.8, {"core": 2.5}),
+            Lesion(2, 0.5, (1, 2, 3)),
+        ),
+        provenance={"method": "weak-to-strong", "tier": "T0"},
+    )
+    return result.replace(**changes)
+
+
+@pytest.mark.parametrize("regions", [("WT",), ("WT", "TC", "ET")])
+def test_round_trip(patient: Path, tmp_path: Path, regions: tuple[str, ...]) -> None:
+    result = answer(patient, regions)
+    path = write_segmentation(result, tmp_path / "out")
+    back = read_segmentation(tmp_path / "out", "BraTS2021_00042")
+    assert np.array_equal(back.labels, result.labels)
+    assert back.regions == regions
+    assert np.array_equal(back.affine, result.affine)
+    assert back.lesions == result.lesions
+    assert back.provenance == result.provenance
+    assert back.brain is not None
+    assert np.array_equal(back.brain, result.brain)
+    for name, score in result.scores.items():
+        about = json.loads(next(path.parent.glob(f"*label-{bids_label(name)}_*probseg.json")).read_text())
+        assert (back.scores[name].name, back.scores[name].unit) == (name, score.unit)
+        error = np.abs(back.scores[name].values - score.values).max()
+        assert error <= about["LargestRoundingError"] * 1.01
+        assert error < 2e-4
+    assert written_ids(tmp_path / "out") == ("BraTS2021_00042",)
+
+
+def test_files_have_bids_names_and_lie_on_the_input_voxel_for_voxel(patient: Path, tmp_path: Path) -> None:
+    result = answer(patient)
+    path = write_segmentation(result, tmp_path / "out")
+    stem = "sub-BraTS202100042_space-orig"
+    names = {p.name for p in path.parent.glob("*.nii.gz")}
+    assert names == {
+        f"{stem}_label-lesion_desc-weaktostrong_mask.nii.gz",
+        f"{stem}_label-brain_desc-weaktostrong_mask.nii.gz",
+        f"{stem}_desc-weaktostrong_dseg.nii.gz",
+        f"{stem}_label-WT_desc-weaktostrong_probseg.nii.gz",
+        f"{stem}_label-residualT2_desc-weaktostrong_probseg.nii.gz",
+    }
+    source, mask = nib.load(patient / "BraTS2021_00042_flair.nii.gz"), nib.load(path)
+    assert np.array_equal(source.affine, mask.affine)
+    assert source.header.get_zooms() == mask.header.get_zooms()
+    assert np.array_equal(nib.as_closest_canonical(mask).dataobj, result.labels > 0)
+    assert not list((tmp_path / "out").rglob("*.tmp"))
+    assert json.loads((tmp_path / "out" / "dataset_description.json").read_text())["DatasetType"] == "derivative"
+
+
+def test_a_score_written_once_reads_the_same_ever_after(patient: Path, tmp_path: Path) -> None:
+    write_segmentation(answer(patient), tmp_path / "a")
+    once = read_segmentation(tmp_path / "a", "BraTS2021_00042")
+    write_segmentation(once, tmp_path / "b")
+    twice = read_segmentation(tmp_path / "b", "BraTS2021_00042")
+    for name in once.scores:
+        assert np.array_equal(once.scores[name].values, twice.scores[name].values)
+
+
+def test_others_files_are_never_touched(patient: Path, tmp_path: Path) -> None:
+    out = tmp_path / "thesis"
+    out.mkdir()
+    (out / "chapter1.tex").write_text("x")
+    with pytest.raises(OutputError, match=r"did not write.*thesis.*chapter1.tex.*-o"):
+        write_segmentation(answer(patient), out)
+    assert [p.name for p in out.iterdir()] == ["chapter1.tex"]
+    (out / "dataset_description.json").write_text('{"GeneratedBy": [{"Name": "fMRIPrep"}]}')
+    with pytest.raises(OutputError):
+        claim_folder(out)
+
+
+def test_own_and_empty_folders_are_taken(patient: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / ".DS_Store").touch()
+    write_segmentation(answer(patient), tmp_path / "out")
+    write_segmentation(answer(patient), tmp_path / "out")
+
+
+def test_unwritable_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    for out in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(OutputError, match=r"cannot be made.*file"):
+            claim_folder(out)
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OutputError, match="No space left"):
+        claim_folder(tmp_path / "new")
+
+
+def test_a_killed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "mask.nii.gz"
+    atomic_write(path, b"old")
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "replace", killed)
+    with pytest.raises(KeyboardInterrupt):
+        atomic_write(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["mask.nii.gz"]
+
+
+def test_ids_that_would_share_a_bids_name_are_refused(tmp_path: Path) -> None:
+    write_segmentation(answer(save_patient(tmp_path / "a-1", "flair.nii.gz")), tmp_path / "out")
+    with pytest.raises(OutputError, match=r"'a-1' and 'a_1' would share"):
+        write_segmentation(answer(save_patient(tmp_path / "a_1", "flair.nii.gz")), tmp_path / "out")
+    assert read_segmentation(tmp_path / "out", "a-1").scan_id == "a-1"
+
+
+def test_ids_in_any_script_get_a_label() -> None:
+    labels = {bids_label(text) for text in ("患者一", "患者二", "Müller", "Muller", "---")}
+    assert len(labels) == 5
+    assert all(label.isascii() and label.isalnum() for label in labels)
+
+
+def test_two_methods_in_one_folder_are_told_apart(patient: Path, tmp_path: Path) -> None:
+    write_segmentation(answer(patient), tmp_path / "out")
+    write_segmentation(answer(patient, provenance={"method": "intensity"}), tmp_path / "out")
+    with pytest.raises(InputError, match=r"more than one.*intensity, weak-to-strong"):
+        read_segmentation(tmp_path / "out", "BraTS2021_00042")
+    back = read_segmentation(tmp_path / "out", "BraTS2021_00042", "intensity")
+    assert back.provenance == {"method": "intensity"}
+
+
+def test_missing_and_damaged_answers(patient: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with pytest.raises(InputError, match="no such folder"):
+        read_segmentation(out, "x")
+    path = write_segmentation(answer(patient), out)
+    with pytest.raises(InputError, match=r"no segmentation of 'x'.*BraTS2021_00042"):
+        read_segmentation(out, "x")
+    sidecar = mask_path(out, "BraTS2021_00042", "weak-to-strong").with_suffix("").with_suffix(".json")
+    record = json.loads(sidecar.read_text())
+    del record["Regions"]
+    sidecar.write_text(json.dumps(record))
+    with pytest.raises(InputError, match="record of scan 'BraTS2021_00042' is damaged"):
+        read_segmentation(out, "BraTS2021_00042")
+    sidecar.write_text("{")
+    with pytest.raises(InputError, match="record cannot be read"):
+        read_segmentation(out, "BraTS2021_00042")
+    assert path.exists()
+
+
+def test_scores_must_be_numbers(patient: Path, tmp_path: Path) -> None:
+    result = answer(patient)
+    bad = np.full(result.labels.shape, np.nan, np.float32)
+    with pytest.raises(OutputError, match=r"'WT' of scan .* not finite"):
+        write_segmentation(result.replace(scores={"WT": ScoreMap(bad, "WT", "z")}), tmp_path / "out")
