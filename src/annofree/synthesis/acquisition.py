@@ -47,13 +47,13 @@ def bias_field(images: Tensor, spacing_mm: float, chance: Chance, settings: Acqu
 
 
 def noise(images: Tensor, spacing_mm: float, chance: Chance, settings: Acquisition) -> Tensor:
-    """Rician noise of 1 to 7 % of white matter, which is near 1; later steps correlate it between neighbours."""
+    """Rician noise of 0.6 to 4.5 % of white matter, which is near 1; later steps correlate it between neighbours."""
     if not settings.noise:
         return images
-    low = 0.01 if spacing_mm > 1.5 else 0.015
-    sd = torch.tensor(
-        [chance.log_uniform(low, 5.0 * low + 0.02) for _ in range(4)], dtype=torch.float32, device=images.device
-    )[:, None, None, None]
+    low = 0.006 if spacing_mm > 1.5 else 0.01
+    sd = torch.tensor([chance.log_uniform(low, 0.045) for _ in range(4)], dtype=torch.float32, device=images.device)[
+        :, None, None, None
+    ]
     real = chance.white(images.shape) * sd
     # the second channel is the first one elsewhere: as good as independent at every voxel
     other = torch.roll(real, (7, 5, 3), (1, 2, 3))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from annofree.synthesis import tissues
 from annofree.synthesis.chance import Chance
 from annofree.synthesis.matter import CLASSES
 from annofree.synthesis.plan import Plan
@@ -43,8 +45,14 @@ PRIOR: dict[Tissue, tuple[float, float, float, float]] = {
 }
 """Mean brightness of each tissue as a share of white matter's."""
 
-SPREAD = (0.06, 0.06, 0.11, 0.09)
-"""Standard deviation (of the logarithm) of a tissue's brightness between people and scanners, per sequence."""
+SPREAD = (0.03, 0.03, 0.06, 0.05)
+"""Standard deviation (of the logarithm) of one tissue's brightness beyond the protocol's effect, per sequence."""
+
+STRETCH = ((0.0, 1.4), (0.1, 1.4), (0.5, 1.7), (0.1, 1.9))
+"""Range of the factor on the differences of tissues from white matter: spin-echo T1 may show almost none."""
+
+FLUID = ((0.25, 0.75), (0.25, 0.75), (1.9, 4.8), (0.1, 0.6))
+"""Range of fluid's brightness relative to white matter."""
 
 
 @dataclass(frozen=True)
@@ -73,28 +81,21 @@ def draw_palette(chance: Chance, settings: Contrast, choroid: bool, vessels: boo
         own = chance.stream(name)
         is_free = own.happens(settings.free_share)
         free.append(is_free)
-        contrast = own.uniform(0.75, 1.35)  # one scanner's protocol stretches all differences alike
-        for tissue, prior in PRIOR.items():
-            value = max(0.02, 1.0 + (prior[s] - 1.0) * contrast) if prior[s] < 1.6 else prior[s]
-            table[s, tissue] = value * float(torch.tensor(own.normal(0.0, SPREAD[s])).exp())
-        table[s, Tissue.WHITE] = 1.0
+        # one protocol stretches all differences between tissues alike, and fluid has a scale of its own
+        stretch, fluid = own.uniform(*STRETCH[s]), own.uniform(*FLUID[s])
         if is_free:
-            groups: dict[Tissue, float] = {}
-            for tissue in PRIOR:
-                groups[tissue] = own.uniform(0.15, 1.6)
-            for tissue in PRIOR:
-                table[s, tissue] = groups[tissue]
-            for parent, children in _ALIKE.items():
-                for child in children:
-                    table[s, child] = groups[parent] * own.uniform(0.85, 1.15)
-            table[s, Tissue.OUTSIDE] = 0.03
-        fluid = own.uniform(0.5, 1.8)
-        if s == 3 and not is_free:
-            for tissue in (Tissue.CSF, Tissue.VENTRICLE, Tissue.FOURTH_VENTRICLE):
-                table[s, tissue] = min(0.8, float(table[s, tissue]) * fluid)
+            stretch, fluid = own.uniform(-1.2, 2.2), own.log_uniform(0.15, 4.0)
+        for tissue, prior in PRIOR.items():
+            value = prior[s]
+            if tissue in tissues.FLUID[:3]:
+                value = fluid * prior[s] / PRIOR[Tissue.CSF][s]
+            elif tissue in tissues.PARENCHYMA:
+                value = 1.0 + (prior[s] - 1.0) * stretch
+            table[s, tissue] = max(0.03, value) * math.exp(own.normal(0.0, SPREAD[s]))
+        table[s, Tissue.WHITE] = 1.0
     gain = chance.stream("vessels")
-    table[1, Tissue.VEIN] *= gain.uniform(0.6, 1.5)
-    table[1, Tissue.ARTERY] *= gain.uniform(0.6, 1.5)
+    table[1, Tissue.VEIN] *= gain.log_uniform(0.6, 2.2)
+    table[1, Tissue.ARTERY] *= gain.log_uniform(0.6, 2.0)
     table[1, Tissue.DURA] *= gain.uniform(0.7, 1.8)
     table[1, Tissue.CHOROID] *= gain.uniform(0.7, 1.6)
     if not choroid:
@@ -107,26 +108,13 @@ def draw_palette(chance: Chance, settings: Contrast, choroid: bool, vessels: boo
     return Palette(table.to(device), tuple(free))
 
 
-_ALIKE = {
-    Tissue.WHITE: (Tissue.BRAINSTEM, Tissue.VENTRAL_DC, Tissue.CEREBELLAR_WHITE, Tissue.PALLIDUM),
-    Tissue.CORTEX: (
-        Tissue.STRIATUM,
-        Tissue.THALAMUS,
-        Tissue.HIPPOCAMPUS,
-        Tissue.CEREBELLAR_CORTEX,
-    ),
-    Tissue.CSF: (Tissue.VENTRICLE, Tissue.FOURTH_VENTRICLE),
-}
-"""Tissues that stay alike in a free contrast."""
-
-
 def bright_lesion(palette: Palette, chance: Chance) -> list[float]:
     """Brightness of a healthy hyperintensity in the four sequences."""
     white, grey, fluid = (palette.of(t) for t in (Tissue.WHITE, Tissue.CORTEX, Tissue.CSF))
     t1 = white[0] + chance.uniform(0.1, 1.1) * (grey[0] - white[0])
     t1c = white[1] + chance.uniform(0.1, 1.1) * (grey[1] - white[1])
     t2 = grey[2] + chance.uniform(-0.1, 0.5) * (fluid[2] - grey[2])
-    flair = max(white[3], grey[3]) * chance.uniform(0.95, 1.75)
+    flair = max(white[3], grey[3]) * chance.uniform(0.95, 2.0)
     return [t1, t1c, t2, flair]
 
 
@@ -157,7 +145,7 @@ def tumour_brightness(plan: Plan, palette: Palette, chance: Chance) -> Tensor:
         after[k] = 0.8 * same + 0.2 * after[k]
     out[1] = after
     out[0, 2] = min(white[0], grey[0]) * u(0.85, 1.15)
-    strength = u(1.25, 2.4) if chance.happens(0.8) else u(1.08, 1.35)
+    strength = chance.log_uniform(1.25, 3.0) if chance.happens(0.85) else u(1.08, 1.35)
     out[1, 2] = max(white[1], grey[1]) * strength
     if chance.happens(0.3):  # a little leak where nothing is called enhancing
         out[1, 1] += (out[1, 2] - out[1, 1]) * u(0.0, 0.25)
@@ -171,9 +159,9 @@ def tumour_brightness(plan: Plan, palette: Palette, chance: Chance) -> Tensor:
     out[2, 5] = grey[2] * u(0.4, 1.2)
 
     top = max(white[3], grey[3])
-    out[3, 0] = top * (u(1.04, 1.2) if plan.flair_mild else u(1.15, 1.9))
+    out[3, 0] = top * (u(1.04, 1.2) if plan.flair_mild else chance.log_uniform(1.15, 2.4))
     core = {
-        "homogeneous": u(1.1, 1.75),
+        "homogeneous": u(1.1, 2.0),
         "mismatch": u(0.6, 0.95),
     }.get(plan.kind, u(0.95, 1.5))
     out[3, 1] = top * (min(core, u(1.02, 1.2)) if plan.flair_mild else core)

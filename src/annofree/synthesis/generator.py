@@ -185,11 +185,8 @@ def _window(around: str, size: int, spacing_mm: float, centres: list[Tensor], fi
         return Window((0, 0, 0), FINE_SHAPE, spacing_mm)
     if around != "lesion":
         raise ValueError(f"around must be 'brain' or 'lesion', not {around!r}")
-    cells = int(round(size * spacing_mm / FINE_MM))
-    if centres:
-        centre = centres[own.integer(0, len(centres) - 1)]
-    else:
-        centre = draw_centre(fine, "lobar", own)
+    cells = round(size * spacing_mm / FINE_MM)
+    centre = centres[own.integer(0, len(centres) - 1)] if centres else draw_centre(fine, "lobar", own)
     start = []
     for axis, limit in enumerate(FINE_SHAPE):
         middle = float(centre[axis]) / FINE_MM + limit / 2 + own.uniform(-0.2, 0.2) * cells

@@ -72,5 +72,5 @@ def level_for_volume(score: Tensor, allowed: Tensor, voxels: float) -> float:
     values = values[values < FAR / 2]
     if values.numel() == 0:
         return 0.0
-    rank = min(max(int(round(voxels)), 1), values.numel())
+    rank = min(max(round(voxels), 1), values.numel())
     return float(torch.kthvalue(values, rank).values) + 1e-4

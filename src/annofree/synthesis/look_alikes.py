@@ -31,9 +31,11 @@ def hyperintensities(matter: Matter, chance: Chance, settings: LookAlikes) -> tu
     """Soft fraction (X, Y, Z) of white-matter hyperintensities, and their requested volumes.
 
     Periventricular ones are confluent and nearly symmetric, up to 45 ml; caps sit at the horns because these are the
-    places nearest to the ventricles; spots and ovoid plaques lie anywhere in white matter.
+    places nearest to the ventricles; spots and ovoid plaques lie anywhere in white matter. The lining of the ventricles
+    and a faint haze around them are bright in most people.
     """
     white, below, stem = matter.groups("white", "cerebellum", "stem")
+    nearness = near_ventricles(matter)
     room = (white > 0.5) & (below < 0.3)
     voxel_ml = matter.spacing_mm**3 / 1000.0
     out = torch.zeros_like(white)
@@ -45,17 +47,27 @@ def hyperintensities(matter: Matter, chance: Chance, settings: LookAlikes) -> tu
         alike = own.uniform(0.5, 1.0)
         noise = alike * 0.5 * (noise + noise.flip(0)) * math.sqrt(2.0) + (1 - alike) * noise
         detail = own.smooth(matter.shape, 2.5)[0]
-        score = -(near_ventricles(matter) + own.uniform(0.3, 1.0) * noise + own.uniform(0.1, 0.4) * detail)
+        score = -(nearness + own.uniform(0.3, 1.0) * noise + own.uniform(0.1, 0.4) * detail)
         out = torch.maximum(out, _soft(score, room, volume / voxel_ml, own.uniform(0.15, 0.5)))
         drawn["periventricular_ml"] = volume
     own = chance.stream("spots")
     if own.happens(0.6) and settings.spots:
         volume = own.log_uniform(0.2, 12.0)
         size = own.uniform(2.0, 5.0)
-        score = -(own.smooth(matter.shape, size)[0] + own.uniform(0.0, 0.8) * near_ventricles(matter))
+        score = -(own.smooth(matter.shape, size)[0] + own.uniform(0.0, 0.8) * nearness)
         out = torch.maximum(out, _soft(score, room, volume / voxel_ml, own.uniform(0.1, 0.4)))
         drawn["spots_ml"] = volume
-    return out * (white + stem * 0.3), drawn
+    own = chance.stream("lining")
+    if own.happens(0.75) and settings.periventricular:
+        ventricle = matter.groups("ventricle")[0]
+        seam = (blurred(ventricle) - 0.6 * ventricle).clamp_min(0.0) * (matter.source_mm[2] > -14.0)
+        patchy = (1.0 + 0.5 * own.smooth(matter.shape, 6.0)[0]).clamp(0.0, 2.0)
+        out = torch.maximum(out, own.uniform(0.2, 2.2) * seam * patchy).clamp_max(1.0)
+    own = chance.stream("haze")
+    if own.happens(0.4) and settings.periventricular:
+        reach = torch.sigmoid((nearness - own.uniform(-2.5, -0.5)) * 2.0)
+        out = torch.maximum(out, own.uniform(0.05, 0.35) * reach * (below < 0.3))
+    return out * (white + stem * 0.3).clamp_max(1.0), drawn
 
 
 def _soft(score: Tensor, room: Tensor, voxels: float, width: float) -> Tensor:

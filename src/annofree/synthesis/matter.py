@@ -53,6 +53,7 @@ class Matter:
 
     @property
     def shape(self) -> tuple[int, int, int]:
+        """Voxels along X, Y and Z."""
         x, y, z = self.depth_mm.shape
         return x, y, z
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from annofree.synthesis.chance import Chance
-from annofree.synthesis.contrast import bright_lesion, draw_palette, tumour_brightness
+from annofree.synthesis.contrast import Palette, bright_lesion, draw_palette, tumour_brightness
 from annofree.synthesis.look_alikes import bright_regions, pituitary, vessel_tubes
 from annofree.synthesis.matter import Matter
 from annofree.synthesis.plan import Plan
@@ -41,16 +41,18 @@ def paint(
     table = palette.table.clone()
     table[:, Tissue.WHITE_LESION] = torch.lerp(white, hyper, strength) if look.labelled else white
     images = matter.spread(table)
-    grey, cortex, deep, fluid, csf = _grey(matter)
+    cortex, deep, csf, ventricle, white_part = matter.groups("cortex", "deep", "csf", "ventricle", "white")
+    grey, fluid = cortex + 0.4 * deep, csf + ventricle
 
     spacing, shape = matter.spacing_mm, matter.shape
     if settings.contrast.drift:
         own = chance.stream("drift")
-        slow = own.smooth(shape, 30.0 / spacing, 2)
+        slow = own.smooth(shape, 30.0 / spacing, 3)
         gain = torch.zeros_like(images)
-        gain[3] = grey * (bright_regions(matter, own) + own.uniform(0.0, 0.07) * slow[0])
+        gain[3] = grey * (bright_regions(matter, own) + own.uniform(0.0, 0.1) * slow[0])
+        gain[3] += white_part * own.uniform(0.0, 0.12) * slow[2]
         for s in range(4):
-            gain[s] += (1.0 - fluid) * own.uniform(0.0, 0.05) * slow[1]
+            gain[s] += (1.0 - fluid) * own.uniform(0.0, 0.06) * slow[1]
         images = images * (1.0 + gain).clamp_min(0.3)
     if settings.contrast.texture:
         own = chance.stream("texture")
@@ -66,9 +68,7 @@ def paint(
         blob = pituitary(matter)
         images[1] = images[1] + blob * (glow - images[1]).clamp_min(0.0)
     if fraction is not None:
-        _tumour(
-            images, fraction, plans, fluid, palette_fluid(palette.table), chance.stream("tumour"), settings, palette
-        )
+        _tumour(images, fraction, plans[0], matter, palette, chance.stream("tumour"), settings)
     if look.flow:
         own = chance.stream("flow")
         blobs = own.smooth(shape, 10.0 / spacing, 2)
@@ -86,11 +86,6 @@ def paint(
     return images
 
 
-def _grey(matter: Matter) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    cortex, deep, csf, ventricle = matter.groups("cortex", "deep", "csf", "ventricle")
-    return cortex + 0.4 * deep, cortex, deep, csf + ventricle, csf
-
-
 def _vessels(
     images: Tensor, matter: Matter, csf: Tensor, cortex: Tensor, deep: Tensor, own: Chance, settings: SynthesisSettings
 ) -> None:
@@ -104,36 +99,28 @@ def _vessels(
     images[2] *= 1.0 - 0.5 * amount.clamp(0.0, 1.0)
 
 
-def palette_fluid(table: Tensor) -> Tensor:
-    """Brightness of sulcal fluid in the four sequences, (4,)."""
-    return table[:, Tissue.CSF]
-
-
 def _tumour(
     images: Tensor,
     fraction: Tensor,
-    plans: list[Plan],
-    fluid: Tensor,
-    fluid_value: Tensor,
+    plan: Plan,
+    matter: Matter,
+    palette: Palette,
     chance: Chance,
     settings: SynthesisSettings,
-    palette: object,
 ) -> None:
-    from annofree.synthesis.contrast import Palette
-
-    assert isinstance(palette, Palette)
-    brightness = tumour_brightness(plans[0], palette, chance.stream("brightness"))
+    """Blend the tumour in, with texture of its own."""
+    brightness = tumour_brightness(plan, palette, chance.stream("brightness"))
     total = fraction.sum(0)
     target = torch.einsum("sk,kxyz->sxyz", brightness, fraction)
     if settings.tumours.texture:
         own = chance.stream("texture")
-        shape = total.shape
-        spacing = 2.0 if shape[1] == 96 and shape[0] == 80 else 1.0
-        rough = own.smooth(shape, own.uniform(4.0, 9.0) / spacing, 4)
-        slow = own.smooth(shape, own.uniform(14.0, 30.0) / spacing, 4)
+        rough = own.smooth(matter.shape, own.uniform(4.0, 9.0) / matter.spacing_mm, 4)
+        slow = own.smooth(matter.shape, own.uniform(14.0, 30.0) / matter.spacing_mm, 4)
         for s in range(4):
             target[s] *= (1.0 + own.uniform(0.02, 0.13) * rough[s] + own.uniform(0.02, 0.12) * slow[s]).clamp_min(0.3)
-    # fluid that shares a voxel with oedema keeps its brightness
-    wet = (fluid.clamp(0.0, 0.6) * fraction[0]).clamp(0.0, 1.0)
-    for s in range(4):
-        images[s] = images[s] * (1.0 - total) + target[s] * (1.0 - wet) + wet * total * fluid_value[s]
+    # what oedema shares a voxel with keeps its brightness: fluid altogether, cortex in part
+    csf, ventricle, cortex = matter.groups("csf", "ventricle", "cortex")
+    keep = ((csf + ventricle).clamp_max(0.9) + chance.uniform(0.0, 0.5) * cortex).clamp_max(0.95) * fraction[0]
+    # target holds brightness times fraction: the kept share of a voxel is taken from both sides alike
+    share = 1.0 - keep / total.clamp_min(1e-3)
+    images.mul_(1.0 - total * share).add_(target * share)

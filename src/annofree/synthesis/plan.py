@@ -18,8 +18,7 @@ KINDS: dict[str, float] = {
     "metastases": 0.03,
     "dural": 0.03,
 }
-"""Kinds of tumour and how often they are drawn; the third without enhancement are homogeneous, mismatch, infiltrative."""
-WITHOUT_ENHANCEMENT = ("homogeneous", "mismatch", "infiltrative")
+"""Kinds of tumour and how often they are drawn: about a third shows no enhancement."""
 
 
 @dataclass(frozen=True)
@@ -73,9 +72,10 @@ class Plan:
 def draw_volume(chance: Chance, settings: Tumours) -> float:
     """Whole-tumour volume in ml.
 
-    Published cohorts: median near 90 ml (oedema included) in high-grade glioma with a range from a few to more than
-    200 ml, and smaller lesions in low-grade glioma, of which some are only a few ml. Two thirds of the draws follow a log-normal with
-    median 75 ml, the rest is uniform in the logarithm, so that small lesions are never rare.
+    Published cohorts report a median near 90 ml for the abnormality on FLAIR in high-grade glioma, with a range from
+    a few to more than 200 ml, and smaller ones in low-grade glioma (Bakas et al., Scientific Data 2017, give the
+    images). Two thirds of the draws follow a log-normal with median 75 ml; the rest is uniform in the logarithm, so
+    that small lesions are never rare.
     """
     if settings.volumes_ml is not None:
         return float(settings.volumes_ml[chance.integer(0, len(settings.volumes_ml) - 1)])
@@ -167,10 +167,10 @@ def _draw(chance: Chance, settings: Tumours, kind: str) -> Plan:
         necrosis=settings.necrosis and (chance.happens(0.85) if rim != "none" else chance.happens(0.1)),
         cyst=chance.uniform(0.1, 0.6) if settings.cysts and chance.happens(0.15) else 0.0,
         blood=settings.blood and chance.happens(0.12),
-        border_mm=chance.uniform(1.0, 6.0),
+        border_mm=chance.log_uniform(1.0, 9.0),
         core_border_mm=chance.uniform(0.5, 5.0 if low_grade else 2.5),
         cortex_cost=chance.uniform(0.9, 2.0) if low_grade or kind == "infiltrative" else chance.uniform(2.5, 6.0),
         fingers=chance.uniform(0.1, 0.6),
-        push_mm=min(abs(chance.normal(0.0, 0.3)) * radius, 0.6 * radius, 14.0) if settings.mass_effect else 0.0,
+        push_mm=min(abs(chance.normal(0.0, 0.4)) * radius, 0.7 * radius, 16.0) if settings.mass_effect else 0.0,
         flair_mild=chance.happens(0.12),
     )

@@ -1,4 +1,4 @@
-"""Separable resampling by small matrices: one matrix product an axis, far cheaper than three-dimensional interpolation."""
+"""Separable resampling by small matrices: far cheaper than interpolation in three dimensions."""
 
 from __future__ import annotations
 
