@@ -91,7 +91,10 @@ def find_truth(folder: str | Path, scan_id: str) -> Path | None:
         raise InputError("There is no such file or folder", file=root, fix="Check the path given as truth")
     if not root.is_dir():
         return root
-    found = _from_layout(root, scan_id) or _labels_folder(root, scan_id) or find_truths(root, scan_id)
+    found = _from_layout(root, scan_id) or _labels_folder(root, scan_id)
+    if not found and (root / scan_id).is_dir():
+        found = find_truths(root / scan_id, scan_id)  # spares a walk through thousands of other patients
+    found = found or find_truths(root, scan_id)
     if not found:
         return None
     best = min(rank for rank, _ in found)
