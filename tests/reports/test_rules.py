@@ -123,10 +123,10 @@ def test_certainty(text: str, certainty: Certainty) -> None:
 def test_published_example_gives_exactly_its_lesion() -> None:
     """The report that the first published system reduces to twenty characters and an empty mask."""
     reading = read_report(
-        "Unenhanced scan: ill-defined patchy areas of long T1 and long T2 signal are seen in the right frontal, temporal "
-        "and insular lobes, measuring about 41 x 60 x 38 mm. The right lateral ventricle is slightly compressed and the "
-        "midline is shifted slightly to the left; the right frontotemporal sulci are partly effaced. After contrast no "
-        "clear enhancement. The sella, pituitary and scalp are unremarkable."
+        "Unenhanced scan: ill-defined patchy areas of long T1 and long T2 signal are seen in the right frontal, "
+        "temporal and insular lobes, measuring about 41 x 60 x 38 mm. The right lateral ventricle is slightly "
+        "compressed and the midline is shifted slightly to the left; the right frontotemporal sulci are partly "
+        "effaced. After contrast no clear enhancement. The sella, pituitary and scalp are unremarkable."
     )
     (lesion,) = reading.lesions
     assert lesion.side is RIGHT

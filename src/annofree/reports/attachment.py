@@ -23,9 +23,9 @@ def owners_of(
 ) -> list[int | None]:
     """For each place the index of the finding it belongs to.
 
-    A region belongs to the finding it stands right before ("right frontal mass"), else to the last one before it ("mass in
-    the frontal lobe") unless a new clause has begun, else to the next. A structure belongs to what presses on it, never to
-    a lesion.
+    A region belongs to the finding it stands right before ("right frontal mass"), else to the last one before it
+    ("mass in the frontal lobe") unless a new clause has begun, else to the next. A structure belongs to what
+    presses on it, never to a lesion.
     """
     owners: list[int | None] = []
     effects = [i for i, kind in enumerate(kinds) if lexicon.roles[kind.key] in ("effect", "normal")]

@@ -48,6 +48,7 @@ class Region:
     lobes: tuple[str, ...]
     names: tuple[str, ...]
     midline: bool
+    instead: str | None = None
 
 
 @dataclass(frozen=True)
@@ -116,6 +117,7 @@ def _load(file: str) -> Lexicon:
                 tuple(entry.get("lobe", ())),
                 tuple(entry.get("names", ())),
                 bool(entry.get("midline")),
+                entry.get("instead"),
             )
             for key, entry in data["regions"].items()
         }
@@ -143,7 +145,8 @@ def _load(file: str) -> Lexicon:
         rivals = [other for other in meanings.get(key, ()) if {other.category, meaning.category} <= set(_EXCLUSIVE)]
         if rivals and rivals[0] != meaning:
             raise InputError(
-                f"the term '{term}' stands for {rivals[0].category} '{rivals[0].key}' and {meaning.category} '{meaning.key}'",
+                f"the term '{term}' stands for {rivals[0].category} '{rivals[0].key}' "
+                f"and {meaning.category} '{meaning.key}'",
                 file=file,
                 fix="keep one of the two",
             )

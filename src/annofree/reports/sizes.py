@@ -59,10 +59,10 @@ def _millimetres(unit: str) -> float:
 def volume_of(size: Size) -> VolumeRange:
     """Volume of the ellipsoid with these diameters, and how far off it may be.
 
-    Three diameters: V = pi/6 abc. Two: the third is 0.6 to 1.2 times their geometric mean, 0.9 in the middle. One: taken
-    as the largest; each other axis is 0.5 to 1 times it, 0.75 in the middle. The range joins the errors of reading (10 %
-    a diameter), of shape (20 %) and of the axes not given, in the logarithm, at 1.96 standard deviations. These are stated
-    assumptions; no measured lesion went into them.
+    Three diameters: V = pi/6 abc. Two: the third is 0.6 to 1.2 times their geometric mean, 0.9 in the middle. One:
+    taken as the largest; each other axis is 0.5 to 1 times it, 0.75 in the middle. The range joins the errors of
+    reading (10 % a diameter), of shape (20 %) and of the axes not given, in the logarithm, at 1.96 standard
+    deviations. These are stated assumptions; no measured lesion went into them.
 
     Example:
         >>> volume_of(Size((41.0, 60.0, 38.0), Span(0, 1))).expected_ml

@@ -1,0 +1,48 @@
+"""`annofree reports`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def reports(
+    texts: Annotated[
+        Path, typer.Argument(help="Folder of .txt files, or one .csv, .tsv or .json file.", show_default=False)
+    ],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for pages, maps and the table.", show_default=False)],
+    maps: Annotated[bool, typer.Option(help="Write prior maps and pictures (about a second a report).")] = True,
+    atlas: Annotated[Path | None, typer.Option(help="Your own atlas, NIfTI in MNI space; needs --regions.")] = None,
+    regions: Annotated[Path | None, typer.Option(help="Its table: index, name, side, lobe.")] = None,
+    table: Annotated[
+        Path | None, typer.Option(help="Published region table (.xlsx, .csv) for the binary masks; needs --atlas.")
+    ] = None,
+    lexicon: Annotated[Path | None, typer.Option(help="Your own words (YAML).")] = None,
+    language_model: Annotated[
+        str | None, typer.Option(help="Folder or http address of a local model that reads, checked by the rules.")
+    ] = None,
+) -> None:
+    """Read radiology reports: findings, regions, expected volumes, with a page to check each."""
+    from annofree.cli.show import console
+    from annofree.cli.show import table as show
+    from annofree.reports.cohort import read_and_write
+
+    rows = read_and_write(
+        texts,
+        out,
+        maps=maps,
+        atlas=atlas,
+        atlas_table=regions,
+        region_table=table,
+        lexicon=lexicon,
+        language_model=language_model,
+    )
+    columns = ("id", "tumour", "side", "regions", "diameters_mm", "volume_ml", "flags")
+    shown = rows[:40]
+    show(columns, [tuple(row[column] for column in columns) for row in shown])
+    if len(rows) > len(shown):
+        console.print(f"and {len(rows) - len(shown)} more in {out / 'reports.tsv'}")
+    flagged = sum(row["flags"] != "n/a" for row in rows)
+    console.print(f"{len(rows)} reports, {flagged} flagged; see {out / 'index.html'}", highlight=False, soft_wrap=True)

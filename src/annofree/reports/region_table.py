@@ -1,0 +1,190 @@
+"""The published region table: atlas label, orientation and up to ten words a region."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annofree.errors import InputError, OptionalDependency
+from annofree.reports.findings import Reading, Side
+from annofree.reports.regions import AtlasRegions
+
+LEVELS = ("Coarse Level", *(f"Fine Level {level}" for level in range(1, 10)))
+_SIDE_WORDS = {
+    Side.LEFT: re.compile(r"\bleft\b|左", re.IGNORECASE),
+    Side.RIGHT: re.compile(r"\bright\b|右", re.IGNORECASE),
+}
+
+
+@dataclass(frozen=True)
+class TableRow:
+    """One label: its side and its words from coarse (first) to fine (last); empty where the table is."""
+
+    index: int
+    side: Side | None
+    words: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class RegionTable:
+    """Table of regions in the published form.
+
+    Columns: `id`, `Orientation` (1 right, 0 left, empty midline), `Coarse Level`, `Fine Level 1` ... `Fine Level 9`.
+    """
+
+    rows: tuple[TableRow, ...]
+
+    @classmethod
+    def load(cls, file: Path | str) -> RegionTable:
+        """Read an `.xlsx` or `.csv` table.
+
+        Raises:
+            InputError: a column is missing, an id is no number or stands twice, an orientation is none of 0, 1 and
+                empty.
+            OptionalDependency: an .xlsx file without openpyxl.
+        """
+        path = Path(file)
+        rows: dict[int, TableRow] = {}
+        for number, record in enumerate(_records(path), start=2):
+            try:
+                index = int(float(record["id"]))
+                orientation = record["orientation"]
+                side = None if orientation == "" else {0: Side.LEFT, 1: Side.RIGHT}[int(float(orientation))]
+            except KeyError as error:
+                known = "id, Orientation, Coarse Level, Fine Level 1 ... 9"
+                raise InputError(
+                    f"row {number} has no usable '{error.args[0]}'",
+                    file=path,
+                    fix=f"columns are {known}; 1 = right, 0 = left",
+                ) from None
+            except ValueError:
+                raise InputError(f"row {number}: id and Orientation must be numbers", file=path) from None
+            if index in rows:
+                raise InputError(f"id {index} stands twice", file=path, fix="keep one row a label")
+            words = tuple(
+                record.get(level.lower(), record.get(level.lower().replace(" level", ""), "")) for level in LEVELS
+            )
+            rows[index] = TableRow(index, side, words)
+        if not rows:
+            raise InputError("the region table is empty", file=path)
+        return cls(tuple(rows.values()))
+
+    def check(self, regions: AtlasRegions) -> None:
+        """Compare with an atlas.
+
+        Raises:
+            InputError: a label does not occur in the image, or lies on the other side than its orientation says.
+        """
+        present = set(np.unique(regions.labels).tolist())
+        if absent := [row.index for row in self.rows if row.index not in present]:
+            raise InputError(
+                f"labels {absent[:5]} of the region table do not occur in the atlas",
+                fix="use the atlas it was made for",
+            )
+        for row in self.rows:
+            where = regions.labels == row.index
+            x = float(np.broadcast_to(regions.x_mm, where.shape)[where].mean())
+            if (row.side is Side.LEFT and x > 0) or (row.side is Side.RIGHT and x < 0):
+                raise InputError(
+                    f"label {row.index} is {row.side.value} in the region table and lies at x = {x:+.0f} mm",
+                    why="1 means right and 0 left, of the patient",
+                    fix="correct the Orientation column",
+                )
+
+    def ids_for(self, reading: Reading) -> frozenset[int]:
+        """Labels of a reading's lesions: each place's words against the table, finest level first, on its side."""
+        found: set[int] = set()
+        for lesion in reading.lesions:
+            for place in lesion.places:
+                words = place.span.of(reading.text).lower()
+                found |= self._matching(words, None if place.side is Side.BILATERAL else place.side)
+        return frozenset(found)
+
+    def _matching(self, words: str, side: Side | None) -> set[int]:
+        rows = [row for row in self.rows if side in (None, Side.MIDLINE) or row.side is None or row.side is side]
+        for level in range(len(LEVELS) - 1, -1, -1):
+            hits = {row.index for row in rows if row.words[level] and row.words[level].lower() in words}
+            if hits:
+                return hits
+        return set()
+
+    def published_ids(self, text: str, characters: int | None = 20) -> frozenset[int]:
+        """The published algorithm, its faults included, sides the right way round.
+
+        White space is deleted and only the first `characters` kept; a row counts when any of its cells is a
+        case-sensitive substring; with one side word rows of that side, with both the text is split at them, with
+        none both sides.
+
+        Args:
+            text: the report.
+            characters: how many to keep; None keeps all.
+        """
+        short = re.sub(r"\s+", "", text)[:characters]
+        sides = sorted(
+            (match.start(), side) for side, word in _SIDE_WORDS.items() if (match := _squeezed(word).search(short))
+        )
+        if len(sides) < 2:
+            only = sides[0][1] if sides else None
+            return self._substring(short, only)
+        (first, side_a), (second, side_b) = sides
+        return self._substring(short[first:second], side_a) | self._substring(short[second:], side_b)
+
+    def _substring(self, text: str, side: Side | None) -> frozenset[int]:
+        return frozenset(
+            row.index
+            for row in self.rows
+            if (side is None or row.side is side) and any(word and word.strip() in text for word in row.words)
+        )
+
+
+def mask_of_ids(regions: AtlasRegions, ids: frozenset[int]) -> NDArray[np.bool_]:
+    """The published binary label: voxels of these atlas labels."""
+    return np.isin(regions.labels, list(ids))
+
+
+def _squeezed(word: re.Pattern[str]) -> re.Pattern[str]:
+    """Side words in a text without spaces have no word borders."""
+    return re.compile(word.pattern.replace(r"\b", ""), re.IGNORECASE)
+
+
+def _records(path: Path) -> Iterator[Mapping[str, str]]:
+    """Rows as lower-case column -> stripped text."""
+    if path.suffix.lower() == ".xlsx":
+        yield from _excel(path)
+        return
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            for record in csv.DictReader(stream):
+                yield {
+                    (key or "").strip().lower(): (value or "").strip()
+                    for key, value in record.items()
+                    if isinstance(key, str)
+                }
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError("the region table cannot be read", file=path, why=str(error)) from error
+
+
+def _excel(path: Path) -> Iterator[Mapping[str, str]]:
+    try:
+        import openpyxl
+    except ImportError:
+        raise OptionalDependency(
+            "reading .xlsx needs openpyxl", file=path, fix="pip install openpyxl, or save the table as .csv"
+        ) from None
+    try:
+        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+    except Exception as error:  # openpyxl raises many kinds for a damaged file
+        raise InputError("the region table cannot be read", file=path, why=str(error)) from error
+    lines: Iterator[tuple[Any, ...]] = book.worksheets[0].iter_rows(values_only=True)
+    header = [str(cell or "").strip().lower() for cell in next(lines, ())]
+    for line in lines:
+        if any(cell is not None for cell in line):
+            yield {name: "" if cell is None else str(cell).strip() for name, cell in zip(header, line, strict=False)}
+    book.close()

@@ -1,0 +1,124 @@
+"""The page and the table are what a person checks a cohort with: nothing may be lost or shown on the wrong side."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from annofree.errors import InputError, OutputError
+from annofree.reports import Side, read_report
+from annofree.reports.audit import audit_page
+from annofree.reports.cohort import read_and_write, write_readings
+from annofree.reports.prior import report_prior
+from annofree.reports.regions import AtlasRegions
+
+TEXTS = {
+    "p1": "Glioma in the left frontal lobe, 3 x 3 x 2 cm. No hemorrhage. Midline shift to the right.",
+    "p2": "No mass. Normal brain.",
+    "p3": "Possible mass in the right temporal lobe.",
+    "p4": "Lesion in the left parietal lobe. Necrosis in the right parietal lobe.",
+    "p5": "",
+    "p6": "左侧额叶占位，大小约3×2cm。",
+}
+
+
+def test_page_shows_every_step_and_loads_nothing(regions: AtlasRegions) -> None:
+    reading = read_report(TEXTS["p1"] + " Size < 4 cm & <b>bold</b>.", "a<b>")
+    page = audit_page(reading, regions, report_prior(reading, regions))
+    assert '<mark class="tumour" title="tumour: present">Glioma</mark>' in page
+    assert '<mark class="absent" title="haemorrhage: absent">hemorrhage</mark>' in page
+    assert page.count("data:image/png;base64,") == 6
+    assert "<b>bold</b>" not in page
+    assert not re.search(r"(?:src|href)=\"(?!data:)", page)
+    text = re.sub(r"<[^>]+>", "", page[page.index('class="text">') + 13 : page.index("</div><h2>Findings")])
+    assert text == reading.text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def test_table_flags_empty_contradictory_and_uncertain_reports(tmp_path: Path) -> None:
+    rows = {row["id"]: row for row in write_readings([read_report(t, i) for i, t in TEXTS.items()], tmp_path / "out")}
+    assert rows["p1"]["flags"] == "n/a"
+    assert rows["p2"]["flags"] == "no lesion"
+    assert rows["p3"]["flags"] == "uncertain"
+    assert rows["p4"]["flags"] == "contradictory side"
+    assert rows["p5"]["flags"] == "no text"
+    assert rows["p6"]["side"] == "left"
+    with (tmp_path / "out" / "reports.tsv").open(newline="") as stream:
+        assert [row["id"] for row in csv.DictReader(stream, delimiter="\t")] == list(TEXTS)
+    index = (tmp_path / "out" / "index.html").read_text()
+    assert index.index("sub-p4") < index.index("sub-p1")
+
+
+def test_maps_lie_in_the_atlas_space_and_hold_the_volume(tmp_path: Path, regions: AtlasRegions) -> None:
+    write_readings([read_report(TEXTS["p1"], "p1")], tmp_path, regions=regions)
+    folder = tmp_path / "sub-p1" / "anat"
+    prior = nib.load(next(folder.glob("*probseg.nii.gz")))
+    mask = nib.load(next(folder.glob("*label-lesion*mask.nii.gz")))
+    assert np.allclose(prior.affine, regions.affine)
+    assert prior.get_fdata().sum() * regions.voxel_ml == pytest.approx(9.42, rel=0.03)
+    assert np.array_equal(np.asarray(mask.dataobj) > 0, regions.mask("frontal", Side.LEFT))
+    findings = json.loads((tmp_path / "sub-p1" / "findings.json").read_text())
+    assert findings["side"] == "left"
+    assert findings["findings"][0]["span"] == {"start": 0, "end": 6}
+
+
+@pytest.mark.parametrize("form", ["txt", "csv", "json"])
+def test_reports_come_as_folder_table_or_json(tmp_path: Path, form: str) -> None:
+    source = tmp_path / "in"
+    source.mkdir()
+    if form == "txt":
+        for name, text in TEXTS.items():
+            (source / f"{name}.txt").write_text(text, encoding="utf-8")
+    elif form == "csv":
+        source /= "reports.csv"
+        with source.open("w", newline="", encoding="utf-8") as stream:
+            csv.writer(stream).writerows([("id", "text"), *TEXTS.items()])
+    else:
+        source /= "reports.json"
+        records = {name: {"brats2021": f"other_{name}", "text": text} for name, text in TEXTS.items()}
+        source.write_text(json.dumps(records), encoding="utf-8")
+    rows = read_and_write(source, tmp_path / "out", maps=False)
+    assert {row["id"]: row["side"] for row in rows if row["id"] != "p5"} == {
+        "p1": "left",
+        "p2": "n/a",
+        "p3": "right",
+        "p4": "left",
+        "p6": "left",
+    }
+
+
+def test_command_line_reads_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from annofree.cli.main import main
+
+    (tmp_path / "p1.txt").write_text(TEXTS["p1"])
+    with pytest.raises(SystemExit) as ended:
+        main(["reports", str(tmp_path), "-o", str(tmp_path / "out"), "--no-maps"])
+    assert ended.value.code in (0, None)
+    assert "left" in capsys.readouterr().out
+    assert (tmp_path / "out" / "sub-p1" / "report.html").exists()
+
+
+def test_half_an_atlas_and_a_foreign_folder_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "p1.txt").write_text(TEXTS["p1"])
+    with pytest.raises(InputError, match="--regions"):
+        read_and_write(tmp_path, tmp_path / "out", atlas=tmp_path / "a.nii.gz")
+    with pytest.raises(OutputError):
+        write_readings([], tmp_path)
+
+
+def test_own_lexicon_with_a_term_in_two_places_is_refused(tmp_path: Path) -> None:
+    from annofree.reports import Lexicon
+
+    text = Path(Lexicon.load.__func__.__globals__["__file__"]).with_name("lexicon.yaml").read_text(encoding="utf-8")
+    path = tmp_path / "mine.yaml"
+    path.write_text(text.replace("en: [insula, ", "en: [insula, frontal lobe, "), encoding="utf-8")
+    with pytest.raises(InputError, match="frontal lobe"):
+        Lexicon.load(path)
+    path.write_text("sides: [", encoding="utf-8")
+    with pytest.raises(InputError, match="lexicon"):
+        Lexicon.load(tmp_path / "none.yaml")

@@ -1,0 +1,121 @@
+"""A language model may only say what stands in the report; the server here is a tiny one that answers from a script."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
+
+import pytest
+
+from annofree.errors import InputError
+from annofree.reports import Certainty, Side
+from annofree.reports.language_model import LanguageModelReader, LanguageModelSettings
+
+TEXT = "A glioma is seen in the left frontal lobe. No hemorrhage. Midline shift to the right."
+
+
+def finding(quote: str, kind: str, certainty: str = "present", *places: tuple[str, str, str | None]) -> dict[str, Any]:
+    shown = [{"quote": q, "region": region, "side": side} for q, region, side in places]
+    return {"quote": quote, "kind": kind, "certainty": certainty, "places": shown}
+
+
+GLIOMA = finding("glioma", "tumour", "present", ("left frontal lobe", "frontal", "left"))
+
+
+def reader(*findings: Any) -> LanguageModelReader:
+    answer = "Here it is:\n```json\n" + json.dumps({"findings": list(findings)}) + "\n```"
+    return LanguageModelReader(LanguageModelSettings(model="unused"), asker=lambda prompt: answer)
+
+
+def test_true_words_are_kept_with_their_characters() -> None:
+    reading = reader(GLIOMA, finding("hemorrhage", "haemorrhage", "absent")).read(TEXT, "p")
+    assert reading.side is Side.LEFT
+    assert reading.regions == ("frontal",)
+    assert [f.span.of(TEXT) for f in reading.findings] == ["glioma", "hemorrhage"]
+    assert reading.flags == ()
+    assert "rules" in reading.reader
+
+
+@pytest.mark.parametrize(
+    "invented",
+    [
+        finding("meningioma", "tumour"),  # words that do not stand in the text
+        finding("Midline", "tumour"),  # words that do not name it
+        finding("glioma", "dragon"),
+        finding("", "tumour"),
+        {"kind": "tumour"},
+        "glioma",
+        None,
+    ],
+)
+def test_invented_findings_are_dropped_and_flagged(invented: Any) -> None:
+    reading = reader(GLIOMA, invented).read(TEXT)
+    assert len(reading.findings) == 1
+    assert reading.flags == ("model findings dropped",)
+
+
+def test_invented_side_and_region_do_not_count() -> None:
+    wrong = finding("glioma", "tumour", "present", ("left frontal lobe", "frontal", "right"))
+    reading = reader(wrong).read(TEXT)
+    assert reading.side is None
+    assert "model and rules disagree" in reading.flags
+    elsewhere = finding(
+        "glioma", "tumour", "present", ("left frontal lobe", "temporal", "left"), ("x", "frontal", "left")
+    )
+    assert reader(elsewhere).read(TEXT).regions == ()
+
+
+def test_denied_finding_stays_denied() -> None:
+    reading = reader(finding("hemorrhage", "haemorrhage", "present")).read(TEXT)
+    assert reading.findings[0].certainty is Certainty.ABSENT
+
+
+@pytest.mark.parametrize("answer", ["", "I cannot help.", "{", '{"findings": 3}', "[]"])
+def test_answer_without_json_falls_back_to_the_rules(answer: str) -> None:
+    reading = LanguageModelReader(LanguageModelSettings(model="unused"), asker=lambda prompt: answer).read(TEXT)
+    assert reading.side is Side.LEFT
+    assert reading.reader == "rules"
+    assert "language model failed" in reading.flags
+
+
+@pytest.fixture
+def server() -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    asked: list[dict[str, Any]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            asked.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            content = json.dumps({"choices": [{"message": {"content": json.dumps({"findings": [GLIOMA]})}}]}).encode()
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    http = HTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+    yield f"http://127.0.0.1:{http.server_port}", asked
+    http.shutdown()
+    http.server_close()
+
+
+def test_local_server_is_asked_with_the_schema(
+    server: tuple[str, list[dict[str, Any]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")  # a report must never travel through a proxy
+    address, asked = server
+    reading = LanguageModelReader(LanguageModelSettings(model=address)).read(TEXT, "p")
+    assert reading.side is Side.LEFT
+    assert TEXT in asked[0]["messages"][0]["content"]
+    assert asked[0]["response_format"]["json_schema"]["schema"]["required"] == ["findings"]
+
+
+def test_absent_server_and_folder_are_one_sentence() -> None:
+    with pytest.raises(InputError, match="does not answer"):
+        LanguageModelReader(LanguageModelSettings(model="http://127.0.0.1:9", timeout_s=2)).read(TEXT)
+    with pytest.raises(InputError, match="neither a folder"):
+        LanguageModelReader(LanguageModelSettings(model="/no/such/model"))
