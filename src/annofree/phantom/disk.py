@@ -1,0 +1,84 @@
+"""The phantom cohort as files, in BraTS-like folders, with the truth kept apart."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annofree.errors import OutputError
+from annofree.phantom.subject import phantom_cohort
+from annofree.scan import Grid, Sequence
+
+_SUFFIX = {Sequence.T1: "t1", Sequence.T1C: "t1ce", Sequence.T2: "t2", Sequence.FLAIR: "flair"}
+
+
+@dataclass(frozen=True)
+class WrittenCohort:
+    """Where the parts of a written cohort lie.
+
+    Attributes:
+        scans: `<id>/<id>_{t1,t1ce,t2,flair}.nii.gz`.
+        truth: `<id>_seg.nii.gz`, and `findings.json` with the known answers by id.
+        reports: `<id>.txt`, English.
+        reports_zh: `<id>.txt`, Chinese.
+        ids: The subjects, in order.
+    """
+
+    scans: Path
+    truth: Path
+    reports: Path
+    reports_zh: Path
+    ids: tuple[str, ...]
+
+
+def write_cohort(
+    out: str | Path, n: int = 48, seed: int = 0, spacing_mm: float = 2.0, healthy_fraction: float = 0.2
+) -> WrittenCohort:
+    """Make a cohort (`phantom_cohort`) and write it.
+
+    Args:
+        out: Folder to write; must be new or empty.
+        n: Number of subjects.
+        seed: Decides every subject.
+        spacing_mm: Edge of the cubic voxels.
+        healthy_fraction: Share of subjects without a tumour.
+
+    Raises:
+        OutputError: The folder holds files already, or cannot be written.
+        InputError: A number that makes no sense.
+    """
+    cohort = phantom_cohort(n, seed, spacing_mm, healthy_fraction)
+    root = Path(out)
+    try:
+        if root.exists() and (not root.is_dir() or any(root.iterdir())):
+            raise OutputError("The folder for the phantoms is not empty", file=root, fix="Name a new folder")
+        written = WrittenCohort(root / "scans", root / "truth", root / "reports", root / "reports_zh", cohort.ids)
+        for folder in (written.scans, written.truth, written.reports, written.reports_zh):
+            folder.mkdir(parents=True)
+        findings = {}
+        for subject in cohort:
+            name = subject.scan.id
+            (written.scans / name).mkdir()
+            for sequence, image in subject.scan.images.items():
+                path = written.scans / name / f"{name}_{_SUFFIX[sequence]}.nii.gz"
+                _write_nifti(path, image.astype(np.int16), subject.scan.affine)
+            _write_nifti(written.truth / f"{name}_seg.nii.gz", subject.labels, subject.scan.affine)
+            (written.reports / f"{name}.txt").write_text(subject.report_en, encoding="utf-8")
+            (written.reports_zh / f"{name}.txt").write_text(subject.report_zh, encoding="utf-8")
+            findings[name] = subject.findings
+        (written.truth / "findings.json").write_text(
+            json.dumps(findings, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+        )
+    except OSError as error:
+        raise OutputError("The phantoms cannot be written", file=root, why=error.strerror) from None
+    return written
+
+
+def _write_nifti(path: Path, array: NDArray[np.int16] | NDArray[np.uint8], affine: NDArray[np.float64]) -> None:
+    from annofree.formats.nifti import write_volume
+
+    write_volume(path, array, Grid(array.shape, affine), description="annofree phantom")
