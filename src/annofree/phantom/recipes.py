@@ -1,6 +1,6 @@
 """The kinds of subject: what each tumour is made of, as data.
 
-Volumes span what surgical series report; the kinds between them cover bright, equal and dark on FLAIR, with and without
+The kinds between them cover bright, equal and dark on FLAIR, with and without
 enhancement, inside and outside the brain, one and many.
 """
 

@@ -1,8 +1,8 @@
 """MR signal of tissues from their relaxation times: contrast by physics, not by drawn grey values.
 
 Signal equations of spin echo and inversion recovery: Bernstein, King, Zhou, "Handbook of MRI Pulse Sequences" (2004).
-Times of healthy tissue lie between the 1.5 T and 3 T values of Stanisz et al. 2005 (doi 10.1002/mrm.20605); those of
-oedema, tumour and fluid are typical ones. A contrast agent shortens T1 by its relaxivity, about 4.5 per mM and second.
+Relaxation times are round numbers typical of clinical scanners, not one study's values; compare Stanisz et al. 2005
+(doi 10.1002/mrm.20605). A contrast agent shortens T1 by its relaxivity, about 4.5 per mM and second.
 """
 
 from __future__ import annotations
