@@ -54,7 +54,8 @@ def make_row(result: Segmentation) -> dict[str, str]:
     """The row of `results.tsv` for one segmentation."""
     volumes = result.volumes_ml
     first = result.lesions[0] if result.lesions else None
-    used = result.provenance.get("thresholds", {}).get("WT", {}).get("used")
+    whole = result.thresholds.get("WT")
+    used = None if whole is None else whole.value
     return {
         "id": result.scan_id,
         "method": str(result.provenance.get("method", "")),

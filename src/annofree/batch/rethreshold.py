@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+from annofree.anatomy import locate as locate_lesions
 from annofree.batch.record import COLUMNS, make_row, read_record, tsv, write_atomic, write_record
 from annofree.batch.run import BatchReport
 from annofree.errors import InputError
@@ -15,11 +16,11 @@ from annofree.refine import from_dict as refiner_from_dict
 from annofree.segmentation import Segmentation
 from annofree.thresholds import from_dict as threshold_from_dict
 from annofree.thresholds import parse
-from annofree.thresholds.base import Threshold
+from annofree.thresholds.base import Threshold, worst_tier
 
 
 def rethreshold(
-    results: str | Path, threshold: str, *, region: str = "WT", out: str | Path | None = None
+    results: str | Path, threshold: str, *, region: str = "WT", out: str | Path | None = None, locate: bool = True
 ) -> BatchReport:
     """Change the threshold of one region in every segmentation of a folder.
 
@@ -28,6 +29,7 @@ def rethreshold(
         threshold: The new rule, such as "fixed:2.0", "otsu" or "mad:3".
         region: The region that it decides.
         out: Another folder for the new masks; None replaces them in place (scores stay as they are).
+        locate: Whether the new lesions get side and lobe, for which the scan's images are read again.
 
     Returns:
         The new rows of `results.tsv`.
@@ -46,7 +48,7 @@ def rethreshold(
     report = BatchReport(target)
     for scan_id in ids:
         before = read_segmentation(source, scan_id)
-        after = _decide_again(before, region, rule)
+        after = _decide_again(before, region, rule, locate)
         after.save(target)
         old = read_record(source, scan_id) or {}
         key = f"rethreshold {region} {threshold} of {old.get('key', 'unknown')}"
@@ -57,32 +59,36 @@ def rethreshold(
     return report
 
 
-def _decide_again(before: Segmentation, region: str, rule: Threshold) -> Segmentation:
-    from annofree.anatomy import relocate
-
+def _decide_again(before: Segmentation, region: str, rule: Threshold, locate: bool) -> Segmentation:
     if region not in before.scores or before.brain is None:
         raise InputError(
             f"The segmentation of '{before.scan_id}' has no scores for {region}",
             why=f"it keeps {', '.join(before.scores) or 'none'}",
         )
     told = before.provenance
-    thresholds = {name: threshold_from_dict(_rule_only(d)) for name, d in told["thresholds"].items()}
+    thresholds = {name: threshold_from_dict(described) for name, described in told["rules"].items()}
     thresholds[region] = rule
     refiners = {name: tuple(refiner_from_dict(d) for d in chain) for name, chain in told["refiners"].items()}
-    images = None
-    if any(refiner.needs_images for chain in refiners.values() for refiner in chain):
-        images = open_scan(dict(told["files"])).images
-    labels, values = decide(
-        before.scores, thresholds, refiners, brain=before.brain, spacing_mm=before.grid.spacing_mm, images=images
+    scan = open_scan(dict(told["files"]), brain_mask=before.brain, id=before.scan_id)
+    decision = decide(
+        before.scores,
+        thresholds,
+        refiners,
+        brain=before.brain,
+        spacing_mm=before.grid.spacing_mm,
+        images=scan.images,
     )
+    rules = {name: threshold.to_dict() for name, threshold in thresholds.items()}
     provenance = {
         **told,
-        "thresholds": {name: {**thresholds[name].to_dict(), "used": value} for name, value in values.items()},
-        "rethresholded": {"region": region, "before": told["thresholds"][region]},
+        "tier": worst_tier([str(told["tier"]), rule.tier]),
+        "thresholds": {name: threshold.to_dict() for name, threshold in decision.thresholds.items()},
+        "rules": rules,
+        "rethresholded": {"region": region, "before": told["rules"][region]},
     }
-    lesions = relocate(labels, before)
-    return before.replace(labels=labels, thresholds=thresholds, provenance=provenance, lesions=lesions)
-
-
-def _rule_only(described: dict[str, object]) -> dict[str, object]:
-    return {key: value for key, value in described.items() if key != "used"}
+    return before.replace(
+        labels=decision.labels,
+        thresholds=decision.thresholds,
+        provenance=provenance,
+        lesions=locate_lesions(decision.labels, scan, scores=before.scores.get("WT"), with_lobes=locate),
+    )

@@ -15,9 +15,10 @@ def rethreshold(
     out: Annotated[
         Path | None, typer.Option("-o", "--out", help="Write the new masks here; without it they replace the old ones.")
     ] = None,
+    locate: Annotated[bool, typer.Option(help="Name side and lobe of each lesion (a few seconds).")] = True,
 ) -> None:
     """Change masks from saved scores, without running a method again."""
     from annofree.batch.rethreshold import rethreshold as run
     from annofree.cli.show import show_rows
 
-    show_rows(run(results, threshold, region=region, out=out))
+    show_rows(run(results, threshold, region=region, out=out, locate=locate))

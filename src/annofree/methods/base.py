@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -13,14 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annofree.errors import InputError
-from annofree.methods.decide import decide
+from annofree.methods.decide import Decision, decide
 from annofree.refine import from_dict as refiner_from_dict
 from annofree.refine.base import Refiner
 from annofree.scan import Cohort, Scan, Sequence, learning, scoring
 from annofree.segmentation import ScoreMap, Segmentation
 from annofree.settings import Settings
 from annofree.thresholds import from_dict as threshold_from_dict
-from annofree.thresholds.base import HealthyScores, Threshold
+from annofree.thresholds.base import HealthyScores, Threshold, worst_tier
 
 CARD = "card.json"
 CONFIG = "config.yaml"
@@ -71,9 +71,7 @@ class Method(ABC):
     @property
     def tier(self) -> str:
         """The worst tier of anything that was chosen: fit or thresholds."""
-        order = ("T0", "R", "T1", "T2", "T3", "S")
-        tiers = [self.learned_tier, *(threshold.tier for threshold in self.thresholds.values())]
-        return max(tiers, key=order.index)
+        return worst_tier([self.learned_tier, *(threshold.tier for threshold in self.thresholds.values())])
 
     def __init_subclass__(cls, **keywords: Any) -> None:
         """Forbid truth while a method learns or segments, unless masks are what it openly learns from (tier S)."""
@@ -127,20 +125,20 @@ class Method(ABC):
         scan.require(*self.needs, why=f"method '{self.name}'")
         scores = self.score(scan)
         brain = self.brain(scan)
-        labels, values = decide(
+        decision = decide(
             scores, self.thresholds, self.refiners, brain=brain, spacing_mm=scan.spacing_mm, images=scan.images
         )
         assert scan.native is not None
         return Segmentation(
             scan_id=scan.id,
-            labels=labels,
+            labels=decision.labels,
             affine=scan.affine,
             native=scan.native,
             regions=self.regions,
             scores=scores,
-            thresholds={region: self.thresholds[region] for region in self.regions},
+            thresholds=decision.thresholds,
             brain=brain,
-            provenance=self.provenance(scan, values),
+            provenance=self.provenance(scan, decision),
         )
 
     def describe(self) -> dict[str, Any]:
@@ -154,7 +152,7 @@ class Method(ABC):
             "model": self.card,
         }
 
-    def provenance(self, scan: Scan, values: Mapping[str, float]) -> dict[str, Any]:
+    def provenance(self, scan: Scan, decision: Decision) -> dict[str, Any]:
         """What was done, for the record beside every result."""
         from annofree import __version__
 
@@ -162,9 +160,10 @@ class Method(ABC):
             "annofree": __version__,
             "sequences": [str(s) for s in scan.sequences],
             "files": dict(scan.files),
-            "notes": list(scan.notes),
+            "notes": [*scan.notes, *decision.notes],
             **self.describe(),
-            "thresholds": {r: {**self.thresholds[r].to_dict(), "used": float(v)} for r, v in values.items()},
+            "thresholds": {region: threshold.to_dict() for region, threshold in decision.thresholds.items()},
+            "rules": {region: threshold.to_dict() for region, threshold in self.thresholds.items()},
         }
 
     def save(self, folder: str | Path) -> Path:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from annofree.refine import refine
 from annofree.refine.base import RefineContext, Refiner
 from annofree.scan import Sequence
 from annofree.segmentation import ScoreMap
@@ -14,6 +16,21 @@ from annofree.thresholds.base import Threshold
 
 #: Each region lies inside the one before it; the label that is written where it is the innermost.
 NESTED = (("WT", 2), ("TC", 1), ("ET", 3))
+
+
+@dataclass(frozen=True, eq=False)
+class Decision:
+    """Labels and how they came about.
+
+    Attributes:
+        labels: Uint8 (X, Y, Z): 0 background, 1 core, 2 oedema, 3 enhancing.
+        thresholds: The thresholds with the values that they had for this scan.
+        notes: Sentences that refiners left behind.
+    """
+
+    labels: NDArray[np.uint8]
+    thresholds: dict[str, Threshold]
+    notes: tuple[str, ...] = ()
 
 
 def decide(
@@ -24,7 +41,7 @@ def decide(
     brain: NDArray[np.bool_],
     spacing_mm: tuple[float, float, float],
     images: Mapping[Sequence, NDArray[np.float32]] | None = None,
-) -> tuple[NDArray[np.uint8], dict[str, float]]:
+) -> Decision:
     """Labels from scores.
 
     Args:
@@ -36,23 +53,23 @@ def decide(
         images: Images for refiners that look at them.
 
     Returns:
-        Uint8 (X, Y, Z) labels (0 background, 1 core, 2 oedema, 3 enhancing) and the threshold values used.
+        The labels, the thresholds with the values used, and what the refiners had to say.
     """
     labels = np.zeros(brain.shape, dtype=np.uint8)
-    values: dict[str, float] = {}
+    used: dict[str, Threshold] = {}
+    notes: list[str] = []
     outer = brain
     for region, label in NESTED:
         if region not in scores:
             continue
         score = scores[region].values
-        values[region] = thresholds[region].value_for(score, brain)
-        mask = (score > values[region]) & brain & outer
-        context = RefineContext(
-            scores=score, brain=brain, spacing_mm=spacing_mm, images=images, threshold_value=values[region]
-        )
-        for refiner in refiners.get(region, ()):
-            mask = refiner.apply(mask, context)
-        mask = mask & outer
+        used[region] = thresholds[region].resolve(score, brain)
+        value = used[region].value
+        assert value is not None
+        mask = (score > value) & outer
+        context = RefineContext(scores=score, brain=brain, spacing_mm=spacing_mm, images=images, threshold_value=value)
+        mask = refine(mask, refiners.get(region, ()), context) & outer
+        notes += context.notes
         labels[mask] = label
         outer = mask
-    return labels, values
+    return Decision(labels, used, tuple(notes))

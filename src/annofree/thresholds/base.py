@@ -15,6 +15,16 @@ from annofree.errors import InputError, SettingsError
 TIERS = ("T0", "R", "T1", "T2", "T3", "S")
 
 
+def worst_tier(tiers: Iterable[str]) -> str:
+    """The tier that saw most, of several.
+
+    Example:
+        >>> worst_tier(["T0", "T2", "R"])
+        'T2'
+    """
+    return max(tiers, key=TIERS.index)
+
+
 @dataclass(frozen=True)
 class HealthyScores:
     """The scores of one tumour-free scan, for rules that learn their value from healthy people.
