@@ -1,0 +1,70 @@
+"""Networks on disk: half-precision safetensors beside a readable config; no pickle."""
+
+from __future__ import annotations
+
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from torch import nn
+
+from annofree.errors import InputError
+from annofree.networks.build import build, parse
+
+
+def save_network(network: nn.Module, folder: str | PathLike[str], *, extra: dict[str, Any] | None = None) -> Path:
+    """Write ``model.safetensors`` (fp16) and ``config.yaml``.
+
+    Args:
+        network: Built by :func:`annofree.networks.build`.
+        folder: Made where missing.
+        extra: Further entries of the config beside ``network``, for instance ``spacing_mm``.
+
+    Returns:
+        The folder.
+    """
+    from safetensors.torch import save_file
+
+    out = Path(folder)
+    out.mkdir(parents=True, exist_ok=True)
+    tensors = {
+        name: (value.half() if value.is_floating_point() else value).detach().cpu().contiguous()
+        for name, value in network.state_dict().items()
+    }
+    config = {"network": network.settings.model_dump(mode="json"), **(extra or {})}  # type: ignore[union-attr, operator]
+    (out / "config.yaml.tmp").write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
+    (out / "config.yaml.tmp").replace(out / "config.yaml")
+    save_file(tensors, out / "model.safetensors.tmp")
+    (out / "model.safetensors.tmp").replace(out / "model.safetensors")
+    return out
+
+
+def load_network(
+    folder: str | PathLike[str], *, device: torch.device | str = "cpu"
+) -> tuple[nn.Module, dict[str, Any]]:
+    """Read what :func:`save_network` wrote.
+
+    Returns:
+        The network, float32 and ready to predict, and the whole config.
+
+    Raises:
+        InputError: A file is missing, or the weights do not fit the config.
+    """
+    from safetensors.torch import load_file
+
+    source = Path(folder)
+    for name in ("config.yaml", "model.safetensors"):
+        if not (source / name).is_file():
+            raise InputError(
+                "Not a network folder", file=source, why=f"{name} is missing", fix="Give a folder written by a fit"
+            )
+    config: dict[str, Any] = yaml.safe_load((source / "config.yaml").read_text(encoding="utf-8"))
+    network = build(parse(config["network"]))
+    try:
+        network.load_state_dict({k: v.float() for k, v in load_file(source / "model.safetensors").items()})
+    except RuntimeError as error:
+        raise InputError("The weights do not fit the config", file=source, why=str(error).splitlines()[0]) from None
+    network = network.to(device=device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+    return network.eval(), config

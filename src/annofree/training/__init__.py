@@ -1,0 +1,1 @@
+"""One loop for every network that is trained: samples on the fly, losses, checkpoints, a local log."""

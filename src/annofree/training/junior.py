@@ -1,0 +1,106 @@
+"""SynthTumour's first stage, our form: a whole-brain network trained on made brains with made tumours alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from pydantic import Field
+
+from annofree.networks.build import build
+from annofree.networks.unet import ThinUNetSettings
+from annofree.settings import Settings
+from annofree.synthesis import LabelMapBank, SynthesisSettings, make_case
+from annofree.training.loop import Trained, train
+from annofree.training.samples import SampleSettings
+from annofree.training.settings import TrainSettings
+from annofree.training.stream import Case, StreamSettings
+from annofree.training.validation import MadeValidation
+
+
+class JuniorSettings(Settings):
+    """The whole recipe.
+
+    Attributes:
+        spacing_mm: Voxel size of the network's grid.
+        network: Its shape.
+        train: The loop.
+        sample: Variation put on cases.
+        stream: Reuse of cases.
+        synthesis: What is made.
+        validation_cases: Made cases that choose the weights.
+    """
+
+    spacing_mm: float = 2.0
+    network: ThinUNetSettings = ThinUNetSettings()
+    train: TrainSettings = TrainSettings()
+    sample: SampleSettings = SampleSettings()
+    stream: StreamSettings = StreamSettings()
+    synthesis: SynthesisSettings = SynthesisSettings()
+    validation_cases: int = Field(12, ge=1)
+
+
+@dataclass
+class MadeCases:
+    """From a seed to a made case; picklable, the anatomies travel once to each process.
+
+    Attributes:
+        bank: Anatomies.
+        settings: What is made.
+        spacing_mm: Of the cases.
+    """
+
+    bank: LabelMapBank
+    settings: SynthesisSettings
+    spacing_mm: float
+
+    def __call__(self, seed: int) -> Case:
+        """Images, brain and labels of one case."""
+        case = make_case(self.bank, self.settings, seed, spacing_mm=self.spacing_mm)
+        return case.images, case.brain, case.labels
+
+
+def fit_junior(
+    bank: LabelMapBank,
+    folder: Path,
+    settings: JuniorSettings | None = None,
+    *,
+    healthy: list[Case] | None = None,
+    resume: bool = True,
+    weights_from: Path | None = None,
+    quiet: bool = False,
+) -> Trained:
+    """Train a junior.
+
+    Args:
+        bank: Anatomies for the made brains.
+        folder: Of the run; the network to use is ``folder/best``.
+        settings: The recipe.
+        healthy: Healthy scans on the network's grid, only to measure falsely called volume when weights are chosen.
+        resume: Go on where the folder stopped.
+        weights_from: Another run's folder to start from.
+        quiet: No progress.
+    """
+    settings = settings or JuniorSettings()
+    torch.manual_seed(settings.train.seed)
+    network = build(settings.network)
+    make = MadeCases(bank, settings.synthesis, settings.spacing_mm)
+    validate = MadeValidation(
+        make, range(settings.validation_cases), voxel_ml=settings.spacing_mm**3 / 1000.0, healthy=healthy or ()
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "recipe.json").write_text(settings.model_dump_json(indent=1), encoding="utf-8")
+    return train(
+        network,
+        make,
+        folder,
+        settings=settings.train,
+        sample=settings.sample,
+        stream=settings.stream,
+        validate=validate,
+        resume=resume,
+        weights_from=weights_from,
+        extra={"spacing_mm": settings.spacing_mm, "regions": ["WT", "TC", "ET"]},
+        quiet=quiet,
+    )

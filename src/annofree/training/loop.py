@@ -1,0 +1,259 @@
+"""The one training loop, a recipe to read from top to bottom."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from annofree.networks.store import save_network
+from annofree.training.checkpoint import has_state, load_state, save_state
+from annofree.training.log import RunLog
+from annofree.training.losses import deep_dice_ce, regions_of
+from annofree.training.precision import choose
+from annofree.training.samples import SampleSettings
+from annofree.training.settings import TrainSettings
+from annofree.training.stream import CaseMaker, SampleStream, StreamSettings, loader
+
+Validate = Callable[[nn.Module], dict[str, float]]
+"""From a network in evaluation mode to numbers; ``score`` (higher is better) chooses the best weights."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """Where a run got to.
+
+    Attributes:
+        folder: Holds ``best/`` and ``last/`` (networks), ``state.safetensors``, ``log.jsonl``, the curves.
+        step: Steps done.
+        best_score: Validation score of ``best/``; None when nothing was validated.
+        interrupted: Stopped by Ctrl-C before the last step.
+    """
+
+    folder: Path
+    step: int
+    best_score: float | None
+    interrupted: bool
+
+
+def train(
+    network: nn.Module,
+    make: CaseMaker,
+    folder: Path,
+    *,
+    settings: TrainSettings,
+    sample: SampleSettings,
+    stream: StreamSettings,
+    validate: Validate | None = None,
+    resume: bool = True,
+    weights_from: Path | None = None,
+    extra: dict[str, Any] | None = None,
+    quiet: bool = False,
+) -> Trained:
+    """Train on cases made on the fly.
+
+    Under ``torchrun`` every process takes its share of the batch; gradients are averaged, so two processes do what one
+    does with the same global batch.
+
+    Args:
+        network: Fresh weights, the same on every process (seed before building).
+        make: From a seed to a case.
+        folder: Of the run; written atomically.
+        settings: Steps, rates, precision.
+        sample: Variation put on cases.
+        stream: Reuse of cases.
+        validate: Called with the averaged weights.
+        resume: Go on where ``folder`` stopped.
+        weights_from: Folder of another run whose averaged weights are the start of this one.
+        extra: Further entries of the saved networks' config.
+        quiet: No progress bar.
+
+    Returns:
+        Where it got to. Ctrl-C stops after the running step and keeps everything.
+    """
+    from lightning.fabric import Fabric
+
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    accelerator = "cuda" if torch.cuda.is_available() else "cpu"
+    precision = choose(settings.precision, torch.device(accelerator))
+    fabric = Fabric(
+        accelerator=accelerator,
+        devices=int(os.environ.get("LOCAL_WORLD_SIZE", "1")),
+        num_nodes=world // int(os.environ.get("LOCAL_WORLD_SIZE", "1")),
+        strategy="ddp" if world > 1 else "auto",
+        precision=precision,
+    )
+    fabric.launch()
+    if settings.batch % fabric.world_size:
+        raise ValueError(f"batch {settings.batch} cannot be shared by {fabric.world_size} processes")
+    torch.manual_seed(settings.seed)
+
+    # Network, optimiser, averaged weights
+    network = network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+    optimiser = torch.optim.AdamW(
+        network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, foreach=True
+    )
+    average = {name: value.detach().clone() for name, value in network.state_dict().items()}
+    step, best = 0, None
+    if resume and has_state(folder):
+        progress = load_state(folder, network, average, optimiser)
+        step, best = int(progress["step"]), progress["best"]
+    elif weights_from is not None:
+        load_state(weights_from, network, average, None)
+        network.load_state_dict(average)
+    model, fabric_optimiser = fabric.setup(network, optimiser)
+    average = {name: value.to(fabric.device) for name, value in average.items()}
+
+    # Data: lanes of the global batch are shared out over the processes
+    share = settings.batch // fabric.world_size
+    dataset = SampleStream(
+        make,
+        stream,
+        sample,
+        lanes=range(fabric.global_rank * share, (fabric.global_rank + 1) * share),
+        batch=settings.batch,
+        seed=settings.seed,
+        start=step,
+        stop=settings.steps,
+    )
+    leads = fabric.is_global_zero
+    log = RunLog(folder, from_step=step) if leads else None
+    bar = _Bar(settings.steps, step, hidden=quiet or not leads)
+    saved_at = started = time.monotonic()
+    losses: list[float] = []
+    interrupted = False
+
+    def keep() -> None:
+        save_state(folder, network, average, optimiser, {"step": step, "best": best})
+        _save_average(network, average, folder / "last", extra)
+
+    batches = loader(dataset)
+    try:
+        while step < settings.steps:
+            batch = {key: value.to(fabric.device) for key, value in next(batches).items()}
+            x = batch["x"].contiguous(memory_format=torch.channels_last_3d)
+            for group in optimiser.param_groups:
+                group["lr"] = settings.rate(step)
+            model.train()
+            loss = deep_dice_ce(model(x), regions_of(batch["labels"]), batch["brain"][:, None].float())
+            fabric_optimiser.zero_grad()
+            fabric.backward(loss)
+            fabric.clip_gradients(model, fabric_optimiser, max_norm=settings.clip, error_if_nonfinite=False)
+            fabric_optimiser.step()
+            _follow(average, network, min(settings.ema, (1 + step) / (10 + step)))
+            step += 1
+            losses.append(float(loss.detach()))
+            bar.advance(step, losses[-1])
+
+            last = step == settings.steps
+            if log is not None and (step % 20 == 0 or last):
+                record = {"loss": sum(losses) / len(losses), "rate": settings.rate(step - 1)}
+                log.add(step=step, seconds=round(time.monotonic() - started, 1), **record)
+                losses.clear()
+            if leads and validate is not None and (step % settings.validate_every == 0 or last):
+                found = _validate(network, average, validate)
+                if best is None or found["score"] > best:
+                    best = found["score"]
+                    _save_average(network, average, folder / "best", extra)
+                assert log is not None
+                log.add(step=step, seconds=round(time.monotonic() - started, 1), **found)
+                log.draw()
+                bar.say(f"step {step}: " + ", ".join(f"{k} {v:.3f}" for k, v in found.items()))
+            if leads and (last or time.monotonic() - saved_at > 60 * settings.checkpoint_minutes):
+                keep()
+                saved_at = time.monotonic()
+    except KeyboardInterrupt:
+        interrupted = True
+        if leads:
+            keep()
+            bar.say(f"Stopped at step {step}; the same command goes on from there")
+    finally:
+        bar.close()
+    fabric.barrier() if not interrupted else None
+    return Trained(folder, step, best, interrupted)
+
+
+@torch.no_grad()
+def _follow(average: dict[str, Tensor], network: nn.Module, decay: float) -> None:
+    """Move the averaged weights towards the current ones."""
+    for name, value in network.state_dict().items():
+        if value.is_floating_point():
+            average[name].lerp_(value, 1.0 - decay)
+        else:
+            average[name].copy_(value)
+
+
+class _Swapped:
+    """The averaged weights inside the network, for the length of a with block."""
+
+    def __init__(self, network: nn.Module, average: dict[str, Tensor]) -> None:
+        self.network, self.average = network, average
+
+    def __enter__(self) -> nn.Module:
+        self.own = {name: value.detach().clone() for name, value in self.network.state_dict().items()}
+        self.network.load_state_dict(self.average)
+        return self.network.eval()
+
+    def __exit__(self, *error: object) -> None:
+        self.network.load_state_dict(self.own)
+        self.network.train()
+
+
+def _save_average(network: nn.Module, average: dict[str, Tensor], folder: Path, extra: dict[str, Any] | None) -> None:
+    with _Swapped(network, average) as averaged:
+        save_network(averaged, folder, extra=extra)
+
+
+def _validate(network: nn.Module, average: dict[str, Tensor], validate: Validate) -> dict[str, float]:
+    with _Swapped(network, average) as averaged, torch.inference_mode():
+        return validate(averaged)
+
+
+class _Bar:
+    """Progress with time left; a plain line now and then where there is no terminal."""
+
+    def __init__(self, steps: int, start: int, *, hidden: bool) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self.steps, self.start, self.hidden = steps, start, hidden
+        self.console = Console(stderr=True)
+        self.began = self.spoke = time.monotonic()
+        self.progress: Any = None
+        if not hidden and self.console.is_terminal:
+            self.progress = Progress(
+                TextColumn("training"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TextColumn("loss {task.fields[loss]:.3f}"),
+                TimeRemainingColumn(),
+                console=self.console,
+            )
+            self.progress.start()
+            self.task = self.progress.add_task("training", total=steps, completed=start, loss=float("nan"))
+
+    def advance(self, step: int, loss: float) -> None:
+        """One step is done."""
+        if self.progress is not None:
+            self.progress.update(self.task, completed=step, loss=loss)
+        elif not self.hidden and time.monotonic() - self.spoke > 30:
+            self.spoke = time.monotonic()
+            pace = (self.spoke - self.began) / max(1, step - self.start)
+            left = pace * (self.steps - step) / 60
+            self.say(f"step {step} of {self.steps}, loss {loss:.3f}, {pace:.2f} s a step, {left:.0f} min left")
+
+    def say(self, text: str) -> None:
+        """A line of text."""
+        if not self.hidden:
+            self.console.print(text, highlight=False, soft_wrap=True)
+
+    def close(self) -> None:
+        """Give the terminal back."""
+        if self.progress is not None:
+            self.progress.stop()

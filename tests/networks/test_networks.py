@@ -1,0 +1,114 @@
+"""Networks must accept any scan, survive saving, and see the same thing in training and at test time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from annofree.errors import AnnofreeError, InputError
+from annofree.networks import (
+    CHANNELS,
+    ThinUNetSettings,
+    build,
+    load_network,
+    network_input,
+    normalise,
+    predict,
+    predict_scan_array,
+    save_network,
+)
+from annofree.networks.inputs import mirror_x
+
+THIN = ThinUNetSettings(full=4, widths=(4, 8, 8))
+DYN = {
+    "kind": "dyn_unet",
+    "kernel_size": [[3, 3, 3]] * 4,
+    "strides": [[1, 1, 1], [2, 2, 2], [2, 2, 2], [2, 2, 1]],
+    "filters": [4, 8, 8, 8],
+    "deep_supervision": 1,
+}
+
+
+def head(shape: tuple[int, int, int] = (21, 25, 19)) -> tuple[torch.Tensor, torch.Tensor]:
+    g = torch.Generator().manual_seed(0)
+    brain = torch.zeros(shape, dtype=torch.bool)
+    brain[3:-3, 3:-3, 3:-3] = True
+    return torch.rand(4, *shape, generator=g) * 500 * brain, brain
+
+
+@pytest.mark.parametrize("config", [THIN, DYN])
+def test_forward_backward_and_round_trip(config: object, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    net = build(config)  # type: ignore[arg-type]
+    levels = net(torch.randn(1, CHANNELS, 16, 16, 16))
+    assert len(levels) > 1
+    assert levels[0].shape == (1, 3, 16, 16, 16)
+    assert all(16 % level.shape[2] == 0 for level in levels)
+    sum(level.square().mean() for level in levels).backward()
+    assert all(p.grad is not None for p in net.parameters())
+    save_network(net, tmp_path, extra={"spacing_mm": 2.0})
+    loaded, found = load_network(tmp_path)
+    assert found["spacing_mm"] == 2.0
+    images, brain = head()
+    ours = predict_scan_array(net.eval(), images, brain, torch.ones(4).bool())
+    theirs = predict_scan_array(loaded, images, brain, torch.ones(4).bool())
+    assert ours.shape == (3, *brain.shape)
+    assert not ours[:, ~brain].any()
+    torch.testing.assert_close(ours, theirs, atol=5e-3, rtol=0)
+
+
+def test_flip_averaging_makes_left_and_right_equal() -> None:
+    torch.manual_seed(0)
+    net = build(THIN).eval()
+    images, brain = head()
+    present = torch.ones(4).bool()
+    there = predict_scan_array(net, images, brain, present, flip=True)
+    back = predict_scan_array(net, images.flip(1), brain.flip(0), present, flip=True).flip(1)
+    torch.testing.assert_close(there, back, atol=1e-4, rtol=0)
+
+
+def test_windows_cover_the_volume() -> None:
+    class Half(torch.nn.Module):
+        settings = THIN
+
+        def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
+            return [x[:, :3]]
+
+    x = torch.randn(CHANNELS, 30, 22, 17)
+    torch.testing.assert_close(predict(Half(), x, window=(16, 16, 16)), torch.sigmoid(x[:3]))
+
+
+def test_normalisation_ignores_units_and_a_large_tumour() -> None:
+    images, brain = head()
+    z = normalise(images, brain)
+    torch.testing.assert_close(normalise(images * 7.5, brain), z, atol=1e-3, rtol=0)
+    tumour = brain.clone()
+    tumour[:, :, 8:] = False
+    share = float(tumour.sum() / brain.sum())
+    assert 0.2 < share < 0.5
+    sick = normalise(torch.where(tumour, images + 2000, images), brain)
+    healthy = brain & ~tumour
+    assert (sick[:, healthy] - z[:, healthy]).abs().mean() < 1.0
+    assert normalise(torch.zeros_like(images), brain).abs().max() == 0
+
+
+def test_mirror_finds_a_shifted_midline_and_absent_sequences_leave_no_trace() -> None:
+    volume = torch.zeros(1, 24, 20, 20)
+    brain = torch.zeros(24, 20, 20, dtype=torch.bool)
+    brain[2:16, 3:17, 3:17] = True  # middle at x = 8.5
+    volume[0, 4, 10, 10] = 1.0
+    assert mirror_x(volume, brain)[0, 13, 10, 10] == pytest.approx(1.0, abs=1e-4)
+    images, mask = head()
+    x = network_input(normalise(images, mask), mask, torch.tensor([False, False, False, True]))
+    assert x.shape[0] == CHANNELS
+    assert not x[[0, 1, 2, 4, 5, 6, 8, 9, 10]].any()
+    assert x[[3, 7, 11]].abs().sum() > 0
+
+
+def test_errors_name_what_is_wrong(tmp_path: Path) -> None:
+    with pytest.raises(AnnofreeError, match="thin_unet"):
+        build({"kind": "thin_une"})
+    with pytest.raises(InputError, match=r"config\.yaml"):
+        load_network(tmp_path)

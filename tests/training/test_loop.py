@@ -1,0 +1,129 @@
+"""A run that is stopped, resumed or shared out must give the weights it would have given anyway."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from annofree.networks import ThinUNetSettings, build, load_network
+from annofree.training.checkpoint import load_state
+from annofree.training.loop import train
+from annofree.training.samples import SampleSettings
+from annofree.training.settings import TrainSettings
+from annofree.training.stream import Case, StreamSettings
+
+NETWORK = ThinUNetSettings(full=4, widths=(4, 8), deep_supervision=1)
+
+
+def ball_case(seed: int) -> Case:
+    """A noisy block of brain with a bright ball in it."""
+    g = torch.Generator().manual_seed(seed)
+    brain = torch.zeros(20, 20, 20, dtype=torch.bool)
+    brain[2:18, 2:18, 2:18] = True
+    centre = torch.randint(6, 14, (3,), generator=g)
+    axes = torch.stack(torch.meshgrid(*[torch.arange(20)] * 3, indexing="ij"))
+    ball = ((axes - centre.view(3, 1, 1, 1)) ** 2).sum(0) < 16
+    images = (100 + 10 * torch.randn(4, 20, 20, 20, generator=g) + 60 * ball) * brain
+    return images, brain, (ball & brain).to(torch.uint8) * 2
+
+
+def run(folder: Path, steps: int, batch: int = 1, stop_at: int | None = None) -> dict[str, torch.Tensor]:
+    torch.manual_seed(0)
+    settings = TrainSettings(steps=steps, batch=batch, warmup=2, validate_every=2, precision="fp32")
+
+    def validate(net: torch.nn.Module) -> dict[str, float]:
+        if stop_at is not None and stop_at == 2:
+            raise KeyboardInterrupt
+        return {"score": 0.5}
+
+    train(
+        build(NETWORK),
+        ball_case,
+        folder,
+        settings=settings,
+        sample=SampleSettings(patch=(16, 16, 16), shift=1),
+        stream=StreamSettings(kept=3, reuse=2, ahead=0),
+        validate=validate,
+        quiet=True,
+    )
+    net = build(NETWORK)
+    average: dict[str, torch.Tensor] = {}
+    load_state(folder, net, average, None)
+    return {**net.state_dict(), **{f"average/{k}": v for k, v in average.items()}}
+
+
+def test_two_and_two_steps_equal_four_bit_for_bit(tmp_path: Path) -> None:
+    whole = run(tmp_path / "whole", 4)
+    run(tmp_path / "parts", 4, stop_at=2)  # Ctrl-C after step 2
+    assert not (tmp_path / "parts" / "best").exists()
+    parts = run(tmp_path / "parts", 4)
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+    steps = [json.loads(line)["step"] for line in (tmp_path / "parts" / "log.jsonl").read_text().splitlines()]
+    assert steps == sorted(steps)
+
+
+def test_a_run_leaves_a_network_that_loads_and_curves(tmp_path: Path) -> None:
+    run(tmp_path, 2)
+    network, config = load_network(tmp_path / "best")
+    assert config["network"]["kind"] == "thin_unet"
+    assert network(torch.zeros(1, 15, 8, 8, 8))[0].shape == (1, 3, 8, 8, 8)
+    assert (tmp_path / "curves.png").stat().st_size > 0
+    assert not [f for f in tmp_path.rglob("*") if f.suffix in {".pt", ".pkl"}]
+
+
+def test_loss_falls_on_an_easy_task(tmp_path: Path) -> None:
+    run(tmp_path, 40, batch=2)
+    first, last = (json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines() if '"loss"' in line)
+    assert last["loss"] < first["loss"]
+
+
+def test_two_gloo_processes_equal_one_with_twice_the_batch(tmp_path: Path) -> None:
+    # The gradient itself is compared (Adam's first moment after one step): Adam divides by the gradient's own size, so
+    # that later weights magnify the rounding of a different order of summation.
+    run(tmp_path / "one", 1, batch=2)
+    run(tmp_path / "half", 1, batch=1)
+    script = tmp_path / "two.py"
+    script.write_text(
+        f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        "from pathlib import Path\nfrom test_loop import run\n"
+        f"run(Path({str(tmp_path / 'two')!r}), 1, batch=2)\n"
+    )
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--nproc-per-node=2",
+        f"--master-port={port}",
+        str(script),
+    ]
+    done = subprocess.run(
+        command, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=200, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    one, two, half = (gradients(tmp_path / name) for name in ("one", "two", "half"))
+    torch.testing.assert_close(two, one, rtol=1e-4, atol=1e-7)
+    assert (half - one).norm() > 0.01 * one.norm()
+
+
+def gradients(folder: Path) -> torch.Tensor:
+    tensors = load_file(folder / "state.safetensors")
+    return torch.cat([tensors[name].flatten() for name in sorted(tensors) if name.endswith("/exp_avg")])
+
+
+@pytest.mark.parametrize(("flags", "able"), [("flags : avx2 avx512_bf16", True), ("flags : avx2 avx512f", False)])
+def test_precision_asks_the_hardware(tmp_path: Path, flags: str, able: bool) -> None:
+    from annofree.training.precision import cpu_has_bf16
+
+    (tmp_path / "cpuinfo").write_text(flags)
+    assert cpu_has_bf16(tmp_path / "cpuinfo") is able
