@@ -64,6 +64,9 @@ class BrainMap:
             self._on[key] = (tissue, depth)
         return self._on[key]
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return BrainMap, (self.name, self.tissue, self.depth)
+
     @cached_property
     def lesion_ml(self) -> float:
         """Volume of labelled white-matter lesions."""
@@ -252,7 +255,8 @@ def _mni_map() -> BrainMap:
     mask = on_frame(load_mni152_brain_mask(resolution=1)) > 0.5
     x, y, z = np.meshgrid(*(np.arange(n) + o for n, o in zip(shape, offset, strict=True)), indexing="ij", sparse=True)
     matter = grey + white > 0.5
-    depth = ndimage.distance_transform_edt(mask)
+    small = mask.reshape(80, 2, 96, 2, 80, 2).mean((1, 3, 5)) > 0.5
+    depth = _enlarged(ndimage.distance_transform_edt(small, sampling=2.0))
     hindbrain = (z < -14) & (y < -36) & (z < -18 - 0.25 * (y + 70))
     stem = (np.abs(x) < 15) & (y > -46) & (y < -14) & (z < -12) & ~((np.abs(x) > 11) & (z > -20))
     core = (depth > 24) & (np.abs(x) < 34) & (y > -36) & (y < 26) & (z > -12) & (z < 24)
@@ -268,6 +272,11 @@ def _mni_map() -> BrainMap:
     tissue[is_white & hindbrain] = Tissue.CEREBELLAR_WHITE
     tissue[matter & ~is_white & hindbrain] = Tissue.CEREBELLAR_CORTEX
     tissue[matter & stem] = Tissue.BRAINSTEM
-    tissue[~mask & (ndimage.distance_transform_edt(~mask) < 12)] = Tissue.BONE
+    tissue[~mask & (_enlarged(ndimage.distance_transform_edt(~small, sampling=2.0)) < 12)] = Tissue.BONE
     right = np.broadcast_to(x > 0, shape)
     return _finish("mni152", tissue, right)
+
+
+def _enlarged(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Each 2 mm voxel repeated on the 1 mm grid."""
+    return values.repeat(2, 0).repeat(2, 1).repeat(2, 2)

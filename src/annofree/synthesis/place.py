@@ -7,7 +7,7 @@ from torch import Tensor
 
 from annofree.synthesis.bank import FRAME_CENTRE_MM
 from annofree.synthesis.chance import Chance
-from annofree.synthesis.matter import Matter
+from annofree.synthesis.matter import Matter, blurred
 
 PLACES = ("lobar", "callosum", "deep", "cerebellum", "brainstem", "dural")
 
@@ -25,7 +25,9 @@ def weights(matter: Matter, place: str) -> Tensor:
     if place == "lobar":
         prior = torch.where(y > 5, 1.3, 1.0) * torch.where(y < -68, 0.35, 1.0)
         prior = prior * torch.where((z < -2) & (y > -45), 1.5, 1.0)
-        out = (white + 0.6 * cortex) * prior * above * (depth > 4.0)
+        # a mass starts in tissue and pushes ventricles away, it does not swallow them
+        clear = torch.exp(-8.0 * blurred(matter.groups("ventricle")[0], 2))
+        out = (white + 0.6 * cortex) * prior * above * clear * (depth > 4.0)
     elif place == "callosum":
         out = (white > 0.7) * (x.abs() < 12.0) * above * (z > 5) * (depth > 8.0)
     elif place == "deep":

@@ -66,7 +66,7 @@ class Plan:
     @property
     def radius_mm(self) -> float:
         """Half axis of a sphere of the core's volume."""
-        return (self.core_ml * 1000.0 * 0.75 / math.pi) ** (1 / 3)
+        return float((self.core_ml * 1000.0 * 0.75 / math.pi) ** (1 / 3))
 
 
 def draw_volume(chance: Chance, settings: Tumours) -> float:

@@ -1,0 +1,212 @@
+"""Made cases on disk: an nnU-Net raw data set with an explicit split, or a folder a case; and a table of all of them.
+
+Every case has a seed of its own, derived from the run's seed and the case's number, so that the files are the same
+whatever the number of workers.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annofree.errors import InputError, OutputError
+from annofree.formats.nifti import write_volume
+from annofree.formats.outfolder import atomic_write, write_json
+from annofree.scan import Cohort, Scan, Sequence
+from annofree.synthesis.published import PublishedSettings, make_published
+
+Layout = Literal["nnunet", "folders"]
+Row = dict[str, Any]
+Job = TypeVar("Job")
+
+TABLE = "cases.csv"
+_TOGETHER = 4
+
+
+@dataclass(frozen=True)
+class MadeFolder:
+    """Where made cases go, and how they are named.
+
+    Attributes:
+        root: The folder.
+        layout: "nnunet" writes `imagesTr/<case>_0000.nii.gz` and `labelsTr/<case>.nii.gz`, "folders" writes
+            `<case>/<case>_flair.nii.gz` and `<case>/<case>_seg.nii.gz`.
+        sequences: The channels in order.
+    """
+
+    root: Path
+    layout: Layout
+    sequences: tuple[Sequence, ...]
+
+    @classmethod
+    def new(cls, root: str | Path, layout: str, sequences: Iterable[Sequence]) -> MadeFolder:
+        """An absent or empty folder.
+
+        Raises:
+            OutputError: It holds files already.
+            InputError: There is no such layout.
+        """
+        folder = Path(root)
+        if layout not in ("nnunet", "folders"):
+            raise InputError(f"There is no layout '{layout}'", fix="Use nnunet or folders")
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise OutputError("The output folder is not empty", file=folder, fix="Choose a new folder with -o")
+        return cls(folder, layout, tuple(sequences))  # type: ignore[arg-type]
+
+    def write(
+        self, case: str, images: Mapping[Sequence, NDArray[np.float32]], labels: NDArray[np.uint8], scan: Scan
+    ) -> None:
+        """Write one case in the axis order and geometry of the scan that it was made from."""
+        assert scan.native is not None
+        for number, sequence in enumerate(self.sequences):
+            path = self.root / "imagesTr" / f"{case}_{number:04d}.nii.gz"
+            if self.layout == "folders":
+                path = self.root / case / f"{case}_{sequence.lower()}.nii.gz"
+            write_volume(path, scan.to_native(images[sequence]), scan.native)
+        path = self.root / "labelsTr" / f"{case}.nii.gz"
+        if self.layout == "folders":
+            path = self.root / case / f"{case}_seg.nii.gz"
+        write_volume(path, scan.to_native(labels), scan.native)
+
+    def finish(self, rows: list[Row], label_names: Mapping[str, int], split: Mapping[str, list[str]] | None) -> Path:
+        """Write the table and, for nnU-Net, `dataset.json` and `splits_final.json`."""
+        atomic_write(self.root / TABLE, _table(rows))
+        if self.layout == "nnunet":
+            channels = {str(number): str(sequence) for number, sequence in enumerate(self.sequences)}
+            dataset = {"channel_names": channels, "labels": dict(label_names), "numTraining": len(rows)}
+            write_json(self.root / "dataset.json", dataset | {"file_ending": ".nii.gz"})
+            if split is not None:
+                atomic_write(self.root / "splits_final.json", json.dumps([dict(split)], indent=1) + "\n")
+        return self.root
+
+
+def case_rng(seed: int, number: int) -> np.random.Generator:
+    """The generator of one case of a run."""
+    return np.random.default_rng([seed & 0xFFFFFFFF, number])
+
+
+def over_processes(work: Callable[[Job], list[Row]], jobs: list[Job], workers: int) -> Iterator[Row]:
+    """Do all jobs, in this process or in several, and yield their rows in the jobs' order.
+
+    An error of a job ends the run: no case vanishes silently.
+    """
+    if workers <= 1 or len(jobs) <= 1:
+        for job in jobs:
+            yield from work(job)
+        return
+    with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=get_context("spawn")) as pool:
+        for rows in pool.map(work, jobs):
+            yield from rows
+
+
+@dataclass(frozen=True)
+class _Job:
+    """Some cases made from one scan: (number, name, whether for validation) each."""
+
+    cohort: Cohort
+    scan_id: str
+    cases: tuple[tuple[int, str, bool], ...]
+    seed: int
+    settings: PublishedSettings
+    folder: MadeFolder
+
+
+def write_published(
+    cohort: Cohort,
+    out: str | Path,
+    *,
+    n: int | None = None,
+    seed: int = 0,
+    settings: PublishedSettings | None = None,
+    sequence: Sequence = Sequence.FLAIR,
+    workers: int = 1,
+    layout: str = "nnunet",
+) -> Path:
+    """Write made cases from healthy scans: half for training, half as the distribution-shifted validation task.
+
+    A validation case carries "val" at the end of its name, and `splits_final.json` states the split: copy it to
+    `nnUNet_preprocessed/<data set>/` before training. All cases of one scan are on the same side of the split, unless
+    there is only one scan.
+
+    Args:
+        cohort: Healthy scans, skull-stripped or with a brain mask.
+        out: An absent or empty folder.
+        n: Number of cases; by default one a scan. More than that many use scans again.
+        seed: Decides everything.
+        settings: The published form by default.
+        sequence: The sequence that is used.
+        workers: Processes.
+        layout: "nnunet" or "folders".
+
+    Returns:
+        The folder; its `cases.csv` tells requested and realised volumes and all draws.
+
+    Raises:
+        InputError: A scan cannot be used.
+        MissingSequence: A scan lacks the sequence.
+        OutputError: The folder is not empty or not writable.
+    """
+    settings = settings or PublishedSettings()
+    if not len(cohort):
+        raise InputError("There is no healthy scan to make cases from")
+    folder = MadeFolder.new(out, layout, [sequence])
+    rng = np.random.default_rng(seed & 0xFFFFFFFF)
+    order = [cohort.ids[i] for i in rng.permutation(len(cohort))]
+    total = len(order) if n is None else n
+    held_out = set(order[len(order) // 2 :]) if len(order) > 1 else None
+    by_scan: dict[str, list[tuple[int, str, bool]]] = {}
+    split: dict[str, list[str]] = {"train": [], "val": []}
+    for number in range(total):
+        scan_id, again = order[number % len(order)], number // len(order)
+        validation = scan_id in held_out if held_out is not None else bool(number % 2)
+        name = scan_id + (f"-{again + 1:03d}" if total > len(order) else "") + ("val" if validation else "")
+        by_scan.setdefault(scan_id, []).append((number, name, validation))
+        split["val" if validation else "train"].append(name)
+    jobs = [
+        _Job(cohort, scan_id, tuple(cases[at : at + _TOGETHER]), seed, settings, folder)
+        for scan_id, cases in by_scan.items()
+        for at in range(0, len(cases), _TOGETHER)
+    ]
+    rows = sorted(over_processes(_make, jobs, workers), key=lambda row: row["case"])
+    return folder.finish(rows, {"background": 0, "tumour": 1}, split)
+
+
+def _make(job: _Job) -> list[Row]:
+    scan = job.cohort[job.scan_id]
+    (sequence,) = job.folder.sequences
+    scan.require(sequence, why="the published form")
+    brain = np.ascontiguousarray(scan.foreground())
+    image = np.ascontiguousarray(scan.images[sequence])
+    rows = []
+    for number, name, validation in job.cases:
+        rng = case_rng(job.seed, number)
+        made = make_published(image, brain, scan.spacing_mm, rng, job.settings, validation=validation)
+        job.folder.write(name, {sequence: made.image}, made.labels, scan)
+        rows.append({"case": name, "scan": job.scan_id, "seed": job.seed, "number": number, **made.meta})
+    return rows
+
+
+def _table(rows: list[Row]) -> str:
+    stream = io.StringIO()
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    writer = csv.DictWriter(stream, columns, restval="n/a", lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({key: _plain(value) for key, value in row.items()})
+    return stream.getvalue()
+
+
+def _plain(value: Any) -> Any:
+    if value is None:
+        return "n/a"
+    return f"{value:.6g}" if isinstance(value, float) else value

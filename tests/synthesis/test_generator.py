@@ -1,0 +1,136 @@
+"""Cases are decided by their seed, and every switch does its own thing only."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+import torch
+
+from annofree.errors import AnnofreeError
+from annofree.synthesis import LabelMapBank, MadeCase, SynthesisSettings, export_cases, make_case
+from annofree.synthesis.settings import Acquisition, Contrast, LookAlikes, Tumours
+
+
+def test_same_seed_same_case(mni_bank: LabelMapBank) -> None:
+    one, two = (make_case(mni_bank, None, 11) for _ in range(2))
+    assert torch.equal(one.images, two.images)
+    assert torch.equal(one.labels, two.labels)
+    assert one.meta == two.meta
+    assert not torch.equal(one.images, make_case(mni_bank, None, 12).images)
+
+
+def test_a_case_is_well_formed(mni_bank: LabelMapBank) -> None:
+    case = make_case(mni_bank, None, 2)
+    assert case.images.shape == (4, 80, 96, 80)
+    assert case.images.dtype == torch.float32
+    assert case.labels.dtype == torch.uint8
+    assert bool(torch.isfinite(case.images).all())
+    assert bool((case.images >= 0).all())
+    assert not bool(case.images[:, ~case.brain].any())
+    assert int(case.labels.max()) <= 3
+
+
+def test_tumour_free_cases_have_no_labels(mni_bank: LabelMapBank) -> None:
+    case = make_case(mni_bank, SynthesisSettings(tumours=Tumours(healthy_share=1.0)), 4)
+    assert not bool(case.labels.any())
+    assert case.meta["wt_ml"] == 0.0
+
+
+def test_crop_at_one_mm_agrees_with_the_whole_brain(mni_bank: LabelMapBank) -> None:
+    own = SynthesisSettings(
+        tumours=Tumours(healthy_share=0.0, kind="ring", volumes_ml=(12.0,), several=False),
+        acquisition=Acquisition(mask_errors=False, missing_slab=False),
+    )
+    whole = make_case(mni_bank, own, 8)
+    crop = make_case(mni_bank, own, 8, spacing_mm=1.0, around="lesion", size=96)
+    assert crop.images.shape == (4, 96, 96, 96)
+    assert crop.meta["wt_ml"] == pytest.approx(whole.meta["wt_ml"], rel=0.1)
+
+    def centre(case: MadeCase) -> torch.Tensor:
+        index = torch.nonzero(case.labels).float().mean(0)
+        return index * case.spacing_mm + torch.tensor(case.origin_mm)
+
+    assert torch.allclose(centre(whole), centre(crop), atol=0.7)
+
+
+ALIKE = [(LookAlikes, name) for name in LookAlikes.model_fields]
+SCAN = [(Acquisition, name) for name in Acquisition.model_fields if name not in ("mask_errors", "missing_slab")]
+TISSUE = [(Contrast, "texture"), (Contrast, "drift")]
+
+
+@pytest.mark.parametrize(("group", "name"), [*ALIKE, *SCAN, *TISSUE], ids=lambda v: getattr(v, "__name__", v))
+def test_a_switch_changes_images_and_nothing_else(
+    mni_bank: LabelMapBank, usual: dict[int, MadeCase], group: type, name: str
+) -> None:
+    """Somewhere among a few seeds the images change; brain and labels never do."""
+    field = {LookAlikes: "look_alikes", Acquisition: "acquisition", Contrast: "contrast"}[group]
+    own = SynthesisSettings(**{field: group(**{name: False})})
+    if name == "labelled":
+        pytest.skip("this anatomy has no labelled lesions")
+    changed = False
+    for seed, case in usual.items():
+        other = make_case(mni_bank, own, seed, **CROP)
+        assert torch.equal(other.labels, case.labels)
+        assert torch.equal(other.brain, case.brain)
+        if not torch.equal(other.images, case.images):
+            changed = True
+            break
+    assert changed
+
+
+CROP = {"spacing_mm": 2.0, "around": "lesion", "size": 32}
+
+
+@pytest.fixture(scope="module")
+def usual(mni_bank: LabelMapBank) -> dict[int, MadeCase]:
+    """A few small cases with every switch on."""
+    return {seed: make_case(mni_bank, None, seed, **CROP) for seed in (1, 2)}
+
+
+def test_tumour_switches(mni_bank: LabelMapBank) -> None:
+    plain = Tumours(healthy_share=0.0, kind="ring", enhancement=False, oedema=False, several=False)
+    case = make_case(mni_bank, SynthesisSettings(tumours=plain), 1)
+    present = set(torch.unique(case.labels).tolist())
+    assert present == {0, 1}
+
+
+def test_impossible_requests_are_refused(mni_bank: LabelMapBank) -> None:
+    with pytest.raises(ValueError, match="spacing_mm"):
+        make_case(mni_bank, None, 1, spacing_mm=1.5)
+    with pytest.raises(ValueError, match="around"):
+        make_case(mni_bank, None, 1, around="head")
+    with pytest.raises(AnnofreeError, match="healthy_share"):
+        Tumours(healthy_shore=0.5)  # type: ignore[call-arg]
+
+
+def _digest(folder: Path) -> dict[str, str]:
+    out = {}
+    for file in sorted(folder.rglob("*.nii.gz")):
+        out[file.name] = hashlib.sha256(np.asarray(nibabel.load(file).dataobj).tobytes()).hexdigest()
+    return out
+
+
+def test_export_is_the_same_for_any_number_of_workers(mni_bank: LabelMapBank, tmp_path: Path) -> None:
+    one = export_cases(tmp_path / "one", 2, mni_bank, seed=3)
+    two = export_cases(tmp_path / "two", 2, mni_bank, seed=3, workers=2)
+    assert _digest(one) == _digest(two)
+    assert len(list((one / "imagesTr").iterdir())) == 8
+    description = json.loads((one / "dataset.json").read_text())
+    assert description["numTraining"] == 2
+    with (one / "cases.csv").open() as stream:
+        assert len(list(csv.DictReader(stream))) == 2
+    with pytest.raises(AnnofreeError, match="not empty"):
+        export_cases(one, 1, mni_bank)
+
+
+def test_export_as_folders(mni_bank: LabelMapBank, tmp_path: Path) -> None:
+    out = export_cases(tmp_path / "made", 1, mni_bank, layout="folders")
+    image = nibabel.load(out / "made_00000" / "made_00000_FLAIR.nii.gz")
+    assert nibabel.aff2axcodes(image.affine) == ("R", "A", "S")
+    assert image.shape == (80, 96, 80)

@@ -1,0 +1,109 @@
+"""Tumours are as large as requested, lie in tissue, and end where their soft fraction is one half."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from annofree.synthesis import LabelMapBank, SynthesisSettings, make_case
+from annofree.synthesis.chance import Chance
+from annofree.synthesis.deform import COARSE_MM, FINE_MM, draw_source, finer, grid_mm
+from annofree.synthesis.growth import FAR, arrival
+from annofree.synthesis.matter import look_up
+from annofree.synthesis.place import PLACES, draw_centre
+from annofree.synthesis.plan import KINDS, draw_plans
+from annofree.synthesis.settings import Acquisition, Anatomy, Tumours
+from annofree.synthesis.shape import noisy_ellipsoid, uniform_rotation
+from annofree.synthesis.tumour import fractions, labels_of
+
+STILL = Acquisition(mask_errors=False, missing_slab=False)
+
+
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_every_kind_has_its_volume_and_lies_in_tissue(mni_bank: LabelMapBank, kind: str) -> None:
+    made = SynthesisSettings(
+        tumours=Tumours(kind=kind, healthy_share=0.0, volumes_ml=(30.0,), several=False), acquisition=STILL
+    )
+    case = make_case(mni_bank, made, 3)
+    whole = case.labels > 0
+    assert case.meta["wt_ml"] == pytest.approx(case.meta["requested_wt_ml"], rel=0.12)
+    assert not bool((whole & ~case.brain).any())
+    enhances = kind not in ("homogeneous", "mismatch", "infiltrative")
+    assert bool((case.labels == 3).any()) == enhances
+
+
+def test_tumour_spares_ventricles(mni_bank: LabelMapBank) -> None:
+    own = SynthesisSettings(tumours=Tumours(healthy_share=0.0, volumes_ml=(120.0,)), acquisition=STILL)
+    plans = draw_plans(Chance(5, "case/tumours"), own.tumours)
+    assert plans
+    # without mass effect the anatomy can be looked up again from the seed
+    own = own.model_copy(update={"tumours": own.tumours.model_copy(update={"mass_effect": False})})
+    case = make_case(mni_bank, own, 5)
+    source, _ = draw_source(Chance(5, "case").stream("anatomy"), own.anatomy)
+    (ventricle,) = look_up(mni_bank.maps[0], finer(source), FINE_MM).groups("ventricle")
+    assert case.meta["wt_ml"] > 40
+    assert not bool(((case.labels > 0) & (ventricle > 0.5)).any())
+
+
+def test_boundary_lies_at_half(mni_bank: LabelMapBank) -> None:
+    """A depth of zero is a fraction of one half, for the whole, the core and the enhancing part."""
+    plan = draw_plans(Chance(1), Tumours(healthy_share=0.0, kind="ring", several=False))[0]
+    depth = torch.linspace(-10, 10, 41)[:, None, None].expand(41, 3, 3)
+    deep_rim = torch.minimum(depth - 4, 8 - depth)
+    fields = torch.stack([depth, depth - 4, deep_rim, depth - 9, depth * 0 - 60, depth * 0 - 60])
+    soft = fractions(plan, fields, 1.0, torch.ones(41, 3, 3, dtype=torch.bool))
+    labels = labels_of(soft)
+    assert torch.equal(labels > 0, depth >= 0)
+    assert torch.equal((labels == 1) | (labels == 3), depth >= 4)
+    assert torch.equal(labels == 3, deep_rim >= 0)
+    assert float((soft.sum(0) - 1).clamp_min(0).max()) < 1e-5
+
+
+@settings(max_examples=10)
+@given(
+    seed=st.integers(0, 10**6),
+    volume=st.floats(8, 60),
+    elongation=st.floats(1, 2.5),
+)
+def test_plain_ellipsoid_has_its_volume(seed: int, volume: float, elongation: float) -> None:
+    points = grid_mm((48, 48, 48), 2.0, "cpu")
+    depth, _ = noisy_ellipsoid(points, Chance(seed), volume_ml=volume, elongation=elongation, roughness=0.0)
+    assert float((depth > 0).sum()) * 0.008 == pytest.approx(volume, rel=0.06)
+
+
+def test_shapes_differ_from_seed_to_seed_and_rotations_are_proper() -> None:
+    points = grid_mm((24, 24, 24), 3.0, "cpu")
+    shapes = {
+        (noisy_ellipsoid(points, Chance(s), volume_ml=20, elongation=1.5, roughness=0.3)[0] > 0).numpy().tobytes()
+        for s in range(12)
+    }
+    assert len(shapes) == 12
+    turn = uniform_rotation(Chance(4), "cpu")
+    assert torch.allclose(turn @ turn.T, torch.eye(3), atol=1e-5)
+    assert float(torch.linalg.det(turn)) == pytest.approx(1.0, abs=1e-5)
+
+
+def test_growth_goes_round_a_wall_and_never_through_it() -> None:
+    cost = torch.ones(9, 9, 9)
+    space = torch.zeros(9, 9, 9, dtype=torch.uint8)
+    space[4] = 4
+    space[4, 8, 8] = 3
+    seed = torch.zeros(9, 9, 9, dtype=torch.bool)
+    seed[0, 0, 0] = True
+    time = arrival(cost, space, seed, 1.0, 40)
+    assert float(time[4, 0, 0]) >= FAR / 2
+    straight = 8.0
+    assert straight * 1.5 < float(time[8, 0, 0]) < FAR / 2
+    assert float(time[3, 3, 3]) == pytest.approx(3 * np.sqrt(3), rel=0.01)
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_centres_lie_in_the_brain(mni_bank: LabelMapBank, place: str) -> None:
+    source, _ = draw_source(Chance(2), Anatomy(flip=False))
+    matter = look_up(mni_bank.maps[0], source, COARSE_MM)
+    centre = draw_centre(matter, place, Chance(7, place))
+    nearest = (grid_mm(matter.shape, COARSE_MM, "cpu") - centre[:, None, None, None]).square().sum(0).argmin()
+    assert float(matter.depth_mm.reshape(-1)[int(nearest)]) > -3.0
