@@ -13,8 +13,9 @@ import pytest
 import torch
 
 from annofree.errors import AnnofreeError
-from annofree.synthesis import LabelMapBank, MadeCase, SynthesisSettings, export_cases, make_case
+from annofree.synthesis import BrainMap, LabelMapBank, MadeCase, SynthesisSettings, export_cases, make_case
 from annofree.synthesis.settings import Acquisition, Contrast, LookAlikes, Tumours
+from annofree.synthesis.tissues import RIGHT, Tissue
 
 
 def test_same_seed_same_case(mni_bank: LabelMapBank) -> None:
@@ -66,16 +67,16 @@ TISSUE = [(Contrast, "texture"), (Contrast, "drift")]
 
 @pytest.mark.parametrize(("group", "name"), [*ALIKE, *SCAN, *TISSUE], ids=lambda v: getattr(v, "__name__", v))
 def test_a_switch_changes_images_and_nothing_else(
-    mni_bank: LabelMapBank, usual: dict[int, MadeCase], group: type, name: str
+    rich_bank: LabelMapBank, usual: dict[int, MadeCase], group: type, name: str
 ) -> None:
     """Somewhere among a few seeds the images change; brain and labels never do."""
     field = {LookAlikes: "look_alikes", Acquisition: "acquisition", Contrast: "contrast"}[group]
     own = SynthesisSettings(**{field: group(**{name: False})})
-    if name == "labelled":
-        pytest.skip("this anatomy has no labelled lesions")
     changed = False
-    for seed, case in usual.items():
-        other = make_case(mni_bank, own, seed, **CROP)
+    for seed in (1, 2, 4, 6, 7):
+        if seed not in usual:
+            usual[seed] = make_case(rich_bank, None, seed, **CROP)
+        case, other = usual[seed], make_case(rich_bank, own, seed, **CROP)
         assert torch.equal(other.labels, case.labels)
         assert torch.equal(other.brain, case.brain)
         if not torch.equal(other.images, case.images):
@@ -88,9 +89,25 @@ CROP = {"spacing_mm": 2.0, "around": "lesion", "size": 32}
 
 
 @pytest.fixture(scope="module")
-def usual(mni_bank: LabelMapBank) -> dict[int, MadeCase]:
-    """A few small cases with every switch on."""
-    return {seed: make_case(mni_bank, None, seed, **CROP) for seed in (1, 2)}
+def rich_bank(mni_bank: LabelMapBank) -> LabelMapBank:
+    """The same anatomy with choroid plexus, veins and labelled lesions all over."""
+    brain = mni_bank.maps[0]
+    tissue = brain.tissue.copy()
+    kind = tissue & (RIGHT - 1)
+    every = (np.indices(tissue.shape) // 2).sum(0) % 4 == 0
+    for old, new in (
+        (Tissue.WHITE, Tissue.WHITE_LESION),
+        (Tissue.VENTRICLE, Tissue.CHOROID),
+        (Tissue.CSF, Tissue.VEIN),
+    ):
+        tissue[every & (kind == old)] += np.uint8(new - old)
+    return LabelMapBank((BrainMap("rich", tissue, brain.depth),))
+
+
+@pytest.fixture(scope="module")
+def usual() -> dict[int, MadeCase]:
+    """Small cases with every switch on, made when first needed."""
+    return {}
 
 
 def test_tumour_switches(mni_bank: LabelMapBank) -> None:
