@@ -59,6 +59,7 @@ def locate(
     found = _components(labels, scan, min_volume_ml)
     if not found:
         return ()
+    scan = scan.replace(brain=scan.foreground())
     plane = plane_of(scan)
     alignment = register_to_mni(scan) if with_lobes else None
     return tuple(

@@ -45,6 +45,11 @@ class MidsagittalPlane:
         matrix[:3, 3] = 2.0 * self.offset_mm * n / spacing
         return matrix
 
+    def within(self, box: tuple[slice, slice, slice], spacing_mm: tuple[float, float, float]) -> MidsagittalPlane:
+        """The same plane seen from the first voxel of a part of the array."""
+        start = sum(n * axis.start * step for n, axis, step in zip(self.normal, box, spacing_mm, strict=True))
+        return MidsagittalPlane(self.normal, self.offset_mm - float(start), self.similarity)
+
     def distance_mm(self, shape: tuple[int, int, int], spacing_mm: tuple[float, float, float]) -> NDArray[np.float32]:
         """Signed distance of every voxel from the plane, (X, Y, Z) in mm, positive on the array's right."""
         axes = [np.arange(n) * s * c for n, s, c in zip(shape, spacing_mm, self.normal, strict=True)]
