@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from annofree.anatomy.atlas import Atlas
 from annofree.anatomy.regions import Region
 from annofree.reports.regions import AtlasRegions
+
+sys.path.insert(0, str(Path(__file__).parent))  # held_out.py lies beside the tests
 
 BOXES = {  # name -> lobe, range of |x|, y, z in voxels from the corner nearest the midline
     "Frontal_Sup": ("Frontal", (2, 16), (26, 38), (10, 30)),

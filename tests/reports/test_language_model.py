@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -119,3 +120,23 @@ def test_absent_server_and_folder_are_one_sentence() -> None:
         LanguageModelReader(LanguageModelSettings(model="http://127.0.0.1:9", timeout_s=2)).read(TEXT)
     with pytest.raises(InputError, match="neither a folder"):
         LanguageModelReader(LanguageModelSettings(model="/no/such/model"))
+
+
+def test_model_in_a_folder_is_loaded_from_safetensors(tmp_path: Path) -> None:
+    """A random model says nothing of use: the rules' reading comes back, flagged. No pickle is loaded."""
+    transformers = pytest.importorskip("transformers")
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    words = Tokenizer(models.WordLevel({"<unk>": 0, "<end>": 1, "the": 2, "left": 3}, unk_token="<unk>"))
+    words.pre_tokenizer = pre_tokenizers.Whitespace()
+    fast = transformers.PreTrainedTokenizerFast(tokenizer_object=words, unk_token="<unk>", eos_token="<end>")
+    fast.save_pretrained(tmp_path)
+    shape = {"vocab_size": 4, "n_positions": 2048, "n_embd": 8, "n_layer": 1, "n_head": 2, "eos_token_id": 1}
+    transformers.GPT2LMHeadModel(transformers.GPT2Config(**shape)).save_pretrained(tmp_path)
+    assert (tmp_path / "model.safetensors").exists()
+    reading = LanguageModelReader(LanguageModelSettings(model=str(tmp_path), max_tokens=5)).read(TEXT)
+    assert reading.side is Side.LEFT
+    assert "language model failed" in reading.flags
+    (tmp_path / "model.safetensors").unlink()
+    with pytest.raises(InputError, match="cannot be loaded"):
+        LanguageModelReader(LanguageModelSettings(model=str(tmp_path)))

@@ -39,7 +39,7 @@ def reports(
         lexicon=lexicon,
         language_model=language_model,
     )
-    columns = ("id", "tumour", "side", "regions", "diameters_mm", "volume_ml", "flags")
+    columns = ("id", "tumour", "side", "regions", "flags")
     shown = rows[:40]
     show(columns, [tuple(row[column] for column in columns) for row in shown])
     if len(rows) > len(shown):
