@@ -61,13 +61,13 @@ def noise(images: Tensor, spacing_mm: float, chance: Chance, settings: Acquisiti
 
 
 def optics(images: Tensor, spacing_mm: float, chance: Chance, settings: Acquisition) -> Tensor:
-    """Misregistration, blur and thick slices, one matrix for each axis and sequence.
+    """Misregistration, blur or sharpening, and thick slices, one matrix for each axis and sequence.
 
     Sequences are shifted against each other by up to 2 mm (FLAIR and T1C, which the labels follow, by up to 0.7 mm).
     Slices of up to 6 mm lie along one axis of each study, mostly from top to bottom.
     """
     shifts = _shifts(chance.stream("registration")) if settings.misregistration else np.zeros((4, 3))
-    blurs = chance.stream("blur").uniforms(0.0, 0.22 if spacing_mm > 1.5 else 0.3, 4) * settings.blur
+    blurs = chance.stream("blur").uniforms(-0.1, 0.13 if spacing_mm > 1.5 else 0.25, 4) * settings.blur
     slabs = _slabs(chance.stream("slices")) if settings.slices else [(2, 0.0)] * 4
     matrices = []
     for axis in range(3):
@@ -75,13 +75,13 @@ def optics(images: Tensor, spacing_mm: float, chance: Chance, settings: Acquisit
         rows = []
         for s in range(4):
             matrix = _shift(size, float(shifts[s, axis]) / spacing_mm)
-            if blurs[s] > 0:
+            if blurs[s] != 0:
                 matrix = _three_point(size, float(blurs[s])) @ matrix
             if slabs[s][0] == axis and slabs[s][1] > 1.2 * spacing_mm:
                 matrix = _slices(size, slabs[s][1] / spacing_mm) @ matrix
             rows.append(matrix)
         matrices.append(torch.stack(rows).to(images.device))
-    return resample.apply(images, *matrices)
+    return resample.apply(images, *matrices).clamp_min(0.0)
 
 
 def _shifts(chance: Chance) -> np.ndarray[Any, Any]:
@@ -105,7 +105,7 @@ def _slabs(chance: Chance) -> list[tuple[int, float]]:
 
 
 def _shift(size: int, voxels: float) -> Tensor:
-    return resample.linear(torch.arange(size, dtype=torch.float32) + voxels, size)
+    return resample.cubic(torch.arange(size, dtype=torch.float32) + voxels, size)
 
 
 def _three_point(size: int, weight: float) -> Tensor:

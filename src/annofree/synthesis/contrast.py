@@ -48,7 +48,7 @@ PRIOR: dict[Tissue, tuple[float, float, float, float]] = {
 SPREAD = (0.03, 0.03, 0.06, 0.05)
 """Standard deviation (of the logarithm) of one tissue's brightness beyond the protocol's effect, per sequence."""
 
-STRETCH = ((0.15, 1.4), (0.15, 1.4), (0.5, 1.7), (0.1, 1.9))
+STRETCH = ((0.05, 1.2), (0.05, 1.1), (0.5, 1.7), (0.1, 1.9))
 """Range of the factor on the differences of tissues from white matter: spin-echo T1 may show almost none."""
 
 FLUID = ((0.25, 0.75), (0.25, 0.75), (1.9, 4.8), (0.1, 0.6))

@@ -56,9 +56,9 @@ def paint(
         images = images * (1.0 + gain).clamp_min(0.3)
     if settings.contrast.texture:
         own = chance.stream("texture")
-        fine, middle = own.smooth(shape, 3.0 / spacing, 4), own.smooth(shape, 8.0 / spacing, 4)
+        fine, middle = own.smooth(shape, 2.0 / spacing, 4), own.smooth(shape, 8.0 / spacing, 4)
         for s in range(4):
-            texture = own.uniform(0.005, 0.035) * fine[s] + own.uniform(0.003, 0.03) * middle[s]
+            texture = own.uniform(0.01, 0.05) * fine[s] + own.uniform(0.003, 0.03) * middle[s]
             images[s] *= (1.0 + texture * (1.0 + 0.6 * cortex)).clamp_min(0.3)
     images = images + spots * (hyper[:, None, None, None] - images)
     _vessels(images, matter, csf, cortex, deep, chance.stream("vessels"), settings)

@@ -37,6 +37,16 @@ def linear(at: Tensor, size: int) -> Tensor:
     return (1.0 - (at[:, None] - torch.arange(size, device=at.device, dtype=torch.float32)).abs()).clamp_min(0.0)
 
 
+def cubic(at: Tensor, size: int) -> Tensor:
+    """Weights (n, size) of cubic convolution (Keys 1981), which blurs far less than linear interpolation."""
+    at = at.clamp(0.0, size - 1.0)
+    d = (at[:, None] - torch.arange(size, device=at.device, dtype=torch.float32)).abs()
+    inner = (1.5 * d - 2.5) * d.square() + 1.0
+    outer = ((-0.5 * d + 2.5) * d - 4.0) * d + 2.0
+    weights = torch.where(d < 1.0, inner, torch.where(d < 2.0, outer, 0.0))
+    return weights / weights.sum(1, keepdim=True)
+
+
 def zoom(field: Tensor, start: tuple[float, float, float], size: tuple[int, int, int], step: float) -> Tensor:
     """Linear interpolation of (C, x, y, z) from ``start`` (voxels) on, ``size`` samples ``step`` voxels apart."""
     matrices = [

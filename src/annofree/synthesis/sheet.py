@@ -48,7 +48,7 @@ def write_sheet(
     rows = [np.concatenate(strips[i : i + columns], axis=1) for i in range(0, len(strips), columns)]
     picture = Image.fromarray(np.concatenate(rows, axis=0))
     file.parent.mkdir(parents=True, exist_ok=True)
-    picture.quantize(128).save(file, optimize=True)
+    picture.quantize(256, method=Image.Quantize.FASTOCTREE).save(file, optimize=True)
 
 
 def main() -> None:
