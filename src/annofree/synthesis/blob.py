@@ -1,8 +1,8 @@
 """SynthTumour's outer shape: an ellipsoid whose surface is moved by simplex noise, voxelised without a mesh.
 
-A point `x` is inside where `|u| <= 1 + s(u / |u|)`, with `u` the point in the ellipsoid's own axes and `s` simplex noise
-on the unit sphere: the same body as the published mesh of 5120 triangles, at any resolution, in milliseconds. The noise
-is hashed with a seed of 32 bits, where the published one repeats after 384 shapes.
+A point `x` is inside where `|u| <= 1 + s(u / |u|)`, with `u` the point in the ellipsoid's own axes and `s` simplex
+noise on the unit sphere: the same body as the published mesh of 5120 triangles, at any resolution, in milliseconds. The
+noise is hashed with a seed of 32 bits, where the published one repeats after 384 shapes.
 
 Simplex noise: Perlin, "Noise hardware", SIGGRAPH 2001 course notes.
 """
@@ -107,7 +107,10 @@ def blob(
     own = np.stack(
         [
             (
-                row[0] * lines[0][:, None, None] + row[1] * lines[1][None, :, None] + row[2] * lines[2][None, None, :] + m
+                row[0] * lines[0][:, None, None]
+                + row[1] * lines[1][None, :, None]
+                + row[2] * lines[2][None, None, :]
+                + m
             ).astype(np.float32)
             for row, m in zip(inverse, middle, strict=True)
         ]
@@ -147,7 +150,11 @@ def _directions() -> NDArray[np.float64]:
     polar, around = _angles()
     sine = np.sin(polar)[:, None]
     return np.stack(
-        [sine * np.cos(around), sine * np.sin(around), np.broadcast_to(np.cos(polar)[:, None], (len(polar), len(around)))]
+        [
+            sine * np.cos(around),
+            sine * np.sin(around),
+            np.broadcast_to(np.cos(polar)[:, None], (len(polar), len(around))),
+        ]
     )
 
 

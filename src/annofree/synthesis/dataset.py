@@ -181,6 +181,47 @@ def write_published(
     return folder.finish(rows, {"background": 0, "tumour": 1}, split)
 
 
+def write_one(
+    source: str | Path,
+    image_out: str | Path,
+    labels_out: str | Path,
+    *,
+    seed: int = 0,
+    settings: PublishedSettings | None = None,
+    brain_mask: str | Path | None = None,
+    validation: bool = False,
+) -> dict[str, Any]:
+    """Put a tumour into one healthy image file and write image and label file.
+
+    Args:
+        source: A healthy image, skull-stripped unless a mask is given.
+        image_out: The image file to write.
+        labels_out: The label file to write.
+        seed: Decides everything.
+        settings: The published form by default.
+        brain_mask: File that is non-zero inside the brain.
+        validation: Make the distribution-shifted twin.
+
+    Returns:
+        What was drawn.
+
+    Raises:
+        InputError: The image cannot be used.
+        OutputError: A file cannot be written.
+    """
+    from annofree.formats.scans import open_scan
+
+    guessed = Sequence.guess(Path(source).name) or Sequence.FLAIR
+    scan = open_scan(source, sequence=str(guessed), brain_mask=brain_mask)
+    assert scan.native is not None
+    image = np.ascontiguousarray(scan.images[guessed])
+    brain = np.ascontiguousarray(scan.foreground())
+    made = make_published(image, brain, scan.spacing_mm, case_rng(seed, 0), settings, validation=validation)
+    write_volume(image_out, scan.to_native(made.image), scan.native)
+    write_volume(labels_out, scan.to_native(made.labels), scan.native)
+    return made.meta
+
+
 def _make(job: _Job) -> list[Row]:
     scan = job.cohort[job.scan_id]
     (sequence,) = job.folder.sequences

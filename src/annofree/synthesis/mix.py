@@ -1,9 +1,9 @@
 """SynthTumour's second stage: a patient's tumour, as a first network outlined it, in a healthy person's scan.
 
 `MixSettings.published()` is the published form (CarveMix: Zhang et al., NeuroImage 271, 2023, doi
-10.1016/j.neuroimage.2023.120041, without its random margin): arrays stretched onto each other, whole-volume z-scores, a
-hard paste. The default aligns both brains by an affine, matches grey levels inside the brains only, blends the seam, and
-keeps what is pasted inside both brains.
+10.1016/j.neuroimage.2023.120041, without its random margin): arrays stretched onto each other, whole-volume z-scores,
+a hard paste. The default aligns both brains by an affine, matches grey levels inside the brains only, blends the seam,
+and keeps what is pasted inside both brains.
 """
 
 from __future__ import annotations
@@ -94,9 +94,7 @@ def plan_pairs(
     def shuffled(ids: list[str], uses: int) -> list[str]:
         return [ids[i] for _ in range(uses) for i in rng.permutation(len(ids))]
 
-    pairs = zip(
-        shuffled(tumours, settings.tumour_uses), shuffled(healthy, settings.healthy_uses), strict=False
-    )
+    pairs = zip(shuffled(tumours, settings.tumour_uses), shuffled(healthy, settings.healthy_uses), strict=False)
     return list(pairs)[:n]
 
 
@@ -140,8 +138,8 @@ def mix(
     moved = _sample(labels, to_patient, healthy.shape, 0)
     brain = healthy.foreground()
     room = brain & _sample(patient.foreground(), to_patient, healthy.shape, 0) if settings.both_brains else brain
-    everything = int((moved > 0).sum())
     region, weight = _region(moved > 0, healthy.spacing_mm, rng, settings)
+    everything = int((region & (moved > 0)).sum())
     weight = np.where(room, weight, np.float32(0.0))
     moved = np.where(room & region, moved, 0).astype(np.uint8)
     images = {}
@@ -180,7 +178,9 @@ def _to_patient(
         common_patient, common_healthy = own[0] @ patient.affine, own[1] @ healthy.affine
         points = np.argwhere(healthy.foreground())
         corners = (points.min(0) + points.max(0)) / 2.0
-        axis_middle = 0.0 if settings.align == "mni" else float((common_healthy[:3, :3] @ corners + common_healthy[:3, 3])[0])
+        axis_middle = (
+            0.0 if settings.align == "mni" else float((common_healthy[:3, :3] @ corners + common_healthy[:3, 3])[0])
+        )
     jitter = np.eye(4)
     if flipped:
         jitter[0, 0], jitter[0, 3] = -1.0, 2.0 * axis_middle

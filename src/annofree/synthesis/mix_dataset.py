@@ -82,7 +82,16 @@ def write_mixed(
     folder = MadeFolder.new(out, layout, sequences)
     jobs = [
         _Pair(
-            patients, healthy, np.asarray(pseudo_labels[tumour]), k, f"{prefix}_{k:04d}", tumour, host, seed, settings, folder
+            patients,
+            healthy,
+            np.asarray(pseudo_labels[tumour]),
+            k,
+            f"{prefix}_{k:04d}",
+            tumour,
+            host,
+            seed,
+            settings,
+            folder,
         )
         for k, (tumour, host) in enumerate(pairs)
     ]

@@ -126,7 +126,7 @@ def make_published(
     settings = settings or PublishedSettings()
     if brain.shape != image.shape or not brain.any():
         raise InputError(
-            f"A brain mask of shape {brain.shape} with {int(brain.sum())} voxels does not serve an image of {image.shape}",
+            f"A brain mask of shape {brain.shape} and {int(brain.sum())} voxels does not fit an image of {image.shape}",
             fix="Give the mask of this image: non-zero inside the brain",
         )
     voxel_ml = float(np.prod(spacing_mm)) / 1000.0

@@ -1,0 +1,59 @@
+"""`annofree synth`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def synth(
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(help="One healthy image, the image to write, the labels to write.", metavar="[IN IMG LAB]"),
+    ] = None,
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="Folder to write many cases to.")] = None,
+    n: Annotated[
+        int | None, typer.Option("--n", min=1, help="Cases; 20, or one a healthy scan in the published forms.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="One seed decides everything.")] = 0,
+    preset: Annotated[
+        str, typer.Option(help="default, published, published-corrected, published-single or published-multi.")
+    ] = "default",
+    labelmaps: Annotated[Path | None, typer.Option(help="Anatomical label maps; nilearn's brain without.")] = None,
+    healthy: Annotated[Path | None, typer.Option(help="Healthy scans that receive the tumours.")] = None,
+    patients: Annotated[Path | None, typer.Option(help="Patients' scans, whose better half becomes a brain.")] = None,
+    brain_mask: Annotated[
+        str | None, typer.Option(help="Brain mask of the image, or name pattern of masks beside the scans.")
+    ] = None,
+    validation: Annotated[bool, typer.Option(help="One image: the distribution-shifted twin.")] = False,
+    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
+    layout: Annotated[str, typer.Option(help="nnunet or folders.")] = "nnunet",
+) -> None:
+    """Make brains with tumours and their labels: a folder of cases (-o), or one from one healthy image (IN IMG LAB)."""
+    from annofree.cli.show import console
+    from annofree.synthesis.orders import synthesise, synthesise_one
+
+    if files:
+        drawn = synthesise_one(files, preset=preset, seed=seed, brain_mask=brain_mask, validation=validation, out=out)
+        console.print(
+            f"tumour of {drawn['realised_ml']:.1f} ml ({drawn['requested_ml']:.1f} ml requested), "
+            f"label {drawn['label_ml']:.1f} ml, written to {files[1]} and {files[2]}",
+            highlight=False,
+            soft_wrap=True,
+        )
+        return
+    folder = synthesise(
+        out,
+        n=n,
+        seed=seed,
+        preset=preset,
+        labelmaps=labelmaps,
+        healthy=healthy,
+        patients=patients,
+        brain_mask=brain_mask,
+        workers=workers,
+        layout=layout,
+    )
+    console.print(f"made cases written to {folder}, listed in cases.csv", highlight=False, soft_wrap=True)

@@ -1,0 +1,245 @@
+"""A real brain as a carrier for made tumours: upright on the frame of made brains, with a rough tissue map.
+
+The frame is that of `annofree.synthesis.bank`: 160 x 192 x 160 mm, RAS, the midsagittal plane in its middle, the middle
+of the brain's box at its centre, so that mirroring a carrier is flipping its array.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import ndimage
+from torch import Tensor
+
+from annofree.errors import InputError
+from annofree.scan import Grid, Scan, Sequence
+from annofree.synthesis.bank import DEPTH_STEP_MM, FRAME_CENTRE_MM, FRAME_SHAPE, BrainMap
+from annofree.synthesis.tissues import RIGHT, Tissue
+
+Mask = NDArray[np.bool_]
+Images = NDArray[np.float32]
+
+QUANTILES: dict[Sequence, tuple[float, float, float]] = {
+    Sequence.T1: (0.80, 0.40, 0.05),
+    Sequence.T1C: (0.80, 0.40, 0.05),
+    Sequence.T2: (0.25, 0.60, 0.97),
+    Sequence.FLAIR: (0.40, 0.75, 0.04),
+}
+"""Where white matter, grey matter and fluid stand in the order of grey levels: the start of the clustering."""
+
+_ROUNDS = 10
+_SAMPLE = 20_000
+
+
+@dataclass(frozen=True, eq=False)
+class Carrier:
+    """A brain without tumour, ready to receive one.
+
+    Attributes:
+        id: The scan it came from.
+        images: (4, 160, 192, 160) float16 in the order T1, T1C, T2, FLAIR, 1 mm; white matter's median is 1; all 0
+            where the scan lacks the sequence, and outside the brain.
+        brain: (160, 192, 160) boolean.
+        tissue: (160, 192, 160) uint8, 0 outside, else a number of `annofree.synthesis.tissues.Tissue`.
+        levels: (4, 3) medians of white matter, cortex and fluid.
+        checks: What was measured on the way.
+        usable: Whether the checks hold.
+    """
+
+    id: str
+    images: NDArray[np.float16]
+    brain: Mask
+    tissue: NDArray[np.uint8]
+    levels: Images
+    checks: dict[str, float]
+    usable: bool = True
+
+    @property
+    def sequences(self) -> tuple[Sequence, ...]:
+        """The sequences that the carrier has."""
+        return tuple(s for s, level in zip(Sequence, self.levels, strict=True) if level[0] > 0)
+
+    @cached_property
+    def anatomy(self) -> BrainMap:
+        """The tissue map as an anatomy that the generator's functions can look up."""
+        right = np.zeros(FRAME_SHAPE, np.uint8)
+        right[FRAME_SHAPE[0] // 2 :] = RIGHT
+        brain = self.brain.reshape(80, 2, 96, 2, 80, 2).mean((1, 3, 5)) > 0.5
+        inside = ndimage.distance_transform_edt(brain, sampling=2.0)
+        depth = inside - ndimage.distance_transform_edt(~brain, sampling=2.0)
+        steps = np.clip(np.rint((depth - np.sign(depth)) / DEPTH_STEP_MM), -127, 127).astype(np.int8)
+        return BrainMap(self.id, np.ascontiguousarray(self.tissue | right), steps)
+
+    @cached_property
+    def _coarse(self) -> Tensor:
+        """(5, 80, 96, 80) images and brain in 2 mm voxels."""
+        stack = np.concatenate([self.images.astype(np.float32), self.brain[None].astype(np.float32)])
+        return torch.from_numpy(stack.reshape(5, 80, 2, 96, 2, 80, 2).mean((2, 4, 6)))
+
+    @cached_property
+    def _fine(self) -> Tensor:
+        stack = np.concatenate([self.images.astype(np.float32), self.brain[None].astype(np.float32)])
+        return torch.from_numpy(stack)
+
+    def volumes(self, spacing_mm: float) -> Tensor:
+        """Images and brain (5, X, Y, Z) at 2 or 1 mm; kept after the first call."""
+        return self._coarse if spacing_mm == 2.0 else self._fine
+
+    def save(self, file: str | Path) -> None:
+        """Write to one compressed `.npz`."""
+        target = Path(file)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part = target.with_name(f".{target.name}.part.npz")
+        names, values = np.array(list(self.checks)), np.array(list(self.checks.values()), dtype=float)
+        arrays: dict[str, Any] = {"images": self.images, "brain": np.packbits(self.brain), "tissue": self.tissue}
+        arrays |= {"levels": self.levels, "id": np.array(self.id), "usable": np.array(self.usable)}
+        np.savez_compressed(part, check_names=names, check_values=values, **arrays)
+        part.replace(target)
+
+    @classmethod
+    def load(cls, file: str | Path) -> Carrier:
+        """Read what `save` wrote."""
+        with np.load(file, allow_pickle=False) as held:
+            brain = np.unpackbits(held["brain"]).astype(bool).reshape(FRAME_SHAPE)
+            checks = {str(n): float(v) for n, v in zip(held["check_names"], held["check_values"], strict=True)}
+            return cls(
+                str(held["id"]), held["images"], brain, held["tissue"], held["levels"], checks, bool(held["usable"])
+            )
+
+
+def carrier_of(scan: Scan) -> Carrier:
+    """A carrier of a healthy person's scan, unchanged but for its pose.
+
+    Args:
+        scan: Skull-stripped or with a brain mask; any of the four sequences.
+
+    Raises:
+        InputError: There is no brain.
+    """
+    images, brain, checks = upright(scan)
+    return finish(scan.id, images, brain, tuple(scan.sequences), checks, usable=True)
+
+
+def upright(scan: Scan) -> tuple[Images, Mask, dict[str, float]]:
+    """The scan's sequences (C, 160, 192, 160) and brain on the frame, and how symmetric the brain was found to be.
+
+    One linear interpolation; head tilts are removed, nodding stays.
+    """
+    from annofree.anatomy import midsagittal_plane
+    from annofree.formats.grids import resample
+
+    brain = scan.foreground()
+    if not brain.any():
+        raise InputError(f"Scan '{scan.id}' shows no brain", fix="Give a brain mask")
+    stack = np.stack([scan.images[s] for s in scan.sequences])
+    plane = midsagittal_plane(stack, brain, scan.spacing_mm)
+    frame = Grid(FRAME_SHAPE, _frame_affine(scan, brain, np.asarray(plane.normal), plane.offset_mm))
+    inside = resample(brain.astype(np.float32), scan.grid, frame, 1) > 0.5
+    moved = [resample(image, scan.grid, frame, 1) * inside for image in stack]
+    return np.stack(moved).astype(np.float32), inside, {"symmetry": plane.similarity}
+
+
+def _frame_affine(scan: Scan, brain: Mask, normal: NDArray[np.float64], offset_mm: float) -> NDArray[np.float64]:
+    """(4, 4) frame voxel to scanner mm: the least turn that lays the plane's normal along x."""
+    spacing = np.asarray(scan.spacing_mm)
+    boxes = ndimage.find_objects(brain.view(np.uint8))[0]
+    middle = np.array([(axis.start + axis.stop - 1) / 2.0 for axis in boxes]) * spacing
+    middle = middle + normal * (offset_mm - normal @ middle)
+    x = np.array([1.0, 0.0, 0.0])
+    cross, cosine = np.cross(x, normal), float(normal @ x)
+    skew = np.array([[0, -cross[2], cross[1]], [cross[2], 0, -cross[0]], [-cross[1], cross[0], 0]])
+    turn = np.eye(3) + skew + skew @ skew / (1.0 + cosine)
+    to_voxel = np.eye(4)
+    to_voxel[:3, :3] = turn / spacing[:, None]
+    to_voxel[:3, 3] = (middle - turn @ ((np.asarray(FRAME_SHAPE) - 1) / 2.0)) / spacing
+    return np.asarray(scan.affine @ to_voxel)
+
+
+def finish(
+    scan_id: str,
+    images: Images,
+    brain: Mask,
+    sequences: tuple[Sequence, ...],
+    checks: dict[str, float],
+    *,
+    usable: bool,
+) -> Carrier:
+    """Tissue map, grey levels relative to white matter, and the carrier.
+
+    Args:
+        scan_id: Name.
+        images: (C, 160, 192, 160) on the frame, 0 outside the brain.
+        brain: (160, 192, 160) boolean.
+        sequences: The C sequences.
+        checks: Kept in the carrier.
+        usable: Kept in the carrier.
+    """
+    classes = cluster(images, brain, sequences)
+    tissue = _places(classes, brain)
+    scaled = np.zeros((len(Sequence), *brain.shape), np.float16)
+    levels = np.zeros((len(Sequence), 3), np.float32)
+    order = list(Sequence)
+    for image, sequence in zip(images, sequences, strict=True):
+        medians = [float(np.median(image[classes == k])) for k in (1, 2, 3)]
+        white = max(medians[0], 1e-6)
+        scaled[order.index(sequence)] = np.clip(image / white, -100.0, 100.0) * brain
+        levels[order.index(sequence)] = np.asarray(medians) / white
+    return Carrier(scan_id, scaled, brain, tissue, levels, checks, usable)
+
+
+def cluster(images: Images, brain: Mask, sequences: tuple[Sequence, ...]) -> NDArray[np.uint8]:
+    """k-means into white matter 1, grey matter 2 and fluid 3; 0 outside the brain.
+
+    Robust z-scores of all sequences, clipped at 3; the start is where the three stand in the order of grey levels
+    of each sequence. T1C counts only where T1 is missing.
+    """
+    used = [(i, s) for i, s in enumerate(sequences) if not (s == Sequence.T1C and Sequence.T1 in sequences)]
+    features, start = [], []
+    for index, sequence in used:
+        values = images[index][brain]
+        middle = np.median(values)
+        spread = max(1.4826 * float(np.median(np.abs(values - middle))), 1e-6)
+        scores = np.clip((values - middle) / spread, -3.0, 3.0)
+        features.append(scores)
+        start.append(np.quantile(scores, QUANTILES[sequence]))
+    table = np.stack(features, 1)
+    centres = np.stack(start, 1)
+    some = table[:: max(1, len(table) // _SAMPLE)]
+    for _ in range(_ROUNDS):
+        nearest = _nearest(some, centres)
+        centres = np.stack([some[nearest == k].mean(0) if (nearest == k).any() else centres[k] for k in range(3)])
+    out = np.zeros(brain.shape, np.uint8)
+    out[brain] = _nearest(table, centres) + 1
+    return out
+
+
+def _nearest(points: NDArray[Any], centres: NDArray[Any]) -> NDArray[np.intp]:
+    return np.asarray(np.argmin([((points - centre) ** 2).sum(1) for centre in centres], axis=0))
+
+
+def _places(classes: NDArray[np.uint8], brain: Mask) -> NDArray[np.uint8]:
+    """Three classes to tissues: deep fluid is ventricle, deep grey near the middle basal ganglia, and the hindbrain
+    lies below the tentorium, as far as a brain's box tells.
+    """
+    x, y, z = (
+        (np.arange(n) - (n - 1) / 2 + centre).reshape([-1 if a == axis else 1 for a in range(3)])
+        for axis, (n, centre) in enumerate(zip(FRAME_SHAPE, FRAME_CENTRE_MM, strict=True))
+    )
+    depth = ndimage.distance_transform_edt(brain[::2, ::2, ::2], sampling=2.0).repeat(2, 0).repeat(2, 1).repeat(2, 2)
+    table = np.array([Tissue.OUTSIDE, Tissue.WHITE, Tissue.CORTEX, Tissue.CSF], np.uint8)
+    out = table[classes]
+    below = (z < -14) & (y < -36) & (z < -18 - 0.25 * (y + 70))
+    stem = (np.abs(x) < 15) & (y > -46) & (y < -14) & (z < -14)
+    middle = (np.abs(x) < 34) & (y > -36) & (y < 26) & (z > -12) & (z < 24)
+    out[(classes == 3) & (depth > 18) & (np.abs(x) < 40)] = Tissue.VENTRICLE
+    out[(classes == 2) & middle & (depth > 24)] = Tissue.STRIATUM
+    out[(classes == 1) & below] = Tissue.CEREBELLAR_WHITE
+    out[(classes == 2) & below] = Tissue.CEREBELLAR_CORTEX
+    out[((classes == 1) | (classes == 2)) & stem] = Tissue.BRAINSTEM
+    return out

@@ -1,0 +1,158 @@
+"""A brain without tumour from a patient with one: the better half, mirrored over the worse.
+
+Nobody annotates anything: tumours are asymmetric, so the half that is brighter on FLAIR and T2 and darker on T1 than
+its mirror image is taken to be the diseased one. What cannot be told this way (tumours on both sides or across the
+midline, strong shifts of the midline) is found by checks on the result, and such a brain is not usable.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+from scipy import ndimage
+
+from annofree.scan import Scan, Sequence
+from annofree.settings import Settings
+from annofree.synthesis.blob import largest_part
+from annofree.synthesis.carrier import Carrier, Images, Mask, finish, upright
+
+DIRECTION = {Sequence.FLAIR: 1.0, Sequence.T2: 1.0, Sequence.T1: -1.0, Sequence.T1C: -1.0}
+"""Whether diseased tissue is mostly brighter or darker than healthy tissue."""
+
+
+class PseudoHealthySettings(Settings):
+    """How halves are judged, joined and checked."""
+
+    smooth_mm: float = Field(3.0, gt=0)
+    """Gaussian sigma before halves are compared: folds of the two halves never match exactly."""
+    tolerance: float = 1.0
+    """Asymmetry, in robust standard deviations of the brain, that is no sign of disease."""
+    seam_mm: float = Field(4.0, gt=0)
+    """Half width of the seam at the midline, over which the halves are blended."""
+    most_bright_ml: float = 20.0
+    """Largest bright region (FLAIR above 2 robust standard deviations) that a healthy brain may show."""
+    least_contrast: float = 1.5
+    """How many times more abnormal the other half must be than the kept one, unless both are nearly alike."""
+    alike_ml: float = 8.0
+    """Abnormal volume below which a half counts as healthy anyway."""
+    most_seam: float = 0.9
+    """Largest median difference across the midline in robust standard deviations: a shifted midline has no mirror."""
+    brain_ml: tuple[float, float] = (700.0, 2200.0)
+    """Volumes of a brain that was cut out well."""
+
+
+def pseudo_healthy(scan: Scan, settings: PseudoHealthySettings | None = None) -> Carrier:
+    """Make a carrier of a patient's scan. Look at `Carrier.usable` and `Carrier.checks`.
+
+    Args:
+        scan: A patient's scan, skull-stripped or with a brain mask; at least one sequence.
+        settings: See `PseudoHealthySettings`.
+
+    Returns:
+        The carrier. Its checks: `symmetry` of the whole head, `kept_right` (1 if the right half was kept), `left_ml`
+        and `right_ml` (abnormal volume of each half, weighted by its strength), `bright_ml` (largest bright region
+        left), `seam` (difference across the midline) and `brain_ml`.
+
+    Raises:
+        InputError: There is no brain.
+    """
+    settings = settings or PseudoHealthySettings()
+    images, brain, checks = upright(scan)
+    sequences = tuple(scan.sequences)
+    scores = robust_scores(images, brain)
+    left, right = abnormal_ml(scores, brain, sequences, settings)
+    keep_right = right < left
+    joined, whole = join(images, brain, keep_right=keep_right, seam_mm=settings.seam_mm)
+    checks |= {
+        "kept_right": float(keep_right),
+        "left_ml": left,
+        "right_ml": right,
+        "brain_ml": float(whole.sum()) / 1e3,
+    }
+    checks["bright_ml"] = _bright_ml(joined, whole, sequences)
+    checks["seam"] = _seam(scores, brain)
+    kept, other = min(left, right), max(left, right)
+    usable = (
+        settings.brain_ml[0] <= checks["brain_ml"] <= settings.brain_ml[1]
+        and checks["bright_ml"] <= settings.most_bright_ml
+        and checks["seam"] <= settings.most_seam
+        and (kept <= settings.alike_ml or other >= settings.least_contrast * kept)
+    )
+    return finish(scan.id, joined, whole, sequences, checks, usable=bool(usable))
+
+
+def robust_scores(images: Images, brain: Mask) -> Images:
+    """(C, X, Y, Z) distance from the brain's median in robust standard deviations, clipped at 5; 0 outside."""
+    out = np.zeros(images.shape, np.float32)
+    for image, target in zip(images, out, strict=True):
+        values = image[brain]
+        middle = float(np.median(values))
+        spread = max(1.4826 * float(np.median(np.abs(values - middle))), 1e-6)
+        target[brain] = np.clip((values - middle) / spread, -5.0, 5.0)
+    return out
+
+
+def abnormal_ml(
+    scores: Images, brain: Mask, sequences: tuple[Sequence, ...], settings: PseudoHealthySettings
+) -> tuple[float, float]:
+    """How much of the left and of the right half looks diseased beside the other: ml, weighted by strength.
+
+    T1C counts only where it is alone.
+    """
+    used = [i for i, s in enumerate(sequences) if s != Sequence.T1C] or list(range(len(sequences)))
+    sign = [DIRECTION[sequences[i]] for i in used]
+    disease = sum(s * scores[i] for i, s in zip(used, sign, strict=True)) / len(used)
+    small = _halved(np.asarray(disease, np.float32))
+    both = _halved(brain.astype(np.float32))
+    both = np.minimum(both, both[::-1])
+    weight = ndimage.gaussian_filter(both, settings.smooth_mm / 2.0)
+    asymmetry = ndimage.gaussian_filter((small - small[::-1]) * both, settings.smooth_mm / 2.0) / np.maximum(
+        weight, 0.2
+    )
+    excess = np.clip(asymmetry - settings.tolerance, 0.0, 2.0) * (both > 0.5)
+    middle = excess.shape[0] // 2
+    voxel_ml = 8.0 / 1000.0
+    return float(excess[:middle].sum()) * voxel_ml, float(excess[middle:].sum()) * voxel_ml
+
+
+def join(images: Images, brain: Mask, *, keep_right: bool, seam_mm: float) -> tuple[Images, Mask]:
+    """The kept half and its mirror image, blended over the seam; symmetric by construction."""
+    across = (np.arange(brain.shape[0]) - (brain.shape[0] - 1) / 2.0) * (1.0 if keep_right else -1.0)
+    weight = np.clip(0.5 + across / (2.0 * seam_mm), 0.0, 1.0).astype(np.float32)[:, None, None]
+    whole = (weight * brain + weight[::-1] * brain[::-1]) > 0.5
+    share = weight * brain + weight[::-1] * brain[::-1]
+    out = np.empty_like(images)
+    for image, target in zip(images, out, strict=True):
+        # outside one half's brain only the other half speaks, so that the seam has no dark line
+        target[...] = (weight * image * brain + (weight * image * brain)[::-1]) / np.maximum(share, 1e-3) * whole
+    return out, whole
+
+
+def _bright_ml(images: Images, brain: Mask, sequences: tuple[Sequence, ...]) -> float:
+    """Largest connected region that is bright on FLAIR (else T2, else dark on T1), 4 mm below the brain's surface."""
+    sequence = next(s for s in (Sequence.FLAIR, Sequence.T2, Sequence.T1, Sequence.T1C) if s in sequences)
+    scores = robust_scores(images[[sequences.index(sequence)]], brain)[0] * DIRECTION[sequence]
+    small = ndimage.gaussian_filter(_halved(scores), 1.0)
+    inside = ndimage.binary_erosion(_halved(brain.astype(np.float32)) > 0.5, iterations=2)
+    bright = (small > 2.0) & inside
+    if sequence != Sequence.FLAIR:
+        # fluid is as bright as a tumour there: what is brighter still than any tumour is fluid
+        bright &= small < 4.0
+    return float(largest_part(bright).sum()) * 8.0 / 1000.0
+
+
+def _seam(scores: Images, brain: Mask) -> float:
+    """Median difference between points 3 to 8 mm left and right of the plane."""
+    middle = brain.shape[0] // 2
+    right, left = slice(middle + 3, middle + 9), slice(middle - 9, middle - 3)
+    both = brain[right] & brain[left][::-1]
+    smooth = [ndimage.uniform_filter(score[middle - 12 : middle + 12], 3) for score in scores]
+    gaps = [np.abs(score[15:21] - score[3:9][::-1])[both] for score in smooth]
+    return float(np.mean([np.median(gap) for gap in gaps])) if both.any() else float("inf")
+
+
+def _halved(volume: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Means of 2 x 2 x 2 voxels."""
+    x, y, z = (n // 2 for n in volume.shape)
+    return np.asarray(volume.reshape(x, 2, y, 2, z, 2).mean((1, 3, 5)), np.float32)

@@ -1,0 +1,182 @@
+"""Made tumours in real brains: the tumour of `annofree.synthesis.tumour`, the texture of a carrier."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as functional
+from torch import Tensor
+
+from annofree.scan import Sequence
+from annofree.synthesis import acquisition
+from annofree.synthesis.carrier import Carrier
+from annofree.synthesis.chance import Chance
+from annofree.synthesis.contrast import Palette, tumour_brightness
+from annofree.synthesis.deform import COARSE_MM, FINE_MM, FINE_SHAPE, draw_source, finer, outward, push, sample
+from annofree.synthesis.generator import MadeCase, Window
+from annofree.synthesis.matter import CLASSES, Matter, look_up
+from annofree.synthesis.place import draw_centre
+from annofree.synthesis.plan import Plan, draw_plans
+from annofree.synthesis.settings import SynthesisSettings
+from annofree.synthesis.tissues import Tissue
+from annofree.synthesis.tumour import Grown, fractions, grow, joined, labels_of, permitted
+
+
+def paint_tumour_into(
+    carrier: Carrier, tumour: SynthesisSettings | None = None, seed: int = 0, *, spacing_mm: float = 2.0
+) -> MadeCase:
+    """A real brain with a made tumour, or with none (`tumours.healthy_share` of the cases).
+
+    The order is that of `annofree.synthesis.make_case`: the brain is flipped, turned and warped at random (a mirrored
+    brain must not stay symmetric, or asymmetry would give the tumour away), tumours are grown along the carrier's own
+    tissue, painted relative to its own white matter, grey matter and fluid with part of its own texture, and the
+    acquisition follows alike for brains with and without a tumour.
+
+    Args:
+        carrier: A healthy or pseudo-healthy real brain.
+        tumour: The switches for anatomy, tumours and acquisition; contrast and look-alikes are the carrier's own.
+        seed: Decides everything.
+        spacing_mm: 2.0 or 1.0; the whole frame is made.
+
+    Returns:
+        The case; a sequence that the carrier lacks is all 0, and `meta["sequences"]` names those it has.
+    """
+    if spacing_mm not in (1.0, 2.0):
+        raise ValueError(f"spacing_mm must be 1.0 or 2.0, not {spacing_mm}")
+    settings = tumour or SynthesisSettings()
+    with torch.no_grad():
+        return _make(carrier, settings, seed, spacing_mm)
+
+
+def _make(carrier: Carrier, settings: SynthesisSettings, seed: int, spacing_mm: float) -> MadeCase:
+    chance = Chance(seed, "real")
+    plans = draw_plans(Chance(seed, "real/tumours"), settings.tumours)
+    anatomy = settings.anatomy.model_copy(update={"ventricles": False})
+    source, drawn = draw_source(chance.stream("anatomy"), anatomy)
+    centres: list[Tensor] = []
+    if plans:
+        before = look_up(carrier.anatomy, source, COARSE_MM)
+        centres = _centres(plans, before, chance)
+        moved = torch.zeros_like(source)
+        for plan, centre in zip(plans, centres, strict=True):
+            if plan.push_mm > 0.3:
+                moved = moved + outward(centre, plan.radius_mm, plan.push_mm, source.device)
+        if bool(moved.any()):
+            source = push(source, moved)
+    fine = look_up(carrier.anatomy, finer(source), FINE_MM)
+    grown = _grow(plans, centres, look_up(carrier.anatomy, source, COARSE_MM), fine, chance) if plans else []
+    window = Window((0, 0, 0), FINE_SHAPE, spacing_mm)
+    at = fine.source_mm if spacing_mm == FINE_MM else window.zoom(fine.source_mm).contiguous()
+    matter = fine if spacing_mm == FINE_MM else look_up(carrier.anatomy, at, spacing_mm)
+    volumes = sample(carrier.volumes(spacing_mm), at, spacing_mm)
+    images, mask = volumes[:4], volumes[4] > 0.5
+    # linear interpolation mixes in the zeros outside the brain: take them out again
+    images = images / volumes[4].clamp_min(0.5)
+    labels = torch.zeros(matter.shape, dtype=torch.uint8)
+    if grown:
+        parts = [
+            fractions(
+                lesion.plan,
+                window.zoom(lesion.fields()),
+                spacing_mm,
+                permitted(matter, extra_axial=lesion.plan.kind == "dural"),
+            )
+            for lesion in grown
+        ]
+        fraction = joined(parts)
+        images = _blend(images, fraction, plans[0], carrier, matter, chance.stream("tumour"), settings)
+        labels = labels_of(fraction)
+    images, mask = _acquire(images, mask, spacing_mm, chance.stream("acquisition"), settings)
+    present = torch.from_numpy(carrier.levels[:, 0] > 0)[:, None, None, None]
+    labels = labels * mask
+    meta: dict[str, Any] = {"seed": seed, "map": carrier.id, "lesions": len(plans), **drawn}
+    meta["sequences"] = " ".join(carrier.sequences)
+    meta["requested_wt_ml"] = sum(plan.whole_ml for plan in plans)
+    meta["wt_ml"] = float((labels > 0).sum()) * spacing_mm**3 / 1000.0
+    for i, plan in enumerate(plans):
+        meta |= {f"lesion{i}_{key}": value for key, value in asdict(plan).items()}
+    return MadeCase(images * mask * present, mask, labels, spacing_mm, window.origin_mm, meta)
+
+
+def _centres(plans: list[Plan], matter: Matter, chance: Chance) -> list[Tensor]:
+    centres: list[Tensor] = []
+    for i, plan in enumerate(plans):
+        own = chance.stream(f"centre{i}")
+        if plan.place == "near" and centres:
+            offset = own.normals(3)
+            offset *= (plans[0].radius_mm + own.uniform(8.0, 25.0)) / float(np.linalg.norm(offset))
+            centres.append(centres[0] + torch.tensor(offset, dtype=torch.float32))
+        else:
+            centres.append(draw_centre(matter, plan.place, own))
+    return centres
+
+
+def _grow(plans: list[Plan], centres: list[Tensor], coarse: Matter, fine: Matter, chance: Chance) -> list[Grown]:
+    grown: list[Grown] = []
+    taken = torch.zeros(fine.shape, dtype=torch.bool)
+    for i, (plan, centre) in enumerate(zip(plans, centres, strict=True)):
+        allowed = permitted(fine, extra_axial=plan.kind == "dural")
+        lesion = grow(plan, centre, coarse, fine, allowed, taken, chance.stream(f"lesion{i}"))
+        taken = taken | (lesion.whole >= 0)
+        grown.append(lesion)
+    return grown
+
+
+def _blend(
+    images: Tensor,
+    fraction: Tensor,
+    plan: Plan,
+    carrier: Carrier,
+    matter: Matter,
+    chance: Chance,
+    settings: SynthesisSettings,
+) -> Tensor:
+    """Tumour brightness relative to this brain's own tissues, with made texture and what remains of the real one."""
+    brightness = tumour_brightness(plan, _palette(carrier), chance.stream("brightness"))
+    total = fraction.sum(0)
+    target = torch.einsum("sk,kxyz->sxyz", brightness, fraction)
+    csf, ventricle, cortex = matter.groups("csf", "ventricle", "cortex")
+    if settings.tumours.texture:
+        own = chance.stream("texture")
+        rough = own.smooth(matter.shape, own.uniform(4.0, 9.0) / matter.spacing_mm, 4)
+        slow = own.smooth(matter.shape, own.uniform(14.0, 30.0) / matter.spacing_mm, 4)
+        radius = round(4.0 / matter.spacing_mm)
+        width = 2 * radius + 1
+        mean = functional.avg_pool3d(images[None], width, stride=1, padding=radius, count_include_pad=False)[0]
+        real = own.uniform(0.3, 1.0) * (images - mean) * (1.0 - csf - ventricle).clamp_min(0.0)
+        for s in range(4):
+            gain = 1.0 + own.uniform(0.02, 0.1) * rough[s] + own.uniform(0.02, 0.1) * slow[s]
+            target[s] = (target[s] * gain.clamp_min(0.3) + real[s].clamp(-0.3, 0.3) * total).clamp_min(0.0)
+    # what oedema shares a voxel with keeps its brightness: fluid altogether, cortex in part
+    keep = ((csf + ventricle).clamp_max(0.9) + chance.uniform(0.0, 0.5) * cortex).clamp_max(0.95) * fraction[0]
+    share = 1.0 - keep / total.clamp_min(1e-3)
+    return images * (1.0 - total * share) + target * share
+
+
+def _palette(carrier: Carrier) -> Palette:
+    """The carrier's own white matter, cortex and fluid; a sequence that it lacks gets plain values, later blanked."""
+    table = torch.ones((4, CLASSES))
+    for s, (white, grey, fluid) in enumerate(carrier.levels.tolist()):
+        if white <= 0:
+            continue
+        table[s, Tissue.CORTEX], table[s, Tissue.CSF] = grey, fluid
+    return Palette(table, (False,) * len(Sequence))
+
+
+def _acquire(
+    images: Tensor, mask: Tensor, spacing_mm: float, chance: Chance, settings: SynthesisSettings
+) -> tuple[Tensor, Tensor]:
+    """What the scanner adds, each effect to a part of the cases: the carrier has noise, blur and bias of its own."""
+    own = settings.acquisition
+    mask = acquisition.missing_slab(mask, spacing_mm, chance.stream("slab"), own)
+    images = images * mask
+    if chance.happens(0.7):
+        images = acquisition.bias_field(images, spacing_mm, chance.stream("bias"), own)
+    if chance.happens(0.5):
+        images = acquisition.noise(images, spacing_mm, chance.stream("noise"), own)
+    if chance.happens(0.5):
+        images = acquisition.optics(images, spacing_mm, chance.stream("optics"), own)
+    return acquisition.digitise(images, chance.stream("digitise"), own), mask
