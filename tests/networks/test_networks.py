@@ -59,14 +59,24 @@ def test_forward_backward_and_round_trip(config: object, tmp_path: Path) -> None
     torch.testing.assert_close(ours, theirs, atol=5e-3, rtol=0)
 
 
-def test_flip_averaging_makes_left_and_right_equal() -> None:
+def test_a_flipped_look_is_the_look_at_the_flipped_scan() -> None:
     torch.manual_seed(0)
     net = build(THIN).eval()
     images, brain = head()
     present = torch.ones(4).bool()
-    there = predict_scan_array(net, images, brain, present, flip=True)
-    back = predict_scan_array(net, images.flip(1), brain.flip(0), present, flip=True).flip(1)
-    torch.testing.assert_close(there, back, atol=1e-4, rtol=0)
+    there = predict_scan_array(net, images, brain, present, flipped=True)
+    turned = predict_scan_array(net, images.flip(1), brain.flip(0), present).flip(1)
+    torch.testing.assert_close(there, turned, atol=1e-4, rtol=0)
+
+
+def test_bending_contrast_changes_the_answer_and_the_power_one_does_not() -> None:
+    torch.manual_seed(0)
+    net = build(THIN).eval()
+    images, brain = head()
+    present = torch.ones(4).bool()
+    plain = predict_scan_array(net, images, brain, present)
+    torch.testing.assert_close(plain, predict_scan_array(net, images, brain, present, power=1.0))
+    assert not torch.allclose(plain, predict_scan_array(net, images, brain, present, power=0.7), atol=1e-4)
 
 
 def test_windows_cover_the_volume() -> None:

@@ -24,12 +24,12 @@ class Demo:
     evaluation: Evaluation
 
 
-def demo(out: str | Path, *, n: int = 6, seed: int = 0, overwrite: bool = False) -> Demo:
+def demo(out: str | Path, *, n: int = 7, seed: int = 0, overwrite: bool = False) -> Demo:
     """Make phantoms, fit a threshold on the healthy ones, segment the others, score them.
 
     Args:
         out: Folder to write: `phantoms/`, `truth/`, `model/`, `results/`.
-        n: Phantoms, two of which are healthy.
+        n: Phantoms, three of which are healthy.
         seed: Decides them.
         overwrite: Whether an earlier demo there may be replaced; nothing else ever is.
 
@@ -45,8 +45,8 @@ def demo(out: str | Path, *, n: int = 6, seed: int = 0, overwrite: bool = False)
         shutil.rmtree(out)
     out.mkdir(parents=True, exist_ok=True)
     (out / MARK).write_text("This folder was made by 'annofree demo' and may be replaced by it.\n")
-    write_cohort(out / "healthy", n=2, seed=seed + 1, spacing_mm=2.0, healthy_fraction=1.0)
-    write_cohort(out / "patients", n=n - 2, seed=seed, spacing_mm=2.0, healthy_fraction=0.0)
+    write_cohort(out / "healthy", n=3, seed=seed + 1, spacing_mm=2.0, healthy_fraction=1.0)
+    write_cohort(out / "patients", n=n - 3, seed=seed, spacing_mm=2.0, healthy_fraction=0.0)
     fit("intensity", out=out / "model", healthy=open_cohort(out / "healthy" / "scans"))
     report = run(open_cohort(out / "patients" / "scans"), Choice(model=str(out / "model")), out / "results")
     evaluation = evaluate(report.out, out / "patients" / "truth")

@@ -45,6 +45,15 @@ METHODS: dict[str, MethodInfo] = {
     info.name: info
     for info in (
         MethodInfo(
+            name="synthtumour",
+            summary="a network trained on made brains with made tumours; any subset of sequences",
+            module="annofree.methods.synthtumour",
+            cls="SynthTumour",
+            regions=("WT", "TC", "ET"),
+            learns_from=("healthy", "patients"),
+            ships=True,
+        ),
+        MethodInfo(
             name="intensity",
             summary="bright voxels of one sequence (FLAIR first), threshold set on healthy scans",
             module="annofree.methods.intensity",

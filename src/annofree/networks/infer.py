@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from annofree.networks.inputs import network_input, normalise
+from annofree.networks.inputs import bend, network_input, normalise
 
 
 def _divisor(network: nn.Module) -> tuple[int, int, int]:
@@ -69,7 +69,8 @@ def predict_scan_array(
     brain: Tensor,
     present: Tensor,
     *,
-    flip: bool = False,
+    flipped: bool = False,
+    power: float = 1.0,
     window: Sequence[int] | None = None,
     margin: int = 2,
 ) -> Tensor:
@@ -80,7 +81,8 @@ def predict_scan_array(
         images: ``(4, X, Y, Z)`` grey levels in the order T1, T1C, T2, FLAIR; zeros for absent sequences.
         brain: ``(X, Y, Z)`` boolean.
         present: ``(4,)`` boolean.
-        flip: Average with the left-right flipped scan.
+        flipped: Look at the scan with left and right swapped; the answer is swapped back.
+        power: Bend the contrast of each normalised sequence by this power (see `bend`).
         window: Size of sliding windows; the cropped brain in one pass where None.
         margin: Voxels kept around the brain.
 
@@ -96,11 +98,12 @@ def predict_scan_array(
     box = tuple(
         slice(max(0, int(a) - margin), min(n, int(b) + margin)) for a, b, n in zip(low, high, brain.shape, strict=True)
     )
-    inside = brain[box]
-    x = network_input(normalise(images[(slice(None), *box)], inside), inside, present)
-    found = predict(network, x, window=window)
-    if flip:
-        turned = network_input(normalise(images[(slice(None), *box)].flip(1), inside.flip(0)), inside.flip(0), present)
-        found = (found + predict(network, turned, window=window).flip(1)) / 2.0
-    out[(slice(None), *box)] = found * inside
+    inside, values = brain[box], images[(slice(None), *box)]
+    if flipped:
+        inside, values = inside.flip(0), values.flip(1)
+    normalised = normalise(values, inside)
+    if power != 1.0:
+        normalised = bend(normalised, torch.full((normalised.shape[0],), power)) * inside
+    found = predict(network, network_input(normalised, inside, present), window=window) * inside
+    out[(slice(None), *box)] = found.flip(1) if flipped else found
     return out

@@ -45,6 +45,18 @@ def normalise(images: Tensor, brain: Tensor) -> Tensor:
     return out
 
 
+def bend(normalised: Tensor, power: Tensor) -> Tensor:
+    """Normalised grey levels with bent contrast: a power on the distance from the darkest plausible level.
+
+    Args:
+        normalised: ``(C, X, Y, Z)`` from :func:`normalise`.
+        power: ``(C,)``; 1 changes nothing, order is always kept.
+    """
+    floor = 4.0
+    lifted = (normalised + floor).clamp_min(0.0) / floor
+    return floor * (lifted ** power.view(-1, 1, 1, 1)) - floor
+
+
 def mirror_x(volumes: Tensor, brain: Tensor) -> Tensor:
     """Volumes reflected across the brain's own midline.
 

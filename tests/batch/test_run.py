@@ -1,0 +1,154 @@
+"""Whole folders: resume, failures, tables, rethreshold, evaluation."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from annofree.batch.rethreshold import rethreshold
+from annofree.batch.run import BatchReport, run
+from annofree.bench.evaluate import evaluate
+from annofree.errors import InputError, OutputError, SettingsError
+from annofree.formats import open_cohort, read_segmentation
+from annofree.phantom import write_cohort
+from annofree.pipeline import Choice
+
+CHOICE = Choice(method="intensity-published")
+
+
+@pytest.fixture(scope="module")
+def phantoms(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("phantoms")
+    write_cohort(folder, n=3, seed=2, spacing_mm=4.0, healthy_fraction=0.0)
+    return folder
+
+
+@pytest.fixture
+def broken(phantoms: Path, tmp_path: Path) -> Path:
+    """The cohort with one scan cut short."""
+    scans = tmp_path / "scans"
+    scans.mkdir()
+    for folder in sorted((phantoms / "scans").iterdir()):
+        (scans / folder.name).mkdir()
+        for file in folder.iterdir():
+            (scans / folder.name / file.name).write_bytes(file.read_bytes())
+    victim = next(sorted(scans.iterdir())[1].glob("*flair*"))
+    victim.write_bytes(victim.read_bytes()[:500])
+    return scans
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open() as file:
+        return list(csv.DictReader(file, delimiter="\t"))
+
+
+def go(source: Path, out: Path, **options: object) -> BatchReport:
+    return run(open_cohort(source), CHOICE, out, locate=False, **options)  # type: ignore[arg-type]
+
+
+def test_a_failing_scan_does_not_stop_the_others(broken: Path, tmp_path: Path) -> None:
+    report = go(broken, tmp_path / "out")
+    assert len(report.rows) == 2
+    (failure,) = rows(tmp_path / "out" / "failures.tsv")
+    assert failure["id"] == sorted(p.name for p in broken.iterdir())[1]
+    assert failure["what"]
+    assert failure["next"] != "n/a"
+    assert {row["id"] for row in rows(tmp_path / "out" / "results.tsv")} == {row["id"] for row in report.rows}
+
+
+def test_a_mended_scan_is_taken_up_and_nothing_else_is_done_again(broken: Path, phantoms: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    first = go(broken, out)
+    before = {p: p.stat().st_mtime_ns for p in out.rglob("*mask.nii.gz")}
+    victim = first.failures[0].id
+    for file in (phantoms / "scans" / victim).iterdir():
+        (broken / victim / file.name).write_bytes(file.read_bytes())
+    second = go(broken, out)
+    assert not second.failures
+    assert not (out / "failures.tsv").exists()
+    assert sorted(second.reused) == sorted(row["id"] for row in first.rows)
+    assert all(path.stat().st_mtime_ns == when for path, when in before.items())
+
+
+def test_a_run_cut_short_and_resumed_ends_with_the_same_bytes(phantoms: Path, tmp_path: Path) -> None:
+    go(phantoms / "scans", tmp_path / "whole")
+    cohort = open_cohort(phantoms / "scans")
+    run(cohort.subset(cohort.ids[:1]), CHOICE, tmp_path / "resumed", locate=False)
+    report = go(phantoms / "scans", tmp_path / "resumed")
+    assert report.reused == list(cohort.ids[:1])
+    for name in ("results.tsv",):
+        assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "resumed" / name).read_bytes()
+
+
+def test_another_threshold_is_not_mistaken_for_work_done(phantoms: Path, tmp_path: Path) -> None:
+    cohort = open_cohort(phantoms / "scans").subset(open_cohort(phantoms / "scans").ids[:1])
+    run(cohort, CHOICE, tmp_path / "out", locate=False)
+    other = run(cohort, Choice(method="intensity-published", threshold="fixed:2.5"), tmp_path / "out", locate=False)
+    assert other.reused == []
+    assert json.loads((tmp_path / "out" / "run.json").read_text())["choice"]["threshold"] == "fixed:2.5"
+
+
+def test_two_workers_give_the_bytes_of_one(phantoms: Path, tmp_path: Path) -> None:
+    go(phantoms / "scans", tmp_path / "one")
+    go(phantoms / "scans", tmp_path / "two", workers=2)
+    assert (tmp_path / "one" / "results.tsv").read_bytes() == (tmp_path / "two" / "results.tsv").read_bytes()
+
+
+def test_others_files_are_not_written_over(phantoms: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").write_text("years of work")
+    with pytest.raises(OutputError):
+        go(phantoms / "scans", tmp_path / "mine")
+    assert (tmp_path / "mine" / "thesis.tex").read_text() == "years of work"
+
+
+def test_a_threshold_changes_from_saved_scores_alone(
+    phantoms: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    before = go(phantoms / "scans", out)
+
+    def forbidden(*_: object) -> None:
+        raise AssertionError("rethreshold ran the method again")
+
+    monkeypatch.setattr("annofree.methods.intensity.Intensity.score", forbidden)
+    after = rethreshold(out, "fixed:2.5", locate=False)
+    for old, new in zip(before.rows, after.rows, strict=True):
+        assert float(new["WT_ml"]) < float(old["WT_ml"])
+        assert new["threshold_WT"] == "2.5"
+    again = rethreshold(out, "fixed:1.5", locate=False)
+    for old, new in zip(before.rows, again.rows, strict=True):
+        assert float(new["WT_ml"]) == pytest.approx(float(old["WT_ml"]), rel=2e-3)  # scores are kept as int16
+    with pytest.raises(SettingsError, match="fixed"):
+        rethreshold(out, "fixd:2")
+    with pytest.raises(InputError, match="no scores for ET"):
+        rethreshold(out, "fixed:2", region="ET")
+
+
+def test_scores_against_truth_match_what_was_written(phantoms: Path, tmp_path: Path) -> None:
+    go(phantoms / "scans", tmp_path / "out")
+    evaluation = evaluate(tmp_path / "out", phantoms / "truth")
+    assert len(evaluation.cases) == 3
+    assert not evaluation.skipped
+    table = rows(evaluation.path)
+    for case in evaluation.cases:
+        written = read_segmentation(tmp_path / "out", case.case)
+        assert case.value("predicted_ml") == pytest.approx(written.volumes_ml["WT"], rel=1e-4)
+        cell = next(r for r in table if (r["case"], r["region"], r["metric"]) == (case.case, "WT", "dice"))
+        assert float(cell["value"]) == pytest.approx(case.value("dice"), abs=1e-5)
+
+
+def test_scans_without_truth_are_named_not_dropped(phantoms: Path, tmp_path: Path) -> None:
+    go(phantoms / "scans", tmp_path / "out")
+    some = tmp_path / "truth"
+    some.mkdir()
+    one = sorted((phantoms / "truth").glob("*_seg.nii.gz"))[0]
+    (some / one.name).write_bytes(one.read_bytes())
+    evaluation = evaluate(tmp_path / "out", some)
+    assert len(evaluation.cases) == 1
+    assert len(evaluation.skipped) == 2
+    with pytest.raises(InputError, match="Nothing could be scored"):
+        evaluate(tmp_path / "out", tmp_path / "out")

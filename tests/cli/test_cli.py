@@ -1,0 +1,119 @@
+"""The command line as a user meets it: exit codes, one sentence, no traceback."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from annofree.cli.main import VERBS, main
+from annofree.phantom import write_cohort
+
+
+@pytest.fixture(scope="module")
+def phantoms(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("phantoms")
+    write_cohort(folder, n=2, seed=2, spacing_mm=4.0, healthy_fraction=0.0)
+    return folder
+
+
+def call(*arguments: object) -> int:
+    """Exit code of a command."""
+    try:
+        main([str(a) for a in arguments])
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    return 0
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_explains_itself(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(verb, "--help") == 0
+    assert "Usage: annofree" in capsys.readouterr().out
+
+
+def test_segment_evaluate_rethreshold_in_a_row(
+    phantoms: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    assert call("segment", phantoms / "scans", "-o", out, "--method", "intensity-published", "--no-locate") == 0
+    assert "tier T2" in capsys.readouterr().out
+    assert call("evaluate", out, "--truth", phantoms / "truth") == 0
+    assert "Dice" in capsys.readouterr().out
+    assert call("rethreshold", out, "--threshold", "mad:2", "--no-locate") == 0
+
+
+def test_part_failure_is_exit_code_3_and_names_the_scan(
+    phantoms: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = tmp_path / "broken.nii.gz"
+    broken.write_bytes(b"not an image")
+    good = next((phantoms / "scans").iterdir())
+    code = call(
+        "segment", good, broken, "-o", tmp_path / "out", "--method", "intensity-published", "--sequence", "FLAIR",
+        "--no-locate",
+    )
+    assert code == 3
+    assert "failed broken" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["segment", "nowhere", "-o", "out"], "nowhere"),
+        (["segment", "{scan}", "-o", "out", "--method", "intensty"], "Did you mean 'intensity"),
+        (["segment", "{scan}", "-o", "out", "--threshold", "fixd:2"], "fixed"),
+        (["segment", "{scan}", "-o", "out", "--model", "nowhere"], "not a model folder"),
+        (["segment", "{scan}", "-o", "out", "--method", "intensity", "--model", "m"], "Both a method and a model"),
+        (["evaluate", "nowhere", "--truth", "nowhere"], "nowhere"),
+        (["fit", "intensity", "-o", "model"], "nothing to fit"),
+        (["fit", "intensity", "-o", "model", "--healthy", "{scan}", "--set", "sigma=2"], "sigma_mm"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_exit_code_2(
+    arguments: list[str],
+    words: str,
+    phantoms: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    scan = str(next((phantoms / "scans").iterdir()))
+    assert call(*(a.format(scan=scan) for a in arguments)) == 2
+    said = capsys.readouterr().err
+    assert words in said
+    assert "Traceback" not in said
+    assert len(said.strip().splitlines()) == 1
+
+
+def test_one_file_is_segmented_and_its_sequence_shown(phantoms: Path, tmp_path: Path) -> None:
+    flair = next(next((phantoms / "scans").iterdir()).glob("*flair*"))
+    command = [sys.executable, "-m", "annofree", "segment", str(flair), "-o", str(tmp_path / "out")]
+    done = subprocess.run(
+        [*command, "--method", "intensity-published", "--no-locate"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "FLAIR" in (tmp_path / "out" / "results.tsv").read_text()
+
+
+def test_an_unwritable_folder_is_said_not_raised(phantoms: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").write_text("a file, not a folder")
+    scan = next((phantoms / "scans").iterdir())
+    assert call("segment", scan, "-o", tmp_path / "file" / "out", "--method", "intensity-published") == 2
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_a_nibabel_image_and_a_scan_segment_from_python(phantoms: Path) -> None:
+    import nibabel
+
+    import annofree as af
+
+    flair = next(next((phantoms / "scans").iterdir()).glob("*flair*"))
+    image = nibabel.load(flair)
+    from_image = af.segment(image, sequence="FLAIR", method="intensity-published", locate=False)
+    from_scan = af.segment(af.open_scan(flair), method="intensity-published", locate=False)
+    assert np.array_equal(from_image.labels, from_scan.labels)

@@ -1,0 +1,74 @@
+"""`annofree synth` as a user meets it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from annofree.cli.main import main
+
+
+def call(*arguments: object) -> int:
+    """Exit code of a command."""
+    try:
+        main([str(a) for a in arguments])
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    return 0
+
+
+@pytest.fixture(scope="module")
+def healthy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("healthy")
+    axes = np.meshgrid(*(np.arange(n) - (n - 1) / 2 for n in (60, 70, 60)), indexing="ij", sparse=True)
+    brain = sum(a**2 for a in axes) < 26**2
+    for name in ("a", "b"):
+        image = np.where(brain, np.random.default_rng(0).normal(100, 9, brain.shape), 0).astype(np.float32)
+        (folder / name).mkdir()
+        nib.save(nib.Nifti1Image(image, np.diag([-2.5, -2.5, 2.5, 1.0])), folder / name / "flair.nii.gz")
+    return folder
+
+
+def test_one_image(healthy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    image, labels = tmp_path / "img.nii.gz", tmp_path / "lab.nii.gz"
+    assert call("synth", healthy / "a" / "flair.nii.gz", image, labels, "--seed", 3) == 0
+    assert "ml requested" in capsys.readouterr().out
+    source, made, found = (nib.load(f) for f in (healthy / "a" / "flair.nii.gz", image, labels))
+    assert np.array_equal(source.affine, made.affine)
+    assert np.array_equal(source.affine, found.affine)
+    tumour = np.asarray(found.dataobj) > 0
+    assert 5_000 < tumour.sum() * 2.5**3 < 200_000
+    assert made.get_fdata()[tumour].mean() > source.get_fdata()[tumour].mean()
+
+
+def test_a_published_folder(healthy: Path, tmp_path: Path) -> None:
+    out = tmp_path / "Task100"
+    assert call("synth", "-o", out, "--preset", "published", "--healthy", healthy) == 0
+    assert sorted(p.name for p in out.iterdir()) == [
+        "cases.csv", "dataset.json", "imagesTr", "labelsTr", "splits_final.json"
+    ]  # fmt: skip
+    assert len(list((out / "imagesTr").glob("*val_0000.nii.gz"))) == 1
+
+
+def test_a_default_folder_needs_no_data(tmp_path: Path) -> None:
+    assert call("synth", "-o", tmp_path / "made", "--n", 1, "--layout", "folders") == 0
+    assert (tmp_path / "made" / "cases.csv").is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("-o", "out", "--preset", "publised"), "Use one of default, published"),
+        (("-o", "out", "--preset", "published"), "--healthy"),
+        ((), "-o"),
+        (("one.nii.gz", "two.nii.gz"), "three files"),
+    ],
+)
+def test_a_wrong_order_says_what_is_missing(
+    arguments: tuple[str, ...], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call("synth", *arguments) == 2
+    assert says in capsys.readouterr().err

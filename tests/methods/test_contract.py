@@ -1,0 +1,171 @@
+"""What every registered method promises, run over all of them."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+
+from annofree import methods
+from annofree.errors import AnnofreeError, LeakError
+from annofree.formats import open_scan
+from annofree.methods.base import Method
+from annofree.phantom import PhantomSubject, phantom_subject
+from annofree.scan import Cohort, Grid, Scan, Sequence, Truth, axis_order, canonical_grid, scoring, to_native
+from annofree.segmentation import REGIONS
+
+NAMES = tuple(methods.METHODS)
+SPACING_MM = 4.0
+TIERS = {"T0", "R", "T1", "T2", "T3", "S"}
+
+
+@pytest.fixture(scope="module")
+def patient() -> PhantomSubject:
+    return phantom_subject(seed=4, kind="glioblastoma", spacing_mm=SPACING_MM)
+
+
+@pytest.fixture(scope="module")
+def healthy() -> Cohort:
+    return Cohort.of(phantom_subject(seed=s, healthy=True, spacing_mm=SPACING_MM).scan for s in (11, 12, 13))
+
+
+def ready(name: str) -> Method:
+    """The method as a user gets it: shipped weights, thresholds included."""
+    return methods.shipped(name)
+
+
+def stored(scan: Scan, order: tuple[int, ...], flips: tuple[bool, ...]) -> dict[str, nibabel.Nifti1Image]:
+    """The same scan as files whose axes run in another order and direction."""
+    affine = np.eye(4)
+    for column, (axis, flip) in enumerate(zip(order, flips, strict=True)):
+        affine[:3, column] = scan.affine[:3, axis] * (-1 if flip else 1)
+    shape = tuple(scan.shape[axis] for axis in order)
+    affine[:3, 3] = scan.affine[:3, 3]
+    for column, (axis, flip) in enumerate(zip(order, flips, strict=True)):
+        if flip:
+            affine[:3, 3] += scan.affine[:3, axis] * (shape[column] - 1)
+    native = Grid(shape, affine)  # type: ignore[arg-type]
+    assert canonical_grid(native).same_as(scan.grid)
+    return {s.value: nibabel.Nifti1Image(to_native(image, native), affine) for s, image in scan.images.items()}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_segments_a_phantom_and_says_how(name: str, patient: PhantomSubject) -> None:
+    result = ready(name).segment(patient.scan)
+    row = methods.info(name)
+    assert result.labels.shape == patient.scan.shape
+    assert result.labels.dtype == np.uint8
+    assert result.regions == row.regions
+    assert set(np.unique(result.labels)) <= {0, 1, 2, 3}
+    assert not result.labels[~patient.scan.foreground()].any() or result.brain is not None
+    for region in result.regions:
+        assert np.isfinite(result.scores[region].values).all()
+        assert result.thresholds[region].value is not None
+    assert result.provenance["tier"] in TIERS
+    assert result.provenance["tier"] == row.tier
+    outer = result.mask("WT")
+    for region in result.regions[1:]:
+        assert not (result.mask(region) & ~outer).any()
+        outer = result.mask(region)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_saved_and_loaded_it_gives_the_same_answer(name: str, patient: PhantomSubject, tmp_path: Path) -> None:
+    method = ready(name)
+    method.save(tmp_path / "model")
+    loaded = methods.load(tmp_path / "model")
+    assert type(loaded) is type(method)
+    assert loaded.describe() == {**method.describe(), "model": loaded.card}
+    one, two = method.segment(patient.scan), loaded.segment(patient.scan)
+    assert np.mean(one.labels != two.labels) < 1e-4  # weights are kept in half precision
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_same_scan_twice_gives_the_same_bits(name: str, patient: PhantomSubject) -> None:
+    method = ready(name)
+    assert np.array_equal(method.segment(patient.scan).labels, method.segment(patient.scan).labels)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_axis_order_on_disk_does_not_change_the_volume(name: str, patient: PhantomSubject) -> None:
+    method = ready(name)
+    expected = method.segment(patient.scan).volumes_ml["WT"]
+    everything = list(itertools.product(itertools.permutations(range(3)), itertools.product((False, True), repeat=3)))
+    chosen = everything if name.startswith("intensity") else everything[5::19]
+    for order, flips in chosen:
+        scan = open_scan(stored(patient.scan, order, flips))
+        assert scan.native is not None
+        assert axis_order(scan.native.affine) != axis_order(scan.affine) or order == (0, 1, 2)
+        result = method.segment(scan)
+        assert result.volumes_ml["WT"] == pytest.approx(expected, abs=1e-6)
+        assert scan.to_native(result.labels).shape == scan.native.shape
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("sequence", list(Sequence))
+def test_one_sequence_is_enough_or_refused_by_name(name: str, sequence: Sequence, patient: PhantomSubject) -> None:
+    scan = patient.scan.replace(images={sequence: patient.scan.images[sequence]})
+    needs = methods.info(name).needs
+    if set(needs) <= {sequence}:
+        assert ready(name).segment(scan).labels.shape == scan.shape
+    else:
+        with pytest.raises(AnnofreeError, match="lacks"):
+            ready(name).segment(scan)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_scan_one_voxel_thick_is_segmented_or_refused_with_a_sentence(name: str, patient: PhantomSubject) -> None:
+    middle = slice(patient.scan.shape[2] // 2, patient.scan.shape[2] // 2 + 1)
+    images = {s: image[:, :, middle] for s, image in patient.scan.images.items()}
+    scan = Scan("slab", images, patient.scan.affine)
+    try:
+        result = ready(name).segment(scan)
+    except AnnofreeError as error:
+        assert str(error).endswith(".")
+    else:
+        assert result.labels.shape == scan.shape
+
+
+class _Treacherous(Cohort):
+    """A cohort that reads truth while it is iterated, as a leaking method would."""
+
+    def __init__(self, subject: PhantomSubject) -> None:
+        super().__init__({})
+        self.subject = subject
+
+    def __iter__(self):  # type: ignore[no-untyped-def]
+        truth = Truth(self.subject.scan.id, lambda: self.subject.labels, self.subject.scan.grid)
+        _ = truth.labels
+        yield self.subject.scan
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if "healthy" in methods.info(n).learns_from])
+def test_truth_read_during_a_fit_fails_the_run_even_inside_scoring(name: str, patient: PhantomSubject) -> None:
+    method = ready(name)
+    with scoring(), pytest.raises(LeakError):
+        method.calibrate(_Treacherous(patient))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_truth_is_closed_while_a_method_scores(name: str, patient: PhantomSubject, monkeypatch: pytest.MonkeyPatch) -> None:
+    truth = Truth("p", lambda: patient.labels, patient.scan.grid)
+    monkeypatch.setattr(Scan, "foreground", lambda scan: truth.labels > 0)
+    with scoring(), pytest.raises(LeakError):
+        ready(name).segment(patient.scan)
+
+
+def test_intensity_learns_its_threshold_from_healthy_scans(healthy: Cohort, patient: PhantomSubject) -> None:
+    method = methods.create("intensity").fit(healthy=healthy)
+    assert method.tier == "T0"
+    assert method.thresholds["WT"].value is not None
+    assert method.card["healthy"] == list(healthy.ids)
+    assert method.segment(patient.scan).volumes_ml["WT"] > 0
+
+
+def test_regions_of_the_registry_are_known() -> None:
+    for row in methods.METHODS.values():
+        assert set(row.regions) <= set(REGIONS)
+        assert row.tier in TIERS
