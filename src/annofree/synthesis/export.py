@@ -136,7 +136,7 @@ def _nifti(array: np.ndarray[Any, Any], affine: np.ndarray[Any, Any], file: Path
     import nibabel
 
     part = file.with_name("." + file.name)
-    nibabel.save(nibabel.Nifti1Image(array, affine), part)  # type: ignore[attr-defined]
+    nibabel.save(nibabel.Nifti1Image(array, affine), part)  # type: ignore[attr-defined, no-untyped-call]
     os.replace(part, file)
 
 
