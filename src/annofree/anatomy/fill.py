@@ -50,7 +50,7 @@ def fill_brain(labels: NDArray[np.int32], table: Iterable[Region]) -> NDArray[np
     brain, white, rows = template().brain, template().white, tuple(table)
     filled = np.where(brain, labels, np.int32(0)).astype(np.int32, copy=False)
     x_mm = template().affine[0, 3] + np.arange(brain.shape[0])
-    halves = (("left", x_mm < 0), ("right", x_mm > 0))
+    halves: tuple[tuple[str | None, NDArray[np.bool_]], ...] = (("left", x_mm < 0), ("right", x_mm > 0))
     for side, columns in halves:
         of_this_side = _lookup(filled, [row for row in rows if row.side in (side, "midline")])
         filled[columns] = np.where(of_this_side[filled[columns]], filled[columns], 0)

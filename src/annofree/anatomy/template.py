@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,14 +59,15 @@ def template() -> Template:
     volumes = []
     affine = np.eye(4)
     for kind in ("t1", "gm", "wm"):
-        image = nib.load(package_folder("nilearn") / "datasets" / "data" / _FILE.format(kind))
+        image: Any = nib.load(package_folder("nilearn") / "datasets" / "data" / _FILE.format(kind))
         volume = np.asarray(image.dataobj, dtype=np.float32)
         volume /= volume.max()
         volume.flags.writeable = False
         volumes.append(volume)
         affine = np.array(image.affine, dtype=np.float64)
     affine.flags.writeable = False
-    return Template(*volumes, affine)
+    t1, grey, white = volumes
+    return Template(t1, grey, white, affine)
 
 
 def package_folder(package: str) -> Path:

@@ -173,7 +173,7 @@ def tissue_z(
     shares = np.ones((values.size, 1)) if tissues is None else tissues[:, brain].T.astype(np.float64)
     step = max(1, values.size // 60_000)
     some, parts = values[::step], shares[::step]
-    levels = np.full(shares.shape[1], np.median(some))
+    levels: NDArray[Any] = np.full(shares.shape[1], np.median(some))
     ridge = 1e-6 * len(some) * np.eye(len(levels))
     for _ in range(12):
         residual = some - parts @ levels

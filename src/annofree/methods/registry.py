@@ -54,6 +54,14 @@ METHODS: dict[str, MethodInfo] = {
             ships=True,
         ),
         MethodInfo(
+            name="atlas-z",
+            summary="what the tissue expected in MNI space does not explain, less what both sides show",
+            module="annofree.methods.atlas_z",
+            cls="AtlasZ",
+            learns_from=("healthy",),
+            ships=True,
+        ),
+        MethodInfo(
             name="intensity",
             summary="bright voxels of one sequence (FLAIR first), threshold set on healthy scans",
             module="annofree.methods.intensity",
