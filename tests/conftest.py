@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-settings.register_profile(
-    "annofree", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
-)
+slow = [HealthCheck.too_slow, HealthCheck.data_too_large]
+settings.register_profile("annofree", deadline=None, derandomize=True, suppress_health_check=slow)
 settings.load_profile("annofree")
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"

@@ -7,7 +7,18 @@ import sys
 
 import pytest
 
-HEAVY = ("torch", "monai", "lightning", "SimpleITK", "nilearn", "skimage", "matplotlib", "scipy", "nibabel", "distributed")
+HEAVY = (
+    "torch",
+    "monai",
+    "lightning",
+    "SimpleITK",
+    "nilearn",
+    "skimage",
+    "matplotlib",
+    "scipy",
+    "nibabel",
+    "distributed",
+)
 
 
 @pytest.mark.parametrize(
@@ -19,8 +30,11 @@ HEAVY = ("torch", "monai", "lightning", "SimpleITK", "nilearn", "skimage", "matp
     ],
 )
 def test_import_help_and_methods_load_nothing_heavy(code: str) -> None:
-    program = f"import atexit, sys\natexit.register(lambda: print('LOADED', sorted(m for m in {HEAVY} if m in sys.modules)))\n"
-    done = subprocess.run([sys.executable, "-c", program + code], capture_output=True, text=True, timeout=60, check=False)
+    report = f"print('LOADED', sorted(m for m in {HEAVY} if m in sys.modules))"
+    program = f"import atexit, sys\natexit.register(lambda: {report})\n"
+    done = subprocess.run(
+        [sys.executable, "-c", program + code], capture_output=True, text=True, timeout=60, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert "LOADED []" in done.stdout
 

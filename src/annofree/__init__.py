@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from annofree import methods
+    from annofree import methods as methods
     from annofree.formats import open_cohort as open_cohort
     from annofree.formats import open_scan as open_scan
     from annofree.methods import load as load

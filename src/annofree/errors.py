@@ -39,9 +39,7 @@ class AnnofreeError(Exception):
         return text
 
 
-def _rebuild(
-    kind: type[AnnofreeError], what: str, file: str | None, why: str | None, fix: str | None
-) -> AnnofreeError:
+def _rebuild(kind: type[AnnofreeError], what: str, file: str | None, why: str | None, fix: str | None) -> AnnofreeError:
     return kind(what, file=file, why=why, fix=fix)
 
 

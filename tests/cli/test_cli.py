@@ -53,7 +53,15 @@ def test_part_failure_is_exit_code_3_and_names_the_scan(
     broken.write_bytes(b"not an image")
     good = next((phantoms / "scans").iterdir())
     code = call(
-        "segment", good, broken, "-o", tmp_path / "out", "--method", "intensity-published", "--sequence", "FLAIR",
+        "segment",
+        good,
+        broken,
+        "-o",
+        tmp_path / "out",
+        "--method",
+        "intensity-published",
+        "--sequence",
+        "FLAIR",
         "--no-locate",
     )
     assert code == 3
@@ -100,7 +108,9 @@ def test_one_file_is_segmented_and_its_sequence_shown(phantoms: Path, tmp_path: 
     assert "FLAIR" in (tmp_path / "out" / "results.tsv").read_text()
 
 
-def test_an_unwritable_folder_is_said_not_raised(phantoms: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unwritable_folder_is_said_not_raised(
+    phantoms: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "file").write_text("a file, not a folder")
     scan = next((phantoms / "scans").iterdir())
     assert call("segment", scan, "-o", tmp_path / "file" / "out", "--method", "intensity-published") == 2

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import platform
 import shutil
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -42,14 +41,16 @@ def examine() -> Iterator[Check]:
     yield _writing()
     for name, enables in EXTRAS.items():
         there = find_spec(name) is not None
-        yield Check("ok" if there else "note", f"extra {name}: {'there' if there else 'not installed'}", "" if there else f"It would enable {enables}.")
+        yield Check(
+            "ok" if there else "note",
+            f"extra {name}: {'there' if there else 'not installed'}",
+            "" if there else f"It would enable {enables}.",
+        )
     yield _self_test()
 
 
 def _python() -> Check:
     text = f"Python {platform.python_version()}, {platform.system()} {platform.machine()}, {os.cpu_count()} cores"
-    if sys.version_info < (3, 11):
-        return Check("bad", text, "annofree needs Python 3.11 or newer.")
     return Check("ok", text)
 
 
@@ -78,7 +79,9 @@ def _torchvision() -> Check:
         import_module("torchvision")
     except Exception as error:  # an unfit build raises RuntimeError, OSError or AttributeError
         return Check(
-            "bad", f"torchvision is broken: {error}", "It does not fit this torch; pip uninstall torchvision, or SAM fails."
+            "bad",
+            f"torchvision is broken: {error}",
+            "It does not fit this torch; pip uninstall torchvision, or SAM fails.",
         )
     return Check("ok", f"torchvision {version('torchvision')}")
 
@@ -110,4 +113,6 @@ def _self_test() -> Check:
         result = segment(phantom_subject(seed=3).scan, method="intensity-published", locate=False)
     except Exception as error:  # whatever breaks here is what the user came to learn
         return Check("bad", f"self-test failed: {type(error).__name__}: {error}", "Report this line with your version.")
-    return Check("ok", f"self-test: {result.volumes_ml['WT']:.0f} ml found in a phantom, {time.monotonic() - started:.1f} s")
+    return Check(
+        "ok", f"self-test: {result.volumes_ml['WT']:.0f} ml found in a phantom, {time.monotonic() - started:.1f} s"
+    )

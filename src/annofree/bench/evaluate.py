@@ -65,7 +65,12 @@ class Evaluation:
 
 
 def evaluate(
-    results: str | Path, truth: str | Path, *, out: str | Path | None = None, task: str = "GLI", method: str | None = None
+    results: str | Path,
+    truth: str | Path,
+    *,
+    out: str | Path | None = None,
+    task: str = "GLI",
+    method: str | None = None,
 ) -> Evaluation:
     """Score every segmentation of a folder for which there is truth.
 

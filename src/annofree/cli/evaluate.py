@@ -11,7 +11,9 @@ import typer
 def evaluate(
     results: Annotated[Path, typer.Argument(help="Folder that 'annofree segment' wrote.", show_default=False)],
     truth: Annotated[Path, typer.Option(help="Folder with the expert masks.", show_default=False)],
-    out: Annotated[Path | None, typer.Option("-o", "--out", help="Table (TSV); default RESULTS/evaluation.tsv.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="Table (TSV); default RESULTS/evaluation.tsv.")
+    ] = None,
     task: Annotated[str, typer.Option(help="Lesion-wise rule: GLI, MEN, MET, SSA, PED.")] = "GLI",
 ) -> None:
     """Score segmentations against truth, per case and over all cases."""
@@ -22,7 +24,9 @@ def evaluate(
     table(*evaluation.case_table())
     console.print()
     table(*evaluation.summary_table())
-    console.print(f"{evaluation.method} (tier {evaluation.tier}), written to {evaluation.path}", highlight=False, soft_wrap=True)
+    console.print(
+        f"{evaluation.method} (tier {evaluation.tier}), written to {evaluation.path}", highlight=False, soft_wrap=True
+    )
     for sentence in evaluation.skipped:
         errors.print(f"skipped {sentence}", highlight=False, markup=False, soft_wrap=True)
     if evaluation.skipped:

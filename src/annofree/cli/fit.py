@@ -14,7 +14,9 @@ def fit(
     healthy: Annotated[Path | None, typer.Option(help="Healthy scans.")] = None,
     patients: Annotated[Path | None, typer.Option(help="Patients' scans, without masks.")] = None,
     reports: Annotated[Path | None, typer.Option(help="Patients' report texts.")] = None,
-    brain_mask: Annotated[str | None, typer.Option(help="Name pattern of brain masks beside the healthy scans.")] = None,
+    brain_mask: Annotated[
+        str | None, typer.Option(help="Name pattern of brain masks beside the healthy scans.")
+    ] = None,
     setting: Annotated[
         list[str] | None, typer.Option("--set", help="A setting of the method, as key=value; may be repeated.")
     ] = None,

@@ -15,6 +15,7 @@ from annofree.errors import AnnofreeError
 #: Verbs in the order of the help page; each is a function of that name in a module of that name.
 VERBS: dict[str, str] = {
     "segment": "Segment scans: masks, score maps, a table.",
+    "review": "Make the pages to look at: one per patient, one for the cohort.",
     "evaluate": "Score segmentations against truth.",
     "rethreshold": "Change masks from saved scores, without running a method again.",
     "fit": "Fit a method on healthy scans and unlabelled patients.",

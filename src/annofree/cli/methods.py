@@ -25,4 +25,6 @@ def methods() -> None:
         ],
     )
     console.print("* the default of 'annofree segment'")
-    console.print("tier: T0 no lesion information, R reports, T1 image labels, T2 masks chose something, S masks trained")
+    console.print(
+        "tier: T0 no lesion information, R reports, T1 image labels, T2 masks chose something, S masks trained"
+    )

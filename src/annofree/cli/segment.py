@@ -10,7 +10,8 @@ import typer
 
 def segment(
     inputs: Annotated[
-        list[Path], typer.Argument(help="Patient folders, image files, or a folder of many patients.", show_default=False)
+        list[Path],
+        typer.Argument(help="Patient folders, image files, or a folder of many patients.", show_default=False),
     ],
     out: Annotated[Path, typer.Option("-o", "--out", help="Output folder.", show_default=False)],
     method: Annotated[str | None, typer.Option(help="Method (see 'annofree methods'); the best shipped one.")] = None,

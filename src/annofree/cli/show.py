@@ -38,10 +38,7 @@ def show_rows(report: BatchReport) -> None:
         columns = [c for c in ("WT_ml", "TC_ml", "ET_ml") if any(row[c] != "n/a" for row in report.rows)]
         table(
             ("scan", *(c.replace("_", " ") for c in columns), "lesions", "side", "lobe"),
-            [
-                (row["id"], *(row[c] for c in columns), row["lesions"], row["side"], row["lobe"])
-                for row in report.rows
-            ],
+            [(row["id"], *(row[c] for c in columns), row["lesions"], row["side"], row["lobe"]) for row in report.rows],
         )
         for row in report.rows:
             if row["notes"] != "n/a":
@@ -60,4 +57,6 @@ def show_failures(report: BatchReport) -> None:
     for failure in report.failures:
         why = "" if failure.why == "n/a" else f": {failure.why}"
         remedy = "" if failure.next == "n/a" else f" {failure.next}."
-        errors.print(f"failed {failure.id}: {failure.what}{why}.{remedy}", highlight=False, markup=False, soft_wrap=True)
+        errors.print(
+            f"failed {failure.id}: {failure.what}{why}.{remedy}", highlight=False, markup=False, soft_wrap=True
+        )

@@ -63,7 +63,7 @@ def _hash(cells: NDArray[np.int64], seed: int) -> NDArray[np.uint32]:
     for shift, factor in ((15, 0x2C1B3C6D), (12, 0x297A2D39)):
         mixed ^= mixed >> np.uint32(shift)
         mixed *= np.uint32(factor)
-    return mixed ^ (mixed >> np.uint32(15))
+    return np.asarray(mixed ^ (mixed >> np.uint32(15)), dtype=np.uint32)
 
 
 def blob(
@@ -143,7 +143,8 @@ def _surface(rng: np.random.Generator) -> NDArray[np.float32]:
 
 
 def _angles() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    return np.linspace(0.0, np.pi, _LATITUDES), np.arange(_LONGITUDES) * (2 * np.pi / _LONGITUDES) - np.pi
+    around = np.arange(_LONGITUDES, dtype=np.float64) * (2 * np.pi / _LONGITUDES) - np.pi
+    return np.linspace(0.0, np.pi, _LATITUDES), around
 
 
 def _directions() -> NDArray[np.float64]:

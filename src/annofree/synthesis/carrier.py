@@ -35,6 +35,7 @@ QUANTILES: dict[Sequence, tuple[float, float, float]] = {
 
 _ROUNDS = 10
 _SAMPLE = 20_000
+_FIELD_MM = 25.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,8 +44,8 @@ class Carrier:
 
     Attributes:
         id: The scan it came from.
-        images: (4, 160, 192, 160) float16 in the order T1, T1C, T2, FLAIR, 1 mm; white matter's median is 1; all 0
-            where the scan lacks the sequence, and outside the brain.
+        images: (4, 160, 192, 160) float16 in the order T1, T1C, T2, FLAIR, 1 mm; white matter is 1 everywhere, slow
+            changes of brightness being taken out; all 0 where the scan lacks the sequence, and outside the brain.
         brain: (160, 192, 160) boolean.
         tissue: (160, 192, 160) uint8, 0 outside, else a number of `annofree.synthesis.tissues.Tissue`.
         levels: (4, 3) medians of white matter, cortex and fluid.
@@ -114,7 +115,7 @@ class Carrier:
 
 
 def carrier_of(scan: Scan) -> Carrier:
-    """A carrier of a healthy person's scan, unchanged but for its pose.
+    """A carrier of a healthy person's scan, as it is but for its pose and slow changes of brightness.
 
     Args:
         scan: Skull-stripped or with a brain mask; any of the four sequences.
@@ -180,8 +181,10 @@ def finish(
         checks: Kept in the carrier.
         usable: Kept in the carrier.
     """
+    # brightness falls off towards the coil's far side: first relative to all tissue, then to white matter alone
+    classes = cluster(_flat(images, brain, brain), brain, sequences)
+    images = _flat(images, brain, classes == 1)
     classes = cluster(images, brain, sequences)
-    tissue = _places(classes, brain)
     scaled = np.zeros((len(Sequence), *brain.shape), np.float16)
     levels = np.zeros((len(Sequence), 3), np.float32)
     order = list(Sequence)
@@ -190,7 +193,27 @@ def finish(
         white = max(medians[0], 1e-6)
         scaled[order.index(sequence)] = np.clip(image / white, -100.0, 100.0) * brain
         levels[order.index(sequence)] = np.asarray(medians) / white
-    return Carrier(scan_id, scaled, brain, tissue, levels, checks, usable)
+    return Carrier(scan_id, scaled, brain, _places(classes, brain), levels, checks, usable)
+
+
+def _flat(images: Images, brain: Mask, reference: Mask) -> Images:
+    """Images divided by the smooth brightness (Gaussian, 25 mm) of a reference tissue; 0 outside the brain."""
+    cells, cell_mm = tuple(n // 4 for n in brain.shape), 4.0
+
+    def blocks(volume: NDArray[Any]) -> NDArray[np.float32]:
+        x, y, z = cells
+        mean = volume.reshape(x, 4, y, 4, z, 4).mean((1, 3, 5), dtype=np.float32)
+        return np.asarray(ndimage.gaussian_filter(mean, _FIELD_MM / cell_mm))
+
+    amount = blocks(reference)
+    out = np.zeros_like(images)
+    for image, target in zip(images, out, strict=True):
+        middle = float(np.median(image[reference])) if reference.any() else 1.0
+        middle = middle if middle > 0 else 1.0
+        field = np.where(amount > 1e-3, blocks(image * reference) / np.maximum(amount, 1e-3) / middle, 1.0)
+        fine = ndimage.zoom(np.clip(field, 0.4, 2.5), 4, order=1, mode="nearest", grid_mode=True)
+        target[brain] = image[brain] / fine[brain]
+    return out
 
 
 def cluster(images: Images, brain: Mask, sequences: tuple[Sequence, ...]) -> NDArray[np.uint8]:

@@ -8,6 +8,7 @@ with tumours unlike those it was taught. `PublishedSettings()` is the published 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -77,7 +78,7 @@ class PublishedSettings(Settings):
         return cls(**own | {"two_tissues": 0.0, "lesions": 30} | changes)
 
 
-PRESETS = {
+PRESETS: dict[str, Callable[[], PublishedSettings]] = {
     "published": PublishedSettings,
     "published-corrected": PublishedSettings.corrected,
     "published-single": PublishedSettings.single_lesion,

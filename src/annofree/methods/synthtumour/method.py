@@ -100,8 +100,12 @@ class SynthTumour(Method):
             present = torch.tensor([sequence in coarse.images for sequence in Sequence])
             for power, flip in PASSES[self.settings.quality]:
                 found = predict_scan_array(
-                    network, torch.from_numpy(images), torch.from_numpy(coarse.brain.copy()), present,
-                    flipped=flip, power=power,
+                    network,
+                    torch.from_numpy(images),
+                    torch.from_numpy(coarse.brain.copy()),
+                    present,
+                    flipped=flip,
+                    power=power,
                 ).numpy()
                 total = found if total is None else total + found
                 count += 1
@@ -132,8 +136,11 @@ class SynthTumour(Method):
         masks = []
         for scan in healthy:
             decision = decide(
-                {"WT": self.score(scan)["WT"]}, self.thresholds, self.refiners,
-                brain=self.brain(scan), spacing_mm=scan.spacing_mm,
+                {"WT": self.score(scan)["WT"]},
+                self.thresholds,
+                self.refiners,
+                brain=self.brain(scan),
+                spacing_mm=scan.spacing_mm,
             )
             masks.append((decision.labels > 0, scan.voxel_ml))
         smallest = max(0.5, healthy_min_ml(masks))
