@@ -69,7 +69,7 @@ def segment_scan(scan: Scan, method: Method, *, locate: bool = True) -> Segmenta
         method: A fitted method.
         locate: Whether lesions get side and lobe (an affine alignment with the MNI template, a few seconds).
     """
-    result = method.segment(scan)
+    result: Segmentation = method.segment(scan)
     from annofree.anatomy import locate as locate_lesions
 
     lesions = locate_lesions(result.labels, scan, scores=result.scores.get("WT"), with_lobes=locate)

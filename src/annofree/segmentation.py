@@ -125,6 +125,11 @@ class Segmentation:
         """A copy with some attributes changed."""
         return replace(self, **changes)
 
+    def _repr_html_(self) -> str:
+        from annofree.review.notebook import notebook_html
+
+        return notebook_html(self)
+
     def save(self, out: str | Path) -> Path:
         """Write masks, score maps and the lesion table below `out`, in the scan's own space; see `docs/formats.md`."""
         from annofree.formats.derivatives import write_segmentation

@@ -46,7 +46,7 @@ class Evaluation:
 
     def case_table(self) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
         """Header and rows for the screen, one row per case and region."""
-        rows = []
+        rows: list[tuple[str, ...]] = []
         for case in self.cases:
             for region in case.regions:
                 values = [case.value(metric, region) for metric in SHOWN]
@@ -55,7 +55,7 @@ class Evaluation:
 
     def summary_table(self) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
         """Header and rows of the means, with 95 % bootstrap intervals over cases."""
-        rows = []
+        rows: list[tuple[str, ...]] = []
         for region in dict.fromkeys(region for case in self.cases for region in case.regions):
             for metric in ("dice", "lesionwise_dice", "hd95_mm"):
                 row = self.summary.row(metric, region)
@@ -85,7 +85,10 @@ def evaluate(
         InputError: Nothing could be scored.
     """
     results = Path(results)
-    cases, skipped, methods, tiers = [], [], {}, {}
+    cases: list[CaseScores] = []
+    skipped: list[str] = []
+    methods: dict[str, None] = {}
+    tiers: dict[str, None] = {}
     for scan_id in written_ids(results):
         try:
             answer = read_segmentation(results, scan_id, method)

@@ -6,9 +6,8 @@ import sys
 from importlib import import_module
 from typing import Any
 
-import click
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from annofree.errors import AnnofreeError
 
@@ -30,16 +29,16 @@ VERBS: dict[str, str] = {
 class LazyGroup(TyperGroup):
     """Loads a verb's module when the verb is used, so that `--help` is quick."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: typer.Context) -> list[str]:
         """Verbs in the order of the table above."""
         return list(VERBS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, ctx: typer.Context, cmd_name: str) -> Any:
         """The verb's command; on the help page only its one-line description."""
         if cmd_name not in VERBS:
             return None
         if ctx.resilient_parsing or _asks_for_help_only():
-            return click.Command(cmd_name, help=VERBS[cmd_name])
+            return TyperCommand(cmd_name, help=VERBS[cmd_name])
         application = typer.Typer(add_completion=False)
         function = getattr(import_module(f"annofree.cli.{cmd_name}"), cmd_name)
         application.command(cmd_name)(function)

@@ -7,7 +7,7 @@ and trains nnU-Net; here whole brains of four sequences are made, and any subset
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -126,7 +126,41 @@ class SynthTumour(Method):
         filled: NDArray[np.bool_] = binary_fill_holes(super().brain(scan))
         return filled
 
-    def calibrate(self, healthy: Cohort) -> SynthTumour:
+    def fit(self, *, healthy: Cohort | None = None, patients: Cohort | None = None) -> Self:
+        """Train a network on made brains with made tumours, then set the smallest kept lesion on healthy scans.
+
+        Nothing about real tumours enters. Training keeps checkpoints in `workspace` and goes on from there when it
+        was stopped; weights are chosen by held-out made cases.
+
+        Args:
+            healthy: Healthy scans, for the calibration only.
+            patients: Not used: the first stage needs none.
+        """
+        import tempfile
+
+        from annofree.networks import load_network
+        from annofree.synthesis import LabelMapBank
+        from annofree.training.junior import JuniorSettings, fit_junior
+        from annofree.training.settings import TrainSettings
+
+        folder = self.settings.labelmaps
+        bank = LabelMapBank.from_mni() if folder is None else LabelMapBank.from_folder(folder)
+        recipe = JuniorSettings(train=TrainSettings(steps=self.settings.steps, seed=self.settings.seed))
+        with tempfile.TemporaryDirectory() as temporary:
+            workspace = (self.workspace or Path(temporary)) / "junior"
+            trained = fit_junior(bank, workspace, recipe)
+            self.networks = [load_network(workspace / ("best" if trained.best_score is not None else "last"))]
+        self.card["learned from"] = {
+            "anatomies": "MNI152 tissue maps" if folder is None else f"{len(bank)} label maps",
+            "tumours": "made; no lesion of any patient, no mask",
+            "steps": trained.step,
+            "validation score on held-out made cases": trained.best_score,
+        }
+        if healthy is not None:
+            self.calibrate(healthy)
+        return self
+
+    def calibrate(self, healthy: Cohort) -> Self:
         """Set the smallest lesion that is kept from what the networks call tumour in healthy scans."""
         from annofree.methods.decide import decide
         from annofree.refine import healthy_min_ml
