@@ -29,11 +29,11 @@ VERBS: dict[str, str] = {
 class LazyGroup(TyperGroup):
     """Loads a verb's module when the verb is used, so that `--help` is quick."""
 
-    def list_commands(self, ctx: typer.Context) -> list[str]:
+    def list_commands(self, ctx: Any) -> list[str]:
         """Verbs in the order of the table above."""
         return list(VERBS)
 
-    def get_command(self, ctx: typer.Context, cmd_name: str) -> Any:
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """The verb's command; on the help page only its one-line description."""
         if cmd_name not in VERBS:
             return None

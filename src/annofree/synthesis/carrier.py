@@ -228,7 +228,7 @@ def cluster(images: Images, brain: Mask, sequences: tuple[Sequence, ...]) -> NDA
         values = images[index][brain]
         middle = np.median(values)
         spread = max(1.4826 * float(np.median(np.abs(values - middle))), 1e-6)
-        scores = np.clip((values - middle) / spread, -3.0, 3.0)
+        scores = np.clip((values - middle) / spread, -3.0, 3.0).astype(np.float32)
         features.append(scores)
         start.append(np.quantile(scores, QUANTILES[sequence]))
     table = np.stack(features, 1)
@@ -243,7 +243,8 @@ def cluster(images: Images, brain: Mask, sequences: tuple[Sequence, ...]) -> NDA
 
 
 def _nearest(points: NDArray[Any], centres: NDArray[Any]) -> NDArray[np.intp]:
-    return np.asarray(np.argmin([((points - centre) ** 2).sum(1) for centre in centres], axis=0))
+    centres = centres.astype(np.float32)
+    return np.asarray(np.argmin((centres**2).sum(1) - 2.0 * (points @ centres.T), axis=1))
 
 
 def _places(classes: NDArray[np.uint8], brain: Mask) -> NDArray[np.uint8]:
