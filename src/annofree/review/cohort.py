@@ -1,0 +1,227 @@
+"""The page per cohort: what to look at first, every scan with a thumbnail, every failure with its remedy."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable
+from html import escape
+from pathlib import Path
+
+import numpy as np
+
+from annofree.errors import InputError
+from annofree.formats.derivatives import claim_folder
+from annofree.formats.outfolder import atomic_write
+from annofree.review import assets
+from annofree.review.patient import page_path
+from annofree.review.summary import Summary, read_summary
+from annofree.review.words import DISCLAIMER
+
+REGIONS = ("WT", "TC", "ET")
+
+
+def write_cohort_review(out: str | Path) -> Path:
+    """Write `index.html` of an output folder from its tables and its patients' pages.
+
+    Scans without a finding come first, then the least certain ones. Certainty is the method's own confidence in the
+    largest finding, or, where the method has none, how little the volume hangs on the threshold.
+
+    Args:
+        out: A folder that `annofree segment` wrote.
+
+    Returns:
+        The page's file.
+
+    Raises:
+        InputError: There is nothing to show.
+        OutputError: The folder cannot be used.
+    """
+    root = Path(out)
+    if not root.is_dir():
+        raise InputError("There is no such folder", file=root, fix="Give a folder that annofree segment wrote")
+    rows, failures = _summaries(root), _table(root / "failures.tsv")
+    if not rows and not failures:
+        raise InputError("There is nothing to review in the folder", file=root, fix="Run annofree segment first")
+    claim_folder(root)
+    path = root / "index.html"
+    atomic_write(path, _page(root, sorted(rows, key=attention), failures))
+    return path
+
+
+def attention(row: Summary) -> tuple[float, ...]:
+    """Sort key: what deserves a look first comes first."""
+    nothing = row.volumes_ml.get("WT", 0.0) == 0
+    certainty = row.certainty
+    return (0.0 if nothing else 1.0, -1.0 if certainty is None else certainty, -row.volumes_ml.get("WT", 0.0))
+
+
+def _summaries(root: Path) -> list[Summary]:
+    """Rows of the results table in its order, completed from pages; without a table, whatever pages there are."""
+    pages = {s.scan_id: s for path in sorted(root.glob("sub-*/sub-*.html")) if (s := read_summary(path)) is not None}
+    table = {row["id"]: row for row in _table(root / "results.tsv")}
+    return [pages.get(i) or _from_row(row) for i, row in table.items()] if table else list(pages.values())
+
+
+def _from_row(row: dict[str, str]) -> Summary:
+    volumes = {region: value for region in REGIONS if (value := _number(row.get(f"{region}_ml"))) is not None}
+    where = " ".join(text for text in (row.get("side", ""), row.get("lobe", "").lower()) if text not in ("", "n/a"))
+    notes = row.get("notes", "n/a")
+    return Summary(
+        scan_id=row["id"],
+        method=row.get("method", ""),
+        tier=row.get("tier", ""),
+        volumes_ml=volumes,
+        lesions=int(_number(row.get("lesions")) or 0),
+        where=where,
+        confidence=_number(row.get("confidence")),
+        notes=() if notes == "n/a" else (notes,),
+    )
+
+
+def _page(root: Path, rows: list[Summary], failures: list[dict[str, str]]) -> str:
+    regions = [region for region in REGIONS if any(region in row.volumes_ml for row in rows)]
+    noted = sum(bool(row.notes) for row in rows)
+    empty = sum(row.volumes_ml.get("WT", 0.0) == 0 for row in rows)
+    facts = [f"{empty} without a finding"] if empty else []
+    facts += [f"{noted} with notes"] if noted else []
+    facts += [f"{len(failures)} failed"] if failures else []
+    methods = sorted({f"{row.method} (tier {row.tier})" for row in rows if row.method})
+    volumes = [row.volumes_ml["WT"] for row in rows if row.volumes_ml.get("WT", 0.0) > 0]
+    numbers = {"Scans": f"{len(rows)}", "Failed": f"{len(failures)}"}
+    if volumes:
+        numbers["Median volume"] = f"{float(np.median(volumes)):.1f} <small>ml</small>"
+    confident = any(row.confidence is not None for row in rows)
+    certainty = "confidence" if confident else "steadiness"
+    meaning = "mean probability inside the largest finding"
+    if not confident:
+        meaning = "what is left of the volume when the threshold moves from a tenth below to a tenth above its place"
+    from annofree import __version__
+
+    return assets.fill(
+        "index.html",
+        css=assets.text("page.css"),
+        count=f"{len(rows)} scan{'' if len(rows) == 1 else 's'}",
+        disclaimer=DISCLAIMER,
+        sentence=escape("; ".join([", ".join(methods), *facts])),
+        numbers="".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in numbers.items()),
+        failures=_failures(failures),
+        spread=_spread(root, rows),
+        order=f"Without a finding first, then least certain. {certainty.capitalize()}: {meaning}.",
+        columns=_columns(regions, certainty, noted > 0),
+        rows="".join(_row(root, row, regions, noted > 0) for row in rows),
+        version=__version__,
+        script=assets.text("index.js"),
+    )
+
+
+def _columns(regions: Iterable[str], certainty: str, with_notes: bool) -> str:
+    names = ["scan", *(f"{region} ml" for region in regions), "findings", "where", certainty]
+    names += ["notes"] if with_notes else []
+    heads = "".join(
+        f'<th scope="col"{" class=n" if name.endswith("ml") or name == "findings" else ""}>'
+        f'<button type="button">{name}</button></th>'
+        for name in names
+    )
+    return f'<th scope="col"><span class="hidden">picture</span></th>{heads}'
+
+
+def _row(root: Path, row: Summary, regions: Iterable[str], with_notes: bool) -> str:
+    page = page_path(root, row.scan_id)
+    link = f"{page.parent.name}/{page.name}" if page.is_file() else None
+    name = escape(row.scan_id)
+    picture = f'<img src="{row.thumbnail}" alt="Slice of {name}">' if row.thumbnail else ""
+    if link:
+        picture = f'<a href="{link}" tabindex="-1" aria-hidden="true">{picture}</a>'
+        name = f'<a href="{link}">{name}</a>'
+    cells = [f'<td class="pic">{picture}</td>', f'<td data-v="{escape(row.scan_id)}">{name}</td>']
+    for region in regions:
+        volume = row.volumes_ml.get(region)
+        cells.append(
+            '<td class="n" data-v="">n/a</td>'
+            if volume is None
+            else f'<td class="n" data-v="{volume}">{volume:.1f}</td>'
+        )
+    cells += [f'<td class="n">{row.lesions}</td>', f"<td>{escape(row.where) or '<span class=soft>n/a</span>'}</td>"]
+    sure = row.certainty
+    cells.append(
+        '<td data-v=""><span class="soft">n/a</span></td>'
+        if sure is None
+        else f'<td data-v="{sure:.4f}"><span class="meter"><b style="width:{sure:.0%}"></b></span>{sure:.0%}</td>'
+    )
+    if with_notes:
+        cells.append(f'<td class="notes">{escape("; ".join(row.notes))}</td>')
+    return f"<tr>{''.join(cells)}</tr>"
+
+
+def _failures(failures: Iterable[dict[str, str]]) -> str:
+    rows = "".join(
+        f"<tr><td>{escape(row.get('id', ''))}</td><td>{escape(row.get('what', ''))}</td>"
+        f"<td class=soft>{escape(_known(row.get('why')))}</td><td>{escape(_known(row.get('next')))}</td></tr>"
+        for row in failures
+    )
+    if not rows:
+        return ""
+    head = "<tr><th>scan</th><th>what happened</th><th>why</th><th>what to do</th></tr>"
+    return (
+        '<section class="card failures"><h2>Not segmented</h2><table><thead>'
+        f"{head}</thead><tbody>{rows}</tbody></table></section>"
+    )
+
+
+def _spread(root: Path, rows: list[Summary]) -> str:
+    """Whole-tumour volumes on a logarithmic axis, one dot a scan, stacked."""
+    found = [row for row in rows if row.volumes_ml.get("WT", 0.0) > 0]
+    if len(found) < 3:
+        return ""
+    logs = np.log10([max(row.volumes_ml["WT"], 0.01) for row in found])
+    low, high = float(np.floor(logs.min())), float(np.ceil(logs.max() + 1e-6))
+    width, left, right = 1200.0, 24.0, 24.0
+    radius = 6.0 if len(found) <= 150 else 2.5
+    bins = np.round((left + (logs - low) / (high - low) * (width - left - right)) / (2.2 * radius)).astype(int)
+    tallest = int(np.bincount(bins).max())
+    height = 30 + 2.2 * radius * max(3, tallest)
+    ticks = [10.0**power * times for power in range(int(low), int(high) + 1) for times in (1, 2, 5)]
+    parts = []
+    for tick in ticks:
+        x = left + (np.log10(tick) - low) / (high - low) * (width - left - right)
+        if left <= x <= width - right + 0.1:
+            parts.append(f'<line x1="{x:.1f}" x2="{x:.1f}" y1="0" y2="{height - 16:.0f}"/>')
+            parts.append(f'<text x="{x:.1f}" y="{height - 3:.0f}" text-anchor="middle">{tick:g}</text>')
+    stacked: dict[int, int] = {}
+    for row, place in sorted(zip(found, bins, strict=True), key=lambda pair: pair[0].volumes_ml["WT"]):
+        level = stacked.get(int(place), 0)
+        stacked[int(place)] = level + 1
+        page = page_path(root, row.scan_id)
+        x, y = place * 2.2 * radius, height - 22 - radius - level * 2.2 * radius
+        dot = (
+            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius}">'
+            f"<title>{escape(row.scan_id)}: {row.volumes_ml['WT']:.1f} ml</title></circle>"
+        )
+        parts.append(f'<a href="{page.parent.name}/{page.name}">{dot}</a>' if page.is_file() else dot)
+    return (
+        '<section class="card"><h2>Volume of the whole tumour, ml <span class="soft small">one dot a scan</span></h2>'
+        f'<svg class="spread" viewBox="0 0 {width:.0f} {height:.0f}" role="img" aria-label="Distribution of volumes">'
+        f"{''.join(parts)}</svg></section>"
+    )
+
+
+def _table(path: Path) -> list[dict[str, str]]:
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
+            return [{key: value or "" for key, value in row.items() if key} for row in rows]
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError, csv.Error) as error:
+        raise InputError("A table cannot be read", file=path, why=str(error)[:100], fix="Segment again") from None
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        return float(text or "")
+    except ValueError:
+        return None
+
+
+def _known(text: str | None) -> str:
+    return "" if text in (None, "n/a") else str(text)

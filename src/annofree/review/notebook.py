@@ -1,0 +1,73 @@
+"""How a segmentation shows itself in a notebook: a picture, the numbers, the findings."""
+
+from __future__ import annotations
+
+from html import escape
+
+import numpy as np
+
+from annofree.review.pictures import EDGES, PLANE_NAMES, key_voxel, make_tile
+from annofree.review.volumes import Brain
+from annofree.review.words import DISCLAIMER, REGION_NAMES, finding_sentence, place
+from annofree.scan import Sequence
+from annofree.segmentation import Segmentation
+
+_BOX = "font:13px/1.5 system-ui,sans-serif;background:#11161b;color:#e3e9ee;padding:14px 16px;border-radius:10px"
+_SOFT = "color:#93a1ae"
+
+
+def notebook_html(result: Segmentation) -> str:
+    """HTML of a segmentation: three planes through the largest finding, its outline over the scores, a table."""
+    told = result.provenance
+    method = f"{told.get('method', '')}, tier {told.get('tier', '')}" if told.get("method") else ""
+    volumes = "".join(
+        f'<span style="margin-right:18px">{REGION_NAMES[region]} <b>{volume:.1f} ml</b></span>'
+        for region, volume in result.volumes_ml.items()
+    )
+    rows = "".join(
+        f"<tr><td>{lesion.index}</td><td>{lesion.volume_ml:.2f} ml</td><td>{escape(place(lesion) or 'n/a')}</td>"
+        f"<td>{', '.join(f'{c:.0f}' for c in lesion.centre_mm)} mm</td>"
+        f"<td>{'n/a' if lesion.confidence is None else f'{lesion.confidence:.0%}'}</td></tr>"
+        for lesion in result.lesions[:10]
+    )
+    head = "<tr><th>#</th><th>volume</th><th>where</th><th>centre</th><th>confidence</th></tr>"
+    more = f'<div style="{_SOFT}">and {len(result.lesions) - 10} smaller ones</div>' if len(result.lesions) > 10 else ""
+    return (
+        f'<div style="{_BOX}"><b>{escape(result.scan_id)}</b> <span style="{_SOFT}">{escape(method)}</span>'
+        f"<div>{escape(finding_sentence(result))}</div><div>{volumes}</div>{_planes(result)}"
+        f"{f'<table>{head}{rows}</table>{more}' if rows else ''}"
+        f'<div style="{_SOFT}">{DISCLAIMER}.</div></div>'
+    )
+
+
+def _planes(result: Segmentation) -> str:
+    score = result.scores.get("WT")
+    inside = result.brain if result.brain is not None else np.ones(result.labels.shape, dtype=bool)
+    if not inside.any():
+        return ""
+    box = tuple(
+        slice(int(hit[0]), int(hit[-1]) + 1)
+        for hit in (np.flatnonzero(inside.any(axis=tuple(a for a in range(3) if a != axis))) for axis in range(3))
+    )
+    grey = inside[box] * np.uint8(90)
+    if score is not None:
+        values = score.values[box]
+        low, high = np.quantile(values[inside[box]], (0.01, 0.998))
+        grey = (inside[box] * np.clip((values - low) / max(float(high - low), 1e-9), 0, 1) * 255).astype(np.uint8)
+    shown = Sequence.FLAIR  # a name for the picture only: what is drawn are the scores
+    brain = Brain({shown: grey}, result.labels[box], {}, inside[box], result.affine, result.grid.voxel_ml)
+    voxel = key_voxel(brain)
+    parts = []
+    for axis, plane in PLANE_NAMES.items():
+        tile = make_tile(brain, axis, voxel[axis], height=180, sequences=[str(shown)])
+        left, right = EDGES[axis]
+        parts.append(
+            '<div style="display:inline-block;margin:8px 8px 4px 0"><div style="position:relative">'
+            f'<img alt="{plane} slice" style="display:block;margin:0" src="{tile.images[str(shown)]}">'
+            f'<img alt="" style="position:absolute;top:0;left:0;margin:0" src="{tile.outlines}"></div>'
+            f'<div style="{_SOFT};display:flex;justify-content:space-between"><span>{left}</span>'
+            f"<span>{plane}</span><span>{right}</span></div></div>"
+        )
+    what = "scores" if score is not None else "brain"
+    note = f"{what} with the outline of the mask; the patient's right is on the left"
+    return f'<div>{"".join(parts)}</div><div style="{_SOFT}">{note}</div>'

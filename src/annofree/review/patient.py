@@ -1,0 +1,168 @@
+"""The page per patient: one HTML file that needs nothing else, no network included."""
+
+from __future__ import annotations
+
+import hashlib
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from annofree.formats.derivatives import bids_label, claim_folder, mask_path
+from annofree.formats.outfolder import atomic_write
+from annofree.review import assets, panels
+from annofree.review.pictures import (
+    LABEL_COLOURS,
+    PLANE_NAMES,
+    Tile,
+    axial_levels,
+    key_voxel,
+    make_tile,
+    thumbnail,
+)
+from annofree.review.summary import Summary, script_json
+from annofree.review.volumes import Brain, Packed, cut_brain, pack
+from annofree.review.words import DISCLAIMER, TIERS, citation, finding_sentence, place
+from annofree.scan import Scan
+from annofree.segmentation import LABEL_NAMES, Segmentation
+
+#: Characters for the volumes of a page; with viewer and pictures a page stays below 12 MB.
+VOLUME_BUDGET = 9_500_000
+MOSAIC_TILES = 16
+
+
+def page_path(out: str | Path, scan_id: str) -> Path:
+    """Where a scan's page lies below an output folder."""
+    sub = f"sub-{bids_label(scan_id)}"
+    return Path(out) / sub / f"{sub}.html"
+
+
+def source_digest(out: Path, scan_id: str, method: str) -> str:
+    """A digest of a written result and of what pages look like: a page with the same one need not be made again."""
+    record = mask_path(out, scan_id, method)
+    record = record.with_name(record.name.removesuffix(".nii.gz") + ".json")
+    content = record.read_bytes() if record.is_file() else b""
+    return hashlib.sha256(content + assets.stamp().encode()).hexdigest()[:16]
+
+
+def write_review(result: Segmentation, scan: Scan, out: str | Path) -> Path:
+    """Write a patient's page.
+
+    The page holds the images, the mask and the score maps inside the brain; voxels outside it are blanked, so no face
+    can be seen. Volumes that would make the page larger than 12 MB are shown on a coarser grid, which the page says;
+    numbers always come from the scan's own voxels.
+
+    Args:
+        result: The segmentation.
+        scan: The scan that was segmented.
+        out: Output folder; the page goes to `sub-<id>/sub-<id>.html` below it.
+
+    Returns:
+        The page's file.
+
+    Raises:
+        InputError: Scan and segmentation do not fit, or the scan shows a whole head and has no brain mask.
+        OutputError: The folder cannot be used.
+    """
+    root = claim_folder(out)
+    brain = cut_brain(result, scan)
+    packed = pack(brain, VOLUME_BUDGET)
+    summary = summarise(result, brain, source_digest(root, result.scan_id, str(result.provenance.get("method", ""))))
+    path = page_path(root, result.scan_id)
+    atomic_write(path, _page(result, brain, packed, summary))
+    return path
+
+
+def summarise(result: Segmentation, brain: Brain, source: str = "") -> Summary:
+    """What the cohort page shows of a result."""
+    told = result.provenance
+    first = result.lesions[0] if result.lesions else None
+    whole = brain.levels.get("WT")
+    return Summary(
+        scan_id=result.scan_id,
+        source=source,
+        method=str(told.get("method", "")),
+        tier=str(told.get("tier", "")),
+        volumes_ml={region: round(volume, 4) for region, volume in result.volumes_ml.items()},
+        lesions=len(result.lesions),
+        where=place(first) if first else "",
+        confidence=first.confidence if first else None,
+        steadiness=whole.steadiness() if whole else None,
+        notes=tuple(str(note) for note in told.get("notes", ())),
+        thumbnail=thumbnail(brain),
+    )
+
+
+def _page(result: Segmentation, brain: Brain, packed: Packed, summary: Summary) -> str:
+    told = result.provenance
+    tier = summary.tier
+    sequences = [str(s) for s in brain.images]
+    grid = " × ".join(f"{edge:.3g}" for edge in packed.spacing_mm)
+    return assets.fill(
+        "patient.html",
+        scan_id=escape(result.scan_id),
+        summary=summary.to_html(),
+        css=assets.text("page.css"),
+        disclaimer=DISCLAIMER,
+        sentence=escape(finding_sentence(result)),
+        chips=panels.chips(summary),
+        numbers=panels.numbers(result, summary),
+        sequences=panels.choice("sequence", [(s, s) for s in sequences]),
+        overlays=panels.choice("overlay", [("mask", "Mask"), ("score", "Scores above threshold"), ("none", "None")]),
+        views=panels.choice(
+            "view", [("planes", "All planes"), *((n, n.capitalize()) for n in PLANE_NAMES.values()), ("render", "3D")]
+        ),
+        planes="".join(panels.tile_html(tile, sequences) for tile in _key_tiles(brain, sequences)),
+        legend=panels.legend(result, brain),
+        thresholds=panels.threshold_cards(result, brain),
+        findings=panels.findings(result, brain, packed),
+        mosaic="".join(panels.tile_html(tile, sequences, button=True) for tile in _mosaic(brain, sequences)),
+        notes=panels.notes(summary.notes),
+        facts=panels.facts(result),
+        tier=escape(f"{tier}: {TIERS.get(tier, 'unknown')}"),
+        cite="".join(f"<li>{escape(line)}</li>" for line in citation(told)),
+        version=escape(str(told.get("annofree", ""))),
+        size_note=f"Viewer and pictures: {grid} mm voxels"
+        + (", coarser than the scan; all numbers come from the scan's own voxels." if packed.coarser else "."),
+        licence=escape(assets.text("NIIVUE-LICENSE.txt")),
+        data=script_json(_data(brain, packed, sequences)),
+        volumes="\n".join(
+            f'<script type="text/plain" id="{name}">{body}</script>' for name, body in packed.files.items()
+        ),
+        niivue=assets.viewer(),
+        script=assets.text("patient.js"),
+    )
+
+
+def _data(brain: Brain, packed: Packed, sequences: list[str]) -> dict[str, Any]:
+    labels = list(LABEL_NAMES)
+    colours = [LABEL_COLOURS.get(label, (0, 0, 0)) for label in labels]
+    return {
+        "sequences": sequences,
+        "regions": list(brain.levels),
+        "voxelMl": brain.voxel_ml,
+        "step": packed.step,
+        "key": [k // s for k, s in zip(key_voxel(brain), packed.step, strict=True)],
+        "labelColours": {
+            **{name: [colour[i] for colour in colours] for i, name in enumerate("RGB")},
+            "A": [0, 255, 255, 255],
+            "I": labels,
+            "labels": [LABEL_NAMES[label] for label in labels],
+        },
+        "levels": {
+            name: {
+                "stops": [float(stop) for stop in levels.stops],
+                "own": levels.own,
+                "counts": levels.counts.tolist() if packed.coarser else None,
+            }
+            for name, levels in brain.levels.items()
+        },
+    }
+
+
+def _key_tiles(brain: Brain, sequences: list[str]) -> list[Tile]:
+    voxel = key_voxel(brain)
+    return [make_tile(brain, axis, voxel[axis], height=360, sequences=sequences) for axis in PLANE_NAMES]
+
+
+def _mosaic(brain: Brain, sequences: list[str]) -> list[Tile]:
+    return [make_tile(brain, 2, z, height=190, sequences=sequences) for z in axial_levels(brain, MOSAIC_TILES)]

@@ -1,0 +1,157 @@
+"""Slices as small pictures, in radiological convention: the patient's right is on the picture's left."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annofree.review.volumes import Brain
+from annofree.segmentation import REGIONS
+
+#: One colour a region, told apart with any colour vision (Okabe and Ito's palette, lightened): outermost first.
+COLOURS = {"WT": (86, 180, 233), "TC": (240, 126, 72), "ET": (246, 205, 76)}
+#: Labels take the colour of the innermost region that holds them: oedema WT, core TC, enhancing ET.
+LABEL_COLOURS = {2: COLOURS["WT"], 1: COLOURS["TC"], 3: COLOURS["ET"]}
+#: Axes across and down a picture, for slices along x, y, z.
+_PLANES = {0: (1, 2), 1: (0, 2), 2: (0, 1)}
+PLANE_NAMES = {2: "axial", 1: "coronal", 0: "sagittal"}
+#: What a picture's left and right edge mean in radiological convention.
+EDGES = {2: ("R", "L"), 1: ("R", "L"), 0: ("A", "P")}
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One slice: pictures by sequence and the outlines of the regions on top, as data addresses.
+
+    Attributes:
+        axis: The axis that the slice cuts.
+        index: Slice index in the brain's box.
+        position_mm: Where the slice lies along its axis, in scanner mm.
+        images: JPEG by sequence name.
+        outlines: Transparent PNG.
+        size: Width and height in pixels.
+    """
+
+    axis: int
+    index: int
+    position_mm: float
+    images: Mapping[str, str]
+    outlines: str
+    size: tuple[int, int]
+
+
+def key_voxel(brain: Brain) -> tuple[int, int, int]:
+    """A voxel inside the largest cross-sections of the mask; the brain's middle where nothing was found."""
+    mask = brain.labels > 0
+    where = mask if mask.any() else brain.inside
+    x, y, z = (int(where.sum(axis=tuple(a for a in range(3) if a != axis)).argmax()) for axis in range(3))
+    return x, y, z
+
+
+def axial_levels(brain: Brain, number: int) -> list[int]:
+    """Slice indices from the base to the vertex, one of them through the largest cross-section of the mask."""
+    depth = brain.labels.shape[2]
+    levels = np.rint(np.linspace(0.1 * depth, 0.9 * depth, number)).astype(int)
+    if (brain.labels > 0).any():
+        key = key_voxel(brain)[2]
+        levels[int(np.abs(levels - key).argmin())] = key
+    return sorted({int(level) for level in np.clip(levels, 0, depth - 1)})
+
+
+def make_tile(brain: Brain, axis: int, index: int, *, height: int, sequences: Iterable[str]) -> Tile:
+    """Draw one slice.
+
+    Args:
+        brain: What to draw.
+        axis: The axis that the slice cuts: 0 sagittal, 1 coronal, 2 axial.
+        index: Slice index.
+        height: Height in pixels; the width follows from the brain.
+        sequences: Names of the sequences to draw.
+    """
+    across, down = _PLANES[axis]
+    spacing = brain.spacing_mm
+    shape = brain.labels.shape
+    width = max(1, round(height * shape[across] * spacing[across] / (shape[down] * spacing[down])))
+    size = (width, height)
+    images = {
+        str(name): _jpeg(_resized(_slice(image, axis, index), size))
+        for name, image in brain.images.items()
+        if str(name) in set(sequences)
+    }
+    centre = np.array([n / 2 for n in shape])
+    centre[axis] = index
+    position = float(brain.affine[axis, :3] @ centre + brain.affine[axis, 3])
+    return Tile(axis, index, position, images, _png(outline_picture(_slice(brain.labels, axis, index), size)), size)
+
+
+def thumbnail(brain: Brain, *, height: int = 144) -> str:
+    """A small axial picture through the largest cross-section, outlines drawn in."""
+    from PIL import Image
+
+    index = key_voxel(brain)[2]
+    shape, spacing = brain.labels.shape, brain.spacing_mm
+    size = (max(1, round(height * shape[0] * spacing[0] / (shape[1] * spacing[1]))), height)
+    grey = Image.fromarray(_resized(_slice(next(iter(brain.images.values())), 2, index), size)).convert("RGBA")
+    grey.alpha_composite(Image.fromarray(outline_picture(_slice(brain.labels, 2, index), size)))
+    return _jpeg(np.asarray(grey.convert("RGB")))
+
+
+def outline_picture(labels: NDArray[np.uint8], size: tuple[int, int], width: int = 2) -> NDArray[np.uint8]:
+    """Outlines of the regions of a slice.
+
+    Args:
+        labels: Uint8 (rows, columns), as shown.
+        size: Width and height of the picture in pixels.
+        width: Of the lines, in pixels.
+
+    Returns:
+        Uint8 (height, width, 4), transparent beside the lines.
+    """
+    from scipy.ndimage import binary_erosion
+
+    picture = np.zeros((size[1], size[0], 4), dtype=np.uint8)
+    for region, members in REGIONS.items():
+        mask = np.isin(labels, members)
+        if not mask.any() or (region != "WT" and not np.isin(labels, (1, 3)).any()):
+            continue
+        large = _resized((mask * 255).astype(np.uint8), size) > 127
+        line = large & ~binary_erosion(large, iterations=width)
+        picture[line] = (*COLOURS[region], 255)
+    return picture
+
+
+def _slice(volume: NDArray[np.uint8], axis: int, index: int) -> NDArray[np.uint8]:
+    """A slice as it is shown: superior or anterior up; the patient's right, or the front, to the left.
+
+    The arrays are RAS+, so the first axis grows towards the patient's right; the second towards the front.
+    """
+    plane = np.take(volume, index, axis=axis)
+    return np.ascontiguousarray(plane.T[::-1, ::-1])
+
+
+def _resized(plane: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    from PIL import Image
+
+    return np.asarray(Image.fromarray(plane).resize(size, Image.Resampling.BICUBIC))
+
+
+def _jpeg(picture: NDArray[np.uint8]) -> str:
+    return _address(picture, "JPEG", quality=84, subsampling=0, optimize=True)
+
+
+def _png(picture: NDArray[np.uint8]) -> str:
+    return _address(picture, "PNG", optimize=True)
+
+
+def _address(picture: NDArray[np.uint8], kind: str, **options: Any) -> str:
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, kind, **options)
+    return f"data:image/{kind.lower()};base64,{base64.b64encode(buffer.getvalue()).decode()}"

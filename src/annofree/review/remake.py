@@ -1,0 +1,91 @@
+"""Pages again from a results folder: masks and scores as stored, images read again from where they came."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from annofree.errors import AnnofreeError, InputError
+from annofree.formats import open_scan
+from annofree.formats.derivatives import read_segmentation, written_ids
+from annofree.review.cohort import write_cohort_review
+from annofree.review.patient import page_path, source_digest, write_review
+from annofree.review.summary import Summary, read_summary
+from annofree.scan import Scan
+from annofree.segmentation import Segmentation
+
+
+@dataclass(frozen=True)
+class ReviewReport:
+    """What `review` did.
+
+    Attributes:
+        index: The cohort page.
+        made: Pages written now.
+        kept: Pages that were up to date.
+        failed: Scan ids without a page, and why.
+    """
+
+    index: Path
+    made: tuple[Path, ...]
+    kept: tuple[Path, ...]
+    failed: tuple[tuple[str, str], ...]
+
+
+def review(
+    out: str | Path, *, method: str | None = None, again: bool = False, said: Callable[[str], None] | None = None
+) -> ReviewReport:
+    """Make the pages of every segmentation in a folder, then the cohort page.
+
+    Pages that were made from the same result are kept. A scan whose images are gone costs its own page only.
+
+    Args:
+        out: A folder that `annofree segment` wrote.
+        method: Whose answers, where a folder holds those of several methods.
+        again: Whether to make pages again that are up to date.
+        said: Called with each scan's id before its page is made.
+
+    Raises:
+        InputError: The folder holds nothing to review.
+    """
+    root = Path(out)
+    made, kept, failed = [], [], []
+    for scan_id in written_ids(root):
+        try:
+            page = page_path(root, scan_id)
+            old = read_summary(page)
+            if not again and old is not None and method in (None, old.method) and _fits(root, old):
+                kept.append(page)
+                continue
+            if said is not None:
+                said(scan_id)
+            result = read_segmentation(root, scan_id, method)
+            made.append(write_review(result, read_again(result), root))
+        except AnnofreeError as error:
+            failed.append((scan_id, str(error)))
+    return ReviewReport(write_cohort_review(root), tuple(made), tuple(kept), tuple(failed))
+
+
+def _fits(root: Path, old: Summary) -> bool:
+    return old.source == source_digest(root, old.scan_id, old.method)
+
+
+def read_again(result: Segmentation) -> Scan:
+    """The scan of a stored segmentation, from the files that it came from.
+
+    Raises:
+        InputError: The result does not say where its images are, or they are gone or changed.
+    """
+    files: dict[str, Any] = dict(result.provenance.get("files") or {})
+    if not files:
+        raise InputError(
+            f"The result of '{result.scan_id}' does not say where its images are",
+            why="it was made from arrays in memory",
+            fix="Call write_review(result, scan, out) from Python",
+        )
+    scan = open_scan(files, brain_mask=result.brain, id=result.scan_id)
+    if not scan.grid.same_as(result.grid):
+        raise InputError(f"The images of '{result.scan_id}' have changed since then", fix="Segment it again")
+    return scan

@@ -1,0 +1,182 @@
+"""What of a scan goes into a page: the brain's box, bytes, and nothing outside the brain."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annofree.errors import InputError
+from annofree.formats.skull import why_whole_head
+from annofree.review.levels import Levels, make_levels
+from annofree.scan import Grid, Scan, Sequence
+from annofree.segmentation import ScoreMap, Segmentation
+
+#: Sequences in the order in which a page offers them.
+SHOWN_FIRST = (Sequence.FLAIR, Sequence.T1C, Sequence.T2, Sequence.T1)
+#: Around each region that decides inside another, the other.
+_AROUND = {"WT": None, "TC": "WT", "ET": "TC"}
+#: Coarser grids to fall back on, in mm; None is the scan's own.
+_GRIDS_MM = (None, 1.0, 1.5, 2.0, 3.0)
+
+
+@dataclass(frozen=True, eq=False)
+class Brain:
+    """A scan and its answer, cut to the brain's box, everything outside the brain zero.
+
+    Attributes:
+        images: Uint8 (X, Y, Z) by sequence: 0 outside, 1..255 inside.
+        labels: Uint8 (X, Y, Z).
+        levels: By score name ("WT", "TC", "ET"); at the scan's own resolution.
+        inside: Boolean (X, Y, Z).
+        affine: (4, 4) of the box.
+        voxel_ml: Of the scan's own voxels.
+    """
+
+    images: Mapping[Sequence, NDArray[np.uint8]]
+    labels: NDArray[np.uint8]
+    levels: Mapping[str, Levels]
+    inside: NDArray[np.bool_]
+    affine: NDArray[np.float64]
+    voxel_ml: float
+
+    @property
+    def spacing_mm(self) -> tuple[float, float, float]:
+        """Voxel edges in mm."""
+        x, y, z = self.labels.shape
+        return Grid((x, y, z), self.affine).spacing_mm
+
+
+@dataclass(frozen=True)
+class Packed:
+    """Volumes as text for a page.
+
+    Attributes:
+        files: Gzipped NIfTI files in base64, by name: "image-FLAIR", "labels", "score-WT".
+        spacing_mm: Of the packed voxels.
+        step: How many of the scan's voxels one packed voxel spans, per axis.
+    """
+
+    files: Mapping[str, str]
+    spacing_mm: tuple[float, float, float]
+    step: tuple[int, int, int]
+
+    @property
+    def coarser(self) -> bool:
+        """Whether the packed voxels are coarser than the scan's own."""
+        return self.step != (1, 1, 1)
+
+
+def cut_brain(result: Segmentation, scan: Scan) -> Brain:
+    """Cut a scan and its segmentation to the brain.
+
+    Raises:
+        InputError: The two are not on one grid, or the scan shows a whole head and nobody gave a brain mask.
+    """
+    if result.labels.shape != scan.shape:
+        raise InputError(
+            f"The segmentation of '{result.scan_id}' has shape {result.labels.shape}, its scan {scan.shape}",
+            fix="Give the scan that was segmented",
+        )
+    if scan.brain is None:
+        for image in scan.images.values():
+            if (why := why_whole_head(image, scan.grid)) is not None:
+                raise InputError(
+                    f"The page of '{scan.id}' would show a face", why=why, fix="Give a brain mask with the scan"
+                )
+    brain = result.brain if result.brain is not None else scan.foreground()
+    brain = brain | (result.labels > 0)
+    if not brain.any():
+        raise InputError(f"Scan '{scan.id}' has no brain to show", fix="Give a brain mask with the scan")
+    box = tuple(slice(int(hit[0]), int(hit[-1]) + 1) for hit in _hits(brain))
+    inside = brain[box]
+    affine = scan.affine.copy()
+    affine[:3, 3] += affine[:3, :3] @ [axis.start for axis in box]
+    levels = {}
+    for name, around in _AROUND.items():
+        used = result.thresholds.get(name)
+        if name in result.scores and used is not None and used.value is not None:
+            counts_where = inside if around is None or around not in result.regions else result.mask(around)[box]
+            if around is None and result.brain is not None:
+                counts_where = result.brain[box]
+            score = result.scores[name]
+            cropped = ScoreMap(score.values[box], score.name, score.unit)
+            levels[name] = make_levels(cropped, used.value, counts_where)
+    order = [s for s in SHOWN_FIRST if s in scan.images]
+    return Brain(
+        images={s: _to_bytes(scan.images[s][box], inside) for s in order},
+        labels=result.labels[box],
+        levels=levels,
+        inside=inside,
+        affine=affine,
+        voxel_ml=scan.voxel_ml,
+    )
+
+
+def pack(brain: Brain, budget: int) -> Packed:
+    """Encode a brain's volumes, on the finest grid on which they stay within `budget` characters."""
+    steps = list(dict.fromkeys(_steps(brain.spacing_mm, target_mm) for target_mm in _GRIDS_MM))
+    for step in steps[:-1]:
+        if brain.labels[:: step[0], :: step[1], :: step[2]].size > 2 * budget:
+            continue  # too large even where a voxel packs into half a character
+        packed = _pack(brain, step)
+        if sum(map(len, packed.files.values())) <= budget:
+            return packed
+    return _pack(brain, steps[-1])
+
+
+def _pack(brain: Brain, step: tuple[int, int, int]) -> Packed:
+    affine = brain.affine.copy()
+    affine[:3, :3] *= step
+    every = tuple(slice(None, None, s) for s in step)
+    files = {f"image-{s}": _nifti(_mean(image, brain.inside, step), affine) for s, image in brain.images.items()}
+    files["labels"] = _nifti(brain.labels[every], affine)
+    for name, levels in brain.levels.items():
+        files[f"score-{name}"] = _nifti(levels.values[every], affine)
+    x, y, z = (edge * s for edge, s in zip(brain.spacing_mm, step, strict=True))
+    return Packed(files, (x, y, z), step)
+
+
+def _steps(spacing_mm: tuple[float, float, float], target_mm: float | None) -> tuple[int, int, int]:
+    if target_mm is None:
+        return 1, 1, 1
+    x, y, z = (max(1, round(target_mm / edge)) for edge in spacing_mm)
+    return x, y, z
+
+
+def _mean(image: NDArray[np.uint8], inside: NDArray[np.bool_], step: tuple[int, int, int]) -> NDArray[np.uint8]:
+    """Block means over the brain's voxels; a block whose first voxel lies outside stays black, like labels."""
+    if step == (1, 1, 1):
+        return image
+    starts = [np.arange(0, size, s) for size, s in zip(image.shape, step, strict=True)]
+    total, count = image.astype(np.float32), inside.astype(np.float32)
+    for axis, start in enumerate(starts):
+        total, count = np.add.reduceat(total, start, axis=axis), np.add.reduceat(count, start, axis=axis)
+    kept = inside[:: step[0], :: step[1], :: step[2]]
+    return np.where(kept, np.rint(total / np.maximum(count, 1)), 0).astype(np.uint8)
+
+
+def _nifti(array: NDArray[np.uint8], affine: NDArray[np.float64]) -> str:
+    from nibabel.nifti1 import Nifti1Image
+
+    make: Any = Nifti1Image  # nibabel has no types
+    image = make(np.ascontiguousarray(array), affine)
+    image.set_qform(None, code=0)
+    image.set_sform(affine, code=1)
+    return base64.b64encode(gzip.compress(image.to_bytes(), compresslevel=6, mtime=0)).decode()
+
+
+def _hits(mask: NDArray[np.bool_]) -> list[NDArray[np.intp]]:
+    return [np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis))) for axis in range(3)]
+
+
+def _to_bytes(image: NDArray[np.float32], inside: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """Grey levels between the 0.5 % and 99.8 % quantiles of the brain, as 1..255; 0 outside."""
+    low, high = np.quantile(image[inside], (0.005, 0.998))
+    grey = 1 + np.rint(254 * np.clip((image - low) / max(float(high - low), 1e-9), 0, 1))
+    return np.where(inside, grey, 0).astype(np.uint8)

@@ -1,0 +1,121 @@
+"""The pages as a reader has them: in a browser, offline, with and without WebGL, with the keyboard alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from annofree.review.patient import page_path
+
+from .browser import Browser
+from .conftest import NASTY, Case
+
+READY = "document.documentElement.dataset.viewer === 'ready'"
+
+
+def move_slider(browser: Browser, region: str, stop: int) -> tuple[int, float, float]:
+    """Move a threshold as a hand would; the voxels and ml shown, and the threshold there."""
+    browser.run(
+        f"(() => {{ const s = document.getElementById('slider-{region}'); s.value = {stop};"
+        " s.dispatchEvent(new Event('input', {bubbles: true})); })()"
+    )
+    browser.wait(f"document.getElementById('now-{region}').getAttribute('x1') === '{stop}'")
+    voxels, text, value = browser.run(
+        f"[document.getElementById('volume-{region}').dataset.voxels,"
+        f" document.getElementById('volume-{region}').textContent,"
+        f" JSON.parse(document.getElementById('annofree-data').textContent).levels['{region}'].stops[{stop}]]"
+    )
+    return int(voxels), float(text.removesuffix(" ml")), float(value)
+
+
+def test_the_patient_page_opens_shows_its_viewer_and_counts_what_python_counts(
+    browser: Browser, out: Path, cases: tuple[Case, ...]
+) -> None:
+    case, page = cases[0], page_path(out, "p-10")
+    browser.requests.clear()
+    browser.open(page)
+    for region, stop in (("WT", 30), ("WT", 101), ("WT", 250), ("TC", 101), ("ET", 60)):
+        voxels, ml, threshold = move_slider(browser, region, stop)
+        around = {"WT": case.result.brain, "TC": case.result.mask("WT"), "ET": case.result.mask("TC")}[region]
+        expected = (case.result.scores[region].values > np.float32(threshold)) & around
+        assert voxels == expected.sum()
+        assert ml == pytest.approx(expected.sum() * case.scan.voxel_ml, abs=0.0051)
+    browser.wait(READY, 120)
+    assert browser.run("document.querySelector('input[name=overlay]:checked').value") == "score"
+    assert browser.run("getComputedStyle(document.getElementById('planes')).visibility") == "hidden"
+
+    drawn = "document.getElementById('canvas').toDataURL().length > 4000"
+    browser.wait(f"new Promise((d) => requestAnimationFrame(() => d(true))) && {drawn.replace('> 4000', '> 0')}")
+    browser.key("2")
+    assert browser.run("document.querySelector('input[name=sequence]:checked').value") == "T1C"
+    assert browser.run("[...document.querySelectorAll('.mosaic img[data-sequence=T1C]')].every((i) => !i.hidden)")
+    browser.key("m")
+    assert browser.run("document.querySelector('input[name=overlay]:checked').value") == "mask"
+
+    assert browser.outside(page) == []
+    assert browser.complaints == []
+
+
+def test_the_keyboard_alone_moves_the_threshold(browser: Browser, out: Path, cases: tuple[Case, ...]) -> None:
+    browser.send("Page.addScriptToEvaluateOnNewDocument", source=NO_WEBGL)
+    browser.open(page_path(out, "p-10"))
+    own = int(browser.run("document.getElementById('slider-WT').value"))
+    before = browser.run("Number(document.getElementById('volume-WT').dataset.voxels)")
+    browser.run("document.getElementById('slider-WT').focus()")
+    for _ in range(3):
+        browser.key("ArrowRight")
+    browser.key("]")
+    browser.wait(f"document.getElementById('slider-WT').value === '{own + 4}'")
+    browser.wait(f"Number(document.getElementById('volume-WT').dataset.voxels) < {before}")
+    browser.key("r")
+    browser.wait(f"Number(document.getElementById('volume-WT').dataset.voxels) === {before}")
+    mask = cases[0].result.scores["WT"].values > np.float32(0.4)
+    assert before == (mask & cases[0].result.brain).sum()
+
+
+NO_WEBGL = "HTMLCanvasElement.prototype.getContext = () => null"
+
+
+def test_without_webgl_there_are_still_pictures_and_numbers(browser: Browser, out: Path) -> None:
+    browser.send("Page.addScriptToEvaluateOnNewDocument", source=NO_WEBGL)
+    browser.open(page_path(out, NASTY))
+    browser.wait("document.getElementById('viewer-note').textContent.includes('no WebGL')")
+    shown = "[...document.querySelectorAll('.planes img:not([hidden])')].filter((i) => i.naturalWidth > 50).length"
+    assert browser.run(shown) == 6
+    assert move_slider(browser, "WT", 5)[0] > move_slider(browser, "WT", 200)[0]
+    assert browser.complaints == []
+
+
+def test_a_hostile_name_is_text_and_nothing_else(browser: Browser, out: Path) -> None:
+    browser.open(page_path(out, NASTY))
+    assert browser.run("document.querySelector('h1').textContent") == NASTY
+    browser.open(out / "index.html")
+    assert NASTY in browser.run("document.querySelector('#cohort').textContent")
+    assert browser.run("document.querySelectorAll('b:not(.meter b)').length") == 0
+
+
+def test_the_cohort_page_sorts_and_leads_to_the_patients(browser: Browser, out: Path) -> None:
+    page = out / "index.html"
+    browser.requests.clear()
+    browser.open(page)
+    names = "[...document.querySelectorAll('#cohort tbody tr:not([hidden])')].map((r) => r.cells[1].textContent)"
+    assert browser.run(names) == ["p-9", "p-10", NASTY]  # nothing found first, then the least certain
+    click = "document.querySelectorAll('#cohort th button')[{}].click()"
+    browser.run(click.format(0))
+    assert browser.run(names) == [NASTY, "p-9", "p-10"]
+    browser.run(click.format(1))
+    volumes = browser.run("[...document.querySelectorAll('#cohort tbody tr')].map((r) => Number(r.cells[2].dataset.v))")
+    assert volumes == sorted(volumes)
+    browser.run(click.format(1))
+    falling = browser.run("[...document.querySelectorAll('#cohort tbody tr')].map((r) => Number(r.cells[2].dataset.v))")
+    assert falling == volumes[::-1]
+    assert browser.run("document.querySelectorAll('#cohort th')[2].getAttribute('aria-sort')") == "descending"
+    browser.run("document.getElementById('find').value = 'p-10'")
+    browser.run("document.getElementById('find').dispatchEvent(new Event('input'))")
+    assert browser.run(names) == ["p-10"]
+    assert "Copy it again" in browser.run("document.querySelector('.failures').textContent")
+    assert browser.outside(page) == []
+    browser.run("document.querySelector('#cohort tbody tr:not([hidden]) td:nth-child(2) a').click()")
+    browser.wait("location.pathname.endsWith('sub-p10.html') && document.readyState === 'complete'")

@@ -1,0 +1,238 @@
+"""What is written: nothing outside the brain, nothing that could be fetched, sizes within bounds, honest numbers."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import io
+import json
+import re
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from annofree.errors import InputError
+from annofree.formats.derivatives import read_segmentation
+from annofree.review import review, write_cohort_review, write_review
+from annofree.review.levels import make_levels
+from annofree.review.patient import page_path
+from annofree.review.pictures import COLOURS, key_voxel, make_tile, outline_picture
+from annofree.review.summary import Summary, read_summary
+from annofree.review.volumes import cut_brain, pack
+from annofree.scan import Scan, Sequence
+from annofree.segmentation import ScoreMap
+
+from .conftest import NASTY, Case, make_case
+
+
+def embedded(page: Path) -> dict[str, nib.Nifti1Image]:
+    """The volumes inside a page."""
+    found = re.findall(
+        r'<script type="text/plain" id="((?:image|labels|score)[^"]*)">([^<]*)</script>', page.read_text()
+    )
+    return {name: nib.Nifti1Image.from_bytes(gzip.decompress(base64.b64decode(body))) for name, body in found}
+
+
+@given(seed=st.integers(0, 1000), threshold=st.floats(-3, 3), unit=st.sampled_from(["z", "residual", "probability"]))
+def test_levels_hold_the_mask_of_every_stop_exactly(seed: int, threshold: float, unit: str) -> None:
+    rng = np.random.default_rng(seed)
+    values = rng.normal(size=(6, 5, 4)).astype(np.float32)
+    values.flat[:3] = np.float32(threshold), np.nextafter(np.float32(threshold), np.float32(9)), np.float32(threshold)
+    counted = rng.random(values.shape) < 0.8
+    levels = make_levels(ScoreMap(values, "WT", unit), threshold, counted)
+    assert levels.stops[levels.own] == np.float32(threshold)
+    assert (np.diff(levels.stops) >= 0).all()
+    for stop in {0, levels.own, levels.own // 2, len(levels.stops) - 1}:
+        mask = (values > levels.stops[stop]) & counted
+        assert np.array_equal((levels.values > stop) & counted, mask)
+        assert levels.voxels_above(stop) == mask.sum()
+    assert np.array_equal((levels.values > levels.own) & counted, (values > threshold) & counted)
+
+
+def test_nothing_outside_the_brain_is_in_a_page(cases: tuple[Case, ...], tmp_path: Path) -> None:
+    case = cases[0]
+    bright = {s: image + np.float32(1e4) * ~case.result.brain for s, image in case.scan.images.items()}
+    page = write_review(case.result, case.scan.replace(images=bright, brain=case.result.brain), tmp_path / "out")
+    box = tuple(
+        slice(h[0], h[-1] + 1)
+        for h in (np.flatnonzero(case.result.brain.any(axis=tuple({0, 1, 2} - {a}))) for a in range(3))
+    )
+    inside = case.result.brain[box]
+    volumes = embedded(page)
+    assert {f"image-{s}" for s in case.scan.sequences} < set(volumes)
+    for name, volume in volumes.items():
+        array = np.asarray(volume.dataobj)
+        assert array.shape == inside.shape
+        assert not array[~inside].any(), name
+        if name.startswith("image"):
+            assert (array[inside] > 0).all()
+    corner = case.scan.affine @ [box[0].start, box[1].start, box[2].start, 1]
+    assert np.allclose(volumes["labels"].affine[:3, 3], corner[:3])
+    assert np.array_equal(np.asarray(volumes["labels"].dataobj), case.result.labels[box])
+
+
+def test_a_head_without_brain_mask_gets_no_page(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    head = rng.gamma(2.0, 10.0, size=(60, 70, 60)).astype(np.float32)
+    head[8:52, 8:62, 8:52] += 200
+    scan = Scan("head", {Sequence.T1: head}, np.diag([4.0, 4.0, 4.0, 1.0]))
+    result = make_case(1, "head").result
+    result = result.replace(
+        labels=np.zeros(head.shape, np.uint8), affine=scan.affine, native=scan.native, brain=head > 100, scores={}
+    )
+    with pytest.raises(InputError, match="face"):
+        write_review(result, scan, tmp_path / "out")
+    assert not (tmp_path / "out").exists() or not list((tmp_path / "out").rglob("*.html"))
+
+
+def test_pages_refer_to_nothing_and_tell_no_paths(out: Path) -> None:
+    for page in out.rglob("*.html"):
+        text = page.read_text()
+        markup = re.sub(r"<script[^>]*>.*?</script>|<pre>.*?</pre>", "", text, flags=re.S)
+        addresses = re.findall(r'(?:src|href|action|data)="([^"]*)"', markup)
+        assert all(a.startswith(("data:", "sub-", "../index.html")) for a in addresses)
+        assert "default-src 'none'" in text
+        assert "not a medical device" in text
+        assert "/home/somebody" not in text
+        assert page.stat().st_size < 12e6
+
+
+def test_pages_say_what_was_done(out: Path, cases: tuple[Case, ...]) -> None:
+    text = page_path(out, "p-10").read_text()
+    for words in (
+        "One finding, left frontal",
+        f"{cases[0].result.volumes_ml['ET']:.1f} <small>ml</small>",
+        "fixed; a test; tier T2; probability",
+        "The T2 was resampled.",
+        "no mask, no label, no report",
+        "Somebody &lt;2024&gt;",
+        "components (connectivity 26)",
+        "patient's right is on the left",
+        "flair.nii.gz",
+    ):
+        assert words in text
+    assert "Nothing was found. That is no proof" in page_path(out, "p-9").read_text()
+
+
+def test_the_patients_right_is_on_the_left_of_every_picture(cases: tuple[Case, ...]) -> None:
+    from PIL import Image
+
+    brain = cut_brain(cases[0].result, cases[0].scan)
+    middle = brain.labels.shape[0] // 2
+    right_only = np.where(np.arange(brain.labels.shape[0])[:, None, None] > middle, brain.inside, False)
+    image = {Sequence.FLAIR: (right_only * 255).astype(np.uint8)}
+    brain = type(brain)(image, brain.labels, {}, brain.inside, brain.affine, brain.voxel_ml)
+    for axis in (2, 1):
+        tile = make_tile(brain, axis, key_voxel(brain)[axis], height=120, sequences=["FLAIR"])
+        picture = np.asarray(Image.open(io.BytesIO(base64.b64decode(tile.images["FLAIR"].split(",")[1]))))
+        half = picture.shape[1] // 2
+        assert picture[:, :half].mean() > 20 * max(picture[:, half + 4 :].mean(), 0.1)
+
+
+def test_outlines_have_the_colours_of_the_regions() -> None:
+    labels = np.zeros((40, 40), np.uint8)
+    labels[5:35, 5:35], labels[10:30, 10:30], labels[16:24, 16:24] = 2, 1, 3
+    picture = outline_picture(labels, (160, 160))
+    seen = {tuple(c) for c in picture[picture[..., 3] > 0][:, :3].tolist()}
+    assert seen == set(COLOURS.values())
+    assert picture[80, 80, 3] == 0  # inside, the image stays visible
+    alone = outline_picture((labels > 0).astype(np.uint8) * 2, (160, 160))
+    assert {tuple(c) for c in alone[alone[..., 3] > 0][:, :3].tolist()} == {COLOURS["WT"]}
+
+
+def test_what_does_not_fit_is_coarser_and_numbers_stay(cases: tuple[Case, ...], out: Path) -> None:
+    brain = cut_brain(cases[0].result, cases[0].scan)
+    fine, coarse = pack(brain, 10_000_000), pack(brain, sum(map(len, pack(brain, 10_000_000).files.values())) // 3)
+    assert not fine.coarser
+    assert fine.spacing_mm == pytest.approx((3.0, 3.0, 3.0))
+    assert coarse.step == (1, 1, 1)  # nothing coarser than 3 mm is ever shown
+
+    finer = type(brain)(
+        brain.images, brain.labels, brain.levels, brain.inside, brain.affine @ np.diag([1 / 3] * 3 + [1]), 0.001
+    )
+    packed = pack(finer, sum(map(len, fine.files.values())) // 2)
+    assert packed.coarser
+    assert packed.step[0] > 1
+    assert packed.spacing_mm == pytest.approx(tuple(float(s) for s in packed.step))
+    small = nib.Nifti1Image.from_bytes(gzip.decompress(base64.b64decode(packed.files["image-FLAIR"])))
+    step = packed.step[0]
+    assert not np.asarray(small.dataobj)[~brain.inside[::step, ::step, ::step]].any()
+
+
+def test_pages_are_the_same_bytes_twice_and_kept_while_nothing_changed(tmp_path: Path) -> None:
+    from annofree.batch.run import run
+    from annofree.formats import open_cohort
+    from annofree.phantom import write_cohort
+    from annofree.pipeline import Choice
+
+    write_cohort(tmp_path / "in", n=2, seed=3, spacing_mm=3.0, healthy_fraction=0.0)
+    run(open_cohort(tmp_path / "in" / "scans"), Choice("intensity-published"), tmp_path / "out", locate=False)
+    first = review(tmp_path / "out")
+    assert len(first.made) == 2
+    assert not first.failed
+    before = {p: p.read_bytes() for p in first.made}
+    second = review(tmp_path / "out")
+    assert (len(second.made), len(second.kept)) == (0, 2)
+    review(tmp_path / "out", again=True)
+    assert before == {p: p.read_bytes() for p in first.made}
+
+    for file in (tmp_path / "in" / "scans" / "phantom-001").iterdir():
+        file.unlink()
+    third = review(tmp_path / "out", again=True)
+    assert [scan_id for scan_id, _ in third.failed] == ["phantom-001"]
+    assert len(third.made) == 1
+    assert "phantom-001" in third.index.read_text()
+
+    result = read_segmentation(tmp_path / "out", "phantom-000")
+    data = json.loads(re.search(r'id="annofree-data">(.*?)</script>', first.made[0].read_text()).group(1))
+    level = data["levels"]["WT"]
+    assert level["stops"][level["own"]] == pytest.approx(1.5)
+    shown = int(re.search(r'data-voxels="(\d+)"', first.made[0].read_text()).group(1))
+    assert shown == ((result.scores["WT"].values > 1.5) & result.brain).sum()
+
+
+def test_the_cohort_page_lists_what_has_no_page(out: Path, tmp_path: Path) -> None:
+    (tmp_path / "results.tsv").write_text(
+        "id\tmethod\ttier\tWT_ml\tTC_ml\tET_ml\tlesions\tside\tlobe\tconfidence\tnotes\n"
+        "a\tm\tT0\t12.5\tn/a\tn/a\t2\tleft\tFrontal\tn/a\tn/a\nb\tm\tT0\t0\tn/a\tn/a\t0\tn/a\tn/a\tn/a\tlooks odd\n"
+    )
+    text = write_cohort_review(_claimed(tmp_path)).read_text()
+    assert text.index('data-v="b"') < text.index('data-v="a"')
+    assert "left frontal" in text
+    assert "looks odd" in text
+    with pytest.raises(InputError, match="nothing to review"):
+        write_cohort_review(_claimed(tmp_path / "empty"))
+
+
+def _claimed(folder: Path) -> Path:
+    from annofree.formats.outfolder import DESCRIPTION
+
+    folder.mkdir(exist_ok=True)
+    (folder / DESCRIPTION).write_text(json.dumps({"GeneratedBy": [{"Name": "annofree"}]}))
+    return folder
+
+
+def test_summaries_survive_their_page(out: Path, tmp_path: Path) -> None:
+    kept = read_summary(page_path(out, NASTY))
+    assert kept is not None
+    assert (kept.scan_id, kept.tier, kept.where) == (NASTY, "T0", "left frontal")
+    assert kept.confidence == pytest.approx(0.2)
+    assert 0 < kept.steadiness <= 1
+    foreign = tmp_path / "foreign.html"
+    foreign.write_text("<html></html>")
+    assert read_summary(foreign) is None
+    assert read_summary(tmp_path / "absent.html") is None
+    assert "<" not in Summary(scan_id="</script>").to_html().split(">", 1)[1].removesuffix("</script>")
+
+
+def test_a_segmentation_shows_itself_in_a_notebook(cases: tuple[Case, ...]) -> None:
+    html = cases[0].result._repr_html_()
+    assert html.count("data:image/jpeg") == 3
+    assert "One finding, left frontal" in html
+    assert f"{cases[0].result.volumes_ml['WT']:.1f} ml" in html
+    assert "&lt;/script&gt;" in cases[1].result._repr_html_()
+    assert "Nothing was found" in cases[2].result.replace(scores={}, brain=None)._repr_html_()
