@@ -11,7 +11,10 @@ from rich.table import Table
 if TYPE_CHECKING:
     from annofree.batch.run import BatchReport
 
-console = Console()
+#: Width of tables where the output is a file or a pipe, which has none of its own.
+PIPE_WIDTH = 160
+
+console = Console() if Console().is_terminal else Console(width=PIPE_WIDTH)
 errors = Console(stderr=True)
 
 
@@ -19,6 +22,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str | No
     """Print a plain table; numbers align to the right."""
     shown = Table(*columns, title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
     rows = [tuple(row) for row in rows]
+    shown.columns[0].no_wrap = True
     for index, column in enumerate(shown.columns):
         if all(_numeric(row[index]) for row in rows):
             column.justify = "right"
@@ -40,9 +44,9 @@ def show_rows(report: BatchReport) -> None:
             ("scan", *(c.replace("_", " ") for c in columns), "lesions", "side", "lobe"),
             [(row["id"], *(row[c] for c in columns), row["lesions"], row["side"], row["lobe"]) for row in report.rows],
         )
-        for row in report.rows:
-            if row["notes"] != "n/a":
-                console.print(f"note {row['id']}: {row['notes']}", highlight=False, markup=False)
+        for note, ids in _notes(report).items():
+            whose = ids[0] if len(ids) == 1 else f"{len(ids)} scans"
+            console.print(f"note, {whose}: {note}", highlight=False, markup=False, soft_wrap=True)
         console.print(
             f"method {first['method']} (tier {first['tier']}), {len(report.rows)} of "
             f"{len(report.rows) + len(report.failures)} scans, {report.seconds:.1f} s"
@@ -50,6 +54,16 @@ def show_rows(report: BatchReport) -> None:
             highlight=False,
         )
     console.print(f"written to {report.out}", highlight=False, soft_wrap=True)
+
+
+def _notes(report: BatchReport) -> dict[str, list[str]]:
+    """What was done to the scans beyond reading them, with the scans it was done to; results.tsv has every note."""
+    found: dict[str, list[str]] = {}
+    for row in report.rows:
+        for note in row["notes"].split("; "):
+            if note != "n/a" and not note.startswith("Not taken as images"):
+                found.setdefault(note, []).append(row["id"])
+    return found
 
 
 def show_failures(report: BatchReport) -> None:
