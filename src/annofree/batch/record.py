@@ -68,7 +68,7 @@ def make_row(result: Segmentation) -> dict[str, str]:
         "confidence": f"{first.confidence:.3f}" if first and first.confidence is not None else "n/a",
         "threshold_WT": "n/a" if used is None else f"{used:.6g}",
         "sequences": ",".join(result.provenance.get("sequences", [])),
-        "notes": "; ".join(result.provenance.get("notes", [])) or "n/a",
+        "notes": " | ".join(result.provenance.get("notes", [])) or "n/a",
     }
 
 

@@ -60,7 +60,7 @@ def _notes(report: BatchReport) -> dict[str, list[str]]:
     """What was done to the scans beyond reading them, with the scans it was done to; results.tsv has every note."""
     found: dict[str, list[str]] = {}
     for row in report.rows:
-        for note in row["notes"].split("; "):
+        for note in row["notes"].split(" | "):
             if note != "n/a" and not note.startswith("Not taken as images"):
                 found.setdefault(note, []).append(row["id"])
     return found
