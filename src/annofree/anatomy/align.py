@@ -75,11 +75,14 @@ def register_to_mni(scan: Scan) -> Alignment:
     sequence = next(s for s in _PREFERRED if s in scan.images)
     fixed, mask, affine = _coarse(scan.images[sequence], scan.foreground(), scan.affine)
     moving, moving_mask, moving_affine = _coarse_template()
-    if int((mask > 0.5).sum()) < 64:
+    if int((mask > 0.5).sum()) < 64 or min(mask.shape) < 4:
         return Alignment(np.eye(4), 0.0, 0.0, False)
     starts = _starts(mask, affine, moving_mask, moving_affine)
-    with _one_thread():
-        found = _maximise_information((fixed, affine), (moving, moving_affine), _dilate(mask > 0.3), starts)
+    try:
+        with _one_thread():
+            found = _maximise_information((fixed, affine), (moving, moving_affine), _dilate(mask > 0.3), starts)
+    except RuntimeError:  # ITK found too few voxels in both brains, as in a slab one voxel thick
+        return Alignment(starts[0], 0.0, 0.0, False)
     overlap = _overlap(found, mask, affine, moving_mask, moving_affine)
     return Alignment(found, overlap, _agreement(found, fixed, mask, affine), _plausible(found))
 

@@ -63,8 +63,8 @@ class Outcome:
 class Worker:
     """Segments scans of a cohort with one model that is loaded once per process."""
 
-    def __init__(self, cohort: Cohort, choice: Choice, out: Path, locate: bool) -> None:
-        self.cohort, self.choice, self.out, self.locate = cohort, choice, out, locate
+    def __init__(self, cohort: Cohort, choice: Choice, out: Path, locate: bool, review: bool) -> None:
+        self.cohort, self.choice, self.out, self.locate, self.review = cohort, choice, out, locate, review
         self._method: Method | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -89,6 +89,10 @@ class Worker:
                 return Outcome(scan_id, reused=True)
             result = segment_scan(scan, method, locate=self.locate)
             result.save(self.out)
+            if self.review:
+                from annofree.review import write_review
+
+                write_review(result, scan, self.out)
             write_record(self.out, result, key, time.monotonic() - started)
         except AnnofreeError as error:
             return Outcome(scan_id, Failure(scan_id, error.what, error.why or "n/a", error.fix or "n/a"))
@@ -109,6 +113,7 @@ def run(
     *,
     workers: int = 1,
     locate: bool = True,
+    review: bool = False,
     progress: bool = False,
 ) -> BatchReport:
     """Segment every scan of a cohort.
@@ -119,6 +124,7 @@ def run(
         out: Output folder; results of an earlier run with the same choice and the same files are kept.
         workers: Processes; each loads the model once.
         locate: Whether lesions get side and lobe.
+        review: Whether to make the page of each scan and of the cohort.
         progress: Whether to show a progress bar with the time left.
 
     Returns:
@@ -131,7 +137,7 @@ def run(
 
     out = claim_folder(out)
     started = time.monotonic()
-    worker = Worker(cohort, choice, out, locate)
+    worker = Worker(cohort, choice, out, locate, review)
     described = worker.method.describe()
     report = BatchReport(out)
     for outcome in _with_progress(_outcomes(worker, cohort, workers), len(cohort), progress):
@@ -155,6 +161,10 @@ def run(
         "seconds": round(report.seconds, 2),
     }
     write_atomic(out / "run.json", json.dumps(manifest, indent=1, default=str) + "\n")
+    if review:
+        from annofree.review import write_cohort_review
+
+        write_cohort_review(out)
     return report
 
 

@@ -48,6 +48,8 @@ def demo(out: str | Path, *, n: int = 7, seed: int = 0, overwrite: bool = False)
     write_cohort(out / "healthy", n=3, seed=seed + 1, spacing_mm=2.0, healthy_fraction=1.0)
     write_cohort(out / "patients", n=n - 3, seed=seed, spacing_mm=2.0, healthy_fraction=0.0)
     fit("intensity", out=out / "model", healthy=open_cohort(out / "healthy" / "scans"))
-    report = run(open_cohort(out / "patients" / "scans"), Choice(model=str(out / "model")), out / "results")
+    report = run(
+        open_cohort(out / "patients" / "scans"), Choice(model=str(out / "model")), out / "results", review=True
+    )
     evaluation = evaluate(report.out, out / "patients" / "truth")
     return Demo(report, evaluation)

@@ -21,4 +21,5 @@ def demo(
     show_rows(result.report)
     console.print()
     table(*result.evaluation.case_table())
+    console.print(f"open {result.report.out / 'index.html'} to look at them", highlight=False, soft_wrap=True)
     console.print("Phantoms are made, not patients: these numbers show that the machinery works, no more.")

@@ -24,6 +24,7 @@ def segment(
     sequence: Annotated[str | None, typer.Option(help="What single files hold: T1, T1C, T2 or FLAIR.")] = None,
     brain_mask: Annotated[Path | None, typer.Option(help="Brain mask, for scans with a skull.")] = None,
     locate: Annotated[bool, typer.Option(help="Name side and lobe of each lesion (a few seconds).")] = True,
+    review: Annotated[bool, typer.Option(help="Make a page to look at for each scan and for all of them.")] = True,
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
 ) -> None:
     """Segment scans: masks, score maps and a table, in each scan's own space."""
@@ -35,8 +36,10 @@ def segment(
     cohort = open_cohort(inputs, sequence=sequence, brain_mask=brain_mask)
     options = {} if quality is None else {"quality": quality}
     choice = Choice(method, model, threshold, tuple(refine) if refine else None, options)
-    report = run(cohort, choice, out, workers=workers, locate=locate, progress=console.is_terminal)
+    report = run(cohort, choice, out, workers=workers, locate=locate, review=review, progress=console.is_terminal)
     show_rows(report)
+    if review:
+        console.print(f"open {report.out / 'index.html'} to look at them", highlight=False, soft_wrap=True)
     if report.failures:
         show_failures(report)
         raise typer.Exit(2 if not report.rows else 3)
