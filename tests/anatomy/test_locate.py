@@ -10,7 +10,7 @@ import pytest
 from annofree.anatomy import default_atlas, locate, register_to_mni, template
 from annofree.anatomy.locate import side_of
 from annofree.errors import InputError
-from annofree.scan import Scan, Sequence, Truth, scoring
+from annofree.scan import Scan, Sequence, scoring
 from annofree.segmentation import ScoreMap
 
 
@@ -130,15 +130,14 @@ def test_phantom_lesions_are_where_the_phantom_says(seed):
 @pytest.mark.real
 def test_side_is_right_in_all_and_lobe_in_all_but_one_of_the_development_patients(shared_data):
     from annofree.formats import open_scan
-    from annofree.formats.nifti import read_nifti
+    from annofree.formats.truth import open_truth
 
     right_side = right_lobe = 0
     cases = json.loads((shared_data / "cases.json").read_text())
     for case in cases:
         folder = shared_data / "patients" / case["case"]
         scan = open_scan(folder)
-        labels, grid = read_nifti(folder / f"{case['case']}_seg.nii.gz")
-        truth = Truth(case["case"], lambda labels=labels: (labels > 0).astype(np.uint8), grid)
+        truth = open_truth(folder / f"{case['case']}_seg.nii.gz", case["case"], scan.grid)
         with scoring():
             lesion = locate(truth.labels, scan)[0]
             right_side += lesion.side[0].upper() == case["side"]
