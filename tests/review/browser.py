@@ -137,10 +137,23 @@ class Browser:
         self.send("Input.dispatchKeyEvent", type="keyDown", **pressed, **text)
         self.send("Input.dispatchKeyEvent", type="keyUp", **pressed)
 
+    def coloured(self, selector: str) -> int:
+        """Pixels of an element, as painted, that are not grey."""
+        import io
+
+        import numpy as np
+        from PIL import Image
+
+        box = self.run(f"(({{x, y, width, height}}) => ({{x, y, width, height}}))({_BOX.format(selector)})")
+        answer = self.send("Page.captureScreenshot", format="png", clip={**box, "scale": 1})
+        picture = np.asarray(Image.open(io.BytesIO(base64.b64decode(answer["data"]))).convert("RGB")).astype(int)
+        return int((np.ptp(picture, axis=2) > 40).sum())
+
     def picture(self, path: Path, *, whole: bool = False) -> None:
         """Save what is to be seen, or the whole page."""
         answer = self.send("Page.captureScreenshot", format="png", captureBeyondViewport=whole)
         path.write_bytes(base64.b64decode(answer["data"]))
 
 
+_BOX = "document.querySelector('{}').getBoundingClientRect()"
 _CODES = {"ArrowRight": 39, "ArrowLeft": 37, "ArrowUp": 38, "ArrowDown": 40, "Enter": 13, "Tab": 9}

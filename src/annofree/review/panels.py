@@ -100,7 +100,7 @@ def _slider(name: str, levels: Levels, voxel_ml: float) -> str:
     return (
         f'<div class="readout"><output id="volume-{name}" for="slider-{name}" data-voxels="{voxels}">'
         f"{voxels * voxel_ml:.2f} ml</output>"
-        f'<span class="soft small" id="value-{name}">score &gt; {levels.stops[own]:.4g}</span>'
+        f'<span class="soft small" id="value-{name}">score &gt; {levels.stops[own]:.4g}, as used</span>'
         f'<button type="button" class="plain" id="own-{name}">Reset</button></div>'
         f"{_curve(name, levels.counts, own)}"
         f'<label class="hidden" for="slider-{name}">Threshold, {REGION_NAMES[name]}</label>'

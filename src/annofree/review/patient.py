@@ -107,7 +107,7 @@ def _page(result: Segmentation, brain: Brain, packed: Packed, summary: Summary) 
         chips=panels.chips(summary),
         numbers=panels.numbers(result, summary),
         sequences=panels.choice("sequence", [(s, s) for s in sequences]),
-        overlays=panels.choice("overlay", [("mask", "Mask"), ("score", "Scores above threshold"), ("none", "None")]),
+        overlays=panels.choice("overlay", [("mask", "Mask"), ("score", "Scores"), ("none", "None")]),
         views=panels.choice(
             "view", [("planes", "All planes"), *((n, n.capitalize()) for n in PLANE_NAMES.values()), ("render", "3D")]
         ),

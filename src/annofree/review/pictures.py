@@ -56,12 +56,13 @@ def key_voxel(brain: Brain) -> tuple[int, int, int]:
 
 def axial_levels(brain: Brain, number: int) -> list[int]:
     """Slice indices from the base to the vertex, one of them through the largest cross-section of the mask."""
-    depth = brain.labels.shape[2]
-    levels = np.rint(np.linspace(0.1 * depth, 0.9 * depth, number)).astype(int)
+    area = brain.inside.sum(axis=(0, 1))
+    shown = np.flatnonzero(area >= 0.2 * area.max())
+    levels = np.rint(np.linspace(shown[0], shown[-1], number)).astype(int)
     if (brain.labels > 0).any():
         key = key_voxel(brain)[2]
         levels[int(np.abs(levels - key).argmin())] = key
-    return sorted({int(level) for level in np.clip(levels, 0, depth - 1)})
+    return sorted({int(level) for level in levels})
 
 
 def make_tile(brain: Brain, axis: int, index: int, *, height: int, sequences: Iterable[str]) -> Tile:

@@ -135,7 +135,7 @@ def _pack(brain: Brain, step: tuple[int, int, int]) -> Packed:
     affine[:3, :3] *= step
     every = tuple(slice(None, None, s) for s in step)
     files = {f"image-{s}": _nifti(_mean(image, brain.inside, step), affine) for s, image in brain.images.items()}
-    files["labels"] = _nifti(brain.labels[every], affine)
+    files["labels"] = _nifti(brain.labels[every], affine, intent="label")
     for name, levels in brain.levels.items():
         files[f"score-{name}"] = _nifti(levels.values[every], affine)
     x, y, z = (edge * s for edge, s in zip(brain.spacing_mm, step, strict=True))
@@ -161,11 +161,12 @@ def _mean(image: NDArray[np.uint8], inside: NDArray[np.bool_], step: tuple[int, 
     return np.where(kept, np.rint(total / np.maximum(count, 1)), 0).astype(np.uint8)
 
 
-def _nifti(array: NDArray[np.uint8], affine: NDArray[np.float64]) -> str:
+def _nifti(array: NDArray[np.uint8], affine: NDArray[np.float64], intent: str = "none") -> str:
     from nibabel.nifti1 import Nifti1Image
 
     make: Any = Nifti1Image  # nibabel has no types
     image = make(np.ascontiguousarray(array), affine)
+    image.header.set_intent(intent)  # the viewer draws outlines around what is called a label
     image.set_qform(None, code=0)
     image.set_sform(affine, code=1)
     return base64.b64encode(gzip.compress(image.to_bytes(), compresslevel=6, mtime=0)).decode()

@@ -33,6 +33,10 @@ PASSES: dict[str, tuple[tuple[float, bool], ...]] = {
 }
 
 
+#: Range in which healthy scans may set the smallest lesion that is kept, ml.
+SMALLEST_ML = (0.5, 3.0)
+
+
 class SynthTumourSettings(Settings):
     """Settings of the method.
 
@@ -161,7 +165,11 @@ class SynthTumour(Method):
         return self
 
     def calibrate(self, healthy: Cohort) -> Self:
-        """Set the smallest lesion that is kept from what the networks call tumour in healthy scans."""
+        """Set the smallest lesion that is kept from what the networks call tumour in healthy scans.
+
+        It is the volume at which half of healthy people have nothing called, but at least 0.5 ml (a few voxels of the
+        networks) and at most 3 ml: a finding of more than that is never dropped for its size.
+        """
         from annofree.methods.decide import decide
         from annofree.refine import healthy_min_ml
 
@@ -177,7 +185,7 @@ class SynthTumour(Method):
                 spacing_mm=scan.spacing_mm,
             )
             masks.append((decision.labels > 0, scan.voxel_ml))
-        smallest = max(0.5, healthy_min_ml(masks))
+        smallest = float(np.clip(healthy_min_ml(masks, alpha=0.5), *SMALLEST_ML))
         self.refiners = {**kept, "WT": (FillHoles(), Components(connectivity=26, min_ml=round(smallest, 2)))}
         self.card["healthy"] = list(healthy.ids)
         return self

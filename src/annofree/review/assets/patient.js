@@ -36,7 +36,7 @@
     const output = element("volume-" + region);
     output.textContent = ml.toFixed(2) + " ml";
     output.dataset.voxels = voxels;
-    element("value-" + region).textContent = "score > " + value + (stop === levels.own ? ", the method's own" : "");
+    element("value-" + region).textContent = "score > " + value + (stop === levels.own ? ", as used" : "");
     slider.setAttribute("aria-valuetext", "score above " + value + ": " + ml.toFixed(1) + " millilitres");
     element("now-" + region).setAttribute("x1", stop);
     element("now-" + region).setAttribute("x2", stop);
@@ -103,13 +103,11 @@
     state.images[state.sequence] = await volume("image-" + state.sequence, "gray", 255);
     state.labels = await volume("labels", "gray", 3);
     state.labels.setColormapLabel(data.labelColours);
-    viewer.addVolume(state.images[state.sequence]);
-    viewer.addVolume(state.labels);
     state.viewer = viewer;
-    viewer.setSliceType(viewer.sliceTypeMultiplanar);
+    viewer.opts.sliceType = viewer.sliceTypeMultiplanar;
+    await paint("overlay");
     goTo(data.key);
     element("planes").style.visibility = "hidden";
-    await paint("overlay");
     document.documentElement.dataset.viewer = "ready";
   }
 
@@ -133,7 +131,7 @@
     }
     if (!state.images[state.sequence]) state.images[state.sequence] = await volume("image-" + state.sequence, "gray", 255);
     const layers = [state.images[state.sequence]];
-    if (state.overlay === "mask") { state.labels.opacity = 0.35; layers.push(state.labels); }
+    if (state.overlay === "mask") { state.labels.opacity = 0.14; layers.push(state.labels); }
     if (state.overlay === "score" && data.levels[state.region]) {
       const levels = data.levels[state.region];
       const score = (state.scores[state.region] ??= await volume("score-" + state.region, "annofree-score", 255));
