@@ -145,8 +145,10 @@ class _Treacherous(Cohort):
 @pytest.mark.parametrize("name", [n for n in NAMES if "healthy" in methods.info(n).learns_from])
 def test_truth_read_during_a_fit_fails_the_run_even_inside_scoring(name: str, patient: PhantomSubject) -> None:
     method = ready(name)
+    # a fit of synthtumour trains for an hour; its calibration is what reads healthy scans
+    learn = method.calibrate if name == "synthtumour" else lambda cohort: method.fit(healthy=cohort)
     with scoring(), pytest.raises(LeakError):
-        method.calibrate(_Treacherous(patient))
+        learn(_Treacherous(patient))
 
 
 @pytest.mark.parametrize("name", NAMES)

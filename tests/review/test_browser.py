@@ -55,8 +55,7 @@ def test_the_patient_page_opens_shows_its_viewer_and_counts_what_python_counts(
     browser.key("m")
     assert browser.run("document.querySelector('input[name=overlay]:checked').value") == "mask"
     browser.key("n")
-    browser.wait("document.body.classList.contains('bare')")
-    browser.run("new Promise((d) => setTimeout(() => requestAnimationFrame(() => d()), 0))")
+    browser.wait("document.documentElement.dataset.painted === 'T1C none'")
     assert browser.coloured("#canvas") < 0.1 * lesion
 
     assert browser.outside(page) == []

@@ -144,6 +144,7 @@
     viewer.back = layers[0];
     viewer.overlays = layers.slice(1);
     viewer.updateGLVolume();
+    document.documentElement.dataset.painted = state.sequence + " " + state.overlay;
   }
 
   // --- pictures and rows lead to their place in the viewer
