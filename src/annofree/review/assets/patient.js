@@ -93,7 +93,7 @@
       crosshairWidth: 0.5, crosshairWidthUnit: "mm", crosshairGap: 8, atlasOutline: 1,
       fontColor: [0.73, 0.77, 0.8, 1], fontMinPx: 11, fontSizeScaling: 0.3, isResizeCanvas: true,
       multiplanarShowRender: 0, multiplanarLayout: 3, multiplanarPadPixels: 10, tileMargin: 10,
-      clipPlaneHotKey: "", cycleClipPlaneHotKey: "", viewModeHotKey: "", isAlphaClipDark: true,
+      showAllOrientationMarkers: true, clipPlaneHotKey: "", cycleClipPlaneHotKey: "", viewModeHotKey: "", isAlphaClipDark: true,
     });
     await viewer.attachToCanvas(canvas);
     viewer.addColormap("annofree-score", gradient);
