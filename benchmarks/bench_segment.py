@@ -18,12 +18,28 @@ def main() -> None:
     arguments = sys.argv[1:]
     with tempfile.TemporaryDirectory() as folder:
         source = Path(arguments[0]) if arguments else make_phantom(Path(folder))
-        methods = arguments[1:] or ["intensity-published", "intensity", "atlas-z", "synthtumour"]
+        methods = arguments[1:] or [
+            "intensity",
+            "atlas-z",
+            "synthtumour:fast",
+            "synthtumour:default",
+            "synthtumour:best",
+        ]
         print(f"{'method':22s} {'seconds':>8s} {'peak GB':>8s}   (one scan, start-up included)")
         for number, spec in enumerate(methods):
             name, _, quality = spec.partition(":")
             extra = ["--quality", quality] if quality else []
-            command = [sys.executable, "-m", "annofree", "segment", str(source), "--method", name, *extra]
+            command = [
+                sys.executable,
+                "-m",
+                "annofree",
+                "segment",
+                str(source),
+                "--method",
+                name,
+                *extra,
+                "--no-review",
+            ]
             program = (
                 "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL);"
                 "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
@@ -45,7 +61,7 @@ def make_phantom(folder: Path) -> Path:
     from annofree.phantom import write_cohort
 
     write_cohort(folder / "phantoms", n=1, seed=5, spacing_mm=1.0, healthy_fraction=0.0)
-    return next(path for path in (folder / "phantoms").iterdir() if path.is_dir() and path.name.startswith("phantom"))
+    return next((folder / "phantoms" / "scans").iterdir())
 
 
 if __name__ == "__main__":
