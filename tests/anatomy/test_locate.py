@@ -10,7 +10,7 @@ import pytest
 from annofree.anatomy import default_atlas, locate, register_to_mni, template
 from annofree.anatomy.locate import side_of
 from annofree.errors import InputError
-from annofree.scan import Scan, Sequence, scoring
+from annofree.scan import Grid, Scan, Sequence, canonical_grid, scoring, to_canonical
 from annofree.segmentation import ScoreMap
 
 
@@ -148,11 +148,14 @@ def test_side_is_right_in_all_and_lobe_in_all_but_one_of_the_development_patient
 
 @pytest.mark.real
 def test_axis_order_of_the_file_changes_nothing(shared_data):
-    from annofree.formats import open_scan
+    import nibabel
 
     told = set()
     for file in sorted((shared_data / "orientation").glob("*.nii.gz")):
-        scan = open_scan(file, sequence="T1")
+        image = nibabel.load(file)  # not open_scan, which refuses a head with its skull
+        native = Grid(image.shape, image.affine)
+        values = to_canonical(np.asarray(image.dataobj, dtype=np.float32), native)
+        scan = Scan(file.name, {Sequence.T1: values}, canonical_grid(native).affine, native)
         points = np.stack(np.meshgrid(*map(np.arange, scan.shape), indexing="ij"), -1) @ scan.affine[:3, :3].T
         labels = (((points + scan.affine[:3, 3] - [30, 0, 30]) ** 2).sum(-1) < 400).astype(np.uint8)
         (lesion,) = locate(labels, scan, with_lobes=file.name[:3] in ("RAS", "PIL", "SLA"))
