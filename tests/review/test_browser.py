@@ -51,7 +51,9 @@ def test_the_patient_page_opens_shows_its_viewer_and_counts_what_python_counts(
     assert lesion > 200, "the viewer shows the scores in colour"
     browser.key("2")
     assert browser.run("document.querySelector('input[name=sequence]:checked').value") == "T1C"
-    assert browser.run("[...document.querySelectorAll('.mosaic img[data-sequence=T1C]')].every((i) => !i.hidden)")
+    assert browser.run("[...document.querySelectorAll('.mosaic .tile')].every((t) => t.offsetHeight > 60)")
+    shown = "[...document.querySelectorAll('.mosaic img[data-sequence=T1C]')].every((i) => i.offsetHeight > 60)"
+    assert browser.run(shown)
     browser.key("m")
     assert browser.run("document.querySelector('input[name=overlay]:checked').value") == "mask"
     browser.key("n")
