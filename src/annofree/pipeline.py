@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from annofree.scan import Cohort, Scan
     from annofree.segmentation import Segmentation
 
-DEFAULT_METHOD = "intensity"
+DEFAULT_METHOD = "synthtumour"
 
 
 @dataclass(frozen=True)

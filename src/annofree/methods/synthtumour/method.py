@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from annofree.methods.base import Method
 from annofree.refine.components import Components
 from annofree.refine.holes import FillHoles
+from annofree.refine.walker import RandomWalker
 from annofree.scan import Cohort, Scan, Sequence
 from annofree.segmentation import ScoreMap
 from annofree.settings import Settings
@@ -66,7 +67,7 @@ class SynthTumour(Method):
         even = Fixed(value=0.5, tier="T0", source="even odds of the network")
         self.thresholds = {"WT": even, "TC": even, "ET": even}
         self.refiners = {
-            "WT": (FillHoles(), Components(connectivity=26, min_ml=0.5)),
+            "WT": (FillHoles(), Components(connectivity=26, min_ml=0.5), RandomWalker()),
             "TC": (FillHoles(),),
             "ET": (),
         }
@@ -186,7 +187,8 @@ class SynthTumour(Method):
             )
             masks.append((decision.labels > 0, scan.voxel_ml))
         smallest = float(np.clip(healthy_min_ml(masks, alpha=0.5), *SMALLEST_ML))
-        self.refiners = {**kept, "WT": (FillHoles(), Components(connectivity=26, min_ml=round(smallest, 2)))}
+        components = Components(connectivity=26, min_ml=round(smallest, 2))
+        self.refiners = {**kept, "WT": (FillHoles(), components, RandomWalker())}
         self.card["healthy"] = list(healthy.ids)
         return self
 
