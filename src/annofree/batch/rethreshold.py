@@ -56,6 +56,10 @@ def rethreshold(
         report.rows.append(make_row(after))
     report.seconds = time.monotonic() - started
     write_atomic(target / "results.tsv", tsv(report.rows, COLUMNS))
+    if (target / "index.html").exists():
+        from annofree.review import review as make_pages
+
+        make_pages(target)
     return report
 
 

@@ -7,6 +7,7 @@ import platform
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,8 @@ from annofree.pipeline import Choice, segment_scan
 
 if TYPE_CHECKING:
     from annofree.methods.base import Method
-    from annofree.scan import Cohort
+    from annofree.scan import Cohort, Scan
+    from annofree.segmentation import Segmentation
 
 FAILURE_COLUMNS = ("id", "what", "why", "next")
 
@@ -77,6 +79,13 @@ class Worker:
             self._method = self.choice.build()
         return self._method
 
+    def _write_page(self, result: Segmentation, scan: Scan) -> None:
+        """The scan's page; one that cannot be made takes nothing from the answer, and the cohort page says so."""
+        from annofree.review import write_review
+
+        with suppress(AnnofreeError):
+            write_review(result, scan, self.out)
+
     def __call__(self, scan_id: str) -> Outcome:
         """Segment one scan, write its files and, last, its record."""
         started = time.monotonic()
@@ -90,9 +99,7 @@ class Worker:
             result = segment_scan(scan, method, locate=self.locate)
             result.save(self.out)
             if self.review:
-                from annofree.review import write_review
-
-                write_review(result, scan, self.out)
+                self._write_page(result, scan)
             write_record(self.out, result, key, time.monotonic() - started)
         except AnnofreeError as error:
             return Outcome(scan_id, Failure(scan_id, error.what, error.why or "n/a", error.fix or "n/a"))
@@ -162,9 +169,9 @@ def run(
     }
     write_atomic(out / "run.json", json.dumps(manifest, indent=1, default=str) + "\n")
     if review:
-        from annofree.review import write_cohort_review
+        from annofree.review import review as make_pages
 
-        write_cohort_review(out)
+        make_pages(out)  # those that an earlier run left out, and the cohort's
     return report
 
 

@@ -159,7 +159,7 @@ class Method(ABC):
         return {
             "annofree": __version__,
             "sequences": [str(s) for s in scan.sequences],
-            "files": dict(scan.files),
+            "files": {name: str(Path(file).resolve()) for name, file in scan.files.items()},
             "notes": [*scan.notes, *decision.notes],
             **self.describe(),
             "thresholds": {region: threshold.to_dict() for region, threshold in decision.thresholds.items()},
