@@ -8,6 +8,7 @@ from annofree.refine.holes import FillHoles
 from annofree.refine.median import Median
 from annofree.refine.morphology import Morphology
 from annofree.refine.spec import KINDS, from_dict, parse, parse_chain, refine
+from annofree.refine.twins import Twins
 from annofree.refine.walker import RandomWalker
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "RandomWalker",
     "RefineContext",
     "Refiner",
+    "Twins",
     "from_dict",
     "healthy_min_ml",
     "parse",

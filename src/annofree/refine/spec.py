@@ -17,6 +17,7 @@ KINDS: dict[str, tuple[str, str, str]] = {
     "fill-holes": ("annofree.refine.holes", "FillHoles", "max_ml"),
     "median": ("annofree.refine.median", "Median", "size"),
     "morphology": ("annofree.refine.morphology", "Morphology", "operation"),
+    "twins": ("annofree.refine.twins", "Twins", "share"),
     "random-walker": ("annofree.refine.walker", "RandomWalker", "edge"),
 }
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from annofree.methods.base import Method
 from annofree.refine.components import Components
 from annofree.refine.holes import FillHoles
+from annofree.refine.twins import Twins
 from annofree.refine.walker import RandomWalker
 from annofree.scan import Cohort, Scan, Sequence
 from annofree.segmentation import ScoreMap
@@ -67,7 +68,7 @@ class SynthTumour(Method):
         even = Fixed(value=0.5, tier="T0", source="even odds of the network")
         self.thresholds = {"WT": even, "TC": even, "ET": even}
         self.refiners = {
-            "WT": (FillHoles(), Components(connectivity=26, min_ml=0.5), RandomWalker()),
+            "WT": (FillHoles(), Twins(), Components(connectivity=26, min_ml=0.5), RandomWalker()),
             "TC": (FillHoles(),),
             "ET": (),
         }
@@ -175,7 +176,7 @@ class SynthTumour(Method):
         from annofree.refine import healthy_min_ml
 
         kept = self.refiners
-        self.refiners = {**kept, "WT": (FillHoles(),)}
+        self.refiners = {**kept, "WT": (FillHoles(), Twins())}
         masks = []
         for scan in healthy:
             decision = decide(
@@ -184,11 +185,12 @@ class SynthTumour(Method):
                 self.refiners,
                 brain=self.brain(scan),
                 spacing_mm=scan.spacing_mm,
+                images=scan.images,
             )
             masks.append((decision.labels > 0, scan.voxel_ml))
         smallest = float(np.clip(healthy_min_ml(masks, alpha=0.5), *SMALLEST_ML))
         components = Components(connectivity=26, min_ml=round(smallest, 2))
-        self.refiners = {**kept, "WT": (FillHoles(), components, RandomWalker())}
+        self.refiners = {**kept, "WT": (FillHoles(), Twins(), components, RandomWalker())}
         self.card["healthy"] = list(healthy.ids)
         return self
 
