@@ -117,7 +117,7 @@ def test_no_lesion_and_wrong_grid(turned):
         locate(np.zeros((3, 3, 3), np.uint8), scan)
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1])
 def test_phantom_lesions_are_where_the_phantom_says(seed):
     from annofree.phantom import phantom_subject
 
