@@ -108,7 +108,7 @@ def _maximise_information(
         values.append(method.MetricEvaluate(*images))
     transform = _transform(starts[int(np.argmin(values))], starts[0])
     method.SetOptimizerAsRegularStepGradientDescent(
-        learningRate=1.0, minStep=0.01, numberOfIterations=200, relaxationFactor=0.6, gradientMagnitudeTolerance=1e-8
+        learningRate=1.0, minStep=0.01, numberOfIterations=120, relaxationFactor=0.6, gradientMagnitudeTolerance=1e-8
     )
     method.SetOptimizerScalesFromPhysicalShift()
     method.SetInitialTransform(transform, True)

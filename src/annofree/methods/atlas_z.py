@@ -7,6 +7,7 @@ hyperintensities of age are nearly symmetric and fade; a tumour is neither expec
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -137,18 +138,25 @@ def expected_tissues(
 
     from annofree.anatomy.template import template
 
-    brain = template()
-    to_voxel = np.linalg.inv(brain.affine) @ affine @ scan.affine
+    to_voxel = np.linalg.inv(template().affine) @ affine @ scan.affine
     offset = to_voxel[:3, :3] @ np.array([axis.start for axis in box]) + to_voxel[:3, 3]
     shape = tuple(axis.stop - axis.start for axis in box)
-    maps = [
-        ndimage.affine_transform(ndimage.gaussian_filter(m, sigma_mm), to_voxel[:3, :3], offset, shape, order=1)
-        for m in (brain.grey, brain.white, brain.csf)
-    ]
+    maps = [ndimage.affine_transform(m, to_voxel[:3, :3], offset, shape, order=1) for m in _smooth_tissues(sigma_mm)]
     stack = np.clip(np.stack(maps), 0.0, 1.0)
     total = stack.sum(axis=0)
     stack[2] += np.clip(1.0 - total, 0.0, 1.0)
     return np.asarray(stack / stack.sum(axis=0), dtype=np.float32)
+
+
+@lru_cache(maxsize=1)
+def _smooth_tissues(sigma_mm: float) -> tuple[NDArray[np.float32], ...]:
+    """Grey matter, white matter and fluid of the template, smoothed; kept for the next scan."""
+    from scipy import ndimage
+
+    from annofree.anatomy.template import template
+
+    brain = template()
+    return tuple(ndimage.gaussian_filter(tissue, sigma_mm) for tissue in (brain.grey, brain.white, brain.csf))
 
 
 def tissue_z(
