@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from annofree.errors import InputError
 from annofree.methods.base import Method
 from annofree.refine.components import Components
 from annofree.refine.holes import FillHoles
@@ -35,6 +36,9 @@ PASSES: dict[str, tuple[tuple[float, bool], ...]] = {
 }
 
 
+#: A brain in view that is thinner than this along any axis is refused, mm.
+THINNEST_MM = 10.0
+
 #: Range in which healthy scans may set the smallest lesion that is kept, ml.
 SMALLEST_ML = (0.5, 3.0)
 
@@ -53,6 +57,19 @@ class SynthTumourSettings(Settings):
     labelmaps: str | None = None
     steps: int = 2000
     seed: int = 0
+
+
+def _refuse_slab(scan_id: str, coarse: Scan) -> None:
+    assert coarse.brain is not None
+    points = np.argwhere(coarse.brain)
+    if not len(points):
+        raise InputError(f"Scan '{scan_id}' has no brain", fix="Give a brain mask with --brain-mask")
+    thinnest = float((np.ptp(points, axis=0) * coarse.spacing_mm).min())
+    if thinnest < THINNEST_MM:
+        raise InputError(
+            f"The brain in scan '{scan_id}' is {thinnest:.0f} mm thick, too thin for a network that looks in 3-D",
+            fix="Give the whole volume, or choose --method intensity",
+        )
 
 
 class SynthTumour(Method):
@@ -85,7 +102,6 @@ class SynthTumour(Method):
         """
         import torch
 
-        from annofree.errors import InputError
         from annofree.networks import predict_scan_array
         from annofree.prepare.resample import back, to_spacing
 
@@ -99,6 +115,7 @@ class SynthTumour(Method):
         for network, config in self.networks:
             coarse = to_spacing(scan.replace(brain=brain), float(config["spacing_mm"]))
             assert coarse.brain is not None
+            _refuse_slab(scan.id, coarse)
             images = np.zeros((len(Sequence), *coarse.shape), dtype=np.float32)
             for channel, sequence in enumerate(Sequence):
                 if sequence in coarse.images:
