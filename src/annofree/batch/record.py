@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from annofree.formats.outfolder import atomic_write
 from annofree.segmentation import Segmentation
 
 RECORDS = ".records"
@@ -29,14 +29,6 @@ COLUMNS = (
     "sequences",
     "notes",
 )
-
-
-def write_atomic(path: Path, text: str) -> None:
-    """Write a text file whole or not at all: temporary name, then rename."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
 
 
 def run_key(method: Mapping[str, Any], files: Mapping[str, str]) -> str:
@@ -82,7 +74,7 @@ def write_record(out: Path, result: Segmentation, key: str, seconds: float) -> N
         "lesions": [asdict(lesion) for lesion in result.lesions],
         "provenance": dict(result.provenance),
     }
-    write_atomic(record_path(out, result.scan_id), json.dumps(record, indent=1, default=str) + "\n")
+    atomic_write(record_path(out, result.scan_id), json.dumps(record, indent=1, default=str) + "\n")
 
 
 def record_path(out: Path, scan_id: str) -> Path:

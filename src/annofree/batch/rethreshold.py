@@ -6,11 +6,11 @@ import time
 from pathlib import Path
 
 from annofree.anatomy import locate as locate_lesions
-from annofree.batch.record import COLUMNS, make_row, read_record, tsv, write_atomic, write_record
+from annofree.batch.record import COLUMNS, make_row, read_record, tsv, write_record
 from annofree.batch.run import BatchReport
 from annofree.errors import InputError
 from annofree.formats import open_scan, read_segmentation, written_ids
-from annofree.formats.outfolder import claim_folder
+from annofree.formats.outfolder import atomic_write, claim_folder
 from annofree.methods.decide import decide
 from annofree.refine import from_dict as refiner_from_dict
 from annofree.segmentation import Segmentation
@@ -55,7 +55,7 @@ def rethreshold(
         write_record(target, after, key, float(old.get("seconds", 0.0)))
         report.rows.append(make_row(after))
     report.seconds = time.monotonic() - started
-    write_atomic(target / "results.tsv", tsv(report.rows, COLUMNS))
+    atomic_write(target / "results.tsv", tsv(report.rows, COLUMNS))
     if (target / "index.html").exists():
         from annofree.review import review as make_pages
 

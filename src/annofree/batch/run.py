@@ -12,8 +12,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from annofree.batch.record import COLUMNS, read_record, run_key, tsv, write_atomic, write_record
+from annofree.batch.record import COLUMNS, read_record, run_key, tsv, write_record
 from annofree.errors import AnnofreeError
+from annofree.formats.outfolder import atomic_write, claim_folder
 from annofree.pipeline import Choice, segment_scan
 
 if TYPE_CHECKING:
@@ -140,8 +141,6 @@ def run(
     Raises:
         AnnofreeError: The method cannot be built, or the output folder cannot be used.
     """
-    from annofree.formats.derivatives import claim_folder
-
     out = claim_folder(out)
     started = time.monotonic()
     worker = Worker(cohort, choice, out, locate, review)
@@ -167,7 +166,7 @@ def run(
         "reused": report.reused,
         "seconds": round(report.seconds, 2),
     }
-    write_atomic(out / "run.json", json.dumps(manifest, indent=1, default=str) + "\n")
+    atomic_write(out / "run.json", json.dumps(manifest, indent=1, default=str) + "\n")
     if review:
         from annofree.review import review as make_pages
 
@@ -218,10 +217,10 @@ def _write_tables(report: BatchReport, cohort: Cohort) -> None:
     failed: Mapping[str, Failure] = {failure.id: failure for failure in report.failures}
     records = {i: read_record(report.out, i) for i in cohort.ids if i not in failed}
     report.rows = [record["row"] for record in records.values() if record is not None]
-    write_atomic(report.out / "results.tsv", tsv(report.rows, COLUMNS))
+    atomic_write(report.out / "results.tsv", tsv(report.rows, COLUMNS))
     rows = [asdict(failed[i]) for i in cohort.ids if i in failed]
     path = report.out / "failures.tsv"
     if rows:
-        write_atomic(path, tsv(rows, FAILURE_COLUMNS))
+        atomic_write(path, tsv(rows, FAILURE_COLUMNS))
     else:
         path.unlink(missing_ok=True)

@@ -18,6 +18,8 @@ _IGNORED = (
     "**/*.html",
     "**/lesions.tsv",
     "results.tsv",
+    "reports.tsv",
+    "**/findings.json",
     "failures.tsv",
     "run.json",
     "evaluation*",
