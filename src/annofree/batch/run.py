@@ -6,7 +6,7 @@ import json
 import platform
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -146,14 +146,17 @@ def run(
     worker = Worker(cohort, choice, out, locate, review)
     described = worker.method.describe()
     report = BatchReport(out)
+    done: dict[str, dict[str, str]] = {}
     for outcome in _with_progress(_outcomes(worker, cohort, workers), len(cohort), progress):
         if outcome.failure is not None:
             report.failures.append(outcome.failure)
+        elif (record := read_record(out, outcome.id)) is not None:
+            done[outcome.id] = record["row"]
         if outcome.reused:
             report.reused.append(outcome.id)
+        report.rows = [done[scan_id] for scan_id in cohort.ids if scan_id in done]
         _write_tables(report, cohort)
     report.seconds = time.monotonic() - started
-    _write_tables(report, cohort)
     manifest = {
         "command": sys.argv,
         "python": platform.python_version(),
@@ -214,9 +217,7 @@ def _with_progress(outcomes: Iterator[Outcome], total: int, show: bool) -> Itera
 
 def _write_tables(report: BatchReport, cohort: Cohort) -> None:
     """Tables from the records, in cohort order: the same bytes whichever run did the work."""
-    failed: Mapping[str, Failure] = {failure.id: failure for failure in report.failures}
-    records = {i: read_record(report.out, i) for i in cohort.ids if i not in failed}
-    report.rows = [record["row"] for record in records.values() if record is not None]
+    failed = {failure.id: failure for failure in report.failures}
     atomic_write(report.out / "results.tsv", tsv(report.rows, COLUMNS))
     rows = [asdict(failed[i]) for i in cohort.ids if i in failed]
     path = report.out / "failures.tsv"

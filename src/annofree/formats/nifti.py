@@ -109,12 +109,6 @@ def read_labels(source: str | Path | nib.Nifti1Image) -> tuple[Array, Grid]:
     return (array if array.ndim == 4 and array.shape[3] > 1 else array.reshape(grid.shape)), grid
 
 
-def read_grid(path: str | Path) -> Grid:
-    """The grid of a file, read from its header only."""
-    image, name = _open(path)
-    return _grid(image, name, channels=True)[0]
-
-
 def _refuse_odd_types(kind: np.dtype[Any], name: str) -> None:
     if kind.kind not in "biuf":
         raise InputError(

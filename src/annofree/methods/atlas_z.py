@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from annofree.errors import InputError
 from annofree.methods.base import Method
 from annofree.refine.brain import ErodedBrain
 from annofree.refine.components import Components
@@ -72,13 +71,6 @@ class AtlasZ(Method):
                 self.thresholds = {"WT": HealthyQuantile(0.99)}
             self.calibrate(healthy)
         return self
-
-    def brain(self, scan: Scan) -> NDArray[np.bool_]:
-        """The scan's brain, refused when it is empty."""
-        brain = super().brain(scan)
-        if not brain.any():
-            raise InputError(f"Scan '{scan.id}' has no foreground", fix="Give a brain mask with --brain-mask")
-        return brain
 
     def score(self, scan: Scan) -> dict[str, ScoreMap]:
         """Tissue z less what the other side shows, too, in robust standard deviations; 0 outside the brain."""

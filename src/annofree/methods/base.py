@@ -92,8 +92,15 @@ class Method(ABC):
         """Score maps on the scan's grid, one per region of the method, and any further ones worth keeping."""
 
     def brain(self, scan: Scan) -> NDArray[np.bool_]:
-        """Where the method looks: the scan's brain mask or its foreground."""
-        return scan.foreground()
+        """Where the method looks: the scan's brain mask or its foreground.
+
+        Raises:
+            InputError: There is none.
+        """
+        brain = scan.foreground()
+        if not brain.any():
+            raise InputError(f"Scan '{scan.id}' has no foreground", fix="Give a brain mask with --brain-mask")
+        return brain
 
     @_guarded
     def fit(self, *, healthy: Cohort | None = None, patients: Cohort | None = None) -> Self:

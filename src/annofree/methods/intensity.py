@@ -8,9 +8,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from annofree.errors import InputError
 from annofree.intensity import Normalisation
 from annofree.methods.base import Method
 from annofree.refine.brain import ErodedBrain
@@ -66,13 +64,6 @@ class Intensity(Method):
         z = np.where(brain, Normalisation.fit(image, brain)(image), np.float32(-5.0))
         sigma = [self.settings.sigma_mm / step for step in scan.spacing_mm]
         return {"WT": ScoreMap(gaussian_filter(z, sigma), "WT", "z")}
-
-    def brain(self, scan: Scan) -> NDArray[np.bool_]:
-        """The scan's brain, refused when it is empty."""
-        brain = super().brain(scan)
-        if not brain.any():
-            raise InputError(f"Scan '{scan.id}' has no foreground", fix="Give a brain mask with --brain-mask")
-        return brain
 
 
 class PublishedIntensity(Intensity):

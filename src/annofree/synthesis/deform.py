@@ -7,6 +7,7 @@ interpolated from there.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import numpy as np
 import torch
@@ -90,10 +91,20 @@ def _matrix(own: Chance) -> np.ndarray:  # type: ignore[type-arg]
     return np.asarray(np.diag(size) @ shear @ about_x @ about_y @ about_z)
 
 
-def push(source: Tensor, outward_mm: Tensor) -> Tensor:
-    """Apply a displacement of tissue, (3, X, Y, Z) mm on the coarse grid, to coarse source coordinates."""
-    at = grid_mm(COARSE_SHAPE, COARSE_MM, source.device) - outward_mm
-    return sample(source, at, COARSE_MM)
+def push_aside(source: Tensor, masses: Iterable[tuple[Tensor, float, float]]) -> Tensor:
+    """Push tissue away from growing masses.
+
+    Args:
+        source: (3, X, Y, Z) coarse source coordinates in mm.
+        masses: Centre (3,) in mm, radius and largest displacement in mm of each; below 0.3 mm nothing moves.
+    """
+    moved = torch.zeros_like(source)
+    for centre, radius_mm, amount_mm in masses:
+        if amount_mm > 0.3:
+            moved = moved + outward(centre, radius_mm, amount_mm, source.device)
+    if not bool(moved.any()):
+        return source
+    return sample(source, grid_mm(COARSE_SHAPE, COARSE_MM, source.device) - moved, COARSE_MM)
 
 
 def outward(centre_mm: Tensor, radius_mm: float, amount_mm: float, device: torch.device | str) -> Tensor:

@@ -21,8 +21,7 @@ from annofree.synthesis.deform import (
     FINE_SHAPE,
     draw_source,
     finer,
-    outward,
-    push,
+    push_aside,
 )
 from annofree.synthesis.look_alikes import hyperintensities
 from annofree.synthesis.matter import Matter, look_up
@@ -158,12 +157,8 @@ def _anatomy(brain: BrainMap, source: Tensor, plans: list[Plan], chance: Chance)
                 centres.append(centres[0] + torch.tensor(offset, dtype=torch.float32, device=source.device))
             else:
                 centres.append(draw_centre(before, plan.place, own))
-        moved = torch.zeros_like(source)
-        for plan, centre in zip(plans, centres, strict=True):
-            if plan.push_mm > 0.3:
-                moved = moved + outward(centre, plan.radius_mm, plan.push_mm, source.device)
-        if bool(moved.any()):
-            source = push(source, moved)
+        masses = [(centre, plan.radius_mm, plan.push_mm) for plan, centre in zip(plans, centres, strict=True)]
+        source = push_aside(source, masses)
     coarse = look_up(brain, source, COARSE_MM) if plans else None
     fine = look_up(brain, finer(source), FINE_MM)
     return coarse or fine, fine, centres

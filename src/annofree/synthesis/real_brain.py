@@ -15,7 +15,7 @@ from annofree.synthesis import acquisition
 from annofree.synthesis.carrier import Carrier
 from annofree.synthesis.chance import Chance
 from annofree.synthesis.contrast import Palette, tumour_brightness
-from annofree.synthesis.deform import COARSE_MM, FINE_MM, FINE_SHAPE, draw_source, finer, outward, push, sample
+from annofree.synthesis.deform import COARSE_MM, FINE_MM, FINE_SHAPE, draw_source, finer, push_aside, sample
 from annofree.synthesis.generator import MadeCase, Window
 from annofree.synthesis.matter import CLASSES, Matter, look_up
 from annofree.synthesis.place import draw_centre
@@ -60,12 +60,8 @@ def _make(carrier: Carrier, settings: SynthesisSettings, seed: int, spacing_mm: 
     if plans:
         before = look_up(carrier.anatomy, source, COARSE_MM)
         centres = _centres(plans, before, chance)
-        moved = torch.zeros_like(source)
-        for plan, centre in zip(plans, centres, strict=True):
-            if plan.push_mm > 0.3:
-                moved = moved + outward(centre, plan.radius_mm, plan.push_mm, source.device)
-        if bool(moved.any()):
-            source = push(source, moved)
+        masses = [(centre, plan.radius_mm, plan.push_mm) for plan, centre in zip(plans, centres, strict=True)]
+        source = push_aside(source, masses)
     fine = look_up(carrier.anatomy, finer(source), FINE_MM)
     grown = _grow(plans, centres, look_up(carrier.anatomy, source, COARSE_MM), fine, chance) if plans else []
     window = Window((0, 0, 0), FINE_SHAPE, spacing_mm)
