@@ -32,7 +32,7 @@ COLUMNS = (
 
 
 def run_key(method: Mapping[str, Any], files: Mapping[str, str]) -> str:
-    """A hash of everything that decides a result: method, thresholds, refiners, the model's card, input files as they stand."""
+    """A hash of what decides a result: method, thresholds, refiners, the model's card, input files as they stand."""
     stamps = {
         name: (file, Path(file).stat().st_size, Path(file).stat().st_mtime_ns)
         for name, file in sorted(files.items())
