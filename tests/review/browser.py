@@ -75,7 +75,13 @@ class Browser:
             self._process.wait()
 
     def send(self, method: str, **parameters: Any) -> dict[str, Any]:
-        """Send a command and wait for its answer."""
+        """Send a command and wait for its result."""
+        answer = self._ask(method, **parameters)
+        assert "error" not in answer, answer["error"]
+        return dict(answer["result"])
+
+    def _ask(self, method: str, **parameters: Any) -> dict[str, Any]:
+        """Send a command and wait for its answer; a page that is just being left answers with an error."""
         self._number += 1
         message: dict[str, Any] = {"id": self._number, "method": method, "params": parameters}
         if self._session is not None:
@@ -84,8 +90,7 @@ class Browser:
         while True:
             answer = self._read(60.0)
             if answer.get("id") == self._number:
-                assert "error" not in answer, answer["error"]
-                return dict(answer["result"])
+                return answer
 
     def _read(self, timeout_s: float) -> dict[str, Any]:
         while b"\0" not in self._buffer:
@@ -119,12 +124,13 @@ class Browser:
 
     def wait(self, condition: str, timeout_s: float = 60.0) -> None:
         """Wait until an expression holds in the page."""
-        waiting = f"""new Promise((done) => {{
-            const end = Date.now() + {timeout_s * 1000};
-            const look = () => ({condition}) ? done(true) : Date.now() > end ? done(false) : setTimeout(look, 20);
-            look();
-        }})"""
-        assert self.run(waiting), f"never came true: {condition}; {self.complaints}"
+        end = time.monotonic() + timeout_s
+        while time.monotonic() < end:
+            answer = self._ask("Runtime.evaluate", expression=f"Boolean({condition})", returnByValue=True)
+            if answer.get("result", {}).get("result", {}).get("value"):
+                return
+            time.sleep(0.02)
+        raise AssertionError(f"never came true: {condition}; {self.complaints}")
 
     def outside(self, page: Path) -> list[str]:
         """Requests for anything but the page itself and what it holds."""
