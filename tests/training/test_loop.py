@@ -16,9 +16,10 @@ from safetensors.torch import load_file
 from annofree.networks import ThinUNetSettings, build, load_network
 from annofree.training.checkpoint import load_state
 from annofree.training.loop import train
+from annofree.training.losses import region_objective
 from annofree.training.samples import SampleSettings
 from annofree.training.settings import TrainSettings
-from annofree.training.stream import Case, StreamSettings
+from annofree.training.stream import Case, MadeSampler, StreamSettings
 
 NETWORK = ThinUNetSettings(full=4, widths=(4, 8), deep_supervision=1)
 
@@ -37,7 +38,7 @@ def ball_case(seed: int) -> Case:
 
 def run(folder: Path, steps: int, batch: int = 1, stop_at: int | None = None) -> dict[str, torch.Tensor]:
     torch.manual_seed(0)
-    settings = TrainSettings(steps=steps, batch=batch, warmup=2, validate_every=2, precision="fp32")
+    settings = TrainSettings(steps=steps, batch=batch, warmup=2, validate_every=2, precision="fp32", ahead=0)
 
     def validate(net: torch.nn.Module) -> dict[str, float]:
         if stop_at is not None and stop_at == 2:
@@ -46,11 +47,16 @@ def run(folder: Path, steps: int, batch: int = 1, stop_at: int | None = None) ->
 
     train(
         build(NETWORK),
-        ball_case,
+        MadeSampler(
+            ball_case,
+            StreamSettings(kept=3, reuse=2),
+            SampleSettings(patch=(16, 16, 16), shift=1),
+            batch=batch,
+            seed=0,
+        ),
+        region_objective,
         folder,
         settings=settings,
-        sample=SampleSettings(patch=(16, 16, 16), shift=1),
-        stream=StreamSettings(kept=3, reuse=2, ahead=0),
         validate=validate,
         quiet=True,
     )

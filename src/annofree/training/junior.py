@@ -13,9 +13,10 @@ from annofree.networks.unet import ThinUNetSettings
 from annofree.settings import Settings
 from annofree.synthesis import LabelMapBank, SynthesisSettings, make_case
 from annofree.training.loop import Trained, train
+from annofree.training.losses import region_objective
 from annofree.training.samples import SampleSettings
 from annofree.training.settings import TrainSettings
-from annofree.training.stream import Case, StreamSettings
+from annofree.training.stream import Case, MadeSampler, StreamSettings
 from annofree.training.validation import MadeValidation
 
 
@@ -93,11 +94,10 @@ def fit_junior(
     (folder / "recipe.json").write_text(settings.model_dump_json(indent=1), encoding="utf-8")
     return train(
         network,
-        make,
+        MadeSampler(make, settings.stream, settings.sample, batch=settings.train.batch, seed=settings.train.seed),
+        region_objective,
         folder,
         settings=settings.train,
-        sample=settings.sample,
-        stream=settings.stream,
         validate=validate,
         resume=resume,
         weights_from=weights_from,

@@ -15,11 +15,12 @@ from torch import Tensor, nn
 from annofree.networks.store import save_network
 from annofree.training.checkpoint import has_state, load_state, save_state
 from annofree.training.log import RunLog
-from annofree.training.losses import deep_dice_ce, regions_of
 from annofree.training.precision import choose
-from annofree.training.samples import SampleSettings
 from annofree.training.settings import TrainSettings
-from annofree.training.stream import CaseMaker, SampleStream, StreamSettings, loader
+from annofree.training.stream import Batch, Sampler, SampleStream, loader
+
+Objective = Callable[[nn.Module, Batch], Tensor]
+"""From a network in training mode and a batch on its device to the loss, a scalar."""
 
 Validate = Callable[[nn.Module], dict[str, float]]
 """From a network in evaluation mode to numbers; ``score`` (higher is better) chooses the best weights."""
@@ -44,30 +45,28 @@ class Trained:
 
 def train(
     network: nn.Module,
-    make: CaseMaker,
+    sampler: Sampler,
+    objective: Objective,
     folder: Path,
     *,
     settings: TrainSettings,
-    sample: SampleSettings,
-    stream: StreamSettings,
     validate: Validate | None = None,
     resume: bool = True,
     weights_from: Path | None = None,
     extra: dict[str, Any] | None = None,
     quiet: bool = False,
 ) -> Trained:
-    """Train on cases made on the fly.
+    """Train on samples made on the fly.
 
     Under ``torchrun`` every process takes its share of the batch; gradients are averaged, so two processes do what one
     does with the same global batch.
 
     Args:
         network: Fresh weights, the same on every process (seed before building).
-        make: From a seed to a case.
+        sampler: From a step and a lane to a sample with the network's input as ``x``; lanes are stacked to a batch.
+        objective: The loss.
         folder: Of the run; written atomically.
         settings: Steps, rates, precision.
-        sample: Variation put on cases.
-        stream: Reuse of cases.
         validate: Called with the averaged weights.
         resume: Go on where ``folder`` stopped.
         weights_from: Folder of another run whose averaged weights are the start of this one.
@@ -95,7 +94,8 @@ def train(
     torch.manual_seed(settings.seed)
 
     # Network, optimiser, averaged weights
-    network = network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+    for parameter in network.parameters():
+        parameter.data = _channels_last(parameter.data)
     optimiser = torch.optim.AdamW(
         network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, foreach=True
     )
@@ -112,16 +112,8 @@ def train(
 
     # Data: lanes of the global batch are shared out over the processes
     share = settings.batch // fabric.world_size
-    dataset = SampleStream(
-        make,
-        stream,
-        sample,
-        lanes=range(fabric.global_rank * share, (fabric.global_rank + 1) * share),
-        batch=settings.batch,
-        seed=settings.seed,
-        start=step,
-        stop=settings.steps,
-    )
+    lanes = range(fabric.global_rank * share, (fabric.global_rank + 1) * share)
+    dataset = SampleStream(sampler, lanes=lanes, start=step, stop=settings.steps)
     leads = fabric.is_global_zero
     log = RunLog(folder, from_step=step) if leads else None
     bar = _Bar(settings.steps, step, hidden=quiet or not leads)
@@ -133,15 +125,15 @@ def train(
         save_state(folder, network, average, optimiser, {"step": step, "best": best})
         _save_average(network, average, folder / "last", extra)
 
-    batches = loader(dataset)
+    batches = loader(dataset, ahead=settings.ahead)
     try:
         while step < settings.steps:
             batch = {key: value.to(fabric.device) for key, value in next(batches).items()}
-            x = batch["x"].contiguous(memory_format=torch.channels_last_3d)
+            batch["x"] = _channels_last(batch["x"])
             for group in optimiser.param_groups:
                 group["lr"] = settings.rate(step)
             model.train()
-            loss = deep_dice_ce(model(x), regions_of(batch["labels"]), batch["brain"][:, None].float())
+            loss = objective(model, batch)
             fabric_optimiser.zero_grad()
             fabric.backward(loss)
             fabric.clip_gradients(model, fabric_optimiser, max_norm=settings.clip, error_if_nonfinite=False)
@@ -177,6 +169,12 @@ def train(
         bar.close()
     fabric.barrier() if not interrupted else None
     return Trained(folder, step, best, interrupted)
+
+
+def _channels_last(tensor: Tensor) -> Tensor:
+    """The memory format in which 2-D and 3-D convolutions are fastest; other tensors as they are."""
+    formats = {4: torch.channels_last, 5: torch.channels_last_3d}
+    return tensor.contiguous(memory_format=formats[tensor.ndim]) if tensor.ndim in formats else tensor
 
 
 @torch.no_grad()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 REGIONS = ("WT", "TC", "ET")
@@ -69,3 +69,11 @@ def deep_dice_ce(levels: Sequence[Tensor], target: Tensor, brain: Tensor) -> Ten
         inside = brain if size == brain.shape[2:] else functional.adaptive_avg_pool3d(brain, size)
         total = total + weight / sum(weights) * dice_ce(logits, here, inside)
     return total
+
+
+def region_objective(model: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
+    """:func:`deep_dice_ce` of a deeply supervised network on a batch of ``x``, ``labels`` (0..3) and ``brain``.
+
+    Voxels outside ``brain`` are not looked at.
+    """
+    return deep_dice_ce(model(batch["x"]), regions_of(batch["labels"]), batch["brain"][:, None].float())

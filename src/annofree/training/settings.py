@@ -25,6 +25,7 @@ class TrainSettings(Settings):
         precision: "auto" takes bf16 only where the hardware computes in it; or "fp32", "bf16".
         validate_every: Steps between validations.
         checkpoint_minutes: Longest time between two checkpoints.
+        ahead: Batches prepared ahead in a process of their own; 0 makes them in the training process.
     """
 
     steps: int = Field(4000, ge=1)
@@ -39,6 +40,7 @@ class TrainSettings(Settings):
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     validate_every: int = Field(250, ge=1)
     checkpoint_minutes: float = Field(2.0, gt=0)
+    ahead: int = Field(6, ge=0)
 
     def rate(self, step: int) -> float:
         """Learning rate of a step, counted from 0."""
