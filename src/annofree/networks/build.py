@@ -9,6 +9,7 @@ from typing import Any
 from torch import nn
 
 from annofree.errors import SettingsError
+from annofree.networks.denoising_unet import DenoisingUNet, DenoisingUNetSettings
 from annofree.networks.unet import ThinUNet, ThinUNetSettings
 from annofree.settings import Settings
 
@@ -45,10 +46,11 @@ class DynUNetSettings(Settings):
         return product[0], product[1], product[2]
 
 
-NetworkSettings = ThinUNetSettings | DynUNetSettings
-KINDS: dict[str, type[ThinUNetSettings] | type[DynUNetSettings]] = {
+NetworkSettings = ThinUNetSettings | DynUNetSettings | DenoisingUNetSettings
+KINDS: dict[str, type[NetworkSettings]] = {
     "thin_unet": ThinUNetSettings,
     "dyn_unet": DynUNetSettings,
+    "denoising_unet": DenoisingUNetSettings,
 }
 
 
@@ -58,7 +60,7 @@ def parse(config: Mapping[str, Any] | NetworkSettings) -> NetworkSettings:
     Raises:
         SettingsError: The kind or a key is unknown.
     """
-    if isinstance(config, ThinUNetSettings | DynUNetSettings):
+    if isinstance(config, NetworkSettings):
         return config
     kind = str(config.get("kind", ""))
     if kind not in KINDS:
@@ -77,7 +79,8 @@ def build(config: Mapping[str, Any] | NetworkSettings) -> nn.Module:
         config: Settings, or a mapping with ``kind`` and that kind's settings.
 
     Returns:
-        A module mapping ``(B, C, X, Y, Z)`` to a list of logits, finest first (one item outside training).
+        A module mapping ``(B, C, X, Y, Z)`` to a list of logits, finest first (one item outside training); the 2-D
+        reconstructors map slices ``(B, C, H, W)`` to slices.
 
     Raises:
         SettingsError: The kind or a key is unknown.
@@ -88,6 +91,8 @@ def build(config: Mapping[str, Any] | NetworkSettings) -> nn.Module:
     settings = parse(config)
     if isinstance(settings, ThinUNetSettings):
         return ThinUNet(settings)
+    if isinstance(settings, DenoisingUNetSettings):
+        return DenoisingUNet(settings)
     return _DynUNet(settings)
 
 

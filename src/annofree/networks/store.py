@@ -13,6 +13,9 @@ from torch import nn
 from annofree.errors import InputError
 from annofree.networks.build import build, parse
 
+#: Memory formats in which convolutions are fastest, by the weights' dimensions (2-D and 3-D).
+_FASTEST = {4: torch.channels_last, 5: torch.channels_last_3d}
+
 
 def save_network(network: nn.Module, folder: str | PathLike[str], *, extra: dict[str, Any] | None = None) -> Path:
     """Write ``model.safetensors`` (fp16) and ``config.yaml``.
@@ -66,5 +69,7 @@ def load_network(
         network.load_state_dict({k: v.float() for k, v in load_file(source / "model.safetensors").items()})
     except RuntimeError as error:
         raise InputError("The weights do not fit the config", file=source, why=str(error).splitlines()[0]) from None
-    network = network.to(device=device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
-    return network.eval(), config
+    for parameter in network.parameters():
+        if parameter.ndim in _FASTEST:
+            parameter.data = parameter.data.contiguous(memory_format=_FASTEST[parameter.ndim])
+    return network.to(device=device).eval(), config
