@@ -10,6 +10,7 @@ from torch import nn
 
 from annofree.errors import SettingsError
 from annofree.networks.denoising_unet import DenoisingUNet, DenoisingUNetSettings
+from annofree.networks.threshold_net import ThresholdNet, ThresholdNetSettings
 from annofree.networks.unet import ThinUNet, ThinUNetSettings
 from annofree.settings import Settings
 
@@ -46,11 +47,12 @@ class DynUNetSettings(Settings):
         return product[0], product[1], product[2]
 
 
-NetworkSettings = ThinUNetSettings | DynUNetSettings | DenoisingUNetSettings
+NetworkSettings = ThinUNetSettings | DynUNetSettings | DenoisingUNetSettings | ThresholdNetSettings
 KINDS: dict[str, type[NetworkSettings]] = {
     "thin_unet": ThinUNetSettings,
     "dyn_unet": DynUNetSettings,
     "denoising_unet": DenoisingUNetSettings,
+    "threshold_net": ThresholdNetSettings,
 }
 
 
@@ -93,6 +95,8 @@ def build(config: Mapping[str, Any] | NetworkSettings) -> nn.Module:
         return ThinUNet(settings)
     if isinstance(settings, DenoisingUNetSettings):
         return DenoisingUNet(settings)
+    if isinstance(settings, ThresholdNetSettings):
+        return ThresholdNet(settings)
     return _DynUNet(settings)
 
 
