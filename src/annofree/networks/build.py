@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from torch import nn
 
 from annofree.errors import SettingsError
+from annofree.networks.ae import AESettings, AutoEncoder
 from annofree.networks.denoising_unet import DenoisingUNet, DenoisingUNetSettings
+from annofree.networks.fanogan import FAnoGAN, FAnoGANSettings
 from annofree.networks.threshold_net import ThresholdNet, ThresholdNetSettings
 from annofree.networks.unet import ThinUNet, ThinUNetSettings
+from annofree.networks.vae import VAESettings, VariationalAutoEncoder
+from annofree.networks.vq_vae import VectorQuantisedAutoEncoder, VQVAESettings
 from annofree.settings import Settings
 
 
@@ -47,22 +51,13 @@ class DynUNetSettings(Settings):
         return product[0], product[1], product[2]
 
 
-NetworkSettings = ThinUNetSettings | DynUNetSettings | DenoisingUNetSettings | ThresholdNetSettings
-KINDS: dict[str, type[NetworkSettings]] = {
-    "thin_unet": ThinUNetSettings,
-    "dyn_unet": DynUNetSettings,
-    "denoising_unet": DenoisingUNetSettings,
-    "threshold_net": ThresholdNetSettings,
-}
-
-
-def parse(config: Mapping[str, Any] | NetworkSettings) -> NetworkSettings:
+def parse(config: Mapping[str, Any] | Settings) -> Settings:
     """Settings of a network from a mapping with a ``kind``.
 
     Raises:
         SettingsError: The kind or a key is unknown.
     """
-    if isinstance(config, NetworkSettings):
+    if isinstance(config, Settings):
         return config
     kind = str(config.get("kind", ""))
     if kind not in KINDS:
@@ -74,7 +69,7 @@ def parse(config: Mapping[str, Any] | NetworkSettings) -> NetworkSettings:
     return KINDS[kind](**dict(config))
 
 
-def build(config: Mapping[str, Any] | NetworkSettings) -> nn.Module:
+def build(config: Mapping[str, Any] | Settings) -> nn.Module:
     """Build a network with fresh weights.
 
     Args:
@@ -91,13 +86,7 @@ def build(config: Mapping[str, Any] | NetworkSettings) -> nn.Module:
         >>> net = build({"kind": "thin_unet", "in_channels": 4, "widths": [8, 16]})
     """
     settings = parse(config)
-    if isinstance(settings, ThinUNetSettings):
-        return ThinUNet(settings)
-    if isinstance(settings, DenoisingUNetSettings):
-        return DenoisingUNet(settings)
-    if isinstance(settings, ThresholdNetSettings):
-        return ThresholdNet(settings)
-    return _DynUNet(settings)
+    return BUILDERS[type(settings)](settings)
 
 
 class _DynUNet(nn.Module):
@@ -129,3 +118,18 @@ class _DynUNet(nn.Module):
         if out.dim() == x.dim() + 1:
             return [level.contiguous() for level in out.unbind(dim=1)]
         return [out]
+
+
+#: One row a network: its settings and its class.
+BUILDERS: dict[type[Settings], Callable[[Any], nn.Module]] = {
+    ThinUNetSettings: ThinUNet,
+    DynUNetSettings: _DynUNet,
+    DenoisingUNetSettings: DenoisingUNet,
+    AESettings: AutoEncoder,
+    VAESettings: VariationalAutoEncoder,
+    VQVAESettings: VectorQuantisedAutoEncoder,
+    FAnoGANSettings: FAnoGAN,
+    ThresholdNetSettings: ThresholdNet,
+}
+#: Settings by the ``kind`` that stands in a config.
+KINDS: dict[str, type[Settings]] = {str(cls.model_fields["kind"].default): cls for cls in BUILDERS}

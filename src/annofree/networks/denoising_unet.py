@@ -66,7 +66,7 @@ class StandardisedConv2d(nn.Conv2d):
     Statistics run over input channels and kernel of each filter; 1e-5 is added to the deviation.
     """
 
-    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - the name torch gives it
+    def forward(self, input: Tensor) -> Tensor:
         """``(B, inside, H, W)`` to ``(B, out, H, W)``."""
         deviation, mean = torch.std_mean(self.weight, dim=(1, 2, 3), keepdim=True)
         return self._conv_forward(input, (self.weight - mean) / (deviation + 1e-5), self.bias)

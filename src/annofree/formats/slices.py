@@ -1,0 +1,299 @@
+"""Axial slices as 8-bit PNG, in the folders and with the names of BLOGRR.
+
+`<dataset>_<subject>_<slice>.png` in `img/` and, under the same name, `seg/`; reports in `TXT/`. The published files say
+nothing about space, so slices are taken as MNI152, 1 mm, slice numbers counted from the first slice cut out. What
+`annofree export slices` writes carries a `slices.json` that says exactly where each slice lies.
+
+In a file the front of the head is at the top and the left side of the patient at the left of the image.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annofree.errors import InputError
+from annofree.formats.case import Case
+from annofree.formats.nifti import Volume
+from annofree.formats.outfolder import atomic_write
+from annofree.scan import Grid, Sequence
+
+IMAGES, MASKS, REPORTS, PLACES = "img", "seg", "TXT", "slices.json"
+#: Folders of the published data set; each holds `img/`, some `seg/` and `TXT/`.
+FOLDERS = ("HCP_train_data", "In_house_data", "sample_test_data", "final_test_data")
+#: Slice of the 1 mm template that the published numbering calls 0.
+FIRST = 30
+_NAME = re.compile(r"(?P<subject>.+)_(?P<slice>\d+)\.png", re.IGNORECASE)
+#: MNI152 at 1 mm as in nilearn and in the Hammersmith atlas.
+_TEMPLATE_SHAPE = (197, 233, 189)
+_TEMPLATE_ORIGIN_MM = (-98.0, -134.0, -72.0)
+
+
+@dataclass(frozen=True, eq=False)
+class Place:
+    """Where the slices of one subject lie.
+
+    Attributes:
+        slices: (size, size, N) grid of the slices, scanner mm.
+        original: Canonical grid of the scan that they were cut from.
+        sequence: What they show.
+        first: Number in the name of the first slice.
+    """
+
+    slices: Grid
+    original: Grid
+    sequence: Sequence
+    first: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able."""
+        return {
+            "sequence": str(self.sequence),
+            "first": self.first,
+            **{n: {"shape": list(g.shape), "affine": g.affine.tolist()} for n, g in self._grids().items()},
+        }
+
+    def _grids(self) -> dict[str, Grid]:
+        return {"slices": self.slices, "original": self.original}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Place:
+        """What `to_dict` gave.
+
+        Raises:
+            KeyError, TypeError, ValueError: Something is missing or of the wrong type.
+        """
+        grids = []
+        for name in ("slices", "original"):
+            x, y, z = (int(n) for n in values[name]["shape"])
+            affine = np.array(values[name]["affine"], dtype=np.float64)
+            if affine.shape != (4, 4):
+                raise ValueError("an affine is not 4x4")
+            grids.append(Grid((x, y, z), affine))
+        return cls(grids[0], grids[1], Sequence(values["sequence"]), int(values["first"]))
+
+
+@dataclass(frozen=True)
+class SliceCase(Case):
+    """The slices of one subject."""
+
+    def read(self, sequence: str | None = None) -> tuple[dict[Sequence, Volume], tuple[str, ...]]:
+        """Stack them; without a `slices.json` they are MNI slices of a T2, as in the published sample."""
+        array, numbers = read_stack(self.unnamed)
+        place = places(self.folder.parent).get(self.id)
+        given = None if sequence is None else Sequence.parse(sequence)
+        if place is not None and place.slices.shape == array.shape:
+            return {given or place.sequence: Volume(array, place.slices, str(self.unnamed[0]))}, ()
+        name = given or Sequence.guess(self.id) or Sequence.T2
+        grid = published_grid(array.shape[0], FIRST + numbers[0], array.shape[2])
+        note = f"{len(self.unnamed)} PNG slices carry no geometry: taken as MNI152 from slice {FIRST + numbers[0]} on"
+        if given is None and Sequence.guess(self.id) is None:
+            note += ", and as T2, since their names tell no sequence"
+        return {name: Volume(array, grid, str(self.unnamed[0]))}, (f"{note}.",)
+
+
+def published_grid(size: int, first: int, count: int) -> Grid:
+    """MNI millimetres of published slices: planes of the 1 mm template resized to `size` x `size` pixels.
+
+    Args:
+        size: Pixels a side.
+        first: Template slice of the first one.
+        count: Number of slices.
+    """
+    affine = np.eye(4)
+    for axis in (0, 1):
+        step = _TEMPLATE_SHAPE[axis] / size
+        affine[axis, axis] = step
+        affine[axis, 3] = _TEMPLATE_ORIGIN_MM[axis] + 0.5 * step - 0.5
+    affine[2, 3] = _TEMPLATE_ORIGIN_MM[2] + first
+    return Grid((size, size, count), affine)
+
+
+def recognises(folder: Path) -> bool:
+    """The folder, its `img/`, or one of the published folders in it holds named PNG slices."""
+    return any(_has_slices(place) for place in (folder, folder / IMAGES)) or bool(_published_in(folder))
+
+
+def find(folder: Path) -> list[Case]:
+    """One case a subject.
+
+    Raises:
+        InputError: The folder holds several of the published folders.
+    """
+    inside = _published_in(folder)
+    if inside and not _has_slices(folder / IMAGES) and not _has_slices(folder):
+        raise InputError(
+            "This folder holds several data sets of slices",
+            file=folder,
+            why=", ".join(inside),
+            fix=f"Name one of them, for instance {folder / inside[0]}",
+        )
+    images = folder / IMAGES if _has_slices(folder / IMAGES) else folder
+    masks = _subjects(images.parent / MASKS) if images.name == IMAGES else {}
+    cases: list[Case] = []
+    for subject, files in _subjects(images).items():
+        truths = ((0, masks[subject][0]),) if subject in masks else ()
+        cases.append(SliceCase(subject, images, unnamed=tuple(files), truths=truths))
+    return cases
+
+
+def read_mask_stack(first: Path) -> NDArray[np.uint8]:
+    """The mask slices of a subject, of which one file is given, as binary (X, Y, N)."""
+    match = _NAME.fullmatch(first.name)
+    files = [first] if match is None else _subjects(first.parent)[match["subject"]]
+    images = first.parent.parent / IMAGES
+    beside = [] if match is None or not images.is_dir() else _subjects(images).get(match["subject"], [])
+    numbers = [number_of(file) for file in beside] or None
+    array, _ = read_stack(files, numbers=numbers)
+    return (array > 0).astype(np.uint8)
+
+
+def read_stack(
+    files: tuple[Path, ...] | list[Path], numbers: list[int] | None = None
+) -> tuple[NDArray[Any], list[int]]:
+    """Slices as a volume.
+
+    Args:
+        files: PNG files of one subject.
+        numbers: Slice numbers that the volume spans; by default those of the files. A slice without a file is 0.
+
+    Returns:
+        Float32 (X, Y, N) grey levels 0..255 and the numbers spanned.
+
+    Raises:
+        InputError: A file is no 8-bit grey PNG, or sizes differ.
+    """
+    found = {number_of(file): file for file in files}
+    span = list(range(min(numbers or found), max(numbers or found) + 1))
+    planes = {number: read_png(found[number]) for number in span if number in found}
+    sizes = {plane.shape for plane in planes.values()}
+    if len(sizes) != 1:
+        raise InputError(
+            "Slices of one subject differ in size",
+            file=files[0],
+            why=", ".join(f"{a} x {b}" for a, b in sorted(sizes)) or "no slice has the number of an image",
+            fix="Export all of them alike",
+        )
+    width, height = next(iter(sizes))
+    volume = np.zeros((width, height, len(span)), dtype=np.float32)
+    for index, number in enumerate(span):
+        if number in planes:
+            volume[:, :, index] = planes[number]
+    return volume, span
+
+
+def number_of(file: Path) -> int:
+    """The slice number at the end of a name.
+
+    Raises:
+        InputError: The name does not end in `_<number>.png`.
+    """
+    match = _NAME.fullmatch(file.name)
+    if match is None:
+        raise InputError("A slice's name tells no number", file=file, fix="Name slices <dataset>_<subject>_<slice>.png")
+    return int(match["slice"])
+
+
+def read_png(file: Path) -> NDArray[np.uint8]:
+    """One slice as uint8 (X, Y), RAS.
+
+    Raises:
+        InputError: Missing, damaged, or not a grey image of 8 bits.
+    """
+    from PIL import Image
+
+    try:
+        with Image.open(file) as image:
+            if image.mode not in ("L", "1", "P"):
+                grey = np.asarray(image)
+                if grey.dtype != np.uint8 or grey.ndim != 3 or np.ptp(grey[..., :3], axis=2).any():
+                    raise InputError(
+                        "A slice is not a grey image of 8 bits",
+                        file=file,
+                        why=f"its mode is {image.mode}",
+                        fix="Save it as 8-bit grey PNG",
+                    )
+                return np.ascontiguousarray(np.rot90(grey[..., 0], -1))
+            return np.ascontiguousarray(np.rot90(np.asarray(image.convert("L")), -1))
+    except (OSError, SyntaxError, ValueError) as error:
+        why = "there is no such file" if isinstance(error, FileNotFoundError) else "it is no PNG, or cut short"
+        raise InputError("A slice cannot be read", file=file, why=why, fix="Export it again") from None
+
+
+def write_slices(
+    folder: Path, name: str, levels: NDArray[np.uint8], *, kind: str = IMAGES, first: int = 0
+) -> list[Path]:
+    """Write one subject's slices as `<name>_<number>.png`.
+
+    Args:
+        folder: The export's folder.
+        name: `<dataset>_<subject>`.
+        levels: Uint8 (X, Y, N).
+        kind: `img` or `seg`.
+        first: Number of the first slice.
+
+    Raises:
+        OutputError: The folder cannot be written.
+    """
+    from PIL import Image
+
+    written = []
+    for index in range(levels.shape[2]):
+        buffer = BytesIO()
+        Image.fromarray(np.ascontiguousarray(np.rot90(levels[:, :, index]))).save(buffer, format="PNG")
+        written.append(folder / kind / f"{name}_{first + index}.png")
+        atomic_write(written[-1], buffer.getvalue())
+    return written
+
+
+def write_places(folder: Path, subjects: Mapping[str, Place]) -> None:
+    """Write `slices.json`."""
+    content = {name: place.to_dict() for name, place in sorted(subjects.items())}
+    atomic_write(folder / PLACES, json.dumps({"subjects": content}, indent=1) + "\n")
+
+
+def places(folder: Path) -> dict[str, Place]:
+    """Where the slices of each subject lie; empty where nobody said.
+
+    Raises:
+        InputError: `slices.json` is damaged.
+    """
+    file = folder / PLACES
+    return dict(_places(file, file.stat().st_mtime_ns)) if file.is_file() else {}
+
+
+@cache
+def _places(file: Path, modified_ns: int) -> tuple[tuple[str, Place], ...]:
+    try:
+        subjects = json.loads(file.read_text(encoding="utf-8"))["subjects"]
+        return tuple((name, Place.from_dict(values)) for name, values in subjects.items())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(
+            "The description of slices is damaged", file=file, why=str(error), fix="Export the slices again"
+        ) from None
+
+
+def _has_slices(folder: Path) -> bool:
+    return folder.is_dir() and any(_NAME.fullmatch(path.name) for path in folder.glob("*.png"))
+
+
+def _published_in(folder: Path) -> list[str]:
+    return [name for name in FOLDERS if _has_slices(folder / name / IMAGES)]
+
+
+def _subjects(folder: Path) -> dict[str, list[Path]]:
+    """Files by subject, subjects by name, slices by number."""
+    found: dict[str, list[tuple[int, Path]]] = {}
+    for path in folder.glob("*.png") if folder.is_dir() else ():
+        if match := _NAME.fullmatch(path.name):
+            found.setdefault(match["subject"], []).append((int(match["slice"]), path))
+    return {subject: [path for _, path in sorted(found[subject])] for subject in sorted(found)}

@@ -1,0 +1,125 @@
+"""The plain autoencoder of slices, and the convolutional encoder and decoder that its relatives share.
+
+After Baur et al., Medical Image Analysis 69 (2021) 101952: strided convolutions down to a coarse grid, few channels
+there, a dense bottleneck.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from annofree.settings import Settings
+
+
+class AESettings(Settings):
+    """Shape of an :class:`AutoEncoder`.
+
+    Attributes:
+        kind: Name under which :func:`annofree.networks.build` finds the network.
+        in_channels: Channels of a slice.
+        size: Pixels a side; a dense bottleneck knows one size only.
+        widths: Channels a level; each level halves the grid.
+        thin: Channels before the dense layers.
+        latent: Numbers in the bottleneck.
+    """
+
+    kind: Literal["ae"] = "ae"
+    in_channels: int = 1
+    size: int = 96
+    widths: tuple[int, ...] = (16, 32, 64, 64)
+    thin: int = 16
+    latent: int = Field(128, ge=1)
+
+    @property
+    def coarse(self) -> int:
+        """Pixels a side of the coarsest grid.
+
+        Raises:
+            ValueError: The size cannot be halved that often.
+        """
+        if self.size % 2 ** len(self.widths):
+            raise ValueError(f"size {self.size} is no multiple of {2 ** len(self.widths)}")
+        return int(self.size // 2 ** len(self.widths))
+
+
+def down(inside: int, widths: tuple[int, ...]) -> nn.Sequential:
+    """Strided convolutions: each width halves the grid."""
+    return nn.Sequential(*(_step(nn.Conv2d(a, b, 4, 2, 1), b) for a, b in pairwise((inside, *widths))))
+
+
+def up(widths: tuple[int, ...], out: int) -> nn.Sequential:
+    """The way back of :func:`down`; linear at the end."""
+    rising = (*widths[::-1], widths[0])
+    steps = [_step(nn.ConvTranspose2d(a, b, 4, 2, 1), b) for a, b in pairwise(rising)]
+    return nn.Sequential(*steps, nn.Conv2d(widths[0], out, 3, padding=1, padding_mode="reflect"))
+
+
+def _step(conv: nn.Module, channels: int) -> nn.Sequential:
+    return nn.Sequential(conv, nn.GroupNorm(min(8, channels), channels), nn.LeakyReLU(0.1))
+
+
+class DenseEncoder(nn.Module):
+    """``(B, C, size, size)`` to ``(B, out)``."""
+
+    def __init__(self, settings: AESettings, out: int) -> None:
+        super().__init__()
+        self.down = down(settings.in_channels, settings.widths)
+        self.thin = nn.Conv2d(settings.widths[-1], settings.thin, 1)
+        self.dense = nn.Linear(settings.thin * settings.coarse**2, out)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Encode."""
+        out: Tensor = self.dense(self.thin(self.down(x)).flatten(1))
+        return out
+
+
+class DenseDecoder(nn.Module):
+    """``(B, latent)`` to ``(B, C, size, size)``."""
+
+    def __init__(self, settings: AESettings) -> None:
+        super().__init__()
+        self.thin, self.coarse = settings.thin, settings.coarse
+        self.dense = nn.Linear(settings.latent, settings.thin * settings.coarse**2)
+        self.wide = nn.Conv2d(settings.thin, settings.widths[-1], 1)
+        self.up = up(settings.widths, settings.in_channels)
+
+    def forward(self, code: Tensor) -> Tensor:
+        """Decode."""
+        out: Tensor = self.up(self.wide(self.dense(code).view(-1, self.thin, self.coarse, self.coarse)))
+        return out
+
+
+class AutoEncoder(nn.Module):
+    """From a slice through a narrow code to a slice.
+
+    Args:
+        settings: Its shape.
+    """
+
+    def __init__(self, settings: AESettings) -> None:
+        super().__init__()
+        self.settings = settings
+        self.encoder = DenseEncoder(settings, settings.latent)
+        self.decoder = DenseDecoder(settings)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(B, C, size, size)`` to the same shape, no activation."""
+        out: Tensor = self.decoder(self.encoder(x))
+        return out
+
+
+def with_penalty(reconstruction: Tensor, penalty: Tensor, training: bool) -> Tensor | tuple[Tensor, Tensor]:
+    """What a regularised autoencoder returns: while training, also the penalty to be added to the loss."""
+    return (reconstruction, penalty) if training else reconstruction
+
+
+def split(output: Tensor | tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    """Reconstruction and penalty of whatever a reconstructor returned; 0 where it has none."""
+    if isinstance(output, tuple):
+        return output
+    return output, torch.zeros((), device=output.device)
