@@ -12,8 +12,11 @@ from annofree.errors import SettingsError
 from annofree.networks.ae import AESettings, AutoEncoder
 from annofree.networks.denoising_unet import DenoisingUNet, DenoisingUNetSettings
 from annofree.networks.fanogan import FAnoGAN, FAnoGANSettings
+from annofree.networks.flat_unet import FlatUNet, FlatUNetSettings
+from annofree.networks.mvit_ae import MViTAE, MViTAESettings, ViTAE, ViTAESettings
 from annofree.networks.threshold_net import ThresholdNet, ThresholdNetSettings
 from annofree.networks.unet import ThinUNet, ThinUNetSettings
+from annofree.networks.unetr import UNETR, UNETRSettings
 from annofree.networks.vae import VAESettings, VariationalAutoEncoder
 from annofree.networks.vq_vae import VectorQuantisedAutoEncoder, VQVAESettings
 from annofree.settings import Settings
@@ -130,6 +133,10 @@ BUILDERS: dict[type[Settings], Callable[[Any], nn.Module]] = {
     VQVAESettings: VectorQuantisedAutoEncoder,
     FAnoGANSettings: FAnoGAN,
     ThresholdNetSettings: ThresholdNet,
+    MViTAESettings: MViTAE,
+    ViTAESettings: ViTAE,
+    UNETRSettings: UNETR,
+    FlatUNetSettings: FlatUNet,
 }
 #: Settings by the ``kind`` that stands in a config.
 KINDS: dict[str, type[Settings]] = {str(cls.model_fields["kind"].default): cls for cls in BUILDERS}
