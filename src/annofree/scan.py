@@ -354,11 +354,26 @@ class Truth:
         raise LeakError(f"Truth of '{self.scan_id}' may not be copied to another process")
 
 
+@dataclass(frozen=True)
+class Origin:
+    """What a scan will be read from, known without reading it.
+
+    Attributes:
+        files: Pairs of a role ("FLAIR", "image", "brain mask") and a file.
+        options: What else decides how the files become a scan.
+    """
+
+    files: tuple[tuple[str, Path], ...]
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
 class Cohort:
     """Many scans, loaded one at a time when iterated.
 
     Args:
-        loaders: Scan id to a function that loads the scan.
+        loaders: Scan id to a function that loads the scan; one with an attribute `origin` tells where it comes from.
+        name: What to call the cohort in messages.
+        opened: The arguments of `open_cohort`, with which the same cohort can be opened again.
 
     Example:
         >>> import numpy as np
@@ -367,9 +382,15 @@ class Cohort:
         ('p1',)
     """
 
-    def __init__(self, loaders: Mapping[str, Callable[[], Scan]], name: str = "cohort") -> None:
+    def __init__(
+        self,
+        loaders: Mapping[str, Callable[[], Scan]],
+        name: str = "cohort",
+        opened: Mapping[str, Any] | None = None,
+    ) -> None:
         self._loaders = dict(loaders)
         self.name = name
+        self.opened = opened
 
     @classmethod
     def of(cls, scans: Iterable[Scan], name: str = "cohort") -> Cohort:
@@ -398,9 +419,14 @@ class Cohort:
             raise InputError(f"No scan '{scan_id}' in {self.name}", why=f"it holds {', '.join(self.ids[:8])}")
         return self._loaders[scan_id]()
 
+    def origin(self, scan_id: str) -> Origin | None:
+        """Where a scan comes from, without reading it; None where only reading tells."""
+        found: Origin | None = getattr(self._loaders[scan_id], "origin", None)
+        return found
+
     def subset(self, ids: Iterable[str]) -> Cohort:
         """The scans with these ids, in this order, still lazy."""
-        return Cohort({i: self._loaders[i] for i in ids}, self.name)
+        return Cohort({i: self._loaders[i] for i in ids}, self.name, self.opened)
 
 
 @dataclass(frozen=True)

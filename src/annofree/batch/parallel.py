@@ -2,37 +2,138 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+import logging
+import os
+import pickle
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from annofree.batch.worker import Failure, Outcome, Worker, explain
+from annofree.errors import AnnofreeError, InputError
 
 if TYPE_CHECKING:
-    from annofree.batch.run import Outcome, Worker
+    from distributed import Client
+
+    from annofree.scan import Cohort
+
+#: Seconds to wait for a scheduler to answer.
+PATIENCE_S = 20
+#: Scans that a foreign scheduler holds at once at least, so that a cluster which grows with its queue grows.
+LEAST_AHEAD = 64
 
 
-def outcomes(worker: Worker, ids: Iterable[str], workers: int) -> Iterator[Outcome]:
-    """Run the worker over scan ids in `workers` processes, yielding outcomes as they come."""
-    from distributed import Client, LocalCluster, as_completed
+def outcomes(
+    worker: Worker, ids: Iterable[str], *, workers: int = 1, scheduler: str | None = None
+) -> Generator[Outcome, None, None]:
+    """Run the worker over scans in other processes, yielding outcomes as they come.
+
+    A scan whose process dies is tried once more at the end, with nothing beside it; if that process dies too, the
+    scan has failed. Scans that were merely near one that kills processes are so never blamed for it.
+
+    Args:
+        worker: What to do with a scan.
+        ids: The scans.
+        workers: Processes on this machine.
+        scheduler: Address of a Dask scheduler to use instead; its workers need the same software and files.
+
+    Raises:
+        InputError: No scheduler answers at the address.
+        AnnofreeError: The scheduler went away.
+    """
+    with _client(workers, scheduler) as client:
+        ahead = workers if scheduler is None else max(LEAST_AHEAD, 2 * sum(client.nthreads().values()))
+        suspects: list[str] = []
+        for outcome in _rush(client, worker, ids, ahead):
+            if isinstance(outcome, str):
+                suspects.append(outcome)
+            else:
+                yield outcome
+        for outcome in _rush(client, worker, suspects, 1):
+            if isinstance(outcome, str):
+                what = "The process died while segmenting this scan, and again when it was tried alone"
+                why = "most often it runs out of memory"
+                yield Outcome(outcome, Failure(outcome, what, why, "Give it more memory, or leave this scan out"))
+            else:
+                yield outcome
+
+
+@contextmanager
+def _client(workers: int, scheduler: str | None) -> Iterator[Client]:
+    from dask import config
+    from distributed import Client, LocalCluster
+
+    with ExitStack() as stack:
+        if scheduler is not None:
+            try:
+                client = Client(scheduler, timeout=PATIENCE_S, set_as_default=False)
+            except (OSError, ValueError, TimeoutError) as error:
+                raise InputError(
+                    f"No Dask scheduler answers at {scheduler}",
+                    why=str(error).splitlines()[0][:120] if str(error) else None,
+                    fix="Start one with 'dask scheduler', or leave --scheduler out",
+                ) from None
+            yield stack.enter_context(client)
+            return
+        # One death is enough to set a scan apart: it gets its second chance alone.
+        stack.enter_context(config.set({"distributed.scheduler.allowed-failures": 0}))
+        threads = os.environ.get("OMP_NUM_THREADS") or str(max(1, (os.cpu_count() or 1) // workers))
+        cluster = stack.enter_context(
+            LocalCluster(
+                n_workers=workers,
+                threads_per_worker=1,
+                processes=True,
+                dashboard_address=None,
+                memory_limit=0,
+                silence_logs=logging.CRITICAL,
+                env={"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads},
+            )
+        )
+        yield stack.enter_context(Client(cluster, set_as_default=False))
+
+
+def _rush(client: Client, worker: Worker, ids: Iterable[str], ahead: int) -> Iterator[Outcome | str]:
+    """Outcomes as they come, and the bare ids of scans whose process died; at most `ahead` scans under way."""
+    from distributed import CancelledError, as_completed
     from distributed.scheduler import KilledWorker
 
-    from annofree.batch.run import Failure, Outcome
+    # The same bytes for every scan, so that a process thaws the worker once and keeps its loaded model.
+    frozen = pickle.dumps(worker.over(worker.cohort.subset(())))
+    waiting = iter(ids)
+    running: dict[Any, str] = {}
+    pool = as_completed(loop=client.loop)
 
-    with (
-        LocalCluster(
-            n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=None, memory_limit=0
-        ) as cluster,
-        Client(cluster) as client,
-    ):
-        shared = client.scatter(worker, broadcast=True)
-        futures = {client.submit(_call, shared, i, pure=False, retries=0): i for i in ids}
-        for future in as_completed(futures):
-            scan_id = futures[future]
-            try:
-                yield future.result()
-            except KilledWorker:
-                what = "The process died while segmenting this scan"
-                why = "most often it ran out of memory"
-                yield Outcome(scan_id, Failure(scan_id, what, why, "Run it again with --workers 1"))
+    def submit() -> None:
+        scan_id = next(waiting, None)
+        if scan_id is not None:
+            future = client.submit(_call, frozen, worker.cohort.subset([scan_id]), scan_id, pure=False)
+            running[future] = scan_id
+            pool.add(future)
+
+    for _ in range(ahead):
+        submit()
+    for future in pool:
+        scan_id = running.pop(future)
+        try:
+            outcome: Outcome | str = future.result()
+        except KilledWorker:
+            outcome = scan_id
+        except CancelledError:
+            raise AnnofreeError(
+                "The connection to the Dask scheduler was lost", fix="Run the same command again: it goes on from there"
+            ) from None
+        except Exception as error:  # the task could not even begin, for instance where annofree is not installed
+            outcome = Outcome(scan_id, explain(scan_id, error))
+        submit()
+        yield outcome
 
 
-def _call(worker: Worker, scan_id: str) -> Outcome:
-    return worker(scan_id)
+@lru_cache(maxsize=1)
+def _thaw(frozen: bytes) -> Worker:
+    thawed: Worker = pickle.loads(frozen)
+    return thawed
+
+
+def _call(frozen: bytes, cohort: Cohort, scan_id: str) -> Outcome:
+    return _thaw(frozen).over(cohort)(scan_id)

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from annofree.batch.fingerprint import machine, result_hashes
+from annofree.errors import OutputError
+from annofree.formats.derivatives import bids_label, mask_path
 from annofree.formats.outfolder import atomic_write
 from annofree.segmentation import Segmentation
 
@@ -29,17 +34,6 @@ COLUMNS = (
     "sequences",
     "notes",
 )
-
-
-def run_key(method: Mapping[str, Any], files: Mapping[str, str]) -> str:
-    """A hash of what decides a result: method, thresholds, refiners, the model's card, input files as they stand."""
-    stamps = {
-        name: (file, Path(file).stat().st_size, Path(file).stat().st_mtime_ns)
-        for name, file in sorted(files.items())
-        if Path(file).is_file()
-    }
-    text = json.dumps([method, stamps], sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def make_row(result: Segmentation) -> dict[str, str]:
@@ -64,17 +58,29 @@ def make_row(result: Segmentation) -> dict[str, str]:
     }
 
 
-def write_record(out: Path, result: Segmentation, key: str, seconds: float) -> None:
+def write_record(
+    out: Path, result: Segmentation, key: str, seconds: float, *, inputs: Iterable[Mapping[str, Any]] = ()
+) -> None:
     """Write a scan's record; it is written last, so that its presence means that the scan is done."""
     record = {
         "id": result.scan_id,
         "key": key,
         "seconds": round(seconds, 2),
+        "finished": now(),
+        "machine": machine(),
+        "inputs": [dict(entry) for entry in inputs],
+        "outputs": result_hashes(result),
         "row": make_row(result),
         "lesions": [asdict(lesion) for lesion in result.lesions],
         "provenance": dict(result.provenance),
     }
     atomic_write(record_path(out, result.scan_id), json.dumps(record, indent=1, default=str) + "\n")
+    clear_start(out, result.scan_id)
+
+
+def now() -> str:
+    """The time, UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def record_path(out: Path, scan_id: str) -> Path:
@@ -89,6 +95,50 @@ def read_record(out: Path, scan_id: str) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     return record
+
+
+def is_done(out: Path, scan_id: str, key: str) -> bool:
+    """Whether a scan was finished with this key and its mask is still there."""
+    record = read_record(out, scan_id)
+    if record is None or record.get("key") != key:
+        return False
+    return mask_path(out, scan_id, str(record["provenance"].get("method", ""))).is_file()
+
+
+def mark_start(out: Path, scan_id: str) -> None:
+    """Say that work on a scan begins: what an earlier run left of it no longer counts, and its scraps go.
+
+    The mark goes when the scan ends, well or badly; one that is found later tells of a process that died.
+
+    Raises:
+        OutputError: The folder cannot be written.
+    """
+    atomic_write(_start(out, scan_id), f"{os.getpid()} {now()}\n")
+    try:
+        record_path(out, scan_id).unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError("An old record cannot be removed", file=out, why=error.strerror) from None
+    sweep(out / f"sub-{bids_label(scan_id)}")
+
+
+def clear_start(out: Path, scan_id: str) -> None:
+    """Take the mark away."""
+    _start(out, scan_id).unlink(missing_ok=True)
+
+
+def died_before(out: Path, scan_id: str) -> bool:
+    """Whether an earlier process began this scan and did not live to end it."""
+    return _start(out, scan_id).exists()
+
+
+def _start(out: Path, scan_id: str) -> Path:
+    return record_path(out, scan_id).with_suffix(".started")
+
+
+def sweep(folder: Path, *, deep: bool = True) -> None:
+    """Remove the temporary files that a killed process left behind."""
+    for path in folder.rglob(".*.tmp") if deep else folder.glob(".*.tmp"):
+        path.unlink(missing_ok=True)
 
 
 def tsv(rows: Iterable[Mapping[str, str]], columns: Iterable[str]) -> str:

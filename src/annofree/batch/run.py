@@ -2,37 +2,29 @@
 
 from __future__ import annotations
 
-import json
-import platform
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from annofree.batch.record import COLUMNS, read_record, run_key, tsv, write_record
-from annofree.errors import AnnofreeError
+from annofree.batch.fingerprint import model_hashes, software, text_hash
+from annofree.batch.manifest import write_manifest
+from annofree.batch.progress import with_progress
+from annofree.batch.record import COLUMNS, RECORDS, died_before, now, read_record, sweep, tsv
+from annofree.batch.worker import Failure, Outcome, Worker
+from annofree.errors import InputError
+from annofree.formats.derivatives import bids_label
 from annofree.formats.outfolder import atomic_write, claim_folder
-from annofree.pipeline import Choice, segment_scan
+from annofree.pipeline import Choice
 
 if TYPE_CHECKING:
-    from annofree.methods.base import Method
-    from annofree.scan import Cohort, Scan
-    from annofree.segmentation import Segmentation
+    from annofree.scan import Cohort
+
+__all__ = ["BatchReport", "Failure", "Outcome", "Worker", "run"]
 
 FAILURE_COLUMNS = ("id", "what", "why", "next")
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A scan that could not be segmented: what, why, what next."""
-
-    id: str
-    what: str
-    why: str
-    next: str
 
 
 @dataclass
@@ -42,7 +34,7 @@ class BatchReport:
     Attributes:
         out: The output folder.
         rows: Rows of `results.tsv`, in cohort order.
-        failures: Rows of `failures.tsv`.
+        failures: Rows of `failures.tsv`, in cohort order.
         reused: Ids that an earlier run had done already.
         seconds: Wall time.
     """
@@ -54,72 +46,13 @@ class BatchReport:
     seconds: float = 0.0
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What became of one scan."""
-
-    id: str
-    failure: Failure | None = None
-    reused: bool = False
-
-
-class Worker:
-    """Segments scans of a cohort with one model that is loaded once per process."""
-
-    def __init__(self, cohort: Cohort, choice: Choice, out: Path, locate: bool, review: bool) -> None:
-        self.cohort, self.choice, self.out, self.locate, self.review = cohort, choice, out, locate, review
-        self._method: Method | None = None
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_method": None}
-
-    @property
-    def method(self) -> Method:
-        """The method, built on first use."""
-        if self._method is None:
-            self._method = self.choice.build()
-        return self._method
-
-    def _write_page(self, result: Segmentation, scan: Scan) -> None:
-        """The scan's page; one that cannot be made takes nothing from the answer, and the cohort page says so."""
-        from annofree.review import write_review
-
-        with suppress(AnnofreeError):
-            write_review(result, scan, self.out)
-
-    def __call__(self, scan_id: str) -> Outcome:
-        """Segment one scan, write its files and, last, its record."""
-        started = time.monotonic()
-        try:
-            scan = self.cohort[scan_id]
-            method = self.method
-            key = run_key({**method.describe(), "locate": self.locate}, scan.files)
-            record = read_record(self.out, scan_id)
-            if record is not None and record["key"] == key:
-                return Outcome(scan_id, reused=True)
-            result = segment_scan(scan, method, locate=self.locate)
-            result.save(self.out)
-            if self.review:
-                self._write_page(result, scan)
-            write_record(self.out, result, key, time.monotonic() - started)
-        except AnnofreeError as error:
-            return Outcome(scan_id, Failure(scan_id, error.what, error.why or "n/a", error.fix or "n/a"))
-        except MemoryError:
-            return Outcome(
-                scan_id,
-                Failure(scan_id, "Not enough memory", "the scan or the model is too large", "Use fewer --workers"),
-            )
-        except OSError as error:
-            return Outcome(scan_id, Failure(scan_id, "Reading or writing failed", str(error), "Check disk and rights"))
-        return Outcome(scan_id)
-
-
 def run(
     cohort: Cohort,
     choice: Choice,
     out: str | Path,
     *,
     workers: int = 1,
+    scheduler: str | None = None,
     locate: bool = True,
     review: bool = False,
     progress: bool = False,
@@ -131,45 +64,52 @@ def run(
         choice: Method or model, threshold, refiners.
         out: Output folder; results of an earlier run with the same choice and the same files are kept.
         workers: Processes; each loads the model once.
+        scheduler: Address of a Dask scheduler ("tcp://host:8786") whose workers do the work instead; they need the
+            same annofree, and must see scans and output folder under the same paths.
         locate: Whether lesions get side and lobe.
         review: Whether to make the page of each scan and of the cohort.
         progress: Whether to show a progress bar with the time left.
 
     Returns:
-        Rows, failures, what was reused.
+        Rows, failures, what was reused. Every scan is in exactly one of rows and failures.
 
     Raises:
-        AnnofreeError: The method cannot be built, or the output folder cannot be used.
+        AnnofreeError: The method cannot be built, the output folder cannot be used, or no scheduler answers.
     """
-    out = claim_folder(out)
-    started = time.monotonic()
-    worker = Worker(cohort, choice, out, locate, review)
-    described = worker.method.describe()
-    report = BatchReport(out)
-    done: dict[str, dict[str, str]] = {}
-    for outcome in _with_progress(_outcomes(worker, cohort, workers), len(cohort), progress):
-        if outcome.failure is not None:
-            report.failures.append(outcome.failure)
-        elif (record := read_record(out, outcome.id)) is not None:
-            done[outcome.id] = record["row"]
-        if outcome.reused:
-            report.reused.append(outcome.id)
-        report.rows = [done[scan_id] for scan_id in cohort.ids if scan_id in done]
-        _write_tables(report, cohort)
-    report.seconds = time.monotonic() - started
-    manifest = {
-        "command": sys.argv,
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "method": described,
-        "choice": asdict(choice),
-        "scans": list(cohort.ids),
-        "done": [row["id"] for row in report.rows],
-        "failed": [failure.id for failure in report.failures],
-        "reused": report.reused,
-        "seconds": round(report.seconds, 2),
-    }
-    atomic_write(out / "run.json", json.dumps(manifest, indent=1, default=str) + "\n")
+    if scheduler is not None and workers > 1:
+        raise InputError("Both workers and a scheduler were given", fix="Give --workers N or --scheduler, not both")
+    out = claim_folder(out).absolute()
+    begun, started = now(), time.monotonic()
+    described = choice.build().describe()
+    model = model_hashes(choice)
+    setup = text_hash(software()["annofree"], described, model, locate)
+    worker = Worker(cohort, choice, out, locate, review, setup)
+    tables = _Tables(cohort, out)
+    _sweep(out)
+
+    try:
+        for failure in _collisions(cohort.ids):
+            tables.add(Outcome(failure.id, failure))
+        for scan_id in cohort.ids:
+            if scan_id not in tables.ended and worker.done_before(scan_id):
+                tables.add(Outcome(scan_id, reused=True))
+        tables.write()
+        todo = [scan_id for scan_id in cohort.ids if scan_id not in tables.ended]
+        outcomes = _outcomes(worker, todo, workers, scheduler)
+        with closing(outcomes):
+            for outcome in with_progress(outcomes, len(todo)) if progress else outcomes:
+                tables.add(outcome)
+                if outcome.failure is not None and outcome.failure.disk_full:
+                    tables.give_up("the disk filled up before its turn", "Make room and run the same command again")
+                    break
+                tables.write_now_and_then()
+    finally:
+        tables.write()
+        report = tables.report
+        report.seconds = time.monotonic() - started
+        write_manifest(
+            worker, report, described=described, model=model, started=begun, workers=workers, scheduler=scheduler
+        )
     if review:
         from annofree.review import review as make_pages
 
@@ -177,51 +117,86 @@ def run(
     return report
 
 
-def _outcomes(worker: Worker, cohort: Cohort, workers: int) -> Iterator[Outcome]:
-    if workers <= 1 or len(cohort) <= 1:
-        yield from map(worker, cohort.ids)
-        return
-    from annofree.batch.parallel import outcomes
+def _outcomes(worker: Worker, ids: list[str], workers: int, scheduler: str | None) -> Generator[Outcome, None, None]:
+    """Outcomes of the scans; one whose process died in an earlier run is tried in a process of its own, last."""
+    suspects = [scan_id for scan_id in ids if died_before(worker.out, scan_id)]
+    if scheduler is None and (workers <= 1 or len(ids) <= 1):
+        yield from map(worker, (scan_id for scan_id in ids if scan_id not in suspects))
+        ids = suspects
+    if ids:
+        from annofree.batch.parallel import outcomes
 
-    yield from outcomes(worker, cohort.ids, workers)
-
-
-def _with_progress(outcomes: Iterator[Outcome], total: int, show: bool) -> Iterator[Outcome]:
-    if not show:
-        yield from outcomes
-        return
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("segmenting", total=total)
-        for outcome in outcomes:
-            bar.update(task, advance=1, description=outcome.id)
-            yield outcome
+        with closing(outcomes(worker, ids, workers=workers, scheduler=scheduler)) as found:
+            yield from found
 
 
-def _write_tables(report: BatchReport, cohort: Cohort) -> None:
-    """Tables from the records, in cohort order: the same bytes whichever run did the work."""
-    failed = {failure.id: failure for failure in report.failures}
-    atomic_write(report.out / "results.tsv", tsv(report.rows, COLUMNS))
-    rows = [asdict(failed[i]) for i in cohort.ids if i in failed]
-    path = report.out / "failures.tsv"
-    if rows:
-        atomic_write(path, tsv(rows, FAILURE_COLUMNS))
-    else:
-        path.unlink(missing_ok=True)
+def _collisions(ids: Iterable[str]) -> Iterator[Failure]:
+    """Scans whose files would carry the name of a scan before them; found first, so that no race decides it."""
+    first: dict[str, str] = {}
+    for scan_id in ids:
+        other = first.setdefault(bids_label(scan_id), scan_id)
+        if other != scan_id:
+            what = f"Scans '{other}' and '{scan_id}' would share the files of sub-{bids_label(scan_id)}"
+            yield Failure(scan_id, what, "BIDS names keep letters and digits only", "Rename one of them")
+
+
+def _sweep(out: Path) -> None:
+    sweep(out, deep=False)
+    sweep(out / RECORDS)
+
+
+class _Tables:
+    """`results.tsv` and `failures.tsv` of a run: the same bytes whichever run did the work, in whatever order."""
+
+    def __init__(self, cohort: Cohort, out: Path) -> None:
+        self.cohort, self.out = cohort, out
+        self.ended: dict[str, Outcome] = {}
+        self._rows: dict[str, dict[str, str]] = {}
+        self._next = 0.0
+
+    def add(self, outcome: Outcome) -> None:
+        """Take in what became of a scan."""
+        if outcome.failure is None:
+            record = read_record(self.out, outcome.id)
+            if record is None:
+                lost = Failure(
+                    outcome.id, "Its record is gone", "somebody removed it while the run went on", "Run again"
+                )
+                outcome = Outcome(outcome.id, lost)
+            else:
+                self._rows[outcome.id] = record["row"]
+        self.ended[outcome.id] = outcome
+
+    def give_up(self, why: str, remedy: str) -> None:
+        """Let every scan that has not ended fail."""
+        for scan_id in self.cohort.ids:
+            if scan_id not in self.ended:
+                self.ended[scan_id] = Outcome(scan_id, Failure(scan_id, "Not tried", why, remedy))
+
+    @property
+    def report(self) -> BatchReport:
+        """Everything so far, in cohort order."""
+        ended = [self.ended[scan_id] for scan_id in self.cohort.ids if scan_id in self.ended]
+        return BatchReport(
+            self.out,
+            [self._rows[outcome.id] for outcome in ended if outcome.failure is None],
+            [outcome.failure for outcome in ended if outcome.failure is not None],
+            [outcome.id for outcome in ended if outcome.reused],
+        )
+
+    def write(self) -> None:
+        """Write both tables; without failures there is no file for them."""
+        report = self.report
+        atomic_write(self.out / "results.tsv", tsv(report.rows, COLUMNS))
+        path = self.out / "failures.tsv"
+        if report.failures:
+            atomic_write(path, tsv([asdict(failure) for failure in report.failures], FAILURE_COLUMNS))
+        else:
+            path.unlink(missing_ok=True)
+
+    def write_now_and_then(self) -> None:
+        """Write them so seldom that writing takes a small share of a long run."""
+        started = time.monotonic()
+        if started >= self._next:
+            self.write()
+            self._next = time.monotonic() + max(1.0, 20 * (time.monotonic() - started))

@@ -34,6 +34,12 @@ class Case:
     truths: tuple[tuple[int, Path], ...] = ()
     ignored: tuple[Path, ...] = ()
 
+    @property
+    def files(self) -> tuple[tuple[str, Path], ...]:
+        """Role and path of every image file, taken or not; empty where only reading tells."""
+        named = tuple((str(sequence), path) for sequence, path in self.images)
+        return (*named, *(("image", path) for path in self.unnamed))
+
     def read(self, sequence: str | None = None) -> tuple[dict[Sequence, Volume], tuple[str, ...]]:
         """Read the images.
 

@@ -19,7 +19,7 @@ from annofree.formats.nifti import Volume, read_labels, read_volume
 from annofree.formats.npy import NpyCase
 from annofree.formats.report_texts import read_report, read_reports
 from annofree.formats.skull import why_whole_head
-from annofree.scan import Cohort, Grid, Scan, Sequence, canonical_grid, to_canonical
+from annofree.scan import Cohort, Grid, Origin, Scan, Sequence, canonical_grid, to_canonical
 
 Masks = str | Path | Mapping[str, str | Path] | None
 
@@ -108,7 +108,19 @@ def open_cohort(
             fix="Give a pattern inside each patient's folder, such as '*_brainmask.nii.gz', or segment one by one",
         )
     loaders = {name: _Loader(case, sequence, brain_mask, texts.get(name)) for name, case in cases.items()}
-    return Cohort(loaders, " ".join(str(path) for path in paths[:3]))
+    opened = {
+        "source": [str(Path(path).absolute()) for path in paths],
+        "reports": {**reports} if isinstance(reports, Mapping) else _absolute(reports),
+        "sequence": sequence,
+        "brain_mask": {i: _absolute(mask) for i, mask in brain_mask.items()}
+        if isinstance(brain_mask, Mapping)
+        else _absolute(brain_mask),
+    }
+    return Cohort(loaders, " ".join(str(path) for path in paths[:3]), opened)
+
+
+def _absolute(path: str | Path | None) -> str | None:
+    return None if path is None else str(path) if _is_pattern(path) else str(Path(path).absolute())
 
 
 @dataclass(frozen=True)
@@ -118,9 +130,27 @@ class _Loader:
     brain_mask: Masks
     report: str | None
 
+    @property
+    def _mask(self) -> str | Path | None:
+        return self.brain_mask.get(self.case.id) if isinstance(self.brain_mask, Mapping) else self.brain_mask
+
+    @property
+    def origin(self) -> Origin | None:
+        """The files, or None where they cannot be told without reading."""
+        try:
+            mask = _mask_path(self._mask, self.case)
+        except InputError:
+            return None
+        files = self.case.files
+        if not files:
+            return None
+        return Origin(
+            files if mask is None else (*files, ("brain mask", mask)),
+            {"sequence": self.sequence, "report": self.report},
+        )
+
     def __call__(self) -> Scan:
-        mask = self.brain_mask.get(self.case.id) if isinstance(self.brain_mask, Mapping) else self.brain_mask
-        return _read(self.case, self.sequence, mask, self.report)
+        return _read(self.case, self.sequence, self._mask, self.report)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,149 @@
+"""Fingerprints of what goes in and what comes out: input files, model files, arrays, software, machine."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import sys
+from collections.abc import Iterable, Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annofree.pipeline import DEFAULT_METHOD, Choice
+from annofree.scan import Origin, Scan
+from annofree.segmentation import Segmentation
+
+#: Packages whose versions may change a number.
+PACKAGES = ("numpy", "scipy", "torch", "monai", "SimpleITK", "scikit-image", "nibabel", "nilearn")
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def text_hash(*parts: Any) -> str:
+    """A short hash of anything that JSON can hold."""
+    text = json.dumps(parts, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def array_hash(array: NDArray[Any]) -> str:
+    """SHA-256 of an array's type, shape and bytes in C order."""
+    digest = hashlib.sha256(f"{array.dtype.str} {array.shape} ".encode())
+    digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
+
+
+def origin_hashes(origin: Origin, known: Iterable[Mapping[str, Any]] = ()) -> list[dict[str, Any]]:
+    """Role, path, size, time and SHA-256 of the files of a scan.
+
+    Args:
+        origin: Where the scan comes from.
+        known: What an earlier call returned; a file of the same size and time is not read again.
+
+    Raises:
+        OSError: A file is gone or unreadable.
+    """
+    before = {(entry["path"], entry["size"], entry["mtime_ns"]): str(entry["sha256"]) for entry in known}
+    found = []
+    for role, file in origin.files:
+        path = file.resolve()
+        status = path.stat()
+        stamp = (str(path), status.st_size, status.st_mtime_ns)
+        found.append(
+            {
+                "role": role,
+                "path": stamp[0],
+                "size": stamp[1],
+                "mtime_ns": stamp[2],
+                "sha256": before.get(stamp) or file_hash(path),
+            }
+        )
+    return found
+
+
+def scan_hashes(scan: Scan) -> list[dict[str, Any]]:
+    """The same for a scan that is in memory: its arrays, whatever files they came from."""
+    arrays: list[tuple[str, NDArray[Any]]] = [(str(name), image) for name, image in scan.images.items()]
+    arrays += [] if scan.brain is None else [("brain mask", scan.brain)]
+    return [
+        {
+            "role": role,
+            "path": str(scan.files.get(role, "")),
+            "size": array.nbytes,
+            "mtime_ns": 0,
+            "sha256": array_hash(array),
+        }
+        for role, array in [*arrays, ("affine", scan.affine)]
+    ]
+
+
+def model_folder(choice: Choice) -> Path | None:
+    """The folder of the model that a choice loads; None for a method that needs none."""
+    from annofree.methods import WEIGHTS
+
+    folder = Path(choice.model) if choice.model else WEIGHTS / (choice.method or DEFAULT_METHOD)
+    return folder if folder.is_dir() else None
+
+
+def model_hashes(choice: Choice) -> dict[str, str]:
+    """SHA-256 of every file of the model, by its name inside the model folder."""
+    folder = model_folder(choice)
+    if folder is None:
+        return {}
+    files = sorted(p for p in folder.rglob("*") if p.is_file() and not p.name.startswith("."))
+    return {path.relative_to(folder).as_posix(): file_hash(path) for path in files}
+
+
+def result_hashes(result: Segmentation) -> dict[str, Any]:
+    """SHA-256 of the labels and of each score map, on the scan's canonical grid."""
+    return {
+        "labels": array_hash(result.labels),
+        "scores": {name: array_hash(score.values) for name, score in result.scores.items()},
+    }
+
+
+def software() -> dict[str, Any]:
+    """Versions of annofree, Python and every package that computes."""
+    from annofree import __version__
+
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "absent"
+    return {"annofree": __version__, "python": platform.python_version(), "packages": found}
+
+
+def machine() -> dict[str, Any]:
+    """Where this process runs: host, system, processor, threads of torch."""
+    return {
+        "host": platform.node(),
+        "platform": platform.platform(),
+        "processor": _processor(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "threads": threads(),
+    }
+
+
+def threads() -> int | None:
+    """Threads that torch computes with; None where torch is not in use."""
+    torch = sys.modules.get("torch")
+    return None if torch is None else int(torch.get_num_threads())
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration, IndexError):
+        return platform.processor() or platform.machine()

@@ -1,0 +1,112 @@
+"""`run.json`: all that it takes to do a run again and to see whether it came out the same."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from annofree.batch.fingerprint import machine, model_folder, software
+from annofree.batch.record import now, read_record
+from annofree.errors import InputError
+from annofree.formats.outfolder import atomic_write
+
+if TYPE_CHECKING:
+    from annofree.batch.run import BatchReport
+    from annofree.batch.worker import Worker
+
+MANIFEST = "run.json"
+#: The form of the file; another one is not read.
+FORM = 1
+
+
+def write_manifest(
+    worker: Worker,
+    report: BatchReport,
+    *,
+    described: dict[str, Any],
+    model: dict[str, str],
+    started: str,
+    workers: int,
+    scheduler: str | None,
+) -> Path:
+    """Write `run.json` of a run that has ended or was stopped.
+
+    Args:
+        worker: What was done with each scan.
+        report: How it went.
+        described: The method, as data.
+        model: Hashes of the model's files.
+        started: When the run began.
+        workers: Processes.
+        scheduler: Address of a Dask scheduler, if any.
+    """
+    failed = {failure.id: failure for failure in report.failures}
+    done = {row["id"] for row in report.rows}
+    reused = set(report.reused)
+    scans: dict[str, Any] = {}
+    for scan_id in worker.cohort.ids:
+        if scan_id in failed:
+            told = asdict(failed[scan_id])
+            told.pop("id")
+            scans[scan_id] = {"state": "failed", **told}
+        elif scan_id in done and (record := read_record(worker.out, scan_id)) is not None:
+            kept = ("seconds", "finished", "machine", "inputs", "outputs")
+            state = "done before" if scan_id in reused else "done"
+            scans[scan_id] = {"state": state, **{name: record.get(name) for name in kept}}
+        else:
+            scans[scan_id] = {"state": "not reached"}
+    choice = asdict(worker.choice)
+    if worker.choice.model:
+        choice["model"] = str(Path(worker.choice.model).absolute())
+    folder = model_folder(worker.choice)
+    content = {
+        "form": FORM,
+        "command": sys.argv,
+        "started": started,
+        "finished": now(),
+        "seconds": round(report.seconds, 2),
+        **software(),
+        "machine": machine(),
+        "device": str(described.get("device", "cpu")),
+        "seed": described.get("settings", {}).get("seed"),
+        "workers": workers,
+        "scheduler": scheduler,
+        "choice": choice,
+        "locate": worker.locate,
+        "review": worker.review,
+        "method": described,
+        "model": {"folder": None if folder is None else str(folder), "sha256": model},
+        "opened": worker.cohort.opened,
+        "scans": scans,
+    }
+    path = worker.out / MANIFEST
+    atomic_write(path, json.dumps(content, indent=1, default=str) + "\n")
+    return path
+
+
+def read_manifest(path: str | Path) -> dict[str, Any]:
+    """A manifest; the output folder that holds one will do.
+
+    Raises:
+        InputError: There is none, or it is none of ours, or of another form.
+    """
+    file = Path(path)
+    file = file / MANIFEST if file.is_dir() else file
+    fix = "Give the run.json that 'annofree segment' wrote"
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError("The run manifest cannot be read", file=file, why=str(error)[:100], fix=fix) from None
+    if not isinstance(content, dict) or not {"choice", "scans", "opened"} <= content.keys():
+        raise InputError("This is no run manifest", file=file, fix=fix)
+    if content.get("form") != FORM:
+        raise InputError(
+            "The run manifest was written by another version",
+            file=file,
+            why=f"annofree {content.get('annofree', 'unknown')}",
+            fix="Run it with that version",
+        )
+    return content

@@ -1,0 +1,153 @@
+"""One scan of a cohort: segmented, written, recorded; whatever goes wrong becomes a sentence."""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+import traceback
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from annofree.batch.fingerprint import origin_hashes, scan_hashes, text_hash
+from annofree.batch.record import clear_start, is_done, mark_start, read_record, write_record
+from annofree.errors import AnnofreeError
+from annofree.pipeline import Choice, segment_scan
+
+if TYPE_CHECKING:
+    from annofree.methods.base import Method
+    from annofree.scan import Cohort, Scan
+    from annofree.segmentation import Segmentation
+
+_FULL = {os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT)}
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A scan that could not be segmented: what, why, what next."""
+
+    id: str
+    what: str
+    why: str
+    next: str
+
+    @property
+    def disk_full(self) -> bool:
+        """Whether there was no room to write; the scans after it would fail alike."""
+        return self.why in _FULL
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one scan."""
+
+    id: str
+    failure: Failure | None = None
+    reused: bool = False
+
+
+class Worker:
+    """Segments scans of a cohort with one model that is loaded once per process.
+
+    Args:
+        cohort: The scans.
+        choice: Method or model, threshold, refiners.
+        out: The output folder, absolute.
+        locate: Whether lesions get side and lobe.
+        review: Whether to make a page for each scan.
+        setup: Everything beside the scan that decides a result, hashed: software, method, model files.
+    """
+
+    def __init__(self, cohort: Cohort, choice: Choice, out: Path, locate: bool, review: bool, setup: str) -> None:
+        self.cohort, self.choice, self.out, self.locate, self.review = cohort, choice, out, locate, review
+        self.setup = setup
+        self._build = cache(choice.build)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (Worker, (self.cohort, self.choice, self.out, self.locate, self.review, self.setup))
+
+    def over(self, cohort: Cohort) -> Worker:
+        """The same for other scans; the loaded model is shared."""
+        twin = Worker(cohort, self.choice, self.out, self.locate, self.review, self.setup)
+        twin._build = self._build
+        return twin
+
+    @property
+    def method(self) -> Method:
+        """The method, built on first use."""
+        return self._build()
+
+    def inputs(self, scan_id: str) -> list[dict[str, Any]] | None:
+        """Hashes of a scan's files, by name and time where an earlier run hashed them; None where reading is needed."""
+        origin = self.cohort.origin(scan_id)
+        if origin is None:
+            return None
+        record = read_record(self.out, scan_id) or {}
+        found = origin_hashes(origin, record.get("inputs", ()))
+        return [*found, {"role": "options", "path": "", "size": 0, "mtime_ns": 0, "sha256": text_hash(origin.options)}]
+
+    def key(self, inputs: list[dict[str, Any]]) -> str:
+        """A hash of what decides a result: software, method, model files, input files by place and content."""
+        return text_hash(self.setup, [(entry["role"], entry["path"], entry["sha256"]) for entry in inputs])
+
+    def done_before(self, scan_id: str) -> bool:
+        """Whether an earlier run did this scan, as far as can be told without reading its images."""
+        try:
+            inputs = self.inputs(scan_id)
+        except OSError:
+            return False
+        return inputs is not None and is_done(self.out, scan_id, self.key(inputs))
+
+    def __call__(self, scan_id: str) -> Outcome:
+        """Segment one scan, write its files and, last, its record."""
+        try:
+            return self._segment(scan_id)
+        except Exception as error:  # one scan never stops the others, whatever is the matter with it
+            failure = explain(scan_id, error)
+        with suppress(OSError):
+            clear_start(self.out, scan_id)
+        return Outcome(scan_id, failure)
+
+    def _segment(self, scan_id: str) -> Outcome:
+        started = time.monotonic()
+        inputs = self.inputs(scan_id)
+        scan: Scan | None = None
+        if inputs is None:
+            scan = self.cohort[scan_id]
+            inputs = scan_hashes(scan)
+        key = self.key(inputs)
+        if is_done(self.out, scan_id, key):
+            clear_start(self.out, scan_id)
+            return Outcome(scan_id, reused=True)
+        mark_start(self.out, scan_id)
+        scan = scan or self.cohort[scan_id]
+        result = segment_scan(scan, self.method, locate=self.locate)
+        result.save(self.out)
+        if self.review:
+            self._write_page(result, scan)
+        write_record(self.out, result, key, time.monotonic() - started, inputs=inputs)
+        return Outcome(scan_id)
+
+    def _write_page(self, result: Segmentation, scan: Scan) -> None:
+        """The scan's page; one that cannot be made takes nothing from the answer, and the cohort page says so."""
+        from annofree.review import write_review
+
+        with suppress(AnnofreeError):
+            write_review(result, scan, self.out)
+
+
+def explain(scan_id: str, error: Exception) -> Failure:
+    """An error as a row of `failures.tsv`."""
+    if isinstance(error, AnnofreeError):
+        return Failure(scan_id, error.what, error.why or "n/a", error.fix or "n/a")
+    if isinstance(error, MemoryError):
+        return Failure(scan_id, "Not enough memory", "the scan or the model is too large", "Use fewer --workers")
+    if isinstance(error, OSError):
+        why = error.strerror or str(error) or type(error).__name__
+        return Failure(scan_id, "Reading or writing failed", why, "Check disk and rights")
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    why = f"{type(error).__name__}: {error} ({Path(frame.filename).name}, line {frame.lineno})"
+    return Failure(scan_id, "An unexpected error", " ".join(why.split())[:300], "Report it with this line")
