@@ -35,6 +35,24 @@ def test_every_kind_has_its_volume_and_lies_in_tissue(mni_bank: LabelMapBank, ki
     assert bool((case.labels == 3).any()) == enhances
 
 
+def test_without_growth_a_tumour_is_a_plain_ellipsoid_of_the_same_volume(mni_bank: LabelMapBank) -> None:
+    def made(growth: bool) -> tuple[torch.Tensor, float]:
+        own = Tumours(kind="ring", healthy_share=0.0, volumes_ml=(40.0,), several=False, growth=growth)
+        case = make_case(mni_bank, SynthesisSettings(tumours=own, acquisition=STILL), 3)
+        assert case.meta["wt_ml"] == pytest.approx(case.meta["requested_wt_ml"], rel=0.12)
+        whole = case.labels > 0
+        surface = sum(
+            int((whole.narrow(a, 1, whole.shape[a] - 1) ^ whole.narrow(a, 0, whole.shape[a] - 1)).sum())
+            for a in range(3)
+        )
+        return whole, surface / float(whole.sum()) ** (2 / 3)
+
+    grown, rough = made(True)
+    plain, smooth = made(False)
+    assert not torch.equal(grown, plain)
+    assert smooth < 0.9 * rough
+
+
 def test_tumour_spares_ventricles(mni_bank: LabelMapBank) -> None:
     own = SynthesisSettings(tumours=Tumours(healthy_share=0.0, volumes_ml=(120.0,)), acquisition=STILL)
     plans = draw_plans(Chance(5, "case/tumours"), own.tumours)

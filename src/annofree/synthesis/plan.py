@@ -32,6 +32,7 @@ class Plan:
         core_ml: Volume inside the oedema.
         elongation: Longest over shortest half axis of the core.
         roughness: Noise on the core's surface (log radius).
+        grown: Whether oedema spreads along tissue; else it is a larger ellipsoid around the core.
         rim: "none", "ring", "nodular", "patchy" or "solid".
         rim_mm: Mean thickness of the enhancing rim.
         necrosis: Whether the inside of the rim is dead tissue (else solid, not enhancing).
@@ -51,6 +52,7 @@ class Plan:
     core_ml: float
     elongation: float
     roughness: float
+    grown: bool
     rim: str
     rim_mm: float
     necrosis: bool
@@ -67,6 +69,11 @@ class Plan:
     def radius_mm(self) -> float:
         """Half axis of a sphere of the core's volume."""
         return float((self.core_ml * 1000.0 * 0.75 / math.pi) ** (1 / 3))
+
+    @property
+    def whole_radius_mm(self) -> float:
+        """Half axis of a sphere of the whole tumour's volume."""
+        return float((self.whole_ml * 1000.0 * 0.75 / math.pi) ** (1 / 3))
 
 
 def draw_volume(chance: Chance, settings: Tumours) -> float:
@@ -161,7 +168,10 @@ def _draw(chance: Chance, settings: Tumours, kind: str) -> Plan:
         whole_ml=whole,
         core_ml=core,
         elongation=1.0 + abs(chance.normal(0.0, 0.5)),
-        roughness=chance.uniform(0.05, 0.32) * (0.5 if kind in ("dural", "metastases") else 1.0),
+        roughness=chance.uniform(0.05, 0.32)
+        * (0.5 if kind in ("dural", "metastases") else 1.0)
+        * (1.0 if settings.growth else 0.0),
+        grown=settings.growth,
         rim=rim if settings.enhancement else "none",
         rim_mm=min(chance.log_uniform(1.2, 9.0), 0.8 * radius),
         necrosis=settings.necrosis and (chance.happens(0.85) if rim != "none" else chance.happens(0.1)),

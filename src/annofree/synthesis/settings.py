@@ -29,6 +29,8 @@ class Tumours(Settings):
     """A list of volumes to draw from, instead of the prior."""
     kind: str | None = None
     """One kind for all, a name of `annofree.synthesis.plan.KINDS`; by default a mixture."""
+    growth: bool = True
+    """Rough cores whose oedema grows along tissue; else one smooth ellipsoid inside another."""
     oedema: bool = True
     enhancement: bool = True
     necrosis: bool = True

@@ -65,7 +65,8 @@ def grow(
     """
     device = centre_mm.device
     where = grid_mm(fine.shape, fine.spacing_mm, device) - centre_mm[:, None, None, None]
-    reach = 2.6 * plan.radius_mm * plan.elongation + 12.0
+    radius = plan.radius_mm if plan.grown else plan.whole_radius_mm
+    reach = 2.6 * radius * plan.elongation + 12.0
     box = _box(where, reach)
     voxel_ml = fine.spacing_mm**3 / 1000.0
 
@@ -89,7 +90,9 @@ def grow(
 
     whole = core.clone()
     oedema_ml = plan.whole_ml - plan.core_ml
-    if oedema_ml > voxel_ml:
+    if oedema_ml > voxel_ml and not plan.grown:
+        whole[box] = depth + level_for_volume(-depth, may, plan.whole_ml / voxel_ml)
+    elif oedema_ml > voxel_ml:
         time = _spread(plan, core, coarse, fine, space, chance.stream("oedema"))
         inner = core >= 0
         level = level_for_volume(time, allowed & ~inner & ~taken, oedema_ml / voxel_ml)
