@@ -1,0 +1,58 @@
+"""MONAI's residual 2-D U-Net, for slices and pictures."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from torch import Tensor, nn
+
+from annofree.settings import Settings
+
+
+class FlatUNetSettings(Settings):
+    """Shape of a :class:`FlatUNet`; the defaults are the published weak stage's.
+
+    Attributes:
+        kind: Name under which :func:`annofree.networks.build` finds the network.
+        in_channels: Input channels.
+        out_channels: Logits.
+        widths: Channels a level; each level halves the picture.
+        residual_units: Residual units a level.
+    """
+
+    kind: Literal["flat_unet"] = "flat_unet"
+    in_channels: int = 1
+    out_channels: int = 1
+    widths: tuple[int, ...] = (16, 32, 64, 128, 256)
+    residual_units: int = 2
+
+    @property
+    def divisor(self) -> int:
+        """Both sides of a picture are multiples of this many pixels."""
+        return int(2 ** (len(self.widths) - 1))
+
+
+class FlatUNet(nn.Module):
+    """MONAI's UNet in two dimensions with the calling convention of this package.
+
+    Args:
+        settings: Its shape.
+    """
+
+    def __init__(self, settings: FlatUNetSettings) -> None:
+        super().__init__()
+        from monai.networks.nets.unet import UNet
+
+        self.settings = settings
+        self.net = UNet(
+            spatial_dims=2,
+            in_channels=settings.in_channels,
+            out_channels=settings.out_channels,
+            channels=settings.widths,
+            strides=(2,) * (len(settings.widths) - 1),
+            num_res_units=settings.residual_units,
+        )
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """``(B, in_channels, H, W)`` to a list with one ``(B, out_channels, H, W)`` of logits."""
+        return [self.net(x)]
