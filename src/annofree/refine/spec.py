@@ -17,7 +17,9 @@ KINDS: dict[str, tuple[str, str, str]] = {
     "fill-holes": ("annofree.refine.holes", "FillHoles", "max_ml"),
     "median": ("annofree.refine.median", "Median", "size"),
     "morphology": ("annofree.refine.morphology", "Morphology", "operation"),
+    "sam": ("annofree.refine.sam", "Sam", "folder"),
     "twins": ("annofree.refine.twins", "Twins", "share"),
+    "appearance": ("annofree.refine.appearance", "Appearance", "reach_mm"),
     "random-walker": ("annofree.refine.walker", "RandomWalker", "edge"),
 }
 
