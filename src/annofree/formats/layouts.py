@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from annofree.errors import InputError
-from annofree.formats import folders, nnunet, npy
+from annofree.formats import folders, nnunet, npy, slices
 from annofree.formats.case import Case, case_of_file, with_unique_ids
 from annofree.formats.names import is_nifti
 
@@ -31,6 +31,7 @@ class Layout:
 LAYOUTS: tuple[Layout, ...] = (
     Layout("nnU-Net raw", nnunet.recognises, nnunet.find),
     Layout("npy", npy.recognises, npy.find),
+    Layout("PNG slices", slices.recognises, slices.find),
     Layout("folders", folders.recognises, folders.find),
 )
 

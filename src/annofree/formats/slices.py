@@ -44,7 +44,7 @@ class Place:
 
     Attributes:
         slices: (size, size, N) grid of the slices, scanner mm.
-        original: Canonical grid of the scan that they were cut from.
+        original: Grid of the file that they were cut from, in its own axis order.
         sequence: What they show.
         first: Number in the name of the first slice.
     """
@@ -138,9 +138,9 @@ def find(folder: Path) -> list[Case]:
             fix=f"Name one of them, for instance {folder / inside[0]}",
         )
     images = folder / IMAGES if _has_slices(folder / IMAGES) else folder
-    masks = _subjects(images.parent / MASKS) if images.name == IMAGES else {}
+    masks = subjects_in(images.parent / MASKS) if images.name == IMAGES else {}
     cases: list[Case] = []
-    for subject, files in _subjects(images).items():
+    for subject, files in subjects_in(images).items():
         truths = ((0, masks[subject][0]),) if subject in masks else ()
         cases.append(SliceCase(subject, images, unnamed=tuple(files), truths=truths))
     return cases
@@ -149,9 +149,9 @@ def find(folder: Path) -> list[Case]:
 def read_mask_stack(first: Path) -> NDArray[np.uint8]:
     """The mask slices of a subject, of which one file is given, as binary (X, Y, N)."""
     match = _NAME.fullmatch(first.name)
-    files = [first] if match is None else _subjects(first.parent)[match["subject"]]
+    files = [first] if match is None else subjects_in(first.parent)[match["subject"]]
     images = first.parent.parent / IMAGES
-    beside = [] if match is None or not images.is_dir() else _subjects(images).get(match["subject"], [])
+    beside = [] if match is None or not images.is_dir() else subjects_in(images).get(match["subject"], [])
     numbers = [number_of(file) for file in beside] or None
     array, _ = read_stack(files, numbers=numbers)
     return (array > 0).astype(np.uint8)
@@ -290,7 +290,7 @@ def _published_in(folder: Path) -> list[str]:
     return [name for name in FOLDERS if _has_slices(folder / name / IMAGES)]
 
 
-def _subjects(folder: Path) -> dict[str, list[Path]]:
+def subjects_in(folder: Path) -> dict[str, list[Path]]:
     """Files by subject, subjects by name, slices by number."""
     found: dict[str, list[tuple[int, Path]]] = {}
     for path in folder.glob("*.png") if folder.is_dir() else ():

@@ -15,6 +15,7 @@ from annofree.formats.folders import find_truths
 from annofree.formats.layouts import LAYOUTS
 from annofree.formats.nifti import read_labels
 from annofree.formats.npy import SPLITS, load_array
+from annofree.formats.slices import read_mask_stack
 from annofree.scan import Grid, Truth, canonical_grid, to_canonical
 
 ALL = ("WT", "TC", "ET")
@@ -123,6 +124,9 @@ def _labels_folder(root: Path, scan_id: str) -> list[tuple[int, Path]]:
 
 
 def _read(source: Path, grid: Grid) -> tuple[NDArray[Any], Grid]:
+    if source.suffix.lower() == ".png":
+        # As for .npy: slices are paired with their images by name and number.
+        return read_mask_stack(source), grid
     if source.suffix != ".npy":
         return read_labels(source)
     array = np.asarray(load_array(source))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -22,6 +23,8 @@ from annofree.training.corruption import NoiseSettings, corrupt
 
 #: A slice with less brain than this share of its pixels teaches nothing.
 _LEAST_BRAIN = 0.02
+#: Seeds of made brains start here, away from those of other methods.
+_FIRST_MADE = 5_000_000
 
 
 class SliceSampleSettings(Settings):
@@ -75,6 +78,36 @@ def stacks_of(scans: Iterable[Scan], settings: SliceSettings) -> list[Stack]:
             if len(levels):
                 found.append(Stack(scan.id, name, levels))
     return found
+
+
+def made_stacks(labelmaps: str | None, count: int, settings: SliceSettings, *, seed: int = 0) -> list[Stack]:
+    """Slices of healthy brains made from label maps.
+
+    Args:
+        labelmaps: Folder of label maps, or a bank saved from one; None takes the MNI tissue maps.
+        count: Brains.
+        settings: How to cut.
+        seed: Decides them.
+    """
+    return stacks_of(_made(labelmaps, count, seed), settings)
+
+
+def _made(labelmaps: str | None, count: int, seed: int) -> Iterator[Scan]:
+    if count == 0:
+        return
+    from annofree.synthesis import LabelMapBank, SynthesisSettings, make_case
+    from annofree.synthesis.settings import Tumours
+
+    if labelmaps is None:
+        bank = LabelMapBank.from_mni()
+    else:
+        bank = LabelMapBank.load(labelmaps) if Path(labelmaps).is_file() else LabelMapBank.from_folder(labelmaps)
+    recipe = SynthesisSettings(tumours=Tumours(healthy_share=1.0))
+    for number in range(count):
+        case = make_case(bank, recipe, _FIRST_MADE + 100_003 * seed + number)
+        images = {name: case.images[channel].numpy() for channel, name in enumerate(Sequence)}
+        affine = np.diag([case.spacing_mm] * 3 + [1.0])
+        yield Scan(f"made-{number}", images, affine, brain=case.brain.numpy())
 
 
 class SliceSampler:
@@ -148,7 +181,7 @@ class HeldOutSlices:
         count: Slices.
     """
 
-    def __init__(self, stacks: list[Stack], settings: SliceSampleSettings, *, count: int = 48) -> None:
+    def __init__(self, stacks: list[Stack], settings: SliceSampleSettings, *, count: int = 32) -> None:
         sampler = SliceSampler(stacks, settings, seed=987_654_321)
         samples = [sampler(0, lane) for lane in range(count)]
         self.batch = {key: torch.stack([sample[key] for sample in samples]) for key in samples[0]}

@@ -1,0 +1,56 @@
+"""`annofree export`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+WHAT = ("slices", "volumes")
+
+
+def export(
+    what: Annotated[str, typer.Argument(help="slices (scans to PNG) or volumes (PNG back to NIfTI).")],
+    source: Annotated[Path, typer.Argument(help="Scans; for volumes the slices.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder to write.", show_default=False)],
+    sequence: Annotated[str | None, typer.Option(help="What to show; FLAIR, T2, T1C or T1 without.")] = None,
+    brain_mask: Annotated[str | None, typer.Option(help="Brain mask, or name pattern of masks.")] = None,
+    reports: Annotated[Path | None, typer.Option(help="Report texts, copied to TXT/.")] = None,
+    masks: Annotated[Path | None, typer.Option(help="Label maps, written to seg/.")] = None,
+    dataset: Annotated[str, typer.Option(help="First part of the file names.")] = "",
+    frame: Annotated[str, typer.Option(help="mni (as published) or scan (2 mm, nothing registered).")] = "mni",
+    size: Annotated[int | None, typer.Option(help="Pixels a side; 128 in MNI space, else 96.")] = None,
+    first: Annotated[int, typer.Option(help="First slice of the 1 mm template.")] = 30,
+    last: Annotated[int, typer.Option(help="Last slice, included.")] = 149,
+    kind: Annotated[str, typer.Option(help="volumes: seg (masks) or img (grey levels).")] = "seg",
+    like: Annotated[Path | None, typer.Option(help="volumes: the export that slices.json lies in.")] = None,
+) -> None:
+    """Write scans as 8-bit PNG slices with the published names and folders, or read such slices back into volumes."""
+    from annofree.cli.show import console
+    from annofree.errors import InputError
+    from annofree.formats import open_cohort
+    from annofree.prepare.slice_folder import export_slices, import_slices
+    from annofree.prepare.slices import SliceSettings
+    from annofree.scan import Sequence
+
+    if what not in WHAT:
+        raise InputError(f"'{what}' cannot be exported", fix=f"Use {' or '.join(WHAT)}")
+    if what == "volumes":
+        files = import_slices(source, out, kind=kind, like=like)
+        console.print(f"{len(files)} volumes written to {out}", highlight=False, soft_wrap=True)
+        return
+    settings = SliceSettings.from_mapping(
+        {"frame": frame, "size": size or (128 if frame == "mni" else 96), "first": first, "last": last}
+    )
+    counts = export_slices(
+        open_cohort(source, reports=reports, brain_mask=brain_mask),
+        out,
+        settings=settings,
+        sequence=None if sequence is None else Sequence.parse(sequence),
+        dataset=dataset,
+        masks=masks,
+    )
+    console.print(
+        f"{sum(counts.values())} slices of {len(counts)} subjects written to {out}", highlight=False, soft_wrap=True
+    )

@@ -1,0 +1,104 @@
+"""The five reconstructors of BLOGRR's table as methods."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+from pydantic import Field
+
+from annofree.methods.reconstruction.method import Reconstruction, ReconstructionSettings
+from annofree.settings import Settings
+
+
+class DAESettings(ReconstructionSettings):
+    """Settings of the denoising autoencoder.
+
+    Attributes:
+        width: Channels of the U-Net's finest level, doubled at each of three further levels; the published preset has
+            64 and leaves this aside.
+    """
+
+    width: int = Field(8, ge=4, multiple_of=4)
+
+
+class DAE(Reconstruction):
+    """Denoising autoencoder: the U-Net of BLOGRR, trained to remove coarse noise from healthy slices."""
+
+    name: ClassVar[str] = "dae"
+    settings_class = DAESettings
+    settings: DAESettings
+    denoises: ClassVar[bool] = True
+
+    def network_settings(self) -> Settings:
+        """The U-Net."""
+        from annofree.networks.denoising_unet import DenoisingUNetSettings
+
+        if self.settings.preset == "published":
+            return DenoisingUNetSettings.published()
+        first = self.settings.width
+        return DenoisingUNetSettings(widths=(first, 2 * first, 4 * first, 8 * first))
+
+
+class AE(Reconstruction):
+    """Autoencoder with a dense bottleneck."""
+
+    name: ClassVar[str] = "ae"
+
+    def network_settings(self) -> Settings:
+        """An encoder and a decoder for the slices' size."""
+        from annofree.networks.ae import AESettings
+
+        return AESettings(size=self.settings.slices.size)
+
+
+class VAE(Reconstruction):
+    """Variational autoencoder."""
+
+    name: ClassVar[str] = "vae"
+
+    def network_settings(self) -> Settings:
+        """As for the autoencoder, with a random code."""
+        from annofree.networks.vae import VAESettings
+
+        return VAESettings(size=self.settings.slices.size)
+
+
+class VQVAE(Reconstruction):
+    """Vector-quantised autoencoder."""
+
+    name: ClassVar[str] = "vq-vae"
+
+    def network_settings(self) -> Settings:
+        """A grid of words."""
+        from annofree.networks.vq_vae import VQVAESettings
+
+        return VQVAESettings()
+
+
+class FAnoGANMethod(Reconstruction):
+    """f-AnoGAN: a generator of healthy slices and an encoder into it."""
+
+    name: ClassVar[str] = "f-anogan"
+
+    def network_settings(self) -> Settings:
+        """Encoder, generator and critic for the slices' size."""
+        from annofree.networks.fanogan import FAnoGANSettings
+
+        return FAnoGANSettings(size=self.settings.slices.size)
+
+    def learn(self, stacks: list[Any], folder: Path) -> None:
+        """First generator against critic, then the encoder; half of the steps each."""
+        from annofree.networks import load_network
+        from annofree.training.adversarial import AdversarialSettings, train_fanogan
+        from annofree.training.slices import SliceSampler
+
+        settings = AdversarialSettings(
+            generator_steps=max(1, self.settings.steps // 2),
+            encoder_steps=max(1, self.settings.steps - self.settings.steps // 2),
+            batch=self.settings.batch,
+            seed=self.settings.seed,
+        )
+        sampler = SliceSampler(stacks, self.variation(), seed=self.settings.seed)
+        trained = train_fanogan(self.network_settings(), sampler, folder, settings)  # type: ignore[arg-type]
+        self.network, _ = load_network(trained)

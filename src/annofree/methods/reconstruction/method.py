@@ -1,0 +1,252 @@
+"""From a scan to the error of its reconstruction, slice by slice; the same for every network.
+
+The family that BLOGRR is compared with: a network learns healthy slices, and where it fails to restore a slice, the
+slice is abnormal. What decides is the threshold; any can be used.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from annofree.errors import InputError
+from annofree.methods.base import Method
+from annofree.prepare.slices import SliceSettings, framed, from_slices, pick_sequence, to_slices, unframed
+from annofree.refine.base import Refiner
+from annofree.refine.brain import ErodedBrain
+from annofree.refine.components import Components
+from annofree.scan import Cohort, Scan, Sequence
+from annofree.segmentation import ScoreMap
+from annofree.settings import Settings
+from annofree.thresholds.healthy import HealthyQuantile
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from annofree.networks.error_map import ErrorSettings
+
+NETWORK = "network"
+#: Slices that go through a network together.
+_TOGETHER = 16
+#: Healthy scans below which calibration has to use those learned from.
+_ENOUGH_TO_SPLIT = 6
+
+
+class ReconstructionSettings(Settings):
+    """Settings of a reconstruction method.
+
+    Attributes:
+        preset: "default" cuts slices on the scan's own axes at 2 mm and counts what is brighter than healthy on FLAIR
+            and T2; "published" cuts MNI slices 30 to 149 of 128 x 128 pixels, counts absolute errors, fits networks of
+            the published width and refines nothing.
+        sequence: Sequence to look at; None takes the first present of FLAIR, T2, T1C, T1.
+        quality: "fast" looks at every other slice.
+        labelmaps: Folder of anatomical label maps, or a bank saved from one, that `fit` makes healthy brains from; None
+            takes the MNI tissue maps.
+        made: Number of healthy brains that `fit` makes beside the healthy scans.
+        steps: Training steps of `fit`.
+        batch: Slices a step.
+        learning_rate: Peak rate.
+        seed: Decides a fit.
+    """
+
+    preset: Literal["default", "published"] = "default"
+    sequence: Sequence | None = None
+    quality: Literal["fast", "default"] = "default"
+    labelmaps: str | None = None
+    made: int = Field(60, ge=0)
+    steps: int = Field(3000, ge=1)
+    batch: int = Field(8, ge=1)
+    learning_rate: float = Field(1e-3, gt=0)
+    seed: int = 0
+
+    @property
+    def slices(self) -> SliceSettings:
+        """How slices are cut."""
+        return SliceSettings.published() if self.preset == "published" else SliceSettings()
+
+    def error(self, sequence: Sequence) -> ErrorSettings:
+        """The error map: absolute where published, or where tumour may be dark or bright (T1, T1C)."""
+        from annofree.networks.error_map import ErrorSettings
+
+        bright = self.preset == "default" and sequence in (Sequence.FLAIR, Sequence.T2)
+        return ErrorSettings(side="bright" if bright else "both")
+
+
+class Reconstruction(Method):
+    """Base of the methods that score by the error of a reconstruction; a subclass names its network."""
+
+    settings_class = ReconstructionSettings
+    settings: ReconstructionSettings
+    denoises: ClassVar[bool] = False
+
+    def __init__(self, settings: Settings | None = None, **options: Any) -> None:
+        super().__init__(settings, **options)
+        self.thresholds = {"WT": HealthyQuantile(quantile=0.99)}
+        self.refiners = {"WT": self.default_refiners()}
+        self.network: nn.Module | None = None
+
+    def network_settings(self) -> Settings:
+        """The network that `fit` trains."""
+        raise TypeError(f"{type(self).__name__} names no network")
+
+    def default_refiners(self) -> tuple[Refiner, ...]:
+        """The rim of the brain and specks go; the published form keeps everything."""
+        if self.settings.preset == "published":
+            return ()
+        return (ErodedBrain(mm=3.0), Components(connectivity=26, min_ml=0.5))
+
+    def score(self, scan: Scan) -> dict[str, ScoreMap]:
+        """Error map of one sequence on the scan's grid, in grey levels of the slices (robust z / 12).
+
+        Raises:
+            InputError: The model holds no network, or the scan has no brain.
+        """
+        sequence = pick_sequence(scan, self.settings.sequence)
+        alone = scan.replace(images={sequence: scan.images[sequence]}, brain=self.brain(scan))
+        slices = framed(alone, self.settings.slices)
+        error, _ = self.look(slices, sequence)
+        back = unframed(error, slices, scan)
+        return {"WT": ScoreMap(np.where(alone.foreground(), back, np.float32(0)), "WT", "residual")}
+
+    def look(self, slices: Scan, sequence: Sequence) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Error map and reconstruction of a scan cut to slices.
+
+        Args:
+            slices: From `annofree.prepare.slices.framed`.
+            sequence: One of its sequences.
+
+        Returns:
+            Both (size, size, N).
+        """
+        import torch
+
+        from annofree.networks.error_map import error_map
+
+        if self.network is None:
+            raise InputError(
+                f"This {self.name} model has no network", fix="Fit it, or leave --model out to use the shipped one"
+            )
+        assert slices.brain is not None
+        definition = self.settings.error(sequence)
+        image = torch.from_numpy(to_slices(slices.images[sequence]))[:, None]
+        brain = torch.from_numpy(to_slices(slices.brain))[:, None]
+        used = list(range(0, len(image), 2 if self.settings.quality == "fast" else 1))
+        errors, healthy = [], []
+        with torch.inference_mode():
+            for start in range(0, len(used), _TOGETHER):
+                part = used[start : start + _TOGETHER]
+                x = image[part].contiguous(memory_format=torch.channels_last)
+                y = self.network(x)
+                errors.append(error_map(x, y, brain[part], definition))
+                healthy.append((y * brain[part]).contiguous())
+        between = [_spread(torch.cat(parts)[:, 0].numpy(), used, len(image)) for parts in (errors, healthy)]
+        return from_slices(between[0]), from_slices(between[1])
+
+    def brain(self, scan: Scan) -> NDArray[np.bool_]:
+        """The brain with its holes filled: dark fluid may equal the background."""
+        from scipy.ndimage import binary_fill_holes
+
+        filled: NDArray[np.bool_] = binary_fill_holes(super().brain(scan))
+        return filled
+
+    def fit(self, *, healthy: Cohort | None = None, patients: Cohort | None = None) -> Self:
+        """Learn healthy slices, then set the threshold on healthy scans that were not learned from.
+
+        A third of the healthy scans (at least 3) is kept for the threshold where there are 6 or more; with fewer, all
+        serve both ends. Training keeps checkpoints in `workspace` and goes on from there when it was stopped.
+
+        Args:
+            healthy: Healthy scans; without any, made brains alone are learned from and the threshold stays unset.
+            patients: Not used.
+        """
+        import tempfile
+
+        from annofree.training.slices import made_stacks, stacks_of
+
+        ids = healthy.ids if healthy is not None else ()
+        kept = ids[-max(3, len(ids) // 3) :] if len(ids) >= _ENOUGH_TO_SPLIT else ()
+        stacks = stacks_of((s for s in healthy or () if s.id not in kept), self.settings.slices)
+        made = made_stacks(self.settings.labelmaps, self.settings.made, self.settings.slices, seed=self.settings.seed)
+        with tempfile.TemporaryDirectory() as temporary:
+            self.learn(stacks + made, (self.workspace or Path(temporary)) / "reconstructor")
+        self.card["learned from"] = {
+            "healthy scans": [i for i in ids if i not in kept],
+            "made healthy brains": self.settings.made,
+            "steps": self.settings.steps,
+        }
+        if healthy is not None:
+            self.calibrate(healthy.subset(kept) if kept else healthy)
+        return self
+
+    def learn(self, stacks: list[Any], folder: Path) -> None:
+        """Train the network on healthy slices; a subclass that trains otherwise overrides this.
+
+        Args:
+            stacks: `annofree.training.slices.Stack`, at least two; every twelfth is held out to choose weights.
+            folder: Of the run.
+        """
+        import torch
+
+        from annofree.networks import build, load_network
+        from annofree.training.loop import train
+        from annofree.training.settings import TrainSettings
+        from annofree.training.slices import HeldOutSlices, SliceSampler, reconstruction_objective
+
+        variation = self.variation()
+        held_out = stacks[::12] if len(stacks) >= 24 else stacks
+        learned = [s for s in stacks if not any(s is h for h in held_out)] or stacks
+        torch.manual_seed(self.settings.seed)
+        train(
+            build(self.network_settings()),
+            SliceSampler(learned, variation, seed=self.settings.seed),
+            reconstruction_objective,
+            folder,
+            settings=TrainSettings(
+                steps=self.settings.steps,
+                batch=self.settings.batch,
+                learning_rate=self.settings.learning_rate,
+                ema=0.99,
+                seed=self.settings.seed,
+                validate_every=max(1, self.settings.steps // 10),
+                ahead=0,
+            ),
+            validate=HeldOutSlices(held_out, variation),
+        )
+        self.network, _ = load_network(folder / "best")
+
+    def variation(self) -> Any:
+        """Variation put on slices while learning; denoisers get coarse noise."""
+        from annofree.training.corruption import NoiseSettings
+        from annofree.training.slices import SliceSampleSettings
+
+        return SliceSampleSettings(noise=NoiseSettings() if self.denoises else None)
+
+    def save_weights(self, folder: Path) -> None:
+        """The network, half precision."""
+        from annofree.networks import save_network
+
+        if self.network is not None:
+            save_network(self.network, folder / NETWORK)
+
+    def load_weights(self, folder: Path) -> None:
+        """Read what `save_weights` wrote."""
+        from annofree.networks import load_network
+
+        if (folder / NETWORK).is_dir():
+            self.network, _ = load_network(folder / NETWORK)
+
+
+def _spread(values: NDArray[np.float32], at: list[int], count: int) -> NDArray[np.float32]:
+    """Slices known at some positions, linear between them, for all positions."""
+    if len(at) == count:
+        return values
+    place = np.interp(np.arange(count), at, np.arange(len(at)))
+    low = np.floor(place).astype(int)
+    high = np.minimum(low + 1, len(at) - 1)
+    weight = (place - low).astype(np.float32)[:, None, None]
+    return values[low] * (1 - weight) + values[high] * weight

@@ -1,0 +1,147 @@
+"""Cohorts to folders of PNG slices as BLOGRR published them, and such folders back to one volume a subject."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annofree.errors import InputError, OutputError
+from annofree.formats.grids import resample
+from annofree.formats.nifti import write_volume
+from annofree.formats.outfolder import atomic_write
+from annofree.formats.slices import (
+    IMAGES,
+    MASKS,
+    REPORTS,
+    Place,
+    number_of,
+    places,
+    read_stack,
+    subjects_in,
+    write_places,
+    write_slices,
+)
+from annofree.formats.truth import find_truth, open_truth
+from annofree.prepare.slices import SliceSettings, framed, pick_sequence
+from annofree.scan import Cohort, Scan, Sequence, canonical_grid, scoring, to_native
+
+
+def export_slices(
+    cohort: Cohort,
+    out: str | Path,
+    *,
+    settings: SliceSettings | None = None,
+    sequence: Sequence | None = None,
+    dataset: str = "",
+    masks: str | Path | None = None,
+) -> dict[str, int]:
+    """Write `img/`, where there are masks `seg/`, where there are reports `TXT/`, and `slices.json`.
+
+    Files are `<dataset>_<subject>_<slice>.png`, numbered from 0 at the first slice cut out, as published. Subjects that
+    `slices.json` names already are not cut again.
+
+    Args:
+        cohort: Scans with a brain.
+        out: A new folder, or one that this function wrote.
+        settings: How to cut; MNI slices 30 to 149 of 128 x 128 pixels by default.
+        sequence: What to show; None takes the first present of FLAIR, T2, T1C, T1.
+        dataset: First part of the names; left out where empty.
+        masks: Folder of label maps on the scans' grids (reports' regions, or truth for a test set).
+
+    Returns:
+        Number of slices by subject.
+
+    Raises:
+        InputError: A scan cannot be used.
+        OutputError: The folder holds other files, or cannot be written.
+    """
+    folder, settings = Path(out), settings or SliceSettings.published()
+    known = places(folder)
+    if not known and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise OutputError("The folder for the slices is not empty", file=folder, fix="Name a new folder with -o")
+    counts: dict[str, int] = {}
+    for scan_id in cohort.ids:
+        name = f"{dataset}_{scan_id}" if dataset else scan_id
+        if name in known:
+            counts[name] = known[name].slices.shape[2]
+            continue
+        scan = cohort[scan_id]
+        shown = pick_sequence(scan, sequence)
+        cut = framed(scan.replace(images={shown: scan.images[shown]}, brain=scan.foreground()), settings)
+        levels = np.round(cut.images[shown] * 255.0).astype(np.uint8)
+        if masks is not None:
+            write_slices(folder, name, _mask(scan, cut, masks), kind=MASKS)
+        if scan.report:
+            atomic_write(folder / REPORTS / f"{name}.txt", scan.report)
+        write_slices(folder, name, levels)
+        assert scan.native is not None
+        known[name] = Place(cut.grid, scan.native, shown, 0)
+        write_places(folder, known)
+        counts[name] = levels.shape[2]
+    return counts
+
+
+def _mask(scan: Scan, cut: Scan, masks: str | Path) -> NDArray[np.uint8]:
+    with scoring("export of a test set"):
+        file = find_truth(masks, scan.id)
+        if file is None:
+            raise InputError(f"There is no mask for scan '{scan.id}'", file=masks, fix="Name it <id>_seg.nii.gz")
+        labels = open_truth(file, scan.id, scan.grid).labels
+    inside = resample((labels > 0).astype(np.uint8), scan.grid, cut.grid, 0)
+    return (inside > 0).astype(np.uint8) * np.uint8(255)
+
+
+def import_slices(
+    folder: str | Path, out: str | Path, *, kind: str = MASKS, like: str | Path | None = None
+) -> list[Path]:
+    """Slices back to one NIfTI volume a subject, on the grid and in the axis order of the file they were cut from.
+
+    Args:
+        folder: Slices, or a folder whose `img/` or `seg/` holds them.
+        out: Folder for `<dataset>_<subject>.nii.gz`.
+        kind: "seg" writes 0 and 1 by nearest neighbour, "img" grey levels 0..255 linearly.
+        like: Folder of the export that says where slices lie; by default `folder`.
+
+    Returns:
+        The files written.
+
+    Raises:
+        InputError: There are no slices, or nobody said where they lie.
+        OutputError: The folder cannot be written.
+    """
+    if kind not in (IMAGES, MASKS):
+        raise InputError(f"'{kind}' are no slices", fix=f"Use {IMAGES} or {MASKS}")
+    source = Path(folder)
+    place = source / kind if (source / kind).is_dir() else source
+    subjects = subjects_in(place)
+    if not subjects:
+        raise InputError("No slices were found", file=place, fix="Name slices <dataset>_<subject>_<slice>.png")
+    known = places(Path(like) if like is not None else place.parent if place.name in (IMAGES, MASKS) else place)
+    written = []
+    for name, files in subjects.items():
+        if name not in known:
+            raise InputError(
+                f"Nobody said where the slices of '{name}' lie",
+                file=place,
+                why="no slices.json of 'annofree export slices' names them",
+                fix="Give the folder of that export with --like",
+            )
+        where = known[name]
+        span = list(range(where.first, where.first + where.slices.shape[2]))
+        if strange := [file for file in files if number_of(file) not in span]:
+            raise InputError("A slice was never exported", file=strange[0], why=f"slices are {span[0]} to {span[-1]}")
+        volume, _ = read_stack(files, numbers=span)
+        if volume.shape != tuple(where.slices.shape):
+            raise InputError(
+                f"The slices of '{name}' have another size than those exported",
+                file=files[0],
+                why=f"{volume.shape[0]} x {volume.shape[1]} against {where.slices.shape[0]} x {where.slices.shape[1]}",
+                fix="Resize them back first",
+            )
+        stored = (volume > 0).astype(np.uint8) if kind == MASKS else volume
+        back = resample(stored, where.slices, canonical_grid(where.original), 0 if kind == MASKS else 1)
+        written.append(Path(out) / f"{name}.nii.gz")
+        write_volume(written[-1], to_native(back, where.original), where.original)
+    return written

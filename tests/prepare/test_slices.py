@@ -1,0 +1,144 @@
+"""Scans to slices and back: nothing moves, nothing is lost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from annofree.cli.main import main
+from annofree.errors import InputError, OutputError
+from annofree.formats import open_cohort, open_scan
+from annofree.formats.grids import resample
+from annofree.phantom import phantom_subject
+from annofree.prepare.slice_folder import export_slices, import_slices
+from annofree.prepare.slices import SliceSettings, framed, from_slices, to_slices, unframed
+from annofree.scan import Cohort, Scan, Sequence
+
+QUICK = SliceSettings()
+
+
+def dice(a: np.ndarray, b: np.ndarray) -> float:
+    return float(2 * (a & b).sum() / (a.sum() + b.sum()))
+
+
+@pytest.fixture(scope="module")
+def subject():  # type: ignore[no-untyped-def]
+    return phantom_subject(seed=5, kind="glioblastoma", spacing_mm=3.0)
+
+
+@pytest.mark.parametrize("published", [False, True])
+def test_a_mask_comes_back_where_it_was(subject, published: bool) -> None:  # type: ignore[no-untyped-def]
+    how = SliceSettings.published() if published else QUICK
+    slices = framed(subject.scan, how)
+    assert slices.shape == (128, 128, 120) if published else slices.shape[:2] == (96, 96)
+    lesion = subject.labels > 0
+    there = resample(lesion, subject.scan.grid, slices.grid, 0)
+    back = unframed(there, slices, subject.scan, order=0)
+    assert dice(back, lesion) > 0.93
+
+
+def test_grey_levels_lie_in_0_to_1_and_are_0_outside_the_brain_only(subject) -> None:  # type: ignore[no-untyped-def]
+    slices = framed(subject.scan, QUICK)
+    for image in slices.images.values():
+        assert image.min() == 0.0
+        assert image.max() <= 1.0
+        assert np.array_equal(image > 0, slices.brain)
+        assert np.median(image[slices.brain]) == pytest.approx(1 / 3, abs=1e-3)
+
+
+@settings(max_examples=10, deadline=None)
+@given(
+    shape=st.tuples(*[st.integers(20, 60)] * 3),
+    spacing=st.tuples(*[st.floats(1.0, 4.0)] * 3),
+    corner=st.tuples(*[st.integers(1, 6)] * 3),
+)
+def test_any_grid_goes_there_and_back(shape, spacing, corner) -> None:  # type: ignore[no-untyped-def]
+    brain = np.zeros(shape, bool)
+    brain[tuple(slice(c, -c) for c in corner)] = True
+    rng = np.random.default_rng(0)
+    image = np.where(brain, rng.uniform(50, 100, shape), 0).astype(np.float32)
+    scan = Scan("s", {Sequence.T2: image}, np.diag([*spacing, 1.0]), brain=brain)
+    try:
+        slices = framed(scan, QUICK)
+    except InputError as error:
+        assert "hold 192 mm" in str(error)  # longer than a head
+        return
+    assert np.array_equal(from_slices(to_slices(slices.images[Sequence.T2])), slices.images[Sequence.T2])
+    back = unframed(slices.brain, slices, scan, order=0)
+    assert dice(back, brain) > 0.8
+    assert back.shape == shape
+
+
+def test_no_brain_and_a_brain_that_does_not_fit_are_refused(subject) -> None:  # type: ignore[no-untyped-def]
+    scan = subject.scan
+    with pytest.raises(InputError, match="has no brain"):
+        framed(scan.replace(brain=np.zeros(scan.shape, bool)), QUICK)
+    with pytest.raises(InputError, match="Check the brain mask"):
+        framed(scan, SliceSettings(size=48))
+
+
+def test_an_export_comes_back_on_the_grid_and_axis_order_of_the_file(tmp_path: Path) -> None:
+    subject = phantom_subject(seed=6, kind="glioblastoma", spacing_mm=3.0)
+    flipped = np.diag([-3.0, -3.0, 3.0, 1.0])
+    flipped[:3, 3] = [80, 85, -79]
+    folder = tmp_path / "p1"
+    folder.mkdir()
+    image = np.ascontiguousarray(subject.scan.images[Sequence.FLAIR][::-1, ::-1])
+    nibabel.save(nibabel.Nifti1Image(image, flipped), folder / "p1_flair.nii.gz")
+    mask = np.ascontiguousarray((subject.labels > 0).astype(np.uint8)[::-1, ::-1])
+    nibabel.save(nibabel.Nifti1Image(mask, flipped), folder / "p1_seg.nii.gz")
+
+    out = tmp_path / "out"
+    arguments = ["export", "slices", str(folder), "-o", str(out), "--frame", "scan", "--masks", str(folder)]
+    with pytest.raises(SystemExit) as done:
+        main([*arguments, "--dataset", "site"])
+    assert done.value.code in (0, None)
+    names = sorted(path.name for path in (out / "img").iterdir())
+    assert names[0] == "site_p1_0.png"
+    assert names == sorted(path.name for path in (out / "seg").iterdir())
+
+    with pytest.raises(SystemExit):
+        main(["export", "volumes", str(out), "-o", str(tmp_path / "back")])
+    back = nibabel.load(tmp_path / "back" / "site_p1.nii.gz")
+    assert np.allclose(back.affine, flipped)
+    assert dice(np.asarray(back.dataobj) > 0, mask > 0) > 0.93
+
+
+def test_exported_slices_open_as_a_scan_in_its_own_space(subject, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    scan = subject.scan
+    export_slices(Cohort.of([scan]), tmp_path / "out", settings=QUICK)
+    again = open_scan(tmp_path / "out")
+    assert again.id == scan.id
+    assert again.sequences == (Sequence.FLAIR,)
+    cut = framed(scan, QUICK)
+    assert again.grid.same_as(cut.grid)
+    assert np.abs(again.images[Sequence.FLAIR] - 255 * cut.images[Sequence.FLAIR]).max() <= 0.5001
+    assert open_cohort(tmp_path / "out", reports=tmp_path / "out" / "TXT")[scan.id].report == scan.report
+
+
+def test_a_finished_subject_is_not_cut_again_and_foreign_folders_stay(subject, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    cohort = Cohort.of([subject.scan])
+    export_slices(cohort, tmp_path / "out", settings=QUICK)
+    file = next((tmp_path / "out" / "img").iterdir())
+    before = file.stat().st_mtime_ns
+    export_slices(cohort, tmp_path / "out", settings=QUICK)
+    assert file.stat().st_mtime_ns == before
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").write_text("x")
+    with pytest.raises(OutputError, match="not empty"):
+        export_slices(cohort, tmp_path / "mine", settings=QUICK)
+
+
+def test_slices_from_nowhere_are_refused(subject, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    export_slices(Cohort.of([subject.scan]), tmp_path / "out", settings=QUICK)
+    (tmp_path / "out" / "slices.json").unlink()
+    with pytest.raises(InputError, match=r"slices\.json.*--like"):
+        import_slices(tmp_path / "out", tmp_path / "back", kind="img")
+    (tmp_path / "out" / "slices.json").write_text("{")
+    with pytest.raises(InputError, match="damaged"):
+        import_slices(tmp_path / "out", tmp_path / "back", kind="img")
