@@ -91,7 +91,7 @@ def test_the_front_is_at_the_top_and_the_left_at_the_left(tmp_path: Path) -> Non
 
 
 def test_the_root_of_the_data_set_asks_which_folder(published: Path) -> None:
-    with pytest.raises(InputError, match="several data sets of slices.*HCP_train_data"):
+    with pytest.raises(InputError, match=r"several data sets of slices.*HCP_train_data"):
         open_cohort(published)
 
 

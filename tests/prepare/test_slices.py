@@ -7,7 +7,7 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from annofree.cli.main import main
@@ -63,11 +63,8 @@ def test_any_grid_goes_there_and_back(shape, spacing, corner) -> None:  # type: 
     rng = np.random.default_rng(0)
     image = np.where(brain, rng.uniform(50, 100, shape), 0).astype(np.float32)
     scan = Scan("s", {Sequence.T2: image}, np.diag([*spacing, 1.0]), brain=brain)
-    try:
-        slices = framed(scan, QUICK)
-    except InputError as error:
-        assert "hold 192 mm" in str(error)  # longer than a head
-        return
+    assume(max(brain.any(axis=(1, 2)).sum() * spacing[0], brain.any(axis=(0, 2)).sum() * spacing[1]) < 180)
+    slices = framed(scan, QUICK)
     assert np.array_equal(from_slices(to_slices(slices.images[Sequence.T2])), slices.images[Sequence.T2])
     back = unframed(slices.brain, slices, scan, order=0)
     assert dice(back, brain) > 0.8

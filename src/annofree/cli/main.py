@@ -20,6 +20,7 @@ VERBS: dict[str, str] = {
     "fit": "Fit a method on healthy scans and unlabelled patients.",
     "synth": "Make brains with tumours and their labels.",
     "reports": "Read radiology reports: findings, regions, expected volumes.",
+    "export": "Write scans as PNG slices, or such slices back as volumes.",
     "methods": "List the methods.",
     "demo": "Everything once, on made phantoms: no data needed.",
     "doctor": "Check the installation.",
