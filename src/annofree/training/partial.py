@@ -1,0 +1,95 @@
+"""Labels that leave some voxels open: a region there may be or not be, and the loss does not look.
+
+One byte a voxel holds both: the label 0..3 in the two low bits, and one bit a region that is not known there. Crops,
+flips and nearest-neighbour resampling carry it like any label map.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from annofree.training.losses import dice_ce, regions_of
+from annofree.training.stream import Batch, Sampler
+
+LABEL_BITS = 0b11
+UNSURE_WT, UNSURE_TC, UNSURE_ET = 4, 8, 16
+UNSURE = (UNSURE_WT, UNSURE_TC, UNSURE_ET)
+"""The bit of each region, in the order WT, TC, ET."""
+
+
+def pack(sure: NDArray[np.bool_], unsure: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """Partial labels from what is known of each region.
+
+    Args:
+        sure: ``(3, X, Y, Z)``, where WT, TC and ET certainly are; inner regions count inside outer ones only.
+        unsure: ``(3, X, Y, Z)``, where nobody knows; it wins over ``sure``. Where an outer region is not known, an
+            inner one that is said to be sure is not known either.
+
+    Returns:
+        ``(X, Y, Z)`` uint8.
+    """
+    open_whole = unsure[0]
+    open_core = unsure[1] | (open_whole & sure[1])
+    open_enhancing = unsure[2] | (open_core & sure[2])
+    whole = sure[0] & ~open_whole
+    core = whole & sure[1] & ~open_core
+    enhancing = core & sure[2] & ~open_enhancing
+    out = np.where(enhancing, 3, np.where(core, 1, np.where(whole, 2, 0))).astype(np.uint8)
+    for open_, bit in zip((open_whole, open_core, open_enhancing), UNSURE, strict=True):
+        out[open_] |= np.uint8(bit)
+    return out
+
+
+def labels_and_unsure(packed: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """Labels ``(X, Y, Z)`` 0..3 and what is not known ``(3, X, Y, Z)`` of partial labels."""
+    return packed & np.uint8(LABEL_BITS), np.stack([(packed & bit) > 0 for bit in UNSURE])
+
+
+class PartialSampler:
+    """Samples of another sampler whose ``labels`` are partial, taken apart.
+
+    Args:
+        sampler: Gives ``x``, partial ``labels`` and ``brain``.
+    """
+
+    def __init__(self, sampler: Sampler) -> None:
+        self.sampler = sampler
+
+    def __call__(self, step: int, lane: int) -> Batch:
+        """``x``, ``labels`` (*patch) 0..3 and ``known`` (3, *patch), false outside the brain."""
+        sample = self.sampler(step, lane)
+        packed = sample["labels"]
+        unsure = torch.stack([(packed & bit) > 0 for bit in UNSURE])
+        return {"x": sample["x"], "labels": packed & LABEL_BITS, "known": sample["brain"] & ~unsure}
+
+
+def partial_objective(model: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
+    """Dice and cross-entropy over the levels of a network, region by region where the region is known.
+
+    As :func:`annofree.training.losses.deep_dice_ce`; a coarse voxel's target is the share of tumour among those of
+    its fine voxels that are known, and it counts as much as they are many.
+
+    Args:
+        model: In training mode.
+        batch: ``x``, ``labels`` (B, X, Y, Z) 0..3 and ``known`` (B, 3, X, Y, Z).
+    """
+    levels = model(batch["x"])
+    known = batch["known"].float()
+    target = regions_of(batch["labels"]) * known
+    weights = [0.5**i for i in range(len(levels))]
+    total = torch.zeros((), device=known.device)
+    for weight, logits in zip(weights, levels, strict=True):
+        size = (logits.shape[2], logits.shape[3], logits.shape[4])
+        if size == target.shape[2:]:
+            here, looked = target, known
+        else:
+            looked = functional.adaptive_avg_pool3d(known, size)
+            here = (functional.adaptive_avg_pool3d(target, size) / looked.clamp_min(1e-3)).clamp(0.0, 1.0)
+        total = total + weight / sum(weights) * dice_ce(logits, here, looked)
+    return total
