@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from annofree.errors import InputError, OutputError
+from annofree.errors import InputError, OutputError, SettingsError
 
 if TYPE_CHECKING:
     from annofree.methods.base import Method
+    from annofree.refine.base import Refiner
     from annofree.scan import Cohort, Scan
     from annofree.segmentation import Segmentation
 
@@ -25,8 +26,10 @@ class Choice:
         method: A method's name; None takes the default.
         model: A folder that `annofree fit` wrote, instead of a shipped model.
         threshold: A threshold for the whole tumour such as "fixed:2.0"; None keeps the method's own.
-        refine: Refiners for the whole tumour such as ("components:26,min_ml=0.5",); None keeps the method's own.
+        refine: Refiners for the whole tumour such as ("components:26,min_ml=0.5",); None keeps the method's own, and
+            "own" among them stands for those.
         options: Further settings of the method, by name.
+        sam: Folder of a SAM, for the refiner "sam".
     """
 
     method: str | None = None
@@ -34,12 +37,14 @@ class Choice:
     threshold: str | None = None
     refine: tuple[str, ...] | None = None
     options: Mapping[str, Any] | None = None
+    sam: str | None = None
 
     def build(self) -> Method:
         """The method, loaded and ready.
 
         Raises:
             InputError: Both a method and a model are named.
+            SettingsError: A threshold or refiner is not understood, or a SAM is named that nothing uses.
         """
         from annofree import methods
 
@@ -54,11 +59,24 @@ class Choice:
             from annofree.thresholds import parse as parse_threshold
 
             built.thresholds = {**built.thresholds, "WT": parse_threshold(self.threshold)}
-        if self.refine is not None:
-            from annofree.refine import parse as parse_refiner
-
-            built.refiners = {**built.refiners, "WT": tuple(parse_refiner(text) for text in self.refine)}
+        if self.refine is not None or self.sam is not None:
+            built.refiners = {**built.refiners, "WT": self._chain(built.refiners.get("WT", ()))}
         return built
+
+    def _chain(self, own: tuple[Refiner, ...]) -> tuple[Refiner, ...]:
+        """The chosen refiners of the whole tumour, able to run."""
+        from annofree.refine import Sam, parse
+
+        chain: list[Refiner] = []
+        for text in ("own",) if self.refine is None else self.refine:
+            chain += own if text.strip().lower() == "own" else (parse(text),)
+        if self.sam is not None:
+            if not any(isinstance(refiner, Sam) for refiner in chain):
+                raise SettingsError("A SAM was given, but no refiner uses it", fix="Add --refine sam")
+            chain = [r.model_copy(update={"folder": self.sam}) if isinstance(r, Sam) else r for r in chain]
+        for refiner in chain:
+            refiner.check()
+        return tuple(chain)
 
 
 def segment_scan(scan: Scan, method: Method, *, locate: bool = True) -> Segmentation:
@@ -86,6 +104,7 @@ def segment(
     sequence: str | None = None,
     brain_mask: str | Path | None = None,
     locate: bool = True,
+    sam: str | Path | None = None,
     **options: Any,
 ) -> Segmentation:
     """Segment one scan.
@@ -95,10 +114,11 @@ def segment(
         method: A method's name; None takes the best one that ships.
         model: Folder of a model of your own.
         threshold: Threshold for the whole tumour, such as "fixed:2.0"; None keeps the method's own.
-        refine: Refiners for the whole tumour; None keeps the method's own.
+        refine: Refiners for the whole tumour; None keeps the method's own, and "own" among them stands for those.
         sequence: What a single file holds, where its name does not say.
         brain_mask: A brain mask file for scans with a skull.
         locate: Whether lesions get side and lobe.
+        sam: Folder of a SAM, for the refiner "sam".
         **options: Settings of the method.
 
     Returns:
@@ -116,7 +136,8 @@ def segment(
     """
     from annofree.formats import open_scan
 
-    choice = Choice(method, None if model is None else str(model), threshold, refine, options)
+    folders = [None if folder is None else str(folder) for folder in (model, sam)]
+    choice = Choice(method, folders[0], threshold, refine, options, folders[1])
     scan = open_scan(source, sequence=sequence, brain_mask=brain_mask)
     return segment_scan(scan, choice.build(), locate=locate)
 

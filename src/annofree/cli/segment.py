@@ -19,8 +19,13 @@ def segment(
     quality: Annotated[str | None, typer.Option(help="fast, default or best, for methods with a network.")] = None,
     threshold: Annotated[str | None, typer.Option(help="Whole-tumour threshold, such as fixed:2.0 or mad:3.")] = None,
     refine: Annotated[
-        list[str] | None, typer.Option(help="Whole-tumour refiner, such as components:26,min_ml=0.5; may be repeated.")
+        list[str] | None,
+        typer.Option(
+            help="Whole-tumour refiner, such as components:26,min_ml=0.5, instead of the method's own; "
+            "may be repeated, and 'own' stands for the method's."
+        ),
     ] = None,
+    sam: Annotated[Path | None, typer.Option(help="Folder of a SAM, SAM 2 or MedSAM, for --refine sam.")] = None,
     sequence: Annotated[str | None, typer.Option(help="What single files hold: T1, T1C, T2 or FLAIR.")] = None,
     brain_mask: Annotated[Path | None, typer.Option(help="Brain mask, for scans with a skull.")] = None,
     locate: Annotated[bool, typer.Option(help="Name side and lobe of each lesion (a few seconds).")] = True,
@@ -35,7 +40,8 @@ def segment(
 
     cohort = open_cohort(inputs, sequence=sequence, brain_mask=brain_mask)
     options = {} if quality is None else {"quality": quality}
-    choice = Choice(method, model, threshold, tuple(refine) if refine else None, options)
+    chain, weights = tuple(refine) if refine else None, None if sam is None else str(sam)
+    choice = Choice(method, model, threshold, chain, options, weights)
     report = run(cohort, choice, out, workers=workers, locate=locate, review=review, progress=console.is_terminal)
     show_rows(report)
     if review:

@@ -55,6 +55,9 @@ class Refiner(Settings, ABC):
     kind: ClassVar[str]
     needs_images: ClassVar[bool] = False
 
+    def check(self) -> None:
+        """Raise now what would fail for every scan, such as missing weights."""
+
     @abstractmethod
     def apply(self, mask: Mask, context: RefineContext) -> Mask:
         """The refined mask, a new boolean (X, Y, Z) array."""
