@@ -8,12 +8,15 @@ from pathlib import Path
 import torch
 from pydantic import Field
 
-from annofree.networks.build import build
+from annofree.errors import SettingsError
+from annofree.networks.build import DynUNetSettings, build
+from annofree.networks.inputs import CHANNELS
 from annofree.networks.unet import ThinUNetSettings
 from annofree.settings import Settings
 from annofree.synthesis import LabelMapBank, SynthesisSettings, make_case
 from annofree.training.loop import Trained, train
-from annofree.training.losses import region_objective
+from annofree.training.losses import REGIONS, region_objective
+from annofree.training.plan import Plan
 from annofree.training.samples import SampleSettings
 from annofree.training.settings import TrainSettings
 from annofree.training.stream import Case, MadeSampler, StreamSettings
@@ -34,12 +37,37 @@ class JuniorSettings(Settings):
     """
 
     spacing_mm: float = 2.0
-    network: ThinUNetSettings = ThinUNetSettings()
+    network: ThinUNetSettings | DynUNetSettings = ThinUNetSettings()
     train: TrainSettings = TrainSettings()
     sample: SampleSettings = SampleSettings()
     stream: StreamSettings = StreamSettings()
     synthesis: SynthesisSettings = SynthesisSettings()
     validation_cases: int = Field(12, ge=1)
+
+    def planned(self, plan: Plan) -> JuniorSettings:
+        """This recipe with a plan's voxel size, patch, batch and network.
+
+        Raises:
+            SettingsError: Brains cannot be made at that voxel size, or the network sees other channels.
+        """
+        spacing_mm = plan.spacing_mm[0]
+        if spacing_mm not in (1.0, 2.0) or set(plan.spacing_mm) != {spacing_mm}:
+            raise SettingsError(
+                f"Brains cannot be made with voxels of {' x '.join(f'{s:g}' for s in plan.spacing_mm)} mm",
+                fix="Plan with --spacing 1 or --spacing 2",
+            )
+        if plan.network.in_channels != CHANNELS or plan.network.out_channels != len(REGIONS):
+            raise SettingsError(
+                f"The plan's network maps {plan.network.in_channels} channels to {plan.network.out_channels} regions",
+                fix=f"Plan for {CHANNELS} and {len(REGIONS)}",
+            )
+        changes = {
+            "spacing_mm": spacing_mm,
+            "network": plan.network,
+            "sample": self.sample.model_copy(update={"patch": plan.patch}),
+            "train": self.train.model_copy(update={"batch": plan.batch}),
+        }
+        return self.model_copy(update=changes)
 
 
 @dataclass

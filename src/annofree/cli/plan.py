@@ -1,0 +1,37 @@
+"""`annofree plan`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def plan(
+    data: Annotated[Path, typer.Argument(help="Cohort or nnU-Net data set folder.", show_default=False)],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Plan to write.")] = Path("plan.yaml"),
+    memory: Annotated[
+        float | None, typer.Option(help="Memory of a training step in GB; by default what this machine can give.")
+    ] = None,
+    spacing: Annotated[float | None, typer.Option(help="Voxel size in mm, instead of the data's own.")] = None,
+    filters: Annotated[int, typer.Option(min=8, help="Channels of the finest level.")] = 32,
+    brain_mask: Annotated[str | None, typer.Option(help="Name pattern of brain masks beside the scans.")] = None,
+) -> None:
+    """Choose voxel size, patch, network and batch from data and memory; the plan is a file to read and change."""
+    from annofree.cli.show import console
+    from annofree.formats import open_cohort
+    from annofree.training.memory import activations_are_half, memory_gb
+    from annofree.training.planner import fingerprint, make_plan
+
+    found = fingerprint(open_cohort(data, brain_mask=brain_mask))
+    made = make_plan(
+        found,
+        memory_gb() if memory is None else memory,
+        spacing_mm=spacing,
+        filters=filters,
+        half=activations_are_half(),
+    )
+    made.write(out)
+    console.print(made.to_yaml(), highlight=False, markup=False, soft_wrap=True, end="")
+    console.print(f"written to {out}", highlight=False, soft_wrap=True)
