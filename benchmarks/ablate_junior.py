@@ -191,12 +191,12 @@ def yardsticks(make: CaseMaker, healthy: Path, ms: Path | None, n: int) -> Yards
         phantoms.append((images, brain, torch.from_numpy(subject.labels > 0)))
     scans = [arrays(scan) for scan in open_cohort(healthy, brain_mask="*_DLMUSE.nii.gz")]
     other = [arrays(open_scan(ms))] if ms is not None else []
-    return Yardsticks(phantoms, [make(seed) for seed in range(24)], scans, other)
+    return Yardsticks(phantoms, [make(seed) for seed in range(16)], scans, other)
 
 
 def run(variant: Variant, make: CaseMaker, folder: Path, *, seed: int, steps: int) -> nn.Module:
     torch.manual_seed(seed)
-    stream = StreamSettings(kept=200, reuse=2, first_seed=1_000_000 * (seed + 1))
+    stream = StreamSettings(kept=200, reuse=3, first_seed=1_000_000 * (seed + 1))
     plain = MadeSampler(make, stream, SAMPLE, batch=1, seed=seed)
     settings = TrainSettings(
         steps=steps, learning_rate=3e-3, warmup=10, ema=0.9, seed=seed, validate_every=steps, ahead=0, precision="fp32"
