@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from pathlib import Path
 
@@ -13,17 +12,11 @@ from annofree.batch.run import BatchReport, run
 from annofree.bench.evaluate import evaluate
 from annofree.errors import InputError, OutputError, SettingsError
 from annofree.formats import open_cohort, read_segmentation
-from annofree.phantom import write_cohort
 from annofree.pipeline import Choice
 
+from .conftest import rows
+
 CHOICE = Choice(method="intensity-published")
-
-
-@pytest.fixture(scope="module")
-def phantoms(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("phantoms")
-    write_cohort(folder, n=3, seed=2, spacing_mm=4.0, healthy_fraction=0.0)
-    return folder
 
 
 @pytest.fixture
@@ -38,11 +31,6 @@ def broken(phantoms: Path, tmp_path: Path) -> Path:
     victim = next(sorted(scans.iterdir())[1].glob("*flair*"))
     victim.write_bytes(victim.read_bytes()[:500])
     return scans
-
-
-def rows(path: Path) -> list[dict[str, str]]:
-    with path.open() as file:
-        return list(csv.DictReader(file, delimiter="\t"))
 
 
 def go(source: Path, out: Path, **options: object) -> BatchReport:

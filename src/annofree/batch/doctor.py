@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -12,14 +13,19 @@ from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Literal
 
-#: Optional packages and what each enables.
+#: Extras: the package to look for, and what it enables.
 EXTRAS = {
-    "transformers": "SAM as a refiner: pip install transformers",
-    "dask_jobqueue": "cohorts on SLURM and other clusters: pip install dask-jobqueue",
-    "openpyxl": "region tables as .xlsx: pip install openpyxl",
+    "xlsx": ("openpyxl", "region tables as .xlsx for 'annofree reports'"),
+    "sam": ("transformers", "SAM as a refiner (segment --refine sam), from a local folder"),
+    "cluster": ("dask_jobqueue", "cohorts on SLURM and other clusters, see docs/cohorts.md"),
 }
+#: Seconds that the self-test may take before the machine is called slow.
+SELF_TEST_S = 10.0
+#: Memory below which one scan at a time, and the quick setting, are advised, GiB.
+SMALL_GIB = 4.0
 
 
 @dataclass(frozen=True)
@@ -38,24 +44,25 @@ def examine() -> Iterator[Check]:
     yield from _torch()
     yield _torchvision()
     yield _memory()
-    yield _writing()
-    for name, enables in EXTRAS.items():
-        there = find_spec(name) is not None
-        yield Check(
-            "ok" if there else "note",
-            f"extra {name}: {'there' if there else 'not installed'}",
-            "" if there else f"It would enable {enables}.",
-        )
+    yield from _writing()
+    yield _weights()
+    yield from _extras()
     yield _self_test()
 
 
 def _python() -> Check:
-    text = f"Python {platform.python_version()}, {platform.system()} {platform.machine()}, {os.cpu_count()} cores"
+    from annofree import __version__
+
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    system = f"{platform.system()} {platform.machine()}, {cores} cores"
+    text = f"annofree {__version__}, Python {platform.python_version()}, {system}"
+    if sys.version_info < (3, 11):
+        return Check("bad", text, "annofree needs Python 3.11 or later")
     return Check("ok", text)
 
 
 def _packages() -> Iterator[Check]:
-    for name in ("numpy", "scipy", "nibabel", "SimpleITK", "scikit-image", "nilearn", "monai"):
+    for name in ("numpy", "scipy", "nibabel", "SimpleITK", "scikit-image", "nilearn", "monai", "distributed"):
         try:
             yield Check("ok", f"{name} {version(name)}")
         except PackageNotFoundError:
@@ -68,8 +75,16 @@ def _torch() -> Iterator[Check]:
     except Exception as error:  # a broken torch fails in many ways, each of which is worth a line here
         yield Check("bad", f"torch cannot be imported: {error}", "Reinstall it: pip install --force-reinstall torch")
         return
-    device = "cuda: " + torch.cuda.get_device_name(0) if torch.cuda.is_available() else "cpu"
-    yield Check("ok", f"torch {torch.__version__}, device {device}")
+    build = f"CUDA {torch.version.cuda}" if torch.version.cuda else "CPU"
+    yield Check("ok", f"torch {torch.__version__} ({build} build), {torch.get_num_threads()} threads")
+    if torch.cuda.is_available():
+        device = torch.cuda.get_device_properties(0)
+        yield Check("ok", f"device cuda: {device.name}, {device.total_memory / 2**30:.0f} GiB")
+    elif torch.version.cuda and shutil.which("nvidia-smi"):
+        fix = "The driver does not fit this build: update it, or install another build of torch"
+        yield Check("note", "device cpu, though there is an NVIDIA driver", fix)
+    else:
+        yield Check("ok", "device cpu")
 
 
 def _torchvision() -> Check:
@@ -87,32 +102,64 @@ def _torchvision() -> Check:
 
 
 def _memory() -> Check:
-    try:
-        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    except (ValueError, OSError, AttributeError):
-        return Check("note", "memory: this system does not say how much there is")
-    text = f"memory {total:.0f} GiB"
-    return Check("ok", text) if total >= 4 else Check("note", text, "Use --quality fast and --workers 1.")
+    memory = import_module("psutil").virtual_memory()
+    total, free = memory.total / 2**30, memory.available / 2**30
+    text = f"memory {total:.1f} GiB, {free:.1f} GiB available"
+    return Check("ok", text) if total >= SMALL_GIB else Check("note", text, "Use --quality fast and --workers 1.")
 
 
-def _writing() -> Check:
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            free = shutil.disk_usage(folder).free / 2**30
-    except OSError as error:
-        return Check("bad", f"no temporary folder can be written: {error}", "Set TMPDIR to a folder you may write to.")
-    return Check("ok" if free > 2 else "note", f"temporary folder can be written, {free:.0f} GiB free")
+def _writing() -> Iterator[Check]:
+    for name, folder, fix in (
+        ("this folder", Path.cwd(), "Give -o a folder that you may write to."),
+        ("the temporary folder", Path(tempfile.gettempdir()), "Set TMPDIR to a folder that you may write to."),
+    ):
+        try:
+            with tempfile.TemporaryFile(dir=folder):
+                free = shutil.disk_usage(folder).free / 2**30
+        except OSError as error:
+            yield Check("bad", f"{name} cannot be written: {error.strerror} ({folder})", fix)
+            continue
+        text = f"{name} can be written, {free:.0f} GiB free"
+        yield Check("ok", text) if free > 2 else Check("note", text, "A scan with its scores and page takes 20 MB.")
+
+
+def _weights() -> Check:
+    """The models that come with the package: each has to be whole."""
+    from annofree.methods import METHODS, shipped
+
+    broken = []
+    for name in (row.name for row in METHODS.values() if row.ships):
+        try:
+            shipped(name)
+        except Exception as error:  # a file cut short fails in as many ways as there are readers
+            broken.append(f"{name} ({' '.join(str(error).split())[:80] or type(error).__name__})")
+    if broken:
+        return Check("bad", f"models that do not load: {', '.join(broken)}", "Install annofree again")
+    return Check("ok", "all models that come with the package load")
+
+
+def _extras() -> Iterator[Check]:
+    for extra, (package, enables) in EXTRAS.items():
+        if find_spec(package) is None:
+            fix = f"It would enable {enables}: pip install 'annofree[{extra}]'"
+            yield Check("note", f"extra {extra}: not installed", fix)
+        else:
+            yield Check("ok", f"extra {extra}: there ({enables})")
 
 
 def _self_test() -> Check:
+    """The default method on a coarse phantom, from scan to lesions."""
     started = time.monotonic()
     try:
         from annofree.phantom import phantom_subject
-        from annofree.pipeline import segment
+        from annofree.pipeline import DEFAULT_METHOD, segment
 
-        result = segment(phantom_subject(seed=3).scan, method="intensity-published", locate=False)
+        scan = phantom_subject(seed=3, spacing_mm=4.0).scan
+        result = segment(scan, method=DEFAULT_METHOD, locate=False, quality="fast")
     except Exception as error:  # whatever breaks here is what the user came to learn
         return Check("bad", f"self-test failed: {type(error).__name__}: {error}", "Report this line with your version.")
-    return Check(
-        "ok", f"self-test: {result.volumes_ml['WT']:.0f} ml found in a phantom, {time.monotonic() - started:.1f} s"
-    )
+    seconds = time.monotonic() - started
+    found = f"{result.volumes_ml['WT']:.0f} ml found in a phantom by {DEFAULT_METHOD}, {seconds:.1f} s"
+    if seconds > SELF_TEST_S:
+        return Check("note", f"self-test: {found}", "This machine is slow or busy: use --quality fast")
+    return Check("ok", f"self-test: {found}")

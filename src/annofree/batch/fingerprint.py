@@ -95,12 +95,15 @@ def model_folder(choice: Choice) -> Path | None:
 
 
 def model_hashes(choice: Choice) -> dict[str, str]:
-    """SHA-256 of every file of the model, by its name inside the model folder."""
-    folder = model_folder(choice)
-    if folder is None:
-        return {}
-    files = sorted(p for p in folder.rglob("*") if p.is_file() and not p.name.startswith("."))
-    return {path.relative_to(folder).as_posix(): file_hash(path) for path in files}
+    """SHA-256 of every file of the model, by its name inside the model folder; a SAM's files are among them."""
+    folders = {"": model_folder(choice), "sam/": None if choice.sam is None else Path(choice.sam)}
+    return {
+        before + path.relative_to(folder).as_posix(): file_hash(path)
+        for before, folder in folders.items()
+        if folder is not None
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and not path.name.startswith(".")
+    }
 
 
 def result_hashes(result: Segmentation) -> dict[str, Any]:

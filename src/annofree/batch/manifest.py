@@ -58,9 +58,6 @@ def write_manifest(
             scans[scan_id] = {"state": state, **{name: record.get(name) for name in kept}}
         else:
             scans[scan_id] = {"state": "not reached"}
-    choice = asdict(worker.choice)
-    if worker.choice.model:
-        choice["model"] = str(Path(worker.choice.model).absolute())
     folder = model_folder(worker.choice)
     content = {
         "form": FORM,
@@ -74,7 +71,7 @@ def write_manifest(
         "seed": described.get("settings", {}).get("seed"),
         "workers": workers,
         "scheduler": scheduler,
-        "choice": choice,
+        "choice": asdict(worker.choice),
         "locate": worker.locate,
         "review": worker.review,
         "method": described,

@@ -20,6 +20,15 @@ if TYPE_CHECKING:
 
 #: Seconds to wait for a scheduler to answer.
 PATIENCE_S = 20
+#: A machine under load takes long to answer and to start processes, and no process of ours is given up for that.
+#: One death is enough to set a scan apart: it gets its second chance alone.
+_PATIENT = {
+    "distributed.scheduler.allowed-failures": 0,
+    "distributed.scheduler.worker-ttl": None,
+    "distributed.deploy.lost-worker-timeout": "1 day",
+    "distributed.comm.timeouts.connect": "120 s",
+    "distributed.comm.timeouts.tcp": "120 s",
+}
 #: Scans that a foreign scheduler holds at once at least, so that a cluster which grows with its queue grows.
 LEAST_AHEAD = 64
 
@@ -76,8 +85,7 @@ def _client(workers: int, scheduler: str | None) -> Iterator[Client]:
                 ) from None
             yield stack.enter_context(client)
             return
-        # One death is enough to set a scan apart: it gets its second chance alone.
-        stack.enter_context(config.set({"distributed.scheduler.allowed-failures": 0}))
+        stack.enter_context(config.set(_PATIENT))
         threads = os.environ.get("OMP_NUM_THREADS") or str(max(1, (os.cpu_count() or 1) // workers))
         cluster = stack.enter_context(
             LocalCluster(

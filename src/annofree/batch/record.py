@@ -75,7 +75,6 @@ def write_record(
         "provenance": dict(result.provenance),
     }
     atomic_write(record_path(out, result.scan_id), json.dumps(record, indent=1, default=str) + "\n")
-    clear_start(out, result.scan_id)
 
 
 def now() -> str:

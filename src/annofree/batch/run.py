@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -83,7 +83,7 @@ def run(
     described = choice.build().describe()
     model = model_hashes(choice)
     setup = text_hash(software()["annofree"], described, model, locate)
-    worker = Worker(cohort, choice, out, locate, review, setup)
+    worker = Worker(cohort, _anywhere(choice), out, locate, review, setup)
     tables = _Tables(cohort, out)
     _sweep(out)
 
@@ -128,6 +128,12 @@ def _outcomes(worker: Worker, ids: list[str], workers: int, scheduler: str | Non
 
         with closing(outcomes(worker, ids, workers=workers, scheduler=scheduler)) as found:
             yield from found
+
+
+def _anywhere(choice: Choice) -> Choice:
+    """The choice with absolute paths: a process elsewhere starts in another folder."""
+    model, sam = (None if path is None else str(Path(path).absolute()) for path in (choice.model, choice.sam))
+    return replace(choice, model=model, sam=sam)
 
 
 def _collisions(ids: Iterable[str]) -> Iterator[Failure]:

@@ -106,10 +106,10 @@ class Worker:
         try:
             return self._segment(scan_id)
         except Exception as error:  # one scan never stops the others, whatever is the matter with it
-            failure = explain(scan_id, error)
-        with suppress(OSError):
-            clear_start(self.out, scan_id)
-        return Outcome(scan_id, failure)
+            return Outcome(scan_id, explain(scan_id, error))
+        finally:  # only a process that dies leaves its mark
+            with suppress(OSError):
+                clear_start(self.out, scan_id)
 
     def _segment(self, scan_id: str) -> Outcome:
         started = time.monotonic()
@@ -120,7 +120,6 @@ class Worker:
             inputs = scan_hashes(scan)
         key = self.key(inputs)
         if is_done(self.out, scan_id, key):
-            clear_start(self.out, scan_id)
             return Outcome(scan_id, reused=True)
         mark_start(self.out, scan_id)
         scan = scan or self.cohort[scan_id]

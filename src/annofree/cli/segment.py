@@ -31,6 +31,9 @@ def segment(
     locate: Annotated[bool, typer.Option(help="Name side and lobe of each lesion (a few seconds).")] = True,
     review: Annotated[bool, typer.Option(help="Make a page to look at for each scan and for all of them.")] = True,
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
+    scheduler: Annotated[
+        str | None, typer.Option(help="Dask scheduler whose workers do the work, such as tcp://host:8786.")
+    ] = None,
 ) -> None:
     """Segment scans: masks, score maps and a table, in each scan's own space."""
     from annofree.batch.run import run
@@ -38,11 +41,23 @@ def segment(
     from annofree.formats import open_cohort
     from annofree.pipeline import Choice
 
+    if scheduler is not None:  # the workers start elsewhere
+        inputs = [path.absolute() for path in inputs]
+        brain_mask = None if brain_mask is None else brain_mask.absolute()
     cohort = open_cohort(inputs, sequence=sequence, brain_mask=brain_mask)
     options = {} if quality is None else {"quality": quality}
     chain, weights = tuple(refine) if refine else None, None if sam is None else str(sam)
     choice = Choice(method, model, threshold, chain, options, weights)
-    report = run(cohort, choice, out, workers=workers, locate=locate, review=review, progress=console.is_terminal)
+    report = run(
+        cohort,
+        choice,
+        out,
+        workers=workers,
+        scheduler=scheduler,
+        locate=locate,
+        review=review,
+        progress=console.is_terminal,
+    )
     show_rows(report)
     if review:
         console.print(f"open {report.out / 'index.html'} to look at them", highlight=False, soft_wrap=True)

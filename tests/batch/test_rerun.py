@@ -1,0 +1,170 @@
+"""A run and its repetition: what is reused, what `run.json` holds, and whether masks come out the same."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from annofree.batch.rerun import rerun
+from annofree.batch.run import run
+from annofree.cli.main import main
+from annofree.errors import InputError
+from annofree.formats import open_cohort
+from annofree.pipeline import Choice
+
+from .conftest import made_cohort, written
+
+CHOICE = Choice(method="intensity-published")
+
+
+@pytest.fixture(scope="module")
+def done(balls: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run with one scan that failed; a copy of the scans stands beside it."""
+    folder = tmp_path_factory.mktemp("done")
+    shutil.copytree(balls, folder / "scans")
+    (folder / "scans" / "broken").mkdir()
+    (folder / "scans" / "broken" / "broken_flair.nii.gz").write_bytes(b"not an image")
+    report = run(open_cohort(folder / "scans"), CHOICE, folder / "out", locate=False)
+    assert (len(report.rows), len(report.failures)) == (3, 1)
+    return folder
+
+
+@pytest.fixture
+def copy(done: Path, tmp_path: Path) -> Path:
+    """The same, to be changed."""
+    shutil.copytree(done, tmp_path / "copy")
+    manifest = tmp_path / "copy" / "out" / "run.json"
+    manifest.write_text(manifest.read_text().replace(str(done), str(tmp_path / "copy")))
+    return tmp_path / "copy"
+
+
+def edit(manifest: Path, **changes: Any) -> None:
+    manifest.write_text(json.dumps({**json.loads(manifest.read_text()), **changes}))
+
+
+def test_the_manifest_tells_everything_that_decides_a_mask(done: Path) -> None:
+    told = json.loads((done / "out" / "run.json").read_text())
+    assert told["annofree"]
+    assert set(told["packages"]) >= {"numpy", "torch", "SimpleITK"}
+    assert told["choice"]["method"] == "intensity-published"
+    assert told["device"] == "cpu"
+    assert told["scans"]["broken"]["state"] == "failed"
+    scan = told["scans"]["ball-000"]
+    assert scan["seconds"] > 0
+    flair = next(entry for entry in scan["inputs"] if entry["role"] == "FLAIR")
+    assert Path(flair["path"]) == done / "scans" / "ball-000" / "ball-000_flair.nii.gz"
+    assert len(flair["sha256"]) == len(scan["outputs"]["labels"]) == 64
+
+
+def test_the_same_run_again_gives_the_same_bits_and_keeps_nothing(
+    done: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = sorted(done.rglob("*"))
+    main_code = call("rerun", done / "out" / "run.json")
+    said = capsys.readouterr()
+    assert main_code == 0
+    assert "4 of 4 scans came out the same to the last bit" in said.out
+    assert "not as it was" not in said.err
+    assert sorted(done.rglob("*")) == before
+
+
+def test_masks_that_are_kept_are_the_same_files(done: Path, tmp_path: Path) -> None:
+    report = rerun(done / "out", tmp_path / "again", only=["ball-001"])
+    assert report.reproduced
+    again = written(tmp_path / "again")
+    first = written(done / "out")
+    assert all(first[name] == content for name, content in again.items() if name.startswith("sub-"))
+    with pytest.raises(InputError, match="would write into the run"):
+        rerun(done / "out", done / "out")
+    with pytest.raises(InputError, match="has no scan nobody"):
+        rerun(done / "out", only=["nobody"])
+
+
+def test_a_changed_image_is_named(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    other = copy / "scans" / "ball-001" / "ball-001_flair.nii.gz"
+    (copy / "scans" / "ball-000" / "ball-000_flair.nii.gz").write_bytes(other.read_bytes())
+    (copy / "scans" / "ball-002" / "ball-002_t2.nii.gz").unlink()
+    edit(copy / "out" / "run.json", annofree="0.0.1")
+    report = rerun(copy / "out")
+    states = {scan.id: (scan.mask, scan.why) for scan in report.scans}
+    assert states["ball-000"][0] == "differs"
+    assert states["ball-000"][1][0].startswith("FLAIR has changed")
+    assert states["ball-001"] == ("same", ())
+    assert states["ball-002"][0] == "same"  # the method looks at FLAIR only
+    assert states["ball-002"][1][0].startswith("T2 is gone")
+    assert states["broken"] == ("same", ("it failed, as it did then",))
+    assert any(sentence.startswith("annofree was 0.0.1") for sentence in report.circumstances)
+    assert not report.reproduced
+
+
+def test_a_changed_model_is_named_and_its_results_are_not_reused(balls: Path, tmp_path: Path) -> None:
+    from annofree.methods import WEIGHTS
+
+    model = tmp_path / "model"
+    shutil.copytree(WEIGHTS / "intensity", model)
+    weights = model / "model.safetensors"
+    weights.write_bytes(b"one")
+    cohort = open_cohort(balls).subset(["ball-000"])
+    choice = Choice(model=str(model))
+    run(cohort, choice, tmp_path / "out", locate=False)
+    assert run(cohort, choice, tmp_path / "out", locate=False).reused == ["ball-000"]
+    weights.write_bytes(b"two")
+    assert run(cohort, choice, tmp_path / "out", locate=False).reused == []
+    weights.write_bytes(b"three")
+    assert rerun(tmp_path / "out").circumstances == ("the model's file model.safetensors has changed",)
+
+
+def test_what_is_done_is_known_without_reading_an_image(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+
+    def refuse(case: Any, *_: object) -> None:
+        read.append(case.id)
+        raise InputError("read")
+
+    monkeypatch.setattr("annofree.formats.scans._read", refuse)
+    report = run(open_cohort(copy / "scans").subset(["ball-000"]), CHOICE, copy / "out", locate=False)
+    assert (report.reused, read) == ([], ["ball-000"])  # it lies elsewhere now, so its results name other files
+    monkeypatch.undo()
+    cohort = open_cohort(copy / "scans")
+    run(cohort, CHOICE, copy / "out", locate=False)
+    monkeypatch.setattr("annofree.formats.scans._read", refuse)
+    read.clear()
+    for file in (copy / "scans" / "ball-000").iterdir():
+        file.touch()  # a new time, and the same content
+    report = run(cohort, CHOICE, copy / "out", locate=False)
+    assert read == ["broken"]
+    assert len(report.reused) == 3
+    (copy / "out" / "sub-ball000" / "anat").rename(copy / "gone")
+    run(cohort, CHOICE, copy / "out", locate=False)
+    assert read == ["broken", "broken", "ball-000"]
+
+
+def test_scans_from_memory_are_told_apart_by_their_voxels(tmp_path: Path) -> None:
+    cohort = made_cohort(tmp_path, a="never")
+    scan = cohort["a"]
+    held = type(cohort).of([scan])
+    run(held, CHOICE, tmp_path / "out", locate=False)
+    assert run(held, CHOICE, tmp_path / "out", locate=False).reused == ["a"]
+    other = type(cohort).of([scan.replace(images={s: image * 2 + 1 for s, image in scan.images.items()})])
+    assert run(other, CHOICE, tmp_path / "out", locate=False).reused == []
+    with pytest.raises(InputError, match="came from memory"):
+        rerun(tmp_path / "out")
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"choice": {}, "scans": {}, "opened": {}, "form": 99}'])
+def test_what_is_no_manifest_is_said(content: str, tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text(content)
+    with pytest.raises(InputError, match="manifest"):
+        rerun(tmp_path)
+
+
+def call(*arguments: object) -> int:
+    try:
+        main([str(a) for a in arguments])
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    return 0
