@@ -1,0 +1,50 @@
+"""`annofree nnunet`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def nnunet(
+    data: Annotated[
+        Path, typer.Argument(help="nnU-Net data set, such as 'annofree synth' writes.", show_default=False)
+    ],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Work folder.", show_default=False)],
+    python: Annotated[Path | None, typer.Option(help="Python of an environment that has nnU-Net v2.")] = None,
+    install: Annotated[bool, typer.Option("--install", help="Make such an environment in the work folder.")] = False,
+    predict: Annotated[Path | None, typer.Option(help="Scans to segment; written to OUT/segmentations.")] = None,
+    number: Annotated[int, typer.Option("--id", help="Number of the data set.")] = 501,
+    configuration: Annotated[str, typer.Option(help="2d, 3d_fullres or 3d_lowres.")] = "3d_fullres",
+    fold: Annotated[str, typer.Option(help="Fold, or all.")] = "0",
+    trainer: Annotated[str, typer.Option(help="Trainer class, such as nnUNetTrainer_20epochs.")] = "nnUNetTrainer",
+    device: Annotated[str, typer.Option(help="cuda, cpu or mps.")] = "cuda",
+    script: Annotated[bool, typer.Option("--script", help="Print the commands instead of running them.")] = False,
+) -> None:
+    """Train nnU-Net v2 itself on the same data, in an environment of its own, and read its answers back."""
+    import sys
+
+    from annofree.bench.nnunet import NnUNetRun, NnUNetSettings
+    from annofree.bench.nnunet_environment import Environment
+    from annofree.cli.show import console
+    from annofree.formats import open_cohort
+
+    own = NnUNetSettings(dataset_id=number, configuration=configuration, fold=fold, trainer=trainer, device=device)
+    environment = Environment(python or Path(sys.executable))
+    run = NnUNetRun(data, out, environment, own)
+    if install and python is None:
+        run.environment = Environment.create(out.resolve() / "environment")
+    if script:
+        run.stage()
+        console.print(run.script(), highlight=False, markup=False, soft_wrap=True, end="")
+        return
+
+    def say(text: str) -> None:
+        console.print(text, highlight=False, soft_wrap=True)
+
+    say(f"trained fold in {run.fit(say)}")
+    if predict is not None:
+        masks = run.predict(open_cohort(predict), out / "segmentations")
+        say(f"{len(masks)} segmentations written to {out / 'segmentations'}")
