@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,6 +20,8 @@ _FLAGS = """--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-
 --disable-component-update --disable-sync --disable-extensions --disable-default-apps --disable-dev-shm-usage
 --metrics-recording-only --mute-audio --no-default-browser-check --hide-scrollbars --remote-debugging-pipe""".split()  # noqa: SIM905
 _WEBGL = ["--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+#: A machine under load may take long for anything; only a browser that is gone takes longer than this.
+PATIENCE_S = 240.0
 #: Chromium reads commands from descriptor 3 and answers on 4.
 _PLUMBING = "import os,sys;os.dup2(int(sys.argv[1]),3);os.dup2(int(sys.argv[2]),4);os.execv(sys.argv[3],sys.argv[3:])"
 
@@ -58,6 +61,7 @@ class Browser:
         self._session = self.send("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Network", "Log"):
             self.send(f"{domain}.enable")
+        self.send("Emulation.setFocusEmulationEnabled", enabled=True)
         self.send(
             "Emulation.setDeviceMetricsOverride", width=size[0], height=size[1], deviceScaleFactor=1, mobile=False
         )
@@ -88,7 +92,7 @@ class Browser:
             message["sessionId"] = self._session
         os.write(self._out, json.dumps(message).encode() + b"\0")
         while True:
-            answer = self._read(60.0)
+            answer = self._read(PATIENCE_S)
             if answer.get("id") == self._number:
                 return answer
 
@@ -112,8 +116,10 @@ class Browser:
     def open(self, page: Path) -> float:
         """Open a file and wait until it is complete; the seconds that this took."""
         started = time.monotonic()
-        self.send("Page.navigate", url=page.resolve().as_uri())
-        self.wait("location.protocol === 'file:' && document.readyState === 'complete'")
+        address = page.resolve().as_uri()
+        self._ask("Runtime.evaluate", expression="window.left = true")  # tells the page that is left from the next
+        self.send("Page.navigate", url=address)
+        self.wait(f"!window.left && location.href === {json.dumps(address)} && document.readyState === 'complete'")
         return time.monotonic() - started
 
     def run(self, script: str) -> Any:
@@ -122,7 +128,7 @@ class Browser:
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]
         return answer["result"].get("value")
 
-    def wait(self, condition: str, timeout_s: float = 60.0) -> None:
+    def wait(self, condition: str, timeout_s: float = PATIENCE_S) -> None:
         """Wait until an expression holds in the page."""
         end = time.monotonic() + timeout_s
         while time.monotonic() < end:
@@ -143,7 +149,15 @@ class Browser:
         self.send("Input.dispatchKeyEvent", type="keyDown", **pressed, **text)
         self.send("Input.dispatchKeyEvent", type="keyUp", **pressed)
 
-    def coloured(self, selector: str) -> int:
+    def wait_coloured(self, selector: str, enough: Callable[[int], bool]) -> int:
+        """Wait until so many pixels of an element as are wanted are not grey: painting comes when it comes."""
+        end = time.monotonic() + PATIENCE_S
+        while not enough(found := self._coloured(selector)):
+            assert time.monotonic() < end, f"{selector} has {found} coloured pixels; {self.complaints}"
+            time.sleep(0.05)
+        return found
+
+    def _coloured(self, selector: str) -> int:
         """Pixels of an element, as painted, that are not grey."""
         import io
 

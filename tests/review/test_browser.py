@@ -13,6 +13,7 @@ from annofree.review.patient import page_path
 from .browser import Browser
 from .conftest import NASTY, Case
 
+pytestmark = pytest.mark.timeout(1200)
 READY = "document.documentElement.dataset.viewer === 'ready'"
 
 
@@ -43,12 +44,11 @@ def test_the_patient_page_opens_shows_its_viewer_and_counts_what_python_counts(
         expected = (case.result.scores[region].values > np.float32(threshold)) & around
         assert voxels == expected.sum()
         assert ml == pytest.approx(expected.sum() * case.scan.voxel_ml, abs=0.0051)
-    browser.wait(READY, 120)
+    browser.wait(READY)
     assert browser.run("document.querySelector('input[name=overlay]:checked').value") == "score"
     assert browser.run("getComputedStyle(document.getElementById('planes')).visibility") == "hidden"
 
-    lesion = browser.coloured("#canvas")
-    assert lesion > 200, "the viewer shows the scores in colour"
+    lesion = browser.wait_coloured("#canvas", lambda pixels: pixels > 200)  # the viewer shows the scores in colour
     browser.key("2")
     assert browser.run("document.querySelector('input[name=sequence]:checked').value") == "T1C"
     assert browser.run("[...document.querySelectorAll('.mosaic .tile')].every((t) => t.offsetHeight > 60)")
@@ -58,7 +58,7 @@ def test_the_patient_page_opens_shows_its_viewer_and_counts_what_python_counts(
     assert browser.run("document.querySelector('input[name=overlay]:checked').value") == "mask"
     browser.key("n")
     browser.wait("document.documentElement.dataset.painted === 'T1C none'")
-    assert browser.coloured("#canvas") < 0.1 * lesion
+    browser.wait_coloured("#canvas", lambda pixels: pixels < 0.1 * lesion)
 
     assert browser.outside(page) == []
     assert browser.complaints == []
@@ -95,7 +95,7 @@ def test_without_webgl_there_are_still_pictures_and_numbers(browser: Browser, ou
     browser.open(page_path(out, NASTY))
     browser.wait("document.getElementById('viewer-note').textContent.includes('no WebGL')")
     shown = "[...document.querySelectorAll('.planes img:not([hidden])')].filter((i) => i.naturalWidth > 50).length"
-    assert browser.run(shown) == 6
+    browser.wait(f"{shown} === 6")
     assert move_slider(browser, "WT", 5)[0] > move_slider(browser, "WT", 200)[0]
     assert browser.complaints == []
 

@@ -195,6 +195,28 @@ def test_pages_are_the_same_bytes_twice_and_kept_while_nothing_changed(tmp_path:
     assert shown == ((result.scores["WT"].values > 1.5) & result.brain).sum()
 
 
+def test_the_cohort_page_shows_how_volumes_and_certainty_are_spread(tmp_path: Path) -> None:
+    rows = [
+        f"s{i}\tm\tT0\t{volume}\tn/a\tn/a\t1\tleft\tFrontal\t{sure}\tn/a" for i, (volume, sure) in enumerate(SPREAD)
+    ]
+    head = "id\tmethod\ttier\tWT_ml\tTC_ml\tET_ml\tlesions\tside\tlobe\tconfidence\tnotes"
+    (tmp_path / "results.tsv").write_text("\n".join([head, *rows]) + "\n")
+    text = write_cohort_review(_claimed(tmp_path)).read_text()
+    volumes, certainty = (strip.split("</svg>")[0] for strip in text.split("Distribution: ")[1:])
+    assert volumes.startswith("Volume of the whole tumour")
+    assert certainty.startswith("Confidence")
+    assert volumes.count("<circle") == 3  # nothing was found in the fourth
+    assert "<title>s1: 20.0 ml</title>" in volumes
+    assert "<title>s1: 90%</title>" in certainty
+    left = {
+        name: float(re.search(rf'cx="([0-9.]+)"[^<]*<title>{name}:', volumes).group(1)) for name in ("s0", "s1", "s2")
+    }
+    assert left["s0"] < left["s1"] < left["s2"]
+
+
+SPREAD = ((2.0, 0.5), (20.0, 0.9), (200.0, 0.7), (0, "n/a"))
+
+
 def test_the_cohort_page_lists_what_has_no_page(out: Path, tmp_path: Path) -> None:
     (tmp_path / "results.tsv").write_text(
         "id\tmethod\ttier\tWT_ml\tTC_ml\tET_ml\tlesions\tside\tlobe\tconfidence\tnotes\n"

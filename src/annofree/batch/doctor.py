@@ -20,6 +20,7 @@ from typing import Literal
 EXTRAS = {
     "xlsx": ("openpyxl", "region tables as .xlsx for 'annofree reports'"),
     "sam": ("transformers", "SAM as a refiner (segment --refine sam), from a local folder"),
+    "nnunet": ("nnunetv2", "nnU-Net v2 itself (annofree nnunet), best in an environment of its own"),
     "cluster": ("dask_jobqueue", "cohorts on SLURM and other clusters, see docs/cohorts.md"),
 }
 #: Seconds that the self-test may take before the machine is called slow.

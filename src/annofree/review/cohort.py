@@ -14,6 +14,7 @@ from annofree.formats.derivatives import claim_folder
 from annofree.formats.outfolder import atomic_write
 from annofree.review import assets
 from annofree.review.patient import page_path
+from annofree.review.spread import spreads
 from annofree.review.summary import Summary, read_summary
 from annofree.review.words import DISCLAIMER
 
@@ -105,7 +106,7 @@ def _page(root: Path, rows: list[Summary], failures: list[dict[str, str]]) -> st
         sentence=escape("; ".join([", ".join(methods), *facts])),
         numbers="".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in numbers.items()),
         failures=_failures(failures),
-        spread=_spread(root, rows),
+        spread=spreads(root, rows, certainty),
         order=f"Without a finding first, then least certain. {certainty.capitalize()}: {meaning}.",
         columns=_columns(regions, certainty, noted > 0),
         rows="".join(_row(root, row, regions, noted > 0) for row in rows),
@@ -165,43 +166,6 @@ def _failures(failures: Iterable[dict[str, str]]) -> str:
     return (
         '<section class="card failures"><h2>Not segmented</h2><table><thead>'
         f"{head}</thead><tbody>{rows}</tbody></table></section>"
-    )
-
-
-def _spread(root: Path, rows: list[Summary]) -> str:
-    """Whole-tumour volumes on a logarithmic axis, one dot a scan, stacked."""
-    found = [row for row in rows if row.volumes_ml.get("WT", 0.0) > 0]
-    if len(found) < 3:
-        return ""
-    logs = np.log10([max(row.volumes_ml["WT"], 0.01) for row in found])
-    low, high = float(np.floor(logs.min())), float(np.ceil(logs.max() + 1e-6))
-    width, left, right = 1200.0, 24.0, 24.0
-    radius = 6.0 if len(found) <= 150 else 2.5
-    bins = np.round((left + (logs - low) / (high - low) * (width - left - right)) / (2.2 * radius)).astype(int)
-    tallest = int(np.bincount(bins).max())
-    height = 30 + 2.2 * radius * max(3, tallest)
-    ticks = [10.0**power * times for power in range(int(low), int(high) + 1) for times in (1, 2, 5)]
-    parts = []
-    for tick in ticks:
-        x = left + (np.log10(tick) - low) / (high - low) * (width - left - right)
-        if left <= x <= width - right + 0.1:
-            parts.append(f'<line x1="{x:.1f}" x2="{x:.1f}" y1="0" y2="{height - 16:.0f}"/>')
-            parts.append(f'<text x="{x:.1f}" y="{height - 3:.0f}" text-anchor="middle">{tick:g}</text>')
-    stacked: dict[int, int] = {}
-    for row, place in sorted(zip(found, bins, strict=True), key=lambda pair: pair[0].volumes_ml["WT"]):
-        level = stacked.get(int(place), 0)
-        stacked[int(place)] = level + 1
-        page = page_path(root, row.scan_id)
-        x, y = place * 2.2 * radius, height - 22 - radius - level * 2.2 * radius
-        dot = (
-            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius}">'
-            f"<title>{escape(row.scan_id)}: {row.volumes_ml['WT']:.1f} ml</title></circle>"
-        )
-        parts.append(f'<a href="{page.parent.name}/{page.name}">{dot}</a>' if page.is_file() else dot)
-    return (
-        '<section class="card"><h2>Volume of the whole tumour, ml <span class="soft small">one dot a scan</span></h2>'
-        f'<svg class="spread" viewBox="0 0 {width:.0f} {height:.0f}" role="img" aria-label="Distribution of volumes">'
-        f"{''.join(parts)}</svg></section>"
     )
 
 

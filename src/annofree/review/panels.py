@@ -153,7 +153,7 @@ def findings(result: Segmentation, brain: Brain, packed: Packed) -> str:
             f'<td class="n">{centre}</td>{f"""<td class="n">{confidence}</td>""" if sure else ""}</tr>'
         )
     head = '<th>#</th><th class="n">ml</th><th>side</th><th>lobe</th><th class="n">centre, mm</th>'
-    head += '<th class="n">sure</th>' if sure else ""
+    head += '<th class="n">confidence</th>' if sure else ""
     return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
 
 

@@ -12,26 +12,23 @@
   }
 
   // --- threshold: voxels per level, counted here from the stored levels (or given, where the picture is coarser)
-  async function above(region) {
+  async function count(region) {
     const levels = data.levels[region];
-    if (!levels.above) {
-      let counts = levels.counts;
-      if (!counts) {
-        counts = new Array(levels.stops.length + 1).fill(0);
-        const bytes = new Uint8Array(await unpack("score-" + region), 352);
-        for (let i = 0; i < bytes.length; i++) counts[bytes[i]]++;
-      }
-      levels.above = levels.stops.map(() => 0);
-      let sum = 0;
-      for (let k = levels.stops.length - 1; k >= 0; k--) { sum += counts[k + 1]; levels.above[k] = sum; }
+    let counts = levels.counts;
+    if (!counts) {
+      counts = new Array(levels.stops.length + 1).fill(0);
+      const bytes = new Uint8Array(await unpack("score-" + region), 352);
+      for (let i = 0; i < bytes.length; i++) counts[bytes[i]]++;
     }
-    return levels.above;
+    let sum = 0;
+    return counts.slice(1).reverse().map((n) => (sum += n)).reverse();
   }
 
   async function showThreshold(region, repaint) {
-    const slider = element("slider-" + region);
-    const levels = data.levels[region], stop = Number(slider.value);
-    const voxels = (await above(region))[stop], ml = voxels * data.voxelMl;
+    const slider = element("slider-" + region), levels = data.levels[region];
+    const above = await (levels.above ??= count(region));
+    // Read after waiting: whoever comes last through here, what is shown belongs to where the slider stands now.
+    const stop = Number(slider.value), voxels = above[stop], ml = voxels * data.voxelMl;
     const value = Number(levels.stops[stop].toPrecision(4));
     const output = element("volume-" + region);
     output.textContent = ml.toFixed(2) + " ml";
