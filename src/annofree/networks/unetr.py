@@ -61,10 +61,10 @@ class UNETR(nn.Module):
 
     def __init__(self, settings: UNETRSettings) -> None:
         super().__init__()
-        from monai.networks.nets.unetr import UNETR as MonaiUNETR
+        from monai.networks.nets import unetr
 
         self.settings = settings
-        self.net = MonaiUNETR(
+        self.net = unetr.UNETR(
             in_channels=settings.in_channels,
             out_channels=settings.out_channels,
             img_size=settings.window,

@@ -1,0 +1,242 @@
+"""Class folders of pictures: one folder a class, JPEG or PNG files in it, as public sets of brain-MRI slices come.
+
+Pictures are (H, W) uint8, row by row as stored: such files carry no geometry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from math import floor
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annofree.errors import InputError, OutputError
+
+SUFFIXES = (".jpg", ".jpeg", ".png")
+PARTS = ("train", "val", "test")
+_FIX = "Give a folder that holds one folder a class, with JPEG or PNG files in each"
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture of a set.
+
+    Attributes:
+        label: Its class, the folder's name.
+        path: Its file.
+    """
+
+    label: str
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """Class and file name; unique in the set, also where two classes use one file name."""
+        return f"{self.label}/{self.path.name}"
+
+
+@dataclass(frozen=True)
+class PictureSet:
+    """The pictures of a folder of class folders.
+
+    Attributes:
+        root: The folder.
+        pictures: In the order of class and file name.
+        skipped: Sentences about files that look like pictures and cannot be read.
+    """
+
+    root: Path
+    pictures: tuple[Picture, ...]
+    skipped: tuple[str, ...] = ()
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The classes."""
+        return tuple(dict.fromkeys(picture.label for picture in self.pictures))
+
+
+def open_class_folders(folder: str | Path) -> PictureSet:
+    """Find the pictures of class folders; every file's head is read.
+
+    Args:
+        folder: Holds the class folders.
+
+    Raises:
+        InputError: There is no class folder, or a class holds no readable picture.
+    """
+    root = Path(folder)
+    if not root.is_dir():
+        raise InputError("There is no such folder", file=root, fix=_FIX)
+    classes = sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
+    if not classes:
+        raise InputError("The folder holds no class folders", file=root, fix=_FIX)
+    pictures: list[Picture] = []
+    skipped: list[str] = []
+    for place in classes:
+        files = sorted(path for path in place.iterdir() if path.suffix.lower() in SUFFIXES)
+        readable = []
+        for path in files:
+            reason = _unreadable(path)
+            if reason is None:
+                readable.append(Picture(place.name, path))
+            else:
+                skipped.append(f"{place.name}/{path.name} cannot be read: {reason}")
+        if not readable:
+            why = f"none of its {len(files)} pictures can be read" if files else "it has no .jpg or .png file"
+            raise InputError(
+                "A class folder holds no readable picture", file=place, why=why, fix="Remove the folder or repair it"
+            )
+        pictures += readable
+    return PictureSet(root, tuple(pictures), tuple(skipped))
+
+
+def _unreadable(path: Path) -> str | None:
+    from PIL import Image
+
+    try:
+        with Image.open(path) as image:
+            image.verify()
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        return str(error).split(" '")[0].split(" <")[0]
+    return None
+
+
+def split_by_class(
+    pictures: PictureSet, *, seed: int, train: float = 0.70, val: float = 0.15
+) -> dict[str, tuple[Picture, ...]]:
+    """Shuffle every class and cut it into training, validation and test, rounding the first two down.
+
+    Args:
+        pictures: The set.
+        seed: Decides the shuffles.
+        train: Share of the training part.
+        val: Share of the validation part; the rest is test.
+
+    Returns:
+        Pictures by "train", "val", "test".
+
+    Raises:
+        InputError: The shares are impossible, or nothing is left to train on.
+    """
+    if not (0 < train < 1 and 0 <= val < 1 and train + val <= 1):
+        raise InputError(f"Shares of {train:g} and {val:g} do not split a set", fix="Use for instance 0.70 and 0.15")
+    parts: dict[str, list[Picture]] = {name: [] for name in PARTS}
+    rng = np.random.default_rng(seed)
+    for label in pictures.labels:
+        own = [picture for picture in pictures.pictures if picture.label == label]
+        own = [own[i] for i in rng.permutation(len(own))]
+        # 0.15 * 20 is 3.0000000000000004 or 2.9999999999999996 by chance of rounding; a tiny step up settles it.
+        first, second = floor(train * len(own) + 1e-9), floor(val * len(own) + 1e-9)
+        parts["train"] += own[:first]
+        parts["val"] += own[first : first + second]
+        parts["test"] += own[first + second :]
+    if not parts["train"]:
+        raise InputError("Too few pictures to split", file=pictures.root, why="no class has two pictures")
+    return {name: tuple(found) for name, found in parts.items()}
+
+
+def read_grey(path: str | Path, size: int | None = 224) -> NDArray[np.uint8]:
+    """One picture in grey, resized bilinearly to a square.
+
+    Args:
+        path: JPEG or PNG.
+        size: Side in pixels; None keeps the picture's own size.
+
+    Returns:
+        (H, W) uint8.
+
+    Raises:
+        InputError: The file cannot be read.
+    """
+    from PIL import Image
+
+    try:
+        with Image.open(path) as image:
+            grey = image.convert("L")
+            if size is not None:
+                grey = grey.resize((size, size), Image.Resampling.BILINEAR)
+            return np.asarray(grey, dtype=np.uint8)
+    except (OSError, ValueError) as error:
+        raise InputError("A picture cannot be read", file=path, why=str(error), fix="Remove or repair it") from None
+
+
+def write_mask(path: str | Path, mask: NDArray[np.bool_]) -> Path:
+    """Write a mask without loss: PNG with 0 and 255 and nothing between.
+
+    Raises:
+        OutputError: The name promises a lossy format, or the file cannot be written.
+    """
+    from PIL import Image
+
+    out = Path(path)
+    if out.suffix.lower() != ".png":
+        raise OutputError("Masks are stored as PNG, which loses nothing", file=out, fix="Let the name end in .png")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        part = out.with_name(out.name + ".tmp")
+        Image.fromarray(mask.astype(np.uint8) * np.uint8(255)).save(part, format="PNG")
+        part.replace(out)
+    except OSError as error:
+        raise OutputError("A mask cannot be written", file=out, why=error.strerror) from None
+    return out
+
+
+def read_mask(path: str | Path) -> NDArray[np.bool_]:
+    """A mask that :func:`write_mask` wrote.
+
+    Raises:
+        InputError: It holds other values than 0 and 255, as masks do that were once saved as JPEG.
+    """
+    grey = read_grey(path, size=None)
+    if not np.isin(grey, (0, 255)).all():
+        raise InputError(
+            "A mask holds other values than 0 and 255",
+            file=path,
+            why="it was saved with loss, or is no mask",
+            fix="Make the masks again; they are stored as PNG",
+        )
+    return grey > 0
+
+
+def pair_by_name(images: Iterable[str | Path], masks: Iterable[str | Path]) -> list[tuple[Path, Path]]:
+    """Pair pictures and masks by class folder and name without ending; order in the listing means nothing.
+
+    Args:
+        images: Files in class folders.
+        masks: Files in class folders.
+
+    Returns:
+        Pairs in the order of the images.
+
+    Raises:
+        InputError: A picture has no mask, a mask no picture, or two files share a name.
+    """
+    known: dict[tuple[str, str], Path] = {}
+    for mask in map(Path, masks):
+        if _key(mask) in known:
+            raise InputError("Two masks share a name", why=f"{known[_key(mask)]} and {mask}")
+        known[_key(mask)] = mask
+    pairs = []
+    seen: dict[tuple[str, str], Path] = {}
+    for image in map(Path, images):
+        if _key(image) in seen:
+            raise InputError("Two pictures share a name", why=f"{seen[_key(image)]} and {image}", fix="Rename one")
+        seen[_key(image)] = image
+        if _key(image) not in known:
+            raise InputError(
+                "A picture has no mask of its name",
+                file=image,
+                why=f"looked for {image.parent.name}/{image.stem}.png among {len(known)} masks",
+                fix="Make the masks again, or remove the picture",
+            )
+        pairs.append((image, known[_key(image)]))
+    if lone := sorted(set(known) - set(seen)):
+        raise InputError("A mask has no picture of its name", file=known[lone[0]], fix="Remove it, or add the picture")
+    return pairs
+
+
+def _key(path: Path) -> tuple[str, str]:
+    return path.parent.name, path.stem

@@ -1,0 +1,115 @@
+"""The bridge between the stages: the strong network first learns to fill in what was hidden in unlabelled scans.
+
+The published work has no bridge (nothing of its weak stage enters the strong one). This one is masked image modelling
+(Xie et al., SimMIM, CVPR 2022) with the whole UNETR: blocks of the window are set to zero in all sequences and the
+network says what stood there. Every weight but the last layer's then starts the segmentation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence as SequenceOf
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from annofree.errors import InputError
+from annofree.methods.weak_to_strong.sizes import Size
+from annofree.methods.weak_to_strong.volumes import Volume, VolumeSampler
+from annofree.networks.build import build
+from annofree.training.loop import Trained, train
+from annofree.training.settings import TrainSettings
+from annofree.training.stream import Batch, Sampler
+
+_BLOCK = 8
+_HIDDEN = 0.6
+_LAST_LAYER = "net.out."
+
+
+@dataclass(frozen=True)
+class HiddenBlocks:
+    """Windows with blocks of 8 voxels a side hidden, 60 % of them, in all sequences at once.
+
+    Attributes:
+        windows: Samples with ``x``; whatever else they hold is left out, targets too.
+        seed: Decides what is hidden.
+    """
+
+    windows: Sampler
+    seed: int
+
+    def __call__(self, step: int, lane: int) -> Batch:
+        """``x`` (4, *window) with zeros, ``whole`` the window, ``hidden`` (1, *window) boolean."""
+        whole = self.windows(step, lane)["x"]
+        rng = np.random.default_rng([self.seed, 3, step, lane])
+        coarse = torch.from_numpy(rng.random([n // _BLOCK for n in whole.shape[1:]]) < _HIDDEN)
+        for axis in range(3):
+            coarse = coarse.repeat_interleave(_BLOCK, dim=axis)
+        return {"x": whole * ~coarse, "whole": whole, "hidden": coarse[None]}
+
+
+def fill_in_loss(model: nn.Module, batch: Batch) -> Tensor:
+    """Mean absolute error over hidden voxels that are not background."""
+    shown = model(batch["x"])[0]
+    counted = batch["hidden"] & (batch["whole"] != 0)
+    error = (shown - batch["whole"]).abs() * counted
+    out: Tensor = error.sum() / counted.sum().clamp_min(1)
+    return out
+
+
+def pretrain(
+    volumes: SequenceOf[Volume], size: Size, folder: Path, *, steps: int, seed: int, quiet: bool = False
+) -> Trained:
+    """Train the strong network to fill in unlabelled volumes; the result is ``folder/last``.
+
+    Args:
+        volumes: Unlabelled; their targets are not looked at.
+        size: Window and network.
+        folder: Of the run.
+        steps: Optimiser steps.
+        seed: Decides the run.
+        quiet: No progress.
+
+    Raises:
+        InputError: There is no volume.
+    """
+    if not volumes:
+        raise InputError("There is no scan to pre-train on", fix="Give --patients or --healthy, or pretrain_steps=0")
+    torch.manual_seed(seed)
+    network = build(size.network.model_copy(update={"out_channels": size.network.in_channels}))
+    blind = [Volume(v.id, v.images, v.brain, torch.zeros_like(v.target), v.grid) for v in volumes]
+    batch = max(2, size.batch)
+    sampler = HiddenBlocks(VolumeSampler(blind, size, batch, seed), seed)
+    settings = TrainSettings(
+        steps=steps, batch=batch, learning_rate=size.learning_rate, warmup=min(50, steps // 5), seed=seed, ahead=0
+    )
+    return train(network, sampler, fill_in_loss, folder, settings=settings, quiet=quiet)
+
+
+def start_from(network: nn.Module, folder: Path) -> int:
+    """Put pre-trained weights into a segmentation network, all but its last layer.
+
+    Args:
+        network: With fresh weights, changed in place.
+        folder: A network that :func:`pretrain` wrote (``.../last``).
+
+    Returns:
+        How many weights were taken over.
+
+    Raises:
+        InputError: The folder holds a network of another shape.
+    """
+    from annofree.networks.store import load_network
+
+    learned, _ = load_network(folder)
+    taken = {name: value for name, value in learned.state_dict().items() if not name.startswith(_LAST_LAYER)}
+    try:
+        missing = network.load_state_dict(taken, strict=False)
+    except RuntimeError as error:
+        reason = str(error).splitlines()[1].strip()
+        raise InputError("The pre-trained network has another shape", file=folder, why=reason) from None
+    if missing.unexpected_keys or any(not name.startswith(_LAST_LAYER) for name in missing.missing_keys):
+        raise InputError("The pre-trained network is no UNETR of this kind", file=folder)
+    return sum(value.numel() for value in taken.values())

@@ -1,0 +1,201 @@
+"""What the strong stage learns from: a cohort with labels, split by patient, or made cases."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from math import floor
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annofree.errors import InputError
+from annofree.formats.npy import SPLITS
+from annofree.methods.weak_to_strong.labels import FromResults, FromTruth, Label, from_otsu
+from annofree.methods.weak_to_strong.settings import OTSU, WeakToStrongSettings
+from annofree.methods.weak_to_strong.sizes import Size
+from annofree.methods.weak_to_strong.volumes import Volume, VolumeSampler, at_border, cut_share, volume_of
+from annofree.scan import Cohort, Scan
+from annofree.training.stream import Sampler, StreamSettings
+
+#: Steps that one new made case serves: making one costs several times what a step does.
+_REUSE = 16
+
+
+@dataclass(frozen=True)
+class Split:
+    """Ids of a patient-level split.
+
+    Attributes:
+        train: To learn from.
+        val: To choose with.
+        test: To score once.
+    """
+
+    train: tuple[str, ...]
+    val: tuple[str, ...]
+    test: tuple[str, ...]
+
+
+def split_patients(ids: Iterable[str], *, seed: int) -> Split:
+    """70/15/15 by patient, at random; where folders `train`, `val`, `test` were given (as in `.npy` sets), those.
+
+    Args:
+        ids: Scan ids.
+        seed: Decides the random split.
+
+    Raises:
+        InputError: Fewer than three patients, or a part is empty.
+    """
+    known = list(ids)
+    given = {name: [i for i in known if i.startswith(f"{name}_")] for name in SPLITS}
+    if given["train"] and sum(map(len, given.values())) == len(known):
+        parts = Split(tuple(given["train"]), (*given["val"], *given["validation"]), tuple(given["test"]))
+        if not parts.val:
+            raise InputError("The set has no validation part", fix="Add a folder 'val' beside 'train'")
+        return parts
+    if len(known) < 3:
+        raise InputError(
+            f"{len(known)} scans cannot be split into training, validation and test", fix="Give at least three"
+        )
+    order = [known[i] for i in np.random.default_rng([seed, 4]).permutation(len(known))]
+    held = max(1, floor(0.15 * len(known)))
+    return Split(tuple(order[2 * held :]), tuple(order[:held]), tuple(order[held : 2 * held]))
+
+
+@dataclass(frozen=True)
+class CutReport:
+    """What the window and earlier crops took from the tumours.
+
+    Attributes:
+        shares: Share of each labelled tumour outside the central window, by scan id; only those that lose something.
+        at_border: Scans whose tumour touches the outermost voxels of the array: cut before it came here.
+        labelled: Scans with a label.
+    """
+
+    shares: dict[str, float]
+    at_border: tuple[str, ...]
+    labelled: int
+
+    @classmethod
+    def of(cls, volumes: Iterable[Volume], size: Size) -> CutReport:
+        """Look at every volume; random windows cut nothing, because every part of the brain gets its turn."""
+        held = [volume for volume in volumes if bool(volume.target.any())]
+        shares = {v.id: cut_share(v, size.network.window) for v in held} if size.crop == "centre" else {}
+        return cls(
+            {name: round(share, 4) for name, share in shares.items() if share > 0},
+            tuple(volume.id for volume in held if at_border(volume)),
+            len(held),
+        )
+
+    def sentences(self) -> list[str]:
+        """For people; empty where nothing is cut."""
+        found = []
+        if self.shares:
+            worst = max(self.shares, key=lambda name: self.shares[name])
+            found.append(
+                f"the window cuts the tumour of {len(self.shares)} of {self.labelled} scans, on average by "
+                f"{100 * sum(self.shares.values()) / len(self.shares):.1f} %, at most {100 * self.shares[worst]:.1f} % "
+                f"({worst})"
+            )
+        if self.at_border:
+            found.append(
+                f"the tumour of {len(self.at_border)} of {self.labelled} scans ends at the border of its array "
+                f"({', '.join(self.at_border[:5])}): it was cut before"
+            )
+        return found
+
+
+@dataclass(frozen=True)
+class Lessons:
+    """Everything that a fit of the strong stage needs.
+
+    Attributes:
+        sampler: Training samples.
+        val: Volumes that choose weights and settings.
+        test: Volumes that are scored once, at the end; none for made cases.
+        ahead: Batches worth making ahead in another process.
+        tier: Of the labels.
+        card: What was learned from, for the model's card.
+    """
+
+    sampler: Sampler
+    val: tuple[Volume, ...]
+    test: tuple[Volume, ...]
+    ahead: int
+    tier: str
+    card: dict[str, Any]
+
+
+def made_lessons(settings: WeakToStrongSettings, size: Size) -> Lessons:
+    """Lessons from made brains with made tumours."""
+    from annofree.methods.weak_to_strong.made import VALIDATION_SEEDS, MadeVolumes, MadeWindows
+    from annofree.synthesis import LabelMapBank, SynthesisSettings
+    from annofree.training.junior import MadeCases
+
+    folder = settings.labelmaps
+    bank = LabelMapBank.from_mni() if folder is None else LabelMapBank.from_folder(folder)
+    volumes = MadeVolumes(MadeCases(bank, SynthesisSettings(), 2.0), size.spacing_mm)
+    stream = StreamSettings(kept=settings.made_cases, reuse=_REUSE)
+    card = {
+        "anatomies": "MNI152 tissue maps" if folder is None else f"{len(bank)} label maps",
+        "labels": "made tumours; no lesion of any patient, no mask",
+    }
+    sampler = MadeWindows(volumes, size, batch=size.batch, seed=settings.seed, stream=stream)
+    return Lessons(sampler, tuple(volumes.volume(seed) for seed in VALIDATION_SEEDS), (), 4, "T0", card)
+
+
+def patient_lessons(
+    settings: WeakToStrongSettings,
+    size: Size,
+    patients: Cohort | None,
+    brain_of: Callable[[Scan], NDArray[np.bool_]],
+) -> Lessons:
+    """Lessons from patients' scans with labels; experts' masks can be read in tier S alone.
+
+    Args:
+        settings: Which labels, and the split's seed.
+        size: Grid and windows.
+        patients: The scans.
+        brain_of: From a scan to its brain.
+
+    Raises:
+        InputError: There are no patients, a label is missing or does not fit, or nothing is labelled at all.
+    """
+    if patients is None:
+        raise InputError(
+            f"Labels '{settings.labels}' belong to patients, and none were given", fix="Give them with --patients DIR"
+        )
+    label: Label = from_otsu
+    if settings.supervision == "truth":
+        label = FromTruth(settings.labels)
+    elif settings.labels != OTSU:
+        label = FromResults(settings.labels)
+    split = split_patients(patients.ids, seed=settings.seed)
+    volumes: dict[str, Volume] = {}
+    for scan in patients.subset((*split.train, *split.val, *split.test)):
+        brain = brain_of(scan)
+        volumes[scan.id] = volume_of(scan, size.spacing_mm, brain, label(scan, brain))
+    empty = [name for name, volume in volumes.items() if not bool(volume.target.any())]
+    if len(empty) == len(volumes):
+        raise InputError("No scan has anything labelled", file=None if settings.labels == OTSU else settings.labels)
+    cuts = CutReport.of(volumes.values(), size).sentences()
+    for sentence in cuts:
+        warnings.warn(sentence, stacklevel=2)
+    card = {
+        "patients": {"train": list(split.train), "val": list(split.val), "test": list(split.test)},
+        "labels": _words(label),
+        "scans without anything labelled": len(empty),
+        "cut tumours": cuts,
+    }
+    train, val, test = (tuple(volumes[i] for i in ids) for ids in (split.train, split.val, split.test))
+    tier = "S" if isinstance(label, FromTruth) else label.tier if isinstance(label, FromResults) else "T0"
+    return Lessons(VolumeSampler(train, size, size.batch, settings.seed), val, test, 0, tier, card)
+
+
+def _words(label: Label) -> str:
+    if isinstance(label, FromTruth):
+        return "experts' masks (supervised)"
+    return f"answers of {', '.join(sorted(label.methods))}" if isinstance(label, FromResults) else "Otsu tumour masks"

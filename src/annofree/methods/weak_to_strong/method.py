@@ -1,0 +1,182 @@
+"""Weak to strong: labels that nobody drew teach a UNETR (tier T0), or, said openly, labels that somebody drew (S).
+
+The published system (see `docs/weak_to_strong.md`) makes Otsu masks of head foreground, trains a 2-D U-Net on them and
+then a 3-D UNETR on experts' masks; nothing passes from one to the other. Here the strong stage learns from made
+tumours, from the weak stage's tumour masks, or from any other method's answers.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annofree.errors import InputError
+from annofree.methods.base import Method
+from annofree.methods.weak_to_strong.settings import MADE, WeakToStrongSettings
+from annofree.refine.components import Components
+from annofree.refine.holes import FillHoles
+from annofree.scan import Cohort, Scan
+from annofree.segmentation import ScoreMap
+from annofree.settings import Settings
+from annofree.thresholds.fixed import Fixed
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from annofree.methods.weak_to_strong.sizes import Size
+    from annofree.methods.weak_to_strong.volumes import Volume
+
+NETWORK = "network"
+#: Range in which healthy scans may set the smallest lesion that is kept, ml.
+SMALLEST_ML = (0.5, 3.0)
+_TIER = "tier of the labels"
+
+
+class WeakToStrong(Method):
+    """A UNETR taught by labels that nobody drew; the whole tumour from any subset of T1, T1C, T2 and FLAIR."""
+
+    name: ClassVar[str] = "weak-to-strong"
+    settings_class = WeakToStrongSettings
+    settings: WeakToStrongSettings
+
+    def __init__(self, settings: Settings | None = None, **options: Any) -> None:
+        super().__init__(settings, **options)
+        if self.settings.supervision == "truth":
+            # The guard around fit reads this: truth is open to tier S alone.
+            self.learned_tier = "S"  # type: ignore[misc]
+        self.thresholds = {"WT": Fixed(value=0.5, tier="T0", source="even odds of the network")}
+        self.refiners = {"WT": (FillHoles(), Components(connectivity=26, min_ml=0.5))}
+        self.network: nn.Module | None = None
+        self.spacing_mm = 0.0
+
+    def score(self, scan: Scan) -> dict[str, ScoreMap]:
+        """Probability of whole tumour, by sliding windows over the brain as it is and flipped left to right.
+
+        Raises:
+            InputError: The model was not fitted.
+        """
+        import torch
+
+        from annofree.methods.weak_to_strong.predict import probabilities
+        from annofree.methods.weak_to_strong.volumes import volume_of
+        from annofree.prepare.resample import back
+
+        if self.network is None:
+            raise InputError("This weak-to-strong model has no network", fix="Fit it, or use the shipped one")
+        brain = self.brain(scan)
+        volume = volume_of(scan, self.spacing_mm, brain)
+        found = probabilities(self.network, volume.images, torch.as_tensor(volume.brain)).numpy()
+        fine = back(found, volume.grid, scan.grid) if volume.grid.shape != scan.shape else found
+        return {"WT": ScoreMap(np.clip(fine, 0.0, 1.0) * brain, "WT", "probability")}
+
+    def brain(self, scan: Scan) -> NDArray[np.bool_]:
+        """The brain with its holes filled: dark fluid may equal the background."""
+        from scipy.ndimage import binary_fill_holes
+
+        filled: NDArray[np.bool_] = binary_fill_holes(super().brain(scan))
+        return filled
+
+    def fit(self, *, healthy: Cohort | None = None, patients: Cohort | None = None) -> Self:
+        """Learn, then set the smallest lesion that is kept on healthy scans.
+
+        Checkpoints stay in `workspace`, and a stopped fit goes on from there. Weights are chosen on held-out cases
+        with the same kind of label; patients' truth is read under supervision "truth" alone.
+
+        Args:
+            healthy: Healthy scans for the calibration, and for pre-training.
+            patients: Scans that the labels belong to, and for pre-training.
+
+        Raises:
+            InputError: The labels need patients and there are none, or a label does not fit its scan.
+        """
+        from annofree.methods.weak_to_strong.sizes import size_of
+        from annofree.methods.weak_to_strong.volumes import volume_of
+
+        size = size_of(self.settings)
+        unlabelled: list[Volume] = []
+        if self.settings.pretrain_steps:
+            for scan in (*(healthy or ()), *((patients or ()) if self.settings.labels == MADE else ())):
+                unlabelled.append(volume_of(scan, size.spacing_mm, self.brain(scan)))
+        with tempfile.TemporaryDirectory() as temporary:
+            self._learn(size, patients, unlabelled, self.workspace or Path(temporary))
+        self.spacing_mm = size.spacing_mm
+        if healthy is not None:
+            self.calibrate(healthy)
+        return self
+
+    def _learn(self, size: Size, patients: Cohort | None, unlabelled: list[Volume], workspace: Path) -> None:
+        from annofree.methods.weak_to_strong.lessons import made_lessons, patient_lessons
+        from annofree.methods.weak_to_strong.predict import score_volumes
+        from annofree.methods.weak_to_strong.strong import train_strong
+        from annofree.methods.weak_to_strong.volumes import VolumeSampler
+
+        settings = self.settings
+        made = settings.supervision == "pseudo" and settings.labels == MADE
+        lessons = made_lessons(settings, size) if made else patient_lessons(settings, size, patients, self.brain)
+        if isinstance(lessons.sampler, VolumeSampler):
+            unlabelled = [*unlabelled, *lessons.sampler.volumes]
+        self.network, trained = train_strong(
+            lessons,
+            size,
+            workspace,
+            steps=settings.steps,
+            seed=settings.seed,
+            unlabelled=unlabelled,
+            pretrain_steps=settings.pretrain_steps,
+        )
+        self.learned_tier = lessons.tier  # type: ignore[misc]
+        self.card |= {
+            "learned from": lessons.card,
+            _TIER: lessons.tier,
+            "steps": trained.step,
+            "steps of masked pre-training": settings.pretrain_steps,
+            "validation Dice against labels of the same kind": trained.best_score,
+        }
+        if lessons.test:
+            scores = score_volumes(self.network, lessons.test)
+            self.card["held-out scans against labels of the same kind"] = str(scores)
+            print(f"held-out scans against labels of the same kind: {scores}")
+
+    def calibrate(self, healthy: Cohort) -> Self:
+        """Set the smallest lesion that is kept: the volume at which half of healthy people have nothing called.
+
+        At least 0.5 ml and at most 3 ml: a finding of more than that is never dropped for its size.
+        """
+        from annofree.methods.decide import decide
+        from annofree.refine import healthy_min_ml
+
+        masks = []
+        for scan in healthy:
+            decision = decide(
+                self.score(scan),
+                self.thresholds,
+                {"WT": (FillHoles(),)},
+                brain=self.brain(scan),
+                spacing_mm=scan.spacing_mm,
+                images=scan.images,
+            )
+            masks.append((decision.labels > 0, scan.voxel_ml))
+        smallest = float(np.clip(healthy_min_ml(masks, alpha=0.5), *SMALLEST_ML))
+        self.refiners = {"WT": (FillHoles(), Components(connectivity=26, min_ml=round(smallest, 2)))}
+        self.card["healthy"] = list(healthy.ids)
+        return self
+
+    def save_weights(self, folder: Path) -> None:
+        """The network, half precision."""
+        from annofree.networks import save_network
+
+        if self.network is not None:
+            save_network(self.network, folder / NETWORK, extra={"spacing_mm": self.spacing_mm})
+
+    def load_weights(self, folder: Path) -> None:
+        """Read the network that `save_weights` wrote, and the tier of what it learned from."""
+        from annofree.networks import load_network
+
+        self.learned_tier = str(self.card.get(_TIER, self.learned_tier))  # type: ignore[misc]
+        if (folder / NETWORK).is_dir():
+            self.network, config = load_network(folder / NETWORK)
+            self.spacing_mm = float(config["spacing_mm"])

@@ -1,0 +1,79 @@
+"""The steps of `annofree weak`, each from a folder to a folder, with a few lines for the screen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from annofree.errors import SettingsError
+
+STEPS = ("foreground", "tumour", "tune")
+
+
+def run_step(step: str, source: str | Path, out: str | Path, settings: dict[str, Any]) -> list[str]:
+    """Run one step.
+
+    Args:
+        step: "foreground": class folders of pictures to foreground masks and a 2-D U-Net that learns them.
+            "tumour": scans to tumour pseudo-masks, and with `steps` above 0 to those of a 2-D student.
+            "tune": labelled or pseudo-labelled scans to the best learning rate and loss weight.
+        source: What to read.
+        out: Folder to write.
+        settings: Of the step, by name.
+
+    Returns:
+        Lines for the screen.
+
+    Raises:
+        AnnofreeError: The step does not exist, a setting is unknown, or the input cannot be used.
+    """
+    if step not in STEPS:
+        raise SettingsError(f"There is no step '{step}'", fix=f"Use one of {', '.join(STEPS)}")
+    return {"foreground": _foreground, "tumour": _tumour, "tune": _tune}[step](Path(source), Path(out), settings)
+
+
+def _foreground(source: Path, out: Path, settings: dict[str, Any]) -> list[str]:
+    from annofree.methods.weak_to_strong.foreground import ForegroundSettings, learn_foreground
+
+    made = learn_foreground(source, out, ForegroundSettings.from_mapping(settings))
+    lines = [f"left out: {sentence}" for sentence in made.skipped]
+    for score in made.scores:
+        kind = "trained on" if score.part == "train" else "held out"
+        lines.append(f"{score.part} ({score.pictures} pictures, {kind}): Dice {score.dice:.4f}, IoU {score.iou:.4f}")
+    return [*lines, f"head or brain foreground, no tumour masks, written to {made.folder}"]
+
+
+def _tumour(source: Path, out: Path, settings: dict[str, Any]) -> list[str]:
+    from annofree.formats import open_cohort
+    from annofree.methods.weak_to_strong.student import StudentSettings, tumour_masks
+
+    last = tumour_masks(open_cohort(source), out, StudentSettings.from_mapping(settings))
+    return [f"tumour pseudo-masks written below {out}; learn from them with --set labels={last}"]
+
+
+def _tune(source: Path, out: Path, settings: dict[str, Any]) -> list[str]:
+    from annofree.formats import open_cohort
+    from annofree.methods.weak_to_strong.lessons import made_lessons, patient_lessons
+    from annofree.methods.weak_to_strong.settings import MADE
+    from annofree.methods.weak_to_strong.sizes import size_of
+    from annofree.methods.weak_to_strong.student import brain_of
+    from annofree.methods.weak_to_strong.tune import TuneSettings, tune
+    from annofree.scan import learning, scoring
+
+    asked = TuneSettings.from_mapping(settings)
+    size = size_of(asked)
+    truth = asked.supervision == "truth"
+    with scoring("a sweep of tier S") if truth else learning():
+        tuned = tune(
+            lambda: (
+                made_lessons(asked, size)
+                if asked.labels == MADE
+                else patient_lessons(asked, size, open_cohort(source), brain_of)
+            ),
+            out,
+            asked,
+        )
+    lines = ["rate\tw\tvalidation Dice\tsd\tIoU\tseeds", *("\t".join(row) for row in tuned.rows())]
+    lines.append(f"chosen by validation alone: learning_rate={tuned.learning_rate:g}, bce_weight={tuned.bce_weight:g}")
+    lines += [f"test, once: {scores}" for scores in tuned.test]
+    return [*lines, f"table, plot and networks in {tuned.folder}"]

@@ -1,0 +1,81 @@
+"""One training of the strong stage, for the fit and for the tuner alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence as SequenceOf
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from annofree.methods.weak_to_strong.bridge import pretrain, start_from
+from annofree.methods.weak_to_strong.lessons import Lessons
+from annofree.methods.weak_to_strong.loss import BceDice
+from annofree.methods.weak_to_strong.predict import VolumeValidation
+from annofree.methods.weak_to_strong.sizes import Size
+from annofree.methods.weak_to_strong.volumes import Volume
+from annofree.networks.build import build
+from annofree.networks.store import load_network
+from annofree.training.loop import Trained, train
+from annofree.training.settings import TrainSettings
+
+
+def train_strong(
+    lessons: Lessons,
+    size: Size,
+    workspace: Path,
+    *,
+    steps: int,
+    seed: int,
+    unlabelled: SequenceOf[Volume] = (),
+    pretrain_steps: int = 0,
+    validations: int = 4,
+    quiet: bool = False,
+) -> tuple[nn.Module, Trained]:
+    """Train a fresh UNETR; the weights with the best Dice on the validation volumes are kept.
+
+    Args:
+        lessons: What to learn and what to choose by.
+        size: Grid, network, loss and rates.
+        workspace: Checkpoints: `pretrain/` and `strong/`; a stopped run goes on from there.
+        steps: Optimiser steps.
+        seed: Of the initial weights and of the order of things.
+        unlabelled: For the masked pre-training.
+        pretrain_steps: Its steps; 0 leaves it out.
+        validations: How often the validation volumes are looked at to choose weights; 0 keeps the last ones.
+        quiet: No progress.
+
+    Returns:
+        The network, ready to predict, and where the run got to.
+    """
+    first = workspace / "pretrain"
+    if pretrain_steps:
+        pretrain(unlabelled, size, first, steps=pretrain_steps, seed=seed, quiet=quiet)
+    torch.manual_seed(seed)
+    network = build(size.network)
+    if pretrain_steps:
+        start_from(network, first / "last")
+    recipe = TrainSettings(
+        steps=steps,
+        batch=size.batch,
+        learning_rate=size.learning_rate,
+        weight_decay=size.weight_decay,
+        warmup=min(50, steps // 10),
+        clip=size.clip,
+        ema=size.ema,
+        seed=seed,
+        validate_every=max(1, steps // max(1, validations)),
+        ahead=lessons.ahead,
+    )
+    folder = workspace / "strong"
+    trained = train(
+        network,
+        lessons.sampler,
+        BceDice(size.bce_weight),
+        folder,
+        settings=recipe,
+        validate=VolumeValidation(lessons.val) if lessons.val and validations else None,
+        extra={"spacing_mm": size.spacing_mm},
+        quiet=quiet,
+    )
+    return load_network(folder / ("best" if trained.best_score is not None else "last"))[0], trained

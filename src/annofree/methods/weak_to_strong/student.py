@@ -1,0 +1,212 @@
+"""The weak stage that was never taken: tumour pseudo-masks by Otsu inside the brain, and a 2-D U-Net that learns them.
+
+A student that only copied its masks would be as wrong as they are. It sees four sequences where the masks came from
+one, and many patients at once, so errors that follow no pattern are averaged out and those that do are learned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence as SequenceOf
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional
+
+from annofree.errors import InputError
+from annofree.methods.weak_to_strong.labels import from_otsu
+from annofree.methods.weak_to_strong.volumes import Volume, volume_of
+from annofree.networks.build import build
+from annofree.networks.flat_unet import FlatUNetSettings
+from annofree.networks.store import load_network
+from annofree.prepare.resample import back
+from annofree.scan import Cohort, Scan, learning
+from annofree.segmentation import Segmentation
+from annofree.settings import Settings
+from annofree.training.loop import train
+from annofree.training.settings import TrainSettings
+from annofree.training.stream import Batch
+
+#: Share of slices that are drawn among those with something labelled.
+_LABELLED = 0.7
+
+
+class StudentSettings(Settings):
+    """Settings of the tumour pseudo-masks and of their student.
+
+    Attributes:
+        spacing_mm: Edge of the student's pixels.
+        steps: Training steps; 0 makes the pseudo-masks only.
+        batch: Slices a step.
+        learning_rate: Peak rate of AdamW.
+        seed: Decides the training.
+    """
+
+    spacing_mm: float = Field(2.0, gt=0)
+    steps: int = Field(0, ge=0)
+    batch: int = Field(8, ge=1)
+    learning_rate: float = Field(1e-3, gt=0)
+    seed: int = Field(0, ge=0)
+
+
+@dataclass(frozen=True)
+class SliceSampler:
+    """Axial slices of volumes with their labels, flipped left to right in half of the draws.
+
+    Attributes:
+        volumes: To learn from.
+        side: Pixels a side; slices are padded with zeros about their middle.
+        seed: Decides everything.
+    """
+
+    volumes: SequenceOf[Volume]
+    side: tuple[int, int]
+    seed: int
+
+    def __call__(self, step: int, lane: int) -> Batch:
+        """``x`` (4, H, W) and ``target`` (1, H, W)."""
+        rng = np.random.default_rng([self.seed, 6, step, lane])
+        volume = self.volumes[int(rng.integers(len(self.volumes)))]
+        labelled = volume.target.flatten(0, 1).any(dim=0).nonzero()[:, 0]
+        held = volume.brain.flatten(0, 1).any(dim=0).nonzero()[:, 0]
+        among = labelled if len(labelled) and rng.random() < _LABELLED else held
+        level = int(among[int(rng.integers(len(among)))])
+        x = framed(volume.images[..., level].float(), self.side)
+        target = framed(volume.target[None, ..., level].float(), self.side)
+        return {"x": x.flip(1), "target": target.flip(1)} if rng.random() < 0.5 else {"x": x, "target": target}
+
+
+def framed(slices: Tensor, side: tuple[int, int]) -> Tensor:
+    """(..., H, W) padded with zeros, or cut, about its middle to a side of (H', W')."""
+    pad: list[int] = []
+    for wanted, size in zip(reversed(side), (slices.shape[-1], slices.shape[-2]), strict=True):
+        pad += [(wanted - size) // 2, wanted - size - (wanted - size) // 2]
+    return functional.pad(slices, pad)
+
+
+def side_for(volumes: SequenceOf[Volume], divisor: int) -> tuple[int, int]:
+    """The smallest slice that holds every volume and that the network can halve."""
+    longest = [max(volume.brain.shape[axis] for volume in volumes) for axis in range(2)]
+    return -(-longest[0] // divisor) * divisor, -(-longest[1] // divisor) * divisor
+
+
+def dice_bce(model: nn.Module, batch: Batch) -> Tensor:
+    """Soft Dice over the whole batch and cross-entropy, in equal parts: many slices hold no tumour."""
+    from annofree.methods.weak_to_strong.loss import bce_dice
+
+    return bce_dice(model(batch["x"])[0], batch["target"], 0.5)
+
+
+def fit_student(
+    volumes: SequenceOf[Volume], folder: Path, settings: StudentSettings, *, quiet: bool = False
+) -> nn.Module:
+    """Train the published 2-D U-Net (with four inputs) on the slices of labelled volumes.
+
+    Args:
+        volumes: Their targets are the labels.
+        folder: Of the run.
+        settings: The recipe.
+        quiet: No progress.
+
+    Raises:
+        InputError: Nothing is labelled.
+    """
+    if not any(bool(volume.target.any()) for volume in volumes):
+        raise InputError("No pseudo-mask holds anything to learn", fix="Look at the masks; give other scans")
+    torch.manual_seed(settings.seed)
+    network = build(FlatUNetSettings(in_channels=4))
+    sampler = SliceSampler(volumes, side_for(volumes, FlatUNetSettings().divisor), settings.seed)
+    recipe = TrainSettings(
+        steps=settings.steps,
+        batch=settings.batch,
+        learning_rate=settings.learning_rate,
+        warmup=min(50, settings.steps // 10),
+        ema=0.98,
+        seed=settings.seed,
+        ahead=0,
+    )
+    train(network, sampler, dice_bce, folder, settings=recipe, quiet=quiet)
+    return load_network(folder / "last")[0]
+
+
+def student_mask(network: nn.Module, volume: Volume, *, together: int = 16) -> Tensor:
+    """The student's boolean mask (X, Y, Z) of a volume, slice by slice."""
+    side = side_for([volume], FlatUNetSettings().divisor)
+    slices = volume.images.float().permute(3, 0, 1, 2)
+    out = []
+    with torch.inference_mode():
+        for first in range(0, len(slices), together):
+            logits = network(framed(slices[first : first + together], side))[0]
+            out.append(framed(logits[:, 0], (slices.shape[2], slices.shape[3])) > 0)
+    return torch.cat(out).permute(1, 2, 0) & volume.brain
+
+
+def brain_of(scan: Scan) -> NDArray[np.bool_]:
+    """The scan's brain with its holes filled.
+
+    Raises:
+        InputError: There is none.
+    """
+    from scipy.ndimage import binary_fill_holes
+
+    brain = scan.foreground()
+    if not brain.any():
+        raise InputError(f"Scan '{scan.id}' has no foreground", fix="Give a brain mask with --brain-mask")
+    filled: NDArray[np.bool_] = binary_fill_holes(brain)
+    return filled
+
+
+def _answer(scan: Scan, mask: NDArray[np.bool_], brain: NDArray[np.bool_], method: str) -> Segmentation:
+    from annofree import __version__
+
+    assert scan.native is not None
+    return Segmentation(
+        scan_id=scan.id,
+        labels=mask.astype(np.uint8) * np.uint8(2),
+        affine=scan.affine,
+        native=scan.native,
+        brain=brain,
+        provenance={"annofree": __version__, "method": method, "tier": "T0", "notes": list(scan.notes)},
+    )
+
+
+def tumour_masks(
+    patients: Cohort, out: str | Path, settings: StudentSettings | None = None, *, quiet: bool = False
+) -> Path:
+    """Write tumour pseudo-masks of scans, and those of a 2-D student that learned from them.
+
+    Args:
+        patients: Scans with FLAIR or T2, without masks.
+        out: `otsu/` gets the pseudo-masks, `student/` the student's, both as `annofree segment` writes results;
+            `unet/` is the student.
+        settings: Whether and how the student learns.
+        quiet: No progress.
+
+    Returns:
+        The folder whose masks came last: the student's where there is one.
+
+    Raises:
+        AnnofreeError: A scan cannot be used, or nothing is found in any.
+    """
+    settings = settings or StudentSettings()
+    root = Path(out)
+    volumes = []
+    with learning():
+        for scan in patients:
+            brain = brain_of(scan)
+            mask = from_otsu(scan, brain)
+            _answer(scan, mask, brain, "otsu-tumour").save(root / "otsu")
+            if settings.steps:
+                volumes.append(volume_of(scan, settings.spacing_mm, brain, mask))
+        if not settings.steps:
+            return root / "otsu"
+        network = fit_student(volumes, root / "unet", settings, quiet=quiet)
+        for scan, volume in zip(patients, volumes, strict=True):
+            found = back(student_mask(network, volume).numpy(), volume.grid, scan.grid, order=0)
+            brain = brain_of(scan)
+            _answer(scan, found.astype(bool) & brain, brain, "otsu-student").save(root / "student")
+    return root / "student"

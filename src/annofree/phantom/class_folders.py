@@ -1,0 +1,94 @@
+"""The phantom cohort as class folders of JPEG slices: a stand-in for public sets that nobody may pass on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence as SequenceOf
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annofree.errors import InputError, OutputError
+from annofree.phantom.recipes import KINDS
+from annofree.phantom.subject import PhantomSubject, phantom_subject
+from annofree.scan import Scan, Sequence
+
+#: Classes are named "<kind> <sequence>", as in sets with one folder for each tumour type and sequence.
+SEQUENCES = (Sequence.T1, Sequence.T1C, Sequence.T2)
+QUALITY = 75
+_SLICES = 6
+
+
+def write_class_folders(
+    out: str | Path,
+    n: int = 8,
+    seed: int = 0,
+    *,
+    kinds: SequenceOf[str] = KINDS,
+    sequences: SequenceOf[Sequence] = SEQUENCES,
+    spacing_mm: float = 2.0,
+    quality: int = QUALITY,
+) -> Path:
+    """Write axial slices of phantoms as JPEG files, with the noise that JPEG brings.
+
+    Args:
+        out: Folder to write; must be new or empty.
+        n: Slices a class; a subject gives up to six.
+        seed: Decides everything.
+        kinds: Kinds of subject.
+        sequences: Sequences; every kind and sequence is a class of its own.
+        spacing_mm: Edge of the phantoms' voxels.
+        quality: Of the JPEG files, 1 to 95.
+
+    Returns:
+        The folder.
+
+    Raises:
+        OutputError: The folder holds files already, or cannot be written.
+        InputError: A number that makes no sense, or an unknown kind.
+    """
+    from PIL import Image
+
+    if n < 1 or not 1 <= quality <= 95:
+        raise InputError(
+            f"{n} slices a class at JPEG quality {quality} cannot be written",
+            fix="Use one slice or more, and a quality from 1 to 95",
+        )
+    root = Path(out)
+    try:
+        if root.exists() and (not root.is_dir() or any(root.iterdir())):
+            raise OutputError("The folder for the pictures is not empty", file=root, fix="Name a new folder")
+        for number, kind in enumerate(kinds):
+            for first in range(0, n, _SLICES):
+                own = seed * 1_000_000 + number * 10_000 + first
+                subject = phantom_subject(own, kind=kind, spacing_mm=spacing_mm)
+                levels = _levels(subject, min(_SLICES, n - first))
+                for sequence in sequences:
+                    place = root / f"{kind} {sequence}"
+                    place.mkdir(parents=True, exist_ok=True)
+                    for index, level in enumerate(levels, start=first):
+                        picture = _picture(subject.scan, sequence, level)
+                        Image.fromarray(picture).save(place / f"{index:03d}.jpg", quality=quality)
+    except OSError as error:
+        raise OutputError("The pictures cannot be written", file=root, why=error.strerror) from None
+    return root
+
+
+def _levels(subject: PhantomSubject, count: int) -> list[int]:
+    """Heights of slices: evenly through the tumour, or through the middle half of a brain without one."""
+    area = (subject.labels > 0).sum(axis=(0, 1))
+    if area.any():
+        held = np.flatnonzero(area >= 0.3 * area.max())
+    else:
+        brain = subject.scan.foreground().sum(axis=(0, 1))
+        held = np.flatnonzero(brain >= 0.6 * brain.max())
+    places = np.linspace(held[0], held[-1], count + 2)[1:-1]
+    return [round(float(place)) for place in places]
+
+
+def _picture(scan: Scan, sequence: Sequence, level: int) -> NDArray[np.uint8]:
+    """One axial slice as a viewer shows it, front up, the patient's right on the left: (H, W) uint8."""
+    image = scan.images[sequence]
+    top = float(np.percentile(image[scan.foreground()], 99.7))
+    slice_ = np.clip(image[::-1, ::-1, level].T / top, 0.0, 1.0)
+    return np.round(slice_ * 255.0).astype(np.uint8)
