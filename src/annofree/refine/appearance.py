@@ -60,11 +60,11 @@ class Appearance(Refiner):
     kind: ClassVar[str] = "appearance"
     needs_images: ClassVar[bool] = True
 
-    reach_mm: float = Field(default=8.0, gt=0.0)
+    reach_mm: float = Field(default=16.0, gt=0.0)
     depth_mm: float = Field(default=6.0, ge=0.0)
     gap_mm: float = Field(default=6.0, ge=0.0)
     around_mm: float = Field(default=25.0, gt=0.0)
-    weight: float = Field(default=0.5, ge=0.0)
+    weight: float = Field(default=0.25, ge=0.0)
     certain_above: float = Field(default=0.7, ge=0.0, lt=1.0)
     certain_below: float = Field(default=0.1, gt=0.0, le=1.0)
     lesion_kinds: int = Field(default=2, ge=1)

@@ -1,0 +1,182 @@
+"""Enhancement as the physics has it: what T1 after contrast shows beyond what T1 before it explains.
+
+Contrast agent leaves the vessels only where the blood-brain barrier leaks. In healthy tissue the two sequences go
+together; the line between them, and how far healthy tissue strays from it, are read from this scan's own healthy
+brain, away from the lesion and from the brain's edge with its vessels and dura.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from annofree.scan import Scan, Sequence
+
+#: Healthy brain is further from the lesion and from the brain's edge than this, mm.
+AWAY_MM = 6.0
+#: Share of healthy brain that strays less from the line than an enhancing voxel does.
+STRAY = 0.995
+#: Share of healthy brain that is darker after contrast than an enhancing voxel.
+DARKER = 0.9
+#: Probability of the tumour core from which leaking tissue is called enhancing tumour.
+CORE = 0.3
+#: Least number of healthy voxels that can say anything.
+LEAST = 500
+
+
+#: Enhancing tumour of at least this volume says where the core is, ml.
+TELLING_ML = 0.5
+#: Gaps in enhancing tumour up to twice this width are closed, mm; what is then enclosed is core.
+CLOSING_MM = 6.0
+#: Probability from which the networks' core is believed beyond what enhancing tumour encloses.
+SURE_CORE = 0.8
+
+
+@dataclass(frozen=True)
+class Leak:
+    """What healthy tissue of one scan looks like before and after contrast.
+
+    Attributes:
+        before: Median and robust deviation of T1 in healthy brain.
+        after: The same of T1C.
+        slope: Of normalised T1C over normalised T1.
+        middle: Median of the distance from that line.
+        spread: Robust deviation of that distance.
+        stray: Distance, in `spread`, beyond which only 0.5 % of healthy brain lies.
+        bright: Normalised T1C that only 10 % of healthy brain exceeds.
+    """
+
+    before: tuple[float, float]
+    after: tuple[float, float]
+    slope: float
+    middle: float
+    spread: float
+    stray: float
+    bright: float
+
+    @classmethod
+    def of(
+        cls,
+        t1: NDArray[np.float32],
+        t1c: NDArray[np.float32],
+        *,
+        brain: NDArray[np.bool_],
+        lesion: NDArray[np.bool_],
+        spacing_mm: tuple[float, float, float],
+    ) -> Leak | None:
+        """Read a scan (a coarse grid will do); None where too little healthy brain is left.
+
+        Args:
+            t1: (X, Y, Z) before contrast, any scale.
+            t1c: (X, Y, Z) after contrast, any scale.
+            brain: (X, Y, Z).
+            lesion: (X, Y, Z) whole tumour.
+            spacing_mm: Voxel edges.
+        """
+        healthy = brain & (ndimage.distance_transform_edt(np.pad(brain, 1), sampling=spacing_mm)[_INNER] > AWAY_MM)
+        if lesion.any():
+            healthy &= ndimage.distance_transform_edt(~lesion, sampling=spacing_mm) > AWAY_MM
+        if healthy.sum() < LEAST:
+            return None
+        before, after = _robust(t1[healthy]), _robust(t1c[healthy])
+        x, y = (t1[healthy] - before[0]) / before[1], (t1c[healthy] - after[0]) / after[1]
+        slope = float(np.cov(x, y)[0, 1] / max(float(np.var(x)), 1e-6))
+        middle, spread = _robust(y - slope * x)
+        stray = float(np.quantile((y - slope * x - middle) / spread, STRAY))
+        return cls(before, after, slope, middle, spread, stray, float(np.quantile(y, DARKER)))
+
+    def score(
+        self, t1: NDArray[np.float32], t1c: NDArray[np.float32], core: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """How surely each voxel is enhancing tumour, (X, Y, Z) in 0..1, on any grid of the scan.
+
+        One half lies where the tissue strays from the line like 0.5 % of healthy brain, is as bright after contrast as
+        10 % of it, and is core with probability `CORE`: the least of the three counts.
+
+        Args:
+            t1: Before contrast.
+            t1c: After contrast.
+            core: Probability of the tumour core.
+        """
+        y = (t1c - self.after[0]) / self.after[1]
+        strays = (y - self.slope * ((t1 - self.before[0]) / self.before[1]) - self.middle) / self.spread
+        excess = np.minimum(strays - self.stray, y - self.bright)
+        leaks = 1.0 / (1.0 + np.exp(-np.clip(excess, -30.0, 30.0)))
+        score: NDArray[np.float32] = np.minimum(leaks, np.clip(0.5 * core / CORE, 0.0, 1.0)).astype(np.float32)
+        return score
+
+
+def enclosed(enhancing: NDArray[np.bool_], spacing_mm: tuple[float, float, float]) -> NDArray[np.bool_]:
+    """Enhancing tumour with its gaps closed and its inside filled, (X, Y, Z)."""
+    margin = [int(np.ceil(CLOSING_MM / step)) + 2 for step in spacing_mm]
+    points = np.argwhere(enhancing)
+    box = tuple(
+        slice(max(0, int(a) - m), int(b) + m + 1) for a, b, m in zip(points.min(0), points.max(0), margin, strict=True)
+    )
+    padded = np.pad(enhancing[box], 2)
+    grown = ndimage.distance_transform_edt(~padded, sampling=spacing_mm) <= CLOSING_MM
+    # beyond the array the lesion is taken to go on: closing must not eat what touches the border
+    closed = ndimage.distance_transform_edt(np.pad(grown, 1, constant_values=True), sampling=spacing_mm)[_INNER]
+    out = enhancing.copy()
+    out[box] |= ndimage.binary_fill_holes((closed > CLOSING_MM) & grown | padded)[2:-2, 2:-2, 2:-2]
+    return out
+
+
+def core_around(
+    core: NDArray[np.float32], enhancing: NDArray[np.bool_], spacing_mm: tuple[float, float, float]
+) -> NDArray[np.float32]:
+    """Probability of the core once enhancing tumour is known, (X, Y, Z).
+
+    Where tumour enhances, its core is what the enhancement encloses; the networks' core outside of that counts only
+    where they are sure, so that `SURE_CORE` becomes one half. Without telling enhancement they keep their word.
+
+    Args:
+        core: Probability of the networks.
+        enhancing: Enhancing tumour.
+        spacing_mm: Voxel edges.
+    """
+    if float(enhancing.sum()) * float(np.prod(spacing_mm)) / 1000.0 < TELLING_ML:
+        return core
+    doubted = np.where(core < SURE_CORE, 0.5 * core / SURE_CORE, 0.5 + 0.5 * (core - SURE_CORE) / (1 - SURE_CORE))
+    result: NDArray[np.float32] = np.where(enclosed(enhancing, spacing_mm), 1.0, doubted).astype(np.float32)
+    return result
+
+
+def with_enhancement(
+    odds: dict[str, NDArray[np.float32]], scan: Scan, coarse: Scan, lesion: NDArray[np.bool_]
+) -> dict[str, NDArray[np.float32]]:
+    """The networks' answer where T1 was taken before and after contrast: the leak says what enhances and encloses.
+
+    Args:
+        odds: Probability of WT, TC and ET, (X, Y, Z) on the grid of `scan`.
+        scan: The scan.
+        coarse: The same on the networks' grid, with its brain; what is healthy is read there.
+        lesion: Whole tumour on that grid.
+    """
+    if Sequence.T1 not in scan.images or Sequence.T1C not in scan.images or not lesion.any():
+        return odds
+    assert coarse.brain is not None
+    leak = Leak.of(
+        coarse.images[Sequence.T1],
+        coarse.images[Sequence.T1C],
+        brain=coarse.brain,
+        lesion=lesion,
+        spacing_mm=coarse.spacing_mm,
+    )
+    if leak is None:
+        return odds
+    enhancing = leak.score(scan.images[Sequence.T1], scan.images[Sequence.T1C], odds["TC"])
+    core = core_around(odds["TC"], (enhancing > 0.5) & (odds["WT"] > 0.5), scan.spacing_mm)
+    return {"WT": odds["WT"], "TC": np.maximum(core, np.minimum(enhancing, odds["WT"])), "ET": enhancing}
+
+
+_INNER = (slice(1, -1), slice(1, -1), slice(1, -1))
+
+
+def _robust(values: NDArray[np.float32]) -> tuple[float, float]:
+    """Median, and median absolute deviation scaled to a normal distribution's standard deviation."""
+    middle = float(np.median(values))
+    return middle, max(1.4826 * float(np.median(np.abs(values - middle))), 1e-6)

@@ -1,0 +1,99 @@
+"""Enhancing tumour is what leaks; its core is what it encloses."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annofree.methods.synthtumour.leak import Leak, core_around, enclosed, with_enhancement
+from annofree.scan import Scan, Sequence
+
+SHAPE = (40, 40, 40)
+SPACING = (2.0, 2.0, 2.0)
+
+
+def ball(radius: float) -> NDArray[np.bool_]:
+    return ((np.indices(SHAPE) - 19.5) ** 2).sum(0) < radius**2
+
+
+def scene(*, ring: bool = True) -> tuple[Scan, dict[str, NDArray[np.float32]], NDArray[np.bool_]]:
+    """Two tissues, oedema and a ring that leaks; the network sees a vague core."""
+    rng = np.random.default_rng(0)
+    brain, lesion, shell = ball(18), ball(8), ball(5) & ~ball(3)
+    grey = rng.random(SHAPE) > 0.5
+    tissue = np.where(grey, 70.0, 100.0) - 20.0 * lesion
+    t1 = (tissue + rng.normal(0, 3, SHAPE)) * brain
+    t1c = (1.4 * tissue + 80.0 * (shell & ring) + rng.normal(0, 4, SHAPE)) * brain
+    scan = Scan(
+        id="made",
+        images={Sequence.T1: t1.astype(np.float32), Sequence.T1C: t1c.astype(np.float32)},
+        affine=np.diag([2.0, 2.0, 2.0, 1.0]),
+        brain=brain,
+    )
+    odds = {
+        "WT": np.where(lesion, 0.9, 0.01).astype(np.float32),
+        "TC": np.where(ball(6), 0.6, 0.01).astype(np.float32),
+        "ET": np.where(ball(6), 0.2, 0.01).astype(np.float32),
+    }
+    return scan, odds, shell
+
+
+def dice(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
+    return 2 * float((a & b).sum()) / float(a.sum() + b.sum())
+
+
+def test_the_ring_that_the_network_missed_is_found_and_what_it_encloses_is_core() -> None:
+    scan, odds, shell = scene()
+    found = with_enhancement(odds, scan, scan, odds["WT"] > 0.5)
+    assert not (odds["ET"] > 0.5).any()
+    assert dice(found["ET"] > 0.5, shell) > 0.9
+    assert dice(found["TC"] > 0.5, ball(5)) > 0.9  # the vague core outside of the ring is not believed
+    assert np.array_equal(found["WT"], odds["WT"])
+
+
+def test_without_a_leak_nothing_enhances_and_the_core_stays_the_networks() -> None:
+    scan, odds, _ = scene(ring=False)
+    found = with_enhancement(odds, scan, scan, odds["WT"] > 0.5)
+    assert (found["ET"] > 0.5).mean() < 0.001
+    assert np.array_equal(found["TC"] > 0.5, odds["TC"] > 0.5)
+
+
+def test_any_scale_of_either_sequence_gives_the_same_answer() -> None:
+    scan, odds, _ = scene()
+    other = scan.replace(
+        images={Sequence.T1: scan.images[Sequence.T1] * 7, Sequence.T1C: scan.images[Sequence.T1C] * 0.01 + 5}
+    )
+    lesion = odds["WT"] > 0.5
+    one, two = (with_enhancement(odds, s, s, lesion)["ET"] for s in (scan, other))
+    np.testing.assert_allclose(one, two, atol=1e-3)
+
+
+def test_one_t1_alone_leaves_the_networks_answer() -> None:
+    scan, odds, _ = scene()
+    alone = scan.replace(images={Sequence.T1C: scan.images[Sequence.T1C]})
+    assert with_enhancement(odds, alone, alone, odds["WT"] > 0.5) is odds
+    assert with_enhancement(odds, scan, scan, np.zeros(SHAPE, bool)) is odds
+
+
+def test_too_little_healthy_brain_says_nothing() -> None:
+    scan, _odds, _ = scene()
+    assert scan.brain is not None
+    t1, t1c = (scan.images[s] for s in (Sequence.T1, Sequence.T1C))
+    assert Leak.of(t1, t1c, brain=ball(6), lesion=ball(5), spacing_mm=SPACING) is None
+
+
+def test_a_broken_ring_is_closed_and_a_speck_tells_nothing() -> None:
+    ring = ball(8) & ~ball(6)
+    ring[18:22, 20:, 18:22] = False
+    assert enclosed(ring, SPACING)[19, 19, 19]
+    core = np.full(SHAPE, 0.6, dtype=np.float32)
+    speck = np.zeros(SHAPE, bool)
+    speck[20, 20, 20] = True
+    assert core_around(core, speck, SPACING) is core
+    assert (core_around(core, ring, SPACING) > 0.5).sum() == enclosed(ring, SPACING).sum()
+
+
+def test_enhancement_at_the_border_of_the_array_is_not_eaten() -> None:
+    edge = np.zeros(SHAPE, bool)
+    edge[:4, 10:30, 10:30] = True
+    assert enclosed(edge, SPACING)[edge].all()
