@@ -20,6 +20,7 @@ KINDS: dict[str, tuple[str, str, str]] = {
     "otsu": ("annofree.thresholds.otsu", "Otsu", "otsu"),
     "mad": ("annofree.thresholds.mad", "Mad", "mad:3"),
     "oracle": ("annofree.thresholds.oracle", "Oracle", "oracle"),
+    "learned": ("annofree.thresholds.learned", "Learned", "learned:FILE.json"),
 }
 
 _MAIN = {"fixed": "value", "healthy-quantile": "quantile", "otsu": "classes", "mad": "k", "oracle": "region"}
@@ -41,6 +42,10 @@ def parse(text: str) -> Threshold:
     kind, _, rest = text.strip().partition(":")
     kind = kind.strip().lower().replace("_", "-")
     form = _entry(kind)[2]
+    if kind == "learned":
+        from annofree.thresholds.learned import Learned
+
+        return Learned.load(rest.strip())
     values: dict[str, Any] = {}
     for position, part in enumerate(p.strip() for p in rest.split(",") if p.strip()):
         key, equals, value = (word.strip() for word in part.partition("="))
