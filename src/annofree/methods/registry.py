@@ -50,7 +50,7 @@ METHODS: dict[str, MethodInfo] = {
             module="annofree.methods.synthtumour",
             cls="SynthTumour",
             regions=("WT", "TC", "ET"),
-            learns_from=("healthy",),
+            learns_from=("healthy", "patients"),
             ships=True,
         ),
         MethodInfo(

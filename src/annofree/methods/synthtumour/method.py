@@ -11,20 +11,27 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from annofree.errors import InputError
 from annofree.methods.base import Method
+from annofree.methods.synthtumour.coarse import coarse_of, filled_brain
+from annofree.methods.synthtumour.leak import with_enhancement
+from annofree.refine.appearance import Appearance
 from annofree.refine.components import Components
 from annofree.refine.holes import FillHoles
 from annofree.refine.twins import Twins
 from annofree.refine.walker import RandomWalker
 from annofree.scan import Cohort, Scan, Sequence
-from annofree.segmentation import ScoreMap
+from annofree.segmentation import ScoreMap, Segmentation
 from annofree.settings import Settings
 from annofree.thresholds.fixed import Fixed
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from annofree.synthesis import LabelMapBank
+    from annofree.training.settings import TrainSettings
 
 NETWORKS = "networks"
 
@@ -36,8 +43,7 @@ PASSES: dict[str, tuple[tuple[float, bool], ...]] = {
 }
 
 
-#: A brain in view that is thinner than this along any axis is refused, mm.
-THINNEST_MM = 10.0
+EVEN = 0.5
 
 #: Range in which healthy scans may set the smallest lesion that is kept, ml.
 SMALLEST_ML = (0.5, 3.0)
@@ -49,27 +55,29 @@ class SynthTumourSettings(Settings):
     Attributes:
         quality: "fast" one pass; "default" adds the left-right flipped scan; "best" adds two more contrasts of both.
         labelmaps: Folder of anatomical label maps that `fit` makes brains from; None takes the MNI tissue maps.
-        steps: Training steps of `fit`.
+        steps: Training steps of the junior.
         seed: Decides a fit.
+        preset: "ours", or "published": the published stages, which tell the whole tumour in FLAIR and nothing else.
+        junior: Where the first network comes from: "fit" trains it (hours), "shipped" takes the one that comes with the
+            package, anything else is a model folder. None is "shipped" when patients are given, "fit" otherwise and
+            for the published preset, of which none is shipped.
+        senior_steps: Training steps of the senior; None is 400, or `steps` for the published preset.
+        mixed: Mixed cases at most.
     """
 
     quality: Literal["fast", "default", "best"] = "default"
     labelmaps: str | None = None
-    steps: int = 2000
+    steps: int = Field(2000, ge=1)
     seed: int = 0
+    preset: Literal["ours", "published"] = "ours"
+    junior: str | None = None
+    senior_steps: int | None = Field(None, ge=1)
+    mixed: int = Field(24, ge=1)
 
 
-def _refuse_slab(scan_id: str, coarse: Scan) -> None:
-    assert coarse.brain is not None
-    points = np.argwhere(coarse.brain)
-    if not len(points):
-        raise InputError(f"Scan '{scan_id}' has no brain", fix="Give a brain mask with --brain-mask")
-    thinnest = float((np.ptp(points, axis=0) * coarse.spacing_mm).min())
-    if thinnest < THINNEST_MM:
-        raise InputError(
-            f"The brain in scan '{scan_id}' is {thinnest:.0f} mm thick, too thin for a network that looks in 3-D",
-            fix="Give the whole volume, or choose --method intensity",
-        )
+def _why_unsure(scan: Scan) -> str:
+    missing = [str(s) for s in (Sequence.T1, Sequence.T1C) if s not in scan.images]
+    return f"{' and '.join(missing)} missing" if missing else "nothing enhances"
 
 
 class SynthTumour(Method):
@@ -82,14 +90,18 @@ class SynthTumour(Method):
 
     def __init__(self, settings: Settings | None = None, **options: Any) -> None:
         super().__init__(settings, **options)
-        even = Fixed(value=0.5, tier="T0", source="even odds of the network")
+        even = Fixed(value=EVEN, tier="T0", source="even odds of the network")
         self.thresholds = {"WT": even, "TC": even, "ET": even}
         self.refiners = {
-            "WT": (FillHoles(), Twins(), Components(connectivity=26, min_ml=0.5), RandomWalker()),
-            "TC": (FillHoles(),),
-            "ET": (),
+            "WT": (FillHoles(), Twins(), Components(connectivity=26, min_ml=0.5), Appearance(), RandomWalker()),
+            "TC": (FillHoles(), RandomWalker()),
+            "ET": (RandomWalker(inner_mm=2.0, outer_mm=2.0),),
         }
         self.networks: list[tuple[nn.Module, dict[str, Any]]] = []
+        if self.settings.preset == "published":
+            # one region and no rule of ours: what the published network answers, cut at one half
+            self.__dict__["regions"] = ("WT",)
+            self.thresholds, self.refiners = {"WT": even}, {"WT": ()}
 
     def score(self, scan: Scan) -> dict[str, ScoreMap]:
         """Probabilities of whole tumour, tumour core and enhancing tumour.
@@ -100,114 +112,180 @@ class SynthTumour(Method):
         Raises:
             InputError: The model holds no network.
         """
-        import torch
-
         from annofree.networks import predict_scan_array
-        from annofree.prepare.resample import back, to_spacing
+        from annofree.prepare.resample import back
 
         if not self.networks:
             raise InputError(
                 "This synthtumour model has no network", fix="Fit it, or leave --model out to use the shipped one"
             )
+        if self.settings.preset == "published":
+            scan.require(Sequence.FLAIR, why="the published preset")
+            scan = scan.replace(images={Sequence.FLAIR: scan.images[Sequence.FLAIR]})
         brain = self.brain(scan)
         total: NDArray[np.float32] | None = None
         count = 0
         for network, config in self.networks:
-            coarse = to_spacing(scan.replace(brain=brain), float(config["spacing_mm"]))
-            assert coarse.brain is not None
-            _refuse_slab(scan.id, coarse)
-            images = np.zeros((len(Sequence), *coarse.shape), dtype=np.float32)
-            for channel, sequence in enumerate(Sequence):
-                if sequence in coarse.images:
-                    images[channel] = coarse.images[sequence]
-            present = torch.tensor([sequence in coarse.images for sequence in Sequence])
+            coarse = coarse_of(scan.replace(brain=brain), float(config["spacing_mm"]))
             for power, flip in PASSES[self.settings.quality]:
                 found = predict_scan_array(
-                    network,
-                    torch.from_numpy(images),
-                    torch.from_numpy(coarse.brain.copy()),
-                    present,
-                    flipped=flip,
-                    power=power,
+                    network, coarse.images, coarse.brain, coarse.present, flipped=flip, power=power
                 ).numpy()
                 total = found if total is None else total + found
                 count += 1
-            grid = coarse.grid
+        grid = coarse.scan.grid
         assert total is not None
+        odds = {
+            region: back(values, grid, scan.grid) if grid.shape != scan.shape else values
+            for region, values in zip(self.regions, total / count, strict=False)
+        }
+        if "ET" in odds:
+            odds = with_enhancement(odds, scan, coarse.scan, total[0] / count > EVEN)
         maps = {}
         outer = brain.astype(np.float32)
-        for region, values in zip(self.regions, total / count, strict=True):
-            values = back(values, grid, scan.grid) if grid.shape != scan.shape else values
+        for region, values in odds.items():
             outer = np.minimum(np.clip(values, 0.0, 1.0), outer)
             maps[region] = ScoreMap(outer, region, "probability")
         return maps
 
+    def segment(self, scan: Scan) -> Segmentation:
+        """Score, threshold, refine; a core without enhancement is said to be of low confidence."""
+        result = super().segment(scan)
+        volumes = result.volumes_ml
+        if volumes.get("TC", 0.0) > 0 and volumes.get("ET", 0.0) == 0:
+            notes = [*result.provenance["notes"], f"The core is of low confidence: {_why_unsure(scan)}"]
+            result = result.replace(provenance={**result.provenance, "notes": notes})
+        return result
+
     def brain(self, scan: Scan) -> NDArray[np.bool_]:
         """The brain with its holes filled: dark fluid may equal the background."""
-        from scipy.ndimage import binary_fill_holes
-
-        filled: NDArray[np.bool_] = binary_fill_holes(super().brain(scan))
-        return filled
+        return filled_brain(scan)
 
     def fit(self, *, healthy: Cohort | None = None, patients: Cohort | None = None) -> Self:
-        """Train a network on made brains with made tumours, then set the smallest kept lesion on healthy scans.
+        """Train, then set the smallest kept lesion on healthy scans.
 
-        Nothing about real tumours enters. Training keeps checkpoints in `workspace` and goes on from there when it
-        was stopped; weights are chosen by held-out made cases.
+        Without patients: a junior, trained on made brains with made tumours; nothing about real tumours enters. With
+        patients: both stages, see `annofree.methods.synthtumour.stages`; no mask enters either. Everything is kept in
+        `workspace`, and a stopped fit goes on from there.
 
         Args:
-            healthy: Healthy scans, for the calibration only.
-            patients: Not used: the first stage needs none.
+            healthy: Healthy scans, for the calibration; with patients, half of them teach the senior too.
+            patients: Patients' scans without masks, for the second stage.
+
+        Raises:
+            InputError: The scans do not suffice.
+            KeyboardInterrupt: Ctrl-C stopped a training; the same fit goes on.
         """
         import tempfile
 
-        from annofree.networks import load_network
-        from annofree.synthesis import LabelMapBank
-        from annofree.training.junior import JuniorSettings, fit_junior
-        from annofree.training.settings import TrainSettings
-
-        folder = self.settings.labelmaps
-        bank = LabelMapBank.from_mni() if folder is None else LabelMapBank.from_folder(folder)
-        recipe = JuniorSettings(train=TrainSettings(steps=self.settings.steps, seed=self.settings.seed))
         with tempfile.TemporaryDirectory() as temporary:
-            workspace = (self.workspace or Path(temporary)) / "junior"
-            trained = fit_junior(bank, workspace, recipe)
-            self.networks = [load_network(workspace / ("best" if trained.best_score is not None else "last"))]
-        self.card["learned from"] = {
-            "anatomies": "MNI152 tissue maps" if folder is None else f"{len(bank)} label maps",
-            "tumours": "made; no lesion of any patient, no mask",
-            "steps": trained.step,
-            "validation score on held-out made cases": trained.best_score,
-        }
+            work = self.workspace or Path(temporary)
+            if patients is not None:
+                from annofree.methods.synthtumour.stages import fit_stages
+
+                if healthy is None:
+                    raise InputError(
+                        "The second stage needs healthy scans",
+                        why="tumours are mixed into them, and they check the senior",
+                        fix="Give --healthy DIR",
+                    )
+                fit_stages(self, healthy, patients, work)
+                return self
+            if self.settings.preset == "published":
+                if healthy is None:
+                    raise InputError("The published preset makes tumours in healthy scans", fix="Give --healthy DIR")
+                from annofree.methods.synthtumour.stages import halves
+
+                self.card["learned from"] = self.take_junior(*halves(healthy), work)
+            else:
+                self.card["learned from"] = self.take_junior(None, None, work, default="fit")
         if healthy is not None:
             self.calibrate(healthy)
         return self
 
-    def calibrate(self, healthy: Cohort) -> Self:
-        """Set the smallest lesion that is kept from what the networks call tumour in healthy scans.
+    def take_junior(
+        self, teach: Cohort | None, check: Cohort | None, work: Path, *, default: str = "shipped"
+    ) -> dict[str, Any]:
+        """Put the first network in place: the shipped one, another model's, or a new one.
 
-        It is the volume at which half of healthy people have nothing called, but at least 0.5 ml (a few voxels of the
-        networks) and at most 3 ml: a finding of more than that is never dropped for its size.
+        Args:
+            teach: Healthy scans that the published preset makes tumours in.
+            check: Healthy scans for its validation task.
+            work: Keeps the training in `junior/`.
+            default: What `junior=None` means.
+
+        Returns:
+            What it learned from, for the card.
         """
-        from annofree.methods.decide import decide
-        from annofree.refine import healthy_min_ml
+        from annofree import methods
+        from annofree.methods.synthtumour.junior import fit_made, fit_published
 
-        kept = self.refiners
-        self.refiners = {**kept, "WT": (FillHoles(), Twins())}
+        published = self.settings.preset == "published"
+        where = self.settings.junior or ("fit" if published else default)
+        if where == "fit":
+            if published:
+                assert teach is not None
+                assert check is not None
+                network, card = fit_published(teach, check, work / "junior", self.train_settings(self.settings.steps))
+            else:
+                train = self.train_settings(self.settings.steps)
+                network, card = fit_made(self.label_maps(work), self.settings.labelmaps, work / "junior", train)
+            self.networks = [network]
+            return card
+        model = methods.shipped("synthtumour") if where == "shipped" else methods.load(where)
+        if not isinstance(model, SynthTumour) or model.settings.preset != self.settings.preset:
+            raise InputError(
+                f"A junior of preset '{self.settings.preset}' is needed, and '{where}' is none",
+                fix="Name a synthtumour model folder of that preset, or --set junior=fit",
+            )
+        self.networks = model.networks
+        return {**model.card.get("learned from", {}), "junior": where if where == "shipped" else "another model"}
+
+    def train_settings(self, steps: int) -> TrainSettings:
+        """How long, and the seed."""
+        from annofree.training.settings import TrainSettings
+
+        return TrainSettings(steps=steps, seed=self.settings.seed)
+
+    def label_maps(self, work: Path) -> LabelMapBank:
+        """Anatomies for made brains; read once, then kept in the fit's folder."""
+        from annofree.synthesis import LabelMapBank
+
+        folder = self.settings.labelmaps
+        return LabelMapBank.from_mni() if folder is None else LabelMapBank.from_folder(folder, cache=work / "maps.npz")
+
+    def called(self, healthy: Cohort) -> list[tuple[NDArray[np.bool_], float]]:
+        """What is called tumour in each healthy scan before small findings are dropped, and its voxel volume in ml."""
+        from annofree.methods.decide import decide
+
+        rules = tuple(r for r in self.refiners["WT"] if not isinstance(r, Components | Appearance | RandomWalker))
         masks = []
         for scan in healthy:
             decision = decide(
                 {"WT": self.score(scan)["WT"]},
                 self.thresholds,
-                self.refiners,
+                {"WT": rules},
                 brain=self.brain(scan),
                 spacing_mm=scan.spacing_mm,
                 images=scan.images,
             )
             masks.append((decision.labels > 0, scan.voxel_ml))
-        smallest = float(np.clip(healthy_min_ml(masks, alpha=0.5), *SMALLEST_ML))
-        components = Components(connectivity=26, min_ml=round(smallest, 2))
-        self.refiners = {**kept, "WT": (FillHoles(), Twins(), components, RandomWalker())}
+        return masks
+
+    def calibrate(self, healthy: Cohort) -> Self:
+        """Set the smallest lesion that is kept from what the networks call tumour in healthy scans.
+
+        It is the volume at which half of healthy people have nothing called, but at least 0.5 ml (a few voxels of the
+        networks) and at most 3 ml: a finding of more than that is never dropped for its size. The published preset
+        keeps everything.
+        """
+        from annofree.refine import healthy_min_ml
+
+        if self.settings.preset != "published":
+            smallest = float(np.clip(healthy_min_ml(self.called(healthy), alpha=0.5), *SMALLEST_ML))
+            components = Components(connectivity=26, min_ml=round(smallest, 2))
+            chain = tuple(components if isinstance(r, Components) else r for r in self.refiners["WT"])
+            self.refiners = {**self.refiners, "WT": chain}
         self.card["healthy"] = list(healthy.ids)
         return self
 

@@ -1,0 +1,84 @@
+"""Partly labelled cases on disk, one folder each: images a viewer opens, labels, what is left open, a record."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from zlib import crc32
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annofree.formats.nifti import read_labels, read_volume, write_volume
+from annofree.formats.outfolder import write_json
+from annofree.scan import Grid, Scan, Sequence
+from annofree.training.partial import LABEL_BITS
+
+if TYPE_CHECKING:
+    from annofree.training.stream import Case
+
+RECORD = "record.json"
+
+
+def folder_name(scan_id: str) -> str:
+    """A scan's id as the name of a folder; a checksum is added where characters had to go."""
+    clean = re.sub(r"[^\w.+-]", "_", scan_id).lstrip(".") or "_"
+    return clean if clean == scan_id else f"{clean}-{crc32(scan_id.encode()):08x}"
+
+
+def write_case(folder: Path, scan: Scan, packed: NDArray[np.uint8], record: Mapping[str, Any]) -> None:
+    """Write a case; the record comes last, so a folder with a record is whole.
+
+    Args:
+        folder: Of this case.
+        scan: Images and brain on the networks' grid.
+        packed: (X, Y, Z) partial labels, see `annofree.training.partial`.
+        record: Plain values.
+    """
+    grid = Grid(scan.shape, scan.affine)
+    for sequence, image in scan.images.items():
+        write_volume(folder / f"{sequence.lower()}.nii.gz", np.asarray(image), grid)
+    write_volume(folder / "brain.nii.gz", scan.foreground().astype(np.uint8), grid)
+    write_volume(folder / "labels.nii.gz", packed & np.uint8(LABEL_BITS), grid)
+    write_volume(folder / "open.nii.gz", packed >> np.uint8(2), grid)
+    write_json(folder / RECORD, dict(record))
+
+
+def read_record(folder: Path) -> dict[str, Any] | None:
+    """The record of a case, or None where the case is not whole."""
+    file = folder / RECORD
+    if not file.is_file():
+        return None
+    found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return found
+
+
+def read_scan(folder: Path) -> tuple[Scan, NDArray[np.uint8]]:
+    """Scan and partial labels that `write_case` wrote."""
+    images = {}
+    grid: Grid | None = None
+    for sequence in Sequence:
+        file = folder / f"{sequence.lower()}.nii.gz"
+        if file.is_file():
+            volume = read_volume(file)
+            images[sequence], grid = volume.array, volume.grid
+    assert grid is not None
+    brain, labels, unsure = (np.asarray(read_labels(folder / f"{n}.nii.gz")[0]) for n in ("brain", "labels", "open"))
+    scan = Scan(folder.name, images, grid.affine, brain=brain > 0)
+    return scan, labels.astype(np.uint8) | (unsure.astype(np.uint8) << np.uint8(2))
+
+
+def read_case(folder: Path) -> Case:
+    """The same as tensors: images (4, X, Y, Z), brain, partial labels."""
+    import torch
+
+    scan, packed = read_scan(folder)
+    images = np.zeros((len(Sequence), *scan.shape), np.float32)
+    for channel, sequence in enumerate(Sequence):
+        if sequence in scan.images:
+            images[channel] = scan.images[sequence]
+    assert scan.brain is not None
+    return torch.from_numpy(images), torch.from_numpy(scan.brain.copy()), torch.from_numpy(packed)

@@ -1,0 +1,83 @@
+"""A scan as the networks take it: their spacing, four channels, the brain without holes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annofree.errors import InputError
+from annofree.scan import Scan, Sequence
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+#: A brain in view that is thinner than this along any axis is refused, mm.
+THINNEST_MM = 10.0
+
+
+@dataclass(frozen=True, eq=False)
+class Coarse:
+    """A scan on the networks' grid.
+
+    Attributes:
+        scan: The resampled scan, with its brain.
+        images: (4, X, Y, Z) float32 in the order T1, T1C, T2, FLAIR; zeros for absent sequences.
+        brain: (X, Y, Z) boolean.
+        present: (4,) boolean.
+    """
+
+    scan: Scan
+    images: Tensor
+    brain: Tensor
+    present: Tensor
+
+
+def filled_brain(scan: Scan) -> NDArray[np.bool_]:
+    """The scan's foreground with its holes filled: dark fluid may equal the background.
+
+    Raises:
+        InputError: There is none.
+    """
+    from scipy.ndimage import binary_fill_holes
+
+    brain = scan.foreground()
+    if not brain.any():
+        raise InputError(f"Scan '{scan.id}' has no foreground", fix="Give a brain mask with --brain-mask")
+    filled: NDArray[np.bool_] = binary_fill_holes(brain)
+    return filled
+
+
+def coarse_of(scan: Scan, spacing_mm: float) -> Coarse:
+    """Resample a scan to the networks' spacing.
+
+    Raises:
+        InputError: There is no brain, or it is too thin for a network that looks in 3-D.
+    """
+    import torch
+
+    from annofree.prepare.resample import to_spacing
+
+    small = to_spacing(scan.replace(brain=filled_brain(scan)), spacing_mm)
+    assert small.brain is not None
+    points = np.argwhere(small.brain)
+    if not len(points):
+        raise InputError(f"Scan '{scan.id}' has no brain", fix="Give a brain mask with --brain-mask")
+    thinnest = float((np.ptp(points, axis=0) * small.spacing_mm).min())
+    if thinnest < THINNEST_MM:
+        raise InputError(
+            f"The brain in scan '{scan.id}' is {thinnest:.0f} mm thick, too thin for a network that looks in 3-D",
+            fix="Give the whole volume, or choose --method intensity",
+        )
+    images = np.zeros((len(Sequence), *small.shape), dtype=np.float32)
+    for channel, sequence in enumerate(Sequence):
+        if sequence in small.images:
+            images[channel] = small.images[sequence]
+    return Coarse(
+        small,
+        torch.from_numpy(images),
+        torch.from_numpy(small.brain.copy()),
+        torch.tensor([sequence in small.images for sequence in Sequence]),
+    )

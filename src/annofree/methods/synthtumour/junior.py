@@ -1,0 +1,95 @@
+"""Fitting the first network: on made brains, or as published on healthy FLAIR with one bright blob."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from annofree.errors import InputError
+from annofree.methods.synthtumour.coarse import coarse_of
+from annofree.scan import Cohort, Sequence
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from annofree.synthesis import LabelMapBank
+    from annofree.training.settings import TrainSettings
+    from annofree.training.stream import Case
+
+Network = tuple["nn.Module", dict[str, Any]]
+
+#: Voxel size of the published preset's grid here, mm.
+PUBLISHED_SPACING_MM = 2.0
+
+
+def fit_made(
+    bank: LabelMapBank, source: str | None, folder: Path, train: TrainSettings
+) -> tuple[Network, dict[str, Any]]:
+    """Train on made brains with made tumours.
+
+    Args:
+        bank: Anatomies.
+        source: The folder they came from; None for the MNI tissue maps.
+        folder: Of the run.
+        train: Steps and seed.
+
+    Returns:
+        The network with its config, and what it learned from.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C stopped it.
+    """
+    from annofree.training.junior import JuniorSettings, fit_junior
+
+    trained = fit_junior(bank, folder, JuniorSettings(train=train))
+    return _finished(trained), {
+        "anatomies": "MNI152 tissue maps" if source is None else f"{len(bank)} label maps",
+        "tumours": "made; no lesion of any patient, no mask",
+        "steps": trained.step,
+        "validation score on held-out made cases": trained.best_score,
+    }
+
+
+def fit_published(teach: Cohort, check: Cohort, folder: Path, train: TrainSettings) -> tuple[Network, dict[str, Any]]:
+    """Train on the published form; weights are chosen by the distribution-shifted validation task.
+
+    Args:
+        teach: Healthy scans that get tumours for training.
+        check: Healthy scans that get tumours for the validation task.
+        folder: Of the run.
+        train: Steps and seed.
+
+    Raises:
+        InputError: There is no FLAIR on one of the sides.
+        KeyboardInterrupt: Ctrl-C stopped it.
+    """
+    from annofree.training.published_junior import fit_published_junior
+
+    trained = fit_published_junior(
+        _flair_cases(teach), _flair_cases(check), folder, train, spacing_mm=PUBLISHED_SPACING_MM
+    )
+    return _finished(trained), {
+        "anatomies": f"{len(teach)} healthy scans",
+        "tumours": "one bright blob in FLAIR as published; no lesion of any patient, no mask",
+        "steps": trained.step,
+        "Dice on the distribution-shifted validation task": trained.best_score,
+    }
+
+
+def _finished(trained: Any) -> Network:
+    from annofree.networks import load_network
+
+    if trained.interrupted:
+        raise KeyboardInterrupt
+    return load_network(trained.folder / ("best" if trained.best_score is not None else "last"))
+
+
+def _flair_cases(healthy: Cohort) -> list[Case]:
+    found = []
+    for scan in healthy:
+        if Sequence.FLAIR in scan.images:
+            coarse = coarse_of(scan, PUBLISHED_SPACING_MM)
+            found.append((coarse.images, coarse.brain, coarse.brain.byte() * 0))
+    if not found:
+        raise InputError("No healthy scan has FLAIR, in which the published preset works", fix="Give scans with FLAIR")
+    return found

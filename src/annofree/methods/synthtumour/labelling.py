@@ -1,0 +1,81 @@
+"""Pseudo-labels of a whole cohort on disk, one folder a patient, with a table and a sheet of pictures."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from zlib import crc32
+
+import numpy as np
+
+from annofree.errors import AnnofreeError
+from annofree.formats.outfolder import atomic_write, write_json
+from annofree.methods.synthtumour.cases import RECORD, folder_name, read_record, write_case
+from annofree.methods.synthtumour.coarse import coarse_of
+from annofree.methods.synthtumour.pictures import draw_sheet
+from annofree.methods.synthtumour.pseudo_labels import PseudoLabelSettings, judge, look
+from annofree.refine.walker import RandomWalker
+from annofree.scan import Cohort
+
+if TYPE_CHECKING:
+    from annofree.methods.synthtumour.method import SynthTumour
+
+UNUSABLE = "unusable scan"
+
+
+def pseudo_label(
+    method: SynthTumour, patients: Cohort, folder: Path, settings: PseudoLabelSettings, *, seed: int
+) -> tuple[list[Path], dict[str, Any]]:
+    """Label all patients with a method's networks; those that are there already are not looked at again.
+
+    A scan that cannot be used is left out with its reason and does not stop the others.
+
+    Args:
+        method: Its networks and its rules for the whole tumour (but the random walker, whose shell is left open).
+        patients: Scans without masks.
+        folder: Gets one folder a patient, `cases.csv` and `sheet.png`.
+        settings: See `PseudoLabelSettings`.
+        seed: With a patient's id it decides the brightness slopes.
+
+    Returns:
+        Folders of the patients that are used, and how many were given, kept, and left out for which reason.
+    """
+    networks = [network for network, _ in method.networks]
+    spacing_mm = float(method.networks[0][1]["spacing_mm"])
+    rules = [refiner for refiner in method.refiners["WT"] if not isinstance(refiner, RandomWalker)]
+    kept, rows = [], []
+    for scan_id in patients.ids:
+        target = folder / folder_name(scan_id)
+        record = read_record(target)
+        if record is None:
+            try:
+                coarse = coarse_of(patients[scan_id], spacing_mm)
+            except AnnofreeError as error:
+                record = {"id": scan_id, "kept": False, "why": UNUSABLE, "error": str(error)}
+                write_json(target / RECORD, record)
+            else:
+                rng = np.random.default_rng([seed, crc32(scan_id.encode())])
+                packed, judgement = judge(look(networks, coarse, rng, settings), coarse, rules, settings)
+                record = {"id": scan_id, **judgement.row()}
+                write_case(target, coarse.scan, packed, record)
+        rows.append(record)
+        if record["kept"]:
+            kept.append(target)
+    reasons: dict[str, int] = {}
+    for row in rows:
+        for reason in filter(None, str(row["why"]).split(", ")):
+            reasons[reason] = reasons.get(reason, 0) + 1
+    atomic_write(folder / "cases.csv", _table(rows))
+    draw_sheet([folder / folder_name(str(r["id"])) for r in rows if r["why"] != UNUSABLE], folder / "sheet.png")
+    return kept, {"given": len(rows), "kept": len(kept), "left out": reasons}
+
+
+def _table(rows: list[dict[str, Any]]) -> str:
+    stream = io.StringIO()
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    writer = csv.DictWriter(stream, columns, restval="n/a", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return stream.getvalue()

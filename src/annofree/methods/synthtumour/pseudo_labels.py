@@ -1,0 +1,274 @@
+"""Labels for patients that nobody labelled: what a trained network says again and again, the rest left open.
+
+The network looks at a scan flipped, with bent contrast and under brightness slopes. Where all views say tumour, the
+label says tumour; where all say none, none; in between, in a shell about the border, and where the brain beside the
+tumour looks like the tumour, the label stays open and a second network is neither right nor wrong. Patients on whom the
+views do not agree, or whose finding is tiny, huge, scattered or faint, are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence as Several
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+from scipy import ndimage
+
+from annofree.methods.synthtumour.coarse import Coarse
+from annofree.refine import refine
+from annofree.refine.base import RefineContext, Refiner
+from annofree.scan import Sequence
+from annofree.settings import Settings
+from annofree.training.partial import pack
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Mask = NDArray[np.bool_]
+_CONNECT_26 = np.ones((3, 3, 3), dtype=bool)
+
+
+class PseudoLabelSettings(Settings):
+    """How pseudo-labels are made and which patients are kept. No number was chosen with a mask.
+
+    Attributes:
+        flip: Look at the left-right flipped scan too.
+        powers: Contrasts at which the scan is seen (1 as it is).
+        slopes: Looks under a random linear brightness slope, besides the even one.
+        slope: Largest change of brightness from one end of the brain to the other, as a share.
+        sure_above: Mean probability from which a voxel can be tumour.
+        sure_below: Mean probability up to which a voxel can be none.
+        agree: Share of the views that must be on the same side of one half.
+        outer_shell_mm: Left open outside the tumour's border. Wider than the inner one: the first network draws
+            too little, not too much, on held-out made cases.
+        inner_shell_mm: Left open inside the border.
+        alike_mm: Brain this near to the tumour, connected to it, and brighter than its darkest quarter on FLAIR (else
+            T2) is left open, where the tumour stands out by one robust standard deviation; 0 switches off.
+        least_ml: Smallest sure tumour of a patient who is kept.
+        most_share: Largest share of the brain that a tumour can take.
+        most_parts: Most connected parts of at least half a millilitre.
+        least_main: Smallest share of the volume that the largest part must have.
+        least_agreement: Smallest mean Dice between the views and their mean; two experts reach 0.85 (Menze 2015).
+        least_confidence: Smallest mean probability inside the finding.
+        filtered: Keep agreeing patients only; else one look, a hard border at one half, and every patient.
+    """
+
+    flip: bool = True
+    powers: tuple[float, ...] = (0.85, 1.0, 1.15)
+    slopes: int = Field(1, ge=0)
+    slope: float = Field(0.2, ge=0, lt=1)
+    sure_above: float = Field(0.7, ge=0.5, le=1)
+    sure_below: float = Field(0.1, ge=0, le=0.5)
+    agree: float = Field(0.9, ge=0.5, le=1)
+    outer_shell_mm: float = Field(4.0, ge=0)
+    inner_shell_mm: float = Field(2.0, ge=0)
+    alike_mm: float = Field(10.0, ge=0)
+    least_ml: float = Field(3.0, ge=0)
+    most_share: float = Field(0.4, gt=0, le=1)
+    most_parts: int = Field(4, ge=1)
+    least_main: float = Field(0.6, ge=0, le=1)
+    least_agreement: float = Field(0.85, ge=0, le=1)
+    least_confidence: float = Field(0.8, ge=0, le=1)
+    filtered: bool = True
+
+    @classmethod
+    def published(cls) -> PseudoLabelSettings:
+        """The published form: the first network's answer as it is, for every patient."""
+        return cls(flip=False, powers=(1.0,), slopes=0, filtered=False)
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What was found in one patient, and whether it is used.
+
+    Attributes:
+        kept: Whether the patient is used.
+        why: Reasons for leaving the patient out, empty where kept.
+        sure_ml: Volume that is certainly tumour.
+        unsure_ml: Volume inside the brain that is left open for the whole tumour.
+        parts: Connected parts of the finding of at least half a millilitre.
+        main: Share of the volume in the largest part.
+        agreement: Mean Dice between each view and the mean of all.
+        confidence: Mean probability inside the finding.
+    """
+
+    kept: bool
+    why: str
+    sure_ml: float
+    unsure_ml: float
+    parts: int
+    main: float
+    agreement: float
+    confidence: float
+
+    def row(self) -> dict[str, Any]:
+        """As plain values with three digits."""
+        return {key: round(v, 3) if isinstance(v, float) else v for key, v in asdict(self).items()}
+
+
+def look(
+    networks: Several[nn.Module], coarse: Coarse, rng: np.random.Generator, settings: PseudoLabelSettings
+) -> NDArray[np.float32]:
+    """Probabilities (V, 3, X, Y, Z) of every network in every view; even brightness first.
+
+    Args:
+        networks: In evaluation mode.
+        coarse: The scan on their grid.
+        rng: Draws the slopes.
+        settings: Which views.
+    """
+    import torch
+
+    from annofree.networks import predict_scan_array
+
+    slopes = [np.zeros(3), *(rng.uniform(-1.0, 1.0, 3) * settings.slope / 2.0 for _ in range(settings.slopes))]
+    out = []
+    for direction in slopes:
+        ramps = np.ix_(*(np.linspace(-1.0, 1.0, n) * d for n, d in zip(coarse.brain.shape, direction, strict=True)))
+        field = torch.from_numpy(np.asarray(1.0 + ramps[0] + ramps[1] + ramps[2], np.float32))
+        for network in networks:
+            for power in settings.powers:
+                for flipped in (False, True) if settings.flip else (False,):
+                    found = predict_scan_array(
+                        network, coarse.images * field, coarse.brain, coarse.present, flipped=flipped, power=power
+                    )
+                    out.append(found.numpy())
+    return np.stack(out)
+
+
+def judge(
+    views: NDArray[np.float32], coarse: Coarse, refiners: Several[Refiner], settings: PseudoLabelSettings
+) -> tuple[NDArray[np.uint8], Judgement]:
+    """One patient's pseudo-label and whether it is good enough.
+
+    Args:
+        views: (V, 3, X, Y, Z) probabilities from `look`.
+        coarse: The scan.
+        refiners: The method's own rules for the whole tumour; what they drop is left open.
+        settings: See `PseudoLabelSettings`.
+
+    Returns:
+        Partial labels (X, Y, Z), see `annofree.training.partial`, and the judgement.
+    """
+    scan = coarse.scan
+    brain = coarse.brain.numpy()
+    mean = views.mean(0)
+    calls = views > 0.5
+    finding = mean[0] > 0.5
+    if not settings.filtered:
+        packed = pack(mean > 0.5, np.zeros((3, *brain.shape), bool))
+    else:
+        context = RefineContext(scores=mean[0], brain=brain, spacing_mm=scan.spacing_mm, images=scan.images)
+        finding = refine(finding, refiners, context) & brain
+        packed = _open_labels(mean, calls.mean(0), finding, coarse, settings)
+    judgement = _judgement(mean[0], calls[:, 0], finding, packed, coarse, settings)
+    return packed, judgement
+
+
+def near_tumour(packed: NDArray[np.uint8], spacing_mm: tuple[float, float, float], reach_mm: float) -> NDArray[Any]:
+    """Partial labels with what lies further than `reach_mm` from the sure tumour set to background.
+
+    A tumour that is pasted elsewhere must not bring along doubts about the far side of the patient's brain.
+    """
+    if not ((packed & 3) > 0).any():
+        return np.zeros_like(packed)
+    distance = ndimage.distance_transform_edt((packed & 3) == 0, sampling=spacing_mm)
+    return np.where(distance <= reach_mm, packed, 0).astype(np.uint8)
+
+
+def _open_labels(
+    mean: NDArray[np.float32],
+    share: NDArray[np.floating[Any]],
+    finding: Mask,
+    coarse: Coarse,
+    settings: PseudoLabelSettings,
+) -> NDArray[np.uint8]:
+    """Sure where views agree and the border is far, open elsewhere."""
+    scan, brain = coarse.scan, coarse.brain.numpy()
+    step = scan.spacing_mm
+    sure = (mean >= settings.sure_above) & (share >= settings.agree)
+    none = (mean <= settings.sure_below) & (share <= 1.0 - settings.agree)
+    sure[0] &= finding
+    none[0] &= ~finding
+    if finding.any():
+        half = float(min(step)) / 2.0
+        outside = ndimage.distance_transform_edt(~finding, sampling=step) - half
+        inside = ndimage.distance_transform_edt(finding, sampling=step) - half
+        sure[0] &= inside > settings.inner_shell_mm
+        # a thin finding keeps its middle
+        sure[0] |= finding & (mean[0] >= settings.sure_above) & _ridge(inside, settings.inner_shell_mm)
+        none[0] &= outside > settings.outer_shell_mm
+        none[0] &= ~_alike(scan.images, brain, finding, outside, settings.alike_mm)
+    unsure = ~(sure | none) & brain
+    # core and enhancing tumour are absent where the whole tumour is; without T1C nobody can tell them inside it
+    for inner in (1, 2):
+        unsure[inner] &= ~none[0]
+        if Sequence.T1C not in scan.images:
+            unsure[inner] |= sure[0]
+    return pack(sure, unsure)
+
+
+def _ridge(inside: NDArray[Any], shell_mm: float) -> Mask:
+    """The middle of parts that are too thin to have a voxel below the shell."""
+    highest = ndimage.maximum_filter(inside, size=3)
+    return np.asarray((inside > 0) & (highest <= shell_mm) & (inside >= highest))
+
+
+def _alike(images: Any, brain: Mask, finding: Mask, outside: NDArray[Any], reach_mm: float) -> Mask:
+    """Brain beside the tumour, connected to it, that is brighter than its darkest quarter."""
+    wanted = next((s for s in (Sequence.FLAIR, Sequence.T2) if s in images), None)
+    if wanted is None or reach_mm <= 0:
+        return np.zeros_like(brain)
+    image = ndimage.gaussian_filter(images[wanted], 0.5)
+    usual = float(np.median(image[brain]))
+    stands_out = usual + 1.4826 * float(np.median(np.abs(image[brain] - usual)))
+    if float(np.median(image[finding])) < stands_out:
+        return np.zeros_like(brain)
+    level = max(float(np.quantile(image[finding], 0.25)), stands_out)
+    bright = (image >= level) & brain & (outside <= reach_mm)
+    parts, _ = ndimage.label(bright | finding, structure=_CONNECT_26)
+    joined = np.unique(parts[finding])
+    return np.asarray(bright & ~finding & np.isin(parts, joined[joined > 0]))
+
+
+def _judgement(
+    mean: NDArray[np.float32],
+    calls: Mask,
+    finding: Mask,
+    packed: NDArray[np.uint8],
+    coarse: Coarse,
+    settings: PseudoLabelSettings,
+) -> Judgement:
+    voxel_ml = coarse.scan.voxel_ml
+    brain = coarse.brain.numpy()
+    sizes = np.bincount(ndimage.label(finding, structure=_CONNECT_26)[0].ravel())[1:] * voxel_ml
+    large = sizes[sizes >= 0.5]
+    total = float(sizes.sum())
+    dices = [2.0 * float((call & finding).sum()) / max(float(call.sum() + finding.sum()), 1.0) for call in calls]
+    sure = (packed & 3) > 0
+    found = {
+        "sure_ml": float(sure.sum()) * voxel_ml,
+        "unsure_ml": float(((packed & 4) > 0).sum()) * voxel_ml,
+        "parts": len(large),
+        "main": float(sizes.max()) / total if total > 0 else 0.0,
+        "agreement": float(np.mean(dices)),
+        "confidence": float(mean[finding].mean()) if finding.any() else 0.0,
+    }
+    reasons = []
+    if not sure.any():
+        reasons.append("no sure tumour")
+    elif settings.filtered:
+        if total < settings.least_ml:
+            reasons.append("too small")
+        if total > settings.most_share * float(brain.sum()) * voxel_ml:
+            reasons.append("too large")
+        if found["parts"] > settings.most_parts or found["main"] < settings.least_main:
+            reasons.append("scattered")
+        if found["agreement"] < settings.least_agreement:
+            reasons.append("views disagree")
+        if found["confidence"] < settings.least_confidence:
+            reasons.append("not confident")
+    return Judgement(kept=not reasons, why=", ".join(reasons), **found)  # type: ignore[arg-type]

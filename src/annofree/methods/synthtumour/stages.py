@@ -1,0 +1,294 @@
+"""Both stages of SynthTumour in one fit: junior, pseudo-labels, mixing, senior, and whether the senior is taken.
+
+Every step leaves its artefacts in the fit's folder and is skipped when they are there, so a stopped fit goes on with
+the same command. Half of the healthy scans teach, the other half, which neither network sees, checks and calibrates.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annofree.errors import InputError, OutputError
+from annofree.formats.outfolder import write_json
+from annofree.methods.synthtumour.carriers import write_carriers
+from annofree.methods.synthtumour.cases import read_case, read_scan
+from annofree.methods.synthtumour.coarse import Coarse, coarse_of
+from annofree.methods.synthtumour.gate import passes
+from annofree.methods.synthtumour.labelling import pseudo_label
+from annofree.methods.synthtumour.mixing import most_pairs, write_mixed_cases
+from annofree.methods.synthtumour.pictures import draw_sheet
+from annofree.methods.synthtumour.pseudo_labels import PseudoLabelSettings, near_tumour
+from annofree.scan import Cohort, Scan, Sequence
+from annofree.synthesis.mix import MixSettings
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from annofree.methods.synthtumour.method import SynthTumour
+    from annofree.training.junior import MadeCases
+    from annofree.training.loop import Validate
+    from annofree.training.stream import Case, CaseMaker
+
+#: What lies further than this from a sure tumour stays behind when the tumour is mixed, mm.
+REACH_MM = 12.0
+#: Made cases that choose the senior's weights.
+VALIDATION_CASES = 8
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a fit does, read from the method's settings.
+
+    Attributes:
+        published: The published form: no filter, hard paste, a senior with fresh weights that is always taken.
+        pseudo: How pseudo-labels are made.
+        mixing: How tumours come into healthy scans.
+        mixed: Mixed cases at most.
+        senior_steps: Training steps of the senior.
+        seed: Decides everything.
+    """
+
+    published: bool
+    pseudo: PseudoLabelSettings
+    mixing: MixSettings
+    mixed: int
+    senior_steps: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Material:
+    """What a senior learns from and is checked with.
+
+    Attributes:
+        teach: Healthy scans that teach.
+        check: Healthy scans that neither network sees.
+        patients: Patients without masks.
+        hosts: The teaching scans on the networks' grid, by id.
+        real: Folders of pseudo-labelled patients that are kept.
+        mixed: Folders of mixed cases.
+    """
+
+    teach: Cohort
+    check: Cohort
+    patients: Cohort
+    hosts: Mapping[str, Scan]
+    real: list[Path]
+    mixed: list[Path]
+
+
+def fit_stages(method: SynthTumour, healthy: Cohort, patients: Cohort, work: Path) -> None:
+    """Fit both stages into a method: its networks, its smallest kept lesion, its card.
+
+    Args:
+        method: Gets the result; its settings say what to do.
+        healthy: Healthy scans, at least two.
+        patients: Patients without masks.
+        work: Keeps the artefacts.
+
+    Raises:
+        InputError: There are too few healthy scans, or no patient's pseudo-label is good enough.
+        OutputError: The folder holds the steps of another fit.
+        KeyboardInterrupt: Ctrl-C stopped a training.
+    """
+    plan = plan_of(method)
+    if plan.published:
+        healthy, patients = _flair_alone(healthy), _flair_alone(patients)
+    teach, check = halves(healthy)
+    own = method.settings.model_dump(mode="json", exclude={"quality"})
+    _claim(work / "stages.json", {"settings": own, "teach": teach.ids, "check": check.ids, "patients": patients.ids})
+    junior_card = method.take_junior(teach, check, work)
+    _claim(work / "junior.json", {"weights": _checksum(method.networks[0][0])})
+    spacing_mm = float(method.networks[0][1]["spacing_mm"])
+
+    _say(f"pseudo-labels of {len(patients)} patients")
+    kept, counts = pseudo_label(method, patients, work / "pseudo_labels", plan.pseudo, seed=plan.seed)
+    if not kept:
+        raise InputError(
+            f"None of {len(patients)} patients has a pseudo-label that is good enough",
+            file=work / "pseudo_labels" / "cases.csv",
+            why=", ".join(f"{reason} {n}" for reason, n in counts["left out"].items()),
+            fix="Look at sheet.png beside it; give more patients, or leave --patients out to keep the junior",
+        )
+    _say(f"kept {len(kept)} of {len(patients)}; mixing")
+    hosts = {scan.id: coarse_of(scan, spacing_mm).scan for scan in teach}
+    mixed = _mixed(kept, hosts, plan, work / "mixed")
+    material = Material(teach, check, patients, hosts, kept, mixed)
+    senior, verdict = _senior(method, plan, material, work)
+    if verdict["taken"]:
+        method.networks = [senior]
+    method.calibrate(check if verdict["taken"] else healthy)
+    method.card["learned from"] = junior_card
+    method.card["second stage"] = {
+        "preset": method.settings.preset,
+        "patients": counts,
+        "mixed cases": len(mixed),
+        "steps": plan.senior_steps,
+        "healthy scans that taught": list(teach.ids),
+        "healthy scans that checked": list(check.ids),
+        "senior": verdict,
+        "note": "patients' images without any mask entered; results on the same patients are transductive",
+    }
+
+
+def plan_of(method: SynthTumour) -> Plan:
+    """The plan that a method's settings mean."""
+    own = method.settings
+    published = own.preset == "published"
+    return Plan(
+        published=published,
+        pseudo=PseudoLabelSettings.published() if published else PseudoLabelSettings(),
+        mixing=MixSettings.published() if published else MixSettings(tumour_uses=8, healthy_uses=8),
+        mixed=own.mixed,
+        senior_steps=own.senior_steps or (own.steps if published else 400),
+        seed=own.seed,
+    )
+
+
+def halves(healthy: Cohort) -> tuple[Cohort, Cohort]:
+    """Every other healthy scan to learn from, the others to check with.
+
+    Raises:
+        InputError: There are fewer than two.
+    """
+    ids = sorted(healthy.ids)
+    if len(ids) < 2:
+        raise InputError(
+            "The second stage needs at least two healthy scans",
+            why=f"{len(ids)} were given; one half teaches, the other checks the senior",
+            fix="Give more with --healthy, or leave --patients out",
+        )
+    return healthy.subset(ids[0::2]), healthy.subset(ids[1::2])
+
+
+def _mixed(kept: list[Path], hosts: Mapping[str, Scan], plan: Plan, folder: Path) -> list[Path]:
+    tumours: dict[str, tuple[Scan, NDArray[np.uint8]]] = {}
+    for case in kept:
+        scan, packed = read_scan(case)
+        reach = float("inf") if plan.published else REACH_MM
+        tumours[case.name] = scan, near_tumour(packed, scan.spacing_mm, reach)
+    count = min(plan.mixed, most_pairs(len(tumours), len(hosts), plan.mixing))
+    made = write_mixed_cases(tumours, hosts, folder, n=count, seed=plan.seed, settings=plan.mixing)
+    draw_sheet(made, folder / "sheet.png")
+    return made
+
+
+def _senior(
+    method: SynthTumour, plan: Plan, material: Material, work: Path
+) -> tuple[tuple[nn.Module, dict[str, Any]], dict[str, Any]]:
+    """Train, and compare with the junior on what neither saw; the verdict is written to `gate.json`."""
+    import torch
+
+    from annofree.networks import build, load_network
+    from annofree.training.published_junior import ShiftedValidation
+    from annofree.training.senior import HeldCases, SeniorSettings, fit_senior
+    from annofree.training.validation import MadeValidation
+
+    junior, config = method.networks[0]
+    spacing_mm = float(config["spacing_mm"])
+    checking = [_tumour_free(coarse_of(scan, spacing_mm)) for scan in material.check]
+    settings = SeniorSettings()
+    sources: dict[str, CaseMaker]
+    validate: Validate
+    if plan.published:
+        sources = {"mixed and pseudo-labelled": HeldCases([read_case(f) for f in (*material.mixed, *material.real)])}
+        validate = ShiftedValidation(checking, spacing_mm)
+        torch.manual_seed(plan.seed + 1)
+        network = build(config["network"])
+        train = method.train_settings(plan.senior_steps)
+    else:
+        made, sources = _sources(method, material, spacing_mm, work)
+        validate = MadeValidation(made, range(VALIDATION_CASES), voxel_ml=spacing_mm**3 / 1000.0, healthy=checking)
+        network = copy.deepcopy(junior)
+        train = settings.train.model_copy(update={"steps": plan.senior_steps, "seed": plan.seed})
+    _say(f"senior: {plan.senior_steps} steps on {', '.join(sources)}")
+    recipe = settings.model_copy(update={"train": train})
+    trained = fit_senior(network, sources, work / "senior", recipe, spacing_mm=spacing_mm, validate=validate)
+    if trained.interrupted:
+        raise KeyboardInterrupt
+    _say("checking the senior on healthy scans")
+    senior = load_network(work / "senior" / "best")
+    with torch.inference_mode():
+        scores = validate(junior), validate(senior[0])
+    before = [float(mask.sum()) * ml for mask, ml in method.called(material.check)]
+    held, method.networks = method.networks, [senior]
+    after = [float(mask.sum()) * ml for mask, ml in method.called(material.check)]
+    method.networks = held
+    verdict = passes(before, after, *scores)
+    if plan.published and not verdict["taken"]:
+        verdict |= {"taken": True, "why": f"the published form has no gate; with one: {verdict['why']}"}
+    write_json(work / "gate.json", verdict)
+    return senior, verdict
+
+
+def _sources(
+    method: SynthTumour, material: Material, spacing_mm: float, work: Path
+) -> tuple[MadeCases, dict[str, CaseMaker]]:
+    """Made brains, and everything that takes turns with them."""
+    from annofree.synthesis import SynthesisSettings
+    from annofree.training.junior import MadeCases
+    from annofree.training.senior import HeldCases, PaintedCases
+
+    made = MadeCases(method.label_maps(work), SynthesisSettings(), spacing_mm)
+    files = write_carriers(material.teach, material.patients, work / "carriers")
+    healthy = [_tumour_free(coarse_of(scan, spacing_mm)) for scan in material.hosts.values()]
+    sources: dict[str, CaseMaker] = {
+        "made": made,
+        "pseudo-labelled": HeldCases([read_case(f) for f in material.real]),
+        "healthy": HeldCases(healthy),
+    }
+    if files:
+        sources["painted"] = PaintedCases(files, SynthesisSettings(), spacing_mm)
+    if material.mixed:
+        sources["mixed"] = HeldCases([read_case(f) for f in material.mixed])
+    return made, sources
+
+
+def _tumour_free(coarse: Coarse) -> Case:
+    return coarse.images, coarse.brain, coarse.brain.byte() * 0
+
+
+def _flair_alone(cohort: Cohort) -> Cohort:
+    """The same scans with FLAIR and nothing else, still loaded one at a time."""
+
+    def load(scan_id: str) -> Scan:
+        scan = cohort[scan_id]
+        scan.require(Sequence.FLAIR, why="the published preset")
+        return scan.replace(images={Sequence.FLAIR: scan.images[Sequence.FLAIR]})
+
+    return Cohort({scan_id: partial(load, scan_id) for scan_id in cohort.ids}, cohort.name)
+
+
+def _claim(file: Path, content: Mapping[str, Any]) -> None:
+    """Refuse a folder whose artefacts belong to other scans, settings or another junior."""
+    wanted = json.loads(json.dumps(content))
+    if file.is_file() and json.loads(file.read_text(encoding="utf-8")) != wanted:
+        raise OutputError(
+            "The folder holds an unfinished fit of other scans, other settings or another junior",
+            file=file,
+            fix="Name another folder with -o, or give the same again to go on",
+        )
+    write_json(file, wanted)
+
+
+def _checksum(network: nn.Module) -> str:
+    digest = hashlib.sha256()
+    for value in network.state_dict().values():
+        digest.update(value.half().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _say(text: str) -> None:
+    from rich.console import Console
+
+    Console(stderr=True).print(text, highlight=False, markup=False)
