@@ -228,6 +228,11 @@ class Scan:
         state = (self.id, dict(self.images), self.affine, self.native, self.brain, self.report, self.notes)
         return (Scan, (*state, dict(self.files)))
 
+    def __repr__(self) -> str:
+        size = " x ".join(map(str, self.shape))
+        edges = " x ".join(f"{edge:.3g}" for edge in self.spacing_mm)
+        return f"<Scan '{self.id}': {', '.join(self.sequences)}; {size} voxels of {edges} mm>"
+
     @property
     def shape(self) -> tuple[int, int, int]:
         """Array shape (X, Y, Z)."""

@@ -125,6 +125,12 @@ class Segmentation:
         """A copy with some attributes changed."""
         return replace(self, **changes)
 
+    def __repr__(self) -> str:
+        volumes = ", ".join(f"{region} {volume:.1f} ml" for region, volume in self.volumes_ml.items())
+        found = f"{len(self.lesions)} finding{'' if len(self.lesions) == 1 else 's'}"
+        made = f"; {self.provenance['method']}" if self.provenance.get("method") else ""
+        return f"<Segmentation of '{self.scan_id}': {volumes}; {found}{made}>"
+
     def _repr_html_(self) -> str:
         from annofree.review.notebook import notebook_html
 

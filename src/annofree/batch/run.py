@@ -6,6 +6,7 @@ import time
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -80,10 +81,11 @@ def run(
         raise InputError("Both workers and a scheduler were given", fix="Give --workers N or --scheduler, not both")
     out = claim_folder(out).absolute()
     begun, started = now(), time.monotonic()
-    described = choice.build().describe()
+    build = cache(choice.build)
+    described = build().describe()
     model = model_hashes(choice)
     setup = text_hash(software()["annofree"], described, model, locate)
-    worker = Worker(cohort, _anywhere(choice), out, locate, review, setup)
+    worker = Worker(cohort, _anywhere(choice), out, locate, review, setup, build)
     tables = _Tables(cohort, out)
     _sweep(out)
 

@@ -6,6 +6,7 @@ import errno
 import os
 import time
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -59,21 +60,29 @@ class Worker:
         locate: Whether lesions get side and lobe.
         review: Whether to make a page for each scan.
         setup: Everything beside the scan that decides a result, hashed: software, method, model files.
+        build: Returns the method, always the same one; by default the choice's, built on first use.
     """
 
-    def __init__(self, cohort: Cohort, choice: Choice, out: Path, locate: bool, review: bool, setup: str) -> None:
+    def __init__(
+        self,
+        cohort: Cohort,
+        choice: Choice,
+        out: Path,
+        locate: bool,
+        review: bool,
+        setup: str,
+        build: Callable[[], Method] | None = None,
+    ) -> None:
         self.cohort, self.choice, self.out, self.locate, self.review = cohort, choice, out, locate, review
         self.setup = setup
-        self._build = cache(choice.build)
+        self._build = build or cache(choice.build)
 
     def __reduce__(self) -> tuple[object, ...]:
         return (Worker, (self.cohort, self.choice, self.out, self.locate, self.review, self.setup))
 
     def over(self, cohort: Cohort) -> Worker:
         """The same for other scans; the loaded model is shared."""
-        twin = Worker(cohort, self.choice, self.out, self.locate, self.review, self.setup)
-        twin._build = self._build
-        return twin
+        return Worker(cohort, self.choice, self.out, self.locate, self.review, self.setup, self._build)
 
     @property
     def method(self) -> Method:
