@@ -16,6 +16,7 @@ from annofree.methods.synthtumour.cases import RECORD, folder_name, read_record,
 from annofree.methods.synthtumour.coarse import coarse_of
 from annofree.methods.synthtumour.pictures import draw_sheet
 from annofree.methods.synthtumour.pseudo_labels import PseudoLabelSettings, judge, look
+from annofree.refine.appearance import Appearance
 from annofree.refine.walker import RandomWalker
 from annofree.scan import Cohort
 
@@ -33,7 +34,7 @@ def pseudo_label(
     A scan that cannot be used is left out with its reason and does not stop the others.
 
     Args:
-        method: Its networks and its rules for the whole tumour (but the random walker, whose shell is left open).
+        method: Its networks and its rules for the whole tumour (but those that move the border, which is left open).
         patients: Scans without masks.
         folder: Gets one folder a patient, `cases.csv` and `sheet.png`.
         settings: See `PseudoLabelSettings`.
@@ -44,7 +45,7 @@ def pseudo_label(
     """
     networks = [network for network, _ in method.networks]
     spacing_mm = float(method.networks[0][1]["spacing_mm"])
-    rules = [refiner for refiner in method.refiners["WT"] if not isinstance(refiner, RandomWalker)]
+    rules = [refiner for refiner in method.refiners["WT"] if not isinstance(refiner, Appearance | RandomWalker)]
     kept, rows = [], []
     for scan_id in patients.ids:
         target = folder / folder_name(scan_id)

@@ -18,9 +18,10 @@ from pydantic import Field
 from scipy import ndimage
 
 from annofree.methods.synthtumour.coarse import Coarse
+from annofree.methods.synthtumour.leak import with_enhancement
 from annofree.refine import refine
 from annofree.refine.base import RefineContext, Refiner
-from annofree.scan import Sequence
+from annofree.scan import Scan, Sequence
 from annofree.settings import Settings
 from annofree.training.partial import pack
 
@@ -163,7 +164,7 @@ def judge(
     else:
         context = RefineContext(scores=mean[0], brain=brain, spacing_mm=scan.spacing_mm, images=scan.images)
         finding = refine(finding, refiners, context) & brain
-        packed = _open_labels(mean, calls.mean(0), finding, coarse, settings)
+        packed = _open_labels(*_enhanced(mean, calls.mean(0), finding, scan), finding, coarse, settings)
     judgement = _judgement(mean[0], calls[:, 0], finding, packed, coarse, settings)
     return packed, judgement
 
@@ -177,6 +178,18 @@ def near_tumour(packed: NDArray[np.uint8], spacing_mm: tuple[float, float, float
         return np.zeros_like(packed)
     distance = ndimage.distance_transform_edt((packed & 3) == 0, sampling=spacing_mm)
     return np.where(distance <= reach_mm, packed, 0).astype(np.uint8)
+
+
+def _enhanced(
+    mean: NDArray[np.float32], share: NDArray[np.floating[Any]], finding: Mask, scan: Scan
+) -> tuple[NDArray[np.float32], NDArray[np.floating[Any]]]:
+    """Core and enhancing tumour as the leak of contrast agent tells them, where T1 and T1C are there."""
+    odds = dict(zip(("WT", "TC", "ET"), mean, strict=True))
+    told = with_enhancement(odds, scan, scan, finding)
+    if told is odds:
+        return mean, share
+    better = np.stack([mean[0], told["TC"], told["ET"]])
+    return better, np.concatenate([share[:1], better[1:] > 0.5])
 
 
 def _open_labels(
