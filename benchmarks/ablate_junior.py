@@ -41,7 +41,7 @@ from annofree.training.stream import Batch, Case, CaseMaker, MadeSampler, Stream
 
 SPACING_MM = 4.0
 VOXEL_ML = SPACING_MM**3 / 1000.0
-NETWORK = ThinUNetSettings(full=4, widths=(12, 24, 48), deep_supervision=2)
+NETWORK = ThinUNetSettings(full=2, widths=(8, 16, 32), deep_supervision=1)
 SAMPLE = SampleSettings(patch=(40, 48, 40), shift=2)
 MIRRORED = slice(4, 8)
 ALL, FLAIR_ALONE = (True, True, True, True), (False, False, False, True)
@@ -65,11 +65,11 @@ class Variant:
 
 VARIANTS = {
     "full": Variant(),
-    "no mirrored channels": Variant(mirrored=False),
     "no look-alikes": Variant(SynthesisSettings(look_alikes=NO_LOOK_ALIKES)),
-    "no physical contrast": Variant(SynthesisSettings(contrast=Contrast(free_share=1.0))),
-    "no growth, ellipsoids": Variant(SynthesisSettings(tumours=Tumours(growth=False))),
     "no tumour-free cases": Variant(SynthesisSettings(tumours=Tumours(healthy_share=0.0))),
+    "no mirrored channels": Variant(mirrored=False),
+    "no growth, ellipsoids": Variant(SynthesisSettings(tumours=Tumours(growth=False))),
+    "no physical contrast": Variant(SynthesisSettings(contrast=Contrast(free_share=1.0))),
     "half pseudo-healthy": Variant(real=0.5),
 }
 
@@ -148,10 +148,10 @@ def arrays(scan: Scan) -> tuple[Tensor, Tensor, Tensor]:
 class Yardsticks:
     """What every trained network is asked."""
 
-    phantoms: list[tuple[Tensor, Tensor, Tensor]]
-    made: list[Case]
-    healthy: list[tuple[Tensor, Tensor, Tensor]]
-    ms: list[tuple[Tensor, Tensor, Tensor]]
+    phantoms: list[tuple[Tensor, ...]]
+    made: list[tuple[Tensor, ...]]
+    healthy: list[tuple[Tensor, ...]]
+    ms: list[tuple[Tensor, ...]]
 
     def __call__(self, network: nn.Module) -> dict[str, float]:
         """Numbers of one network, by column."""
@@ -184,19 +184,38 @@ def mean(values: list[float]) -> float:
     return float(np.mean(values)) if values else float("nan")
 
 
-def yardsticks(make: CaseMaker, healthy: Path, ms: Path | None, n: int) -> Yardsticks:
-    phantoms = []
-    for subject in phantom_cohort(n, seed=90, spacing_mm=SPACING_MM, healthy_fraction=0.0):
-        images, brain, _ = arrays(subject.scan)
-        phantoms.append((images, brain, torch.from_numpy(subject.labels > 0)))
-    scans = [arrays(scan) for scan in open_cohort(healthy, brain_mask="*_DLMUSE.nii.gz")]
-    other = [arrays(open_scan(ms))] if ms is not None else []
-    return Yardsticks(phantoms, [make(seed) for seed in range(16)], scans, other)
+def kept(file: Path, make: Callable[[], list[tuple[Tensor, ...]]]) -> list[tuple[Tensor, ...]]:
+    """Tuples of arrays, made once and read the next time."""
+    if not file.exists():
+        arrays = {f"{i}/{j}": a.numpy() for i, row in enumerate(make()) for j, a in enumerate(row)}
+        np.savez_compressed(file.with_suffix(".part.npz"), **arrays)
+        file.with_suffix(".part.npz").replace(file)
+    with np.load(file) as held:
+        rows: dict[int, list[Tensor]] = {}
+        for key in held.files:
+            rows.setdefault(int(key.split("/")[0]), []).append(torch.from_numpy(held[key]))
+    return [tuple(row) for row in rows.values()]
+
+
+def yardsticks(make: CaseMaker, healthy: Path, ms: Path | None, n: int, folder: Path) -> Yardsticks:
+    def phantoms() -> list[tuple[Tensor, ...]]:
+        subjects = phantom_cohort(n, seed=90, spacing_mm=SPACING_MM, healthy_fraction=0.0)
+        return [(*arrays(s.scan)[:2], torch.from_numpy(s.labels > 0)) for s in subjects]
+
+    def scans() -> list[tuple[Tensor, ...]]:
+        return [arrays(scan) for scan in open_cohort(healthy, brain_mask="*_DLMUSE.nii.gz")]
+
+    return Yardsticks(
+        kept(folder / "phantoms.npz", phantoms),
+        kept(folder / "made.npz", lambda: [make(seed) for seed in range(16)]),
+        kept(folder / "healthy.npz", scans),
+        kept(folder / "ms.npz", lambda: [arrays(open_scan(ms))]) if ms is not None else [],
+    )
 
 
 def run(variant: Variant, make: CaseMaker, folder: Path, *, seed: int, steps: int) -> nn.Module:
     torch.manual_seed(seed)
-    stream = StreamSettings(kept=200, reuse=3, first_seed=1_000_000 * (seed + 1))
+    stream = StreamSettings(kept=200, reuse=4, first_seed=1_000_000 * (seed + 1))
     plain = MadeSampler(make, stream, SAMPLE, batch=1, seed=seed)
     settings = TrainSettings(
         steps=steps, learning_rate=3e-3, warmup=10, ema=0.9, seed=seed, validate_every=steps, ahead=0, precision="fp32"
@@ -232,7 +251,7 @@ def main() -> None:
     parser.add_argument("--ms", type=Path, help="one scan without tumour but with lesions")
     parser.add_argument("--unlabelled", type=Path, help="patients whose better half becomes a brain")
     parser.add_argument("--only", nargs="*", help="variants; all by default")
-    parser.add_argument("--steps", type=int, default=120)
+    parser.add_argument("--steps", type=int, default=80)
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--phantoms", type=int, default=24)
     given = parser.parse_args()
@@ -242,7 +261,7 @@ def main() -> None:
     results = json.loads(file.read_text()) if file.exists() else {}
     bank = LabelMapBank.from_folder(given.labelmaps, cache=given.cache)
     started = time.process_time()
-    asked = yardsticks(Made(bank, [], Variant()), given.healthy, given.ms, given.phantoms)
+    asked = yardsticks(Made(bank, [], Variant()), given.healthy, given.ms, given.phantoms, given.out)
     print(f"yardsticks: {len(asked.phantoms)} phantoms, {time.process_time() - started:.0f} s", flush=True)
     carriers: list[Carrier] | None = None
     for seed in range(given.seeds):

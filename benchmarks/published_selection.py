@@ -32,7 +32,7 @@ from annofree.training.settings import TrainSettings
 from annofree.training.stream import Case
 
 FINE_MM, BLOCKS = 2.0, 2
-NETWORK = ThinUNetSettings(full=4, widths=(12, 24, 48), deep_supervision=2)
+NETWORK = ThinUNetSettings(full=2, widths=(8, 16, 32), deep_supervision=1)
 SAMPLE = SampleSettings(patch=(40, 48, 40), shift=2)
 DARK = ("isointense", "hypointense")
 RULES = {
@@ -159,11 +159,11 @@ def main() -> None:
     parser.add_argument("--labelmaps", type=Path, required=True, help="folder of label maps")
     parser.add_argument("--cache", type=Path, help="bank of the label maps, read or written")
     parser.add_argument("--healthy", type=Path, required=True, help="healthy scans with FLAIR")
-    parser.add_argument("--made", type=int, default=12, help="made healthy brains")
+    parser.add_argument("--made", type=int, default=7, help="made healthy brains")
     parser.add_argument("--phantoms", type=int, default=40)
-    parser.add_argument("--steps", type=int, default=300)
-    parser.add_argument("--every", type=int, default=20, help="steps between two measurements")
-    parser.add_argument("--cases", type=int, default=12, help="validation cases of each kind")
+    parser.add_argument("--steps", type=int, default=240)
+    parser.add_argument("--every", type=int, default=24, help="steps between two measurements")
+    parser.add_argument("--cases", type=int, default=10, help="validation cases of each kind")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--picture", type=Path)
     given = parser.parse_args()
@@ -199,12 +199,13 @@ def main() -> None:
             cases=given.cases,
             watch=watch,
         )
+        runs = [run for run in map(checks_of, folders[: seed + 1]) if run]
+        if runs:
+            (given.out / "table.md").write_text(report(runs), encoding="utf-8")
+            print(report(runs), flush=True)
+            draw(runs, given.picture or given.out / "curves.png")
         if trained.interrupted:
             raise SystemExit("stopped; the same command goes on from there")
-    runs = [checks_of(folder) for folder in folders]
-    (given.out / "table.md").write_text(report(runs), encoding="utf-8")
-    print(report(runs))
-    draw(runs, given.picture or given.out / "curves.png")
 
 
 if __name__ == "__main__":

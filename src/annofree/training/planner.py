@@ -205,9 +205,9 @@ def _network(
 
 
 def _unit(spacing: NDArray[np.float64], side: NDArray[np.int_]) -> NDArray[np.int_]:
-    """Sides come in multiples of this: 16 where the axis is fine and long, less for coarse or short ones."""
+    """Sides come in multiples of this: 16 where the axis is fine and long, less where that would mostly add air."""
     fine = spacing <= 2 * spacing.min()
-    unit = np.where(fine, 16, 4)
+    unit = np.where(fine, np.where(side >= 96, 16, 8), 4)
     while (unit > np.maximum(side, 4)).any():
         unit = np.where(unit > np.maximum(side, 4), unit // 2, unit)
     return unit
