@@ -86,11 +86,16 @@ def test_a_broken_ring_is_closed_and_a_speck_tells_nothing() -> None:
     ring = ball(8) & ~ball(6)
     ring[18:22, 20:, 18:22] = False
     assert enclosed(ring, SPACING)[19, 19, 19]
-    core = np.full(SHAPE, 0.6, dtype=np.float32)
+    core = np.where(ball(9), 0.6, 0.0).astype(np.float32)
     speck = np.zeros(SHAPE, bool)
     speck[20, 20, 20] = True
     assert core_around(core, speck, SPACING) is core
     assert (core_around(core, ring, SPACING) > 0.5).sum() == enclosed(ring, SPACING).sum()
+
+
+def test_a_nodule_does_not_speak_for_a_large_core() -> None:
+    core = np.where(ball(15), 0.6, 0.0).astype(np.float32)
+    assert core_around(core, ball(4), SPACING) is core
 
 
 def test_enhancement_at_the_border_of_the_array_is_not_eaten() -> None:

@@ -27,8 +27,10 @@ CORE = 0.3
 LEAST = 500
 
 
-#: Enhancing tumour of at least this volume says where the core is, ml.
+#: Enhancing tumour of at least this volume, and of this share of the networks' core, says where the core is. A rim of
+#: 1.5 mm is 15 % of a core of 110 ml and more of a smaller one: less than a tenth does not enclose it.
 TELLING_ML = 0.5
+TELLING_SHARE = 0.1
 #: Gaps in enhancing tumour up to twice this width are closed, mm; what is then enclosed is core.
 CLOSING_MM = 6.0
 #: Probability from which the networks' core is believed beyond what enhancing tumour encloses.
@@ -138,7 +140,8 @@ def core_around(
         enhancing: Enhancing tumour.
         spacing_mm: Voxel edges.
     """
-    if float(enhancing.sum()) * float(np.prod(spacing_mm)) / 1000.0 < TELLING_ML:
+    found = int(enhancing.sum())
+    if found * float(np.prod(spacing_mm)) / 1000.0 < TELLING_ML or found < TELLING_SHARE * int((core > 0.5).sum()):
         return core
     doubted = np.where(core < SURE_CORE, 0.5 * core / SURE_CORE, 0.5 + 0.5 * (core - SURE_CORE) / (1 - SURE_CORE))
     result: NDArray[np.float32] = np.where(enclosed(enhancing, spacing_mm), 1.0, doubted).astype(np.float32)
