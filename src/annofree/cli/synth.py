@@ -11,7 +11,10 @@ import typer
 def synth(
     files: Annotated[
         list[Path] | None,
-        typer.Argument(help="One healthy image, the image to write, the labels to write.", metavar="[IN IMG LAB]"),
+        typer.Argument(
+            help="One healthy image, the image to write, the labels to write; or the word class-folders.",
+            metavar="[IN IMG LAB | class-folders]",
+        ),
     ] = None,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Folder to write many cases to.")] = None,
     n: Annotated[
@@ -31,10 +34,21 @@ def synth(
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
     layout: Annotated[str, typer.Option(help="nnunet or folders.")] = "nnunet",
 ) -> None:
-    """Make brains with tumours and their labels: a folder of cases (-o), or one from one healthy image (IN IMG LAB)."""
+    """Make brains with tumours and their labels: a folder of cases (-o), or one from one healthy image (IN IMG LAB).
+
+    'class-folders' makes JPEG slices of phantoms instead, one folder a class, --n slices in each.
+    """
     from annofree.cli.show import console
     from annofree.synthesis.orders import synthesise, synthesise_one
 
+    if files == [Path("class-folders")]:
+        from annofree.errors import SettingsError
+        from annofree.phantom.class_folders import write_class_folders
+
+        if out is None:
+            raise SettingsError("There is no folder to write the pictures to", fix="Name it with -o FOLDER")
+        console.print(f"slices written to {write_class_folders(out, n or 20, seed)}", highlight=False, soft_wrap=True)
+        return
     if files:
         drawn = synthesise_one(files, preset=preset, seed=seed, brain_mask=brain_mask, validation=validation, out=out)
         console.print(

@@ -29,7 +29,7 @@ class UNETRSettings(Settings):
     kind: Literal["unetr"] = "unetr"
     in_channels: int = 4
     out_channels: int = 1
-    window: tuple[int, int, int] = (48, 48, 48)
+    window: tuple[int, int, int] = (32, 32, 32)
     feature_size: int = 8
     hidden_size: int = 96
     mlp_dim: int = 256

@@ -2,7 +2,7 @@
 
 The published masks are the first kind and are called tumour there; figures show that they are brain and scalp. The
 second kind is the step that was never taken: several Otsu levels inside the brain, of which the brightest is kept
-where it is a compact finding rather than a layer of tissue.
+where it is a finding of one side rather than a layer of tissue.
 """
 
 from __future__ import annotations
@@ -47,28 +47,35 @@ def tumour_mask(
     scan: Scan,
     brain: NDArray[np.bool_],
     *,
-    classes: int = 4,
+    classes: tuple[int, ...] = (4, 5, 6),
     sigma_mm: float = 1.5,
     open_mm: float = 5.0,
     min_ml: float = 2.0,
+    two_sided: float = 0.5,
+    max_share: float = 0.2,
 ) -> NDArray[np.bool_]:
-    """Tumour pseudo-mask of a scan: the brightest of several Otsu classes, opened, closed, its largest piece.
+    """Tumour pseudo-mask of a scan: the one-sided pieces of the brightest of several Otsu classes.
 
-    FLAIR (else T2) is smoothed, its grey levels inside the brain are cut into classes by multi-level Otsu (Liao, Chen
-    and Chung 2001), and the brightest class is kept. The brain's outermost 3 mm are left out, where partial volume and
-    vessels lie. An opening by a ball of 5 mm across removes what is thinner than a gyrus, a closing of the same size
-    heals the rest, and of the pieces only the largest stays, if it has at least 2 ml.
+    FLAIR (else T2) is smoothed and its grey levels inside the brain are cut into classes by multi-level Otsu (Liao,
+    Chen and Chung 2001); the brightest class is opened and closed by a ball of 5 mm, so that nothing thinner than a
+    gyrus stays. Four classes are fluid, the two tissues, and what is brighter. Where there is no bright tumour, the
+    brightest is grey matter instead: a layer that both sides have. Pieces of which more than half is bright on the
+    other side too (within the ball) are therefore dropped, and so are those that fill a fifth of the brain, because
+    larger findings are rare; when none is left, one class more is tried. What stays is the mask. The outermost 3 mm
+    of the brain, partial volume and vessels, are left out.
 
     Args:
         scan: With FLAIR or T2.
         brain: (X, Y, Z) boolean.
-        classes: Number of Otsu classes: fluid, the two tissues, and what is brighter.
+        classes: Numbers of Otsu classes to try, in order.
         sigma_mm: Smoothing.
         open_mm: Diameter of the ball.
         min_ml: Smallest volume that counts as a finding.
+        two_sided: Share of a piece that may be bright on the other side too.
+        max_share: Share of the brain that a piece may fill.
 
     Returns:
-        (X, Y, Z) boolean; empty where nothing of that size is found.
+        (X, Y, Z) boolean; empty where there is no such piece, as in tumours that are as dark as brain.
 
     Raises:
         MissingSequence: The scan has neither FLAIR nor T2.
@@ -79,31 +86,48 @@ def tumour_mask(
     if sequence is None:
         scan.require(*SEQUENCES, why="the tumour pseudo-mask (one of the two is enough)")
     assert sequence is not None
-    image = scan.images[sequence]
     spacing = np.asarray(scan.spacing_mm)
-    inside = brain.astype(np.float32)
-    sigma = sigma_mm / spacing
-    # Normalised convolution: the dark outside does not darken the brain's edge.
-    weight = ndimage.gaussian_filter(inside, sigma)
-    smooth = ndimage.gaussian_filter(image * inside, sigma) / np.maximum(weight, 1e-6)
+    nothing = np.zeros(brain.shape, dtype=bool)
+    smooth = _smoothed(scan.images[sequence], brain, sigma_mm / spacing)
     depth = ndimage.distance_transform_edt(np.pad(brain, 1), sampling=spacing)[1:-1, 1:-1, 1:-1]
     deep = depth > 3.0
     levels = smooth[deep]
     if levels.size == 0 or np.ptp(levels) == 0:
-        return np.zeros(brain.shape, dtype=bool)
-    low, high = np.percentile(levels, (0.1, 99.9))
-    threshold = threshold_multiotsu(np.clip(levels, low, high), classes=classes, nbins=128)[-1]
-    bright = (smooth > threshold) & deep
+        return nothing
+    levels = np.clip(levels, *np.percentile(levels, (0.1, 99.9)))
     ball = _ball(open_mm / 2, spacing)
-    healed = ndimage.binary_closing(ndimage.binary_opening(bright, ball), ball) & deep
-    pieces, count = ndimage.label(healed)
-    if count == 0:
-        return np.zeros(brain.shape, dtype=bool)
-    sizes = np.bincount(pieces.ravel())[1:]
-    if sizes.max() * scan.voxel_ml < min_ml:
-        return np.zeros(brain.shape, dtype=bool)
-    mask: NDArray[np.bool_] = ndimage.binary_fill_holes(pieces == 1 + int(sizes.argmax()))
-    return mask
+    for count in classes:
+        bright = (smooth > threshold_multiotsu(levels, classes=count, nbins=64)[-1]) & deep
+        healed = ndimage.binary_closing(ndimage.binary_opening(bright, ball), ball) & deep
+        pieces, found = ndimage.label(healed)
+        if found == 0:
+            continue
+        number = np.arange(1, found + 1)
+        ml = np.bincount(pieces.ravel(), minlength=found + 1)[1:] * scan.voxel_ml
+        opposite = ndimage.binary_dilation(_mirrored(bright, brain) > 0.5, ball)
+        shared = np.asarray(ndimage.mean(opposite, pieces, number))
+        ml[(ml < min_ml) | (ml > max_share * brain.sum() * scan.voxel_ml) | (shared > two_sided)] = 0.0
+        if ml.max() > 0:
+            mask: NDArray[np.bool_] = ndimage.binary_fill_holes(np.isin(pieces, number[ml > 0]))
+            return mask
+    return nothing
+
+
+def _smoothed(image: NDArray[np.float32], brain: NDArray[np.bool_], sigma: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Gaussian smoothing inside the brain alone: the dark outside does not darken its edge."""
+    weight = ndimage.gaussian_filter(brain.astype(np.float32), sigma)
+    smooth: NDArray[np.float32] = ndimage.gaussian_filter(image * brain, sigma) / np.maximum(weight, 1e-6)
+    return smooth
+
+
+def _mirrored(mask: NDArray[np.bool_], brain: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """The mask reflected across the brain's own midline, 0..1."""
+    import torch
+
+    from annofree.networks.inputs import mirror_x
+
+    values = torch.from_numpy(mask.astype(np.float32))[None]
+    return np.asarray(mirror_x(values, torch.from_numpy(np.ascontiguousarray(brain)))[0].numpy())
 
 
 def _ball(radius_mm: float, spacing_mm: NDArray[np.float64]) -> NDArray[np.bool_]:

@@ -21,7 +21,7 @@ class WeakToStrongSettings(Settings):
         labels: For "pseudo": "made" (made brains with made tumours), "otsu" (the weak stage's tumour masks of
             `patients`), or a folder that `annofree segment` or `annofree weak tumour` wrote for `patients`. For
             "truth": the folder of label maps.
-        size: "small" (48 voxels of 4 mm), "compact" (96 of 2 mm) or "published" (128 of 1 mm, one fixed crop).
+        size: "small" (32 voxels of 4 mm), "compact" (96 of 2 mm) or "published" (128 of 1 mm, one fixed crop).
         steps: Training steps of `fit`.
         batch: Windows a step; None takes the size's own. So for the next two.
         learning_rate: Peak rate of AdamW.
