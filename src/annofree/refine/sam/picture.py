@@ -50,7 +50,8 @@ class Plane:
     def cut(self, volume: NDArray[np.generic], index: int) -> NDArray[np.generic]:
         """Slice `index` of a volume, cut to the box."""
         (a, b), (m, n) = self.start_vox, self.size_vox
-        return np.take(volume, index, axis=self.axis)[a : a + m, b : b + n]
+        part: NDArray[np.generic] = np.take(volume, index, axis=self.axis)[a : a + m, b : b + n]
+        return part
 
     def paste(self, volume: Mask, index: int, part: Mask) -> None:
         """Put a slice that `cut` gave the shape of back into a volume."""
@@ -77,15 +78,18 @@ class Plane:
         second = -centres / self.spacing_mm[1] + (self.size_vox[1] - 1) / 2
         grid = np.meshgrid(first, second)
         levels = ndimage.map_coordinates(part.astype(np.float32), grid, order=1, mode="constant", cval=0.0)
-        return np.rint(np.clip(levels, 0.0, 1.0) * 255).astype(np.uint8)
+        grey: NDArray[np.uint8] = np.rint(np.clip(levels, 0.0, 1.0) * 255).astype(np.uint8)
+        return grey
 
     def back(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
         """Logits (s, s) over the whole picture at the voxels of the cut slice."""
         m, n = self.size_vox
         indices = np.stack(np.meshgrid(np.arange(m), np.arange(n), indexing="ij"), axis=-1).astype(float)
         shares = self.shares(indices) * logits.shape[-1] - 0.5
-        found = ndimage.map_coordinates(logits, [shares[..., 1], shares[..., 0]], order=1, mode="nearest")
-        return found.astype(np.float32)
+        found: NDArray[np.float32] = ndimage.map_coordinates(
+            logits, [shares[..., 1], shares[..., 0]], order=1, mode="nearest"
+        )
+        return found
 
 
 def grey_levels(image: NDArray[np.float32], brain: Mask) -> NDArray[np.float32]:
