@@ -97,6 +97,11 @@ def test_without_webgl_there_are_still_pictures_and_numbers(browser: Browser, ou
     shown = "[...document.querySelectorAll('.planes img:not([hidden])')].filter((i) => i.naturalWidth > 50).length"
     browser.wait(f"{shown} === 6")
     assert move_slider(browser, "WT", 5)[0] > move_slider(browser, "WT", 200)[0]
+    outlines = "getComputedStyle(document.querySelector('.planes .outline')).visibility"
+    assert browser.run(outlines) == "visible"  # no score can be shown in its place
+    browser.key("n")
+    assert browser.run(outlines) == "hidden"
+    assert browser.run("document.querySelector('.needs-viewer').offsetHeight") == 0
     assert browser.complaints == []
 
 

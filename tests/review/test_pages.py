@@ -262,4 +262,4 @@ def test_a_segmentation_shows_itself_in_a_notebook(cases: tuple[Case, ...]) -> N
         r"<Segmentation of 'p-10': WT [0-9.]+ ml, TC [0-9.]+ ml, ET [0-9.]+ ml; 1 finding; made>",
         repr(cases[0].result),
     )
-    assert repr(cases[0].scan) == "<Scan 'p-10': T1, T1C, T2, FLAIR; 57 x 70 x 60 voxels of 3 x 3 x 3 mm>"
+    assert repr(cases[0].scan) == "<Scan 'p-10': T1, T1C, T2, FLAIR; 57 x 70 x 59 voxels of 3 x 3 x 3 mm>"

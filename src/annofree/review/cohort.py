@@ -150,7 +150,7 @@ def _row(root: Path, row: Summary, regions: Iterable[str], with_notes: bool) -> 
         else f'<td data-v="{sure:.4f}"><span class="meter"><b style="width:{sure:.0%}"></b></span>{sure:.0%}</td>'
     )
     if with_notes:
-        cells.append(f'<td class="notes">{escape("; ".join(row.notes))}</td>')
+        cells.append(f'<td class="notes">{escape(" ".join(row.notes))}</td>')
     return f"<tr>{''.join(cells)}</tr>"
 
 

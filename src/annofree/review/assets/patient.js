@@ -63,8 +63,17 @@
     if (group === "sequence") document.querySelectorAll("img[data-sequence]").forEach((image) => {
       image.hidden = image.dataset.sequence !== state.sequence;
     });
-    if (group === "overlay") document.body.classList.toggle("bare", state.overlay !== "mask");
+    if (group === "overlay") document.body.classList.toggle("bare", state.overlay === "none" || (state.overlay === "score" && !still()));
     if (state.viewer) paint(group);
+  }
+
+  // --- without the viewer: pictures keep their outlines, and what only the viewer can do is not offered
+  const still = () => document.documentElement.dataset.viewer === "none";
+
+  function stayStill(why) {
+    document.documentElement.dataset.viewer = "none";
+    element("viewer-note").textContent += why;
+    refresh("overlay");
   }
 
   // --- the viewer
@@ -77,7 +86,7 @@
 
   async function start() {
     const context = document.createElement("canvas").getContext("webgl2");
-    if (!context) { element("viewer-note").textContent += " This browser shows no WebGL, so these are still pictures."; return; }
+    if (!context) { stayStill(" This browser shows no WebGL, so these are still pictures."); return; }
     context.getExtension("WEBGL_lose_context")?.loseContext();
     const code = document.createElement("script");
     code.textContent = new TextDecoder().decode(await unpack("niivue-code"));
@@ -178,6 +187,6 @@
   start().catch((error) => {
     element("canvas").hidden = true;
     element("planes").style.visibility = "";
-    element("viewer-note").textContent += " The viewer could not start (" + error.message + "), so these are still pictures.";
+    stayStill(" The viewer could not start (" + error.message + "), so these are still pictures.");
   });
 })();
