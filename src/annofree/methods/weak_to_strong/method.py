@@ -59,8 +59,6 @@ class WeakToStrong(Method):
         Raises:
             InputError: The model was not fitted.
         """
-        import torch
-
         from annofree.methods.weak_to_strong.predict import probabilities
         from annofree.methods.weak_to_strong.volumes import volume_of
         from annofree.prepare.resample import back
@@ -69,7 +67,7 @@ class WeakToStrong(Method):
             raise InputError("This weak-to-strong model has no network", fix="Fit it, or use the shipped one")
         brain = self.brain(scan)
         volume = volume_of(scan, self.spacing_mm, brain)
-        found = probabilities(self.network, volume.images, torch.as_tensor(volume.brain)).numpy()
+        found = probabilities(self.network, volume.images, volume.brain, quality=self.settings.quality).numpy()
         fine = back(found, volume.grid, scan.grid) if volume.grid.shape != scan.shape else found
         return {"WT": ScoreMap(np.clip(fine, 0.0, 1.0) * brain, "WT", "probability")}
 

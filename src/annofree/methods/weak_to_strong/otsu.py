@@ -127,7 +127,7 @@ def _mirrored(mask: NDArray[np.bool_], brain: NDArray[np.bool_]) -> NDArray[np.f
     from annofree.networks.inputs import mirror_x
 
     values = torch.from_numpy(mask.astype(np.float32))[None]
-    return np.asarray(mirror_x(values, torch.from_numpy(np.ascontiguousarray(brain)))[0].numpy())
+    return np.asarray(mirror_x(values, torch.from_numpy(brain.copy()))[0].numpy())
 
 
 def _ball(radius_mm: float, spacing_mm: NDArray[np.float64]) -> NDArray[np.bool_]:

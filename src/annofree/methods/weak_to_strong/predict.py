@@ -12,18 +12,21 @@ from torch import Tensor, nn
 from annofree.methods.weak_to_strong.loss import smoothed_dice
 from annofree.methods.weak_to_strong.volumes import Volume
 
+#: Overlap of windows, and whether the flipped volume is looked at too, by quality.
+QUALITY: dict[str, tuple[float, bool]] = {"fast": (0.25, False), "default": (0.5, True), "best": (0.75, True)}
 
-def probabilities(network: nn.Module, images: Tensor, brain: Tensor, *, overlap: float = 0.5) -> Tensor:
-    """Tumour probabilities of one volume: MONAI's sliding window over the brain, seen as it is and flipped.
 
-    Both views go through the network together, because torch computes small 3-D convolutions of a single sample by
-    a slow routine on processors.
+def probabilities(network: nn.Module, images: Tensor, brain: Tensor, *, quality: str = "default") -> Tensor:
+    """Tumour probabilities of one volume: MONAI's sliding window over the brain, as it is and flipped left to right.
+
+    Windows and views go through the network in pairs, because torch computes small 3-D convolutions of a single sample
+    by a slow routine on processors.
 
     Args:
         network: A UNETR in evaluation mode.
         images: (4, X, Y, Z) normalised.
         brain: (X, Y, Z) boolean.
-        overlap: Share of a window covered by the next.
+        quality: "fast", "default" or "best", see :data:`QUALITY`.
 
     Returns:
         (X, Y, Z) float32, 0 outside the brain.
@@ -39,17 +42,18 @@ def probabilities(network: nn.Module, images: Tensor, brain: Tensor, *, overlap:
     box = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
     x = images[(slice(None), *box)].float()
     device = next(network.parameters()).device
+    overlap, flip = QUALITY[quality]
     with torch.inference_mode():
         logits = sliding_window_inference(
-            torch.stack([x, x.flip(1)]).to(device),
+            (torch.stack([x, x.flip(1)]) if flip else x[None]).to(device),
             roi_size=window,
             sw_batch_size=2,
-            predictor=lambda views: network(views)[0],
+            predictor=lambda windows: network(windows)[0],
             overlap=overlap,
             mode="gaussian",
         )
-        there, flipped = torch.sigmoid(logits.float()).cpu()
-    out[box] = 0.5 * (there[0] + flipped[0].flip(0)) * brain[box]
+        views = torch.sigmoid(logits.float()).cpu()[:, 0]
+    out[box] = (0.5 * (views[0] + views[1].flip(0)) if flip else views[0]) * brain[box]
     return out
 
 

@@ -17,6 +17,8 @@ class WeakToStrongSettings(Settings):
     """Settings of the method.
 
     Attributes:
+        quality: "fast" looks once, at windows that overlap by a quarter; "default" also at the flipped scan, and
+            windows overlap by half; "best" lets them overlap by three quarters.
         supervision: "pseudo" learns from labels that no person drew; "truth" from experts' masks, which is tier S.
         labels: For "pseudo": "made" (made brains with made tumours), "otsu" (the weak stage's tumour masks of
             `patients`), or a folder that `annofree segment` or `annofree weak tumour` wrote for `patients`. For
@@ -32,6 +34,7 @@ class WeakToStrongSettings(Settings):
         seed: Decides the split and the fit.
     """
 
+    quality: Literal["fast", "default", "best"] = "default"
     supervision: Literal["pseudo", "truth"] = "pseudo"
     labels: str = MADE
     size: Literal["small", "compact", "published"] = "small"
