@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from annofree.networks import build, load_network, save_network
-from annofree.networks.mvit_ae import MViTAE, MViTAESettings, ViTAE, ViTAESettings, patches
+from annofree.networks.mvit_ae import MaskedViTAE, MaskedViTAESettings, ViTAE, ViTAESettings, patches
 
-TINY = MViTAESettings(dim=16, depth=1, heads=2, mlp=16, squeeze=2, latent=8, decoder=(8, 8, 8, 8))
+TINY = MaskedViTAESettings(dim=16, depth=1, heads=2, mlp=16, squeeze=2, latent=8, decoder=(8, 8, 8, 8))
 NARROW = ViTAESettings(
     image=48, patch=12, dim=16, depth=1, heads=2, mlp=16, latent=64, decoder=((4, 11, 2, 2), (4, 11, 2, 1))
 )
@@ -32,7 +32,7 @@ def test_the_published_network_has_the_published_size_and_returns_whole_slices()
 
 
 def test_ours_is_small_enough_for_two_cores() -> None:
-    assert count(build(MViTAESettings())) < 2e6
+    assert count(build(MaskedViTAESettings())) < 2e6
 
 
 def test_patches_keep_their_place() -> None:
@@ -50,8 +50,8 @@ def test_training_reaches_every_weight_and_saving_keeps_the_answer(config: objec
     def answer(network: torch.nn.Module) -> torch.Tensor:
         if isinstance(network, ViTAE):
             return network(torch.ones(2, 4, 48, 48))
-        hidden = torch.rand(2, 4, 120, generator=torch.Generator().manual_seed(1)) < 0.3
-        return network(torch.ones(2, 4, 80, 96), torch.ones(2, 80, 96), hidden, torch.zeros(2))
+        hidden = torch.rand(2, 4, 80, generator=torch.Generator().manual_seed(1)) < 0.3
+        return network(torch.ones(2, 4, 64, 80), torch.ones(2, 64, 80), hidden, torch.zeros(2))
 
     answer(net).square().mean().backward()
     assert all(p.grad is not None for p in net.parameters())
@@ -64,9 +64,9 @@ def test_training_reaches_every_weight_and_saving_keeps_the_answer(config: objec
 def test_what_is_hidden_cannot_change_the_reconstruction() -> None:
     torch.manual_seed(0)
     net = build(TINY).eval()
-    assert isinstance(net, MViTAE)
-    images, brain, height = torch.randn(1, 4, 80, 96), torch.ones(1, 80, 96), torch.zeros(1)
-    hidden = torch.zeros(1, 4, 120, dtype=torch.bool)
+    assert isinstance(net, MaskedViTAE)
+    images, brain, height = torch.randn(1, 4, 64, 80), torch.ones(1, 64, 80), torch.zeros(1)
+    hidden = torch.zeros(1, 4, 80, dtype=torch.bool)
     hidden[:, :, 0] = True
     hidden[:, 1] = True
     other = images.clone()

@@ -13,7 +13,7 @@ from annofree.networks.ae import AESettings, AutoEncoder
 from annofree.networks.denoising_unet import DenoisingUNet, DenoisingUNetSettings
 from annofree.networks.fanogan import FAnoGAN, FAnoGANSettings
 from annofree.networks.flat_unet import FlatUNet, FlatUNetSettings
-from annofree.networks.mvit_ae import MViTAE, MViTAESettings, ViTAE, ViTAESettings
+from annofree.networks.mvit_ae import MaskedViTAE, MaskedViTAESettings, ViTAE, ViTAESettings
 from annofree.networks.threshold_net import ThresholdNet, ThresholdNetSettings
 from annofree.networks.unet import ThinUNet, ThinUNetSettings
 from annofree.networks.unetr import UNETR, UNETRSettings
@@ -133,7 +133,7 @@ BUILDERS: dict[type[Settings], Callable[[Any], nn.Module]] = {
     VQVAESettings: VectorQuantisedAutoEncoder,
     FAnoGANSettings: FAnoGAN,
     ThresholdNetSettings: ThresholdNet,
-    MViTAESettings: MViTAE,
+    MaskedViTAESettings: MaskedViTAE,
     ViTAESettings: ViTAE,
     UNETRSettings: UNETR,
     FlatUNetSettings: FlatUNet,

@@ -59,7 +59,7 @@ class ViTAESettings(Settings):
         return self.image // self.patch, self.image // self.patch
 
 
-class MViTAESettings(Settings):
+class MaskedViTAESettings(Settings):
     """Our autoencoder: small patches, hidden tokens, any subset of sequences.
 
     Attributes:
@@ -77,15 +77,15 @@ class MViTAESettings(Settings):
     """
 
     kind: str = "mvit_ae"
-    size: tuple[int, int] = (80, 96)
+    size: tuple[int, int] = (64, 80)
     patch: int = 8
-    dim: int = 128
+    dim: int = 96
     depth: int = 3
     heads: int = 4
-    mlp: int = 256
+    mlp: int = 192
     squeeze: int = 16
     latent: int = 256
-    decoder: tuple[int, int, int, int] = (64, 48, 32, 24)
+    decoder: tuple[int, int, int, int] = (64, 48, 32, 16)
     token_noise: float = Field(0.1, ge=0)
 
     @property
@@ -182,7 +182,7 @@ class ViTAE(nn.Module):
         return out
 
 
-class MViTAE(nn.Module):
+class MaskedViTAE(nn.Module):
     """Reconstructs slices of healthy brains from the tokens that it is shown.
 
     Each sequence has its own patch embedding; a token is the sum over the sequences shown there, and a learned stand-in
@@ -193,13 +193,13 @@ class MViTAE(nn.Module):
         settings: Its shape.
 
     Example:
-        >>> net = MViTAE(MViTAESettings(dim=16, depth=1, decoder=(8, 8, 8, 8)))
-        >>> hidden = torch.zeros(2, 4, 120, dtype=torch.bool)
-        >>> net(torch.zeros(2, 4, 80, 96), torch.ones(2, 80, 96), hidden, torch.zeros(2)).shape
-        torch.Size([2, 4, 80, 96])
+        >>> net = MaskedViTAE(MaskedViTAESettings(dim=16, depth=1, decoder=(8, 8, 8, 8)))
+        >>> hidden = torch.zeros(2, 4, 80, dtype=torch.bool)
+        >>> net(torch.zeros(2, 4, 64, 80), torch.ones(2, 64, 80), hidden, torch.zeros(2)).shape
+        torch.Size([2, 4, 64, 80])
     """
 
-    def __init__(self, settings: MViTAESettings) -> None:
+    def __init__(self, settings: MaskedViTAESettings) -> None:
         super().__init__()
         self.settings = settings
         dim, (rows, columns) = settings.dim, settings.tokens

@@ -15,6 +15,7 @@ KINDS: dict[str, tuple[str, str, str]] = {
     "components": ("annofree.refine.components", "Components", "connectivity"),
     "eroded-brain": ("annofree.refine.brain", "ErodedBrain", "mm"),
     "fill-holes": ("annofree.refine.holes", "FillHoles", "max_ml"),
+    "half-height": ("annofree.refine.half_height", "HalfHeight", "share"),
     "median": ("annofree.refine.median", "Median", "size"),
     "morphology": ("annofree.refine.morphology", "Morphology", "operation"),
     "sam": ("annofree.refine.sam", "Sam", "folder"),

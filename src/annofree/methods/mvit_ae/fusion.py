@@ -1,0 +1,58 @@
+"""From residuals of single sequences to what is called tumour: early, late and early-late fusion."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annofree.scan import Sequence
+
+Fusion = Literal["early", "late", "early-late"]
+
+Map = NDArray[np.float32]
+
+#: Whether tumour is brighter (1) or darker (-1) than what the network expects.
+DIRECTION = {Sequence.T1: -1.0, Sequence.T1C: 1.0, Sequence.T2: 1.0, Sequence.FLAIR: 1.0}
+
+#: The sequence that decides on oedema is the first of these that is there; T1C decides on enhancement besides.
+WATER = (Sequence.FLAIR, Sequence.T2, Sequence.T1)
+
+
+def oedema_sequence(present: Mapping[Sequence, object]) -> Sequence | None:
+    """The sequence on which oedema is looked for, or None where only T1C is there."""
+    return next((s for s in WATER if s in present), None)
+
+
+def fuse(
+    residuals: Mapping[Sequence, Map], levels: Mapping[Sequence, float], fusion: Fusion, inside: float
+) -> dict[str, Map]:
+    """Scores of the regions from smoothed signed residuals, in units of the healthy level: above 1 is abnormal.
+
+    Late and early-late fusion differ in how the residuals were made (each sequence reconstructed from itself, or all
+    together); both decide per sequence and merge: FLAIR (else T2, else T1) tells oedema, T1C enhancement. Early fusion
+    takes one decision on the mean of all sequences; within it T1C tells enhancement.
+
+    Args:
+        residuals: (X, Y, Z) image minus reconstruction, by sequence.
+        levels: What healthy residuals rarely exceed, by sequence, in the tumour's direction.
+        fusion: How sequences are joined.
+        inside: Level of T1C within what is called tumour, where vessels and dura are rare.
+
+    Returns:
+        "WT", and "TC" and "ET" (the same map).
+    """
+    scaled = {s: DIRECTION[s] * values / np.float32(levels[s]) for s, values in residuals.items()}
+    if fusion == "early":
+        whole = np.mean(list(scaled.values()), axis=0, dtype=np.float32)
+    else:
+        water = oedema_sequence(scaled)
+        deciding = [scaled[s] for s in (water, Sequence.T1C) if s is not None and s in scaled]
+        whole = np.maximum.reduce(deciding)
+    if Sequence.T1C in residuals:
+        enhancing = residuals[Sequence.T1C] / np.float32(inside)
+    else:
+        enhancing = np.full(whole.shape, np.float32(-1.0))
+    return {"WT": whole, "TC": enhancing, "ET": enhancing}

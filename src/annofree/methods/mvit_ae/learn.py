@@ -1,0 +1,266 @@
+"""How the autoencoder learns healthy slices: what a step sees, the loss, the fit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field
+from scipy import ndimage
+from torch import Tensor, nn
+
+from annofree.methods.mvit_ae.frame import CLIP
+from annofree.methods.mvit_ae.healthy import HealthySlices
+from annofree.networks.build import build
+from annofree.networks.mvit_ae import MaskedViTAESettings, ViTAESettings
+from annofree.settings import Settings
+from annofree.training.loop import Trained, train
+from annofree.training.settings import TrainSettings
+from annofree.training.stream import Batch, Sampler
+
+#: Width (sigma) of the Gaussian window of the structural similarity, and its side, in voxels; as published.
+_SIGMA, _WINDOW = 1.5, 11
+#: Robust z is lifted by this much for the structural similarity, which is made for grey levels above 0.
+_LIFT = 4.0
+#: Volumes of each kind are drawn as often as this, whatever their number: made, real healthy, patients' better halves.
+_SHARES = (0.55, 0.3, 0.15)
+
+
+class LearnSettings(Settings):
+    """What a step sees and what it costs.
+
+    Attributes:
+        ssim_weight: Weight of (1 - SSIM) beside the mean squared error; 100 as published.
+        hidden: Largest share of patches that are hidden.
+        alone: Share of samples in which a single sequence is shown.
+        shift: Largest shift of the brain in the slice, voxels.
+    """
+
+    ssim_weight: float = Field(100.0, ge=0)
+    hidden: float = Field(0.6, ge=0, lt=1)
+    alone: float = Field(0.2, ge=0, le=1)
+    shift: int = Field(3, ge=0)
+
+
+class SliceSampler:
+    """Healthy slices, varied; what is drawn depends on seed, step and lane alone.
+
+    Args:
+        slices: To draw from.
+        settings: Variation.
+        network: Shape of the network that is fed.
+        seed: Decides everything.
+    """
+
+    def __init__(
+        self, slices: HealthySlices, settings: LearnSettings, network: MaskedViTAESettings, *, seed: int
+    ) -> None:
+        self.slices, self.settings, self.network, self.seed = slices, settings, network, seed
+        share = np.zeros(len(slices.kind))
+        for kind, weight in enumerate(_SHARES):
+            members = slices.kind == kind
+            share[members] = weight / max(1, members.sum())
+        per_slice = np.bincount(slices.volume, minlength=len(share))[slices.volume]
+        chance = share[slices.volume] / per_slice
+        self._edges = np.cumsum(chance) / chance.sum()
+
+    def __call__(self, step: int, lane: int) -> Batch:
+        """One slice: ``x`` (4, X, Y), ``brain``, ``present`` (4,), ``hidden`` (4, N), ``height`` and ``noise``."""
+        rng = np.random.default_rng([self.seed, step, lane])
+        number = min(int(np.searchsorted(self._edges, rng.random())), len(self._edges) - 1)
+        images = np.asarray(self.slices.images[number], dtype=np.float32)
+        brain = np.asarray(self.slices.brain[number])
+        present = self.slices.present[self.slices.volume[number]]
+        if rng.random() < 0.5:
+            images, brain = images[:, ::-1], brain[::-1]
+        shift = rng.integers(-self.settings.shift, self.settings.shift + 1, size=2)
+        images, brain = _shifted(images, shift), _shifted(brain, shift)
+        gain = np.exp(rng.normal(0.0, 0.1, (len(present), 1, 1)))
+        offset = rng.normal(0.0, 0.15, (len(present), 1, 1))
+        images = np.clip(images * gain + offset, -CLIP, CLIP) * brain * present[:, None, None]
+        rows, columns = self.network.tokens
+        hidden = hide(rng, present, (rows, columns), self.settings)
+        noise = rng.standard_normal((rows * columns, self.network.dim), dtype=np.float32)
+        return {
+            "x": torch.from_numpy(images.astype(np.float32)),
+            "brain": torch.from_numpy(brain.astype(np.float32)),
+            "present": torch.from_numpy(present.copy()),
+            "hidden": torch.from_numpy(hidden),
+            "height": torch.tensor(float(self.slices.height[number])),
+            "noise": torch.from_numpy(noise),
+        }
+
+
+class PlainSampler:
+    """Whole slices as they are, nothing varied or hidden: the published "base" transform.
+
+    Args:
+        slices: To draw from.
+        network: Shape of the network that is fed.
+        seed: Decides everything.
+    """
+
+    def __init__(self, slices: HealthySlices, network: ViTAESettings, *, seed: int) -> None:
+        self.slices, self.network, self.seed = slices, network, seed
+
+    def __call__(self, step: int, lane: int) -> Batch:
+        """One slice: ``x`` (4, X, Y) and ``noise``."""
+        rng = np.random.default_rng([self.seed, step, lane])
+        number = int(rng.integers(len(self.slices.volume)))
+        rows, columns = self.network.tokens
+        noise = rng.standard_normal((rows * columns, self.network.dim), dtype=np.float32)
+        images = np.array(self.slices.images[number], dtype=np.float32)
+        return {"x": torch.from_numpy(images), "noise": torch.from_numpy(noise)}
+
+
+def hide(
+    rng: np.random.Generator, present: NDArray[np.bool_], tokens: tuple[int, int], settings: LearnSettings
+) -> NDArray[np.bool_]:
+    """Which patches of which sequences are not shown, (4, N) boolean.
+
+    Sequences are left out at random, at least one stays; then blobs of patches, or single ones, are hidden in all
+    sequences alike or in each on its own.
+    """
+    shown = present.copy()
+    there = np.flatnonzero(present)
+    if rng.random() < settings.alone:
+        shown[:] = False
+        shown[rng.choice(there)] = True
+    elif rng.random() < 0.5:
+        shown &= rng.random(len(present)) < 0.75
+        if not shown.any():
+            shown[rng.choice(there)] = True
+    hidden = np.repeat(~shown[:, None], tokens[0] * tokens[1], axis=1)
+    share = rng.uniform(0.0, settings.hidden)
+    if share < 0.05:
+        return hidden
+    fields = rng.standard_normal((1 if rng.random() < 0.7 else len(present), *tokens))
+    if rng.random() < 0.6:
+        fields = np.stack([ndimage.gaussian_filter(field, 1.2) for field in fields])
+    return hidden | (fields < np.quantile(fields, share)).reshape(len(fields), -1)
+
+
+class SliceLoss:
+    """Mean squared error + weight x (1 - SSIM), inside the brain and over the sequences that are there.
+
+    Args:
+        ssim_weight: Weight of the structural similarity.
+        masked: False takes the whole slice, as published.
+    """
+
+    def __init__(self, ssim_weight: float, *, masked: bool = True) -> None:
+        self.ssim_weight, self.masked = ssim_weight, masked
+
+    def __call__(self, model: nn.Module, batch: Batch) -> Tensor:
+        """The loss of a batch of :class:`SliceSampler`; masked for ours, whole slices for the published network."""
+        if self.masked:
+            found = model(batch["x"], batch["brain"], batch["hidden"], batch["height"], batch["noise"])
+            weight = batch["brain"][:, None] * batch["present"][:, :, None, None]
+            return slice_loss(found * weight, batch["x"] * weight, weight, self.ssim_weight, lift=_LIFT, span=2 * CLIP)
+        found = model(batch["x"], batch["noise"])
+        return slice_loss(found, batch["x"], torch.ones_like(found), self.ssim_weight, lift=0.0, span=1.0)
+
+
+def slice_loss(
+    found: Tensor, wanted: Tensor, weight: Tensor, ssim_weight: float, *, lift: float, span: float
+) -> Tensor:
+    """Weighted mean squared error + ``ssim_weight`` x (1 - weighted mean SSIM).
+
+    Args:
+        found: ``(B, C, X, Y)``, 0 where the weight is 0.
+        wanted: ``(B, C, X, Y)``, likewise.
+        weight: ``(B, C, X, Y)`` 0 or 1.
+        ssim_weight: Weight of the structural similarity.
+        lift: Added inside the weight before the structural similarity.
+        span: Range of grey levels that its constants are made for.
+    """
+    from monai.metrics.regression import compute_ssim_and_cs
+
+    error = ((found - wanted).square() * weight).sum() / weight.sum().clamp_min(1.0)
+    if ssim_weight == 0:
+        return error
+    similar, _ = compute_ssim_and_cs(
+        found + lift * weight, wanted + lift * weight, 2, (_WINDOW, _WINDOW), (_SIGMA, _SIGMA), data_range=span
+    )
+    rim = _WINDOW // 2
+    inner = weight[:, :, rim:-rim, rim:-rim]
+    loss: Tensor = error + ssim_weight * (1.0 - (similar * inner).sum() / inner.sum().clamp_min(1.0))
+    return loss
+
+
+class HealthyValidation:
+    """Minus the loss on held-out slices, half of whose patches are hidden.
+
+    Args:
+        sampler: Of held-out slices.
+        loss: The loss.
+        batches: How many batches of 16.
+    """
+
+    def __init__(self, sampler: Sampler, loss: SliceLoss, *, batches: int = 2) -> None:
+        parts = [[sampler(step, lane) for lane in range(16)] for step in range(batches)]
+        self.batches = [{key: torch.stack([p[key] for p in part]) for key in part[0]} for part in parts]
+        self.loss = loss
+
+    def __call__(self, network: nn.Module) -> dict[str, float]:
+        """``score``, higher is better."""
+        device = next(network.parameters()).device
+        losses = [float(self.loss(network, {k: v.to(device) for k, v in b.items()})) for b in self.batches]
+        return {"score": -float(np.mean(losses))}
+
+
+def fit_autoencoder(
+    slices: HealthySlices,
+    held_out: HealthySlices,
+    folder: Path,
+    *,
+    network: MaskedViTAESettings | ViTAESettings,
+    settings: LearnSettings,
+    training: TrainSettings,
+    extra: dict[str, Any],
+    quiet: bool = False,
+) -> Trained:
+    """Train an autoencoder on healthy slices; goes on where ``folder`` stopped.
+
+    Args:
+        slices: To learn from.
+        held_out: To choose the weights by.
+        folder: Of the run.
+        network: Shape of the network; the published one sees whole slices of four sequences, nothing hidden.
+        settings: Variation and loss.
+        training: The loop.
+        extra: Kept beside the weights.
+        quiet: No progress.
+    """
+    torch.manual_seed(training.seed)
+    loss = SliceLoss(settings.ssim_weight, masked=isinstance(network, MaskedViTAESettings))
+
+    def sampler(source: HealthySlices, seed: int) -> Sampler:
+        if isinstance(network, MaskedViTAESettings):
+            return SliceSampler(source, settings, network, seed=seed)
+        return PlainSampler(source, network, seed=seed)
+
+    return train(
+        build(network),
+        sampler(slices, training.seed),
+        loss,
+        folder,
+        settings=training,
+        validate=HealthyValidation(sampler(held_out, training.seed + 1), loss),
+        extra=extra,
+        quiet=quiet,
+    )
+
+
+def _shifted(values: Any, shift: NDArray[np.int64]) -> Any:
+    """The last two axes moved by whole voxels; what leaves is lost, zeros enter."""
+    out = np.zeros_like(values)
+    target, source = [], []
+    for step, size in zip(shift, values.shape[-2:], strict=True):
+        target.append(slice(max(0, step), size + min(0, step)))
+        source.append(slice(max(0, -step), size + min(0, -step)))
+    out[(..., *target)] = values[(..., *source)]
+    return out

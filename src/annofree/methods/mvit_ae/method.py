@@ -1,0 +1,304 @@
+"""What a masked transformer autoencoder of healthy brains cannot explain, decided per sequence (tier T0).
+
+The corrected form of MViT-AE (Comas-Quiles et al. 2025, arXiv:2510.15684); the published one is in `published.py`.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from annofree.errors import InputError
+from annofree.methods.base import Method
+from annofree.methods.mvit_ae.frame import Frame, frame
+from annofree.methods.mvit_ae.fusion import DIRECTION, Fusion, fuse
+from annofree.methods.mvit_ae.healthy import HOLD_OUT_SEEDS, bank_of, filled, made_scan
+from annofree.methods.mvit_ae.rules import healthy_scores, region_refiners
+from annofree.refine.half_height import HalfHeight
+from annofree.refine.healthy import healthy_min_ml
+from annofree.scan import Cohort, Scan, Sequence
+from annofree.segmentation import ScoreMap
+from annofree.settings import Settings
+from annofree.thresholds.base import Threshold
+from annofree.thresholds.fixed import Fixed
+from annofree.thresholds.healthy import HealthyQuantile
+
+if TYPE_CHECKING:
+    from annofree.networks.mvit_ae import MaskedViTAE
+
+NETWORK = "networks/0"
+
+#: Range in which healthy scans may set the smallest finding that is kept, ml.
+SMALLEST_ML = (0.5, 3.0)
+
+#: Real healthy scans with a sequence from which on they alone set its level; made brains stand in before.
+ENOUGH_REAL = 3
+
+#: Names of levels beside those of the sequences: T1C within the tumour, and early fusion's mean.
+INSIDE, MEAN = "T1C-inside", "mean"
+
+#: A level is at least this many robust standard deviations.
+LEAST_LEVEL = 0.1
+
+#: Made brains on which levels are set where real ones lack a sequence.
+HELD_OUT = 6
+
+Map = NDArray[np.float32]
+
+
+class MViTAESettings(Settings):
+    """Settings of the method.
+
+    Attributes:
+        fusion: "early": all sequences reconstructed together, one decision on their mean; "late": each reconstructed
+            from itself and decided on its own; "early-late": reconstructed together, decided one by one.
+        reconstruction: "network"; or "constant", a control that expects the brain's median everywhere, so that the
+            plain grey levels go through the same decisions.
+        rounds: How often the network looks; in every round after the first the patches explained worst are hidden.
+        hide_share: Share of the brain's patches that such a round hides.
+        sigma_mm: Smoothing of residuals.
+        quantile: Share of healthy voxels below the level from which a residual is abnormal.
+        inside_quantile: The same for enhancement within what is called tumour: healthy T1C is bright in vessels, dura
+            and choroid plexus, which are rare there.
+        spacing_mm: Voxel of the slices that `fit` learns.
+        labelmaps: Folder (or bank file) of anatomical label maps to make brains from; None takes the MNI tissue maps.
+        made: Made brains that `fit` learns from.
+        steps: Training steps of `fit`.
+        seed: Decides a fit.
+    """
+
+    fusion: Fusion = "early-late"
+    reconstruction: Literal["network", "constant"] = "network"
+    rounds: int = Field(2, ge=1)
+    hide_share: float = Field(0.2, gt=0, lt=1)
+    sigma_mm: float = Field(1.5, ge=0)
+    quantile: float = Field(0.99, gt=0, lt=1)
+    inside_quantile: float = Field(0.95, gt=0, lt=1)
+    spacing_mm: float = Field(2.5, gt=0)
+    labelmaps: str | None = None
+    made: int = Field(24, ge=1)
+    steps: int = Field(800, ge=1)
+    seed: int = 0
+
+
+class MViTAE(Method):
+    """Residuals of a masked ViT autoencoder, thresholds of each sequence from healthy scans; WT, TC and ET.
+
+    Any subset of the sequences will do: FLAIR (else T2, else T1) tells oedema, T1C enhancement.
+    """
+
+    name: ClassVar[str] = "mvit-ae"
+    regions: ClassVar[tuple[str, ...]] = ("WT", "TC", "ET")
+    settings_class = MViTAESettings
+    settings: MViTAESettings
+
+    def __init__(self, settings: Settings | None = None, **options: Any) -> None:
+        super().__init__(settings, **options)
+        one = Fixed(1.0, tier="T0", source="the healthy level of the sequence, in whose units the scores are")
+        self.thresholds: dict[str, Threshold] = {"WT": one, "TC": one, "ET": one}
+        self.refiners = region_refiners(SMALLEST_ML[0])
+        self.network: MaskedViTAE | None = None
+        self.network_extra: dict[str, Any] = {}
+
+    def brain(self, scan: Scan) -> NDArray[np.bool_]:
+        """The brain with its holes filled: dark fluid may equal the background."""
+        return filled(scan)
+
+    def score(self, scan: Scan) -> dict[str, ScoreMap]:
+        """How far image minus reconstruction exceeds what is healthy: 1 is the healthy level, 0 as expected.
+
+        Raises:
+            InputError: The model is not fitted, or the brain is too small.
+        """
+        framed = self.framed(scan)
+        residuals = self.residuals(framed, self.settings.fusion)
+        levels = {s: self._level(self._key(self.settings.fusion, s)) for s in residuals}
+        inside = self._level(self._key(self.settings.fusion, INSIDE)) if Sequence.T1C in residuals else 1.0
+        maps = fuse(residuals, levels, self.settings.fusion, inside)
+        if self.settings.fusion == "early":
+            maps["WT"] = maps["WT"] / np.float32(self._level(self._key("early", MEAN)))
+        brain = self.brain(scan)
+        on_scan: dict[int, Map] = {}
+        scores = {}
+        for region, values in maps.items():
+            if id(values) not in on_scan:
+                on_scan[id(values)] = framed.to_scan(values, scan) * brain
+            scores[region] = ScoreMap(on_scan[id(values)], region, "residual")
+        return scores
+
+    def framed(self, scan: Scan) -> Frame:
+        """The scan as the network sees it.
+
+        Raises:
+            InputError: The model is not fitted, or the scan has no brain.
+        """
+        from annofree.networks.mvit_ae import MaskedViTAESettings
+
+        if self.settings.reconstruction == "network" and self.network is None:
+            raise InputError(f"This {self.name} model has no network", fix="Fit it, or leave --model out")
+        size = self.network.settings.size if self.network is not None else MaskedViTAESettings().size
+        spacing = float(self.network_extra.get("spacing_mm", self.settings.spacing_mm))
+        return frame(scan.replace(brain=self.brain(scan)), size, spacing)[0]
+
+    def residuals(self, framed: Frame, fusion: Fusion) -> dict[Sequence, Map]:
+        """Image minus reconstruction of each sequence that is there, smoothed, (Z, X, Y) robust z.
+
+        Args:
+            framed: See `framed`.
+            fusion: "late" shows the network one sequence at a time, the others show it all.
+        """
+        residuals = {}
+        joint = None if fusion == "late" else self._reconstruct(framed, framed.present)
+        for channel, sequence in enumerate(Sequence):
+            if framed.present[channel]:
+                found = joint if joint is not None else self._reconstruct(framed, np.arange(len(Sequence)) == channel)
+                residuals[sequence] = self._smoothed(framed, framed.images[channel] - found[channel])
+        return residuals
+
+    def _reconstruct(self, framed: Frame, shown: NDArray[np.bool_]) -> Map:
+        from annofree.methods.mvit_ae.reconstruct import reconstruct
+
+        if self.settings.reconstruction == "constant":
+            return np.zeros_like(framed.images)
+        assert self.network is not None
+        settings = self.settings
+        return reconstruct(self.network, framed, shown, rounds=settings.rounds, hide_share=settings.hide_share)
+
+    def _smoothed(self, framed: Frame, residual: Map) -> Map:
+        from scipy.ndimage import gaussian_filter
+
+        x, y, z = framed.grid.spacing_mm
+        sigma = [self.settings.sigma_mm / step for step in (z, x, y)]
+        share = gaussian_filter(framed.brain.astype(np.float32), sigma)
+        smooth: Map = gaussian_filter(residual * framed.brain, sigma) / np.maximum(share, np.float32(0.1))
+        return smooth * framed.brain
+
+    def _key(self, fusion: Fusion, what: str) -> str:
+        """Name of a level: levels differ with what the network is shown."""
+        way = "constant" if self.settings.reconstruction == "constant" else "alone" if fusion == "late" else "joint"
+        return f"{way}-{what}"
+
+    def _level(self, key: str) -> float:
+        rule = self.thresholds.get(key)
+        if rule is None or rule.value is None:
+            raise InputError(
+                f"This {self.name} model has no level for '{key}'",
+                why="levels are measured on healthy scans",
+                fix="Fit it with --healthy, or leave --model out to use the shipped one",
+            )
+        return rule.value
+
+    def fit(self, *, healthy: Cohort | None = None, patients: Cohort | None = None) -> Self:
+        """Train the autoencoder on healthy slices, then set the levels on healthy scans.
+
+        No mask is read. Checkpoints stay in `workspace`; a stopped fit goes on from there.
+
+        Args:
+            healthy: Real healthy scans, of any sequences.
+            patients: Patients, of whom the better half is mirrored over the worse one where that can be checked.
+        """
+        import tempfile
+
+        from annofree.methods.mvit_ae.fit import fit_ours
+        from annofree.networks.mvit_ae import MaskedViTAE
+
+        with tempfile.TemporaryDirectory() as temporary:
+            fitted = fit_ours(self.settings, self.workspace or Path(temporary), healthy=healthy, patients=patients)
+        assert isinstance(fitted.network, MaskedViTAE)
+        self.network, self.network_extra = fitted.network, fitted.extra
+        self.card["learned from"] = fitted.told
+        return self.calibrate(healthy if healthy is not None else Cohort({}))
+
+    def calibrate(self, healthy: Cohort) -> Self:
+        """Set the level of each sequence and the smallest finding that is kept.
+
+        A level is what `quantile` of healthy voxels stay below, away from the brain's rim, for the network shown all
+        sequences, shown that one alone, and for the constant. Real scans set it where three or more have the sequence;
+        made brains that nothing was learned from stand in otherwise.
+        """
+        real = list(healthy)
+        bank = bank_of(self.settings.labelmaps)
+        made = (made_scan(bank, seed) for seed in range(HOLD_OUT_SEEDS, HOLD_OUT_SEEDS + HELD_OUT))
+        ways: list[tuple[str, Fusion]] = [("constant", "early-late")]
+        if self.network is not None:
+            ways += [("network", "early-late"), ("network", "late")]
+        probe = self.with_options_copied(reconstruction=ways[-1][0])
+        frames = [(scan.id, number < len(real), probe.framed(scan)) for number, scan in enumerate((*real, *made))]
+        levels: dict[str, Threshold] = {}
+        for option, fusion in ways:
+            levels |= self.with_options_copied(reconstruction=option)._levels(frames, fusion)
+        self.thresholds = {r: self.thresholds[r] for r in self.regions} | levels
+        self.card["healthy"] = list(healthy.ids)
+        return self._calibrate_size(real)
+
+    def with_options_copied(self, **options: Any) -> Self:
+        """A copy with some settings changed, which shares the network."""
+        copy = type(self)(self.settings).with_options(**options)
+        copy.network, copy.network_extra = self.network, self.network_extra
+        return copy
+
+    def _levels(self, frames: list[tuple[str, bool, Frame]], fusion: Fusion) -> dict[str, Threshold]:
+        """Levels of each sequence, and of early fusion's mean over sequences in units of theirs.
+
+        Args:
+            frames: Id, whether it is a real scan, and slices of each healthy brain.
+            fusion: What the network is shown.
+        """
+        rule = HealthyQuantile(self.settings.quantile, floor=LEAST_LEVEL)
+        residuals = [self.residuals(framed, fusion) for _, _, framed in frames]
+        levels: dict[str, Threshold] = {}
+        for sequence in Sequence:
+            having = [(f, r[sequence]) for f, r in zip(frames, residuals, strict=True) if sequence in r]
+            if sum(is_real for (_, is_real, _), _ in having) >= ENOUGH_REAL:
+                having = [one for one in having if one[0][1]]
+            scores = [healthy_scores(name, framed, DIRECTION[sequence] * r) for (name, _, framed), r in having]
+            levels[self._key(fusion, sequence)] = rule.fit(scores)
+            if sequence is Sequence.T1C:
+                levels[self._key(fusion, INSIDE)] = replace(rule, quantile=self.settings.inside_quantile).fit(scores)
+        if fusion != "late":
+            own = {s: float(levels[self._key(fusion, s)].value or 1.0) for s in Sequence}
+            levels[self._key("early", MEAN)] = rule.fit(
+                healthy_scores(name, framed, fuse(r, own, "early", 1.0)["WT"])
+                for (name, _, framed), r in zip(frames, residuals, strict=True)
+            )
+        return levels
+
+    def _calibrate_size(self, scans: list[Scan]) -> Self:
+        from annofree.methods.decide import decide
+
+        smallest = SMALLEST_ML[0]
+        if scans:
+            before = {"WT": tuple(r for r in region_refiners(0.0)["WT"] if not isinstance(r, HalfHeight))}
+            masks = []
+            for scan in scans:
+                whole = {"WT": self.score(scan)["WT"]}
+                brain = self.brain(scan)
+                decision = decide(whole, self.thresholds, before, brain=brain, spacing_mm=scan.spacing_mm)
+                masks.append((decision.labels > 0, scan.voxel_ml))
+            smallest = float(np.clip(healthy_min_ml(masks, alpha=0.5), *SMALLEST_ML))
+        self.refiners = region_refiners(round(smallest, 2))
+        return self
+
+    def save_weights(self, folder: Path) -> None:
+        """The network, in half precision."""
+        from annofree.networks import save_network
+
+        if self.network is not None:
+            save_network(self.network, folder / NETWORK, extra=json.loads(json.dumps(self.network_extra)))
+
+    def load_weights(self, folder: Path) -> None:
+        """Read the network that `save_weights` wrote."""
+        from annofree.networks import load_network
+        from annofree.networks.mvit_ae import MaskedViTAE
+
+        if (folder / NETWORK).is_dir():
+            network, config = load_network(folder / NETWORK)
+            assert isinstance(network, MaskedViTAE)
+            self.network = network
+            self.network_extra = {key: value for key, value in config.items() if key != "network"}
