@@ -285,8 +285,10 @@ def main() -> None:
             shown = ", ".join(f"{key} {value:.3f}" for key, value in numbers.items())
             spent = time.process_time() - started
             print(f"{name}, seed {seed}: {shown} ({trained:.0f} s of training, {spent:.0f} s in all)", flush=True)
-    (given.out / "table.md").write_text(table({name: results[name] for name in VARIANTS if name in results}))
-    print(table({name: results[name] for name in VARIANTS if name in results}))
+    if results:
+        shown = table({name: results[name] for name in VARIANTS if name in results})
+        (given.out / "table.md").write_text(shown, encoding="utf-8")
+        print(shown)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from ablate_junior import kept
 from scipy.stats import spearmanr
 from torch import Tensor, nn
 
@@ -52,19 +53,24 @@ def flair_of(scan: Scan, spacing_mm: float) -> tuple[Tensor, Tensor]:
     return images, torch.from_numpy(coarse.brain.copy())
 
 
-def healthy_brains(bank: LabelMapBank, healthy: Path, made: int) -> tuple[list[Case], list[Case]]:
+def healthy_brains(
+    labelmaps: Path, cache: Path | None, healthy: Path, made: int, folder: Path
+) -> tuple[list[Case], list[Case]]:
     """Hosts to teach with and others to check with: two thirds and one third of the real and of the made brains."""
-    real = [flair_of(scan, FINE_MM) for scan in open_cohort(healthy, brain_mask="*_DLMUSE.nii.gz")]
-    settings = SynthesisSettings(tumours=Tumours(healthy_share=1.0))
-    drawn = []
-    for seed in range(made):
-        case = make_case(bank, settings, 5_000_000 + seed)
-        images = torch.zeros_like(case.images)
-        images[FLAIR] = case.images[FLAIR]
-        drawn.append((images, case.brain))
+
+    def real() -> list[tuple[Tensor, ...]]:
+        return [flair_of(scan, FINE_MM) for scan in open_cohort(healthy, brain_mask="*_DLMUSE.nii.gz")]
+
+    def drawn() -> list[tuple[Tensor, ...]]:
+        bank = LabelMapBank.from_folder(labelmaps, cache=cache)
+        settings = SynthesisSettings(tumours=Tumours(healthy_share=1.0))
+        cases = [make_case(bank, settings, 5_000_000 + seed) for seed in range(made)]
+        flair_alone = torch.tensor([0.0, 0.0, 0.0, 1.0]).view(4, 1, 1, 1)
+        return [(case.images * flair_alone, case.brain) for case in cases]
+
     teach: list[Case] = []
     check: list[Case] = []
-    for group in (real, drawn):
+    for group in (kept(folder / "real.npz", real), kept(folder / "drawn.npz", drawn)):
         for number, (images, brain) in enumerate(group):
             (check if number % 3 == 2 else teach).append((images, brain, brain.byte() * 0))
     return teach, check
@@ -74,7 +80,7 @@ def healthy_brains(bank: LabelMapBank, healthy: Path, made: int) -> tuple[list[C
 class OnPhantoms:
     """FLAIR Dice on phantoms, all of them and those whose tumour is bright."""
 
-    cases: list[tuple[Tensor, Tensor, Tensor, str]]
+    cases: list[tuple[Tensor, ...]]
 
     def __call__(self, network: nn.Module) -> dict[str, float]:
         """Mean Dice."""
@@ -83,16 +89,19 @@ class OnPhantoms:
         for images, brain, truth, _ in self.cases:
             found = predict_scan_array(network, images, brain, present)[0] > 0.5
             scores.append(float(2 * (found & truth).sum() / (found.sum() + truth.sum()).clamp_min(1)))
-        bright = [s for s, case in zip(scores, self.cases, strict=True) if case[3] not in DARK]
+        bright = [s for s, case in zip(scores, self.cases, strict=True) if bool(case[3])]
         return {"phantom": float(np.mean(scores)), "phantom_bright": float(np.mean(bright))}
 
 
-def phantoms(n: int) -> OnPhantoms:
-    cases = []
-    for subject in phantom_cohort(n, seed=91, spacing_mm=FINE_MM * BLOCKS, healthy_fraction=0.0):
-        images, brain = flair_of(subject.scan, FINE_MM * BLOCKS)
-        cases.append((images, brain, torch.from_numpy(subject.labels > 0), subject.kind))
-    return OnPhantoms(cases)
+def phantoms(n: int, folder: Path) -> OnPhantoms:
+    def make() -> list[tuple[Tensor, ...]]:
+        cases = []
+        for subject in phantom_cohort(n, seed=91, spacing_mm=FINE_MM * BLOCKS, healthy_fraction=0.0):
+            images, brain = flair_of(subject.scan, FINE_MM * BLOCKS)
+            cases.append((images, brain, torch.from_numpy(subject.labels > 0), torch.tensor(subject.kind not in DARK)))
+        return cases
+
+    return OnPhantoms(kept(folder / "phantoms.npz", make))
 
 
 def checks_of(folder: Path) -> list[dict[str, float]]:
@@ -161,19 +170,18 @@ def main() -> None:
     parser.add_argument("--healthy", type=Path, required=True, help="healthy scans with FLAIR")
     parser.add_argument("--made", type=int, default=7, help="made healthy brains")
     parser.add_argument("--phantoms", type=int, default=40)
-    parser.add_argument("--steps", type=int, default=240)
-    parser.add_argument("--every", type=int, default=24, help="steps between two measurements")
-    parser.add_argument("--cases", type=int, default=10, help="validation cases of each kind")
+    parser.add_argument("--steps", type=int, default=180)
+    parser.add_argument("--every", type=int, default=15, help="steps between two measurements")
+    parser.add_argument("--cases", type=int, default=8, help="validation cases of each kind")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--picture", type=Path)
     given = parser.parse_args()
     torch.set_num_threads(1)
     folders = [given.out / f"seed-{seed}" for seed in range(given.seeds)]
-    teach, check = healthy_brains(
-        LabelMapBank.from_folder(given.labelmaps, cache=given.cache), given.healthy, given.made
-    )
+    given.out.mkdir(parents=True, exist_ok=True)
+    teach, check = healthy_brains(given.labelmaps, given.cache, given.healthy, given.made, given.out)
     print(f"{len(teach)} brains to teach with, {len(check)} to check with", flush=True)
-    watch = phantoms(given.phantoms)
+    watch = phantoms(given.phantoms, given.out)
     for seed, folder in enumerate(folders):
         settings = TrainSettings(
             steps=given.steps,

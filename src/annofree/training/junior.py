@@ -50,11 +50,10 @@ class JuniorSettings(Settings):
         Raises:
             SettingsError: Brains cannot be made at that voxel size, or the network sees other channels.
         """
-        spacing_mm = plan.spacing_mm[0]
-        if spacing_mm not in (1.0, 2.0) or set(plan.spacing_mm) != {spacing_mm}:
+        spacing_mm = plan.cube_mm
+        if spacing_mm not in (1.0, 2.0):
             raise SettingsError(
-                f"Brains cannot be made with voxels of {' x '.join(f'{s:g}' for s in plan.spacing_mm)} mm",
-                fix="Plan with --spacing 1 or --spacing 2",
+                f"Brains cannot be made with voxels of {spacing_mm:g} mm", fix="Plan with --spacing 1 or --spacing 2"
             )
         if plan.network.in_channels != CHANNELS or plan.network.out_channels != len(REGIONS):
             raise SettingsError(

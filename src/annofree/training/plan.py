@@ -39,6 +39,20 @@ class Plan(Settings):
     memory_gb: float
     reasons: dict[str, str] = Field(default_factory=dict, exclude=True)
 
+    @property
+    def cube_mm(self) -> float:
+        """The voxel's edge.
+
+        Raises:
+            SettingsError: The edges differ.
+        """
+        if len(set(self.spacing_mm)) > 1:
+            raise SettingsError(
+                f"The plan's voxels of {' x '.join(f'{s:g}' for s in self.spacing_mm)} mm are no cubes",
+                fix="Plan with one --spacing for all axes",
+            )
+        return self.spacing_mm[0]
+
     def to_yaml(self) -> str:
         """The plan with its reasons as comments."""
         lines = []

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from annofree.synthesis import LabelMapBank
+    from annofree.training.plan import Plan
     from annofree.training.settings import TrainSettings
     from annofree.training.stream import Case
 
@@ -23,7 +24,7 @@ PUBLISHED_SPACING_MM = 2.0
 
 
 def fit_made(
-    bank: LabelMapBank, source: str | None, folder: Path, train: TrainSettings
+    bank: LabelMapBank, source: str | None, folder: Path, train: TrainSettings, plan: Plan | None = None
 ) -> tuple[Network, dict[str, Any]]:
     """Train on made brains with made tumours.
 
@@ -32,6 +33,7 @@ def fit_made(
         source: The folder they came from; None for the MNI tissue maps.
         folder: Of the run.
         train: Steps and seed.
+        plan: Voxel size, patch, batch and network, instead of the usual ones.
 
     Returns:
         The network with its config, and what it learned from.
@@ -41,7 +43,8 @@ def fit_made(
     """
     from annofree.training.junior import JuniorSettings, fit_junior
 
-    trained = fit_junior(bank, folder, JuniorSettings(train=train))
+    recipe = JuniorSettings(train=train)
+    trained = fit_junior(bank, folder, recipe if plan is None else recipe.planned(plan))
     return _finished(trained), {
         "anatomies": "MNI152 tissue maps" if source is None else f"{len(bank)} label maps",
         "tumours": "made; no lesion of any patient, no mask",
@@ -50,7 +53,9 @@ def fit_made(
     }
 
 
-def fit_published(teach: Cohort, check: Cohort, folder: Path, train: TrainSettings) -> tuple[Network, dict[str, Any]]:
+def fit_published(
+    teach: Cohort, check: Cohort, folder: Path, train: TrainSettings, plan: Plan | None = None
+) -> tuple[Network, dict[str, Any]]:
     """Train on the published form; weights are chosen by the distribution-shifted validation task.
 
     Args:
@@ -58,15 +63,23 @@ def fit_published(teach: Cohort, check: Cohort, folder: Path, train: TrainSettin
         check: Healthy scans that get tumours for the validation task.
         folder: Of the run.
         train: Steps and seed.
+        plan: Voxel size, patch, batch and network, instead of the usual ones.
 
     Raises:
         InputError: There is no FLAIR on one of the sides.
+        SettingsError: The plan is for voxels that are not cubes.
         KeyboardInterrupt: Ctrl-C stopped it.
     """
     from annofree.training.published_junior import fit_published_junior
+    from annofree.training.samples import SampleSettings
 
+    spacing_mm = PUBLISHED_SPACING_MM
+    own: dict[str, Any] = {}
+    if plan is not None:
+        spacing_mm, train = plan.cube_mm, train.model_copy(update={"batch": plan.batch})
+        own = {"network": plan.network, "sample": SampleSettings(patch=plan.patch)}
     trained = fit_published_junior(
-        _flair_cases(teach), _flair_cases(check), folder, train, spacing_mm=PUBLISHED_SPACING_MM
+        _flair_cases(teach, spacing_mm), _flair_cases(check, spacing_mm), folder, train, spacing_mm=spacing_mm, **own
     )
     return _finished(trained), {
         "anatomies": f"{len(teach)} healthy scans",
@@ -84,11 +97,11 @@ def _finished(trained: Any) -> Network:
     return load_network(trained.folder / ("best" if trained.best_score is not None else "last"))
 
 
-def _flair_cases(healthy: Cohort) -> list[Case]:
+def _flair_cases(healthy: Cohort, spacing_mm: float) -> list[Case]:
     found = []
     for scan in healthy:
         if Sequence.FLAIR in scan.images:
-            coarse = coarse_of(scan, PUBLISHED_SPACING_MM)
+            coarse = coarse_of(scan, spacing_mm)
             found.append((coarse.images, coarse.brain, coarse.brain.byte() * 0))
     if not found:
         raise InputError("No healthy scan has FLAIR, in which the published preset works", fix="Give scans with FLAIR")

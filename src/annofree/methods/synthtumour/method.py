@@ -63,6 +63,7 @@ class SynthTumourSettings(Settings):
             for the published preset, of which none is shipped.
         senior_steps: Training steps of the senior; None is 400, or `steps` for the published preset.
         mixed: Mixed cases at most.
+        plan: File that `annofree plan` wrote: voxel size, patch, batch and network of a junior that is then trained.
     """
 
     quality: Literal["fast", "default", "best"] = "default"
@@ -73,6 +74,7 @@ class SynthTumourSettings(Settings):
     junior: str | None = None
     senior_steps: int | None = Field(None, ge=1)
     mixed: int = Field(24, ge=1)
+    plan: str | None = None
 
 
 def _why_unsure(scan: Scan) -> str:
@@ -219,17 +221,19 @@ class SynthTumour(Method):
         """
         from annofree import methods
         from annofree.methods.synthtumour.junior import fit_made, fit_published
+        from annofree.training.plan import read_plan
 
         published = self.settings.preset == "published"
-        where = self.settings.junior or ("fit" if published else default)
+        plan = None if self.settings.plan is None else read_plan(self.settings.plan)
+        where = self.settings.junior or ("fit" if published or plan is not None else default)
         if where == "fit":
+            train = self.train_settings(self.settings.steps)
             if published:
                 assert teach is not None
                 assert check is not None
-                network, card = fit_published(teach, check, work / "junior", self.train_settings(self.settings.steps))
+                network, card = fit_published(teach, check, work / "junior", train, plan)
             else:
-                train = self.train_settings(self.settings.steps)
-                network, card = fit_made(self.label_maps(work), self.settings.labelmaps, work / "junior", train)
+                network, card = fit_made(self.label_maps(work), self.settings.labelmaps, work / "junior", train, plan)
             self.networks = [network]
             return card
         model = methods.shipped("synthtumour") if where == "shipped" else methods.load(where)
