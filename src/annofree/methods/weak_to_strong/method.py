@@ -95,10 +95,13 @@ class WeakToStrong(Method):
         from annofree.methods.weak_to_strong.volumes import volume_of
 
         size = size_of(self.settings)
+        pretrains = self.settings.pretrain_steps > 0
         unlabelled: list[Volume] = []
-        if self.settings.pretrain_steps:
-            for scan in (*(healthy or ()), *((patients or ()) if self.settings.labels == MADE else ())):
-                unlabelled.append(volume_of(scan, size.spacing_mm, self.brain(scan)))
+        # Healthy scans are read first even where they only calibrate: a useless one fails now, not after the training.
+        for scan in (*(healthy or ()), *((patients or ()) if pretrains and self.settings.labels == MADE else ())):
+            brain = self.brain(scan)
+            if pretrains:
+                unlabelled.append(volume_of(scan, size.spacing_mm, brain))
         with tempfile.TemporaryDirectory() as temporary:
             self._learn(size, patients, unlabelled, self.workspace or Path(temporary))
         self.spacing_mm = size.spacing_mm
@@ -115,6 +118,8 @@ class WeakToStrong(Method):
         settings = self.settings
         made = settings.supervision == "pseudo" and settings.labels == MADE
         lessons = made_lessons(settings, size) if made else patient_lessons(settings, size, patients, self.brain)
+        for sentence in lessons.card.get("cut tumours", ()):
+            print(sentence)
         if isinstance(lessons.sampler, VolumeSampler):
             unlabelled = [*unlabelled, *lessons.sampler.volumes]
         self.network, trained = train_strong(

@@ -73,7 +73,11 @@ def _tune(source: Path, out: Path, settings: dict[str, Any]) -> list[str]:
             out,
             asked,
         )
-    lines = ["rate\tw\tvalidation Dice\tsd\tIoU\tseeds", *("\t".join(row) for row in tuned.rows())]
+    lines = [
+        *tuned.lessons.card.get("cut tumours", ()),
+        f"labels: {tuned.lessons.card['labels']} (tier {tuned.lessons.tier})",
+    ]
+    lines += ["rate\tw\tvalidation Dice\tsd\tIoU\tseeds", *("\t".join(row) for row in tuned.rows())]
     lines.append(f"chosen by validation alone: learning_rate={tuned.learning_rate:g}, bce_weight={tuned.bce_weight:g}")
     lines += [f"test, once: {scores}" for scores in tuned.test]
     return [*lines, f"table, plot and networks in {tuned.folder}"]

@@ -74,6 +74,7 @@ class Tuned:
         bce_weight: Of the chosen pair.
         test: Scores of the chosen pair on the test volumes, one set a seed; empty where there are none.
         folder: Holds `tune.tsv`, `tune.png`, `chosen.json`.
+        lessons: What was learned from.
     """
 
     runs: tuple[Run, ...]
@@ -81,6 +82,7 @@ class Tuned:
     bce_weight: float
     test: tuple[VolumeScores, ...]
     folder: Path
+    lessons: Lessons
 
     def rows(self) -> list[tuple[str, ...]]:
         """One row a pair: rate, w, mean and standard deviation of the validation Dice, mean IoU, seeds."""
@@ -132,8 +134,8 @@ def tune(
         for seed in settings.seeds:
             network, _ = load_network(_place(root, rate, weight, seed) / "strong" / "last")
             tested.append(score_volumes(network, lessons.test))
-    tuned = Tuned(tuple(runs), rate, weight, tuple(tested), root)
-    _write(tuned, lessons)
+    tuned = Tuned(tuple(runs), rate, weight, tuple(tested), root, lessons)
+    _write(tuned)
     return tuned
 
 
@@ -154,7 +156,7 @@ def _one(lessons: Lessons, settings: TuneSettings, rate: float, weight: float, s
     return run
 
 
-def _write(tuned: Tuned, lessons: Lessons) -> None:
+def _write(tuned: Tuned) -> None:
     with (tuned.folder / "tune.tsv").open("w", newline="", encoding="utf-8") as out:
         table = csv.writer(out, delimiter="\t", lineterminator="\n")
         table.writerow((*_SWEPT, "validation_dice", "validation_iou"))
@@ -163,8 +165,8 @@ def _write(tuned: Tuned, lessons: Lessons) -> None:
     chosen: dict[str, Any] = {
         "learning_rate": tuned.learning_rate,
         "bce_weight": tuned.bce_weight,
-        "chosen by": f"mean Dice on {len(lessons.val)} validation volumes",
-        "tier of the labels": lessons.tier,
+        "chosen by": f"mean Dice on {len(tuned.lessons.val)} validation volumes",
+        "tier of the labels": tuned.lessons.tier,
         "test": [str(scores) for scores in tuned.test],
     }
     (tuned.folder / "chosen.json").write_text(json.dumps(chosen, indent=1) + "\n", encoding="utf-8")
