@@ -45,10 +45,15 @@ def test_a_scan_that_kills_its_process_fails_alone(tmp_path: Path) -> None:
 
 @pytest.mark.timeout(900)
 def test_a_foreign_scheduler_gives_the_bytes_of_one_process_though_a_worker_is_lost(tmp_path: Path) -> None:
+    from dask import config
     from distributed import LocalCluster
 
     cohort = made_cohort(tmp_path, a="never", b="once", c="never", d="never")
-    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50) as cluster:
+    patient = {"distributed.deploy.lost-worker-timeout": "1 day", "distributed.scheduler.worker-ttl": None}
+    with (
+        config.set(patient),
+        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50) as cluster,
+    ):
         there = run(cohort, CHOICE, tmp_path / "there", scheduler=cluster.scheduler_address, locate=False)
     here = run(cohort, CHOICE, tmp_path / "here", locate=False)
     assert ended_once(there, cohort.ids)

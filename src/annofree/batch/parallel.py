@@ -26,7 +26,6 @@ _PATIENT = {
     "distributed.scheduler.allowed-failures": 0,
     "distributed.scheduler.worker-ttl": None,
     "distributed.deploy.lost-worker-timeout": "1 day",
-    "distributed.comm.timeouts.connect": "120 s",
     "distributed.comm.timeouts.tcp": "120 s",
 }
 #: Scans that a foreign scheduler holds at once at least, so that a cluster which grows with its queue grows.
@@ -133,6 +132,7 @@ def _rush(client: Client, worker: Worker, ids: Iterable[str], ahead: int) -> Ite
             ) from None
         except Exception as error:  # the task could not even begin, for instance where annofree is not installed
             outcome = Outcome(scan_id, explain(scan_id, error))
+        future.release()  # or the scheduler computes it again when its worker dies
         submit()
         yield outcome
 
