@@ -27,7 +27,7 @@ def estimate_gb(network: DynUNetSettings, patch: tuple[int, int, int], batch: in
         parameters += before * width * float(np.prod(stride)) + (3 * volume_before + 2) * before * before
         before, volume_before = width, volume
     bytes_each = 2 if half else 4
-    return (saved * batch * bytes_each * OVERHEAD + parameters * PER_PARAMETER) / 1e9
+    return float(saved * batch * bytes_each * OVERHEAD + parameters * PER_PARAMETER) / 1e9
 
 
 def memory_gb() -> float:

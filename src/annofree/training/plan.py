@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 import yaml
@@ -93,6 +94,6 @@ def read_plan(file: str | Path) -> Plan:
     return found
 
 
-def by(values: Three) -> str:
+def by(values: Iterable[int]) -> str:
     """Sides as text: "32 x 48 x 32"."""
     return " x ".join(str(v) for v in values)
