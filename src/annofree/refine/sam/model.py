@@ -172,8 +172,9 @@ def _load(path: Path, changed: int) -> SamNetwork:
             why=str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__,
             fix="Mostly a torchvision that does not fit torch: pip uninstall torchvision (SAM works without it)",
         ) from None
-    transformers.utils.logging.disable_progress_bar()
-    transformers.utils.logging.set_verbosity_error()  # what matters of its warnings is checked below
+    chatter: Any = transformers.utils.logging  # what matters of its warnings is checked below
+    chatter.disable_progress_bar()
+    chatter.set_verbosity_error()
     try:
         model, info = cls.from_pretrained(
             path, local_files_only=True, use_safetensors=True, output_loading_info=True, dtype=torch.float32
