@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from annofree.methods.reconstruction.method import Reconstruction, ReconstructionSettings
+from annofree.prepare.slices import SliceSettings
 from annofree.settings import Settings
 
 
@@ -40,52 +41,65 @@ class DAE(Reconstruction):
         return DenoisingUNetSettings(widths=(first, 2 * first, 4 * first, 8 * first))
 
 
+#: A dense code holds no more than this resolves, and a fit takes a minute or two.
+COARSE = SliceSettings(size=48, spacing_mm=4.0)
+
+
+def narrow(slices: SliceSettings) -> dict[str, Any]:
+    """Size and widths of an encoder that leaves 6 x 6 or 8 x 8 pixels."""
+    return {"size": slices.size, "widths": (16, 32, 64) if slices.size <= 48 else (16, 32, 64, 64)}
+
+
 class AE(Reconstruction):
     """Autoencoder with a dense bottleneck."""
 
     name: ClassVar[str] = "ae"
+    default_slices: ClassVar[SliceSettings] = COARSE
 
     def network_settings(self) -> Settings:
         """An encoder and a decoder for the slices' size."""
         from annofree.networks.ae import AESettings
 
-        return AESettings(size=self.settings.slices.size)
+        return AESettings(**narrow(self.slices))
 
 
 class VAE(Reconstruction):
     """Variational autoencoder."""
 
     name: ClassVar[str] = "vae"
+    default_slices: ClassVar[SliceSettings] = COARSE
 
     def network_settings(self) -> Settings:
         """As for the autoencoder, with a random code."""
         from annofree.networks.vae import VAESettings
 
-        return VAESettings(size=self.settings.slices.size)
+        return VAESettings(**narrow(self.slices))
 
 
 class VQVAE(Reconstruction):
     """Vector-quantised autoencoder."""
 
     name: ClassVar[str] = "vq-vae"
+    default_slices: ClassVar[SliceSettings] = COARSE
 
     def network_settings(self) -> Settings:
         """A grid of words."""
         from annofree.networks.vq_vae import VQVAESettings
 
-        return VQVAESettings()
+        return VQVAESettings(widths=(16, 32, 64))
 
 
 class FAnoGANMethod(Reconstruction):
     """f-AnoGAN: a generator of healthy slices and an encoder into it."""
 
     name: ClassVar[str] = "f-anogan"
+    default_slices: ClassVar[SliceSettings] = COARSE
 
     def network_settings(self) -> Settings:
         """Encoder, generator and critic for the slices' size."""
         from annofree.networks.fanogan import FAnoGANSettings
 
-        return FAnoGANSettings(size=self.settings.slices.size)
+        return FAnoGANSettings(**narrow(self.slices))
 
     def learn(self, stacks: list[Any], folder: Path) -> None:
         """First generator against critic, then the encoder; half of the steps each."""

@@ -40,9 +40,9 @@ class ReconstructionSettings(Settings):
     """Settings of a reconstruction method.
 
     Attributes:
-        preset: "default" cuts slices on the scan's own axes at 2 mm and counts what is brighter than healthy on FLAIR
-            and T2; "published" cuts MNI slices 30 to 149 of 128 x 128 pixels, counts absolute errors, fits networks of
-            the published width and refines nothing.
+        preset: "default" cuts slices on the scan's own axes (2 mm, or 4 mm for networks whose narrow code holds no
+            finer detail) and counts what is brighter than healthy on FLAIR and T2; "published" cuts MNI slices 30 to
+            149 of 128 x 128 pixels, counts absolute errors, fits networks of the published width, refines nothing.
         sequence: Sequence to look at; None takes the first present of FLAIR, T2, T1C, T1.
         quality: "fast" looks at every other slice.
         labelmaps: Folder of anatomical label maps, or a bank saved from one, that `fit` makes healthy brains from; None
@@ -64,18 +64,6 @@ class ReconstructionSettings(Settings):
     learning_rate: float = Field(1e-3, gt=0)
     seed: int = 0
 
-    @property
-    def slices(self) -> SliceSettings:
-        """How slices are cut."""
-        return SliceSettings.published() if self.preset == "published" else SliceSettings()
-
-    def error(self, sequence: Sequence) -> ErrorSettings:
-        """The error map: absolute where published, or where tumour may be dark or bright (T1, T1C)."""
-        from annofree.networks.error_map import ErrorSettings
-
-        bright = self.preset == "default" and sequence in (Sequence.FLAIR, Sequence.T2)
-        return ErrorSettings(side="bright" if bright else "both")
-
 
 class Reconstruction(Method):
     """Base of the methods that score by the error of a reconstruction; a subclass names its network."""
@@ -83,6 +71,7 @@ class Reconstruction(Method):
     settings_class = ReconstructionSettings
     settings: ReconstructionSettings
     denoises: ClassVar[bool] = False
+    default_slices: ClassVar[SliceSettings] = SliceSettings()
 
     def __init__(self, settings: Settings | None = None, **options: Any) -> None:
         super().__init__(settings, **options)
@@ -93,6 +82,22 @@ class Reconstruction(Method):
     def network_settings(self) -> Settings:
         """The network that `fit` trains."""
         raise TypeError(f"{type(self).__name__} names no network")
+
+    @property
+    def slices(self) -> SliceSettings:
+        """How slices are cut."""
+        return SliceSettings.published() if self.settings.preset == "published" else self.default_slices
+
+    def error(self, sequence: Sequence) -> ErrorSettings:
+        """The error map: absolute where published, or where tumour may be dark or bright (T1, T1C).
+
+        The window is 5 pixels as published where pixels are 1.5 to 2 mm, 3 where they are 4 mm.
+        """
+        from annofree.networks.error_map import ErrorSettings
+
+        bright = self.settings.preset == "default" and sequence in (Sequence.FLAIR, Sequence.T2)
+        coarse = self.slices.frame == "scan" and self.slices.spacing_mm > 3.0
+        return ErrorSettings(side="bright" if bright else "both", kernel=3 if coarse else 5)
 
     def default_refiners(self) -> tuple[Refiner, ...]:
         """The rim of the brain and specks go; the published form keeps everything."""
@@ -108,7 +113,7 @@ class Reconstruction(Method):
         """
         sequence = pick_sequence(scan, self.settings.sequence)
         alone = scan.replace(images={sequence: scan.images[sequence]}, brain=self.brain(scan))
-        slices = framed(alone, self.settings.slices)
+        slices = framed(alone, self.slices)
         error, _ = self.look(slices, sequence)
         back = unframed(error, slices, scan)
         return {"WT": ScoreMap(np.where(alone.foreground(), back, np.float32(0)), "WT", "residual")}
@@ -132,7 +137,7 @@ class Reconstruction(Method):
                 f"This {self.name} model has no network", fix="Fit it, or leave --model out to use the shipped one"
             )
         assert slices.brain is not None
-        definition = self.settings.error(sequence)
+        definition = self.error(sequence)
         image = torch.from_numpy(to_slices(slices.images[sequence]))[:, None]
         brain = torch.from_numpy(to_slices(slices.brain))[:, None]
         used = list(range(0, len(image), 2 if self.settings.quality == "fast" else 1))
@@ -168,10 +173,11 @@ class Reconstruction(Method):
 
         from annofree.training.slices import made_stacks, stacks_of
 
-        ids = healthy.ids if healthy is not None else ()
+        scans = Cohort.of(()) if healthy is None else healthy
+        ids = scans.ids
         kept = ids[-max(3, len(ids) // 3) :] if len(ids) >= _ENOUGH_TO_SPLIT else ()
-        stacks = stacks_of((s for s in healthy or () if s.id not in kept), self.settings.slices)
-        made = made_stacks(self.settings.labelmaps, self.settings.made, self.settings.slices, seed=self.settings.seed)
+        stacks = stacks_of((s for s in scans if s.id not in kept), self.slices)
+        made = made_stacks(self.settings.labelmaps, self.settings.made, self.slices, seed=self.settings.seed)
         with tempfile.TemporaryDirectory() as temporary:
             self.learn(stacks + made, (self.workspace or Path(temporary)) / "reconstructor")
         self.card["learned from"] = {
@@ -210,6 +216,7 @@ class Reconstruction(Method):
                 steps=self.settings.steps,
                 batch=self.settings.batch,
                 learning_rate=self.settings.learning_rate,
+                warmup=min(100, self.settings.steps // 10),
                 ema=0.99,
                 seed=self.settings.seed,
                 validate_every=max(1, self.settings.steps // 10),
