@@ -14,6 +14,7 @@ import pytest
 from annofree.batch.run import BatchReport, run
 from annofree.errors import InputError, OutputError
 from annofree.formats import open_cohort
+from annofree.formats.outfolder import claim_folder
 from annofree.pipeline import Choice
 
 from .conftest import made_cohort, rows, written
@@ -60,6 +61,27 @@ def test_a_foreign_scheduler_gives_the_bytes_of_one_process_though_a_worker_is_l
     assert written(there.out) == written(here.out)
 
 
+def test_a_job_that_a_worker_cannot_take_up_is_an_error_of_its_own(tmp_path: Path) -> None:
+    """Dask itself must be able to carry every job: what it cannot unpickle ends its workers."""
+    import pickle
+
+    import cloudpickle
+
+    from annofree.batch import parallel
+    from annofree.batch.worker import Worker
+
+    cohort = made_cohort(tmp_path, a="never")
+    out = claim_folder(tmp_path / "out")
+    frozen = cloudpickle.dumps(Worker(cohort.subset(()), CHOICE, out, False, False, "key"))
+    job = cloudpickle.dumps(parallel._Job(frozen, cohort))
+    assert pickle.loads(job).failure is None
+    other = parallel._segment(frozen, cohort, "0.0.1")
+    assert "0.0.1 was to be run" in other.failure.what
+    program = f"import pickle, sys; sys.modules['annofree'] = None\npickle.loads({job!r})"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert "ModuleNotFoundError" in done.stderr
+
+
 def test_a_scheduler_that_is_not_there_is_said_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("annofree.batch.parallel.PATIENCE_S", 0.5)
     cohort = made_cohort(tmp_path, a="never")
@@ -74,6 +96,7 @@ import os, random, signal, sys, time
 from pathlib import Path
 from annofree.batch.run import run
 from annofree.formats import open_cohort
+from annofree.formats.outfolder import claim_folder
 from annofree.pipeline import Choice
 import annofree.anatomy, annofree.methods.intensity, nibabel, scipy.ndimage
 

@@ -18,9 +18,9 @@ from typing import Literal
 #: Extras: the package to look for, and what it enables.
 EXTRAS = {
     "xlsx": ("openpyxl", "region tables as .xlsx for 'annofree reports'"),
-    "sam": ("transformers", "SAM as a refiner (segment --refine sam), from a local folder"),
-    "nnunet": ("nnunetv2", "nnU-Net v2 itself (annofree nnunet), best in an environment of its own"),
-    "cluster": ("dask_jobqueue", "cohorts on SLURM and other clusters, see docs/cohorts.md"),
+    "sam": ("transformers", "SAM as a refiner from a local folder: segment --refine sam"),
+    "nnunet": ("nnunetv2", "nnU-Net v2 itself, best in an environment of its own: annofree nnunet"),
+    "cluster": ("dask_jobqueue", "cohorts on SLURM and other clusters: docs/cohorts.md"),
 }
 #: Seconds that the self-test may take before the machine is called slow.
 SELF_TEST_S = 10.0
@@ -73,7 +73,7 @@ def _torch() -> Iterator[Check]:
         yield Check("bad", f"torch cannot be imported: {error}", "Reinstall it: pip install --force-reinstall torch")
         return
     build = f"CUDA {torch.version.cuda}" if torch.version.cuda else "CPU"
-    yield Check("ok", f"torch {torch.__version__} ({build} build), {torch.get_num_threads()} threads")
+    yield Check("ok", f"torch {torch.__version__} ({build} build), threads: {torch.get_num_threads()}")
     if torch.cuda.is_available():
         device = torch.cuda.get_device_properties(0)
         yield Check("ok", f"device cuda: {device.name}, {device.total_memory / 2**30:.0f} GiB")
@@ -138,10 +138,10 @@ def _weights() -> Check:
 def _extras() -> Iterator[Check]:
     for extra, (package, enables) in EXTRAS.items():
         if find_spec(package) is None:
-            fix = f"It would enable {enables}: pip install 'annofree[{extra}]'"
+            fix = f"It would enable {enables}. pip install 'annofree[{extra}]'"
             yield Check("note", f"extra {extra}: not installed", fix)
         else:
-            yield Check("ok", f"extra {extra}: there ({enables})")
+            yield Check("ok", f"extra {extra}: there, for {enables}")
 
 
 def _self_test() -> Check:

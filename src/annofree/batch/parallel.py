@@ -10,7 +10,8 @@ from contextlib import ExitStack, contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from annofree.batch.worker import Failure, Outcome, Worker, explain
+from annofree import __version__
+from annofree.batch.worker import Failure, Outcome, Worker
 from annofree.errors import AnnofreeError, InputError
 
 if TYPE_CHECKING:
@@ -102,11 +103,12 @@ def _client(workers: int, scheduler: str | None) -> Iterator[Client]:
 
 def _rush(client: Client, worker: Worker, ids: Iterable[str], ahead: int) -> Iterator[Outcome | str]:
     """Outcomes as they come, and the bare ids of scans whose process died; at most `ahead` scans under way."""
+    import cloudpickle
     from distributed import CancelledError, as_completed
     from distributed.scheduler import KilledWorker
 
     # The same bytes for every scan, so that a process thaws the worker once and keeps its loaded model.
-    frozen = pickle.dumps(worker.over(worker.cohort.subset(())))
+    frozen = cloudpickle.dumps(worker.over(worker.cohort.subset(())))
     waiting = iter(ids)
     running: dict[Any, str] = {}
     pool = as_completed(loop=client.loop)
@@ -114,7 +116,8 @@ def _rush(client: Client, worker: Worker, ids: Iterable[str], ahead: int) -> Ite
     def submit() -> None:
         scan_id = next(waiting, None)
         if scan_id is not None:
-            future = client.submit(_call, frozen, worker.cohort.subset([scan_id]), scan_id, pure=False)
+            job = cloudpickle.dumps(_Job(frozen, worker.cohort.subset([scan_id])))
+            future = client.submit(pickle.loads, job, pure=False)
             running[future] = scan_id
             pool.add(future)
 
@@ -130,11 +133,28 @@ def _rush(client: Client, worker: Worker, ids: Iterable[str], ahead: int) -> Ite
             raise AnnofreeError(
                 "The connection to the Dask scheduler was lost", fix="Run the same command again: it goes on from there"
             ) from None
-        except Exception as error:  # the task could not even begin, for instance where annofree is not installed
-            outcome = Outcome(scan_id, explain(scan_id, error))
+        except Exception as error:  # the job could not even begin, for instance where annofree is not installed
+            what = "A worker could not take up this scan"
+            why = f"{type(error).__name__}: {error}"
+            fix = "Give the workers the same annofree, and the same paths"
+            outcome = Outcome(scan_id, Failure(scan_id, what, why, fix))
         future.release()  # or the scheduler computes it again when its worker dies
         submit()
         yield outcome
+
+
+class _Job:
+    """Unpickling it does the work.
+
+    Dask thus carries nothing but bytes and a function of Python's own: where annofree is missing, unpickling is an
+    error of one task. (A task that Dask itself cannot unpickle ends its worker, and then the next one.)
+    """
+
+    def __init__(self, frozen: bytes, cohort: Cohort) -> None:
+        self.frozen, self.cohort = frozen, cohort
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _segment, (self.frozen, self.cohort, __version__)
 
 
 @lru_cache(maxsize=1)
@@ -143,5 +163,9 @@ def _thaw(frozen: bytes) -> Worker:
     return thawed
 
 
-def _call(frozen: bytes, cohort: Cohort, scan_id: str) -> Outcome:
+def _segment(frozen: bytes, cohort: Cohort, client_version: str) -> Outcome:
+    (scan_id,) = cohort.ids
+    if client_version != __version__:
+        what = f"A worker has annofree {__version__}, and {client_version} was to be run"
+        return Outcome(scan_id, Failure(scan_id, what, "n/a", "Give the workers the same annofree"))
     return _thaw(frozen).over(cohort)(scan_id)

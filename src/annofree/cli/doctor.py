@@ -13,9 +13,10 @@ def doctor() -> None:
     healthy = True
     for check in examine():
         mark = {"ok": "[green]ok[/]  ", "note": "[yellow]note[/]", "bad": "[red]bad[/] "}[check.state]
-        console.print(f"{mark} {check.what}", highlight=False, soft_wrap=True)
+        console.print(mark, end=" ")
+        console.print(check.what, highlight=False, markup=False, soft_wrap=True)
         if check.fix:
-            console.print(f"     {check.fix}", highlight=False, soft_wrap=True)
+            console.print(f"     {check.fix}", highlight=False, markup=False, soft_wrap=True)
         healthy &= check.state != "bad"
     if not healthy:
         raise typer.Exit(2)

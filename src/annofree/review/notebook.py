@@ -14,6 +14,12 @@ from annofree.segmentation import Segmentation
 
 _BOX = "font:13px/1.5 system-ui,sans-serif;background:#11161b;color:#e3e9ee;padding:14px 16px;border-radius:10px"
 _SOFT = "color:#93a1ae"
+#: Notebooks and documentation themes style tables for a light page.
+_TABLE = "color:inherit;font:inherit;background:none;border:0;border-collapse:collapse;margin:6px 0"
+_ROW = "color:inherit;background:none;border:0"
+_CELL = "color:inherit;background:none;border:0;text-align:left;padding:2px 16px 2px 0"
+#: Grey of brain without any score, so that the picture shows where in the brain a finding lies.
+_GROUND = 52
 
 
 def notebook_html(result: Segmentation) -> str:
@@ -25,19 +31,30 @@ def notebook_html(result: Segmentation) -> str:
         for region, volume in result.volumes_ml.items()
     )
     rows = "".join(
-        f"<tr><td>{lesion.index}</td><td>{lesion.volume_ml:.2f} ml</td><td>{escape(place(lesion) or 'n/a')}</td>"
-        f"<td>{', '.join(f'{c:.0f}' for c in lesion.centre_mm)} mm</td>"
-        f"<td>{'n/a' if lesion.confidence is None else f'{lesion.confidence:.0%}'}</td></tr>"
+        _row(
+            "td",
+            str(lesion.index),
+            f"{lesion.volume_ml:.2f} ml",
+            escape(place(lesion) or "n/a"),
+            f"{', '.join(f'{c:.0f}' for c in lesion.centre_mm)} mm",
+            "n/a" if lesion.confidence is None else f"{lesion.confidence:.0%}",
+        )
         for lesion in result.lesions[:10]
     )
-    head = "<tr><th>#</th><th>volume</th><th>where</th><th>centre</th><th>confidence</th></tr>"
+    head = _row("th", "#", "volume", "where", "centre", "confidence")
     more = f'<div style="{_SOFT}">and {len(result.lesions) - 10} smaller ones</div>' if len(result.lesions) > 10 else ""
+    table = f'<table style="{_TABLE}">{head}{rows}</table>{more}'
     return (
         f'<div style="{_BOX}"><b>{escape(result.scan_id)}</b> <span style="{_SOFT}">{escape(method)}</span>'
         f"<div>{escape(finding_sentence(result))}</div><div>{volumes}</div>{_planes(result)}"
-        f"{f'<table>{head}{rows}</table>{more}' if rows else ''}"
+        f"{table if rows else ''}"
         f'<div style="{_SOFT}">{DISCLAIMER}.</div></div>'
     )
+
+
+def _row(kind: str, *cells: str) -> str:
+    inner = "".join(f'<{kind} style="{_CELL}">{cell}</{kind}>' for cell in cells)
+    return f'<tr style="{_ROW}">{inner}</tr>'
 
 
 def _planes(result: Segmentation) -> str:
@@ -49,11 +66,12 @@ def _planes(result: Segmentation) -> str:
         slice(int(hit[0]), int(hit[-1]) + 1)
         for hit in (np.flatnonzero(inside.any(axis=tuple(a for a in range(3) if a != axis))) for axis in range(3))
     )
-    grey = inside[box] * np.uint8(90)
+    grey = inside[box] * np.uint8(_GROUND)
     if score is not None:
         values = score.values[box]
         low, high = np.quantile(values[inside[box]], (0.01, 0.998))
-        grey = (inside[box] * np.clip((values - low) / max(float(high - low), 1e-9), 0, 1) * 255).astype(np.uint8)
+        bright = np.clip((values - low) / max(float(high - low), 1e-9), 0, 1) * (255 - _GROUND)
+        grey = (inside[box] * (_GROUND + bright)).astype(np.uint8)
     shown = Sequence.FLAIR  # a name for the picture only: what is drawn are the scores
     brain = Brain({shown: grey}, result.labels[box], {}, inside[box], result.affine, result.grid.voxel_ml)
     voxel = key_voxel(brain)
