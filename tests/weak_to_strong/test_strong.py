@@ -15,6 +15,7 @@ from annofree.methods.weak_to_strong import WeakToStrong, lessons, sizes
 from annofree.methods.weak_to_strong.bridge import HiddenBlocks, fill_in_loss, pretrain, start_from
 from annofree.methods.weak_to_strong.lessons import CutReport, split_patients
 from annofree.methods.weak_to_strong.loss import bce_dice, smoothed_dice
+from annofree.methods.weak_to_strong.made import MadeVolumes, MadeWindows
 from annofree.methods.weak_to_strong.otsu import tumour_mask
 from annofree.methods.weak_to_strong.predict import VolumeScores, probabilities, score_volumes
 from annofree.methods.weak_to_strong.sizes import SIZES, Size
@@ -130,6 +131,22 @@ def test_every_epoch_sees_every_volume_once_and_the_seed_decides() -> None:
     assert torch.equal(one["x"], two["x"])
     assert one["x"].shape == (4, 16, 16, 16)
     assert one["target"].shape == (1, 16, 16, 16)
+
+
+def test_made_cases_are_used_again_and_only_the_newest_are_kept() -> None:
+    asked: list[int] = []
+
+    def make(seed: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        asked.append(seed)
+        brain = torch.ones(40, 40, 40, dtype=torch.bool)
+        return torch.rand(4, 40, 40, 40) + seed, brain, brain * 2
+
+    windows = MadeWindows(MadeVolumes(make, 4.0), TINY, batch=2, seed=0, kept=2)
+    drawn = [windows(step, step % 2) for step in range(64)]
+    assert len(asked) < 16
+    assert len(windows._memory) <= 4
+    fresh = MadeWindows(MadeVolumes(make, 4.0), TINY, batch=2, seed=0, kept=2)
+    assert torch.equal(fresh(40, 0)["target"], drawn[40]["target"])  # a resumed run goes on alike
 
 
 def test_a_crop_that_cuts_a_tumour_is_reported_with_how_much() -> None:

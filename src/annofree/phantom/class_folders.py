@@ -91,4 +91,5 @@ def _picture(scan: Scan, sequence: Sequence, level: int) -> NDArray[np.uint8]:
     image = scan.images[sequence]
     top = float(np.percentile(image[scan.foreground()], 99.7))
     slice_ = np.clip(image[::-1, ::-1, level].T / top, 0.0, 1.0)
-    return np.round(slice_ * 255.0).astype(np.uint8)
+    picture: NDArray[np.uint8] = np.round(slice_ * 255.0).astype(np.uint8)
+    return picture

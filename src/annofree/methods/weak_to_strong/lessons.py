@@ -17,10 +17,7 @@ from annofree.methods.weak_to_strong.settings import OTSU, WeakToStrongSettings
 from annofree.methods.weak_to_strong.sizes import Size
 from annofree.methods.weak_to_strong.volumes import Volume, VolumeSampler, at_border, cut_share, volume_of
 from annofree.scan import Cohort, Scan
-from annofree.training.stream import Sampler, StreamSettings
-
-#: Steps that one new made case serves: making one costs several times what a step does.
-_REUSE = 16
+from annofree.training.stream import Sampler
 
 
 @dataclass(frozen=True)
@@ -137,12 +134,11 @@ def made_lessons(settings: WeakToStrongSettings, size: Size) -> Lessons:
     folder = settings.labelmaps
     bank = LabelMapBank.from_mni() if folder is None else LabelMapBank.from_folder(folder)
     volumes = MadeVolumes(MadeCases(bank, SynthesisSettings(), 2.0), size.spacing_mm)
-    stream = StreamSettings(kept=settings.made_cases, reuse=_REUSE)
     card = {
         "anatomies": "MNI152 tissue maps" if folder is None else f"{len(bank)} label maps",
         "labels": "made tumours; no lesion of any patient, no mask",
     }
-    sampler = MadeWindows(volumes, size, batch=size.batch, seed=settings.seed, stream=stream)
+    sampler = MadeWindows(volumes, size, batch=size.batch, seed=settings.seed, kept=settings.made_cases)
     return Lessons(sampler, tuple(volumes.volume(seed) for seed in VALIDATION_SEEDS), (), 4, "T0", card)
 
 

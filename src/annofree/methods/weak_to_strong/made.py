@@ -5,17 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from torch import Tensor
 
 from annofree.methods.weak_to_strong.sizes import Size
 from annofree.methods.weak_to_strong.volumes import Volume, volume_of, window_of
-from annofree.scan import Grid, Scan, Sequence
-from annofree.training.samples import SampleSettings
-from annofree.training.stream import Batch, CaseMaker, MadeSampler, StreamSettings
+from annofree.scan import Scan, Sequence
+from annofree.training.stream import Batch, CaseMaker
 
 MADE_MM = 2.0
 #: Validation cases have these seeds, training cases start far above.
 VALIDATION_SEEDS = range(8)
+FIRST_SEED = 1_000_000
+#: Steps that one new case serves.
+REUSE = 16
 
 
 @dataclass(frozen=True)
@@ -41,29 +42,35 @@ class MadeVolumes:
         )
         return volume_of(scan, self.spacing_mm, brain.numpy(), (labels > 0).numpy())
 
-    def __call__(self, seed: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Normalised images, brain and target of :meth:`volume`."""
-        volume = self.volume(seed)
-        return volume.images, volume.brain, volume.target
-
 
 class MadeWindows:
-    """Windows of made cases; a case serves several steps, each time in another window.
+    """Windows of made cases; making a case costs several times what a step does, so each serves several steps.
 
     Args:
         volumes: Makes the cases.
         size: Window and variation.
         batch: Samples a step.
         seed: Decides reuse, windows and variation.
-        stream: How cases are kept and reused.
+        kept: Cases that each lane of the batch remembers.
     """
 
-    def __init__(self, volumes: MadeVolumes, size: Size, *, batch: int, seed: int, stream: StreamSettings) -> None:
-        self.size = size
-        self.cases = MadeSampler(volumes, stream, SampleSettings(), batch=batch, seed=seed)
+    def __init__(self, volumes: MadeVolumes, size: Size, *, batch: int, seed: int, kept: int) -> None:
+        self.volumes, self.size, self.batch, self.seed, self.kept = volumes, size, batch, seed, kept
+        self._memory: dict[int, Volume] = {}
+
+    def __getstate__(self) -> dict[str, object]:
+        """Settings travel to another process, cases do not."""
+        return {**self.__dict__, "_memory": {}}
 
     def __call__(self, step: int, lane: int) -> Batch:
-        """The sample of a step and a lane."""
-        (images, brain, target), rng = self.cases.draw(step, lane)
-        grid = Grid((brain.shape[0], brain.shape[1], brain.shape[2]), np.eye(4))
-        return window_of(Volume("made", images, brain, target, grid), self.size, rng)
+        """The sample of a step and a lane; it depends on these and the seed alone."""
+        rng = np.random.default_rng([self.seed, 7, step, lane])
+        newest = step // REUSE
+        oldest = max(0, newest - self.kept + 1)
+        number = newest if step % REUSE == 0 else int(rng.integers(oldest, newest + 1))
+        seed = FIRST_SEED + number * self.batch + lane
+        if seed not in self._memory:
+            self._memory[seed] = self.volumes.volume(seed)
+        for old in [known for known in self._memory if known < FIRST_SEED + oldest * self.batch]:
+            del self._memory[old]
+        return window_of(self._memory[seed], self.size, rng)

@@ -7,6 +7,8 @@ where it is a finding of one side rather than a layer of tissue.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -31,11 +33,13 @@ def foreground_mask(grey: NDArray[np.uint8]) -> NDArray[np.bool_]:
     Raises:
         InputError: The picture has one grey level only.
     """
-    from skimage.filters import threshold_otsu
+    import skimage.filters
+
+    filters: Any = skimage.filters
 
     if grey.min() == grey.max():
         raise InputError("A picture has one grey level everywhere", fix="Remove it from its class folder")
-    bright = grey > threshold_otsu(grey)
+    bright = grey > filters.threshold_otsu(grey)
     # Beyond the picture's edge nothing is known: repeating the edge keeps a head that touches it whole.
     padded = np.pad(bright, 4, mode="edge")
     closed = ndimage.binary_closing(ndimage.binary_opening(padded, _SQUARE), _SQUARE)
@@ -80,7 +84,9 @@ def tumour_mask(
     Raises:
         MissingSequence: The scan has neither FLAIR nor T2.
     """
-    from skimage.filters import threshold_multiotsu
+    import skimage.filters
+
+    filters: Any = skimage.filters
 
     sequence = next((s for s in SEQUENCES if s in scan.images), None)
     if sequence is None:
@@ -97,7 +103,7 @@ def tumour_mask(
     levels = np.clip(levels, *np.percentile(levels, (0.1, 99.9)))
     ball = _ball(open_mm / 2, spacing)
     for count in classes:
-        bright = (smooth > threshold_multiotsu(levels, classes=count, nbins=64)[-1]) & deep
+        bright = (smooth > filters.threshold_multiotsu(levels, classes=count, nbins=64)[-1]) & deep
         healed = ndimage.binary_closing(ndimage.binary_opening(bright, ball), ball) & deep
         pieces, found = ndimage.label(healed)
         if found == 0:

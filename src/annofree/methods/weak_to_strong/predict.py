@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import fmean
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -33,7 +34,7 @@ def probabilities(network: nn.Module, images: Tensor, brain: Tensor, *, quality:
     """
     from monai.inferers.utils import sliding_window_inference
 
-    window = network.settings.window  # type: ignore[union-attr]
+    window: tuple[int, int, int] = network.settings.window  # type: ignore[union-attr, assignment]
     out = torch.zeros(brain.shape, dtype=torch.float32)
     points = brain.nonzero()
     if len(points) == 0:
@@ -44,7 +45,7 @@ def probabilities(network: nn.Module, images: Tensor, brain: Tensor, *, quality:
     device = next(network.parameters()).device
     overlap, flip = QUALITY[quality]
     with torch.inference_mode():
-        logits = sliding_window_inference(
+        logits: Any = sliding_window_inference(
             (torch.stack([x, x.flip(1)]) if flip else x[None]).to(device),
             roi_size=window,
             sw_batch_size=2,

@@ -49,7 +49,7 @@ class StudentSettings(Settings):
     spacing_mm: float = Field(2.0, gt=0)
     steps: int = Field(0, ge=0)
     batch: int = Field(8, ge=1)
-    learning_rate: float = Field(1e-3, gt=0)
+    learning_rate: float = Field(3e-3, gt=0)
     seed: int = Field(0, ge=0)
 
 

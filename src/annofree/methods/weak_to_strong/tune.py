@@ -86,7 +86,7 @@ class Tuned:
 
     def rows(self) -> list[tuple[str, ...]]:
         """One row a pair: rate, w, mean and standard deviation of the validation Dice, mean IoU, seeds."""
-        found = []
+        found: list[tuple[str, ...]] = []
         for rate, weight in dict.fromkeys((run.learning_rate, run.bce_weight) for run in self.runs):
             own = [run for run in self.runs if (run.learning_rate, run.bce_weight) == (rate, weight)]
             spread = f"{stdev(run.dice for run in own):.3f}" if len(own) > 1 else "n/a"
