@@ -33,7 +33,7 @@ from annofree.training.settings import TrainSettings
 from annofree.training.stream import Case
 
 FINE_MM, BLOCKS = 2.0, 2
-NETWORK = ThinUNetSettings(full=2, widths=(8, 16, 32), deep_supervision=1)
+NETWORK = ThinUNetSettings(full=4, widths=(12, 24, 48), deep_supervision=1)
 SAMPLE = SampleSettings(patch=(40, 48, 40), shift=2)
 DARK = ("isointense", "hypointense")
 RULES = {
@@ -170,8 +170,8 @@ def main() -> None:
     parser.add_argument("--healthy", type=Path, required=True, help="healthy scans with FLAIR")
     parser.add_argument("--made", type=int, default=7, help="made healthy brains")
     parser.add_argument("--phantoms", type=int, default=40)
-    parser.add_argument("--steps", type=int, default=180)
-    parser.add_argument("--every", type=int, default=15, help="steps between two measurements")
+    parser.add_argument("--steps", type=int, default=260)
+    parser.add_argument("--every", type=int, default=20, help="steps between two measurements")
     parser.add_argument("--cases", type=int, default=8, help="validation cases of each kind")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--picture", type=Path)
@@ -185,7 +185,7 @@ def main() -> None:
     for seed, folder in enumerate(folders):
         settings = TrainSettings(
             steps=given.steps,
-            learning_rate=3e-3,
+            learning_rate=2e-3,
             warmup=10,
             schedule="poly",
             ema=0.0,
