@@ -105,7 +105,7 @@ def is_done(out: Path, scan_id: str, key: str) -> bool:
 
 
 def mark_start(out: Path, scan_id: str) -> None:
-    """Say that work on a scan begins: what an earlier run left of it no longer counts, and its scraps go.
+    """Say that work on a scan begins.
 
     The mark goes when the scan ends, well or badly; one that is found later tells of a process that died.
 
@@ -113,11 +113,19 @@ def mark_start(out: Path, scan_id: str) -> None:
         OutputError: The folder cannot be written.
     """
     atomic_write(_start(out, scan_id), f"{os.getpid()} {now()}\n")
+
+
+def forget(out: Path, scan_id: str) -> None:
+    """Let what an earlier run left of a scan no longer count, before anything of it is written over.
+
+    Raises:
+        OutputError: The folder cannot be written.
+    """
     try:
         record_path(out, scan_id).unlink(missing_ok=True)
+        sweep(out / f"sub-{bids_label(scan_id)}")
     except OSError as error:
-        raise OutputError("An old record cannot be removed", file=out, why=error.strerror) from None
-    sweep(out / f"sub-{bids_label(scan_id)}")
+        raise OutputError("What an earlier run left cannot be removed", file=out, why=error.strerror) from None
 
 
 def clear_start(out: Path, scan_id: str) -> None:

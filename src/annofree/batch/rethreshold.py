@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from annofree.anatomy import locate as locate_lesions
-from annofree.batch.record import COLUMNS, clear_start, make_row, mark_start, read_record, tsv, write_record
+from annofree.batch.record import COLUMNS, forget, make_row, read_record, tsv, write_record
 from annofree.batch.run import BatchReport
 from annofree.errors import InputError
 from annofree.formats import open_scan, read_segmentation, written_ids
@@ -51,10 +51,9 @@ def rethreshold(
         after = _decide_again(before, region, rule, locate)
         old = read_record(source, scan_id) or {}
         key = f"rethreshold {region} {threshold} of {old.get('key', 'unknown')}"
-        mark_start(target, scan_id)
+        forget(target, scan_id)
         after.save(target)
         write_record(target, after, key, float(old.get("seconds", 0.0)), inputs=old.get("inputs", ()))
-        clear_start(target, scan_id)
         report.rows.append(make_row(after))
     report.seconds = time.monotonic() - started
     atomic_write(target / "results.tsv", tsv(report.rows, COLUMNS))

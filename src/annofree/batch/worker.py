@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from annofree.batch.fingerprint import origin_hashes, scan_hashes, text_hash
-from annofree.batch.record import clear_start, is_done, mark_start, read_record, write_record
+from annofree.batch.record import clear_start, forget, is_done, mark_start, read_record, write_record
 from annofree.errors import AnnofreeError
 from annofree.pipeline import Choice, segment_scan
 
@@ -123,15 +123,16 @@ class Worker:
     def _segment(self, scan_id: str) -> Outcome:
         started = time.monotonic()
         inputs = self.inputs(scan_id)
-        scan: Scan | None = None
+        if inputs is not None and is_done(self.out, scan_id, self.key(inputs)):
+            return Outcome(scan_id, reused=True)
+        mark_start(self.out, scan_id)
+        scan = self.cohort[scan_id]
         if inputs is None:
-            scan = self.cohort[scan_id]
             inputs = scan_hashes(scan)
         key = self.key(inputs)
         if is_done(self.out, scan_id, key):
             return Outcome(scan_id, reused=True)
-        mark_start(self.out, scan_id)
-        scan = scan or self.cohort[scan_id]
+        forget(self.out, scan_id)
         result = segment_scan(scan, self.method, locate=self.locate)
         result.save(self.out)
         if self.review:
