@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from annofree.phantom import phantom_subject
 from annofree.refine import RefineContext, Twins, from_dict
+from annofree.scan import Sequence
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +52,30 @@ def test_large_findings_and_scans_without_images_are_left_alone(context: RefineC
     blind = RefineContext(scores=context.scores, brain=context.brain, spacing_mm=context.spacing_mm)
     assert np.array_equal(Twins().apply(pair, blind), pair)
     assert blind.notes
+
+
+def lit(context: RefineContext, where: np.ndarray, **more: np.ndarray) -> RefineContext:
+    """The same brain, three times as bright on FLAIR in some places."""
+    assert context.images is not None
+    flair = np.where(
+        where, 3 * np.median(context.images[Sequence.FLAIR][context.brain]), context.images[Sequence.FLAIR]
+    )
+    images = {**context.images, Sequence.FLAIR: flair.astype(np.float32)}
+    return dataclasses.replace(context, images=images, **more)
+
+
+def test_tissue_as_bright_on_the_other_side_is_a_twin_though_nothing_was_called_there(context: RefineContext) -> None:
+    left, right = ball(context, -34, 10), ball(context, 34, 10)
+    assert not Twins().apply(left, lit(context, left | right)).any()
+    assert np.array_equal(Twins().apply(left, lit(context, left)), left)
+    assert np.array_equal(Twins().apply(left, lit(context, left | ball(context, 34, 5))), left)  # too little of it
+    assert np.array_equal(Twins(bulk=None).apply(left, lit(context, left | right)), left)
+
+
+def test_what_has_a_core_stays_whatever_lies_opposite(context: RefineContext) -> None:
+    left, right = ball(context, -34, 10), ball(context, 34, 10)
+    cored = lit(context, left | right, inner=ball(context, -34, 6))
+    assert np.array_equal(Twins().apply(left | right, cored), left)
 
 
 def test_it_survives_being_written_down() -> None:

@@ -58,18 +58,28 @@ def decide(
     labels = np.zeros(brain.shape, dtype=np.uint8)
     used: dict[str, Threshold] = {}
     notes: list[str] = []
+    found = [(region, label) for region, label in NESTED if region in scores]
+    for region, _ in found:
+        used[region] = thresholds[region].resolve(scores[region].values, brain)
     outer = brain
-    for region, label in NESTED:
-        if region not in scores:
-            continue
-        score = scores[region].values
-        used[region] = thresholds[region].resolve(score, brain)
-        value = used[region].value
-        assert value is not None
-        mask = (score > value) & outer
-        context = RefineContext(scores=score, brain=brain, spacing_mm=spacing_mm, images=images, threshold_value=value)
-        mask = refine(mask, refiners.get(region, ()), context) & outer
+    for place, (region, label) in enumerate(found):
+        called = [_called(scores[name].values, used[name]) for name, _ in found[place : place + 2]]
+        context = RefineContext(
+            scores=scores[region].values,
+            brain=brain,
+            spacing_mm=spacing_mm,
+            images=images,
+            threshold_value=used[region].value,
+            inner=called[1] if len(called) > 1 else None,
+        )
+        mask = refine(called[0] & outer, refiners.get(region, ()), context) & outer
         notes += context.notes
         labels[mask] = label
         outer = mask
     return Decision(labels, used, tuple(notes))
+
+
+def _called(scores: NDArray[np.float32], threshold: Threshold) -> NDArray[np.bool_]:
+    assert threshold.value is not None
+    called: NDArray[np.bool_] = scores > threshold.value
+    return called

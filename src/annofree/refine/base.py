@@ -28,6 +28,7 @@ class RefineContext:
         spacing_mm: Voxel edge lengths.
         images: The scan's own sequences, for refiners that look at them.
         threshold_value: The value that cut the scores, if there was one.
+        inner: (X, Y, Z) boolean, what the scores of the next region in call (the core, for the whole tumour), if known.
         notes: Sentences that refiners leave behind ("random walker skipped: ..."), for the provenance.
     """
 
@@ -36,6 +37,7 @@ class RefineContext:
     spacing_mm: tuple[float, float, float]
     images: Mapping[Sequence, NDArray[np.float32]] | None = None
     threshold_value: float | None = None
+    inner: Mask | None = None
     notes: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:

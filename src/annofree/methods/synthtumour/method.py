@@ -266,7 +266,7 @@ class SynthTumour(Method):
         masks = []
         for scan in healthy:
             decision = decide(
-                {"WT": self.score(scan)["WT"]},
+                self.score(scan),
                 self.thresholds,
                 {"WT": rules},
                 brain=self.brain(scan),
