@@ -84,7 +84,8 @@ def main() -> None:
     ten, fine, marks = {}, {}, {}
     rows = ["\t".join(["method", "rule", "tier", "value", *METRICS, "dice_sd", "false_ml_healthy"])]
     for name in given.methods:
-        method = methods.load(given.models / name) if given.models else methods.shipped(name)
+        own = given.models is not None and (given.models / name).is_dir()
+        method = methods.load(given.models / name) if own else methods.shipped(name)
         maps = {s.scan.id: scores_of(method, s, given.out / "scores") for s in subjects}
         healthy = []
         if given.healthy:
