@@ -29,8 +29,10 @@ def ended_once(report: BatchReport, ids: tuple[str, ...]) -> bool:
     failures = report.out / "failures.tsv"
     on_disk = rows(report.out / "results.tsv") + (rows(failures) if failures.exists() else [])
     told = [row["id"] for row in report.rows] + [failure.id for failure in report.failures]
-    scraps = list(report.out.rglob("*.tmp")) + list(report.out.rglob("*.started"))
-    return Counter(r["id"] for r in on_disk) == Counter(told) == Counter(ids) and not scraps
+    marks = len(list(report.out.rglob("*.started")))  # the next run knows whom to try apart
+    died = sum("died" in failure.what for failure in report.failures)
+    scraps = list(report.out.rglob("*.tmp"))
+    return Counter(r["id"] for r in on_disk) == Counter(told) == Counter(ids) and marks == died and not scraps
 
 
 @pytest.mark.timeout(900)
