@@ -98,6 +98,15 @@ METHODS: dict[str, MethodInfo] = {
             learns_from=("healthy",),
         ),
         MethodInfo(
+            name="blogrr",
+            summary="the error of a denoising autoencoder, cut where patients' reports say",
+            module="annofree.methods.blogrr",
+            cls="Blogrr",
+            tier="R",
+            learns_from=("healthy", "patients", "reports"),
+            ships=True,
+        ),
+        MethodInfo(
             name="intensity",
             summary="bright voxels of one sequence (FLAIR first), threshold set on healthy scans",
             module="annofree.methods.intensity",

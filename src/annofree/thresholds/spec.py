@@ -20,7 +20,7 @@ KINDS: dict[str, tuple[str, str, str]] = {
     "otsu": ("annofree.thresholds.otsu", "Otsu", "otsu"),
     "mad": ("annofree.thresholds.mad", "Mad", "mad:3"),
     "oracle": ("annofree.thresholds.oracle", "Oracle", "oracle"),
-    "learned": ("annofree.thresholds.learned", "Learned", "learned:FILE.json"),
+    "learned": ("annofree.thresholds.learned", "Learned", "learned"),
 }
 
 _MAIN = {"fixed": "value", "healthy-quantile": "quantile", "otsu": "classes", "mad": "k", "oracle": "region"}
@@ -42,7 +42,7 @@ def parse(text: str) -> Threshold:
     kind, _, rest = text.strip().partition(":")
     kind = kind.strip().lower().replace("_", "-")
     form = _entry(kind)[2]
-    if kind == "learned":
+    if kind == "learned" and rest:  # learned:FILE.json
         from annofree.thresholds.learned import Learned
 
         return Learned.load(rest.strip())

@@ -17,12 +17,13 @@ from annofree.reports import PriorSettings, VolumeRange
 from annofree.training.report_targets import ReportTarget
 
 Values = NDArray[np.float64]
-Form = Literal["expected-dice", "soft-target"]
+Form = Literal["auto", "expected-dice", "soft-target"]
 
 #: A lesion of unknown size; what a healthy brain's false positives are compared with.
 UNKNOWN_ML = PriorSettings().unknown_ml
 #: Weights of the penalties beside the soft Dice, in Dice: what lies outside, and an e-fold away from the volume range.
 OUTSIDE, RANGE = 0.5, 0.1
+_HIGHEST_RATE = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,10 +65,11 @@ class Counts:
         """Least number of tumour voxels that explains why more is above inside than outside.
 
         With a sensitivity s and a false-positive rate r at some value, the excess (n - r room) / (1 - r) is the tumour
-        times (s - r) / (1 - r), which never exceeds the tumour: the largest excess is the best lower bound.
+        times (s - r) / (1 - r), which never exceeds the tumour: the largest excess is the best lower bound. Rates above
+        one half are left out, where little chance differences are divided by next to nothing.
         """
         excess = np.maximum(self.inside - self.rate * self.room_inside, 0.0) / (1.0 - self.rate)
-        return float(np.max(excess, initial=0.0))
+        return float(np.max(excess[self.rate <= _HIGHEST_RATE], initial=0.0))
 
     def size(self, volume: VolumeRange | None, voxel_ml: float) -> float:
         """Tumour voxels by the excess, within the reported range and the room there is."""
@@ -83,7 +85,7 @@ def losses(
     target: ReportTarget | None,
     values: Values,
     voxel_ml: float,
-    form: Form = "expected-dice",
+    form: Form = "auto",
 ) -> Values:
     """The loss of each value as a threshold on one scan's scores.
 
@@ -93,7 +95,8 @@ def losses(
         target: What the report says; None for a person without a tumour, in whom all that is called is false.
         values: (T,) ascending.
         voxel_ml: Volume of one voxel.
-        form: "expected-dice", or "soft-target" with its penalties.
+        form: "soft-target" with its penalties, "expected-dice", or "auto": the first where the report gives a size, the
+            second where it does not (the excess alone says too little about the size of a soft target).
 
     Returns:
         (T,), 0 is best.
@@ -107,7 +110,7 @@ def losses(
     if target.use == "none":  # all that is known is that there is a tumour; of a usual size, for want of better
         size = UNKNOWN_ML / voxel_ml
         return np.asarray(1.0 - 2.0 * np.minimum(counts.called, size) / (counts.called + size))
-    if form == "soft-target":
+    if form == "soft-target" or (form == "auto" and target.volume is not None):
         soft = soft_target(scores, brain, target, voxel_ml)
         return _with_penalties(counts, scores, brain, soft, target.volume, voxel_ml, values)
     return 1.0 - expected_dice(counts, target.volume, voxel_ml)

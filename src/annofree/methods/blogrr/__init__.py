@@ -1,0 +1,5 @@
+"""BLOGRR: what a healthy reconstruction cannot explain, cut where patients' reports say."""
+
+from annofree.methods.blogrr.method import Blogrr, BlogrrSettings
+
+__all__ = ["Blogrr", "BlogrrSettings"]

@@ -1,0 +1,301 @@
+"""BLOGRR: the error of a denoising autoencoder, and a threshold on it that radiology reports teach (tier R).
+
+Two ways to the threshold. "levels": a value from the quantiles of the scan's own error map, fitted to the reports of
+patients; each of them is segmented with the rule that the others taught. "network": as published, a network that looks
+at each slice, trained in turns with the autoencoder.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from annofree.errors import InputError
+from annofree.methods.reconstruction import DAE, DAESettings
+from annofree.prepare.slices import framed, pick_sequence, to_slices
+from annofree.scan import Cohort, Scan, Sequence, learning
+from annofree.segmentation import Segmentation
+from annofree.settings import Settings
+from annofree.thresholds.fixed import Fixed
+from annofree.thresholds.healthy import HealthyQuantile
+from annofree.thresholds.learned import Learned, ReportedScores
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from annofree.training.levels import BilevelSettings
+    from annofree.training.patient_slices import PatientStack
+    from annofree.training.report_targets import ReportTarget
+
+THRESHOLD_NETWORK, FOLDS = "threshold", "folds.json"
+#: Below this a threshold says nothing: it is less than a grey level of 8 bits.
+_LEAST = 1.0 / 255.0
+
+
+class BlogrrSettings(DAESettings):
+    """Settings of BLOGRR.
+
+    Attributes:
+        threshold: "levels" or "network", see the module; None takes what the preset has ("network" if published).
+        reports: What of a report is used: "side", "lobe", "lobe+size", or the named regions as a "published" mask; None
+            takes what the preset has, "lobe+size" or "published".
+        rounds: Turns of the bi-level training (threshold "network").
+        bilevel_batch: Slices a step of it.
+        hypergradient: "first-order" as published, "unrolled" or "implicit".
+        monitor: Plots the Dice during bi-level training on the labelled scans of a folder, or on "phantoms"; it chooses
+            nothing. None does not look.
+    """
+
+    threshold: Literal["levels", "network"] | None = None
+    reports: Literal["side", "lobe", "lobe+size", "published"] | None = None
+    rounds: int = Field(20, ge=1)
+    bilevel_batch: int = Field(8, ge=1)
+    hypergradient: Literal["first-order", "unrolled", "implicit"] = "first-order"
+    monitor: str | None = None
+
+    @property
+    def by_network(self) -> bool:
+        """Whether a network gives the threshold."""
+        return (self.threshold or ("network" if self.preset == "published" else "levels")) == "network"
+
+    @property
+    def use(self) -> Literal["side", "lobe", "lobe+size", "published"]:
+        """What of a report is used."""
+        return self.reports or ("published" if self.preset == "published" else "lobe+size")
+
+    def bilevel(self, sequence: Sequence) -> BilevelSettings:
+        """How the two networks are trained in turns."""
+        from annofree.training.levels import BilevelSettings
+
+        common = {"rounds": self.rounds, "batch": self.bilevel_batch, "seed": self.seed, "error": self.error(sequence)}
+        if self.preset == "published":
+            return BilevelSettings.published().model_copy(update=common)
+        return BilevelSettings(**common, outside=0.5, hypergradient=self.hypergradient)
+
+    def threshold_network(self) -> Settings:
+        """The network that looks at slices: a small one that sees the error map too, or ResNet-18 on the slice."""
+        from annofree.networks.threshold_net import ThresholdNetSettings
+
+        return ThresholdNetSettings.published() if self.preset == "published" else ThresholdNetSettings()
+
+
+class Blogrr(DAE):
+    """Denoising autoencoder with a threshold learned from reports (tier R)."""
+
+    name: ClassVar[str] = "blogrr"
+    settings_class = BlogrrSettings
+    settings: BlogrrSettings
+    learned_tier: ClassVar[str] = "R"
+
+    def __init__(self, settings: Settings | None = None, **options: Any) -> None:
+        super().__init__(settings, **options)
+        self.thresholder: nn.Module | None = None
+        self.folds: dict[str, Learned] = {}
+
+    def fit(self, *, healthy: Cohort | None = None, patients: Cohort | None = None) -> Self:
+        """Learn healthy slices, then the threshold from patients' reports.
+
+        Args:
+            healthy: Healthy scans; without any, a network that is there already is kept.
+            patients: Scans with reports; those whose report names no tumour are left out. Without any, the threshold is
+                the 99 % quantile of healthy errors.
+        """
+        if healthy is not None or self.network is None:
+            self.thresholds = {"WT": HealthyQuantile(quantile=0.99)}
+            super().fit(healthy=healthy)
+        if patients is not None:
+            apart = not self.settings.by_network
+            self.fit_threshold(patients, healthy.subset(self.card["healthy"]) if apart and healthy else healthy)
+        return self
+
+    def fit_threshold(self, patients: Cohort, healthy: Cohort | None = None) -> Self:
+        """Learn the threshold alone, for the network that is there.
+
+        Args:
+            patients: Scans with reports.
+            healthy: Healthy scans that the network has not learned: false findings in them count too. For the threshold
+                network, slices to learn from.
+
+        Raises:
+            InputError: No report names a tumour.
+        """
+        with learning():
+            seen = list(self._reported(patients))
+            well = list(self._cut(healthy)) if healthy is not None else []
+        self.card["patients with reports"] = [p.slices.id for p in seen if p.target is not None]
+        self.card["patients left out"] = [p.slices.id for p in seen if p.target is None]
+        ill = [p for p in seen if p.target is not None]
+        if self.settings.by_network:
+            self._train_pair(ill, well)
+            self.thresholds = {
+                "WT": Fixed(value=1.0, tier="R", source="errors in multiples of the threshold network's value")
+            }
+            return self
+        cases = [p.scores() for p in (*ill, *well)]
+        rule = Learned()
+        self.thresholds = {"WT": rule.learn(cases)}
+        self.folds = rule.cross_fit(cases) if len(ill) > 1 else {}
+        return self
+
+    def segment(self, scan: Scan) -> Segmentation:
+        """As every method; a patient whose report was learned from gets the rule that the others taught."""
+        rule = self.folds.get(scan.id)
+        if rule is None or not isinstance(self.thresholds.get("WT"), Learned):
+            return super().segment(scan)
+        other = copy.copy(self)
+        other.thresholds, other.folds = {**self.thresholds, "WT": rule}, {}
+        result: Segmentation = other.segment(scan)
+        return result
+
+    def look(self, slices: Scan, sequence: Sequence) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Error map, in multiples of the slice's threshold where a network gives one, and reconstruction."""
+        error, healthy = super().look(slices, sequence)
+        if self.thresholder is None:
+            return error, healthy
+        return (error / self.thresholds_of(slices.images[sequence], error)).astype(np.float32), healthy
+
+    def thresholds_of(self, image: NDArray[np.float32], error: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The threshold network's value for each slice; one for all slices, their geometric mean, unless published.
+
+        Args:
+            image: (size, size, N) grey levels.
+            error: (size, size, N).
+
+        Returns:
+            (N,).
+        """
+        import torch
+
+        assert self.thresholder is not None
+        channels = [to_slices(image), to_slices(error)][: int(self.thresholder.settings.in_channels)]  # type: ignore[union-attr, arg-type]
+        x = torch.from_numpy(np.stack(channels, axis=1))
+        with torch.inference_mode():
+            found = torch.cat([self.thresholder(part) for part in x.split(16)]).clamp_min(_LEAST).numpy()
+        if self.settings.preset == "published":
+            return np.asarray(found, dtype=np.float32)
+        weight = (image > 0).sum(axis=(0, 1)) + 1e-9
+        one = np.exp((np.log(found) * weight).sum() / weight.sum())
+        return np.full(len(found), one, dtype=np.float32)
+
+    def save_weights(self, folder: Path) -> None:
+        """Both networks, and each patient's rule."""
+        super().save_weights(folder)
+        if self.thresholder is not None:
+            from annofree.networks import save_network
+
+            save_network(self.thresholder, folder / THRESHOLD_NETWORK)
+        if self.folds:
+            rules = {name: rule.to_dict() for name, rule in self.folds.items()}
+            (folder / FOLDS).write_text(json.dumps(rules, indent=1) + "\n", encoding="utf-8")
+
+    def load_weights(self, folder: Path) -> None:
+        """Read what `save_weights` wrote."""
+        from annofree.thresholds import from_dict
+
+        super().load_weights(folder)
+        if (folder / THRESHOLD_NETWORK).is_dir():
+            from annofree.networks import load_network
+
+            self.thresholder, _ = load_network(folder / THRESHOLD_NETWORK)
+        if (folder / FOLDS).is_file():
+            rules = json.loads((folder / FOLDS).read_text(encoding="utf-8"))
+            self.folds = {name: from_dict(values) for name, values in rules.items()}  # type: ignore[misc]
+
+    def _cut(self, cohort: Cohort) -> Iterator[_Looked]:
+        """Slices and error maps of scans without a report."""
+        bare = copy.copy(self)
+        bare.thresholder = None
+        for scan in cohort:
+            sequence = pick_sequence(scan, self.settings.sequence)
+            alone = scan.replace(images={sequence: scan.images[sequence]}, brain=self.brain(scan))
+            slices = framed(alone, self.slices)
+            error, _ = bare.look(slices, sequence)
+            yield _Looked(slices, sequence, error, None)
+
+    def _reported(self, patients: Cohort) -> Iterator[_Looked]:
+        from annofree.anatomy import default_atlas, register_to_mni
+        from annofree.reports import AtlasRegions
+        from annofree.training.report_targets import ReportTargetSettings, report_target
+
+        regions = AtlasRegions(default_atlas())
+        wanted = ReportTargetSettings(use=self.settings.use)
+        for scan in patients:
+            if scan.report is None:
+                continue
+            looked = next(self._cut(Cohort.of([scan])))
+            alignment = register_to_mni(scan.replace(brain=self.brain(scan)))
+            target = report_target(looked.slices, regions, wanted, alignment=alignment)
+            yield _Looked(looked.slices, looked.sequence, looked.error, target)
+
+    def _train_pair(self, ill: list[_Looked], well: list[_Looked]) -> None:
+        import tempfile
+
+        import torch
+
+        from annofree.methods.blogrr.monitor import monitor_on
+        from annofree.networks import build, load_network
+        from annofree.training.bilevel import train_pair
+        from annofree.training.patient_slices import PatientSampler
+        from annofree.training.slices import SliceSampler, Stack, made_stacks
+
+        if not ill:
+            raise InputError("No patient's report names a tumour", fix="Give patients with reports")
+        stacks = [Stack(p.slices.id, p.sequence, p.levels()) for p in well]
+        stacks += made_stacks(self.settings.labelmaps, 0 if well else self.settings.made, self.slices)
+        torch.manual_seed(self.settings.seed)
+        thresholder = build(self.settings.threshold_network())  # type: ignore[arg-type]
+        if self.settings.preset != "published":
+            errors = [p.error[p.brain] for p in (well or ill)]
+            start = float(np.quantile(np.concatenate(errors), 0.99 if well else 0.95))
+            thresholder.start_at(float(np.clip(start, _LEAST, 0.9)))  # type: ignore[operator]
+        assert self.network is not None
+        with tempfile.TemporaryDirectory() as temporary:
+            folder = (self.workspace or Path(temporary)) / "bilevel"
+            train_pair(
+                self.network,
+                thresholder,
+                SliceSampler(stacks, self.variation(), seed=self.settings.seed),
+                PatientSampler([p.stack() for p in ill], seed=self.settings.seed),
+                folder,
+                settings=self.settings.bilevel(ill[0].sequence),
+                monitor=monitor_on(self, self.settings.monitor),
+            )
+            self.network, _ = load_network(folder / "reconstructor")
+            self.thresholder, _ = load_network(folder / "threshold")
+
+
+@dataclass(frozen=True, eq=False)
+class _Looked:
+    """A scan cut to slices, its error map and what its report says, all on the slices' grid."""
+
+    slices: Scan
+    sequence: Sequence
+    error: NDArray[np.float32]
+    target: ReportTarget | None
+
+    @property
+    def brain(self) -> NDArray[np.bool_]:
+        return self.slices.foreground()
+
+    def scores(self) -> ReportedScores:
+        return ReportedScores(self.slices.id, self.error, self.brain, self.slices.voxel_ml, self.target)
+
+    def levels(self) -> NDArray[np.uint8]:
+        return to_slices(np.round(self.slices.images[self.sequence] * 255.0).astype(np.uint8))
+
+    def stack(self) -> PatientStack:
+        from annofree.training.patient_slices import PatientStack
+        from annofree.training.report_losses import soft_target
+
+        assert self.target is not None
+        soft = soft_target(self.error, self.brain, self.target, self.slices.voxel_ml)
+        target, outside = to_slices(np.round(soft * 255.0).astype(np.uint8)), to_slices(self.target.outside)
+        return PatientStack(self.slices.id, self.levels(), target, outside)

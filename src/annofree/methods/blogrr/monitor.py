@@ -1,0 +1,67 @@
+"""Watching a bi-level training: the Dice of the two networks on labelled scans, plotted and never used."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annofree.scan import Scan, scoring
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from annofree.methods.blogrr.method import Blogrr
+    from annofree.training.bilevel import Monitor
+
+#: Phantoms that are watched; their seeds are used nowhere else.
+_SEEDS = (990_001, 990_002, 990_003)
+_SPACING_MM = 3.0
+
+
+def monitor_on(method: Blogrr, where: str | None) -> Monitor | None:
+    """The function that looks at two networks in training.
+
+    Args:
+        method: Cuts slices and cleans up masks.
+        where: Folder of labelled scans, or "phantoms"; None watches nothing.
+    """
+    if where is None:
+        return None
+    from annofree.thresholds.fixed import Fixed
+
+    cases = list(_phantoms() if where == "phantoms" else _labelled(Path(where)))
+
+    def look(reconstructor: nn.Module, thresholder: nn.Module) -> dict[str, float]:
+        watcher = copy.copy(method)
+        watcher.network, watcher.thresholder, watcher.folds = reconstructor, thresholder, {}
+        watcher.thresholds = {"WT": Fixed(value=1.0, tier="R", source="the threshold network")}
+        dices = []
+        for scan, truth in cases:
+            found = watcher.segment(scan).mask("WT")
+            dices.append(2.0 * float((found & truth).sum()) / max(float(found.sum() + truth.sum()), 1.0))
+        return {"dice": float(np.mean(dices))}
+
+    return look
+
+
+def _phantoms() -> Iterator[tuple[Scan, NDArray[np.bool_]]]:
+    from annofree.phantom import phantom_subject
+
+    for seed in _SEEDS:
+        subject = phantom_subject(seed, spacing_mm=_SPACING_MM)
+        yield subject.scan, subject.labels > 0
+
+
+def _labelled(folder: Path) -> Iterator[tuple[Scan, NDArray[np.bool_]]]:
+    """Scans with truth. Truth is opened for these curves alone: no weight, round or setting is chosen by them."""
+    from annofree.formats import open_cohort
+    from annofree.formats.truth import open_truth
+
+    for scan in open_cohort(folder):
+        with scoring("a monitor that chooses nothing"):
+            yield scan, open_truth(folder, scan.id, scan.grid).labels > 0
