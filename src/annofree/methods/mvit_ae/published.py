@@ -48,7 +48,8 @@ class MViTAEPublishedSettings(Settings):
     """Settings of the preset.
 
     Attributes:
-        reconstruction: "network"; or "constant", the control that the authors' log reports: nothing is reconstructed.
+        reconstruction: "network"; or "constant", the control that the authors' log reports: the brain's median stands
+            in everywhere (their constant is not stated).
         fill_over_enhancing: Whether the holes of the oedema become core even where they hold enhancing tumour; True as
             published, which deletes enhancing tumour that oedema encloses.
         network: What `fit` trains: "published" (40.7 million parameters, slices of 1 mm) or "narrow" (the same layout
@@ -126,7 +127,8 @@ class MViTAEPublished(Method):
         from annofree.methods.mvit_ae.reconstruct import reconstruct_slices
 
         if self.settings.reconstruction == "constant":
-            return {s: np.zeros(scan.shape, dtype=np.float32) for s in THRESHOLDS}
+            middle = {s: np.median(whole_volume_z(scan, s)[0][scan.brain]) for s in THRESHOLDS}
+            return {s: np.full(scan.shape, value, dtype=np.float32) for s, value in middle.items()}
         if self.network is None:
             raise InputError(f"This {self.name} model has no network", fix="Fit it, or leave --model out")
         framed = published_frame(scan, self.network.settings)

@@ -35,10 +35,10 @@ def region_refiners(min_ml: float) -> dict[str, tuple[Refiner, ...]]:
             Morphology(operation="opening", mm=2.0),
             Twins(),
             Components(connectivity=26, min_ml=min_ml),
-            HalfHeight(),
+            HalfHeight(reach_mm=5.0),
             Morphology(operation="closing", mm=2.0),
             FillHoles(),
         ),
-        "TC": (Components(connectivity=26, min_ml=0.1), Morphology(operation="closing", mm=2.0), FillHoles(axial=True)),
+        "TC": (Components(connectivity=26, min_ml=0.1), Morphology(operation="closing", mm=3.0), FillHoles(axial=True)),
         "ET": (),
     }
