@@ -20,7 +20,7 @@ from annofree.methods.weak_to_strong.otsu import tumour_mask
 from annofree.methods.weak_to_strong.predict import VolumeScores, probabilities, score_volumes
 from annofree.methods.weak_to_strong.sizes import SIZES, Size
 from annofree.methods.weak_to_strong.steps import run_step
-from annofree.methods.weak_to_strong.student import StudentSettings, student_mask, tumour_masks
+from annofree.methods.weak_to_strong.student import StudentSettings, framed, student_mask, tumour_masks
 from annofree.methods.weak_to_strong.volumes import Volume, VolumeSampler, cut_share, random_start, volume_of
 from annofree.networks import build
 from annofree.networks.unetr import UNETRSettings
@@ -268,6 +268,11 @@ def test_otsu_finds_a_bright_ball_and_nothing_in_a_healthy_brain() -> None:
     scan = subject.scan.replace(images={Sequence.T1: subject.scan.images[Sequence.T1]})
     with pytest.raises(AnnofreeError, match="lacks FLAIR"):
         tumour_mask(scan, scan.foreground())
+
+
+def test_slices_come_back_from_their_frame_where_they_were() -> None:
+    slices = torch.rand(2, 57, 70)
+    assert torch.equal(framed(framed(slices, (64, 80)), (57, 70)), slices)
 
 
 def test_a_student_learns_from_pseudo_masks(subjects: list[PhantomSubject], tmp_path: Path) -> None:

@@ -84,7 +84,8 @@ def framed(slices: Tensor, side: tuple[int, int]) -> Tensor:
     """(..., H, W) padded with zeros, or cut, about its middle to a side of (H', W')."""
     pad: list[int] = []
     for wanted, size in zip(reversed(side), (slices.shape[-1], slices.shape[-2]), strict=True):
-        pad += [(wanted - size) // 2, wanted - size - (wanted - size) // 2]
+        first = int((wanted - size) / 2)  # towards zero, so that cutting takes off what padding put on
+        pad += [first, wanted - size - first]
     return functional.pad(slices, pad)
 
 
