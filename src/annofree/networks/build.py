@@ -14,6 +14,7 @@ from annofree.networks.denoising_unet import DenoisingUNet, DenoisingUNetSetting
 from annofree.networks.fanogan import FAnoGAN, FAnoGANSettings
 from annofree.networks.flat_unet import FlatUNet, FlatUNetSettings
 from annofree.networks.mvit_ae import MaskedViTAE, MaskedViTAESettings, ViTAE, ViTAESettings
+from annofree.networks.prompt_net import PromptNet, PromptNetSettings
 from annofree.networks.threshold_net import ThresholdNet, ThresholdNetSettings
 from annofree.networks.unet import ThinUNet, ThinUNetSettings
 from annofree.networks.unetr import UNETR, UNETRSettings
@@ -137,6 +138,7 @@ BUILDERS: dict[type[Settings], Callable[[Any], nn.Module]] = {
     ViTAESettings: ViTAE,
     UNETRSettings: UNETR,
     FlatUNetSettings: FlatUNet,
+    PromptNetSettings: PromptNet,
 }
 #: Settings by the ``kind`` that stands in a config.
 KINDS: dict[str, type[Settings]] = {str(cls.model_fields["kind"].default): cls for cls in BUILDERS}

@@ -7,6 +7,7 @@ from annofree.refine.healthy import healthy_min_ml
 from annofree.refine.holes import FillHoles
 from annofree.refine.median import Median
 from annofree.refine.morphology import Morphology
+from annofree.refine.promptable import Promptable
 from annofree.refine.sam import Sam
 from annofree.refine.spec import KINDS, from_dict, parse, parse_chain, refine
 from annofree.refine.twins import Twins
@@ -19,6 +20,7 @@ __all__ = [
     "FillHoles",
     "Median",
     "Morphology",
+    "Promptable",
     "RandomWalker",
     "RefineContext",
     "Refiner",

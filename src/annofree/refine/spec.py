@@ -18,6 +18,7 @@ KINDS: dict[str, tuple[str, str, str]] = {
     "half-height": ("annofree.refine.half_height", "HalfHeight", "share"),
     "median": ("annofree.refine.median", "Median", "size"),
     "morphology": ("annofree.refine.morphology", "Morphology", "operation"),
+    "promptable": ("annofree.refine.promptable", "Promptable", "most"),
     "sam": ("annofree.refine.sam", "Sam", "folder"),
     "twins": ("annofree.refine.twins", "Twins", "share"),
     "appearance": ("annofree.refine.appearance", "Appearance", "reach_mm"),
