@@ -3,7 +3,7 @@
 Every variant trains the same small network for the same number of steps on cases of the same seeds, and is then asked:
 whole-tumour Dice on phantoms (a generator that shares no code with the synthesis), Dice on made cases of the full
 recipe, and falsely called volume in healthy scans and in further tumour-free scans with look-alikes. Cases are made at
-2 mm and averaged to 4 mm, so that a variant takes a minute or two. Finished variants are kept in OUT and not done
+2 mm and averaged to 4 mm, so that a variant takes minutes. Finished variants are kept in OUT and not done
 again; the table is written from what is there.
 
     python benchmarks/ablate_junior.py OUT --labelmaps DIR --healthy DIR [--ms DIR] [--unlabelled DIR] [--seeds 2]
@@ -247,7 +247,7 @@ def main() -> None:
     parser.add_argument("--ms", type=Path, help="one scan without tumour but with lesions")
     parser.add_argument("--unlabelled", type=Path, help="patients whose better half becomes a brain")
     parser.add_argument("--only", nargs="*", help="variants; all by default")
-    parser.add_argument("--steps", type=int, default=80)
+    parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--phantoms", type=int, default=24)
     given = parser.parse_args()

@@ -33,7 +33,6 @@ from annofree.training.settings import TrainSettings
 from annofree.training.stream import Case
 
 FINE_MM, BLOCKS = 2.0, 2
-NETWORK = ThinUNetSettings(full=4, widths=(12, 24, 48), deep_supervision=1)
 SAMPLE = SampleSettings(patch=(40, 48, 40), shift=2)
 DARK = ("isointense", "hypointense")
 RULES = {
@@ -173,10 +172,14 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=260)
     parser.add_argument("--every", type=int, default=20, help="steps between two measurements")
     parser.add_argument("--cases", type=int, default=8, help="validation cases of each kind")
+    parser.add_argument("--full", type=int, default=4, help="the network's channels at full resolution")
+    parser.add_argument("--widths", type=int, nargs="+", default=[12, 24, 48], help="and below")
+    parser.add_argument("--rate", type=float, default=2e-3, help="learning rate")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--picture", type=Path)
     given = parser.parse_args()
     torch.set_num_threads(1)
+    network = ThinUNetSettings(full=given.full, widths=tuple(given.widths), deep_supervision=1)
     folders = [given.out / f"seed-{seed}" for seed in range(given.seeds)]
     given.out.mkdir(parents=True, exist_ok=True)
     teach, check = healthy_brains(given.labelmaps, given.cache, given.healthy, given.made, given.out)
@@ -185,7 +188,7 @@ def main() -> None:
     for seed, folder in enumerate(folders):
         settings = TrainSettings(
             steps=given.steps,
-            learning_rate=2e-3,
+            learning_rate=given.rate,
             warmup=10,
             schedule="poly",
             ema=0.0,
@@ -202,7 +205,7 @@ def main() -> None:
             settings,
             spacing_mm=FINE_MM,
             blocks=BLOCKS,
-            network=NETWORK,
+            network=network,
             sample=SAMPLE,
             cases=given.cases,
             watch=watch,
