@@ -46,11 +46,11 @@ def fuse(
     """
     scaled = {s: DIRECTION[s] * values / np.float32(levels[s]) for s, values in residuals.items()}
     if fusion == "early":
-        whole = np.mean(list(scaled.values()), axis=0, dtype=np.float32)
+        whole: Map = np.asarray(np.mean(list(scaled.values()), axis=0, dtype=np.float32))
     else:
         water = oedema_sequence(scaled)
         deciding = [scaled[s] for s in (water, Sequence.T1C) if s is not None and s in scaled]
-        whole = np.maximum.reduce(deciding)
+        whole = np.asarray(np.maximum.reduce(deciding))
     if Sequence.T1C in residuals:
         enhancing = residuals[Sequence.T1C] / np.float32(inside)
     else:

@@ -56,7 +56,7 @@ class HealthyVolume:
         if file is not None:
             file.parent.mkdir(parents=True, exist_ok=True)
             part = file.with_name(f".{file.name}.part.npz")
-            np.savez(part, **arrays)
+            np.savez(part, **arrays)  # type: ignore[arg-type]
             part.replace(file)
         return arrays or None
 

@@ -280,12 +280,12 @@ def _largest(residual: Map, threshold: float) -> NDArray[np.bool_]:
     from skimage.filters import threshold_otsu
 
     above = np.where(residual > threshold, residual, np.float32(0.0))
-    mask = np.zeros(above.shape, dtype=bool)
+    mask: NDArray[np.bool_] = np.zeros(above.shape, dtype=bool)
     for z in np.flatnonzero(above.any(axis=(0, 1))):
         mask[:, :, z] = above[:, :, z] > threshold_otsu(above[:, :, z])  # type: ignore[no-untyped-call]
     mask = ndimage.binary_closing(ndimage.binary_opening(mask, _CROSS), _CROSS)
     parts, count = ndimage.label(mask)
     if count == 0:
-        return mask
+        return np.zeros(above.shape, dtype=bool)
     kept: NDArray[np.bool_] = parts == 1 + int(np.argmax(np.bincount(parts.ravel())[1:]))
     return kept
