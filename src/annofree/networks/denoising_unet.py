@@ -69,7 +69,8 @@ class StandardisedConv2d(nn.Conv2d):
     def forward(self, input: Tensor) -> Tensor:
         """``(B, inside, H, W)`` to ``(B, out, H, W)``."""
         deviation, mean = torch.std_mean(self.weight, dim=(1, 2, 3), keepdim=True)
-        return self._conv_forward(input, (self.weight - mean) / (deviation + 1e-5), self.bias)
+        out: Tensor = self._conv_forward(input, (self.weight - mean) / (deviation + 1e-5), self.bias)
+        return out
 
 
 def _norm(kind: str, channels: int) -> nn.Module:

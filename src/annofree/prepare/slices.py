@@ -105,12 +105,12 @@ def unframed(values: NDArray[np.float32], slices: Scan, original: Scan | Grid, o
     return out
 
 
-def to_slices(volume: NDArray[np.float32]) -> NDArray[np.float32]:
+def to_slices(volume: NDArray[Any]) -> NDArray[Any]:
     """(size, size, N) as slices (N, size, size), contiguous."""
     return np.ascontiguousarray(np.moveaxis(volume, 2, 0))
 
 
-def from_slices(slices: NDArray[np.float32]) -> NDArray[np.float32]:
+def from_slices(slices: NDArray[Any]) -> NDArray[Any]:
     """Slices (N, size, size) as (size, size, N), contiguous."""
     return np.ascontiguousarray(np.moveaxis(slices, 0, 2))
 

@@ -256,4 +256,5 @@ def _spread(values: NDArray[np.float32], at: list[int], count: int) -> NDArray[n
     low = np.floor(place).astype(int)
     high = np.minimum(low + 1, len(at) - 1)
     weight = (place - low).astype(np.float32)[:, None, None]
-    return values[low] * (1 - weight) + values[high] * weight
+    between: NDArray[np.float32] = values[low] * (1 - weight) + values[high] * weight
+    return between
