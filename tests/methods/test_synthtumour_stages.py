@@ -182,7 +182,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def junior(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     method = SynthTumour()
-    method.networks = [(build(ThinUNetSettings(full=4, widths=(4, 8), deep_supervision=1)).eval(), {"spacing_mm": 2.0})]
+    method.networks = [(build(ThinUNetSettings(full=4, widths=(4, 8), deep_supervision=1)).eval(), {"spacing_mm": 4.0})]
     return method.save(tmp_path_factory.mktemp("junior") / "model")
 
 
@@ -244,6 +244,7 @@ def test_a_refused_senior_leaves_the_junior_in_place(
 def test_the_published_preset_runs_both_stages_on_flair_alone(
     people: tuple[Cohort, Cohort], quick: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from annofree.methods.synthtumour import junior as first
     from annofree.training import published_junior
 
     small = ThinUNetSettings(full=4, widths=(4, 8), deep_supervision=1)
@@ -254,6 +255,7 @@ def test_the_published_preset_runs_both_stages_on_flair_alone(
             super().__init__(hosts, spacing_mm, 1, **more)  # type: ignore[arg-type]
 
     monkeypatch.setattr(published_junior, "ShiftedValidation", One)
+    monkeypatch.setattr(first, "PUBLISHED_SPACING_MM", 4.0)
     method = SynthTumour(preset="published", steps=2, quality="fast", mixed=2)
     method.workspace = tmp_path
     method.fit(healthy=people[0], patients=people[1].subset(people[1].ids[:2]))
