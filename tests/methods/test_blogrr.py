@@ -87,7 +87,7 @@ def test_the_threshold_network_is_learned_kept_and_used(
 
     monkeypatch.setattr(BlogrrSettings, "threshold_network", small)
     monkeypatch.setattr(Blogrr, "slices", property(lambda self: SMALL))
-    method = blank(preset=preset, threshold="network", rounds=1, bilevel_batch=2)
+    method = blank(preset=preset, threshold="network", rounds=1, bilevel_steps=1, bilevel_batch=2)
     assert method.settings.use == ("published" if preset == "published" else "lobe+size")
     method.fit_threshold(cohort(subjects[:2]), healthy(subjects[2].scan))
     result = method.segment(subjects[0].scan)

@@ -31,6 +31,7 @@ from annofree.thresholds.learned import Learned, ReportedScores
 if TYPE_CHECKING:
     from torch import nn
 
+    from annofree.networks.error_map import ErrorSettings
     from annofree.training.levels import BilevelSettings
     from annofree.training.patient_slices import PatientStack
     from annofree.training.report_targets import ReportTarget
@@ -48,7 +49,8 @@ class BlogrrSettings(DAESettings):
         reports: What of a report is used: "side", "lobe", "lobe+size", or the named regions as a "published" mask; None
             takes what the preset has, "lobe+size" or "published".
         rounds: Turns of the bi-level training (threshold "network").
-        bilevel_batch: Slices a step of it.
+        bilevel_steps: Steps of each network a turn.
+        bilevel_batch: Slices a step.
         hypergradient: "first-order" as published, "unrolled" or "implicit".
         monitor: Plots the Dice during bi-level training on the labelled scans of a folder, or on "phantoms"; it chooses
             nothing. None does not look.
@@ -57,6 +59,7 @@ class BlogrrSettings(DAESettings):
     threshold: Literal["levels", "network"] | None = None
     reports: Literal["side", "lobe", "lobe+size", "published"] | None = None
     rounds: int = Field(20, ge=1)
+    bilevel_steps: int = Field(10, ge=1)
     bilevel_batch: int = Field(8, ge=1)
     hypergradient: Literal["first-order", "unrolled", "implicit"] = "first-order"
     monitor: str | None = None
@@ -71,11 +74,13 @@ class BlogrrSettings(DAESettings):
         """What of a report is used."""
         return self.reports or ("published" if self.preset == "published" else "lobe+size")
 
-    def bilevel(self, sequence: Sequence) -> BilevelSettings:
+    def bilevel(self, error: ErrorSettings) -> BilevelSettings:
         """How the two networks are trained in turns."""
         from annofree.training.levels import BilevelSettings
 
-        common = {"rounds": self.rounds, "batch": self.bilevel_batch, "seed": self.seed, "error": self.error(sequence)}
+        steps = self.bilevel_steps
+        common: dict[str, Any] = {"rounds": self.rounds, "lower_steps": steps, "upper_steps": steps}
+        common |= {"batch": self.bilevel_batch, "seed": self.seed, "error": error}
         if self.preset == "published":
             return BilevelSettings.published().model_copy(update=common)
         return BilevelSettings(**common, outside=0.5, hypergradient=self.hypergradient)
@@ -265,7 +270,7 @@ class Blogrr(DAE):
                 SliceSampler(stacks, self.variation(), seed=self.settings.seed),
                 PatientSampler([p.stack() for p in ill], seed=self.settings.seed),
                 folder,
-                settings=self.settings.bilevel(ill[0].sequence),
+                settings=self.settings.bilevel(self.error(ill[0].sequence)),
                 monitor=monitor_on(self, self.settings.monitor),
             )
             self.network, _ = load_network(folder / "reconstructor")
