@@ -152,7 +152,7 @@ class SynthTumour(Method):
 
     def segment(self, scan: Scan) -> Segmentation:
         """Score, threshold, refine; a core without enhancement is said to be of low confidence."""
-        result = super().segment(scan)
+        result: Segmentation = super().segment(scan)
         volumes = result.volumes_ml
         if volumes.get("TC", 0.0) > 0 and volumes.get("ET", 0.0) == 0:
             notes = [*result.provenance["notes"], f"The core is of low confidence: {_why_unsure(scan)}"]
