@@ -17,7 +17,7 @@ from annofree.methods.mvit_ae.learn import LearnSettings, SliceSampler, fit_auto
 from annofree.methods.mvit_ae.published import BRATS_MM3, network_settings, published_labels, whole_volume_z
 from annofree.methods.mvit_ae.reconstruct import reconstruct
 from annofree.networks import build
-from annofree.networks.mvit_ae import MaskedViTAE, MaskedViTAESettings, ViTAESettings
+from annofree.networks.mvit_ae import MaskedViTAE, MaskedViTAESettings, ViTAESettings, patches
 from annofree.phantom import phantom_subject
 from annofree.scan import Cohort, Scan, Sequence
 from annofree.training.settings import TrainSettings
@@ -123,12 +123,15 @@ def test_a_tumour_hidden_in_the_second_round_has_no_say_in_what_is_expected(pers
     assert isinstance(network, MaskedViTAE)
     framed, _ = frame(person, TINY.size, 4.0)
     depth = len(framed.height) // 2
+    sick_patches, side = 3 * 2 * 2, TINY.patch
+    covered = patches(torch.from_numpy(framed.brain[:, None].astype(np.float32)), side).mean(dim=(2, 3)) >= 0.25
+    share = (sick_patches - 0.5) / (int(covered.sum()) - 1)
     answers = []
     for brightness in (20.0, 40.0):
         sick = framed.images.copy()
         sick[:, depth - 1 : depth + 2, 24:40, 32:48] = brightness
         other = type(framed)(sick, framed.brain, framed.height, framed.present, framed.grid, framed.start)
-        answers.append(reconstruct(network, other, framed.present, rounds=2, hide_share=0.1)[:, depth])
+        answers.append(reconstruct(network, other, framed.present, rounds=2, hide_share=share)[:, depth])
     np.testing.assert_allclose(*answers, atol=1e-5)
 
 
@@ -179,8 +182,8 @@ def test_without_a_network_or_a_level_it_says_so(person: Scan) -> None:
 def test_the_published_normalisation_puts_background_and_brain_where_its_description_says() -> None:
     rng = np.random.default_rng(0)
     brain = np.zeros((240, 40, 31), bool)
-    side = round((0.17 * BRATS_MM3 / 1000) ** (1 / 3))
-    brain[:side, :side, :side] = True
+    brain[:23, :22, :3] = True
+    assert brain.sum() / (BRATS_MM3 / 1000) == pytest.approx(0.17, abs=1e-3)
     image = np.where(brain, rng.normal(100.0, 25.0, brain.shape), 0.0).astype(np.float32)
     scan = Scan("p", {Sequence.FLAIR: image}, np.diag([10.0, 10.0, 10.0, 1.0]), brain=brain)
     z, _ = whole_volume_z(scan, Sequence.FLAIR)
