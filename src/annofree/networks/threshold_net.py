@@ -73,10 +73,14 @@ class ThresholdNet(nn.Module):
         )
         if settings.norm == "group":
             _replace_batch_norm(self.net)
-        nn.init.xavier_uniform_(self.net.fc.weight)
-        nn.init.zeros_(self.net.fc.bias)
+        nn.init.xavier_uniform_(self._head().weight)
+        nn.init.zeros_(self._head().bias)
         if settings.start is not None:
             self.start_at(settings.start)
+
+    def _head(self) -> nn.Linear:
+        assert self.net.fc is not None
+        return self.net.fc
 
     @torch.no_grad()
     def start_at(self, threshold: float) -> None:
@@ -90,8 +94,8 @@ class ThresholdNet(nn.Module):
         """
         if not 0 < threshold < 1:
             raise ValueError(f"a threshold of the network lies between 0 and 1, not {threshold}")
-        self.net.fc.weight.zero_()
-        self.net.fc.bias.fill_(math.log(threshold / (1 - threshold)))
+        self._head().weight.zero_()
+        self._head().bias.fill_(math.log(threshold / (1 - threshold)))
 
     def forward(self, x: Tensor) -> Tensor:
         """``(B, in_channels, H, W)`` to thresholds ``(B,)`` in 0..1."""

@@ -136,7 +136,7 @@ class Levels:
                 else (level >= threshold.view(-1, 1, 1, 1)).to(level.dtype)
             )
         tolerated = (squared * above).mean()
-        whole = tolerated if form.loss == "tolerance" else squared.mean() + form.tolerance * tolerated
+        whole: Tensor = tolerated if form.loss == "tolerance" else squared.mean() + form.tolerance * tolerated
         return whole / self.world
 
     def upper(self, theta: Params, phi: Params, batch: Batch) -> Tensor:
