@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from pydantic import Field
@@ -102,11 +103,13 @@ class EncoderObjective:
 
     def __call__(self, model: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
         """A scalar; gradients reach the encoder alone where the rest is frozen."""
-        critic = getattr(model, "module", model).critic
+        whole: Any = getattr(model, "module", model)
+        critic: nn.Module = whole.critic
         clean = batch["clean"]
         answer = model(clean)
         error = functional.mse_loss(answer, clean)
-        return error + self.feature_weight * functional.mse_loss(critic(answer)[1], critic(clean)[1])
+        features: Tensor = functional.mse_loss(critic(answer)[1], critic(clean)[1])
+        return error + self.feature_weight * features
 
 
 def _adversarial(model: FAnoGAN, sampler: Sampler, folder: Path, settings: AdversarialSettings) -> None:
@@ -170,4 +173,5 @@ def gradient_penalty(critic: nn.Module, real: Tensor, fake: Tensor, seed: int) -
     share = torch.rand(real.shape[0], 1, 1, 1, generator=source).to(real.device)
     between = torch.lerp(real, fake, share).requires_grad_(True)
     (slope,) = torch.autograd.grad(critic(between)[0].sum(), between, create_graph=True)
-    return (slope.flatten(1).norm(dim=1) - 1.0).square().mean()
+    penalty: Tensor = (slope.flatten(1).norm(dim=1) - 1.0).square().mean()
+    return penalty

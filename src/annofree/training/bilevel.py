@@ -90,7 +90,8 @@ def train_pair(
     def total(part: Tensor) -> Tensor:
         if fabric.world_size == 1:
             return part
-        return part + (fabric.all_reduce(part.detach().clone(), reduce_op="sum") - part.detach())
+        everyone: Tensor = fabric.all_reduce(part.detach().clone(), reduce_op="sum")
+        return part + (everyone - part.detach())
 
     levels = Levels(reconstructor, thresholder, form, fabric.world_size, total)
     share = form.batch // fabric.world_size
@@ -167,7 +168,7 @@ def _lower_step(
 ) -> float:
     levels.reconstructor.train()
     levels.thresholder.eval()
-    theta = dict(levels.reconstructor.named_parameters())
+    theta: Params = dict(levels.reconstructor.named_parameters())
     phi = {name: value.detach() for name, value in levels.thresholder.named_parameters()}
     loss = levels.lower(theta, phi, batch, warming=turn < levels.settings.warmup)
     gradient = dict(zip(theta, torch.autograd.grad(loss, list(theta.values())), strict=True))
@@ -187,7 +188,7 @@ def _upper_step(
     levels.reconstructor.eval()
     levels.thresholder.train()
     theta = {name: value.detach() for name, value in levels.reconstructor.named_parameters()}
-    phi = dict(levels.thresholder.named_parameters())
+    phi: Params = dict(levels.thresholder.named_parameters())
     whole = Levels(levels.reconstructor, levels.thresholder, form)
     warming = turn < form.warmup
 

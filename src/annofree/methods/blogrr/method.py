@@ -154,7 +154,8 @@ class Blogrr(DAE):
         """As every method; a patient whose report was learned from gets the rule that the others taught."""
         rule = self.folds.get(scan.id)
         if rule is None or not isinstance(self.thresholds.get("WT"), Learned):
-            return super().segment(scan)
+            own: Segmentation = super().segment(scan)
+            return own
         other = copy.copy(self)
         other.thresholds, other.folds = {**self.thresholds, "WT": rule}, {}
         result: Segmentation = other.segment(scan)
@@ -183,7 +184,7 @@ class Blogrr(DAE):
         channels = [to_slices(image), to_slices(error)][: int(self.thresholder.settings.in_channels)]  # type: ignore[union-attr, arg-type]
         x = torch.from_numpy(np.stack(channels, axis=1))
         with torch.inference_mode():
-            found = torch.cat([self.thresholder(part) for part in x.split(16)]).clamp_min(_LEAST).numpy()
+            found = torch.cat([self.thresholder(part) for part in torch.split(x, 16)]).clamp_min(_LEAST).numpy()
         if self.settings.preset == "published":
             return np.asarray(found, dtype=np.float32)
         weight = (image > 0).sum(axis=(0, 1)) + 1e-9
