@@ -27,7 +27,7 @@ def sensitivity_table(curves: Mapping[str, Sensitivity]) -> str:
 def draw_sensitivity(
     curves: Mapping[str, Sensitivity], path: str | Path, *, marks: Mapping[str, float] | None = None
 ) -> Path:
-    """Mean Dice against threshold, as a share of the highest score, on a fine grid.
+    """Mean Dice against threshold, on a fine grid.
 
     Args:
         curves: By method; fine ones (`sensitivity(tables, steps=None)`) give smooth lines.
