@@ -43,7 +43,7 @@ def healthy(step: int, lane: int) -> dict[str, Tensor]:
 def patient(step: int, lane: int) -> dict[str, Tensor]:
     sample = healthy(step + 777, lane)
     target = torch.zeros(1, SIDE, SIDE)
-    target[:, 4:8, 5:9] = 1
+    target[:, 4:8, 5 : 7 + lane % 4] = 1  # lanes differ, or a sum over processes could not be told from a part
     x = sample["clean"] + 0.3 * target
     return {"x": x, "target": target, "foreground": sample["foreground"], "outside": sample["foreground"] - target}
 
@@ -272,13 +272,13 @@ def test_a_run_learns_a_threshold_that_finds_the_lesion_and_watching_it_changes_
 
 
 def test_two_processes_equal_one_with_twice_the_batch(tmp_path: Path) -> None:
-    run(tmp_path / "one", 1, lower_steps=1, upper_steps=1, batch=4)
-    run(tmp_path / "half", 1, lower_steps=1, upper_steps=1, batch=2)
+    run(tmp_path / "one", 1, lower_steps=1, upper_steps=1, weight_decay=0.0, batch=4)
+    run(tmp_path / "half", 1, lower_steps=1, upper_steps=1, weight_decay=0.0, batch=2)
     script = tmp_path / "two.py"
     script.write_text(
         f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
         "from pathlib import Path\nfrom test_bilevel import run\n"
-        f"run(Path({str(tmp_path / 'two')!r}), 1, lower_steps=1, upper_steps=1, batch=4)\n"
+        f"run(Path({str(tmp_path / 'two')!r}), 1, lower_steps=1, upper_steps=1, weight_decay=0.0, batch=4)\n"
     )
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -291,7 +291,7 @@ def test_two_processes_equal_one_with_twice_the_batch(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr[-2000:]
     for level in ("reconstructor", "threshold"):
         one, two, half = (moments(tmp_path / name, level) for name in ("one", "two", "half"))
-        torch.testing.assert_close(two, one, rtol=1e-4, atol=1e-8)
+        assert (two - one).norm() < 1e-3 * one.norm()
         assert (half - one).norm() > 0.01 * one.norm()
 
 
