@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from annofree.errors import InputError
 from annofree.methods.decide import Decision, decide
+from annofree.prepare.brain import brain_of
 from annofree.refine import from_dict as refiner_from_dict
 from annofree.refine.base import Refiner
 from annofree.scan import Cohort, Scan, Sequence, learning, scoring
@@ -97,10 +98,7 @@ class Method(ABC):
         Raises:
             InputError: There is none.
         """
-        brain = scan.foreground()
-        if not brain.any():
-            raise InputError(f"Scan '{scan.id}' has no foreground", fix="Give a brain mask with --brain-mask")
-        return brain
+        return brain_of(scan)
 
     @_guarded
     def fit(self, *, healthy: Cohort | None = None, patients: Cohort | None = None) -> Self:

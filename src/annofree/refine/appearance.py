@@ -84,7 +84,7 @@ class Appearance(Refiner):
         at_hand = context.images or {}
         images = [at_hand[s][box] for s in self.sequences or tuple(at_hand) if s in at_hand]
         if not images:
-            return _skipped(result, context, "none of the sequences it may look at is at hand")
+            return self.skipped(result, context, "none of the sequences it may look at is at hand")
         spacing, brain, scores, inner = context.spacing_mm, context.brain[box], context.scores[box], mask[box]
         away = ndimage.distance_transform_edt(~inner, sampling=spacing)
         healthy = brain & (away > self.gap_mm) & (scores < self.certain_below)
@@ -92,7 +92,7 @@ class Appearance(Refiner):
         if lesion.sum() < _LEAST_LESION_VOX:
             lesion = inner & brain
         if lesion.sum() < _LEAST_LESION_VOX or healthy.sum() < _LEAST_HEALTHY_VOX:
-            return _skipped(result, context, "too few voxels are certain")
+            return self.skipped(result, context, "too few voxels are certain")
         near = brain & (away <= self.reach_mm)
         smoothed = [_smoothed(image, brain, self.smooth_mm, spacing) for image in images]
         ratio = self._ratio(smoothed, lesion=lesion, healthy=healthy, near=near)
@@ -161,8 +161,3 @@ def _mixture(points: NDArray[np.float64], kinds: int) -> GaussianMixture:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         return GaussianMixture(kinds, random_state=0, reg_covar=_RIDGE, max_iter=50).fit(points)
-
-
-def _skipped(mask: Mask, context: RefineContext, why: str) -> Mask:
-    context.notes.append(f"appearance skipped: {why}")
-    return mask

@@ -64,6 +64,11 @@ class Refiner(Settings, ABC):
     def apply(self, mask: Mask, context: RefineContext) -> Mask:
         """The refined mask, a new boolean (X, Y, Z) array."""
 
+    def skipped(self, mask: Mask, context: RefineContext, why: str) -> Mask:
+        """The mask as it is, and a note of why."""
+        context.notes.append(f"{self.kind.replace('-', ' ')} skipped: {why}")
+        return mask
+
     def to_dict(self) -> dict[str, Any]:
         """A JSON-able description that `annofree.refine.from_dict` turns back into an equal refiner."""
         return {"kind": self.kind, **self.model_dump(mode="json")}

@@ -65,19 +65,19 @@ class RandomWalker(Refiner):
         at_hand = context.images or {}
         images = [at_hand[s][box] for s in self.sequences or tuple(at_hand) if s in at_hand]
         if not images:
-            return _skipped(result, context, "none of the sequences it may look at is at hand")
+            return self.skipped(result, context, "none of the sequences it may look at is at hand")
         seeds = self._seeds(mask[box], box, context)
         shell = int((seeds == _UNKNOWN).sum())
         if shell > self.max_shell_vox:
-            return _skipped(result, context, f"its shell of {shell} voxels is larger than {self.max_shell_vox}")
+            return self.skipped(result, context, f"its shell of {shell} voxels is larger than {self.max_shell_vox}")
         lesion, healthy = seeds == _INSIDE, (seeds == _OUTSIDE) & context.brain[box]
         if not (shell and lesion.any() and healthy.any()):
-            return _skipped(result, context, "there is no uncertain shell between certain lesion and certain brain")
+            return self.skipped(result, context, "there is no uncertain shell between certain lesion and certain brain")
         sigma = [self.smooth_mm / step for step in context.spacing_mm]
         features = np.stack([ndimage.gaussian_filter(image.astype(np.float64), sigma) for image in images], axis=-1)
         image = _in_units_of_noise(_discriminant(features, lesion, healthy), seeds != _LEFT_OUT)
         if image is None:
-            return _skipped(result, context, "the sequences are flat around the mask")
+            return self.skipped(result, context, "the sequences are flat around the mask")
         answer = self._walk(image, seeds)
         solved = (seeds == _UNKNOWN) & (answer > 0)
         result[box][solved] = answer[solved] == _INSIDE
@@ -111,11 +111,6 @@ class RandomWalker(Refiner):
             warnings.simplefilter("ignore", UserWarning)
             answer: NDArray[np.int8] = random_walker(image, seeds, beta=beta, mode="cg_j", tol=1e-3)
         return answer
-
-
-def _skipped(mask: Mask, context: RefineContext, why: str) -> Mask:
-    context.notes.append(f"random walker skipped: {why}")
-    return mask
 
 
 def _discriminant(features: NDArray[np.float64], lesion: Mask, healthy: Mask) -> NDArray[np.float64]:

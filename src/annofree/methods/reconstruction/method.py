@@ -15,6 +15,7 @@ from pydantic import Field
 
 from annofree.errors import InputError
 from annofree.methods.base import Method
+from annofree.prepare.brain import filled_brain
 from annofree.prepare.slices import SliceSettings, framed, from_slices, pick_sequence, to_slices, unframed
 from annofree.refine.base import Refiner
 from annofree.refine.brain import ErodedBrain
@@ -154,10 +155,7 @@ class Reconstruction(Method):
 
     def brain(self, scan: Scan) -> NDArray[np.bool_]:
         """The brain with its holes filled: dark fluid may equal the background."""
-        from scipy.ndimage import binary_fill_holes
-
-        filled: NDArray[np.bool_] = binary_fill_holes(super().brain(scan))
-        return filled
+        return filled_brain(scan)
 
     def fit(self, *, healthy: Cohort | None = None, patients: Cohort | None = None) -> Self:
         """Learn healthy slices, then set the threshold on healthy scans that were not learned from.

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from annofree.errors import InputError
+from annofree.prepare.brain import filled_brain
 from annofree.scan import Scan, Sequence
 
 if TYPE_CHECKING:
@@ -33,21 +33,6 @@ class Coarse:
     images: Tensor
     brain: Tensor
     present: Tensor
-
-
-def filled_brain(scan: Scan) -> NDArray[np.bool_]:
-    """The scan's foreground with its holes filled: dark fluid may equal the background.
-
-    Raises:
-        InputError: There is none.
-    """
-    from scipy.ndimage import binary_fill_holes
-
-    brain = scan.foreground()
-    if not brain.any():
-        raise InputError(f"Scan '{scan.id}' has no foreground", fix="Give a brain mask with --brain-mask")
-    filled: NDArray[np.bool_] = binary_fill_holes(brain)
-    return filled
 
 
 def coarse_of(scan: Scan, spacing_mm: float) -> Coarse:

@@ -15,8 +15,9 @@ from pydantic import Field
 
 from annofree.errors import InputError
 from annofree.methods.base import Method
-from annofree.methods.synthtumour.coarse import coarse_of, filled_brain
+from annofree.methods.synthtumour.coarse import coarse_of
 from annofree.methods.synthtumour.leak import with_enhancement
+from annofree.prepare.brain import filled_brain
 from annofree.refine.appearance import Appearance
 from annofree.refine.components import Components
 from annofree.refine.holes import FillHoles

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from annofree.errors import InputError
 from annofree.methods.base import Method
 from annofree.methods.weak_to_strong.settings import MADE, WeakToStrongSettings
+from annofree.prepare.brain import filled_brain
 from annofree.refine.components import Components
 from annofree.refine.holes import FillHoles
 from annofree.scan import Cohort, Scan
@@ -73,10 +74,7 @@ class WeakToStrong(Method):
 
     def brain(self, scan: Scan) -> NDArray[np.bool_]:
         """The brain with its holes filled: dark fluid may equal the background."""
-        from scipy.ndimage import binary_fill_holes
-
-        filled: NDArray[np.bool_] = binary_fill_holes(super().brain(scan))
-        return filled
+        return filled_brain(scan)
 
     def fit(self, *, healthy: Cohort | None = None, patients: Cohort | None = None) -> Self:
         """Learn, then set the smallest lesion that is kept on healthy scans.

@@ -56,8 +56,8 @@ def _tune(source: Path, out: Path, settings: dict[str, Any]) -> list[str]:
     from annofree.methods.weak_to_strong.lessons import made_lessons, patient_lessons
     from annofree.methods.weak_to_strong.settings import MADE
     from annofree.methods.weak_to_strong.sizes import size_of
-    from annofree.methods.weak_to_strong.student import brain_of
     from annofree.methods.weak_to_strong.tune import TuneSettings, tune
+    from annofree.prepare.brain import filled_brain
     from annofree.scan import learning, scoring
 
     asked = TuneSettings.from_mapping(settings)
@@ -68,7 +68,7 @@ def _tune(source: Path, out: Path, settings: dict[str, Any]) -> list[str]:
             lambda: (
                 made_lessons(asked, size)
                 if asked.labels == MADE
-                else patient_lessons(asked, size, open_cohort(source), brain_of)
+                else patient_lessons(asked, size, open_cohort(source), filled_brain)
             ),
             out,
             asked,

@@ -23,6 +23,7 @@ from annofree.methods.weak_to_strong.volumes import Volume, volume_of
 from annofree.networks.build import build
 from annofree.networks.flat_unet import FlatUNetSettings
 from annofree.networks.store import load_network
+from annofree.prepare.brain import filled_brain
 from annofree.prepare.resample import back
 from annofree.scan import Cohort, Scan, learning
 from annofree.segmentation import Segmentation
@@ -146,21 +147,6 @@ def student_mask(network: nn.Module, volume: Volume, *, together: int = 16) -> T
     return torch.cat(out).permute(1, 2, 0) & volume.brain
 
 
-def brain_of(scan: Scan) -> NDArray[np.bool_]:
-    """The scan's brain with its holes filled.
-
-    Raises:
-        InputError: There is none.
-    """
-    from scipy.ndimage import binary_fill_holes
-
-    brain = scan.foreground()
-    if not brain.any():
-        raise InputError(f"Scan '{scan.id}' has no foreground", fix="Give a brain mask with --brain-mask")
-    filled: NDArray[np.bool_] = binary_fill_holes(brain)
-    return filled
-
-
 def _answer(scan: Scan, mask: NDArray[np.bool_], brain: NDArray[np.bool_], method: str) -> Segmentation:
     from annofree import __version__
 
@@ -198,7 +184,7 @@ def tumour_masks(
     volumes = []
     with learning():
         for scan in patients:
-            brain = brain_of(scan)
+            brain = filled_brain(scan)
             mask = from_otsu(scan, brain)
             _answer(scan, mask, brain, "otsu-tumour").save(root / "otsu")
             if settings.steps:
@@ -208,6 +194,6 @@ def tumour_masks(
         network = fit_student(volumes, root / "unet", settings, quiet=quiet)
         for scan, volume in zip(patients, volumes, strict=True):
             found = back(student_mask(network, volume).numpy(), volume.grid, scan.grid, order=0)
-            brain = brain_of(scan)
+            brain = filled_brain(scan)
             _answer(scan, found.astype(bool) & brain, brain, "otsu-student").save(root / "student")
     return root / "student"

@@ -1,0 +1,33 @@
+"""Where the brain of a scan is."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annofree.errors import InputError
+from annofree.scan import Scan
+
+
+def brain_of(scan: Scan) -> NDArray[np.bool_]:
+    """The scan's brain mask or its foreground, (X, Y, Z).
+
+    Raises:
+        InputError: There is none.
+    """
+    brain = scan.foreground()
+    if not brain.any():
+        raise InputError(f"Scan '{scan.id}' has no foreground", fix="Give a brain mask with --brain-mask")
+    return brain
+
+
+def filled_brain(scan: Scan) -> NDArray[np.bool_]:
+    """The same with its holes filled: dark fluid may equal the background.
+
+    Raises:
+        InputError: There is none.
+    """
+    from scipy.ndimage import binary_fill_holes
+
+    filled: NDArray[np.bool_] = binary_fill_holes(brain_of(scan))
+    return filled
