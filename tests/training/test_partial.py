@@ -8,7 +8,8 @@ from torch import nn
 
 from annofree.training.losses import region_objective
 from annofree.training.partial import UNSURE_TC, UNSURE_WT, PartialSampler, labels_and_unsure, pack, partial_objective
-from annofree.training.senior import HeldCases, Turns
+from annofree.training.senior import HeldCases
+from annofree.training.sources import Turns
 from annofree.training.stream import Batch
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -13,13 +13,14 @@ from annofree.networks.build import DynUNetSettings, build
 from annofree.networks.inputs import CHANNELS
 from annofree.networks.unet import ThinUNetSettings
 from annofree.settings import Settings
-from annofree.synthesis import LabelMapBank, SynthesisSettings, make_case
+from annofree.synthesis import LabelMapBank, SynthesisSettings
 from annofree.training.loop import Trained, train
 from annofree.training.losses import REGIONS, region_objective
 from annofree.training.plan import Plan
 from annofree.training.samples import SampleSettings
 from annofree.training.settings import TrainSettings
-from annofree.training.stream import Case, MadeSampler, StreamSettings
+from annofree.training.sources import MadeCases, PaintedCases, Turns
+from annofree.training.stream import Case, CaseMaker, MadeSampler, Sampler, StreamSettings
 from annofree.training.validation import MadeValidation
 
 
@@ -69,31 +70,12 @@ class JuniorSettings(Settings):
         return self.model_copy(update=changes)
 
 
-@dataclass
-class MadeCases:
-    """From a seed to a made case; picklable, the anatomies travel once to each process.
-
-    Attributes:
-        bank: Anatomies.
-        settings: What is made.
-        spacing_mm: Of the cases.
-    """
-
-    bank: LabelMapBank
-    settings: SynthesisSettings
-    spacing_mm: float
-
-    def __call__(self, seed: int) -> Case:
-        """Images, brain and labels of one case."""
-        case = make_case(self.bank, self.settings, seed, spacing_mm=self.spacing_mm)
-        return case.images, case.brain, case.labels
-
-
 def fit_junior(
     bank: LabelMapBank,
     folder: Path,
     settings: JuniorSettings | None = None,
     *,
+    carriers: Sequence[Path] = (),
     healthy: list[Case] | None = None,
     resume: bool = True,
     weights_from: Path | None = None,
@@ -105,6 +87,8 @@ def fit_junior(
         bank: Anatomies for the made brains.
         folder: Of the run; the network to use is ``folder/best``.
         settings: The recipe.
+        carriers: Real brains without tumour (files of `annofree.synthesis.carrier.Carrier.save`); where there are any,
+            every other sample is a made tumour in one of them.
         healthy: Healthy scans on the network's grid, only to measure falsely called volume when weights are chosen.
         resume: Go on where the folder stopped.
         weights_from: Another run's folder to start from.
@@ -117,11 +101,17 @@ def fit_junior(
     validate = MadeValidation(
         make, range(settings.validation_cases), voxel_ml=settings.spacing_mm**3 / 1000.0, healthy=healthy or ()
     )
+    sampler: Sampler = _sampler(make, settings, settings.stream)
+    if carriers:
+        # their seeds lie far from those of the made brains
+        apart = settings.stream.model_copy(update={"first_seed": settings.stream.first_seed + 500_000_000})
+        painted = PaintedCases(carriers, settings.synthesis, settings.spacing_mm)
+        sampler = Turns([sampler, _sampler(painted, settings, apart)])
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "recipe.json").write_text(settings.model_dump_json(indent=1), encoding="utf-8")
     return train(
         network,
-        MadeSampler(make, settings.stream, settings.sample, batch=settings.train.batch, seed=settings.train.seed),
+        sampler,
         region_objective,
         folder,
         settings=settings.train,
@@ -131,3 +121,7 @@ def fit_junior(
         extra={"spacing_mm": settings.spacing_mm, "regions": ["WT", "TC", "ET"]},
         quiet=quiet,
     )
+
+
+def _sampler(make: CaseMaker, settings: JuniorSettings, stream: StreamSettings) -> MadeSampler:
+    return MadeSampler(make, stream, settings.sample, batch=settings.train.batch, seed=settings.train.seed)

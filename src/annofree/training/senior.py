@@ -12,14 +12,12 @@ from pathlib import Path
 from torch import nn
 
 from annofree.settings import Settings
-from annofree.synthesis import SynthesisSettings
-from annofree.synthesis.carrier import Carrier
-from annofree.synthesis.real_brain import paint_tumour_into
 from annofree.training.loop import Trained, Validate, train
 from annofree.training.partial import PartialSampler, partial_objective
 from annofree.training.samples import SampleSettings
 from annofree.training.settings import TrainSettings
-from annofree.training.stream import Batch, Case, CaseMaker, MadeSampler, Sampler, StreamSettings
+from annofree.training.sources import Turns
+from annofree.training.stream import Case, CaseMaker, MadeSampler, Sampler, StreamSettings
 
 
 class SeniorSettings(Settings):
@@ -51,52 +49,6 @@ class HeldCases:
     def __call__(self, seed: int) -> Case:
         """The case at a seed, from the start again after the last."""
         return self.cases[seed % len(self.cases)]
-
-
-class PaintedCases:
-    """From a seed to a made tumour (or none) in a real tumour-free brain.
-
-    Args:
-        files: Carriers that `Carrier.save` wrote; each process reads them when it needs them.
-        settings: What is made.
-        spacing_mm: Of the cases, 1 or 2.
-        held: Carriers kept in memory at a time.
-    """
-
-    def __init__(self, files: Sequence[Path], settings: SynthesisSettings, spacing_mm: float, held: int = 8) -> None:
-        self.files, self.settings, self.spacing_mm, self.held = list(files), settings, spacing_mm, held
-        self._carriers: dict[Path, Carrier] = {}
-
-    def __getstate__(self) -> dict[str, object]:
-        """File names travel to another process, brains do not."""
-        return {**self.__dict__, "_carriers": {}}
-
-    def __call__(self, seed: int) -> Case:
-        """Images, brain and labels of one case."""
-        file = self.files[seed % len(self.files)]
-        if file not in self._carriers:
-            while len(self._carriers) >= self.held:
-                del self._carriers[next(iter(self._carriers))]
-            self._carriers[file] = Carrier.load(file)
-        made = paint_tumour_into(self._carriers[file], self.settings, seed, spacing_mm=self.spacing_mm)
-        return made.images, made.brain, made.labels
-
-
-class Turns:
-    """Samples from several samplers in turn; lanes begin at different ones.
-
-    Args:
-        samplers: Each is asked for steps of its own, 0, 1, 2 ..., so that what it keeps is used as if it were alone.
-    """
-
-    def __init__(self, samplers: Sequence[Sampler]) -> None:
-        self.samplers = list(samplers)
-
-    def __call__(self, step: int, lane: int) -> Batch:
-        """The sample of one step and lane."""
-        count = len(self.samplers)
-        position = step + lane * max(1, count // 2)
-        return self.samplers[position % count](position // count, lane)
 
 
 def fit_senior(

@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from torch import nn
 
     from annofree.methods.synthtumour.method import SynthTumour
-    from annofree.training.junior import MadeCases
     from annofree.training.loop import Validate
+    from annofree.training.sources import MadeCases
     from annofree.training.stream import Case, CaseMaker
 
 #: What lies further than this from a sure tumour stays behind when the tumour is mixed, mm.
@@ -236,8 +236,8 @@ def _sources(
 ) -> tuple[MadeCases, dict[str, CaseMaker]]:
     """Made brains, and everything that takes turns with them."""
     from annofree.synthesis import SynthesisSettings
-    from annofree.training.junior import MadeCases
-    from annofree.training.senior import HeldCases, PaintedCases
+    from annofree.training.senior import HeldCases
+    from annofree.training.sources import MadeCases, PaintedCases
 
     made = MadeCases(method.label_maps(work), SynthesisSettings(), spacing_mm)
     files = write_carriers(material.teach, material.patients, work / "carriers")

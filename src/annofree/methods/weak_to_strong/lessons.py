@@ -129,7 +129,7 @@ def made_lessons(settings: WeakToStrongSettings, size: Size) -> Lessons:
     """Lessons from made brains with made tumours."""
     from annofree.methods.weak_to_strong.made import VALIDATION_SEEDS, MadeVolumes, MadeWindows
     from annofree.synthesis import LabelMapBank, SynthesisSettings
-    from annofree.training.junior import MadeCases
+    from annofree.training.sources import MadeCases
 
     folder = settings.labelmaps
     bank = LabelMapBank.from_mni() if folder is None else LabelMapBank.from_folder(folder)
