@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +25,7 @@ class Case:
         brain_mask: A brain mask found beside the images.
         truths: Label maps found beside the images, by rank.
         ignored: Files that are not taken.
+        text: The report beside the images, in layouts that have a place for it.
     """
 
     id: str
@@ -33,6 +35,7 @@ class Case:
     brain_mask: Path | None = None
     truths: tuple[tuple[int, Path], ...] = ()
     ignored: tuple[Path, ...] = ()
+    text: Path | None = None
 
     @property
     def files(self) -> tuple[tuple[str, Path], ...]:
@@ -58,7 +61,8 @@ class Case:
             left = sorted({path.name for path in (*self.ignored, *self.unnamed)})
             shown = ", ".join(left[:6]) + (f" and {len(left) - 6} more" if len(left) > 6 else "")
             notes.append(f"Not taken as images: {shown}.")
-        return {name: read_volume(path) for name, path in chosen.items()}, tuple(notes)
+        with ThreadPoolExecutor(len(chosen)) as pool:  # decompression lets go of the interpreter
+            return dict(zip(chosen, pool.map(read_volume, chosen.values()), strict=True)), tuple(notes)
 
     def _choose(self, sequence: Sequence | None) -> dict[Sequence, Path]:
         files = [path for _, path in self.images] + list(self.unnamed)

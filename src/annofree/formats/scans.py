@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -79,7 +80,8 @@ def open_cohort(
 
     Args:
         source: A cohort's folder in any supported layout, a patient's folder, a file, or a list of these.
-        reports: A folder of `<id>.txt` files, a JSON or CSV/TSV file, or `{id: text}`.
+        reports: A folder of `<id>.txt` files, a JSON or CSV/TSV file, or `{id: text}`. PNG slices have theirs in `TXT/`
+            and need none.
         sequence: As for `open_scan`, for every scan.
         brain_mask: As for `open_scan`; or `{id: file}`. A single file serves a cohort of one scan only.
 
@@ -107,7 +109,10 @@ def open_cohort(
             file=brain_mask,
             fix="Give a pattern inside each patient's folder, such as '*_brainmask.nii.gz', or segment one by one",
         )
-    loaders = {name: _Loader(case, sequence, brain_mask, texts.get(name)) for name, case in cases.items()}
+    loaders = {
+        name: _Loader(case, sequence, brain_mask, texts.get(name) or read_report(case.text))
+        for name, case in cases.items()
+    }
     opened = {
         "source": [str(Path(path).absolute()) for path in paths],
         "reports": {**reports} if isinstance(reports, Mapping) else _absolute(reports),
@@ -210,8 +215,9 @@ def _read(case: Case, sequence: str | None, brain_mask: Any, report: str | None)
     images: dict[Sequence, NDArray[np.float32]] = {}
     heads: dict[Sequence, str] = {}
     said = [*notes, *(note for volume in volumes.values() for note in volume.notes)]
-    for name, volume in volumes.items():
-        array = np.ascontiguousarray(to_canonical(volume.array, volume.grid))
+    with ThreadPoolExecutor(len(volumes)) as pool:
+        arrays = list(pool.map(_canonical, volumes.values()))
+    for name, array in zip(volumes, arrays, strict=True):
         if not isinstance(case, NpyCase) and (why := why_whole_head(array, grids[name])):
             heads[name] = why
         if not grids[name].same_as(grid):
@@ -247,6 +253,10 @@ def _read(case: Case, sequence: str | None, brain_mask: Any, report: str | None)
         notes=tuple(said),
         files={str(name): volume.source for name, volume in volumes.items()},
     )
+
+
+def _canonical(volume: Volume) -> NDArray[np.float32]:
+    return np.ascontiguousarray(to_canonical(volume.array, volume.grid))
 
 
 def _require_overlap(

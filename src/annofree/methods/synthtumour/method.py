@@ -15,6 +15,7 @@ from pydantic import Field
 
 from annofree.errors import InputError
 from annofree.methods.base import Method
+from annofree.methods.decide import NESTED
 from annofree.methods.synthtumour.coarse import coarse_of
 from annofree.methods.synthtumour.leak import with_enhancement
 from annofree.prepare.brain import filled_brain
@@ -54,7 +55,8 @@ class SynthTumourSettings(Settings):
     """Settings of the method.
 
     Attributes:
-        quality: "fast" one pass; "default" adds the left-right flipped scan; "best" adds two more contrasts of both.
+        quality: "fast" one pass, and the rules on the networks' grid; "default" adds the left-right flipped scan;
+            "best" adds two more contrasts of both.
         labelmaps: Folder of anatomical label maps that `fit` makes brains from; None takes the MNI tissue maps.
         steps: Training steps of the junior.
         seed: Decides a fit.
@@ -81,6 +83,24 @@ class SynthTumourSettings(Settings):
 def _why_unsure(scan: Scan) -> str:
     missing = [str(s) for s in (Sequence.T1, Sequence.T1C) if s not in scan.images]
     return f"{' and '.join(missing)} missing" if missing else "nothing enhances"
+
+
+def _on_grid_of(scan: Scan, result: Segmentation) -> Segmentation:
+    """A result of the coarse scan on the scan's own grid, its borders interpolated."""
+    from annofree.prepare.resample import back
+
+    labels = np.zeros(scan.shape, dtype=np.uint8)
+    for region, label in NESTED:
+        if region in result.regions:
+            mask = result.mask(region)
+            labels[back(mask.astype(np.float32), result.grid, scan.grid) > EVEN] = label
+    scores = {
+        name: ScoreMap(back(score.values, result.grid, scan.grid), score.name, score.unit)
+        for name, score in result.scores.items()
+    }
+    brain = filled_brain(scan)
+    labels[~brain] = 0
+    return result.replace(labels=labels, affine=scan.affine, scores=scores, brain=brain)
 
 
 class SynthTumour(Method):
@@ -152,8 +172,16 @@ class SynthTumour(Method):
         return maps
 
     def segment(self, scan: Scan) -> Segmentation:
-        """Score, threshold, refine; a core without enhancement is said to be of low confidence."""
-        result: Segmentation = super().segment(scan)
+        """Score, threshold, refine; a core without enhancement is said to be of low confidence.
+
+        With `quality="fast"` all of it happens on the networks' grid where the scan's own is finer, and the borders
+        found there are brought back.
+        """
+        spacing_mm = float(self.networks[0][1]["spacing_mm"]) if self.networks else 0.0
+        if self.settings.quality == "fast" and spacing_mm**3 / 1000.0 > scan.voxel_ml:
+            result = _on_grid_of(scan, super().segment(coarse_of(scan, spacing_mm).scan))
+        else:
+            result = super().segment(scan)
         volumes = result.volumes_ml
         if volumes.get("TC", 0.0) > 0 and volumes.get("ET", 0.0) == 0:
             notes = [*result.provenance["notes"], f"The core is of low confidence: {_why_unsure(scan)}"]
