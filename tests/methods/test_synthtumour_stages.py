@@ -277,3 +277,24 @@ def test_patients_without_healthy_scans_are_refused_with_a_sentence(people: tupl
         SynthTumour().fit(patients=people[1])
     with pytest.raises(InputError, match="at least two healthy scans"):
         SynthTumour().fit(healthy=people[0].subset(people[0].ids[:1]), patients=people[1])
+
+
+def test_a_junior_learns_in_half_of_the_healthy_brains_and_is_calibrated_on_the_others(
+    people: tuple[Cohort, Cohort], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from annofree.methods.synthtumour import junior as first
+
+    seen: dict[str, list[str]] = {}
+
+    def fit_made(*_: object, carriers: list[Path], check: Cohort) -> tuple[tuple[torch.nn.Module, dict], dict]:
+        seen["teach"], seen["check"] = [file.name for file in carriers], list(check.ids)
+        return (build(ThinUNetSettings(full=4, widths=(4, 8), deep_supervision=1)), {"spacing_mm": 4.0}), {}
+
+    monkeypatch.setattr(first, "fit_made", fit_made)
+    monkeypatch.setattr(SynthTumour, "label_maps", lambda *_: None)
+    method = SynthTumour(quality="fast")
+    method.workspace = tmp_path
+    method.fit(healthy=people[0])
+    assert len(seen["teach"]) == len(people[0].ids) // 2
+    assert not any(scan_id in name for name in seen["teach"] for scan_id in seen["check"])
+    assert method.card["healthy"] == seen["check"]

@@ -34,6 +34,10 @@ class Coarse:
     brain: Tensor
     present: Tensor
 
+    def tumour_free(self) -> tuple[Tensor, Tensor, Tensor]:
+        """The scan as a training case with no tumour in it: images, brain, labels that are 0 everywhere."""
+        return self.images, self.brain, self.brain.byte() * 0
+
 
 def coarse_of(scan: Scan, spacing_mm: float) -> Coarse:
     """Resample a scan to the networks' spacing.

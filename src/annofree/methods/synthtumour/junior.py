@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence as Several
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,9 +25,16 @@ PUBLISHED_SPACING_MM = 2.0
 
 
 def fit_made(
-    bank: LabelMapBank, source: str | None, folder: Path, train: TrainSettings, plan: Plan | None = None
+    bank: LabelMapBank,
+    source: str | None,
+    folder: Path,
+    train: TrainSettings,
+    plan: Plan | None = None,
+    *,
+    carriers: Several[Path] = (),
+    check: Cohort | None = None,
 ) -> tuple[Network, dict[str, Any]]:
-    """Train on made brains with made tumours.
+    """Train on made brains, and on real ones without tumour where there are any, with made tumours.
 
     Args:
         bank: Anatomies.
@@ -34,6 +42,8 @@ def fit_made(
         folder: Of the run.
         train: Steps and seed.
         plan: Voxel size, patch, batch and network, instead of the usual ones.
+        carriers: Real brains, files of `write_carriers`; half of the samples come from them.
+        check: Healthy scans that none of them is; what is called there counts against weights.
 
     Returns:
         The network with its config, and what it learned from.
@@ -43,10 +53,12 @@ def fit_made(
     """
     from annofree.training.junior import JuniorSettings, fit_junior
 
-    recipe = JuniorSettings(train=train)
-    trained = fit_junior(bank, folder, recipe if plan is None else recipe.planned(plan))
+    recipe = JuniorSettings(train=train) if plan is None else JuniorSettings(train=train).planned(plan)
+    free = [coarse_of(scan, recipe.spacing_mm).tumour_free() for scan in check or ()]
+    trained = fit_junior(bank, folder, recipe, carriers=carriers, healthy=free)
     return _finished(trained), {
         "anatomies": "MNI152 tissue maps" if source is None else f"{len(bank)} label maps",
+        "real brains that carried made tumours": len(carriers),
         "tumours": "made; no lesion of any patient, no mask",
         "steps": trained.step,
         "validation score on held-out made cases": trained.best_score,
@@ -101,8 +113,7 @@ def _flair_cases(healthy: Cohort, spacing_mm: float) -> list[Case]:
     found = []
     for scan in healthy:
         if Sequence.FLAIR in scan.images:
-            coarse = coarse_of(scan, spacing_mm)
-            found.append((coarse.images, coarse.brain, coarse.brain.byte() * 0))
+            found.append(coarse_of(scan, spacing_mm).tumour_free())
     if not found:
         raise InputError("No healthy scan has FLAIR, in which the published preset works", fix="Give scans with FLAIR")
     return found

@@ -195,12 +195,13 @@ class SynthTumour(Method):
     def fit(self, *, healthy: Cohort | None = None, patients: Cohort | None = None) -> Self:
         """Train, then set the smallest kept lesion on healthy scans.
 
-        Without patients: a junior, trained on made brains with made tumours; nothing about real tumours enters. With
-        patients: both stages, see `annofree.methods.synthtumour.stages`; no mask enters either. Everything is kept in
-        `workspace`, and a stopped fit goes on from there.
+        Without patients: a junior, trained on made brains and on half of the healthy ones, with made tumours; nothing
+        about real tumours enters. With patients: both stages, see `annofree.methods.synthtumour.stages`; no mask
+        enters either. Everything is kept in `workspace`, and a stopped fit goes on from there.
 
         Args:
-            healthy: Healthy scans, for the calibration; with patients, half of them teach the senior too.
+            healthy: Healthy scans: half of them teach, the other half checks and calibrates. A junior that is not
+                trained here is calibrated on all of them.
             patients: Patients' scans without masks, for the second stage.
 
         Raises:
@@ -222,39 +223,54 @@ class SynthTumour(Method):
                     )
                 fit_stages(self, healthy, patients, work)
                 return self
-            if self.settings.preset == "published":
-                if healthy is None:
+            if healthy is None:
+                if self.settings.preset == "published":
                     raise InputError("The published preset makes tumours in healthy scans", fix="Give --healthy DIR")
-                from annofree.methods.synthtumour.stages import halves
-
-                self.card["learned from"] = self.take_junior(*halves(healthy), work)
-            else:
                 self.card["learned from"] = self.take_junior(None, None, work, default="fit")
-        if healthy is not None:
-            self.calibrate(healthy)
-        return self
+                return self
+            from annofree.methods.synthtumour.stages import halves
+
+            teach: Cohort | None = None
+            published = self.settings.preset == "published"
+            if self.junior_from("fit") == "fit" and (published or len(healthy.ids) > 1):
+                teach, healthy = halves(healthy)
+            self.card["learned from"] = self.take_junior(teach, healthy, work, default="fit")
+        return self.calibrate(healthy)
+
+    def junior_from(self, default: str) -> str:
+        """Where the first network comes from: "fit", "shipped" or a model folder; `default` where no setting says."""
+        own = self.settings
+        return own.junior or ("fit" if own.preset == "published" or own.plan is not None else default)
 
     def take_junior(
-        self, teach: Cohort | None, check: Cohort | None, work: Path, *, default: str = "shipped"
+        self,
+        teach: Cohort | None,
+        check: Cohort | None,
+        work: Path,
+        *,
+        patients: Cohort | None = None,
+        default: str = "shipped",
     ) -> dict[str, Any]:
         """Put the first network in place: the shipped one, another model's, or a new one.
 
         Args:
-            teach: Healthy scans that the published preset makes tumours in.
-            check: Healthy scans for its validation task.
+            teach: Healthy scans in which tumours are made.
+            check: Healthy scans that help to choose the weights.
             work: Keeps the training in `junior/`.
+            patients: Their healthier halves, mirrored, carry made tumours too.
             default: What `junior=None` means.
 
         Returns:
             What it learned from, for the card.
         """
         from annofree import methods
+        from annofree.methods.synthtumour.carriers import write_carriers
         from annofree.methods.synthtumour.junior import fit_made, fit_published
         from annofree.training.plan import read_plan
 
         published = self.settings.preset == "published"
         plan = None if self.settings.plan is None else read_plan(self.settings.plan)
-        where = self.settings.junior or ("fit" if published or plan is not None else default)
+        where = self.junior_from(default)
         if where == "fit":
             train = self.train_settings(self.settings.steps)
             if published:
@@ -262,7 +278,9 @@ class SynthTumour(Method):
                 assert check is not None
                 network, card = fit_published(teach, check, work / "junior", train, plan)
             else:
-                network, card = fit_made(self.label_maps(work), self.settings.labelmaps, work / "junior", train, plan)
+                files = write_carriers(teach or Cohort({}), patients or Cohort({}), work / "carriers")
+                bank, name = self.label_maps(work), self.settings.labelmaps
+                network, card = fit_made(bank, name, work / "junior", train, plan, carriers=files, check=check)
             self.networks = [network]
             return card
         model = methods.shipped("synthtumour") if where == "shipped" else methods.load(where)

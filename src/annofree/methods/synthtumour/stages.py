@@ -22,7 +22,7 @@ from annofree.errors import InputError, OutputError
 from annofree.formats.outfolder import write_json
 from annofree.methods.synthtumour.carriers import write_carriers
 from annofree.methods.synthtumour.cases import read_case, read_scan
-from annofree.methods.synthtumour.coarse import Coarse, coarse_of
+from annofree.methods.synthtumour.coarse import coarse_of
 from annofree.methods.synthtumour.gate import passes
 from annofree.methods.synthtumour.labelling import pseudo_label
 from annofree.methods.synthtumour.mixing import most_pairs, write_mixed_cases
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from annofree.methods.synthtumour.method import SynthTumour
     from annofree.training.loop import Validate
     from annofree.training.sources import MadeCases
-    from annofree.training.stream import Case, CaseMaker
+    from annofree.training.stream import CaseMaker
 
 #: What lies further than this from a sure tumour stays behind when the tumour is mixed, mm.
 REACH_MM = 12.0
@@ -107,7 +107,7 @@ def fit_stages(method: SynthTumour, healthy: Cohort, patients: Cohort, work: Pat
     teach, check = halves(healthy)
     own = method.settings.model_dump(mode="json", exclude={"quality"})
     _claim(work / "stages.json", {"settings": own, "teach": teach.ids, "check": check.ids, "patients": patients.ids})
-    junior_card = method.take_junior(teach, check, work)
+    junior_card = method.take_junior(teach, check, work, patients=patients)
     _claim(work / "junior.json", {"weights": _checksum(method.networks[0][0])})
     spacing_mm = float(method.networks[0][1]["spacing_mm"])
 
@@ -196,7 +196,7 @@ def _senior(
 
     junior, config = method.networks[0]
     spacing_mm = float(config["spacing_mm"])
-    checking = [_tumour_free(coarse_of(scan, spacing_mm)) for scan in material.check]
+    checking = [coarse_of(scan, spacing_mm).tumour_free() for scan in material.check]
     settings = SeniorSettings()
     sources: dict[str, CaseMaker]
     validate: Validate
@@ -241,7 +241,7 @@ def _sources(
 
     made = MadeCases(method.label_maps(work), SynthesisSettings(), spacing_mm)
     files = write_carriers(material.teach, material.patients, work / "carriers")
-    healthy = [_tumour_free(coarse_of(scan, spacing_mm)) for scan in material.hosts.values()]
+    healthy = [coarse_of(scan, spacing_mm).tumour_free() for scan in material.hosts.values()]
     sources: dict[str, CaseMaker] = {
         "made": made,
         "pseudo-labelled": HeldCases([read_case(f) for f in material.real]),
@@ -252,10 +252,6 @@ def _sources(
     if material.mixed:
         sources["mixed"] = HeldCases([read_case(f) for f in material.mixed])
     return made, sources
-
-
-def _tumour_free(coarse: Coarse) -> Case:
-    return coarse.images, coarse.brain, coarse.brain.byte() * 0
 
 
 def _flair_alone(cohort: Cohort) -> Cohort:
