@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from annofree.errors import InputError
 from annofree.methods.mvit_ae.frame import Frame
+from annofree.prepare.brain import filled_brain
 from annofree.scan import Cohort, Scan, Sequence
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ def better_half(scan: Scan) -> Scan | None:
     from annofree.synthesis.pseudo_healthy import pseudo_healthy
 
     try:
-        carrier = pseudo_healthy(scan.replace(brain=filled(scan)))
+        carrier = pseudo_healthy(scan.replace(brain=filled_brain(scan)))
     except InputError:
         return None
     if not carrier.usable:
@@ -180,12 +181,4 @@ def healthy_volumes(
 
 
 def _whole(scan: Scan) -> Scan:
-    return scan.replace(brain=filled(scan))
-
-
-def filled(scan: Scan) -> NDArray[np.bool_]:
-    """The scan's brain with its holes filled: dark fluid may equal the background."""
-    from scipy.ndimage import binary_fill_holes
-
-    brain: NDArray[np.bool_] = binary_fill_holes(scan.foreground())
-    return brain
+    return scan.replace(brain=filled_brain(scan))

@@ -5,7 +5,6 @@ The corrected form of MViT-AE (Comas-Quiles et al. 2025, arXiv:2510.15684); the 
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
@@ -15,10 +14,10 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from annofree.errors import InputError
-from annofree.methods.base import Method
 from annofree.methods.mvit_ae.frame import Frame, frame
 from annofree.methods.mvit_ae.fusion import DIRECTION, Fusion, fuse
-from annofree.methods.mvit_ae.healthy import HOLD_OUT_SEEDS, bank_of, filled, made_scan
+from annofree.methods.mvit_ae.healthy import HOLD_OUT_SEEDS, bank_of, made_scan
+from annofree.methods.mvit_ae.network_method import NetworkMethod
 from annofree.methods.mvit_ae.rules import healthy_scores, region_refiners
 from annofree.refine.half_height import HalfHeight
 from annofree.refine.healthy import healthy_min_ml
@@ -30,9 +29,8 @@ from annofree.thresholds.fixed import Fixed
 from annofree.thresholds.healthy import HealthyQuantile
 
 if TYPE_CHECKING:
+    from annofree.methods.mvit_ae.fit import Fitted
     from annofree.networks.mvit_ae import MaskedViTAE
-
-NETWORK = "networks/0"
 
 #: Range in which healthy scans may set the smallest finding that is kept, ml.
 SMALLEST_ML = (0.5, 3.0)
@@ -87,7 +85,7 @@ class MViTAESettings(Settings):
     seed: int = 0
 
 
-class MViTAE(Method):
+class MViTAE(NetworkMethod):
     """Residuals of a masked ViT autoencoder, thresholds of each sequence from healthy scans; WT, TC and ET.
 
     Any subset of the sequences will do: FLAIR (else T2, else T1) tells oedema, T1C enhancement.
@@ -97,18 +95,13 @@ class MViTAE(Method):
     regions: ClassVar[tuple[str, ...]] = ("WT", "TC", "ET")
     settings_class = MViTAESettings
     settings: MViTAESettings
+    network: MaskedViTAE | None
 
     def __init__(self, settings: Settings | None = None, **options: Any) -> None:
         super().__init__(settings, **options)
         one = Fixed(1.0, tier="T0", source="the healthy level of the sequence, in whose units the scores are")
         self.thresholds: dict[str, Threshold] = {"WT": one, "TC": one, "ET": one}
         self.refiners = region_refiners(SMALLEST_ML[0])
-        self.network: MaskedViTAE | None = None
-        self.network_extra: dict[str, Any] = {}
-
-    def brain(self, scan: Scan) -> NDArray[np.bool_]:
-        """The brain with its holes filled: dark fluid may equal the background."""
-        return filled(scan)
 
     def score(self, scan: Scan) -> dict[str, ScoreMap]:
         """How far image minus reconstruction exceeds what is healthy: 1 is the healthy level, 0 as expected.
@@ -208,17 +201,14 @@ class MViTAE(Method):
             healthy: Real healthy scans, of any sequences.
             patients: Patients, of whom the better half is mirrored over the worse one where that can be checked.
         """
-        import tempfile
-
-        from annofree.methods.mvit_ae.fit import fit_ours
-        from annofree.networks.mvit_ae import MaskedViTAE
-
-        with tempfile.TemporaryDirectory() as temporary:
-            fitted = fit_ours(self.settings, self.workspace or Path(temporary), healthy=healthy, patients=patients)
-        assert isinstance(fitted.network, MaskedViTAE)
-        self.network, self.network_extra = fitted.network, fitted.extra
-        self.card["learned from"] = fitted.told
+        self.learn(healthy, patients)
         return self.calibrate(healthy if healthy is not None else Cohort({}))
+
+    def trained(self, workspace: Path, healthy: Cohort | None, patients: Cohort | None) -> Fitted:
+        """The fit itself."""
+        from annofree.methods.mvit_ae.fit import fit_ours
+
+        return fit_ours(self.settings, workspace, healthy=healthy, patients=patients)
 
     def calibrate(self, healthy: Cohort) -> Self:
         """Set the level of each sequence and the smallest finding that is kept.
@@ -289,21 +279,3 @@ class MViTAE(Method):
             smallest = float(np.clip(healthy_min_ml(masks, alpha=0.5), *SMALLEST_ML))
         self.refiners = region_refiners(round(smallest, 2))
         return self
-
-    def save_weights(self, folder: Path) -> None:
-        """The network, in half precision."""
-        from annofree.networks import save_network
-
-        if self.network is not None:
-            save_network(self.network, folder / NETWORK, extra=json.loads(json.dumps(self.network_extra)))
-
-    def load_weights(self, folder: Path) -> None:
-        """Read the network that `save_weights` wrote."""
-        from annofree.networks import load_network
-        from annofree.networks.mvit_ae import MaskedViTAE
-
-        if (folder / NETWORK).is_dir():
-            network, config = load_network(folder / NETWORK)
-            assert isinstance(network, MaskedViTAE)
-            self.network = network
-            self.network_extra = {key: value for key, value in config.items() if key != "network"}

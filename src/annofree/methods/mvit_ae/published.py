@@ -17,10 +17,9 @@ from pydantic import Field
 from scipy import ndimage
 
 from annofree.errors import InputError
-from annofree.methods.base import Method
 from annofree.methods.decide import Decision
 from annofree.methods.mvit_ae.frame import Frame, Map, frame
-from annofree.methods.mvit_ae.healthy import filled
+from annofree.methods.mvit_ae.network_method import NetworkMethod
 from annofree.refine import refine
 from annofree.refine.base import RefineContext
 from annofree.scan import Cohort, Scan, Sequence
@@ -30,9 +29,8 @@ from annofree.thresholds.base import Threshold
 from annofree.thresholds.fixed import Fixed
 
 if TYPE_CHECKING:
+    from annofree.methods.mvit_ae.fit import Fitted
     from annofree.networks.mvit_ae import ViTAE, ViTAESettings
-
-NETWORK = "networks/0"
 
 #: Volume that grey levels are normalised over: the published z-score takes the background in, so that its constants
 #: mean something in the frame of BraTS only, 240 x 240 x 155 mm.
@@ -79,7 +77,7 @@ def network_settings(size: Literal["published", "narrow"]) -> ViTAESettings:
     return ViTAESettings(image=80, patch=8, dim=64, mlp=128, latent=256, decoder=decoder)
 
 
-class MViTAEPublished(Method):
+class MViTAEPublished(NetworkMethod):
     """The published preset: signed residuals of T1C and FLAIR, fixed thresholds, the largest component of each."""
 
     name: ClassVar[str] = "mvit-ae-published"
@@ -87,6 +85,7 @@ class MViTAEPublished(Method):
     needs: ClassVar[tuple[Sequence, ...]] = tuple(Sequence)
     settings_class = MViTAEPublishedSettings
     settings: MViTAEPublishedSettings
+    network: ViTAE | None
 
     def __init__(self, settings: Settings | None = None, **options: Any) -> None:
         super().__init__(settings, **options)
@@ -95,12 +94,6 @@ class MViTAEPublished(Method):
         self.thresholds: dict[str, Threshold] = {"WT": one, "TC": one, "ET": one}
         self.thresholds |= {f"residual-{s}": Fixed(v, tier="T2", source=source) for s, v in THRESHOLDS.items()}
         self.refiners = {"WT": ()}
-        self.network: ViTAE | None = None
-        self.network_extra: dict[str, Any] = {}
-
-    def brain(self, scan: Scan) -> NDArray[np.bool_]:
-        """The brain with its holes filled."""
-        return filled(scan)
 
     def score(self, scan: Scan) -> dict[str, ScoreMap]:
         """Image minus reconstruction of FLAIR and T1C, and the regions' scores in units of the thresholds.
@@ -174,41 +167,19 @@ class MViTAEPublished(Method):
             healthy: Real healthy scans; those without all four sequences are left out.
             patients: Patients, of whom the better half is mirrored over the worse one where that can be checked.
         """
-        import tempfile
+        self.learn(healthy, patients)
+        return self
 
+    def trained(self, workspace: Path, healthy: Cohort | None, patients: Cohort | None) -> Fitted:
+        """The fit itself."""
         from annofree.methods.mvit_ae.fit import fit_published
 
-        with tempfile.TemporaryDirectory() as temporary:
-            fitted = fit_published(self.settings, self.workspace or Path(temporary), healthy=healthy, patients=patients)
-        from annofree.networks.mvit_ae import ViTAE
-
-        assert isinstance(fitted.network, ViTAE)
-        self.network, self.network_extra = fitted.network, fitted.extra
-        self.card["learned from"] = fitted.told
-        return self
+        return fit_published(self.settings, workspace, healthy=healthy, patients=patients)
 
     def calibrate(self, healthy: Cohort) -> Self:
         """Nothing to set: the constants are the published ones."""
         self.card["healthy"] = [scan.id for scan in healthy]
         return self
-
-    def save_weights(self, folder: Path) -> None:
-        """The network, in half precision."""
-        from annofree.networks import save_network
-
-        if self.network is not None:
-            save_network(self.network, folder / NETWORK, extra=self.network_extra)
-
-    def load_weights(self, folder: Path) -> None:
-        """Read the network that `save_weights` wrote."""
-        from annofree.networks import load_network
-        from annofree.networks.mvit_ae import ViTAE
-
-        if (folder / NETWORK).is_dir():
-            network, config = load_network(folder / NETWORK)
-            assert isinstance(network, ViTAE)
-            self.network = network
-            self.network_extra = {key: value for key, value in config.items() if key != "network"}
 
 
 def whole_volume_z(scan: Scan, sequence: Sequence) -> tuple[Map, tuple[float, float]]:
