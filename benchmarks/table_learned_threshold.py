@@ -2,13 +2,18 @@
 
 Each cohort is scored with what the other one taught; masks are read for scoring and for the oracle row alone.
 
-    python benchmarks/table_learned_threshold.py intensity atlas-z dae
+    python benchmarks/table_learned_threshold.py intensity dae mvit-ae [--keep DIR]
+
+With --keep, phantoms, targets and scores stay in DIR, and a stopped run goes on.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,11 +21,12 @@ from numpy.typing import NDArray
 
 from annofree import methods
 from annofree.anatomy import default_atlas, register_to_mni
+from annofree.errors import AnnofreeError
 from annofree.phantom import PhantomSubject, phantom_cohort
-from annofree.reports import AtlasRegions
+from annofree.reports import AtlasRegions, VolumeRange
 from annofree.thresholds import HealthyScores, Threshold, parse
 from annofree.thresholds.learned import Learned, ReportedScores
-from annofree.training.report_targets import USES, ReportTargetSettings, report_target
+from annofree.training.report_targets import USES, ReportTarget, ReportTargetSettings, report_target
 
 FIXED = (
     "healthy-quantile:0.95",
@@ -38,18 +44,16 @@ COHORTS = ((7101, 56), (7202, 32))
 SPACING_MM = 3.0
 
 
+@dataclass(frozen=True, eq=False)
 class Case:
     """A phantom, its scores by one method, and what its report says, by how much of it is used."""
 
-    def __init__(self, subject: PhantomSubject, name: str, scores: NDArray[np.float32], regions: AtlasRegions) -> None:
-        scan = subject.scan
-        assert scan.brain is not None
-        self.id, self.scores, self.brain, self.voxel_ml = name, scores, scan.brain, scan.voxel_ml
-        self.truth = subject.labels > 0
-        alignment = register_to_mni(scan)
-        self.targets = {
-            use: report_target(scan, regions, ReportTargetSettings(use=use), alignment=alignment) for use in USES
-        }
+    id: str
+    scores: NDArray[np.float32]
+    brain: NDArray[np.bool_]
+    truth: NDArray[np.bool_]
+    voxel_ml: float
+    targets: dict[str, ReportTarget | None]
 
     def reported(self, use: Any) -> ReportedScores:
         """What a threshold learns from."""
@@ -65,12 +69,56 @@ class Case:
         return 2.0 * float((found & self.truth).sum()) / float(found.sum() + self.truth.sum())
 
 
-def cohorts(method: str) -> Iterator[list[Case]]:
-    scorer = methods.shipped(method)
+def cohorts(names: list[str], keep: Path) -> dict[str, list[list[Case]]]:
+    """Both cohorts with the scores of each method; what is in `keep` already is not computed again."""
+    scorers = {name: methods.shipped(name) for name in names}
     regions = AtlasRegions(default_atlas())
+    found: dict[str, list[list[Case]]] = {name: [] for name in names}
     for seed, count in COHORTS:
-        subjects = phantom_cohort(n=56, seed=seed, spacing_mm=SPACING_MM, healthy_fraction=0.14)[:count]
-        yield [Case(s, f"{seed}-{s.scan.id}", scorer.score(s.scan)["WT"].values, regions) for s in subjects]
+        for cases in found.values():
+            cases.append([])
+        for number, subject in enumerate(
+            phantom_cohort(n=56, seed=seed, spacing_mm=SPACING_MM, healthy_fraction=0.14)[:count]
+        ):
+            base = keep / f"{seed}-{number:03d}"
+            what = known(base, subject, regions)
+            for name in names:
+                file = base.with_name(f"{base.name}-{name}.npy")
+                if not file.is_file():
+                    np.save(file, scorers[name].score(subject.scan)["WT"].values)
+                found[name][-1].append(Case(f"{seed}-{subject.scan.id}", np.load(file), **what))
+    return found
+
+
+def known(base: Path, subject: PhantomSubject, regions: AtlasRegions) -> dict[str, Any]:
+    """Brain, truth and targets of a phantom."""
+    scan, file = subject.scan, base.with_suffix(".npz")
+    assert scan.brain is not None
+    out: dict[str, Any] = {"brain": scan.brain, "truth": subject.labels > 0, "voxel_ml": scan.voxel_ml}
+    if not file.is_file():
+        arrays: dict[str, Any] = {}
+        alignment = register_to_mni(scan)
+        for use in USES:
+            target = report_target(scan, regions, ReportTargetSettings(use=use), alignment=alignment)
+            if target is not None:
+                size = target.volume
+                volume = [] if size is None else [size.low_ml, size.expected_ml, size.high_ml]
+                arrays |= {f"{use} inside": target.inside, f"{use} outside": target.outside, f"{use} volume": volume}
+                arrays[f"{use} used"] = target.use
+        np.savez_compressed(file, **arrays)
+    targets: dict[str, ReportTarget | None] = dict.fromkeys(USES)
+    with np.load(file) as kept:
+        for use in USES:
+            if f"{use} inside" in kept:
+                volume = kept[f"{use} volume"].tolist()
+                targets[use] = ReportTarget(
+                    scan.id,
+                    kept[f"{use} inside"],
+                    kept[f"{use} outside"],
+                    VolumeRange(*volume) if volume else None,
+                    str(kept[f"{use} used"]),  # type: ignore[arg-type]
+                )
+    return {**out, "targets": targets}
 
 
 def row(name: str, pairs: list[tuple[list[Case], list[Case]]], make: Callable[[list[Case]], Threshold]) -> None:
@@ -104,29 +152,36 @@ def oracle(cases: list[Case]) -> tuple[float, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("methods", nargs="+")
-    for method in parser.parse_args().methods:
-        one, other = cohorts(method)
-        pairs = [(one, other), (other, one)]
-        best, each = oracle(one + other)
-        count = sum(c.truth.any() for c in one + other)
-        print(
-            f"\n{method}, {count} phantoms with a tumour\n\n| threshold | Dice | ml in a healthy brain |\n|---|---|---|"
-        )
-        print(f"| oracle, one value (T3) | {best:.3f} | |\n| oracle, one a scan (T3) | {each:.3f} | |")
-        for text in FIXED:
-            try:
-                row(text, pairs, fixed(text))
-            except Exception as error:
-                print(f"| {text} | refused: {error} | |")
-        for use in USES:
-            for form in ("soft-target", "expected-dice") if use not in ("none", "published") else ("soft-target",):
+    parser.add_argument("--keep", type=Path)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        keep = given.keep or Path(temporary)
+        keep.mkdir(parents=True, exist_ok=True)
+        for method, (one, other) in cohorts(given.methods, keep).items():
+            table(method, one, other)
 
-                def learned(learn: list[Case], use: Any = use, form: str = form) -> Threshold:
-                    return Learned(form=form).learn(c.reported(use) for c in learn)
 
-                row(f"learned, {use}, {form}", pairs, learned)
+def table(method: str, one: list[Case], other: list[Case]) -> None:
+    """Print the rows of one method."""
+    pairs = [(one, other), (other, one)]
+    best, each = oracle(one + other)
+    count = sum(c.truth.any() for c in one + other)
+    print(f"\n{method}, {count} phantoms with a tumour\n\n| threshold | Dice | ml in a healthy brain |\n|---|---|---|")
+    print(f"| oracle, one value (T3) | {best:.3f} | |\n| oracle, one a scan (T3) | {each:.3f} | |")
+    for text in FIXED:
+        try:
+            row(text, pairs, fixed(text))
+        except AnnofreeError as error:
+            print(f"| {text} | refused: {error} | |")
+    for use in USES:
+        for form in ("soft-target", "expected-dice") if use not in ("none", "published") else ("soft-target",):
+
+            def learned(learn: list[Case], use: Any = use, form: str = form) -> Threshold:
+                return Learned(form=form).learn(c.reported(use) for c in learn)
+
+            row(f"learned, {use}, {form}", pairs, learned)
 
 
 if __name__ == "__main__":

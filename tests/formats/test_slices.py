@@ -41,10 +41,13 @@ def published(tmp_path: Path) -> Path:
 
 
 def test_a_published_folder_is_a_cohort_with_reports(published: Path) -> None:
-    cohort = open_cohort(published / "In_house_data", reports=published / "In_house_data" / "TXT", sequence="FLAIR")
+    cohort = open_cohort(published / "In_house_data", sequence="FLAIR")
     assert cohort.ids == ("In_h_a", "In_h_b")
     scan = cohort["In_h_a"]
-    assert scan.report == "Mass in the left frontal lobe."
+    assert scan.report == "Mass in the left frontal lobe."  # TXT/ lies beside img/
+    assert cohort["In_h_b"].report is None
+    other = open_cohort(published / "In_house_data", reports={"In_h_a": "Another."}, sequence="FLAIR")["In_h_a"]
+    assert other.report == "Another."
     assert scan.sequences == (Sequence.FLAIR,)
     assert np.array_equal(scan.images[Sequence.FLAIR], levels(1 + ord("a")))
     assert scan.grid.same_as(published_grid(32, 70, 6))

@@ -9,14 +9,16 @@ import pytest
 import torch
 
 import annofree.anatomy
-from annofree import methods
+from annofree import methods, pipeline
 from annofree.anatomy.align import Alignment
 from annofree.errors import InputError
+from annofree.formats import open_cohort
 from annofree.methods.blogrr import Blogrr, BlogrrSettings
 from annofree.methods.blogrr.monitor import monitor_on
 from annofree.networks import build
 from annofree.networks.threshold_net import ThresholdNetSettings
 from annofree.phantom import PhantomSubject, phantom_subject
+from annofree.prepare.slice_folder import export_slices
 from annofree.prepare.slices import SliceSettings
 from annofree.scan import Cohort, Scan
 from annofree.thresholds.learned import Learned
@@ -124,3 +126,31 @@ def test_watching_needs_no_truth_of_the_patients(
     assert method.network is not None
     assert 0 <= look(method.network, thresholder)["dice"] <= 1
     assert not isinstance(method.thresholds["WT"], Learned)
+
+
+def test_the_published_folders_are_fitted_and_segmented_and_their_masks_never_opened(tmp_path: Path) -> None:
+    people = [phantom_subject(seed=70 + i, kind=kind, spacing_mm=5.0, name=f"0{i}") for i, kind in enumerate(KINDS)]
+    data, how = tmp_path / "data", SliceSettings(frame="mni", size=48, first=60, last=99)
+    for folder, members in (
+        ("HCP_train_data", people[:3]),
+        ("In_house_data", people[3:]),
+        ("sample_test_data", people[4:]),
+    ):
+        export_slices(Cohort.of(s.scan for s in members), data / folder, settings=how, dataset=folder[:2])
+        masks = data / folder / "seg"
+        masks.mkdir()
+        for image in (data / folder / "img").iterdir():
+            (masks / image.name).write_text("whoever opens this fails")
+        (data / folder / "slices.json").unlink()  # the published files have none
+    options = {"steps": 2, "made": 0, "width": 4, "quality": "fast"}
+    model = pipeline.fit(
+        "blogrr", out=tmp_path / "m", healthy=data / "HCP_train_data", patients=data / "In_house_data", settings=options
+    )
+    assert model.tier == "R"
+    assert model.card["patients with reports"] == ["In_03", "In_04"]
+    scan = open_cohort(data / "sample_test_data")["sa_04"]
+    result = Blogrr.load(tmp_path / "m").segment(scan)
+    assert result.labels.shape == (48, 48, 40)
+
+
+KINDS = ("healthy", "healthy", "healthy", "glioblastoma", "metastases")

@@ -10,10 +10,12 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+import annofree.anatomy
 from annofree.cli.main import main
 from annofree.errors import InputError, OutputError
 from annofree.formats import open_cohort, open_scan
 from annofree.formats.grids import resample
+from annofree.formats.slices import published_grid
 from annofree.phantom import phantom_subject
 from annofree.prepare.slice_folder import export_slices, import_slices
 from annofree.prepare.slices import SliceSettings, framed, from_slices, to_slices, unframed
@@ -116,6 +118,29 @@ def test_exported_slices_open_as_a_scan_in_its_own_space(subject, tmp_path: Path
     assert again.grid.same_as(cut.grid)
     assert np.abs(again.images[Sequence.FLAIR] - 255 * cut.images[Sequence.FLAIR]).max() <= 0.5001
     assert open_cohort(tmp_path / "out", reports=tmp_path / "out" / "TXT")[scan.id].report == scan.report
+
+
+def test_published_slices_are_in_mni_space_already_and_stay_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(scan: Scan) -> None:
+        raise AssertionError("registered")
+
+    monkeypatch.setattr(annofree.anatomy, "register_to_mni", never)
+    image = np.zeros((128, 128, 2), dtype=np.float32)
+    image[30:90, 20:110] = np.random.default_rng(0).integers(1, 255, (60, 90, 2))
+    scan = Scan("one_1", {Sequence.T2: image}, published_grid(128, 73, 2).affine)
+    cut = framed(scan, SliceSettings.published())
+    assert cut.shape == scan.shape
+    assert np.corrcoef(cut.images[Sequence.T2][30:90, 20:110].ravel(), image[30:90, 20:110].ravel())[0, 1] > 0.99
+    assert unframed(cut.images[Sequence.T2], cut, scan).shape == scan.shape
+
+
+def test_a_brain_a_little_longer_than_a_slice_loses_its_ends_and_the_scan_says_so() -> None:
+    image = np.zeros((110, 110, 4), dtype=np.float32)
+    image[20:80, 5:103] = 1 + np.random.default_rng(0).random((60, 98, 4))
+    scan = Scan("long", {Sequence.FLAIR: image}, np.diag([2.0, 2.0, 2.0, 1.0]))
+    cut = framed(scan, QUICK)
+    assert cut.shape[:2] == (96, 96)
+    assert "4 mm longer than a slice" in cut.notes[-1]
 
 
 def test_a_finished_subject_is_not_cut_again_and_foreign_folders_stay(subject, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]

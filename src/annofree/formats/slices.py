@@ -1,8 +1,8 @@
 """Axial slices as 8-bit PNG, in the folders and with the names of BLOGRR.
 
-`<dataset>_<subject>_<slice>.png` in `img/` and, under the same name, `seg/`; reports in `TXT/`. The published files say
-nothing about space, so slices are taken as MNI152, 1 mm, slice numbers counted from the first slice cut out. What
-`annofree export slices` writes carries a `slices.json` that says exactly where each slice lies.
+`<dataset>_<subject>_<slice>.png` in `img/` and, under the same name, `seg/`; reports in `TXT/<dataset>_<subject>.txt`.
+The published files say nothing about space, so slices are taken as MNI152, 1 mm, slice numbers counted from the first
+slice cut out. What `annofree export slices` writes carries a `slices.json` that says exactly where each slice lies.
 
 In a file the front of the head is at the top and the left side of the patient at the left of the image.
 """
@@ -118,6 +118,12 @@ def published_grid(size: int, first: int, count: int) -> Grid:
     return Grid((size, size, count), affine)
 
 
+def in_template(grid: Grid) -> bool:
+    """Whether a grid is that of published slices: MNI millimetres already, so that nothing needs to be aligned."""
+    first = round(float(grid.affine[2, 3]) - _TEMPLATE_ORIGIN_MM[2])
+    return grid.shape[0] == grid.shape[1] and grid.same_as(published_grid(grid.shape[0], first, grid.shape[2]))
+
+
 def recognises(folder: Path) -> bool:
     """The folder, its `img/`, or one of the published folders in it holds named PNG slices."""
     return any(_has_slices(place) for place in (folder, folder / IMAGES)) or bool(_published_in(folder))
@@ -138,11 +144,13 @@ def find(folder: Path) -> list[Case]:
             fix=f"Name one of them, for instance {folder / inside[0]}",
         )
     images = folder / IMAGES if _has_slices(folder / IMAGES) else folder
-    masks = subjects_in(images.parent / MASKS) if images.name == IMAGES else {}
+    beside = images.name == IMAGES
+    masks = subjects_in(images.parent / MASKS) if beside else {}
+    texts = {file.stem: file for file in (images.parent / REPORTS).glob("*.txt")} if beside else {}
     cases: list[Case] = []
     for subject, files in subjects_in(images).items():
         truths = ((0, masks[subject][0]),) if subject in masks else ()
-        cases.append(SliceCase(subject, images, unnamed=tuple(files), truths=truths))
+        cases.append(SliceCase(subject, images, unnamed=tuple(files), truths=truths, text=texts.get(subject)))
     return cases
 
 

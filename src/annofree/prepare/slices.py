@@ -6,7 +6,7 @@ the published form of BLOGRR: an affine to MNI space, axial slices 30 to 149, re
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,11 +19,16 @@ from annofree.prepare.resample import back, to_spacing
 from annofree.scan import Grid, Scan, Sequence
 from annofree.settings import Settings
 
+if TYPE_CHECKING:
+    from annofree.anatomy.align import Alignment
+
 #: Sequences in the order in which tumour and oedema stand out.
 PREFERRED = (Sequence.FLAIR, Sequence.T2, Sequence.T1C, Sequence.T1)
 #: Robust z of the darkest and the brightest grey level of a slice.
 DARKEST, BRIGHTEST = -4.0, 8.0
 _STEP = 1.0 / 255.0
+#: A brain may be longer than a slice by so many pixels: its outermost millimetres are then cut off, and a note says so.
+_OVERHANG_PX = 4
 
 
 class SliceSettings(Settings):
@@ -134,7 +139,8 @@ def _centred(scan: Scan, settings: SliceSettings) -> Scan:
         )
     low, high = points.min(axis=0), points.max(axis=0) + 1
     size = settings.size
-    if (high - low)[:2].max() > size:
+    beyond = int((high - low)[:2].max()) - size
+    if beyond > _OVERHANG_PX:
         raise InputError(
             f"The brain of scan '{scan.id}' is {(high - low)[:2].max() * settings.spacing_mm:.0f} mm long",
             why=f"slices of {size} pixels hold {size * settings.spacing_mm:.0f} mm",
@@ -145,7 +151,9 @@ def _centred(scan: Scan, settings: SliceSettings) -> Scan:
     affine = np.array(coarse.affine)
     affine[:3, 3] = coarse.affine[:3, :3] @ start + coarse.affine[:3, 3]
     images = {name: _cut(image, start, shape) for name, image in coarse.images.items()}
-    return coarse.replace(images=images, brain=_cut(coarse.brain, start, shape), affine=affine)
+    said = (f"The brain is {beyond * settings.spacing_mm:g} mm longer than a slice.",) if beyond > 0 else ()
+    notes = (*coarse.notes, *said)
+    return coarse.replace(images=images, brain=_cut(coarse.brain, start, shape), affine=affine, notes=notes)
 
 
 def _cut(volume: NDArray[Any], start: NDArray[np.int_], shape: tuple[int, int, int]) -> NDArray[Any]:
@@ -160,10 +168,26 @@ def _cut(volume: NDArray[Any], start: NDArray[np.int_], shape: tuple[int, int, i
     return out
 
 
-def _in_mni(scan: Scan, settings: SliceSettings) -> Scan:
-    from annofree.anatomy import register_to_mni
+def mni_alignment(scan: Scan) -> Alignment:
+    """From the scanner to MNI: registered, or known where the scan consists of published slices.
 
-    alignment = register_to_mni(scan)
+    Args:
+        scan: With a brain.
+    """
+    from annofree.anatomy import register_to_mni
+    from annofree.anatomy.align import Alignment
+    from annofree.formats.slices import in_template
+
+    return Alignment(np.eye(4), 1.0, 1.0, True) if in_template(scan.grid) else register_to_mni(scan)
+
+
+def _in_mni(scan: Scan, settings: SliceSettings) -> Scan:
+    from annofree.formats.slices import in_template
+
+    assert scan.brain is not None
+    if in_template(scan.grid) and scan.shape[0] == settings.size:
+        return scan
+    alignment = mni_alignment(scan)
     if not alignment.plausible:
         raise InputError(
             f"Scan '{scan.id}' could not be aligned with MNI space",
@@ -172,7 +196,6 @@ def _in_mni(scan: Scan, settings: SliceSettings) -> Scan:
         )
     grid = mni_grid(settings)
     target = Grid(grid.shape, np.linalg.inv(alignment.affine) @ grid.affine)
-    assert scan.brain is not None
     return scan.replace(
         images={name: resample(image, scan.grid, target, 1) for name, image in scan.images.items()},
         brain=resample(scan.brain, scan.grid, target, 0),

@@ -20,7 +20,7 @@ from pydantic import Field
 
 from annofree.errors import InputError
 from annofree.methods.reconstruction import DAE, DAESettings
-from annofree.prepare.slices import framed, pick_sequence, to_slices
+from annofree.prepare.slices import framed, mni_alignment, pick_sequence, to_slices
 from annofree.scan import Cohort, Scan, Sequence, learning
 from annofree.segmentation import Segmentation
 from annofree.settings import Settings
@@ -227,7 +227,7 @@ class Blogrr(DAE):
             yield _Looked(slices, sequence, error, None)
 
     def _reported(self, patients: Cohort) -> Iterator[_Looked]:
-        from annofree.anatomy import default_atlas, register_to_mni
+        from annofree.anatomy import default_atlas
         from annofree.reports import AtlasRegions
         from annofree.training.report_targets import ReportTargetSettings, report_target
 
@@ -237,7 +237,7 @@ class Blogrr(DAE):
             if scan.report is None:
                 continue
             looked = next(self._cut(Cohort.of([scan])))
-            alignment = register_to_mni(scan.replace(brain=self.brain(scan)))
+            alignment = mni_alignment(scan.replace(brain=self.brain(scan)))
             target = report_target(looked.slices, regions, wanted, alignment=alignment)
             yield _Looked(looked.slices, looked.sequence, looked.error, target)
 
