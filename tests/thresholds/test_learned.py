@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -86,6 +87,24 @@ def test_healthy_people_raise_it() -> None:
     noisy = [1.5 * case(seed + 50, size=1)[0].scores for seed in range(6)]
     well = [ReportedScores(f"h{i}", scores, ill[0].brain, VOXEL_ML, None) for i, scores in enumerate(noisy)]
     assert Learned().learn([*ill, *well]).weights[0] > Learned().learn(ill).weights[0] + 0.05
+
+
+def unsized(c: ReportedScores) -> ReportedScores:
+    assert c.target is not None
+    return replace(c, target=replace(c.target, volume=None, use="lobe"))
+
+
+def test_reports_without_a_size_move_the_healthy_quantile_only_as_far_as_they_can_tell() -> None:
+    well = [ReportedScores(f"h{i}", case(60 + i, size=1)[0].scores, case(0)[0].brain, VOXEL_ML, None) for i in range(3)]
+    healthy = float(np.quantile(np.concatenate([c.scores[c.brain] for c in well]), 0.99))
+    sized = [case(seed, size=400)[0] for seed in range(30)]
+    ill = [unsized(c) for c in sized]
+    alone, few, many = Learned().learn(ill[:2]), Learned().learn([*ill[:2], *well]), Learned().learn([*ill, *well])
+    assert alone.weights[0] < healthy - 0.2  # this tumour is best cut lower
+    assert alone.weights[0] + 0.05 < many.weights[0] < few.weights[0] < healthy + 0.05
+    assert "99 % quantile" in few.source
+    for rule in (alone, Learned().learn([*sized[:2], *well])):
+        assert "99 %" not in rule.source
 
 
 def test_nobody_is_segmented_with_what_he_taught() -> None:
