@@ -1,12 +1,13 @@
 """One training step of BLOGRR's denoiser: as published against as it is here, side by side in one process.
 
-Run: python benchmarks/bench_blogrr_step.py [--batch 4] [--rounds 2] [--compile]
+Run: python benchmarks/bench_blogrr_step.py [--batch 4] [--rounds 2] [--threads 1] [--compile] [--profile]
 
 "published" is written out below from the description of its layers: convolutions whose weights are standardised by
 separate reductions, padding as a step of its own, a swish with a hand-written backward, a linear layer of 134 million
 weights that nothing uses, contiguous memory, fp32, Adam with amsgrad. "here" is the same network of
-`annofree.networks.denoising_unet`: no dead layer, channels-last, fused reductions, the input not repeated, foreach
-AdamW, bf16 only where the hardware computes in it. The published batch is 64; a smaller one keeps the run short.
+`annofree.networks.denoising_unet`: no dead layer, fused reductions and swish, the input not repeated, fused AdamW, bf16
+only where the hardware computes in it; in both memory formats. A swish in place is not possible: its derivative needs
+the input that it would overwrite. The published batch is 64; a smaller one keeps the run short.
 """
 
 from __future__ import annotations
@@ -101,13 +102,19 @@ def published_step(batch: Tensor, noise: Tensor, device: torch.device) -> Callab
 
 
 def our_step(
-    batch: Tensor, noise: Tensor, device: torch.device, precision: str, compiled: bool, settings: DenoisingUNetSettings
+    batch: Tensor,
+    noise: Tensor,
+    precision: str,
+    settings: DenoisingUNetSettings,
+    memory: torch.memory_format,
+    compiled: bool = False,
 ) -> Callable[[], None]:
     """The same loss."""
-    network = DenoisingUNet(settings).to(device, memory_format=torch.channels_last)
+    device = batch.device
+    network = DenoisingUNet(settings).to(device, memory_format=memory)
     run = torch.compile(network) if compiled else network
-    optimiser = torch.optim.AdamW(network.parameters(), lr=1e-4, weight_decay=1e-5, foreach=True)
-    batch, noise = (t.contiguous(memory_format=torch.channels_last) for t in (batch, noise))
+    optimiser = torch.optim.AdamW(network.parameters(), lr=1e-4, weight_decay=1e-5, fused=True)
+    batch, noise = (t.contiguous(memory_format=memory) for t in (batch, noise))
     half = precision == "bf16-mixed"
 
     def step() -> None:
@@ -148,12 +155,24 @@ def clock(jobs: dict[str, Callable[[], None]], rounds: int, device: torch.device
     return best
 
 
+def profiled(job: Callable[[], None]) -> str:
+    """Shares of the CPU time of one step by operation."""
+    from torch.profiler import ProfilerActivity, profile
+
+    with profile(activities=[ProfilerActivity.CPU]) as seen:
+        job()
+    return str(seen.key_averages().table(sort_by="self_cpu_time_total", row_limit=10, max_name_column_width=34))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--compile", action="store_true", help="Also time torch.compile (a minute of compiling).")
+    parser.add_argument("--profile", action="store_true", help="Print where the time of a step goes.")
     given = parser.parse_args()
+    torch.set_num_threads(given.threads)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.manual_seed(0)
     batch, noise = (
@@ -172,17 +191,24 @@ def main() -> None:
         f"weights: published {weights:,} + 134,218,752 never used; here {sum(p.numel() for p in ours.parameters()):,}"
     )
 
+    formats = {"contiguous": torch.contiguous_format, "channels-last": torch.channels_last}
     jobs = {"published": published_step(batch, noise, device)}
-    jobs["here"] = our_step(batch, noise, device, precision, False, full)
+    for name, memory in formats.items():
+        jobs[f"here, {name}"] = our_step(batch, noise, precision, full, memory)
     if given.compile:
-        jobs["here, compiled"] = our_step(batch, noise, device, precision, True, full)
-    jobs["shipped width"] = our_step(batch, noise, device, precision, False, small)
+        jobs["here, compiled"] = our_step(batch, noise, precision, full, torch.contiguous_format, compiled=True)
+    for name, memory in formats.items():
+        jobs[f"shipped width, {name}"] = our_step(batch, noise, precision, small, memory)
     report("training step", clock(jobs, given.rounds, device), given.batch)
+    if given.profile:
+        for name in ("published", "here, contiguous"):
+            print(f"\n{name}\n{profiled(jobs[name])}")
     del jobs
-    x = batch.contiguous(memory_format=torch.channels_last)
     looks = {"published": inference(Published(dead=False).to(device), batch)}
-    for name, settings in (("here", full), ("shipped width", small)):
-        looks[name] = inference(DenoisingUNet(settings).to(device, memory_format=torch.channels_last), x)
+    for width, settings in (("here", full), ("shipped width", small)):
+        for name, memory in formats.items():
+            network = DenoisingUNet(settings).to(device, memory_format=memory)
+            looks[f"{width}, {name}"] = inference(network, batch.contiguous(memory_format=memory))
     report("inference", clock(looks, given.rounds, device), given.batch)
     print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GB")
 
@@ -190,7 +216,7 @@ def main() -> None:
 def report(title: str, seconds: dict[str, float], count: int) -> None:
     base = seconds["published"]
     for name, value in seconds.items():
-        print(f"{title:14s} {name:16s} {value:7.2f} s {count / value:8.1f} slices/s   {base / value:5.2f} x published")
+        print(f"{title:14s} {name:28s} {value:7.3f} s {count / value:8.1f} slices/s   {base / value:5.2f} x published")
 
 
 if __name__ == "__main__":

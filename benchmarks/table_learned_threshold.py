@@ -13,6 +13,7 @@ import argparse
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -71,32 +72,34 @@ class Case:
 
 def cohorts(names: list[str], keep: Path) -> dict[str, list[list[Case]]]:
     """Both cohorts with the scores of each method; what is in `keep` already is not computed again."""
-    scorers = {name: methods.shipped(name) for name in names}
+    scorers: dict[str, Any] = {}
     regions = AtlasRegions(default_atlas())
     found: dict[str, list[list[Case]]] = {name: [] for name in names}
     for seed, count in COHORTS:
         for cases in found.values():
             cases.append([])
-        for number, subject in enumerate(
-            phantom_cohort(n=56, seed=seed, spacing_mm=SPACING_MM, healthy_fraction=0.14)[:count]
-        ):
+        cohort = phantom_cohort(n=56, seed=seed, spacing_mm=SPACING_MM, healthy_fraction=0.14)
+        for number in range(count):
+            subject = cache(lambda number=number, cohort=cohort: cohort[number])
             base = keep / f"{seed}-{number:03d}"
             what = known(base, subject, regions)
             for name in names:
                 file = base.with_name(f"{base.name}-{name}.npy")
                 if not file.is_file():
-                    np.save(file, scorers[name].score(subject.scan)["WT"].values)
-                found[name][-1].append(Case(f"{seed}-{subject.scan.id}", np.load(file), **what))
+                    scorer = scorers.setdefault(name, methods.shipped(name))
+                    np.save(file, scorer.score(subject().scan)["WT"].values)
+                found[name][-1].append(Case(f"{seed}-{number}", np.load(file), **what))
     return found
 
 
-def known(base: Path, subject: PhantomSubject, regions: AtlasRegions) -> dict[str, Any]:
-    """Brain, truth and targets of a phantom."""
-    scan, file = subject.scan, base.with_suffix(".npz")
-    assert scan.brain is not None
-    out: dict[str, Any] = {"brain": scan.brain, "truth": subject.labels > 0, "voxel_ml": scan.voxel_ml}
+def known(base: Path, subject: Callable[[], PhantomSubject], regions: AtlasRegions) -> dict[str, Any]:
+    """Brain, truth and targets of a phantom, which is made when something is missing."""
+    file, brain = base.with_suffix(".npz"), base.with_name(f"{base.name}-scan.npz")
+    if not brain.is_file():
+        scan = subject().scan
+        np.savez_compressed(brain, brain=scan.brain, truth=subject().labels > 0, voxel_ml=scan.voxel_ml)
     if not file.is_file():
-        arrays: dict[str, Any] = {}
+        scan, arrays = subject().scan, {}
         alignment = register_to_mni(scan)
         for use in USES:
             target = report_target(scan, regions, ReportTargetSettings(use=use), alignment=alignment)
@@ -107,18 +110,23 @@ def known(base: Path, subject: PhantomSubject, regions: AtlasRegions) -> dict[st
                 arrays[f"{use} used"] = target.use
         np.savez_compressed(file, **arrays)
     targets: dict[str, ReportTarget | None] = dict.fromkeys(USES)
-    with np.load(file) as kept:
+    with np.load(file) as kept, np.load(brain) as scan:
         for use in USES:
             if f"{use} inside" in kept:
                 volume = kept[f"{use} volume"].tolist()
                 targets[use] = ReportTarget(
-                    scan.id,
+                    base.name,
                     kept[f"{use} inside"],
                     kept[f"{use} outside"],
                     VolumeRange(*volume) if volume else None,
                     str(kept[f"{use} used"]),  # type: ignore[arg-type]
                 )
-    return {**out, "targets": targets}
+        return {
+            "brain": scan["brain"],
+            "truth": scan["truth"],
+            "voxel_ml": float(scan["voxel_ml"]),
+            "targets": targets,
+        }
 
 
 def row(name: str, pairs: list[tuple[list[Case], list[Case]]], make: Callable[[list[Case]], Threshold]) -> None:

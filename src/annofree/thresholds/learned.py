@@ -4,8 +4,8 @@ The value is a constant plus a weighted sum of the score map's own quantiles, so
 spreads above the median" are special cases. Which of them serves, and how freely, is chosen by cross-validation on the
 reports. BLOGRR learns its threshold the same way with a network that looks at slices (`annofree.training.bilevel`).
 
-Where most reports give no size and healthy scans are there, the value leaves their 99 % quantile only as far as the
-reports speak for it: it stops at the first value that is not worse than the best by more than one standard error of the
+Where reports give no sizes and healthy scans are there, the value leaves their 99 % quantile only as far as the reports
+speak for it: it stops at the first value that is not worse than the best by more than one standard error of the
 difference (the one-standard-error rule of Breiman et al., Classification and Regression Trees, 1984, with "near to what
 healthy scans say" in the place of "simple").
 """
@@ -36,8 +36,11 @@ FORMS = ("auto", "soft-target", "expected-dice")
 #: A richer rule must be better by this on reports left out. Reports are vague, and a rule that follows them closely
 #: follows that, too: on phantoms, smaller gains by the reports were losses by the truth.
 _GAIN = 0.02
-#: Below this many patients only a constant is learned.
+#: Below this many patients whose reports name a place only a constant is learned. Without a place, all that a report
+#: says is that much of the brain is tumour, and a rule that follows a scan's own quantiles agrees with that anywhere.
 _ENOUGH = 12
+#: With so many sizes in the reports the value need not lean on healthy scans.
+_ENOUGH_SIZED = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +116,7 @@ class Learned(Threshold):
         return {curves.ids[i]: self._learn(curves.without([i])) for i in patients}
 
     def _learn(self, curves: Curves) -> Self:
-        families = FAMILIES if sum(curves.patients) >= _ENOUGH else FAMILIES[:1]
+        families = FAMILIES if sum(curves.placed) >= _ENOUGH else FAMILIES[:1]
         best: tuple[float, tuple[float, ...], float] | None = None
         for quantiles in families:
             for penalty in PENALTIES if quantiles else PENALTIES[:1]:
@@ -122,7 +125,7 @@ class Learned(Threshold):
                     best = (loss, quantiles, penalty)
         assert best is not None
         weights = curves.weights(best[1], best[2])
-        held = not best[1] and curves.prior is not None and 2 * sum(curves.sized) < sum(curves.patients)
+        held = not best[1] and curves.prior is not None and sum(curves.sized) < _ENOUGH_SIZED
         if held:
             weights = np.array([curves.held(float(weights[0]))])
         used = curves.used(weights, best[1])

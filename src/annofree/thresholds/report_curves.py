@@ -47,11 +47,12 @@ class ReportedScores:
 class Curves:
     """The loss of each value for each case, and the quantiles that a value may depend on.
 
-    `sized` says whose report gives a size, `prior` what healthy scans alone would choose.
+    `placed` says whose report names a place, `sized` whose gives a size, `prior` what healthy scans alone would choose.
     """
 
     ids: tuple[str, ...]
     patients: NDArray[np.bool_]
+    placed: NDArray[np.bool_]
     sized: NDArray[np.bool_]
     prior: float | None
     values: NDArray[np.float64]
@@ -85,6 +86,7 @@ class Curves:
         return cls(
             tuple(case.id for case in kept),
             np.array([case.target is not None for case in kept]),
+            np.array([case.target is not None and case.target.use != "none" for case in kept]),
             np.array([case.target is not None and case.target.volume is not None for case in kept]),
             float(np.quantile(np.concatenate(well), PRIOR)) if len(well) >= _ENOUGH_HEALTHY else None,
             values,
@@ -100,7 +102,16 @@ class Curves:
     def _only(self, keep: NDArray[np.intp]) -> Curves:
         levels = {q: column[keep] for q, column in self.levels.items()}
         ids = tuple(self.ids[i] for i in keep)
-        return Curves(ids, self.patients[keep], self.sized[keep], self.prior, self.values, self.losses[keep], levels)
+        return Curves(
+            ids,
+            self.patients[keep],
+            self.placed[keep],
+            self.sized[keep],
+            self.prior,
+            self.values,
+            self.losses[keep],
+            levels,
+        )
 
     def held(self, best: float) -> float:
         """The value nearest to the prior, on the way to the best one, that is within one standard error of it."""
