@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from annofree.methods.synthtumour.leak import Leak, core_around, enclosed, with_enhancement
+from annofree.methods.synthtumour.method import SynthTumour
 from annofree.scan import Scan, Sequence
+from annofree.segmentation import ScoreMap
 
 SHAPE = (40, 40, 40)
 SPACING = (2.0, 2.0, 2.0)
@@ -58,6 +62,41 @@ def test_without_a_leak_nothing_enhances_and_the_core_stays_the_networks() -> No
     assert np.array_equal(found["TC"] > 0.5, odds["TC"] > 0.5)
 
 
+def test_the_border_lies_where_half_of_a_voxel_enhances() -> None:
+    """At the level of healthy tissue alone, a bright tumour would grow by what the scanner's blur adds around it."""
+    rng = np.random.default_rng(0)
+    tumour = ball(8)
+    share = ndimage.gaussian_filter(tumour.astype(float), 1.0)
+    tissue = np.where(rng.random(SHAPE) > 0.5, 70.0, 100.0)
+    t1 = (tissue + rng.normal(0, 2, SHAPE)).astype(np.float32)
+    t1c = (tissue + 150.0 * share + rng.normal(0, 2, SHAPE)).astype(np.float32)
+    leak = Leak.of(t1, t1c, brain=ball(19), lesion=ball(10), spacing_mm=SPACING)
+    assert leak is not None
+    found = leak.score(t1, t1c, np.where(ball(12), 1.0, 0.0).astype(np.float32), SPACING) > 0.5
+    assert dice(found, tumour) > 0.97
+    assert dice(t1c - t1 > 30.0, tumour) < 0.9  # what plainly leaks is more than the tumour
+
+
+def test_a_faint_rim_beside_a_sure_voxel_enhances_and_one_alone_does_not() -> None:
+    leak = Leak((0.0, 1.0), (0.0, 1.0), 1.0, 0.0, 1.0, stray=3.0, lowest=2.0, bright=1.0)
+    t1, core = np.zeros(SHAPE, np.float32), np.ones(SHAPE, np.float32)
+    t1c = t1.copy()
+    t1c[10, 10, 10], t1c[10, 10, 11], t1c[30, 30, 30] = 3.5, 2.5, 2.5
+    found = leak.score(t1, t1c, core, SPACING) > 0.5
+    assert found[10, 10, 10]
+    assert found[10, 10, 11]
+    assert found.sum() == 2
+
+
+def test_vessels_elsewhere_do_not_hide_a_faint_leak() -> None:
+    scan, odds, shell = scene()
+    t1c = scan.images[Sequence.T1C].copy()
+    vessels = (np.random.default_rng(1).random(SHAPE) < 0.01) & ball(18) & ~ball(10)
+    t1c[vessels] += 400.0
+    found = with_enhancement(odds, *[scan.replace(images={**scan.images, Sequence.T1C: t1c})] * 2, odds["WT"] > 0.5)
+    assert dice(found["ET"] > 0.5, shell) > 0.9
+
+
 def test_any_scale_of_either_sequence_gives_the_same_answer() -> None:
     scan, odds, _ = scene()
     other = scan.replace(
@@ -102,3 +141,15 @@ def test_enhancement_at_the_border_of_the_array_is_not_eaten() -> None:
     edge = np.zeros(SHAPE, bool)
     edge[:4, 10:30, 10:30] = True
     assert enclosed(edge, SPACING)[edge].all()
+
+
+def test_a_walker_moves_the_border_of_enhancement_only_where_no_leak_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    scan, odds, _ = scene()
+    maps = {region: ScoreMap(values, region, "probability") for region, values in odds.items()}
+    monkeypatch.setattr(SynthTumour, "score", lambda self, scan: maps)
+    method = SynthTumour()
+    method.refiners = {"WT": (), "TC": (), "ET": method.refiners["ET"]}
+    alone = scan.replace(images={Sequence.T1C: scan.images[Sequence.T1C]})
+    told = [method.segment(each).provenance["refiners"]["ET"] for each in (scan, alone)]
+    assert told[0] == []
+    assert [rule["kind"] for rule in told[1]] == ["random-walker"]

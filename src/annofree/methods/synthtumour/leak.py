@@ -17,8 +17,13 @@ from annofree.scan import Scan, Sequence
 
 #: Healthy brain is further from the lesion and from the brain's edge than this, mm.
 AWAY_MM = 6.0
-#: Share of healthy brain that strays less from the line than an enhancing voxel does.
+#: Share of healthy tissue that strays less from the line than tissue which surely enhances.
 STRAY = 0.995
+#: Share of healthy tissue that strays less than any enhancing voxel.
+LOWEST = 0.975
+#: Blur and thick slices (up to 6 mm) spread enhancement over about this distance, mm: so far around a voxel its height
+#: is looked for.
+REACH_MM = 5.0
 #: Share of healthy brain that is darker after contrast than an enhancing voxel.
 DARKER = 0.9
 #: Probability of the tumour core from which leaking tissue is called enhancing tumour.
@@ -47,7 +52,8 @@ class Leak:
         slope: Of normalised T1C over normalised T1.
         middle: Median of the distance from that line.
         spread: Robust deviation of that distance.
-        stray: Distance, in `spread`, beyond which only 0.5 % of healthy brain lies.
+        stray: Distance, in `spread`, beyond which only 0.5 % of healthy tissue lies.
+        lowest: The same for 2.5 %.
         bright: Normalised T1C that only 10 % of healthy brain exceeds.
     """
 
@@ -57,6 +63,7 @@ class Leak:
     middle: float
     spread: float
     stray: float
+    lowest: float
     bright: float
 
     @classmethod
@@ -87,25 +94,41 @@ class Leak:
         x, y = (t1[healthy] - before[0]) / before[1], (t1c[healthy] - after[0]) / after[1]
         slope = float(np.cov(x, y)[0, 1] / max(float(np.var(x)), 1e-6))
         middle, spread = _robust(y - slope * x)
-        stray = float(np.quantile((y - slope * x - middle) / spread, STRAY))
-        return cls(before, after, slope, middle, spread, stray, float(np.quantile(y, DARKER)))
+        away = (y - slope * x - middle) / spread
+        stray, lowest = (_healthy_reach(away, share) for share in (STRAY, LOWEST))
+        return cls(before, after, slope, middle, spread, stray, lowest, float(np.quantile(y, DARKER)))
 
     def score(
-        self, t1: NDArray[np.float32], t1c: NDArray[np.float32], core: NDArray[np.float32]
+        self,
+        t1: NDArray[np.float32],
+        t1c: NDArray[np.float32],
+        core: NDArray[np.float32],
+        spacing_mm: tuple[float, float, float],
     ) -> NDArray[np.float32]:
         """How surely each voxel is enhancing tumour, (X, Y, Z) in 0..1, on any grid of the scan.
 
-        One half lies where the tissue strays from the line like 0.5 % of healthy brain, is as bright after contrast as
-        10 % of it, and is core with probability `CORE`: the least of the three counts.
+        Tissue surely enhances where it strays from the line like 0.5 % of healthy tissue, is as bright after contrast
+        as 10 % of it, and is core with probability `CORE`. A voxel that such tissue fills half shows half of its height:
+        around what surely enhances the border lies at half of the greatest distance from the line within `REACH_MM`,
+        but never where 2.5 % of healthy tissue strays as far. One half of the score lies at that level.
 
         Args:
             t1: Before contrast.
             t1c: After contrast.
             core: Probability of the tumour core.
+            spacing_mm: Voxel edges.
         """
         y = (t1c - self.after[0]) / self.after[1]
         strays = (y - self.slope * ((t1 - self.before[0]) / self.before[1]) - self.middle) / self.spread
-        excess = np.minimum(strays - self.stray, y - self.bright)
+        level = np.full(strays.shape, self.stray, dtype=np.float32)
+        sure = (strays > self.stray) & (y > self.bright) & (core >= CORE)
+        if sure.any():
+            reach = [round(REACH_MM / step) for step in spacing_mm]
+            box = _box(sure, [n + 1 for n in reach])
+            heights = np.where(sure[box], strays[box], -np.inf)
+            peak = ndimage.maximum_filter(heights, size=[2 * n + 1 for n in reach], mode="constant", cval=-np.inf)
+            level[box] = np.where(np.isfinite(peak), np.maximum(0.5 * peak, self.lowest), self.stray)
+        excess = np.minimum(strays - level, y - self.bright)
         leaks = 1.0 / (1.0 + np.exp(-np.clip(excess, -30.0, 30.0)))
         score: NDArray[np.float32] = np.minimum(leaks, np.clip(0.5 * core / CORE, 0.0, 1.0)).astype(np.float32)
         return score
@@ -114,10 +137,7 @@ class Leak:
 def enclosed(enhancing: NDArray[np.bool_], spacing_mm: tuple[float, float, float]) -> NDArray[np.bool_]:
     """Enhancing tumour with its gaps closed and its inside filled, (X, Y, Z)."""
     margin = [int(np.ceil(CLOSING_MM / step)) + 2 for step in spacing_mm]
-    points = np.argwhere(enhancing)
-    box = tuple(
-        slice(max(0, int(a) - m), int(b) + m + 1) for a, b, m in zip(points.min(0), points.max(0), margin, strict=True)
-    )
+    box = _box(enhancing, margin)
     padded = np.pad(enhancing[box], 2)
     grown = ndimage.distance_transform_edt(~padded, sampling=spacing_mm) <= CLOSING_MM
     # beyond the array the lesion is taken to go on: closing must not eat what touches the border
@@ -171,12 +191,30 @@ def with_enhancement(
     )
     if leak is None:
         return odds
-    enhancing = leak.score(scan.images[Sequence.T1], scan.images[Sequence.T1C], odds["TC"])
+    enhancing = leak.score(scan.images[Sequence.T1], scan.images[Sequence.T1C], odds["TC"], scan.spacing_mm)
     core = core_around(odds["TC"], (enhancing > 0.5) & (odds["WT"] > 0.5), scan.spacing_mm)
     return {"WT": odds["WT"], "TC": np.maximum(core, np.minimum(enhancing, odds["WT"])), "ET": enhancing}
 
 
 _INNER = (slice(1, -1), slice(1, -1), slice(1, -1))
+
+
+def _box(mask: NDArray[np.bool_], margin: list[int]) -> tuple[slice, ...]:
+    """The smallest box around a mask that is not empty, with a margin in voxels."""
+    points = np.argwhere(mask)
+    return tuple(
+        slice(max(0, int(a) - m), int(b) + m + 1) for a, b, m in zip(points.min(0), points.max(0), margin, strict=True)
+    )
+
+
+def _healthy_reach(away: NDArray[np.float32], share: float) -> float:
+    """Distance from the line within which that share of healthy tissue lies.
+
+    Vessels are healthy and hold contrast agent: above the line they, not the tissue, set the highest quantiles. Below it
+    lies tissue alone, because no agent darkens T1. The smaller of both sides is taken.
+    """
+    low, high = np.quantile(away, (1.0 - share, share))
+    return float(min(-low, high))
 
 
 def _robust(values: NDArray[np.float32]) -> tuple[float, float]:
