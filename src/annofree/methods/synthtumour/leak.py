@@ -108,7 +108,7 @@ class Leak:
         """How surely each voxel is enhancing tumour, (X, Y, Z) in 0..1, on any grid of the scan.
 
         Tissue surely enhances where it strays from the line like 0.5 % of healthy tissue, is as bright after contrast
-        as 10 % of it, and is core with probability `CORE`. A voxel that such tissue fills half shows half of its height:
+        as 10 % of it, and is core with probability `CORE`. A voxel that such tissue half fills shows half its height:
         around what surely enhances the border lies at half of the greatest distance from the line within `REACH_MM`,
         but never where 2.5 % of healthy tissue strays as far. One half of the score lies at that level.
 
@@ -210,8 +210,8 @@ def _box(mask: NDArray[np.bool_], margin: list[int]) -> tuple[slice, ...]:
 def _healthy_reach(away: NDArray[np.float32], share: float) -> float:
     """Distance from the line within which that share of healthy tissue lies.
 
-    Vessels are healthy and hold contrast agent: above the line they, not the tissue, set the highest quantiles. Below it
-    lies tissue alone, because no agent darkens T1. The smaller of both sides is taken.
+    Vessels are healthy and hold contrast agent: above the line they, not the tissue, set the highest quantiles. Below
+    it lies tissue alone, because no agent darkens T1. The smaller of both sides is taken.
     """
     low, high = np.quantile(away, (1.0 - share, share))
     return float(min(-low, high))
