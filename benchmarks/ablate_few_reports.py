@@ -1,7 +1,8 @@
 """A threshold from few reports: the best value by the reports, the healthy quantile, and the value between that ships.
 
 Draws of a few patients and three healthy people teach, all other phantoms of both cohorts are scored; how much of a
-report is used varies. Masks are read for scoring alone.
+report is used varies; "half wrong" names the lobes of the other side in every other report. Masks are read for scoring
+alone.
 
     python benchmarks/ablate_few_reports.py dae --keep DIR [--draws 60]
 
@@ -18,10 +19,19 @@ import numpy as np
 from numpy.typing import NDArray
 from table_learned_threshold import Case, cohorts
 
-from annofree.thresholds.report_curves import PRIOR, Curves
+from annofree.thresholds.report_curves import PRIOR, Curves, ReportedScores
 
-USES = ("side", "lobe", "lobe+size")
+USES = ("side", "lobe", "half wrong", "lobe+size")
 PATIENTS, HEALTHY = (6, 12, 24), 3
+
+
+def reported(case: Case, number: int, use: str) -> ReportedScores:
+    """What a threshold learns from."""
+    target = case.targets["lobe" if use == "half wrong" else use]
+    if use == "half wrong" and target is not None and number % 2:
+        inside = target.inside[::-1] & case.brain
+        target = replace(target, inside=inside, outside=case.brain & ~inside)
+    return ReportedScores(case.id, case.scores, case.brain, case.voxel_ml, target)
 
 
 def truths(cases: list[Case], values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -63,7 +73,7 @@ def main() -> None:
         "| used of a report | patients | how the value is chosen | Dice | worst of the draws |\n|---|---|---|---|---|"
     )
     for use in USES:
-        curves = Curves.of([case.reported(use) for case in cases], "auto")
+        curves = Curves.of([reported(case, number, use) for number, case in enumerate(cases)], "auto")
         dice = truths(cases, curves.values)
         for count in PATIENTS:
             rng = np.random.default_rng(0)

@@ -1,6 +1,6 @@
 """Which hypergradient pays: first-order, unrolled and implicit, at equal rounds and at equal processor time.
 
-    OMP_NUM_THREADS=1 python benchmarks/table_hypergradient.py OUT [--rounds 6] [--count 20]
+    OMP_NUM_THREADS=1 python benchmarks/table_hypergradient.py OUT [--rounds 5] [--count 20]
 
 Two cohorts of phantoms at 4 mm. Autoencoder and threshold network learn from the healthy people and the reports of one
 cohort and are judged on the tumours of the other, then the other way round. The start is the same for every form: an
@@ -111,7 +111,7 @@ def agreement(pair: tuple[Any, Any], form: BilevelSettings, healthy: SliceSample
 def run(out: Path, learn: list[PhantomSubject], judge: list[PhantomSubject], seed: int, rounds: int) -> None:
     """One direction; writes OUT/<seed>/rows.json."""
     torch.manual_seed(seed)
-    method = Coarse(width=4, seed=seed, steps=250, made=0, bilevel_steps=5, bilevel_batch=8, learning_rate=3e-3)
+    method = Coarse(width=4, seed=seed, steps=1000, made=0, bilevel_steps=5, bilevel_batch=8, learning_rate=3e-3)
     well = [s.scan for s in learn if not (s.labels > 0).any()]
     ill = [s.scan for s in learn if (s.labels > 0).any()]
     method.workspace = out / str(seed)
@@ -169,7 +169,7 @@ def run(out: Path, learn: list[PhantomSubject], judge: list[PhantomSubject], see
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--rounds", type=int, default=6)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--count", type=int, default=20)
     given = parser.parse_args()
     torch.set_num_threads(1)

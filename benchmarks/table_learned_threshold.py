@@ -41,6 +41,8 @@ FIXED = (
     "mad:2",
     "mad:3",
 )
+#: Losses that are told apart; with neither place nor size, or with regions as a mask, there is one.
+FORMS = {"none": ("auto",), "published": ("auto",), "side": ("soft-target", "auto"), "lobe": ("soft-target", "auto")}
 COHORTS = ((7101, 56), (7202, 32))
 SPACING_MM = 3.0
 
@@ -184,7 +186,7 @@ def table(method: str, one: list[Case], other: list[Case]) -> None:
         except AnnofreeError as error:
             print(f"| {text} | refused: {error} | |")
     for use in USES:
-        for form in ("soft-target", "expected-dice") if use not in ("none", "published") else ("soft-target",):
+        for form in FORMS.get(use, ("auto", "soft-target", "expected-dice")):
 
             def learned(learn: list[Case], use: Any = use, form: str = form) -> Threshold:
                 return Learned(form=form).learn(c.reported(use) for c in learn)
