@@ -1,6 +1,6 @@
 """Which hypergradient pays: first-order, unrolled and implicit, at equal rounds and at equal processor time.
 
-    OMP_NUM_THREADS=1 python benchmarks/table_hypergradient.py OUT [--rounds 5] [--count 20]
+    OMP_NUM_THREADS=1 python benchmarks/table_hypergradient.py OUT [--rounds 5] [--count 20] [--steps 1000]
 
 Two cohorts of phantoms at 4 mm. Autoencoder and threshold network learn from the healthy people and the reports of one
 cohort and are judged on the tumours of the other, then the other way round. The start is the same for every form: an
@@ -108,10 +108,12 @@ def agreement(pair: tuple[Any, Any], form: BilevelSettings, healthy: SliceSample
     return "; ".join(words)
 
 
-def run(out: Path, learn: list[PhantomSubject], judge: list[PhantomSubject], seed: int, rounds: int) -> None:
+def run(
+    out: Path, learn: list[PhantomSubject], judge: list[PhantomSubject], seed: int, rounds: int, steps: int
+) -> None:
     """One direction; writes OUT/<seed>/rows.json."""
     torch.manual_seed(seed)
-    method = Coarse(width=4, seed=seed, steps=1000, made=0, bilevel_steps=5, bilevel_batch=8, learning_rate=3e-3)
+    method = Coarse(width=4, seed=seed, steps=steps, made=0, bilevel_steps=5, bilevel_batch=8, learning_rate=3e-3)
     well = [s.scan for s in learn if not (s.labels > 0).any()]
     ill = [s.scan for s in learn if (s.labels > 0).any()]
     method.workspace = out / str(seed)
@@ -171,11 +173,12 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--count", type=int, default=20)
+    parser.add_argument("--steps", type=int, default=1000, help="Of the autoencoder before the two take turns.")
     given = parser.parse_args()
     torch.set_num_threads(1)
     cohorts = [list(phantom_cohort(n=given.count, seed=s, spacing_mm=4.0, healthy_fraction=0.24)) for s in SEEDS]
     for number, seed in enumerate(SEEDS):
-        run(given.out, cohorts[number], cohorts[1 - number], seed, given.rounds)
+        run(given.out, cohorts[number], cohorts[1 - number], seed, given.rounds, given.steps)
     rows = [json.loads((given.out / str(seed) / "rows.json").read_text()) for seed in SEEDS]
     print(
         "\n| hypergradient | | rounds | CPU s | Dice | by cohort | oracle value (T3) |\n|---|---|---|---|---|---|---|"
