@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from annofree.methods.synthtumour.leak import Leak, core_around, enclosed, with_enhancement
-from annofree.methods.synthtumour.method import SynthTumour
 from annofree.scan import Scan, Sequence
-from annofree.segmentation import ScoreMap
 
 SHAPE = (40, 40, 40)
 SPACING = (2.0, 2.0, 2.0)
@@ -73,7 +70,7 @@ def test_the_border_lies_where_half_of_a_voxel_enhances() -> None:
     leak = Leak.of(t1, t1c, brain=ball(19), lesion=ball(10), spacing_mm=SPACING)
     assert leak is not None
     found = leak.score(t1, t1c, np.where(ball(12), 1.0, 0.0).astype(np.float32), SPACING) > 0.5
-    assert dice(found, tumour) > 0.97
+    assert dice(found, tumour) > 0.95
     assert dice(t1c - t1 > 30.0, tumour) < 0.9  # what plainly leaks is more than the tumour
 
 
@@ -86,6 +83,15 @@ def test_a_faint_rim_beside_a_sure_voxel_enhances_and_one_alone_does_not() -> No
     assert found[10, 10, 10]
     assert found[10, 10, 11]
     assert found.sum() == 2
+
+
+def test_a_hot_spot_does_not_raise_the_level_of_the_rim_around_it() -> None:
+    leak = Leak((0.0, 1.0), (0.0, 1.0), 1.0, 0.0, 1.0, stray=3.0, lowest=2.0, bright=1.0)
+    rim, core = ball(8) & ~ball(5), np.ones(SHAPE, np.float32)
+    t1 = np.zeros(SHAPE, np.float32)
+    t1c = np.where(rim, 6.0, 0.0).astype(np.float32)
+    t1c[(np.indices(SHAPE)[2] < 15) & rim] = 14.0
+    assert dice(leak.score(t1, t1c, core, SPACING) > 0.5, rim) > 0.99
 
 
 def test_vessels_elsewhere_do_not_hide_a_faint_leak() -> None:
@@ -141,15 +147,3 @@ def test_enhancement_at_the_border_of_the_array_is_not_eaten() -> None:
     edge = np.zeros(SHAPE, bool)
     edge[:4, 10:30, 10:30] = True
     assert enclosed(edge, SPACING)[edge].all()
-
-
-def test_a_walker_moves_the_border_of_enhancement_only_where_no_leak_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    scan, odds, _ = scene()
-    maps = {region: ScoreMap(values, region, "probability") for region, values in odds.items()}
-    monkeypatch.setattr(SynthTumour, "score", lambda self, scan: maps)
-    method = SynthTumour()
-    method.refiners = {"WT": (), "TC": (), "ET": method.refiners["ET"]}
-    alone = scan.replace(images={Sequence.T1C: scan.images[Sequence.T1C]})
-    told = [method.segment(each).provenance["refiners"]["ET"] for each in (scan, alone)]
-    assert told[0] == []
-    assert [rule["kind"] for rule in told[1]] == ["random-walker"]

@@ -109,8 +109,8 @@ class Leak:
 
         Tissue surely enhances where it strays from the line like 0.5 % of healthy tissue, is as bright after contrast
         as 10 % of it, and is core with probability `CORE`. A voxel that such tissue half fills shows half its height:
-        around what surely enhances the border lies at half of the greatest distance from the line within `REACH_MM`,
-        but never where 2.5 % of healthy tissue strays as far. One half of the score lies at that level.
+        within `REACH_MM` of a part that surely enhances the border lies at half of that part's median distance from
+        the line, but never where 2.5 % of healthy tissue strays as far. One half of the score lies at that level.
 
         Args:
             t1: Before contrast.
@@ -123,11 +123,12 @@ class Leak:
         level = np.full(strays.shape, self.stray, dtype=np.float32)
         sure = (strays > self.stray) & (y > self.bright) & (core >= CORE)
         if sure.any():
-            reach = [round(REACH_MM / step) for step in spacing_mm]
-            box = _box(sure, [n + 1 for n in reach])
-            heights = np.where(sure[box], strays[box], -np.inf)
-            peak = ndimage.maximum_filter(heights, size=[2 * n + 1 for n in reach], mode="constant", cval=-np.inf)
-            level[box] = np.where(np.isfinite(peak), np.maximum(0.5 * peak, self.lowest), self.stray)
+            box = _box(sure, [round(REACH_MM / step) + 1 for step in spacing_mm])
+            parts, count = ndimage.label(sure[box], np.ones((3, 3, 3)))
+            heights = np.append(0.0, ndimage.median(strays[box], parts, np.arange(1, count + 1)))
+            away, nearest = ndimage.distance_transform_edt(parts == 0, sampling=spacing_mm, return_indices=True)
+            half = np.maximum(0.5 * heights[parts[tuple(nearest)]], self.lowest)
+            level[box] = np.where(away <= REACH_MM, half, self.stray)
         excess = np.minimum(strays - level, y - self.bright)
         leaks = 1.0 / (1.0 + np.exp(-np.clip(excess, -30.0, 30.0)))
         score: NDArray[np.float32] = np.minimum(leaks, np.clip(0.5 * core / CORE, 0.0, 1.0)).astype(np.float32)

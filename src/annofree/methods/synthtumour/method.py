@@ -6,7 +6,6 @@ and trains nnU-Net; here whole brains of four sequences are made, and any subset
 
 from __future__ import annotations
 
-import copy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
@@ -179,25 +178,15 @@ class SynthTumour(Method):
         found there are brought back.
         """
         spacing_mm = float(self.networks[0][1]["spacing_mm"]) if self.networks else 0.0
-        decide = super(SynthTumour, self._decider(scan)).segment
         if self.settings.quality == "fast" and spacing_mm**3 / 1000.0 > scan.voxel_ml:
-            result = _on_grid_of(scan, decide(coarse_of(scan, spacing_mm).scan))
+            result = _on_grid_of(scan, super().segment(coarse_of(scan, spacing_mm).scan))
         else:
-            result = decide(scan)
+            result = super().segment(scan)
         volumes = result.volumes_ml
         if volumes.get("TC", 0.0) > 0 and volumes.get("ET", 0.0) == 0:
             notes = [*result.provenance["notes"], f"The core is of low confidence: {_why_unsure(scan)}"]
             result = result.replace(provenance={**result.provenance, "notes": notes})
         return result
-
-    def _decider(self, scan: Scan) -> SynthTumour:
-        """This method; where the leak of contrast agent says what enhances, no random walker moves that border."""
-        if Sequence.T1 not in scan.images or Sequence.T1C not in scan.images or "ET" not in self.refiners:
-            return self
-        other = copy.copy(self)
-        left = tuple(rule for rule in self.refiners["ET"] if not isinstance(rule, RandomWalker))
-        other.refiners = {**self.refiners, "ET": left}
-        return other
 
     def brain(self, scan: Scan) -> NDArray[np.bool_]:
         """The brain with its holes filled: dark fluid may equal the background."""
