@@ -211,10 +211,18 @@ def yardsticks(make: CaseMaker, healthy: Path, ms: Path | None, n: int, folder: 
 
 def run(variant: Variant, make: CaseMaker, folder: Path, *, seed: int, steps: int) -> nn.Module:
     torch.manual_seed(seed)
-    stream = StreamSettings(kept=200, reuse=4, first_seed=1_000_000 * (seed + 1))
-    plain = MadeSampler(make, stream, SAMPLE, batch=1, seed=seed)
+    stream = StreamSettings(kept=200, reuse=8, first_seed=1_000_000 * (seed + 1))
+    plain = MadeSampler(make, stream, SAMPLE, batch=2, seed=seed)
     settings = TrainSettings(
-        steps=steps, learning_rate=2e-3, warmup=10, ema=0.9, seed=seed, validate_every=steps, ahead=0, precision="fp32"
+        steps=steps,
+        batch=2,
+        learning_rate=4e-3,
+        warmup=10,
+        ema=0.9,
+        seed=seed,
+        validate_every=steps,
+        ahead=0,
+        precision="fp32",
     )
     sampler: Callable[[int, int], Batch] = plain if variant.mirrored else WithoutMirror(plain)
     if train(build(NETWORK), sampler, region_objective, folder, settings=settings, quiet=True).interrupted:
