@@ -27,3 +27,16 @@ def test_fast_stays_on_a_grid_that_is_coarse_already() -> None:
     subject = phantom_subject(seed=4, kind="glioblastoma", spacing_mm=4.0)
     fast = methods.shipped("synthtumour").with_options(quality="fast").segment(subject.scan)
     assert not any("Resampled" in note for note in fast.provenance["notes"])
+
+
+def test_calibration_sets_the_first_size_rule_and_crumbs_of_the_border_rules_still_go() -> None:
+    from annofree.refine import Components
+    from annofree.scan import Cohort
+
+    model = methods.shipped("synthtumour")
+    people = [phantom_subject(seed=s, healthy=True, spacing_mm=4.0).scan for s in (11, 12)]
+    model.calibrate(Cohort.of(people))
+    sizes = [rule.min_ml for rule in model.refiners["WT"] if isinstance(rule, Components)]
+    assert len(sizes) == 2
+    assert sizes[1] == 0.5 <= sizes[0]
+    assert isinstance(model.refiners["WT"][-1], Components)

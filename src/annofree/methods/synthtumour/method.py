@@ -116,7 +116,15 @@ class SynthTumour(Method):
         even = Fixed(value=EVEN, tier="T0", source="even odds of the network")
         self.thresholds = {"WT": even, "TC": even, "ET": even}
         self.refiners = {
-            "WT": (FillHoles(), Twins(), Components(connectivity=26, min_ml=0.5), Appearance(), RandomWalker()),
+            "WT": (
+                FillHoles(),
+                Twins(),
+                Components(connectivity=26, min_ml=SMALLEST_ML[0]),
+                Appearance(),
+                RandomWalker(),
+                # crumbs that the border rules cut off are no findings of their own
+                Components(connectivity=26, min_ml=SMALLEST_ML[0]),
+            ),
             "TC": (FillHoles(), RandomWalker()),
             "ET": (RandomWalker(inner_mm=2.0, outer_mm=2.0),),
         }
@@ -334,8 +342,9 @@ class SynthTumour(Method):
 
         if self.settings.preset != "published":
             smallest = float(np.clip(healthy_min_ml(self.called(healthy), alpha=0.5), *SMALLEST_ML))
+            first = next(rule for rule in self.refiners["WT"] if isinstance(rule, Components))
             components = Components(connectivity=26, min_ml=round(smallest, 2))
-            chain = tuple(components if isinstance(r, Components) else r for r in self.refiners["WT"])
+            chain = tuple(components if rule is first else rule for rule in self.refiners["WT"])
             self.refiners = {**self.refiners, "WT": chain}
         self.card["healthy"] = list(healthy.ids)
         return self
