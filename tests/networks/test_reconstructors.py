@@ -102,7 +102,7 @@ def test_vae_penalty_is_the_divergence_written_out() -> None:
     prior = torch.distributions.Normal(0.0, 1.0)
     code = torch.distributions.Normal(mean, (0.5 * log_variance).exp())
     expected = torch.distributions.kl_divergence(code, prior).sum(1).mean() * 2 * 0.1**2 / (32 * 32)
-    assert float(split(network(x))[1]) == pytest.approx(float(expected), rel=1e-5)
+    assert float(split(network(x))[1].detach()) == pytest.approx(float(expected), rel=1e-5)
 
 
 def test_every_code_of_the_vq_vae_is_a_word_of_the_book() -> None:
