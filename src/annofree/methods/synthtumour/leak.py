@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from annofree.refine.base import bounding_box, margin_for
 from annofree.scan import Scan, Sequence
 
 #: Healthy brain is further from the lesion and from the brain's edge than this, mm.
@@ -21,8 +22,8 @@ AWAY_MM = 6.0
 STRAY = 0.995
 #: Share of healthy tissue that strays less than any enhancing voxel.
 LOWEST = 0.975
-#: Blur and thick slices (up to 6 mm) spread enhancement over about this distance, mm: so far around a voxel its height
-#: is looked for.
+#: Blur and thick slices (up to 6 mm) spread enhancement over about this distance, mm: so far from a part that surely
+#: enhances its height counts.
 REACH_MM = 5.0
 #: Share of healthy brain that is darker after contrast than an enhancing voxel.
 DARKER = 0.9
@@ -122,8 +123,8 @@ class Leak:
         strays = (y - self.slope * ((t1 - self.before[0]) / self.before[1]) - self.middle) / self.spread
         level = np.full(strays.shape, self.stray, dtype=np.float32)
         sure = (strays > self.stray) & (y > self.bright) & (core >= CORE)
-        if sure.any():
-            box = _box(sure, [round(REACH_MM / step) + 1 for step in spacing_mm])
+        box = bounding_box(sure, margin_for(REACH_MM, spacing_mm))
+        if box is not None:
             parts, count = ndimage.label(sure[box], np.ones((3, 3, 3)))
             heights = np.append(0.0, ndimage.median(strays[box], parts, np.arange(1, count + 1)))
             away, nearest = ndimage.distance_transform_edt(parts == 0, sampling=spacing_mm, return_indices=True)
@@ -137,8 +138,9 @@ class Leak:
 
 def enclosed(enhancing: NDArray[np.bool_], spacing_mm: tuple[float, float, float]) -> NDArray[np.bool_]:
     """Enhancing tumour with its gaps closed and its inside filled, (X, Y, Z)."""
-    margin = [int(np.ceil(CLOSING_MM / step)) + 2 for step in spacing_mm]
-    box = _box(enhancing, margin)
+    box = bounding_box(enhancing, margin_for(CLOSING_MM, spacing_mm))
+    if box is None:
+        return enhancing.copy()
     padded = np.pad(enhancing[box], 2)
     grown = ndimage.distance_transform_edt(~padded, sampling=spacing_mm) <= CLOSING_MM
     # beyond the array the lesion is taken to go on: closing must not eat what touches the border
@@ -198,14 +200,6 @@ def with_enhancement(
 
 
 _INNER = (slice(1, -1), slice(1, -1), slice(1, -1))
-
-
-def _box(mask: NDArray[np.bool_], margin: list[int]) -> tuple[slice, ...]:
-    """The smallest box around a mask that is not empty, with a margin in voxels."""
-    points = np.argwhere(mask)
-    return tuple(
-        slice(max(0, int(a) - m), int(b) + m + 1) for a, b, m in zip(points.min(0), points.max(0), margin, strict=True)
-    )
 
 
 def _healthy_reach(away: NDArray[np.float32], share: float) -> float:
