@@ -27,7 +27,7 @@ from annofree.formats import open_cohort, open_scan
 from annofree.networks import ThinUNetSettings, build, load_network, predict_scan_array
 from annofree.phantom import phantom_cohort
 from annofree.prepare.resample import to_spacing
-from annofree.scan import Scan, Sequence
+from annofree.scan import Modality, Scan
 from annofree.synthesis import LabelMapBank, SynthesisSettings, make_case
 from annofree.synthesis.carrier import Carrier
 from annofree.synthesis.pseudo_healthy import pseudo_healthy
@@ -136,11 +136,11 @@ def arrays(scan: Scan) -> tuple[Tensor, Tensor, Tensor]:
     """Images (4, X, Y, Z), brain and presence of a scan at 4 mm."""
     coarse = to_spacing(scan.replace(brain=np.array(scan.foreground())), SPACING_MM)
     images = np.zeros((4, *coarse.shape), np.float32)
-    for channel, sequence in enumerate(Sequence):
+    for channel, sequence in enumerate(Modality):
         if sequence in coarse.images:
             images[channel] = coarse.images[sequence]
     assert coarse.brain is not None
-    present = torch.tensor([sequence in coarse.images for sequence in Sequence])
+    present = torch.tensor([sequence in coarse.images for sequence in Modality])
     return torch.from_numpy(images), torch.from_numpy(coarse.brain.copy()), present
 
 

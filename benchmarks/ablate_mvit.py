@@ -26,7 +26,7 @@ from annofree.refine.appearance import Appearance
 from annofree.refine.half_height import HalfHeight
 from annofree.refine.promptable import Promptable
 from annofree.refine.walker import RandomWalker
-from annofree.scan import Scan, Sequence, scoring
+from annofree.scan import Modality, Scan, scoring
 from annofree.segmentation import REGIONS
 
 Mask = NDArray[np.bool_]
@@ -99,7 +99,7 @@ def phantom(seed: int, cache: Path | None) -> tuple[Scan, Any]:
     file = None if cache is None else cache / f"ph{seed}.npz"
     if file is not None and file.is_file():
         with np.load(file) as held:
-            images = {s: held[f"img_{s}"] for s in Sequence if f"img_{s}" in held}
+            images = {s: held[f"img_{s}"] for s in Modality if f"img_{s}" in held}
             return Scan(f"phantom-{seed}", images, np.diag([2.0, 2.0, 2.0, 1.0]), brain=held["brain"]), held["lab"]
     subject = phantom_subject(seed)
     if file is not None:

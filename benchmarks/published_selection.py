@@ -24,7 +24,7 @@ from annofree.formats import open_cohort
 from annofree.networks import ThinUNetSettings, predict_scan_array
 from annofree.phantom import phantom_cohort
 from annofree.prepare.resample import to_spacing
-from annofree.scan import Scan, Sequence
+from annofree.scan import Modality, Scan
 from annofree.synthesis import LabelMapBank, SynthesisSettings, make_case
 from annofree.synthesis.settings import Tumours
 from annofree.training.published_junior import fit_published_junior
@@ -47,7 +47,7 @@ def flair_of(scan: Scan, spacing_mm: float) -> tuple[Tensor, Tensor]:
     """Four channels with FLAIR alone, and the brain."""
     coarse = to_spacing(scan.replace(brain=np.array(scan.foreground())), spacing_mm)
     images = torch.zeros((4, *coarse.shape))
-    images[FLAIR] = torch.from_numpy(np.array(coarse.images[Sequence.FLAIR]))
+    images[FLAIR] = torch.from_numpy(np.array(coarse.images[Modality.FLAIR]))
     assert coarse.brain is not None
     return images, torch.from_numpy(coarse.brain.copy())
 

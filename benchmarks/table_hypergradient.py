@@ -28,7 +28,7 @@ from annofree.methods.reconstruction.autoencoders import COARSE
 from annofree.networks import build, load_network, save_network
 from annofree.phantom import PhantomSubject, phantom_cohort
 from annofree.prepare.slices import framed, pick_sequence
-from annofree.scan import Cohort, Scan, Sequence
+from annofree.scan import Cohort, Modality, Scan
 from annofree.training.bilevel import train_pair
 from annofree.training.hypergradient import Params, first_order, implicit, unrolled
 from annofree.training.levels import BilevelSettings, Levels
@@ -39,7 +39,7 @@ FORMS = ("first-order", "unrolled", "implicit")
 STAGES = ("equal rounds", "equal time")
 SEEDS = (8101, 8202)
 START = 0.9
-Judged = list[tuple[Scan, Sequence, NDArray[np.bool_]]]
+Judged = list[tuple[Scan, Modality, NDArray[np.bool_]]]
 
 
 class Coarse(Blogrr):

@@ -16,8 +16,8 @@ from annofree.methods.intensity import IntensitySettings
 from annofree.scan import (
     Cohort,
     Grid,
+    Modality,
     Scan,
-    Sequence,
     Truth,
     canonical_grid,
     foreground,
@@ -49,32 +49,32 @@ NAMES = {
 
 
 def make_scan(**changes: object) -> Scan:
-    values: dict = {"id": "p", "images": {Sequence.FLAIR: np.ones((3, 4, 5), np.float32)}, "affine": np.eye(4)}
+    values: dict = {"id": "p", "images": {Modality.FLAIR: np.ones((3, 4, 5), np.float32)}, "affine": np.eye(4)}
     return Scan(**(values | changes))
 
 
 @pytest.mark.parametrize(("name", "spelling"), [(n, s) for n, words in SPELLINGS.items() for s in words])
 def test_every_spelling_of_a_sequence_is_understood(name: str, spelling: str) -> None:
-    assert Sequence.parse(spelling) is Sequence(name)
+    assert Modality.parse(spelling) is Modality(name)
 
 
 @pytest.mark.parametrize(("filename", "name"), NAMES.items())
 def test_a_file_name_tells_its_sequence(filename: str, name: str | None) -> None:
-    assert Sequence.guess(filename) == (None if name is None else Sequence(name))
+    assert Modality.guess(filename) == (None if name is None else Modality(name))
 
 
 def test_an_unknown_sequence_is_refused_with_the_choices() -> None:
     with pytest.raises(InputError, match="T1, T1C"):
-        Sequence.parse("dwi")
+        Modality.parse("dwi")
 
 
 def test_scans_cannot_be_changed_behind_a_methods_back() -> None:
     pixels = np.ones((3, 4, 5), np.float32)
-    scan = make_scan(images={Sequence.FLAIR: pixels})
+    scan = make_scan(images={Modality.FLAIR: pixels})
     with pytest.raises(ValueError, match="read-only"):
-        scan.images[Sequence.FLAIR][0, 0, 0] = 2
+        scan.images[Modality.FLAIR][0, 0, 0] = 2
     with pytest.raises(TypeError):
-        scan.images[Sequence.T1] = pixels  # type: ignore[index]
+        scan.images[Modality.T1] = pixels  # type: ignore[index]
     pixels[0, 0, 0] = 5  # the caller's own array stays writable
 
 
@@ -83,7 +83,7 @@ def test_a_scan_survives_the_trip_to_another_process() -> None:
     copy = pickle.loads(pickle.dumps(scan))
     assert copy.id == scan.id
     assert copy.notes == scan.notes
-    assert np.array_equal(copy.images[Sequence.FLAIR], scan.images[Sequence.FLAIR])
+    assert np.array_equal(copy.images[Modality.FLAIR], scan.images[Modality.FLAIR])
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_a_scan_survives_the_trip_to_another_process() -> None:
         {"images": {}},
         {"affine": np.zeros((4, 4))},
         {"brain": np.ones((2, 2, 2), bool)},
-        {"images": {Sequence.T1: np.ones((2, 2, 2), np.float32), Sequence.T2: np.ones((3, 2, 2), np.float32)}},
+        {"images": {Modality.T1: np.ones((2, 2, 2), np.float32), Modality.T2: np.ones((3, 2, 2), np.float32)}},
     ],
 )
 def test_impossible_scans_are_refused(changes: dict) -> None:
@@ -102,7 +102,7 @@ def test_impossible_scans_are_refused(changes: dict) -> None:
 
 def test_a_missing_sequence_is_named_with_what_there_is() -> None:
     with pytest.raises(MissingSequence, match=r"lacks T1C.*it has FLAIR"):
-        make_scan().require(Sequence.T1C)
+        make_scan().require(Modality.T1C)
 
 
 orders = st.sampled_from(list(itertools.permutations(range(3))))

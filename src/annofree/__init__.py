@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from annofree.methods import load as load
     from annofree.pipeline import segment as segment
     from annofree.scan import Cohort as Cohort
+    from annofree.scan import Modality as Modality
     from annofree.scan import Scan as Scan
-    from annofree.scan import Sequence as Sequence
     from annofree.segmentation import Segmentation as Segmentation
 
 _LAZY = {
     "Cohort": "annofree.scan",
     "Scan": "annofree.scan",
-    "Sequence": "annofree.scan",
+    "Modality": "annofree.scan",
     "Segmentation": "annofree.segmentation",
     "load": "annofree.methods",
     "methods": "annofree.methods",

@@ -1,4 +1,4 @@
-"""The nouns of the input side: `Sequence`, `Grid`, `Scan`, `Truth`, `Cohort`.
+"""The nouns of the input side: `Modality`, `Grid`, `Scan`, `Truth`, `Cohort`.
 
 Arrays are `(X, Y, Z)` in closest-canonical RAS+ axis order; affines map voxel indices to scanner millimetres (RAS+).
 """
@@ -30,7 +30,7 @@ _SPELLINGS: dict[str, str] = {
 }
 
 
-class Sequence(StrEnum):
+class Modality(StrEnum):
     """An MRI sequence; the one place that knows every spelling of its name."""
 
     T1 = "T1"
@@ -39,7 +39,7 @@ class Sequence(StrEnum):
     FLAIR = "FLAIR"
 
     @classmethod
-    def parse(cls, text: str) -> Sequence:
+    def parse(cls, text: str) -> Modality:
         """The sequence that a word means (`t1ce`, `T2w`, `fla`, ...).
 
         Raises:
@@ -54,7 +54,7 @@ class Sequence(StrEnum):
         )
 
     @classmethod
-    def guess(cls, filename: str) -> Sequence | None:
+    def guess(cls, filename: str) -> Modality | None:
         """The sequence that a file name speaks of, or None; the longest spelling nearest the end wins."""
         stem = re.sub(r"\.(nii|gz|npy|mha|nrrd)\b", "", Path(filename).name, flags=re.IGNORECASE)
         parts = [part for part in re.split(r"[-_. ]+", stem) if part]
@@ -181,7 +181,7 @@ class Scan:
     """
 
     id: str
-    images: Mapping[Sequence, NDArray[np.float32]]
+    images: Mapping[Modality, NDArray[np.float32]]
     affine: Array
     native: Grid | None = None
     brain: NDArray[np.bool_] | None = None
@@ -192,13 +192,13 @@ class Scan:
     def __post_init__(self) -> None:
         if not self.images:
             raise InputError(f"Scan '{self.id}' has no image", fix="Give at least one of T1, T1C, T2, FLAIR")
-        images: dict[Sequence, NDArray[np.float32]] = {}
+        images: dict[Modality, NDArray[np.float32]] = {}
         for sequence, image in self.images.items():
             array = np.asarray(image, dtype=np.float32)
             if array is image and array.flags.writeable:
                 array = array.view()
             array.flags.writeable = False
-            images[Sequence(sequence)] = array
+            images[Modality(sequence)] = array
         shapes = {array.shape for array in images.values()}
         if len(shapes) != 1 or len(next(iter(shapes))) != 3:
             raise InputError(
@@ -210,7 +210,7 @@ class Scan:
         if affine.shape != (4, 4) or not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
             raise InputError(f"Scan '{self.id}' has no usable affine", why="it is singular or not 4x4")
         affine.flags.writeable = False
-        order = [s for s in Sequence if s in images]
+        order = [s for s in Modality if s in images]
         object.__setattr__(self, "images", MappingProxyType({s: images[s] for s in order}))
         object.__setattr__(self, "affine", affine)
         object.__setattr__(self, "files", MappingProxyType(dict(self.files)))
@@ -255,11 +255,11 @@ class Scan:
         return self.grid.voxel_ml
 
     @property
-    def sequences(self) -> tuple[Sequence, ...]:
+    def sequences(self) -> tuple[Modality, ...]:
         """The sequences present, in the order T1, T1C, T2, FLAIR."""
         return tuple(self.images)
 
-    def require(self, *sequences: Sequence, why: str = "the method") -> None:
+    def require(self, *sequences: Modality, why: str = "the method") -> None:
         """Raise `MissingSequence` unless all the sequences are present."""
         missing = [s for s in sequences if s not in self.images]
         if missing:
@@ -382,7 +382,7 @@ class Cohort:
 
     Example:
         >>> import numpy as np
-        >>> scan = Scan("p1", {Sequence.T2: np.ones((2, 2, 2), np.float32)}, np.eye(4))
+        >>> scan = Scan("p1", {Modality.T2: np.ones((2, 2, 2), np.float32)}, np.eye(4))
         >>> Cohort.of([scan]).ids
         ('p1',)
     """

@@ -10,11 +10,11 @@ import pytest
 from annofree.anatomy import default_atlas, locate, register_to_mni, template
 from annofree.anatomy.locate import side_of
 from annofree.errors import InputError
-from annofree.scan import Grid, Scan, Sequence, canonical_grid, scoring, to_canonical
+from annofree.scan import Grid, Modality, Scan, canonical_grid, scoring, to_canonical
 from annofree.segmentation import ScoreMap
 
 
-def head(turn_deg=(0.0, 0.0, 0.0), sequence=Sequence.T1, spacing=4.0):
+def head(turn_deg=(0.0, 0.0, 0.0), sequence=Modality.T1, spacing=4.0):
     """The template as a scan of a smaller, turned head, and the (4, 4) map from MNI mm to its scanner mm."""
     from scipy import ndimage
 
@@ -29,7 +29,7 @@ def head(turn_deg=(0.0, 0.0, 0.0), sequence=Sequence.T1, spacing=4.0):
     to_voxel = np.linalg.inv(template().affine) @ np.linalg.inv(to_scanner) @ affine
     image = ndimage.affine_transform(template().t1, to_voxel[:3, :3], to_voxel[:3, 3], (54, 57, 54), order=1)
     brain = image > 0.1
-    if sequence is Sequence.FLAIR:
+    if sequence is Modality.FLAIR:
         image = np.where(image < 0.45, 0.3, 1.3 - image)
     image = np.where(brain, image + 0.02 * np.random.default_rng(0).standard_normal(image.shape), 0)
     return Scan("head", {sequence: image.astype(np.float32)}, affine, brain=brain), to_scanner
@@ -80,7 +80,7 @@ def test_lesions_of_a_turned_head_get_volume_side_lobe_and_labels(turned):
 
 
 def test_flair_alone_is_enough():
-    scan, to_scanner = head((-8.0, 4.0, -6.0), Sequence.FLAIR)
+    scan, to_scanner = head((-8.0, 4.0, -6.0), Modality.FLAIR)
     labels = ball(scan, to_scanner, (-20, -80, 15)).astype(np.uint8) * 2
     (lesion,) = locate(labels, scan)
     assert (lesion.side, lesion.lobe, lesion.confidence) == ("left", "Occipital", None)
@@ -90,7 +90,7 @@ def test_a_brain_that_cannot_be_aligned_gets_a_side_and_no_lobe(turned):
     scan, to_scanner = turned
     labels = ball(scan, to_scanner, (40, 25, 25)).astype(np.uint8)
     upper = scan.brain & (np.arange(scan.shape[2]) > 29)
-    blob = Scan("blob", {Sequence.T1: np.where(upper, 100, 0).astype(np.float32)}, scan.affine, brain=upper)
+    blob = Scan("blob", {Modality.T1: np.where(upper, 100, 0).astype(np.float32)}, scan.affine, brain=upper)
     (lesion,) = locate(labels, blob)
     assert lesion.lobe is None
     assert lesion.side == "right"
@@ -99,8 +99,8 @@ def test_a_brain_that_cannot_be_aligned_gets_a_side_and_no_lobe(turned):
 
 def test_an_upside_down_header_is_not_trusted(turned):
     scan, _ = turned
-    flipped = scan.images[Sequence.T1][:, ::-1, ::-1]
-    assert not register_to_mni(scan.replace(images={Sequence.T1: flipped}, brain=scan.brain[:, ::-1, ::-1])).trusted
+    flipped = scan.images[Modality.T1][:, ::-1, ::-1]
+    assert not register_to_mni(scan.replace(images={Modality.T1: flipped}, brain=scan.brain[:, ::-1, ::-1])).trusted
 
 
 def test_a_lesion_that_crosses_lies_on_the_midline():
@@ -155,7 +155,7 @@ def test_axis_order_of_the_file_changes_nothing(shared_data):
         image = nibabel.load(file)  # not open_scan, which refuses a head with its skull
         native = Grid(image.shape, image.affine)
         values = to_canonical(np.asarray(image.dataobj, dtype=np.float32), native)
-        scan = Scan(file.name, {Sequence.T1: values}, canonical_grid(native).affine, native)
+        scan = Scan(file.name, {Modality.T1: values}, canonical_grid(native).affine, native)
         points = np.stack(np.meshgrid(*map(np.arange, scan.shape), indexing="ij"), -1) @ scan.affine[:3, :3].T
         labels = (((points + scan.affine[:3, 3] - [30, 0, 30]) ** 2).sum(-1) < 400).astype(np.uint8)
         aligned = file.name[:3] in ("RAS", "PIL", "SLA")

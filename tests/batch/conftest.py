@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from annofree.phantom import write_cohort
-from annofree.scan import Cohort, Scan, Sequence
+from annofree.scan import Cohort, Modality, Scan
 
 # Worker processes cannot import this file; its classes travel to them by value.
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
@@ -38,7 +38,7 @@ def balls(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / name).mkdir()
         scan = Loader("x" * number)()
         for word in ("flair", "t2"):
-            image = scan.images[Sequence.FLAIR].astype(np.int16) + (word == "t2")
+            image = scan.images[Modality.FLAIR].astype(np.int16) + (word == "t2")
             write_volume(folder / name / f"{name}_{word}.nii.gz", image, scan.grid)
     return folder
 
@@ -71,7 +71,7 @@ class Loader:
         distance = np.sqrt((grid**2).sum(0))
         image = np.where(distance < 10, 100 + grid[0] + 10 * np.cos(grid[1] + len(self.scan_id)), 0)
         image[np.sqrt(((grid - 3) ** 2).sum(0)) < 4] += 80
-        return Scan(self.scan_id, {Sequence.FLAIR: image.astype(np.float32)}, np.diag([4.0, 4.0, 4.0, 1.0]))
+        return Scan(self.scan_id, {Modality.FLAIR: image.astype(np.float32)}, np.diag([4.0, 4.0, 4.0, 1.0]))
 
 
 def made_cohort(folder: Path, **deaths: str) -> Cohort:

@@ -13,7 +13,7 @@ from annofree.bench.nnunet import NnUNetRun, NnUNetSettings
 from annofree.bench.nnunet_environment import Environment
 from annofree.errors import AnnofreeError, InputError, OptionalDependency
 from annofree.formats import export_nnunet, read_segmentation
-from annofree.scan import Cohort, Grid, Scan, Sequence, canonical_grid
+from annofree.scan import Cohort, Grid, Modality, Scan, canonical_grid
 
 COMMANDS = ("nnUNetv2_plan_and_preprocess", "nnUNetv2_train", "nnUNetv2_predict")
 
@@ -34,14 +34,14 @@ def scan(name: str, seed: int) -> Scan:
     native = Grid((10, 12, 9), np.diag([-2.0, 2.0, 2.0, 1.0]))
     image = np.random.default_rng(seed).uniform(1, 2, native.shape).astype(np.float32)
     image[0] = 0
-    return Scan(name, {Sequence.FLAIR: image}, canonical_grid(native).affine, native=native)
+    return Scan(name, {Modality.FLAIR: image}, canonical_grid(native).affine, native=native)
 
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
     cohort = Cohort.of([scan("a", 1), scan("b", 2)])
     made = export_nnunet(
-        cohort, tmp_path / "made", labels=lambda s: (s.images[Sequence.FLAIR] > 1.9).astype(np.uint8), validation=["b"]
+        cohort, tmp_path / "made", labels=lambda s: (s.images[Modality.FLAIR] > 1.9).astype(np.uint8), validation=["b"]
     )
     (made / "cases.csv").write_text("case\na\nb\n")
     return made
@@ -75,7 +75,7 @@ def test_what_is_done_is_not_done_again_and_a_stopped_training_goes_on(tmp_path:
 
 def test_answers_come_back_on_the_scans_grid_for_evaluate(tmp_path: Path, data: Path) -> None:
     patient = scan("p-1", 3)
-    image = patient.images[Sequence.FLAIR]
+    image = patient.images[Modality.FLAIR]
     bright = (image > 1.8).astype(np.uint8)
     (tmp_path / "answers").mkdir()
     assert patient.native is not None

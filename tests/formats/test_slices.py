@@ -12,7 +12,7 @@ from PIL import Image
 from annofree.errors import InputError
 from annofree.formats import open_cohort, open_scan, open_truth
 from annofree.formats.slices import FOLDERS, published_grid, read_png, write_slices
-from annofree.scan import Sequence, scoring
+from annofree.scan import Modality, scoring
 
 
 def levels(seed: int = 0, count: int = 6, size: int = 32) -> NDArray[np.uint8]:
@@ -48,14 +48,14 @@ def test_a_published_folder_is_a_cohort_with_reports(published: Path) -> None:
     assert cohort["In_h_b"].report is None
     other = open_cohort(published / "In_house_data", reports={"In_h_a": "Another."}, sequence="FLAIR")["In_h_a"]
     assert other.report == "Another."
-    assert scan.sequences == (Sequence.FLAIR,)
-    assert np.array_equal(scan.images[Sequence.FLAIR], levels(1 + ord("a")))
+    assert scan.sequences == (Modality.FLAIR,)
+    assert np.array_equal(scan.images[Modality.FLAIR], levels(1 + ord("a")))
     assert scan.grid.same_as(published_grid(32, 70, 6))
 
 
 def test_without_a_word_on_the_sequence_slices_are_t2_and_the_scan_says_so(published: Path) -> None:
     scan = open_cohort(published / "HCP_train_data")["HCP__b"]
-    assert scan.sequences == (Sequence.T2,)
+    assert scan.sequences == (Modality.T2,)
     assert any("as T2" in note and "no geometry" in note for note in scan.notes)
 
 
@@ -82,7 +82,7 @@ def test_slices_that_only_have_a_mask_here_and_there_line_up(published: Path) ->
 def test_slices_are_stacked_by_number_not_by_name(tmp_path: Path) -> None:
     values = levels(count=12)
     write_slices(tmp_path, "p", values, first=5)  # p_10 sorts before p_5 by name
-    assert np.array_equal(open_scan(tmp_path, sequence="T2").images[Sequence.T2], values)
+    assert np.array_equal(open_scan(tmp_path, sequence="T2").images[Modality.T2], values)
 
 
 def test_the_front_is_at_the_top_and_the_left_at_the_left(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from annofree.methods.atlas_z import AtlasZ, tissue_z
 from annofree.phantom import phantom_subject
-from annofree.scan import Cohort, Sequence
+from annofree.scan import Cohort, Modality
 from annofree.thresholds.healthy import HealthyQuantile
 from annofree.thresholds.mad import Mad
 
@@ -26,7 +26,7 @@ def separation(values, labels, brain):
     return (ranks[tumour].sum() - n * (n + 1) / 2) / (n * (len(ranks) - n))
 
 
-@pytest.mark.parametrize("sequence", [None, Sequence.T2, Sequence.T1C, Sequence.T1])
+@pytest.mark.parametrize("sequence", [None, Modality.T2, Modality.T1C, Modality.T1])
 def test_tumour_scores_above_healthy_tissue_with_any_sequence(subject, sequence):
     scan = subject.scan
     if sequence is not None:
@@ -35,7 +35,7 @@ def test_tumour_scores_above_healthy_tissue_with_any_sequence(subject, sequence)
     assert (score.unit, score.values.shape) == ("z", scan.shape)
     assert not score.values[~scan.brain].any()
     assert np.isfinite(score.values).all()
-    assert separation(score.values, subject.labels, scan.brain) > (0.85 if sequence in (None, Sequence.T2) else 0.55)
+    assert separation(score.values, subject.labels, scan.brain) > (0.85 if sequence in (None, Modality.T2) else 0.55)
 
 
 def test_segmentation_lies_on_the_tumour_and_says_its_tier(subject):

@@ -14,7 +14,7 @@ from annofree.errors import AnnofreeError, LeakError
 from annofree.formats import open_scan
 from annofree.methods.base import Method
 from annofree.phantom import PhantomSubject, phantom_subject
-from annofree.scan import Cohort, Grid, Scan, Sequence, Truth, axis_order, canonical_grid, scoring, to_native
+from annofree.scan import Cohort, Grid, Modality, Scan, Truth, axis_order, canonical_grid, scoring, to_native
 from annofree.segmentation import REGIONS
 
 #: Methods without shipped weights are fitted, saved and loaded by the tests of their own.
@@ -110,8 +110,8 @@ def test_axis_order_on_disk_does_not_change_the_volume(name: str, patient: Phant
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("sequence", list(Sequence))
-def test_one_sequence_is_enough_or_refused_by_name(name: str, sequence: Sequence, patient: PhantomSubject) -> None:
+@pytest.mark.parametrize("sequence", list(Modality))
+def test_one_sequence_is_enough_or_refused_by_name(name: str, sequence: Modality, patient: PhantomSubject) -> None:
     scan = patient.scan.replace(images={sequence: patient.scan.images[sequence]})
     needs = methods.info(name).needs
     if set(needs) <= {sequence}:

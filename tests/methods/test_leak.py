@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from annofree.methods.synthtumour.leak import Leak, core_around, enclosed, with_enhancement
-from annofree.scan import Scan, Sequence
+from annofree.scan import Modality, Scan
 
 SHAPE = (40, 40, 40)
 SPACING = (2.0, 2.0, 2.0)
@@ -27,7 +27,7 @@ def scene(*, ring: bool = True) -> tuple[Scan, dict[str, NDArray[np.float32]], N
     t1c = (1.4 * tissue + 80.0 * (shell & ring) + rng.normal(0, 4, SHAPE)) * brain
     scan = Scan(
         id="made",
-        images={Sequence.T1: t1.astype(np.float32), Sequence.T1C: t1c.astype(np.float32)},
+        images={Modality.T1: t1.astype(np.float32), Modality.T1C: t1c.astype(np.float32)},
         affine=np.diag([2.0, 2.0, 2.0, 1.0]),
         brain=brain,
     )
@@ -96,17 +96,17 @@ def test_a_hot_spot_does_not_raise_the_level_of_the_rim_around_it() -> None:
 
 def test_vessels_elsewhere_do_not_hide_a_faint_leak() -> None:
     scan, odds, shell = scene()
-    t1c = scan.images[Sequence.T1C].copy()
+    t1c = scan.images[Modality.T1C].copy()
     vessels = (np.random.default_rng(1).random(SHAPE) < 0.01) & ball(18) & ~ball(10)
     t1c[vessels] += 400.0
-    found = with_enhancement(odds, *[scan.replace(images={**scan.images, Sequence.T1C: t1c})] * 2, odds["WT"] > 0.5)
+    found = with_enhancement(odds, *[scan.replace(images={**scan.images, Modality.T1C: t1c})] * 2, odds["WT"] > 0.5)
     assert dice(found["ET"] > 0.5, shell) > 0.9
 
 
 def test_any_scale_of_either_sequence_gives_the_same_answer() -> None:
     scan, odds, _ = scene()
     other = scan.replace(
-        images={Sequence.T1: scan.images[Sequence.T1] * 7, Sequence.T1C: scan.images[Sequence.T1C] * 0.01 + 5}
+        images={Modality.T1: scan.images[Modality.T1] * 7, Modality.T1C: scan.images[Modality.T1C] * 0.01 + 5}
     )
     lesion = odds["WT"] > 0.5
     one, two = (with_enhancement(odds, s, s, lesion)["ET"] for s in (scan, other))
@@ -115,7 +115,7 @@ def test_any_scale_of_either_sequence_gives_the_same_answer() -> None:
 
 def test_one_t1_alone_leaves_the_networks_answer() -> None:
     scan, odds, _ = scene()
-    alone = scan.replace(images={Sequence.T1C: scan.images[Sequence.T1C]})
+    alone = scan.replace(images={Modality.T1C: scan.images[Modality.T1C]})
     assert with_enhancement(odds, alone, alone, odds["WT"] > 0.5) is odds
     assert with_enhancement(odds, scan, scan, np.zeros(SHAPE, bool)) is odds
 
@@ -123,7 +123,7 @@ def test_one_t1_alone_leaves_the_networks_answer() -> None:
 def test_too_little_healthy_brain_says_nothing() -> None:
     scan, _odds, _ = scene()
     assert scan.brain is not None
-    t1, t1c = (scan.images[s] for s in (Sequence.T1, Sequence.T1C))
+    t1, t1c = (scan.images[s] for s in (Modality.T1, Modality.T1C))
     assert Leak.of(t1, t1c, brain=ball(6), lesion=ball(5), spacing_mm=SPACING) is None
 
 

@@ -19,7 +19,7 @@ from annofree.methods.mvit_ae.reconstruct import reconstruct
 from annofree.networks import build
 from annofree.networks.mvit_ae import MaskedViTAE, MaskedViTAESettings, ViTAESettings, patches
 from annofree.phantom import phantom_subject
-from annofree.scan import Cohort, Scan, Sequence
+from annofree.scan import Cohort, Modality, Scan
 from annofree.training.settings import TrainSettings
 
 TINY = MaskedViTAESettings(dim=16, depth=1, heads=2, mlp=16, squeeze=2, latent=8, decoder=(8, 8, 8, 8))
@@ -41,9 +41,9 @@ def test_slices_go_back_to_where_they_were_cut(person: Scan) -> None:
     assert framed.present.all()
     assert -1.5 < framed.height[0] < 0 < framed.height[-1] < 1.5
     assert person.brain is not None
-    back = rules[Sequence.FLAIR].back(framed.to_scan(framed.images[3], person))
-    near = person.brain & (np.abs(rules[Sequence.FLAIR](person.images[Sequence.FLAIR])) < 8)
-    np.testing.assert_allclose(back[near], person.images[Sequence.FLAIR][near], rtol=1e-4)
+    back = rules[Modality.FLAIR].back(framed.to_scan(framed.images[3], person))
+    near = person.brain & (np.abs(rules[Modality.FLAIR](person.images[Modality.FLAIR])) < 8)
+    np.testing.assert_allclose(back[near], person.images[Modality.FLAIR][near], rtol=1e-4)
 
 
 def test_a_brain_larger_than_the_frame_is_seen_whole_at_a_coarser_spacing(person: Scan) -> None:
@@ -137,18 +137,18 @@ def test_a_tumour_hidden_in_the_second_round_has_no_say_in_what_is_expected(pers
 
 def test_fusion_merges_decisions_per_sequence_or_decides_on_the_mean() -> None:
     rng = np.random.default_rng(0)
-    residuals = {s: rng.normal(size=(3, 4, 5)).astype(np.float32) for s in Sequence}
-    levels = {Sequence.T1: 2.0, Sequence.T1C: 3.0, Sequence.T2: 4.0, Sequence.FLAIR: 5.0}
+    residuals = {s: rng.normal(size=(3, 4, 5)).astype(np.float32) for s in Modality}
+    levels = {Modality.T1: 2.0, Modality.T1C: 3.0, Modality.T2: 4.0, Modality.FLAIR: 5.0}
     merged = fuse(residuals, levels, "early-late", 1.5)
-    np.testing.assert_allclose(merged["ET"], residuals[Sequence.T1C] / 1.5)
+    np.testing.assert_allclose(merged["ET"], residuals[Modality.T1C] / 1.5)
     np.testing.assert_allclose(
-        merged["WT"], np.maximum(residuals[Sequence.T1C] / 3, residuals[Sequence.FLAIR] / 5), rtol=1e-6
+        merged["WT"], np.maximum(residuals[Modality.T1C] / 3, residuals[Modality.FLAIR] / 5), rtol=1e-6
     )
     mean = fuse(residuals, levels, "early", 1.5)["WT"]
-    signed = [(-1 if s == Sequence.T1 else 1) * residuals[s] / levels[s] for s in Sequence]
+    signed = [(-1 if s == Modality.T1 else 1) * residuals[s] / levels[s] for s in Modality]
     np.testing.assert_allclose(mean, np.mean(signed, axis=0), rtol=1e-5, atol=1e-6)
-    alone = fuse({Sequence.T1: residuals[Sequence.T1]}, levels, "late", 1.5)
-    np.testing.assert_allclose(alone["WT"], -residuals[Sequence.T1] / 2)
+    alone = fuse({Modality.T1: residuals[Modality.T1]}, levels, "late", 1.5)
+    np.testing.assert_allclose(alone["WT"], -residuals[Modality.T1] / 2)
     assert (alone["ET"] < 0).all()
 
 
@@ -158,7 +158,7 @@ def test_levels_come_from_real_scans_and_from_made_brains_where_those_lack_a_seq
     monkeypatch.setattr(method, "bank_of", lambda labelmaps: None)
     monkeypatch.setattr(method, "HELD_OUT", 3)
     monkeypatch.setattr(method, "made_scan", lambda bank, seed: person.replace(id=f"made-{seed}"))
-    images = {s: person.images[s] for s in (Sequence.T1, Sequence.FLAIR)}
+    images = {s: person.images[s] for s in (Modality.T1, Modality.FLAIR)}
     real = Cohort.of(person.replace(id=f"real-{i}", images=images) for i in range(3))
     ours = MViTAE(MViTAESettings(reconstruction="constant", spacing_mm=4.0)).calibrate(real)
     assert ours.tier == "T0"
@@ -185,18 +185,18 @@ def test_the_published_normalisation_puts_background_and_brain_where_its_descrip
     brain[:23, :22, :3] = True
     assert brain.sum() / (BRATS_MM3 / 1000) == pytest.approx(0.17, abs=1e-3)
     image = np.where(brain, rng.normal(100.0, 25.0, brain.shape), 0.0).astype(np.float32)
-    scan = Scan("p", {Sequence.FLAIR: image}, np.diag([10.0, 10.0, 10.0, 1.0]), brain=brain)
-    z, _ = whole_volume_z(scan, Sequence.FLAIR)
+    scan = Scan("p", {Modality.FLAIR: image}, np.diag([10.0, 10.0, 10.0, 1.0]), brain=brain)
+    z, _ = whole_volume_z(scan, Modality.FLAIR)
     assert z[~brain][0] == pytest.approx(-0.44, abs=0.02)
     assert z[brain].mean() == pytest.approx(2.1, abs=0.1)
 
 
-def residuals_of(oedema: np.ndarray, enhancing: np.ndarray) -> dict[Sequence, tuple[np.ndarray, float]]:
+def residuals_of(oedema: np.ndarray, enhancing: np.ndarray) -> dict[Modality, tuple[np.ndarray, float]]:
     rng = np.random.default_rng(0)
     speckle = rng.uniform(0.0, 0.1, oedema.shape).astype(np.float32)
     return {
-        Sequence.FLAIR: (np.where(oedema, 3.0, 0.0).astype(np.float32) + speckle, 1.5),
-        Sequence.T1C: (np.where(enhancing, 3.0, 0.0).astype(np.float32) + speckle, 1.2),
+        Modality.FLAIR: (np.where(oedema, 3.0, 0.0).astype(np.float32) + speckle, 1.5),
+        Modality.T1C: (np.where(enhancing, 3.0, 0.0).astype(np.float32) + speckle, 1.2),
     }
 
 

@@ -14,7 +14,7 @@ from annofree import methods
 from annofree.errors import InputError
 from annofree.methods.reconstruction import AE, DAE, VAE, Reconstruction
 from annofree.phantom import PhantomSubject, phantom_subject
-from annofree.scan import Cohort, Scan, Sequence
+from annofree.scan import Cohort, Modality, Scan
 from annofree.thresholds.fixed import Fixed
 from annofree.thresholds.otsu import Otsu
 
@@ -41,7 +41,7 @@ def test_the_score_is_the_blurred_error_in_robust_z_over_12(patient: PhantomSubj
     scan = patient.scan
     score = with_network().score(scan)["WT"].values
     brain = scan.foreground()
-    image = scan.images[Sequence.FLAIR]
+    image = scan.images[Modality.FLAIR]
     middle = np.median(image[brain])
     z = (image - middle) / (1.4826 * np.median(np.abs(image[brain] - middle)))
     # five pixels of 2 mm, nearly a mean: a standard deviation of 2.8 mm within the slice
@@ -58,7 +58,7 @@ def test_dark_tissue_counts_on_t1_but_not_on_flair(patient: PhantomSubject) -> N
     hole = np.zeros(dark.shape, bool)
     hole[20:26, 24:32, 18:26] = True
     dark[hole & patient.scan.foreground()] = 60
-    for name, expected in ((Sequence.T1, True), (Sequence.FLAIR, False)):
+    for name, expected in ((Modality.T1, True), (Modality.FLAIR, False)):
         scan = Scan("s", {name: dark}, patient.scan.affine, brain=patient.scan.foreground())
         found = with_network().score(scan)["WT"].values[hole].mean() > 0.1
         assert found == expected
@@ -84,7 +84,7 @@ def test_any_threshold_can_be_put_on(patient: PhantomSubject) -> None:
 def test_the_published_preset_is_published() -> None:
     method = DAE(preset="published")
     assert (method.slices.frame, method.slices.size) == ("mni", 128)
-    assert method.error(Sequence.FLAIR).side == "both"
+    assert method.error(Modality.FLAIR).side == "both"
     assert method.network_settings().widths == (64, 128, 256, 512)  # type: ignore[attr-defined]
     assert method.refiners["WT"] == ()
     assert AE(preset="published").network_settings().size == 128  # type: ignore[attr-defined]
@@ -129,7 +129,7 @@ def test_the_ones_without_weights_fit_save_load_and_segment(name: str, small: Co
         methods.shipped(name)
 
 
-@pytest.mark.parametrize("sequence", list(Sequence))
-def test_one_sequence_is_enough(sequence: Sequence, patient: PhantomSubject) -> None:
+@pytest.mark.parametrize("sequence", list(Modality))
+def test_one_sequence_is_enough(sequence: Modality, patient: PhantomSubject) -> None:
     scan = patient.scan.replace(images={sequence: patient.scan.images[sequence]})
     assert with_network().score(scan)["WT"].values.max() > 0

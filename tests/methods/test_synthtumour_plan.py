@@ -10,7 +10,7 @@ import pytest
 
 from annofree.errors import SettingsError
 from annofree.methods.synthtumour import SynthTumour
-from annofree.scan import Cohort, Scan, Sequence
+from annofree.scan import Cohort, Modality, Scan
 from annofree.training import junior, published_junior
 from annofree.training.plan import Plan
 from annofree.training.planner import Fingerprint, make_plan
@@ -24,7 +24,7 @@ def plan_of(spacing_mm: float | tuple[float, float, float]) -> Plan:
 def scan(name: str) -> Scan:
     image = np.zeros((30, 30, 30), np.float32)
     image[5:25, 5:25, 5:25] = np.random.default_rng(0).uniform(1, 2, (20, 20, 20))
-    return Scan(name, {Sequence.FLAIR: image}, np.diag([4.0, 4.0, 4.0, 1.0]))
+    return Scan(name, {Modality.FLAIR: image}, np.diag([4.0, 4.0, 4.0, 1.0]))
 
 
 def caught(monkeypatch: pytest.MonkeyPatch, module: Any, name: str) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from annofree.methods.synthtumour.pseudo_labels import PseudoLabelSettings, judg
 from annofree.networks import ThinUNetSettings, build
 from annofree.phantom import phantom_subject
 from annofree.refine import Twins
-from annofree.scan import Cohort, Scan, Sequence
+from annofree.scan import Cohort, Modality, Scan
 from annofree.training import loop
 from annofree.training.senior import HeldCases
 
@@ -37,8 +37,8 @@ def flat_scan(**images: np.ndarray) -> Coarse:
     rng = np.random.default_rng(0)
     brain = np.zeros(SHAPE, bool)
     brain[4:-4, 4:-4, 4:-4] = True
-    made = {s: ((100 + rng.normal(0, 5, SHAPE)) * brain).astype(np.float32) for s in Sequence}
-    made |= {Sequence[name]: image for name, image in images.items()}
+    made = {s: ((100 + rng.normal(0, 5, SHAPE)) * brain).astype(np.float32) for s in Modality}
+    made |= {Modality[name]: image for name, image in images.items()}
     return coarse_of(Scan("flat", made, np.diag([2.0, 2.0, 2.0, 1.0]), brain=brain), 2.0)
 
 
@@ -153,7 +153,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     def look(networks: object, coarse: Coarse, rng: object, settings: PseudoLabelSettings) -> np.ndarray:
         looked.append(coarse.scan.id)
-        flair, brain = coarse.scan.images[Sequence.FLAIR], coarse.brain.numpy()
+        flair, brain = coarse.scan.images[Modality.FLAIR], coarse.brain.numpy()
         middle = np.median(flair[brain])
         spread = 1.4826 * np.median(np.abs(flair[brain] - middle))
         return views(*[(flair > middle + 2.0 * spread) & brain] * 3)
@@ -264,7 +264,7 @@ def test_the_published_preset_runs_both_stages_on_flair_alone(
     folders = sorted((tmp_path / "mixed").glob("0*"))
     assert len(folders) == 1  # a healthy scan is used once, and one of two teaches
     scan, packed = read_scan(folders[0])
-    assert scan.sequences == (Sequence.FLAIR,)
+    assert scan.sequences == (Modality.FLAIR,)
     assert not (packed >> 2).any()
     result = method.segment(people[1][people[1].ids[0]])
     assert result.regions == ("WT",)

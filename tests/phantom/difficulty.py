@@ -9,13 +9,13 @@ import numpy as np
 from scipy import ndimage
 
 from annofree.phantom import PhantomSubject, phantom_cohort
-from annofree.scan import Sequence
+from annofree.scan import Modality
 
 THRESHOLDS = np.round(np.arange(0.5, 4.01, 0.1), 2)
 CROSS = ndimage.generate_binary_structure(3, 1)
 
 
-def flair_rule(subject: PhantomSubject, thresholds: np.ndarray, sequence: Sequence = Sequence.FLAIR) -> np.ndarray:
+def flair_rule(subject: PhantomSubject, thresholds: np.ndarray, sequence: Modality = Modality.FLAIR) -> np.ndarray:
     """Whole-tumour Dice of the plain rule at each threshold: robust z, 1.5 mm Gaussian, 3 mm eroded, largest part."""
     image, brain, spacing = subject.scan.images[sequence], subject.scan.foreground(), subject.scan.spacing_mm[0]
     values = image[brain]

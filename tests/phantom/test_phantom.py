@@ -13,7 +13,7 @@ import pytest
 
 from annofree.errors import InputError, OutputError
 from annofree.phantom import KINDS, PhantomSubject, phantom_cohort, phantom_subject, write_cohort
-from annofree.scan import Sequence
+from annofree.scan import Modality
 
 SEED = 5
 TUMOURS = [kind for kind in KINDS if kind != "healthy"]
@@ -24,7 +24,7 @@ def subjects() -> dict[str, PhantomSubject]:
     return {kind: phantom_subject(SEED, kind=kind, spacing_mm=3.0) for kind in KINDS}
 
 
-def mean(subject: PhantomSubject, sequence: Sequence, mask: np.ndarray) -> float:
+def mean(subject: PhantomSubject, sequence: Modality, mask: np.ndarray) -> float:
     return float(subject.scan.images[sequence][mask].mean())
 
 
@@ -39,7 +39,7 @@ def test_a_subject_is_a_complete_scan_with_labels_inside_its_brain(
 ) -> None:
     subject = subjects[kind]
     scan = subject.scan
-    assert scan.sequences == (Sequence.T1, Sequence.T1C, Sequence.T2, Sequence.FLAIR)
+    assert scan.sequences == (Modality.T1, Modality.T1C, Modality.T2, Modality.FLAIR)
     assert subject.labels.dtype == np.uint8
     assert subject.labels.shape == scan.shape
     brain = scan.foreground()
@@ -66,9 +66,9 @@ def test_the_same_seed_gives_the_same_subject_and_another_seed_another() -> None
     assert first.findings == again.findings
     assert (first.report_en, first.report_zh) == (again.report_en, again.report_zh)
     assert np.array_equal(first.labels, again.labels)
-    for sequence in Sequence:
+    for sequence in Modality:
         assert np.array_equal(first.scan.images[sequence], again.scan.images[sequence])
-    assert not np.array_equal(first.scan.images[Sequence.T1], other.scan.images[Sequence.T1])
+    assert not np.array_equal(first.scan.images[Modality.T1], other.scan.images[Modality.T1])
 
 
 @pytest.mark.parametrize("kind", ["glioblastoma", "metastases"])
@@ -88,10 +88,10 @@ def test_healthy_contrast_is_that_of_real_sequences() -> None:
     x, y, z = (int(v) for v in np.linalg.inv(head.affine) @ [28, -20, 32, 1] // 1 if v != 1)
     white = np.zeros(head.shape, dtype=bool)
     white[x - 1 : x + 2, y - 3 : y + 4, z - 1 : z + 2] = True
-    fluid = head.images[Sequence.T2] > np.percentile(head.images[Sequence.T2][head.foreground()], 97)
-    assert mean(subject, Sequence.T1, fluid) < 0.75 * mean(subject, Sequence.T1, white)
-    assert mean(subject, Sequence.T2, fluid) > 2.0 * mean(subject, Sequence.T2, white)
-    assert mean(subject, Sequence.FLAIR, fluid) < 0.75 * mean(subject, Sequence.FLAIR, white)
+    fluid = head.images[Modality.T2] > np.percentile(head.images[Modality.T2][head.foreground()], 97)
+    assert mean(subject, Modality.T1, fluid) < 0.75 * mean(subject, Modality.T1, white)
+    assert mean(subject, Modality.T2, fluid) > 2.0 * mean(subject, Modality.T2, white)
+    assert mean(subject, Modality.FLAIR, fluid) < 0.75 * mean(subject, Modality.FLAIR, white)
 
 
 def test_only_enhancing_tumour_brightens_after_contrast(subjects: dict[str, PhantomSubject]) -> None:
@@ -99,7 +99,7 @@ def test_only_enhancing_tumour_brightens_after_contrast(subjects: dict[str, Phan
         subject = subjects[kind]
         rest = subject.scan.foreground() & (subject.labels == 0)
         gain = {
-            name: mean(subject, Sequence.T1C, mask) / mean(subject, Sequence.T1, mask)
+            name: mean(subject, Modality.T1C, mask) / mean(subject, Modality.T1, mask)
             for name, mask in (("enhancing", subject.labels == 3), ("rest", rest))
         }
         assert gain["enhancing"] > 1.25 * gain["rest"], kind
@@ -111,8 +111,8 @@ def test_kinds_span_bright_equal_and_dark_on_flair() -> None:
         for seed in range(2):
             subject = phantom_subject(seed, kind=kind, spacing_mm=4.0)
             rest = subject.scan.foreground() & (subject.labels == 0)
-            level = float(np.median(subject.scan.images[Sequence.FLAIR][rest]))
-            contrast.setdefault(kind, []).append(mean(subject, Sequence.FLAIR, subject.labels == 1) / level)
+            level = float(np.median(subject.scan.images[Modality.FLAIR][rest]))
+            contrast.setdefault(kind, []).append(mean(subject, Modality.FLAIR, subject.labels == 1) / level)
     bright, equal, dark = (np.mean(contrast[kind]) for kind in ("diffuse", "isointense", "hypointense"))
     assert bright > 1.25
     assert 0.75 < equal < 1.15
@@ -205,7 +205,7 @@ def test_a_written_cohort_reads_back_exactly_and_keeps_truth_apart(tmp_path: Pat
     for subject in cohort:
         name = subject.scan.id
         flair = nibabel.load(written.scans / name / f"{name}_flair.nii.gz")
-        assert np.array_equal(np.asarray(flair.dataobj), subject.scan.images[Sequence.FLAIR])
+        assert np.array_equal(np.asarray(flair.dataobj), subject.scan.images[Modality.FLAIR])
         assert np.allclose(flair.affine, subject.scan.affine)
         truth = nibabel.load(written.truth / f"{name}_seg.nii.gz")
         assert np.array_equal(np.asarray(truth.dataobj), subject.labels)

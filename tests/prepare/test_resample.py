@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from annofree.errors import InputError
 from annofree.prepare.resample import back, grid_at, resample, to_spacing
-from annofree.scan import Grid, Scan, Sequence
+from annofree.scan import Grid, Modality, Scan
 
 
 def smooth(shape: tuple[int, int, int], seed: int = 0) -> np.ndarray:
@@ -83,7 +83,7 @@ def test_a_new_grid_covers_the_old_field_of_view_around_the_same_centre(seed: in
 
 def test_there_and_back() -> None:
     image = smooth((40, 44, 36))
-    scan = Scan("s", {Sequence.FLAIR: image}, np.diag([1.0, 1, 1, 1]), brain=image > 0)
+    scan = Scan("s", {Modality.FLAIR: image}, np.diag([1.0, 1, 1, 1]), brain=image > 0)
     coarse = to_spacing(scan, 2.0)
     assert coarse.shape == (20, 22, 18)
     assert coarse.brain is not None
@@ -91,8 +91,8 @@ def test_there_and_back() -> None:
     assert "Resampled linearly to 2 x 2 x 2 mm." in coarse.notes
     # Two to one with centres between voxels is the mean of eight.
     mean = image.reshape(20, 2, 22, 2, 18, 2).mean(axis=(1, 3, 5))
-    assert np.abs(coarse.images[Sequence.FLAIR] - mean).max() < 1e-5
-    returned = back(coarse.images[Sequence.FLAIR], coarse, scan)
+    assert np.abs(coarse.images[Modality.FLAIR] - mean).max() < 1e-5
+    returned = back(coarse.images[Modality.FLAIR], coarse, scan)
     assert returned.shape == image.shape
     assert np.corrcoef(returned.ravel(), image.ravel())[0, 1] > 0.98
     blob = np.zeros(scan.shape, np.uint8)
@@ -102,13 +102,13 @@ def test_there_and_back() -> None:
 
 
 def test_the_same_spacing_changes_nothing() -> None:
-    scan = Scan("s", {Sequence.T1: smooth((9, 9, 9))}, np.eye(4))
+    scan = Scan("s", {Modality.T1: smooth((9, 9, 9))}, np.eye(4))
     assert to_spacing(scan, 1.0) is scan
 
 
 def test_strong_coarsening_does_not_alias() -> None:
     stripes = np.zeros((48, 12, 12), np.float32)
     stripes[::2] = 1
-    scan = Scan("s", {Sequence.T1: stripes}, np.eye(4))
-    coarse = to_spacing(scan, (5.0, 1.0, 1.0)).images[Sequence.T1]
+    scan = Scan("s", {Modality.T1: stripes}, np.eye(4))
+    coarse = to_spacing(scan, (5.0, 1.0, 1.0)).images[Modality.T1]
     assert np.abs(coarse[2:-2] - 0.5).max() < 0.05

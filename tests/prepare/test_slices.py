@@ -19,7 +19,7 @@ from annofree.formats.slices import published_grid
 from annofree.phantom import phantom_subject
 from annofree.prepare.slice_folder import export_slices, import_slices
 from annofree.prepare.slices import SliceSettings, framed, from_slices, to_slices, unframed
-from annofree.scan import Cohort, Scan, Sequence
+from annofree.scan import Cohort, Modality, Scan
 
 QUICK = SliceSettings()
 
@@ -64,10 +64,10 @@ def test_any_grid_goes_there_and_back(shape, spacing, corner) -> None:  # type: 
     brain[tuple(slice(c, -c) for c in corner)] = True
     rng = np.random.default_rng(0)
     image = np.where(brain, rng.uniform(50, 100, shape), 0).astype(np.float32)
-    scan = Scan("s", {Sequence.T2: image}, np.diag([*spacing, 1.0]), brain=brain)
+    scan = Scan("s", {Modality.T2: image}, np.diag([*spacing, 1.0]), brain=brain)
     assume(max(brain.any(axis=(1, 2)).sum() * spacing[0], brain.any(axis=(0, 2)).sum() * spacing[1]) < 180)
     slices = framed(scan, QUICK)
-    assert np.array_equal(from_slices(to_slices(slices.images[Sequence.T2])), slices.images[Sequence.T2])
+    assert np.array_equal(from_slices(to_slices(slices.images[Modality.T2])), slices.images[Modality.T2])
     back = unframed(slices.brain, slices, scan, order=0)
     assert dice(back, brain) > 0.8
     assert back.shape == shape
@@ -87,7 +87,7 @@ def test_an_export_comes_back_on_the_grid_and_axis_order_of_the_file(tmp_path: P
     flipped[:3, 3] = [80, 85, -79]
     folder = tmp_path / "p1"
     folder.mkdir()
-    image = np.ascontiguousarray(subject.scan.images[Sequence.FLAIR][::-1, ::-1])
+    image = np.ascontiguousarray(subject.scan.images[Modality.FLAIR][::-1, ::-1])
     nibabel.save(nibabel.Nifti1Image(image, flipped), folder / "p1_flair.nii.gz")
     mask = np.ascontiguousarray((subject.labels > 0).astype(np.uint8)[::-1, ::-1])
     nibabel.save(nibabel.Nifti1Image(mask, flipped), folder / "p1_seg.nii.gz")
@@ -113,10 +113,10 @@ def test_exported_slices_open_as_a_scan_in_its_own_space(subject, tmp_path: Path
     export_slices(Cohort.of([scan]), tmp_path / "out", settings=QUICK)
     again = open_scan(tmp_path / "out")
     assert again.id == scan.id
-    assert again.sequences == (Sequence.FLAIR,)
+    assert again.sequences == (Modality.FLAIR,)
     cut = framed(scan, QUICK)
     assert again.grid.same_as(cut.grid)
-    assert np.abs(again.images[Sequence.FLAIR] - 255 * cut.images[Sequence.FLAIR]).max() <= 0.5001
+    assert np.abs(again.images[Modality.FLAIR] - 255 * cut.images[Modality.FLAIR]).max() <= 0.5001
     assert open_cohort(tmp_path / "out", reports=tmp_path / "out" / "TXT")[scan.id].report == scan.report
 
 
@@ -127,17 +127,17 @@ def test_published_slices_are_in_mni_space_already_and_stay_as_they_are(monkeypa
     monkeypatch.setattr(annofree.anatomy, "register_to_mni", never)
     image = np.zeros((128, 128, 2), dtype=np.float32)
     image[30:90, 20:110] = np.random.default_rng(0).integers(1, 255, (60, 90, 2))
-    scan = Scan("one_1", {Sequence.T2: image}, published_grid(128, 73, 2).affine)
+    scan = Scan("one_1", {Modality.T2: image}, published_grid(128, 73, 2).affine)
     cut = framed(scan, SliceSettings.published())
     assert cut.shape == scan.shape
-    assert np.corrcoef(cut.images[Sequence.T2][30:90, 20:110].ravel(), image[30:90, 20:110].ravel())[0, 1] > 0.99
-    assert unframed(cut.images[Sequence.T2], cut, scan).shape == scan.shape
+    assert np.corrcoef(cut.images[Modality.T2][30:90, 20:110].ravel(), image[30:90, 20:110].ravel())[0, 1] > 0.99
+    assert unframed(cut.images[Modality.T2], cut, scan).shape == scan.shape
 
 
 def test_a_brain_a_little_longer_than_a_slice_loses_its_ends_and_the_scan_says_so() -> None:
     image = np.zeros((110, 110, 4), dtype=np.float32)
     image[20:80, 5:103] = 1 + np.random.default_rng(0).random((60, 98, 4))
-    scan = Scan("long", {Sequence.FLAIR: image}, np.diag([2.0, 2.0, 2.0, 1.0]))
+    scan = Scan("long", {Modality.FLAIR: image}, np.diag([2.0, 2.0, 2.0, 1.0]))
     cut = framed(scan, QUICK)
     assert cut.shape[:2] == (96, 96)
     assert "4 mm longer than a slice" in cut.notes[-1]

@@ -10,7 +10,7 @@ from scipy import ndimage
 from annofree.refine import from_dict, parse
 from annofree.refine.appearance import Appearance
 from annofree.refine.base import RefineContext
-from annofree.scan import Sequence
+from annofree.scan import Modality
 
 SPACING = (2.0, 2.0, 2.0)
 
@@ -33,7 +33,7 @@ def scene(seed: int = 0) -> tuple[NDArray[np.bool_], RefineContext]:
     t1 = np.where(grey, 0.7, 1.0) - 0.3 * lesion + rng.normal(0, 0.08, brain.shape)
     distance = ndimage.distance_transform_edt(~ball(5)) - ndimage.distance_transform_edt(ball(5))
     scores = (1 / (1 + np.exp(distance))).astype(np.float32) * brain
-    images = {Sequence.FLAIR: (flair * brain).astype(np.float32), Sequence.T1: (t1 * brain).astype(np.float32)}
+    images = {Modality.FLAIR: (flair * brain).astype(np.float32), Modality.T1: (t1 * brain).astype(np.float32)}
     return lesion, RefineContext(scores=scores, brain=brain, spacing_mm=SPACING, images=images, threshold_value=0.5)
 
 
@@ -57,7 +57,7 @@ def test_no_new_lesion_appears() -> None:
     lesion, context = scene()
     assert context.images is not None
     twin = np.roll(ball(4), 12, axis=0)
-    for sequence, step in ((Sequence.FLAIR, 0.4), (Sequence.T1, -0.3)):
+    for sequence, step in ((Modality.FLAIR, 0.4), (Modality.T1, -0.3)):
         context.images[sequence][twin] += step
     found = Appearance(reach_mm=6).apply(context.scores > 0.5, context)
     assert not found[twin & ~lesion].any()
@@ -73,7 +73,7 @@ def test_the_same_answer_whatever_the_scale_of_the_images() -> None:
 
 
 @pytest.mark.parametrize("images", [None, {}])
-def test_without_images_the_mask_comes_back_with_a_note(images: dict[Sequence, NDArray[np.float32]] | None) -> None:
+def test_without_images_the_mask_comes_back_with_a_note(images: dict[Modality, NDArray[np.float32]] | None) -> None:
     _, context = scene()
     mask = context.scores > 0.5
     bare = RefineContext(scores=context.scores, brain=context.brain, spacing_mm=SPACING, images=images)

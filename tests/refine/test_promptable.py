@@ -13,7 +13,7 @@ from scipy import ndimage
 from annofree.networks.prompt_net import FEATURES, describe_voxels, squashed
 from annofree.phantom import phantom_subject
 from annofree.refine import Promptable, RefineContext, parse
-from annofree.scan import Sequence
+from annofree.scan import Modality
 from annofree.synthesis.rough_mask import rough_mask
 from annofree.training.prompt import PromptSampler, PromptSettings, describe_cases, fit_prompt_net, prompted
 from annofree.training.samples import SampleSettings
@@ -120,7 +120,7 @@ def test_without_images_the_mask_comes_back() -> None:
     context = RefineContext(np.zeros(SHAPE, np.float32), brain, (2.0, 2.0, 2.0))
     np.testing.assert_array_equal(Promptable().apply(truth, context), truth)
     assert "no images" in context.notes[0]
-    one = {Sequence.FLAIR: np.zeros(SHAPE, np.float32)}
+    one = {Modality.FLAIR: np.zeros(SHAPE, np.float32)}
     assert not Promptable().apply(truth & False, RefineContext(context.scores, brain, (2.0, 2.0, 2.0), one)).any()
 
 
@@ -129,7 +129,7 @@ def test_components_beyond_the_most_stay() -> None:
     mask = truth.copy()
     mask[4:6, 4:6, 4:6] = True
     context = RefineContext(
-        np.zeros(SHAPE, np.float32), brain, (2.0, 2.0, 2.0), dict(zip(Sequence, images, strict=True))
+        np.zeros(SHAPE, np.float32), brain, (2.0, 2.0, 2.0), dict(zip(Modality, images, strict=True))
     )
     found = Promptable(most=1).apply(mask, context)
     assert found[4:6, 4:6, 4:6].all()

@@ -20,7 +20,7 @@ from annofree.pipeline import Choice
 from annofree.refine import RefineContext, Sam, from_dict, parse
 from annofree.refine.sam import model, refiner
 from annofree.refine.sam.prompts import prompt_for
-from annofree.scan import Sequence
+from annofree.scan import Modality
 
 needs_transformers = pytest.mark.skipif(
     find_spec("transformers") is None, reason="transformers is not installed (extra 'sam')"
@@ -115,7 +115,7 @@ def lesion() -> tuple[np.ndarray, RefineContext]:
     )
     image = np.where(brain, 100 + 100 * truth + 5 * rng.standard_normal(SHAPE), 0).astype(np.float32)
     scores = ndimage.gaussian_filter(truth.astype(np.float32), 1.0)
-    return truth, RefineContext(scores, brain, SPACING_MM, {Sequence.FLAIR: image})
+    return truth, RefineContext(scores, brain, SPACING_MM, {Modality.FLAIR: image})
 
 
 def dice(a: np.ndarray, b: np.ndarray) -> float:
@@ -183,7 +183,7 @@ def test_an_answer_is_not_followed_far_from_the_mask_or_out_of_the_brain(monkeyp
 def test_without_the_image_it_wants_the_mask_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(refiner, "load_sam", lambda folder: Seeing())
     truth, context = lesion()
-    np.testing.assert_array_equal(Sam(sequence=Sequence.T1).apply(truth, context), truth)
+    np.testing.assert_array_equal(Sam(sequence=Modality.T1).apply(truth, context), truth)
     assert "not at hand" in context.notes[0]
     assert not Sam().apply(np.zeros_like(truth), context).any()
 
@@ -328,5 +328,5 @@ def test_the_choice_of_refiners_is_checked_before_any_scan_is_read(tmp_path: Pat
 
 def test_its_settings_survive_text_and_dictionaries() -> None:
     sam = parse("sam:/models/medsam,sequence=T1C,planes=three,gate=0.9")
-    assert sam == Sam(folder="/models/medsam", sequence=Sequence.T1C, planes="three", gate=0.9)
+    assert sam == Sam(folder="/models/medsam", sequence=Modality.T1C, planes="three", gate=0.9)
     assert from_dict(json.loads(json.dumps(sam.to_dict()))) == sam

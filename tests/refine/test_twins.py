@@ -9,7 +9,7 @@ import pytest
 
 from annofree.phantom import phantom_subject
 from annofree.refine import RefineContext, Twins, from_dict
-from annofree.scan import Sequence
+from annofree.scan import Modality
 
 
 @pytest.fixture(scope="module")
@@ -58,9 +58,9 @@ def lit(context: RefineContext, where: np.ndarray, **more: np.ndarray) -> Refine
     """The same brain, three times as bright on FLAIR in some places."""
     assert context.images is not None
     flair = np.where(
-        where, 3 * np.median(context.images[Sequence.FLAIR][context.brain]), context.images[Sequence.FLAIR]
+        where, 3 * np.median(context.images[Modality.FLAIR][context.brain]), context.images[Modality.FLAIR]
     )
-    images = {**context.images, Sequence.FLAIR: flair.astype(np.float32)}
+    images = {**context.images, Modality.FLAIR: flair.astype(np.float32)}
     return dataclasses.replace(context, images=images, **more)
 
 

@@ -7,7 +7,7 @@ import pytest
 from scipy import ndimage
 
 from annofree.refine import RandomWalker, RefineContext
-from annofree.scan import Sequence
+from annofree.scan import Modality
 
 SHAPE = (44, 44, 40)
 
@@ -25,7 +25,7 @@ def made(seed: int = 0, noise: float = 0.4) -> tuple[np.ndarray, RefineContext]:
     brain = np.sqrt((grid**2).sum(axis=0)) < 19
     soft = ndimage.gaussian_filter(truth.astype(np.float32), 0.8)
     images = {}
-    for sequence, contrast in ((Sequence.T1, -1.0), (Sequence.FLAIR, 2.0)):
+    for sequence, contrast in ((Modality.T1, -1.0), (Modality.FLAIR, 2.0)):
         texture = ndimage.gaussian_filter(generator.normal(size=SHAPE), 3)
         image = contrast * soft + 0.3 * texture / texture.std() + noise * generator.normal(size=SHAPE)
         images[sequence] = (np.where(brain, 300 * (image + 5), 0)).astype(np.float32)
@@ -83,12 +83,12 @@ def test_certain_scores_are_not_touched() -> None:
 def test_it_says_why_it_could_not_run() -> None:
     truth, context = made()
     cases = {
-        "none of the sequences": (RandomWalker(sequences=(Sequence.T2,)), context),
+        "none of the sequences": (RandomWalker(sequences=(Modality.T2,)), context),
         "larger than 100": (RandomWalker(max_shell_vox=100), context),
         "no uncertain shell": (RandomWalker(), RefineContext(context.scores, truth, (1.0, 1.0, 1.0), context.images)),
         "flat": (
             RandomWalker(),
-            RefineContext(context.scores, context.brain, (1.0, 1.0, 1.0), {Sequence.T1: np.ones(SHAPE, np.float32)}),
+            RefineContext(context.scores, context.brain, (1.0, 1.0, 1.0), {Modality.T1: np.ones(SHAPE, np.float32)}),
         ),
         "at hand": (RandomWalker(), RefineContext(context.scores, context.brain, (1.0, 1.0, 1.0))),
     }

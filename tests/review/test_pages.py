@@ -23,7 +23,7 @@ from annofree.review.patient import page_path
 from annofree.review.pictures import COLOURS, key_voxel, make_tile, outline_picture
 from annofree.review.summary import Summary, read_summary
 from annofree.review.volumes import cut_brain, pack
-from annofree.scan import Scan, Sequence
+from annofree.scan import Modality, Scan
 from annofree.segmentation import ScoreMap
 
 from .conftest import NASTY, Case, make_case
@@ -79,7 +79,7 @@ def test_a_head_without_brain_mask_gets_no_page(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     head = rng.gamma(2.0, 10.0, size=(60, 70, 60)).astype(np.float32)
     head[8:52, 8:62, 8:52] += 200
-    scan = Scan("head", {Sequence.T1: head}, np.diag([4.0, 4.0, 4.0, 1.0]))
+    scan = Scan("head", {Modality.T1: head}, np.diag([4.0, 4.0, 4.0, 1.0]))
     result = make_case(1, "head").result
     result = result.replace(
         labels=np.zeros(head.shape, np.uint8), affine=scan.affine, native=scan.native, brain=head > 100, scores={}
@@ -124,7 +124,7 @@ def test_the_patients_right_is_on_the_left_of_every_picture(cases: tuple[Case, .
     brain = cut_brain(cases[0].result, cases[0].scan)
     middle = brain.labels.shape[0] // 2
     right_only = np.where(np.arange(brain.labels.shape[0])[:, None, None] > middle, brain.inside, False)
-    image = {Sequence.FLAIR: (right_only * 255).astype(np.uint8)}
+    image = {Modality.FLAIR: (right_only * 255).astype(np.uint8)}
     brain = type(brain)(image, brain.labels, {}, brain.inside, brain.affine, brain.voxel_ml)
     for axis in (2, 1):
         tile = make_tile(brain, axis, key_voxel(brain)[axis], height=120, sequences=["FLAIR"])

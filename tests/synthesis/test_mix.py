@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from annofree.errors import InputError
-from annofree.scan import Cohort, Scan, Sequence
+from annofree.scan import Cohort, Modality, Scan
 from annofree.synthesis.mix import MixSettings, mix, plan_pairs
 from annofree.synthesis.mix_dataset import write_mixed
 
@@ -38,7 +38,7 @@ def person(name: str, level: float, tumour: np.ndarray | None = None, shape: tup
     values = level * (1.0 + 0.1 * rng.normal(size=shape))
     if tumour is not None:
         values = np.where(tumour, 2.0 * values, values)
-    return Scan(name, {Sequence.FLAIR: np.where(brain, values, 0).astype(np.float32)}, affine(shape), brain=brain)
+    return Scan(name, {Modality.FLAIR: np.where(brain, values, 0).astype(np.float32)}, affine(shape), brain=brain)
 
 
 @pytest.fixture(scope="module")
@@ -63,21 +63,21 @@ def test_grey_levels_are_matched_inside_brains_only(tumour: np.ndarray) -> None:
     patient, host = person("patient", 1000.0, tumour), person("host", 100.0)
     made = mix(patient, tumour, host, np.random.default_rng(1), WORLD)
     inside = ball(SHAPE, 4.5, (9, 3, 2))
-    assert made.images[Sequence.FLAIR][inside].mean() == pytest.approx(200.0, rel=0.08)
+    assert made.images[Modality.FLAIR][inside].mean() == pytest.approx(200.0, rel=0.08)
     outside = ~ball(SHAPE, 8.0, (9, 3, 2))
-    assert np.array_equal(made.images[Sequence.FLAIR][outside], host.images[Sequence.FLAIR][outside])
+    assert np.array_equal(made.images[Modality.FLAIR][outside], host.images[Modality.FLAIR][outside])
 
 
 def test_the_seam_is_soft_and_the_label_ends_where_it_is_half(tumour: np.ndarray) -> None:
     patient = person("patient", 100.0)
-    patient = patient.replace(images={Sequence.FLAIR: np.where(tumour, 200, np.where(patient.brain, 100, 0))})
+    patient = patient.replace(images={Modality.FLAIR: np.where(tumour, 200, np.where(patient.brain, 100, 0))})
     host = person("host", 100.0)
-    host = host.replace(images={Sequence.FLAIR: np.where(host.brain, 100.0, 0.0)})
+    host = host.replace(images={Modality.FLAIR: np.where(host.brain, 100.0, 0.0)})
     same = WORLD.model_copy(update={"normalise": "volume", "blend_mm": 12.0})
-    image = mix(patient, tumour, host, np.random.default_rng(2), same).images[Sequence.FLAIR]
+    image = mix(patient, tumour, host, np.random.default_rng(2), same).images[Modality.FLAIR]
     hard = mix(patient, tumour, host, np.random.default_rng(2), same.model_copy(update={"blend_mm": 0.0}))
     edge = np.abs(np.diff(image[28:44, 32, 26])).max()
-    assert edge < 0.75 * np.abs(np.diff(hard.images[Sequence.FLAIR][28:44, 32, 26])).max()
+    assert edge < 0.75 * np.abs(np.diff(hard.images[Modality.FLAIR][28:44, 32, 26])).max()
     assert np.array_equal(hard.labels > 0, tumour)
 
 
@@ -86,11 +86,11 @@ def test_nothing_is_pasted_outside_the_brain_but_in_the_published_form_it_never_
 ) -> None:
     patient, host = person("patient", 100.0, tumour), person("host", 100.0)
     small = ball(SHAPE, 11.0)
-    host = host.replace(images={Sequence.FLAIR: np.where(small, host.images[Sequence.FLAIR], 0)}, brain=small)
+    host = host.replace(images={Modality.FLAIR: np.where(small, host.images[Modality.FLAIR], 0)}, brain=small)
     for settings in (WORLD, WORLD.model_copy(update={"margin": True}), MixSettings.published()):
         made = mix(patient, tumour, host, np.random.default_rng(3), settings)
         assert not (made.labels[~small] > 0).any()
-        assert (made.images[Sequence.FLAIR][~small] == 0).all()
+        assert (made.images[Modality.FLAIR][~small] == 0).all()
         assert 0 < made.kept < 1
 
 
@@ -112,7 +112,7 @@ def test_the_random_margin_takes_more_or_less_than_the_tumour(tumour: np.ndarray
     changed, labelled = [], []
     for seed in range(8):
         made = mix(patient, tumour, host, np.random.default_rng(seed), settings)
-        changed.append(int((made.images[Sequence.FLAIR] != host.images[Sequence.FLAIR]).sum()))
+        changed.append(int((made.images[Modality.FLAIR] != host.images[Modality.FLAIR]).sum()))
         labelled.append(int((made.labels > 0).sum()))
     assert min(changed) < tumour.sum() < max(changed)
     assert max(labelled) == tumour.sum()  # healthy surroundings come along unlabelled

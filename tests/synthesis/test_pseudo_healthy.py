@@ -10,7 +10,7 @@ import torch
 
 from annofree.errors import InputError
 from annofree.phantom import PhantomSubject, phantom_subject
-from annofree.scan import Cohort, Sequence
+from annofree.scan import Cohort, Modality
 from annofree.synthesis.carrier import Carrier, carrier_of, upright
 from annofree.synthesis.pseudo_healthy import PseudoHealthySettings, join, pseudo_healthy
 from annofree.synthesis.real_brain import paint_tumour_into
@@ -80,7 +80,7 @@ def test_a_tumour_on_both_sides_is_not_usable(patient: PhantomSubject) -> None:
     scan = patient.scan
     both = {s: np.where(scan.brain | scan.brain[::-1], np.maximum(i, i[::-1]), 0) for s, i in scan.images.items()}
     dark = {s: np.where(scan.brain | scan.brain[::-1], np.minimum(i, i[::-1]), 0) for s, i in scan.images.items()}
-    images = {s: both[s] if s in (Sequence.FLAIR, Sequence.T2) else dark[s] for s in scan.sequences}
+    images = {s: both[s] if s in (Modality.FLAIR, Modality.T2) else dark[s] for s in scan.sequences}
     found = pseudo_healthy(scan.replace(images=images, brain=scan.brain | scan.brain[::-1]))
     assert not found.usable
     assert found.checks["bright_ml"] > PseudoHealthySettings().most_bright_ml
@@ -114,9 +114,9 @@ def test_a_painted_tumour_looks_like_one_and_the_rest_stays_as_it_was(carrier: C
 
 
 def test_a_missing_sequence_stays_missing(patient: PhantomSubject) -> None:
-    flair = patient.scan.replace(images={Sequence.FLAIR: patient.scan.images[Sequence.FLAIR]})
+    flair = patient.scan.replace(images={Modality.FLAIR: patient.scan.images[Modality.FLAIR]})
     carrier = carrier_of(flair)
-    assert carrier.sequences == (Sequence.FLAIR,)
+    assert carrier.sequences == (Modality.FLAIR,)
     made = paint_tumour_into(carrier, ALWAYS, seed=1)
     assert not made.images[:3].any()
     assert made.images[3].any()
@@ -138,7 +138,7 @@ def test_a_folder_of_real_brains_with_made_tumours(carrier: Carrier, tmp_path: P
     cohort = open_cohort(out)
     assert len(cohort) == 1
     scan = cohort[cohort.ids[0]]
-    assert scan.sequences == tuple(Sequence)
+    assert scan.sequences == tuple(Modality)
     assert scan.spacing_mm == pytest.approx((2.0, 2.0, 2.0))
     with pytest.raises(InputError, match="No brain can carry"):
         carriers_from(None, Cohort({}))

@@ -13,7 +13,7 @@ import pytest
 
 from annofree.errors import InputError, OutputError
 from annofree.formats import open_cohort, open_scan
-from annofree.scan import Cohort, Scan, Sequence
+from annofree.scan import Cohort, Modality, Scan
 from annofree.synthesis.blob import blob, largest_part, simplex_noise
 from annofree.synthesis.dataset import write_published
 from annofree.synthesis.published import PublishedSettings, make_published
@@ -163,18 +163,18 @@ def test_nnunet_reads_the_split_and_we_read_the_cases(tmp_path: Path, brain: np.
     rows = list(csv.DictReader((out / "cases.csv").open()))
     assert {"requested_ml", "realised_ml", "label_ml", "gain", "seed"} <= set(rows[0])
     scan = open_cohort(out)[split["train"][0]]
-    assert scan.sequences == (Sequence.FLAIR,)
+    assert scan.sequences == (Modality.FLAIR,)
     label = nib.load(out / "labelsTr" / f"{split['train'][0]}.nii.gz")
     assert np.allclose(label.affine, np.diag([-2.0, -2.0, 2.0, 1.0]))  # the file's own axis order
     row = next(r for r in rows if r["case"] == scan.id)
     assert np.asarray(label.dataobj).sum() * 8e-3 == pytest.approx(float(row["label_ml"]), rel=1e-4)
-    assert scan.images[Sequence.FLAIR][scan.to_native(np.asarray(label.dataobj)) > 0].mean() > 110
+    assert scan.images[Modality.FLAIR][scan.to_native(np.asarray(label.dataobj)) > 0].mean() > 110
     with pytest.raises(OutputError, match="not empty"):
         write_published(healthy(brain, image, "ab"), out)
 
 
 def test_a_scan_without_the_sequence_is_named(tmp_path: Path, brain: np.ndarray, image: np.ndarray) -> None:
-    cohort = Cohort.of([Scan("t1only", {Sequence.T1: image}, np.eye(4), brain=brain)])
+    cohort = Cohort.of([Scan("t1only", {Modality.T1: image}, np.eye(4), brain=brain)])
     with pytest.raises(InputError, match="t1only"):
         write_published(cohort, tmp_path / "out")
 
@@ -183,7 +183,7 @@ def test_a_scan_without_the_sequence_is_named(tmp_path: Path, brain: np.ndarray,
 def test_on_the_published_demo_case_the_figures_agree(shared_data: Path) -> None:
     """Label over tumour 1.28 (1.21-1.35), tumour volume 16.5-75 ml (5-95 %), core over tumour 0.44; under 1 s each."""
     scan = open_scan(shared_data / "healthy" / "OAS30135", brain_mask="*_brainmask.nii.gz")
-    image, brain = np.ascontiguousarray(scan.images[Sequence.FLAIR]), np.ascontiguousarray(scan.foreground())
+    image, brain = np.ascontiguousarray(scan.images[Modality.FLAIR]), np.ascontiguousarray(scan.foreground())
     start = time.process_time()
     made = [make_published(image, brain, scan.spacing_mm, np.random.default_rng([k, 1])) for k in range(12)]
     assert (time.process_time() - start) / 12 < 1.0

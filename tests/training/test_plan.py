@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from annofree.errors import InputError, SettingsError
 from annofree.formats import export_nnunet, open_cohort
 from annofree.networks.build import DynUNetSettings, build
-from annofree.scan import Cohort, Scan, Sequence
+from annofree.scan import Cohort, Modality, Scan
 from annofree.training.junior import JuniorSettings
 from annofree.training.memory import OVERHEAD, PER_PARAMETER, estimate_gb
 from annofree.training.plan import read_plan
@@ -116,7 +116,7 @@ def test_a_cohort_in_nnunet_layout_is_measured_by_its_brains(tmp_path: Path) -> 
     def scan(name: str, spacing: float) -> Scan:
         image = np.zeros((30, 40, 30), np.float32)
         image[5:25, 5:35, 8:28] = 1.0
-        return Scan(name, {Sequence.FLAIR: image}, np.diag([spacing, spacing, spacing, 1]))
+        return Scan(name, {Modality.FLAIR: image}, np.diag([spacing, spacing, spacing, 1]))
 
     export_nnunet(Cohort.of([scan("a", 2.0), scan("b", 3.0), scan("c", 3.0)]), tmp_path / "Dataset001_Made")
     found = fingerprint(open_cohort(tmp_path / "Dataset001_Made"))

@@ -9,7 +9,7 @@ from annofree.anatomy import default_atlas
 from annofree.anatomy.align import Alignment
 from annofree.errors import InputError
 from annofree.reports import AtlasRegions
-from annofree.scan import Scan, Sequence
+from annofree.scan import Modality, Scan
 from annofree.training.report_targets import ReportTargetSettings, Use, report_target
 
 TEXT = (
@@ -28,7 +28,7 @@ def scan(report: str | None = TEXT, shift: float = 0.0) -> Scan:
     affine = np.diag([6.0, 6.0, 6.0, 1.0])
     affine[:3, 3] = (-75 + shift, -110, -66)
     image = np.full((26, 32, 25), 10, dtype=np.float32)
-    return Scan("p", {Sequence.FLAIR: image}, affine, brain=np.ones(image.shape, dtype=bool), report=report)
+    return Scan("p", {Modality.FLAIR: image}, affine, brain=np.ones(image.shape, dtype=bool), report=report)
 
 
 def use(how: Use) -> ReportTargetSettings:

@@ -13,7 +13,7 @@ from annofree.networks import build, load_network
 from annofree.networks.fanogan import FAnoGANSettings
 from annofree.phantom import phantom_subject
 from annofree.prepare.slices import SliceSettings
-from annofree.scan import Sequence
+from annofree.scan import Modality
 from annofree.training.adversarial import AdversarialSettings, gradient_penalty, train_fanogan
 from annofree.training.corruption import NoiseSettings, coarse_noise
 from annofree.training.slices import (
@@ -33,7 +33,7 @@ def stacks() -> list[Stack]:
 
 
 def test_stacks_hold_all_sequences_and_no_empty_slice(stacks: list[Stack]) -> None:
-    assert {stack.sequence for stack in stacks} == set(Sequence)
+    assert {stack.sequence for stack in stacks} == set(Modality)
     assert all((stack.levels > 0).any(axis=(1, 2)).all() for stack in stacks)
 
 

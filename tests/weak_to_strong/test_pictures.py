@@ -20,13 +20,13 @@ from annofree.formats.class_folders import (
 from annofree.methods.weak_to_strong.foreground import ForegroundSettings, Pictures, learn_foreground, make_masks
 from annofree.methods.weak_to_strong.otsu import foreground_mask
 from annofree.phantom.class_folders import write_class_folders
-from annofree.scan import Sequence
+from annofree.scan import Modality
 
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("pictures") / "set"
-    kinds, sequences = ("glioblastoma", "healthy"), (Sequence.T1C, Sequence.T2)
+    kinds, sequences = ("glioblastoma", "healthy"), (Modality.T1C, Modality.T2)
     return write_class_folders(root, 4, seed=3, kinds=kinds, sequences=sequences, spacing_mm=4.0)
 
 
@@ -44,7 +44,7 @@ def test_phantom_pictures_are_jpeg_by_class_and_the_seed_decides_them(folders: P
         assert image.mode == "L"
     assert len(np.unique(np.asarray(read_grey(found.pictures[0].path)))) > 50
     again = write_class_folders(
-        tmp_path / "again", 4, seed=3, kinds=("glioblastoma",), sequences=(Sequence.T2,), spacing_mm=4.0
+        tmp_path / "again", 4, seed=3, kinds=("glioblastoma",), sequences=(Modality.T2,), spacing_mm=4.0
     )
     name = "glioblastoma T2/002.jpg"
     assert (again / name).read_bytes() == (folders / name).read_bytes()

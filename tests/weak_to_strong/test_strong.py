@@ -25,7 +25,7 @@ from annofree.methods.weak_to_strong.volumes import Volume, VolumeSampler, cut_s
 from annofree.networks import build
 from annofree.networks.unetr import UNETRSettings
 from annofree.phantom import PhantomSubject, phantom_subject
-from annofree.scan import Cohort, Grid, Sequence, learning
+from annofree.scan import Cohort, Grid, Modality, learning
 
 TINY = SIZES["small"].model_copy(
     update={
@@ -62,7 +62,7 @@ def npy(tmp_path_factory: pytest.TempPathFactory, subjects: list[PhantomSubject]
     for subject, part in zip(subjects, ("train", "train", "val", "test"), strict=True):
         for name in ("images", "masks"):
             (root / part / name).mkdir(parents=True, exist_ok=True)
-        image = np.stack([subject.scan.images[s] for s in Sequence], axis=-1)
+        image = np.stack([subject.scan.images[s] for s in Modality], axis=-1)
         np.save(root / part / "images" / f"image_{subject.scan.id[-1]}.npy", image)
         mask = np.eye(4, dtype=np.uint8)[subject.labels]
         np.save(root / part / "masks" / f"mask_{subject.scan.id[-1]}.npy", mask)
@@ -265,7 +265,7 @@ def test_otsu_finds_a_bright_ball_and_nothing_in_a_healthy_brain() -> None:
         mask, truth = tumour_mask(subject.scan, subject.scan.foreground()), subject.labels > 0
         found.append(2 * (mask & truth).sum() / (mask.sum() + truth.sum()))
     assert max(found) > 0.5
-    scan = subject.scan.replace(images={Sequence.T1: subject.scan.images[Sequence.T1]})
+    scan = subject.scan.replace(images={Modality.T1: subject.scan.images[Modality.T1]})
     with pytest.raises(AnnofreeError, match="lacks FLAIR"):
         tumour_mask(scan, scan.foreground())
 

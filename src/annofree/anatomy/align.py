@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 
 from annofree.anatomy.coarse import block_factor, block_mean
 from annofree.anatomy.template import template
-from annofree.scan import Scan, Sequence
+from annofree.scan import Modality, Scan
 
 Affine = NDArray[np.float64]
 
 _GRID_MM = 4.0
-_PREFERRED = (Sequence.T1, Sequence.T1C, Sequence.T2, Sequence.FLAIR)
+_PREFERRED = (Modality.T1, Modality.T1C, Modality.T2, Modality.FLAIR)
 _PITCH_STARTS_DEG = (-20.0, 0.0, 20.0)
 #: Aligned brains overlap by 0.92 and more (Dice); brains whose header lies about an axis stay below 0.87.
 _TRUSTED_OVERLAP = 0.88

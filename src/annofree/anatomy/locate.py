@@ -13,7 +13,7 @@ from annofree.anatomy.atlas import Atlas, default_atlas
 from annofree.anatomy.regions import Side
 from annofree.anatomy.symmetry import MidsagittalPlane, midsagittal_plane
 from annofree.errors import InputError
-from annofree.scan import Scan, Sequence
+from annofree.scan import Modality, Scan
 from annofree.segmentation import LABEL_NAMES, Lesion, ScoreMap
 
 #: A lesion with at least twice as much on one side as on the other belongs to that side; any other crosses.
@@ -70,7 +70,7 @@ def locate(
 
 def plane_of(scan: Scan) -> MidsagittalPlane:
     """The midsagittal plane of a scan's brain, in its array's mm; (see `annofree.anatomy.symmetry`)."""
-    image = scan.images[next(s for s in Sequence if s in scan.images)]
+    image = scan.images[next(s for s in Modality if s in scan.images)]
     return midsagittal_plane(image[None], scan.foreground(), scan.spacing_mm)
 
 

@@ -32,7 +32,7 @@ def export(
     from annofree.formats import open_cohort
     from annofree.prepare.slice_folder import export_slices, import_slices
     from annofree.prepare.slices import SliceSettings
-    from annofree.scan import Sequence
+    from annofree.scan import Modality
 
     if what not in WHAT:
         raise InputError(f"'{what}' cannot be exported", fix=f"Use {' or '.join(WHAT)}")
@@ -47,7 +47,7 @@ def export(
         open_cohort(source, reports=reports, brain_mask=brain_mask),
         out,
         settings=settings,
-        sequence=None if sequence is None else Sequence.parse(sequence),
+        sequence=None if sequence is None else Modality.parse(sequence),
         dataset=dataset,
         masks=masks,
     )

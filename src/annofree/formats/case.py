@@ -10,7 +10,7 @@ from pathlib import Path
 from annofree.errors import InputError, MissingSequence
 from annofree.formats.names import is_brain_mask, is_map, read_name, stem_of, truth_rank
 from annofree.formats.nifti import Volume, read_volume
-from annofree.scan import Sequence
+from annofree.scan import Modality
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Case:
 
     id: str
     folder: Path
-    images: tuple[tuple[Sequence, Path], ...] = ()
+    images: tuple[tuple[Modality, Path], ...] = ()
     unnamed: tuple[Path, ...] = ()
     brain_mask: Path | None = None
     truths: tuple[tuple[int, Path], ...] = ()
@@ -43,7 +43,7 @@ class Case:
         named = tuple((str(sequence), path) for sequence, path in self.images)
         return (*named, *(("image", path) for path in self.unnamed))
 
-    def read(self, sequence: str | None = None) -> tuple[dict[Sequence, Volume], tuple[str, ...]]:
+    def read(self, sequence: str | None = None) -> tuple[dict[Modality, Volume], tuple[str, ...]]:
         """Read the images.
 
         Args:
@@ -55,7 +55,7 @@ class Case:
         Raises:
             InputError: A sequence occurs twice or cannot be told, or a file is unusable.
         """
-        chosen = self._choose(None if sequence is None else Sequence.parse(sequence))
+        chosen = self._choose(None if sequence is None else Modality.parse(sequence))
         notes = []
         if self.ignored or (self.unnamed and not set(self.unnamed) & set(chosen.values())):
             left = sorted({path.name for path in (*self.ignored, *self.unnamed)})
@@ -64,11 +64,11 @@ class Case:
         with ThreadPoolExecutor(len(chosen)) as pool:  # decompression lets go of the interpreter
             return dict(zip(chosen, pool.map(read_volume, chosen.values()), strict=True)), tuple(notes)
 
-    def _choose(self, sequence: Sequence | None) -> dict[Sequence, Path]:
+    def _choose(self, sequence: Modality | None) -> dict[Modality, Path]:
         files = [path for _, path in self.images] + list(self.unnamed)
         if sequence is not None and len(files) == 1:
             return {sequence: files[0]}
-        chosen: dict[Sequence, Path] = {}
+        chosen: dict[Modality, Path] = {}
         for name, path in self.images:
             if name in chosen and sequence in (None, name):
                 raise InputError(
@@ -97,7 +97,7 @@ class Case:
 
 def case_of_files(scan_id: str, folder: Path, files: Iterable[Path]) -> Case:
     """Sort the NIfTI files of one visit into images, brain mask, label maps and the rest."""
-    images: list[tuple[Sequence, Path]] = []
+    images: list[tuple[Modality, Path]] = []
     unnamed: list[Path] = []
     truths: list[tuple[int, Path]] = []
     ignored: list[Path] = []
@@ -180,7 +180,7 @@ def _renamed(case: Case, name: str) -> Case:
 
 def case_of_mapping(files: Mapping[str, str | Path], scan_id: str | None = None) -> Case:
     """A case from `{sequence: file}`, whatever the files are called."""
-    images = tuple((Sequence.parse(name), Path(path)) for name, path in files.items())
+    images = tuple((Modality.parse(name), Path(path)) for name, path in files.items())
     if not images:
         raise InputError("The dictionary of files is empty", fix="Give {'FLAIR': 'flair.nii.gz'} or more")
     first = images[0][1]

@@ -1,6 +1,6 @@
 """Plain folders and BraTS folders: a folder a patient, or many patients' files side by side.
 
-BraTS 2018 to 2025 differ in spelling only (`_t1ce`, `-t1c`, bare `t1c`), and `annofree.scan.Sequence` knows spellings.
+BraTS 2018 to 2025 differ in spelling only (`_t1ce`, `-t1c`, bare `t1c`), and `annofree.scan.Modality` knows spellings.
 """
 
 from __future__ import annotations

@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annofree.errors import InputError
-from annofree.scan import Grid, Sequence
+from annofree.scan import Grid, Modality
 
 #: Fields of view that share less than this part of the smaller one are not of one examination of one head.
 MIN_OVERLAP = 0.5
 #: Among equally fine sequences the one that lesions are read on gives the grid.
-_PREFERENCE = (Sequence.FLAIR, Sequence.T1C, Sequence.T2, Sequence.T1)
+_PREFERENCE = (Modality.FLAIR, Modality.T1C, Modality.T2, Modality.T1)
 
 
 def resample(array: NDArray[Any], from_grid: Grid, to_grid: Grid, order: int, *, outside: float = 0.0) -> NDArray[Any]:
@@ -63,7 +63,7 @@ def resample(array: NDArray[Any], from_grid: Grid, to_grid: Grid, order: int, *,
     return result.astype(bool) if array.dtype == bool and order == 0 else result
 
 
-def choose_reference(grids: Mapping[Sequence, Grid]) -> Sequence:
+def choose_reference(grids: Mapping[Modality, Grid]) -> Modality:
     """The sequence whose grid the scan gets: the finest by its coarsest axis.
 
     Spacings within 10 % count as equal; then FLAIR goes before T1C, T2 and T1, because lesions are read on it.

@@ -1,6 +1,6 @@
 """What file names say: the case, the sequence, and whether a file is an image at all.
 
-Every spelling of a sequence lives in `annofree.scan.Sequence`; this module only finds the word in the name.
+Every spelling of a sequence lives in `annofree.scan.Modality`; this module only finds the word in the name.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from annofree.errors import InputError
-from annofree.scan import Sequence
+from annofree.scan import Modality
 
 NIFTI_ENDINGS = (".nii", ".nii.gz")
 
@@ -88,7 +88,7 @@ class ImageName:
     """
 
     case: str
-    sequence: Sequence | None
+    sequence: Modality | None
     ends_with_sequence: bool
 
 
@@ -97,7 +97,7 @@ def read_name(name: str) -> ImageName:
 
     Example:
         >>> read_name("bet_TCGA-DU-7294_fla_bet.nii.gz")
-        ImageName(case='TCGA-DU-7294', sequence=<Sequence.FLAIR: 'FLAIR'>, ends_with_sequence=True)
+        ImageName(case='TCGA-DU-7294', sequence=<Modality.FLAIR: 'FLAIR'>, ends_with_sequence=True)
     """
     stem = stem_of(name)
     spans = [match.span() for match in re.finditer(r"[^-_. ]+", stem)]
@@ -111,9 +111,9 @@ def read_name(name: str) -> ImageName:
     return ImageName(_case(stem), None, False)
 
 
-def _parse(word: str) -> Sequence | None:
+def _parse(word: str) -> Modality | None:
     try:
-        return Sequence.parse(word)
+        return Modality.parse(word)
     except InputError:
         return None
 

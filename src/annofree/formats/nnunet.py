@@ -16,7 +16,7 @@ from annofree.errors import InputError, OutputError
 from annofree.formats.case import Case
 from annofree.formats.nifti import write_volume
 from annofree.formats.outfolder import write_json
-from annofree.scan import Cohort, Scan, Sequence
+from annofree.scan import Cohort, Modality, Scan
 
 IMAGE_FOLDERS = ("imagesTr", "imagesTs", "imagesVal")
 _CHANNEL = re.compile(r"(?P<case>.+)_(?P<channel>\d{4})\.nii(\.gz)?", flags=re.IGNORECASE)
@@ -26,7 +26,7 @@ _CHANNEL = re.compile(r"(?P<case>.+)_(?P<channel>\d{4})\.nii(\.gz)?", flags=re.I
 class NnUNetCase(Case):
     """A case whose channels have numbers, named by `dataset.json`."""
 
-    def _choose(self, sequence: Sequence | None) -> dict[Sequence, Path]:
+    def _choose(self, sequence: Modality | None) -> dict[Modality, Path]:
         if self.unnamed and not (sequence is not None and len(self.unnamed) + len(self.images) == 1):
             raise InputError(
                 f"The channels of scan '{self.id}' have no names",
@@ -51,7 +51,7 @@ def find(folder: Path) -> list[Case]:
     return [case for place in places if place.is_dir() for case in _cases(place, names)]
 
 
-def _cases(place: Path, names: Mapping[int, Sequence]) -> list[Case]:
+def _cases(place: Path, names: Mapping[int, Modality]) -> list[Case]:
     channels: dict[str, dict[int, Path]] = {}
     for path in sorted(place.iterdir()):
         if match := _CHANNEL.fullmatch(path.name):
@@ -67,7 +67,7 @@ def _cases(place: Path, names: Mapping[int, Sequence]) -> list[Case]:
     return cases
 
 
-def _channel_names(root: Path) -> dict[int, Sequence]:
+def _channel_names(root: Path) -> dict[int, Modality]:
     path = root / "dataset.json"
     if not path.is_file():
         return {}
@@ -80,7 +80,7 @@ def _channel_names(root: Path) -> dict[int, Sequence]:
     names = {}
     for number, word in pairs:
         try:
-            names[number] = Sequence.parse(word)
+            names[number] = Modality.parse(word)
         except InputError:
             continue
     return names
@@ -121,7 +121,7 @@ def export_nnunet(
     if unknown := held_out - set(cohort.ids):
         raise InputError(f"No scan '{sorted(unknown)[0]}' in the cohort", why="it is named for validation")
     names = dict(label_names or {"background": 0, "tumour": 1})
-    channels = None if sequences is None else [Sequence.parse(word) for word in sequences]
+    channels = None if sequences is None else [Modality.parse(word) for word in sequences]
     part = "Ts" if labels is None else "Tr"
     split: dict[str, list[str]] = {"train": [], "val": []}
     for scan in cohort:

@@ -18,7 +18,7 @@ from annofree.errors import InputError
 from annofree.formats.case import Case
 from annofree.formats.names import is_map, read_name, stem_of, truth_rank, words_of
 from annofree.formats.nifti import MAX_VOXELS, Volume
-from annofree.scan import Grid, Sequence
+from annofree.scan import Grid, Modality
 
 SPLITS = ("train", "val", "validation", "test")
 _NUMPY_FIX = "Save it again with numpy.save as a plain array of numbers"
@@ -28,7 +28,7 @@ _NUMPY_FIX = "Save it again with numpy.save as a plain array of numbers"
 class NpyCase(Case):
     """One `.npy` image with its channels."""
 
-    def read(self, sequence: str | None = None) -> tuple[dict[Sequence, Volume], tuple[str, ...]]:
+    def read(self, sequence: str | None = None) -> tuple[dict[Modality, Volume], tuple[str, ...]]:
         """Read the channels; `sequence` may name all of them in order, with commas."""
         path = self.unnamed[0]
         array = _channels_last(load_array(path), path)
@@ -53,12 +53,12 @@ class NpyCase(Case):
         )
 
 
-def _channel_names(count: int, sequence: str | None, path: Path) -> list[Sequence]:
+def _channel_names(count: int, sequence: str | None, path: Path) -> list[Modality]:
     if sequence is not None:
-        names = [Sequence.parse(word) for word in sequence.split(",")]
+        names = [Modality.parse(word) for word in sequence.split(",")]
     else:
         guess = read_name(path.name).sequence
-        names = list(Sequence) if count == 4 else [guess] if count == 1 and guess else []
+        names = list(Modality) if count == 4 else [guess] if count == 1 and guess else []
     if len(names) != count or len(set(names)) != count:
         raise InputError(
             f"An array has {count} channel{'s' * (count != 1)}, and their sequences are not known",

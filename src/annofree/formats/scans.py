@@ -20,7 +20,7 @@ from annofree.formats.nifti import Volume, read_labels, read_volume
 from annofree.formats.npy import NpyCase
 from annofree.formats.report_texts import read_report, read_reports
 from annofree.formats.skull import why_whole_head
-from annofree.scan import Cohort, Grid, Origin, Scan, Sequence, canonical_grid, to_canonical
+from annofree.scan import Cohort, Grid, Modality, Origin, Scan, canonical_grid, to_canonical
 
 Masks = str | Path | Mapping[str, str | Path] | None
 
@@ -164,9 +164,9 @@ class _MemoryCase(Case):
 
     held: Any = None
 
-    def read(self, sequence: str | None = None) -> tuple[dict[Sequence, Volume], tuple[str, ...]]:
+    def read(self, sequence: str | None = None) -> tuple[dict[Modality, Volume], tuple[str, ...]]:
         volume = read_volume(self.held)
-        name = Sequence.guess(volume.source) if sequence is None else Sequence.parse(sequence)
+        name = Modality.guess(volume.source) if sequence is None else Modality.parse(sequence)
         if name is None:
             raise InputError("The sequence of an image in memory is not known", fix="Say it: sequence='FLAIR'")
         return {name: volume}, ()
@@ -176,17 +176,17 @@ class _MemoryCase(Case):
 class _MixedCase(Case):
     """A dictionary with nibabel images in it."""
 
-    held: tuple[tuple[Sequence, Any], ...] = ()
+    held: tuple[tuple[Modality, Any], ...] = ()
 
-    def read(self, sequence: str | None = None) -> tuple[dict[Sequence, Volume], tuple[str, ...]]:
-        wanted = None if sequence is None else Sequence.parse(sequence)
+    def read(self, sequence: str | None = None) -> tuple[dict[Modality, Volume], tuple[str, ...]]:
+        wanted = None if sequence is None else Modality.parse(sequence)
         return {name: read_volume(image) for name, image in self.held if wanted in (None, name)}, ()
 
 
 def _mapping(source: Mapping[str, Any], scan_id: str | None) -> Case:
     if all(isinstance(value, str | Path) for value in source.values()):
         return case_of_mapping(source, scan_id)
-    held = tuple((Sequence.parse(name), image) for name, image in source.items())
+    held = tuple((Modality.parse(name), image) for name, image in source.items())
     return _MixedCase(scan_id or "scan", Path(), held=held)
 
 
@@ -212,8 +212,8 @@ def _read(case: Case, sequence: str | None, brain_mask: Any, report: str | None)
     grids = {name: canonical_grid(volume.grid) for name, volume in volumes.items()}
     reference = choose_reference(grids)
     grid = grids[reference]
-    images: dict[Sequence, NDArray[np.float32]] = {}
-    heads: dict[Sequence, str] = {}
+    images: dict[Modality, NDArray[np.float32]] = {}
+    heads: dict[Modality, str] = {}
     said = [*notes, *(note for volume in volumes.values() for note in volume.notes)]
     with ThreadPoolExecutor(len(volumes)) as pool:
         arrays = list(pool.map(_canonical, volumes.values()))
@@ -260,7 +260,7 @@ def _canonical(volume: Volume) -> NDArray[np.float32]:
 
 
 def _require_overlap(
-    scan_id: str, first: Sequence, second: Sequence, a: Grid, b: Grid, volumes: Mapping[Sequence, Volume]
+    scan_id: str, first: Modality, second: Modality, a: Grid, b: Grid, volumes: Mapping[Modality, Volume]
 ) -> None:
     shared = overlap(a, b)
     if shared < MIN_OVERLAP:
@@ -329,7 +329,7 @@ def _mask_path(given: str | Path | None, case: Case) -> Path | None:
 
 def _with_extras(scan: Scan, sequence: str | None, brain_mask: Any, report: str | Path | None) -> Scan:
     if sequence is not None:
-        wanted = Sequence.parse(sequence)
+        wanted = Modality.parse(sequence)
         scan.require(wanted, why="the choice of --sequence")
         scan = scan.replace(images={wanted: scan.images[wanted]})
     if brain_mask is not None:

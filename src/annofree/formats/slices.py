@@ -25,7 +25,7 @@ from annofree.errors import InputError
 from annofree.formats.case import Case
 from annofree.formats.nifti import Volume
 from annofree.formats.outfolder import atomic_write
-from annofree.scan import Grid, Sequence
+from annofree.scan import Grid, Modality
 
 IMAGES, MASKS, REPORTS, PLACES = "img", "seg", "TXT", "slices.json"
 #: Folders of the published data set; each holds `img/`, some `seg/` and `TXT/`.
@@ -51,7 +51,7 @@ class Place:
 
     slices: Grid
     original: Grid
-    sequence: Sequence
+    sequence: Modality
     first: int
 
     def to_dict(self) -> dict[str, Any]:
@@ -79,24 +79,24 @@ class Place:
             if affine.shape != (4, 4):
                 raise ValueError("an affine is not 4x4")
             grids.append(Grid((x, y, z), affine))
-        return cls(grids[0], grids[1], Sequence(values["sequence"]), int(values["first"]))
+        return cls(grids[0], grids[1], Modality(values["sequence"]), int(values["first"]))
 
 
 @dataclass(frozen=True)
 class SliceCase(Case):
     """The slices of one subject."""
 
-    def read(self, sequence: str | None = None) -> tuple[dict[Sequence, Volume], tuple[str, ...]]:
+    def read(self, sequence: str | None = None) -> tuple[dict[Modality, Volume], tuple[str, ...]]:
         """Stack them; without a `slices.json` they are MNI slices of a T2, as in the published sample."""
         array, numbers = read_stack(self.unnamed)
         place = places(self.folder.parent).get(self.id)
-        given = None if sequence is None else Sequence.parse(sequence)
+        given = None if sequence is None else Modality.parse(sequence)
         if place is not None and place.slices.shape == array.shape:
             return {given or place.sequence: Volume(array, place.slices, str(self.unnamed[0]))}, ()
-        name = given or Sequence.guess(self.id) or Sequence.T2
+        name = given or Modality.guess(self.id) or Modality.T2
         grid = published_grid(array.shape[0], FIRST + numbers[0], array.shape[2])
         note = f"{len(self.unnamed)} PNG slices carry no geometry: taken as MNI152 from slice {FIRST + numbers[0]} on"
-        if given is None and Sequence.guess(self.id) is None:
+        if given is None and Modality.guess(self.id) is None:
             note += ", and as T2, since their names tell no sequence"
         return {name: Volume(array, grid, str(self.unnamed[0]))}, (f"{note}.",)
 

@@ -17,16 +17,16 @@ from pydantic import Field
 from annofree.methods.base import Method
 from annofree.refine.brain import ErodedBrain
 from annofree.refine.components import Components
-from annofree.scan import Cohort, Scan, Sequence
+from annofree.scan import Cohort, Modality, Scan
 from annofree.segmentation import ScoreMap
 from annofree.settings import Settings
 from annofree.thresholds.healthy import HealthyQuantile
 from annofree.thresholds.mad import Mad
 
 #: How a tumour's water shows: bright on FLAIR and T2; FLAIR counts twice, because it darkens fluid.
-_WATER = {Sequence.FLAIR: 2.0, Sequence.T2: 1.0}
+_WATER = {Modality.FLAIR: 2.0, Modality.T2: 1.0}
 #: Used only where neither is present. Contrast medium is bright and oedema dark, on T1 everything is dark.
-_OTHERWISE = (Sequence.T1C, Sequence.T1)
+_OTHERWISE = (Modality.T1C, Modality.T1)
 _SMALLEST_SPREAD = 1e-6
 #: Mirrored anatomy agrees to a few millimetres only.
 _MIRROR_SIGMA_MM = 3.0
@@ -106,13 +106,13 @@ class AtlasZ(Method):
         return {"WT": ScoreMap(values, "WT", "z")}
 
 
-def _looked_at(scan: Scan) -> list[tuple[Sequence, float, int]]:
+def _looked_at(scan: Scan) -> list[tuple[Modality, float, int]]:
     """The sequences used, each with weight and sign (-1: tumour is dark, 0: it differs either way)."""
     water = [(s, weight, 1) for s, weight in _WATER.items() if s in scan.images]
     if water:
         return water
     sequence = next(s for s in _OTHERWISE if s in scan.images)
-    return [(sequence, 1.0, 0 if sequence is Sequence.T1C else -1)]
+    return [(sequence, 1.0, 0 if sequence is Modality.T1C else -1)]
 
 
 def expected_tissues(

@@ -17,7 +17,7 @@ from annofree.methods.decide import Decision, decide
 from annofree.prepare.brain import brain_of
 from annofree.refine import from_dict as refiner_from_dict
 from annofree.refine.base import Refiner
-from annofree.scan import Cohort, Scan, Sequence, learning, scoring
+from annofree.scan import Cohort, Modality, Scan, learning, scoring
 from annofree.segmentation import ScoreMap, Segmentation
 from annofree.settings import Settings
 from annofree.thresholds import from_dict as threshold_from_dict
@@ -56,7 +56,7 @@ class Method(ABC):
 
     name: ClassVar[str]
     regions: ClassVar[tuple[str, ...]] = ("WT",)
-    needs: ClassVar[tuple[Sequence, ...]] = ()
+    needs: ClassVar[tuple[Modality, ...]] = ()
     settings_class: ClassVar[type[Settings]] = Settings
     learned_tier: ClassVar[str] = "T0"
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from annofree.refine import refine
 from annofree.refine.base import RefineContext, Refiner
-from annofree.scan import Sequence
+from annofree.scan import Modality
 from annofree.segmentation import ScoreMap
 from annofree.thresholds.base import Threshold
 
@@ -40,7 +40,7 @@ def decide(
     *,
     brain: NDArray[np.bool_],
     spacing_mm: tuple[float, float, float],
-    images: Mapping[Sequence, NDArray[np.float32]] | None = None,
+    images: Mapping[Modality, NDArray[np.float32]] | None = None,
 ) -> Decision:
     """Labels from scores.
 

@@ -13,12 +13,12 @@ from annofree.intensity import Normalisation
 from annofree.methods.base import Method
 from annofree.refine.brain import ErodedBrain
 from annofree.refine.components import Components
-from annofree.scan import Scan, Sequence
+from annofree.scan import Modality, Scan
 from annofree.segmentation import ScoreMap
 from annofree.settings import Settings
 from annofree.thresholds.fixed import Fixed
 
-PREFERRED = (Sequence.FLAIR, Sequence.T2, Sequence.T1C, Sequence.T1)
+PREFERRED = (Modality.FLAIR, Modality.T2, Modality.T1C, Modality.T1)
 
 
 class IntensitySettings(Settings):
@@ -29,7 +29,7 @@ class IntensitySettings(Settings):
         sigma_mm: Smoothing before the threshold.
     """
 
-    sequence: Sequence | None = None
+    sequence: Modality | None = None
     sigma_mm: float = 1.5
 
 

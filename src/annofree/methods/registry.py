@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from annofree.errors import SettingsError
-from annofree.scan import Sequence
+from annofree.scan import Modality
 
 if TYPE_CHECKING:
     from annofree.methods.base import Method
@@ -34,7 +34,7 @@ class MethodInfo:
     summary: str
     module: str
     cls: str
-    needs: tuple[Sequence, ...] = ()
+    needs: tuple[Modality, ...] = ()
     tier: str = "T0"
     regions: tuple[str, ...] = ("WT",)
     learns_from: tuple[str, ...] = ()
@@ -128,7 +128,7 @@ METHODS: dict[str, MethodInfo] = {
             summary="the published constants and decisions of MViT-AE, faults included; ships without its network",
             module="annofree.methods.mvit_ae",
             cls="MViTAEPublished",
-            needs=tuple(Sequence),
+            needs=tuple(Modality),
             tier="T2",
             regions=("WT", "TC", "ET"),
             learns_from=("healthy", "patients"),

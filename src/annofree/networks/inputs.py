@@ -1,6 +1,6 @@
 """What a network sees of a scan: one function for training and for test time, so the two cannot drift apart.
 
-Fifteen channels from four sequences, in the order of :class:`annofree.scan.Sequence` (T1, T1C, T2, FLAIR):
+Fifteen channels from four sequences, in the order of :class:`annofree.scan.Modality` (T1, T1C, T2, FLAIR):
 four robustly normalised sequences, four smoothed differences to the mirrored side, four presence masks (the brain where
 the sequence is there, 0 where it is not), three brain-relative coordinates.
 """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence as SequenceOf
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from annofree.errors import InputError, OutputError
 from annofree.phantom.recipes import KINDS
 from annofree.phantom.subject import PhantomSubject, phantom_subject
-from annofree.scan import Scan, Sequence
+from annofree.scan import Modality, Scan
 
 #: Classes are named "<kind> <sequence>", as in sets with one folder for each tumour type and sequence.
-SEQUENCES = (Sequence.T1, Sequence.T1C, Sequence.T2)
+SEQUENCES = (Modality.T1, Modality.T1C, Modality.T2)
 QUALITY = 75
 _SLICES = 6
 
@@ -24,8 +24,8 @@ def write_class_folders(
     n: int = 8,
     seed: int = 0,
     *,
-    kinds: SequenceOf[str] = KINDS,
-    sequences: SequenceOf[Sequence] = SEQUENCES,
+    kinds: Sequence[str] = KINDS,
+    sequences: Sequence[Modality] = SEQUENCES,
     spacing_mm: float = 2.0,
     quality: int = QUALITY,
 ) -> Path:
@@ -86,7 +86,7 @@ def _levels(subject: PhantomSubject, count: int) -> list[int]:
     return [round(float(place)) for place in places]
 
 
-def _picture(scan: Scan, sequence: Sequence, level: int) -> NDArray[np.uint8]:
+def _picture(scan: Scan, sequence: Modality, level: int) -> NDArray[np.uint8]:
     """One axial slice as a viewer shows it, front up, the patient's right on the left: (H, W) uint8."""
     image = scan.images[sequence]
     top = float(np.percentile(image[scan.foreground()], 99.7))

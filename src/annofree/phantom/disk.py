@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from annofree.errors import OutputError
 from annofree.phantom.subject import phantom_cohort
-from annofree.scan import Grid, Sequence
+from annofree.scan import Grid, Modality
 
-_SUFFIX = {Sequence.T1: "t1", Sequence.T1C: "t1ce", Sequence.T2: "t2", Sequence.FLAIR: "flair"}
+_SUFFIX = {Modality.T1: "t1", Modality.T1C: "t1ce", Modality.T2: "t2", Modality.FLAIR: "flair"}
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from scipy import ndimage
 from annofree.phantom.head import Tissues
 from annofree.phantom.relaxation import TISSUES, Protocol, Tissue
 from annofree.phantom.waves import Floats, Waves
-from annofree.scan import Sequence
+from annofree.scan import Modality
 
 _LESION = ("oedema", "enhancing", "solid", "necrosis", "cyst")
 
@@ -57,7 +57,7 @@ def add_lookalikes(rng: np.random.Generator, tissues: Tissues, fractions: dict[s
 
 def photograph(
     rng: np.random.Generator, tissues: Tissues, fractions: dict[str, Floats], tumour: dict[str, Tissue]
-) -> dict[Sequence, NDArray[np.float32]]:
+) -> dict[Modality, NDArray[np.float32]]:
     """The four sequences of one examination.
 
     Args:
@@ -77,19 +77,19 @@ def photograph(
     fine, mottled, flow = (Waves.draw(rng, a, b, n) for a, b, n in ((8, 24, 32), (9, 36, 32), (10, 30, 32)))
     lesion = sum(fractions[name] for name in _LESION)
     texture = 1.0 + 0.02 * fine.on(lattice)[brain] + 0.05 * np.asarray(lesion) * mottled.on(lattice)[brain]
-    images: dict[Sequence, NDArray[np.float32]] = {}
-    for sequence in Sequence:
+    images: dict[Modality, NDArray[np.float32]] = {}
+    for sequence in Modality:
         white = protocol.signal(own["wm"], sequence)
         signal = sum(share * (protocol.signal(own[name], sequence) / white) for name, share in fractions.items())
         signal = np.asarray(signal) * texture
-        if sequence is Sequence.FLAIR:  # fluid that flows escapes its inversion
+        if sequence is Modality.FLAIR:  # fluid that flows escapes its inversion
             low = 1.0 / (1.0 + np.exp(np.clip((tissues.place_mm[:, 2] + 8.0) / 4.0, -30, 30)))
             signal = signal + 1.1 * fractions["csf"] * low * (flow.on(lattice)[brain] > 0.6)
         bias = np.exp(rng.uniform(0.03, 0.11) * Waves.draw(rng, 130, 400, 6).on(lattice)[brain])
-        thickness_mm = rng.uniform(1.0, 1.8) if sequence in (Sequence.T1, Sequence.T1C) else rng.uniform(1.5, 4.5)
+        thickness_mm = rng.uniform(1.0, 1.8) if sequence in (Modality.T1, Modality.T1C) else rng.uniform(1.5, 4.5)
         sigma = np.array([0.45, 0.45, thickness_mm / 2.355]) / lattice.spacing_mm
         blurred = _blur_inside(signal * bias, brain, sigma)
-        level = rng.uniform(0.012, 0.03) if sequence in (Sequence.T1, Sequence.T1C) else rng.uniform(0.02, 0.07)
+        level = rng.uniform(0.012, 0.03) if sequence in (Modality.T1, Modality.T1C) else rng.uniform(0.02, 0.07)
         noise = rng.normal(0, level, size=(2, len(blurred)))
         magnitude = np.hypot(blurred + noise[0], noise[1])  # Rician
         image = np.zeros(brain.shape, dtype=np.float32)

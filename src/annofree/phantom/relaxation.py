@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from annofree.scan import Sequence
+from annofree.scan import Modality
 
 RELAXIVITY_PER_MM_S = 4.5
 
@@ -84,13 +84,13 @@ class Protocol:
             flair_echo=float(rng.uniform(95, 130)),
         )
 
-    def signal(self, tissue: Tissue, sequence: Sequence) -> float:
+    def signal(self, tissue: Tissue, sequence: Modality) -> float:
         """Magnitude signal of a tissue in a sequence, in units of fully relaxed water."""
-        if sequence is Sequence.T1C:
+        if sequence is Modality.T1C:
             tissue = tissue.with_contrast()
-        if sequence is Sequence.T2:
+        if sequence is Modality.T2:
             repetition, echo, inversion = self.t2_repetition, self.t2_echo, None
-        elif sequence is Sequence.FLAIR:
+        elif sequence is Modality.FLAIR:
             repetition, echo, inversion = self.flair_repetition, self.flair_echo, self.flair_inversion
         else:
             repetition, echo, inversion = self.t1_repetition, self.t1_echo, self.t1_inversion

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import argparse
 import io
-from collections.abc import Sequence as SequenceOf
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from annofree.phantom.recipes import KINDS
 from annofree.phantom.subject import PhantomSubject, phantom_subject
-from annofree.scan import Sequence
+from annofree.scan import Modality
 
 _COLOURS = {1: "#ff4d4d", 2: "#ffd24d", 3: "#4dd2ff"}
 
 
-def draw_sheet(subjects: SequenceOf[PhantomSubject], out: Path, dpi: int = 60) -> Path:
+def draw_sheet(subjects: Sequence[PhantomSubject], out: Path, dpi: int = 60) -> Path:
     """Write a picture with one row a subject: four sequences, and FLAIR with the labels' outlines.
 
     Args:
@@ -37,8 +37,8 @@ def draw_sheet(subjects: SequenceOf[PhantomSubject], out: Path, dpi: int = 60) -
     for row, subject in zip(axes, subjects, strict=True):
         lesion = (subject.labels > 0).sum(axis=(0, 1))
         height = int(lesion.argmax()) if lesion.any() else int(subject.labels.shape[2] * 0.53)
-        for cell, sequence in zip(row, [*Sequence, None], strict=True):
-            image = subject.scan.images[sequence or Sequence.FLAIR]
+        for cell, sequence in zip(row, [*Modality, None], strict=True):
+            image = subject.scan.images[sequence or Modality.FLAIR]
             brain = image[image > 0]
             cell.imshow(
                 image[::-1, :, height].T,  # the patient's right on the viewer's left

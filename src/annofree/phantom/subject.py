@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from collections.abc import Sequence as SequenceOf
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, overload
 
@@ -209,7 +208,7 @@ def _incidental(rng: np.random.Generator) -> dict[str, str] | None:
     return None if what == "none" else {"side": side, "what": what}
 
 
-class PhantomCohort(SequenceOf[PhantomSubject]):
+class PhantomCohort(Sequence[PhantomSubject]):
     """Subjects made one at a time, when they are asked for.
 
     Attributes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence as Several
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ __all__ = ["back", "grid_at", "resample", "to_spacing"]
 _SMOOTH_BEYOND = 2.05
 
 
-def grid_at(grid: Grid, spacing_mm: float | Several[float]) -> Grid:
+def grid_at(grid: Grid, spacing_mm: float | Sequence[float]) -> Grid:
     """The grid of another spacing whose field of view has the same centre and covers the same extent.
 
     Args:
@@ -42,7 +42,7 @@ def grid_at(grid: Grid, spacing_mm: float | Several[float]) -> Grid:
     return Grid((x, y, z), affine)
 
 
-def to_spacing(scan: Scan, spacing_mm: float | Several[float]) -> Scan:
+def to_spacing(scan: Scan, spacing_mm: float | Sequence[float]) -> Scan:
     """The scan resampled to a spacing (images linearly, the brain mask by nearest neighbour).
 
     `Scan.native` stays the file's grid; `back` brings results onto the original scan's grid.

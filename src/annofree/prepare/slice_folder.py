@@ -25,7 +25,7 @@ from annofree.formats.slices import (
 )
 from annofree.formats.truth import find_truth, open_truth
 from annofree.prepare.slices import SliceSettings, framed, pick_sequence
-from annofree.scan import Cohort, Scan, Sequence, canonical_grid, scoring, to_native
+from annofree.scan import Cohort, Modality, Scan, canonical_grid, scoring, to_native
 
 
 def export_slices(
@@ -33,7 +33,7 @@ def export_slices(
     out: str | Path,
     *,
     settings: SliceSettings | None = None,
-    sequence: Sequence | None = None,
+    sequence: Modality | None = None,
     dataset: str = "",
     masks: str | Path | None = None,
 ) -> dict[str, int]:

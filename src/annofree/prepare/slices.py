@@ -16,14 +16,14 @@ from annofree.errors import InputError
 from annofree.formats.grids import resample
 from annofree.intensity import Normalisation
 from annofree.prepare.resample import back, to_spacing
-from annofree.scan import Grid, Scan, Sequence
+from annofree.scan import Grid, Modality, Scan
 from annofree.settings import Settings
 
 if TYPE_CHECKING:
     from annofree.anatomy.align import Alignment
 
 #: Sequences in the order in which tumour and oedema stand out.
-PREFERRED = (Sequence.FLAIR, Sequence.T2, Sequence.T1C, Sequence.T1)
+PREFERRED = (Modality.FLAIR, Modality.T2, Modality.T1C, Modality.T1)
 #: Robust z of the darkest and the brightest grey level of a slice.
 DARKEST, BRIGHTEST = -4.0, 8.0
 _STEP = 1.0 / 255.0
@@ -54,7 +54,7 @@ class SliceSettings(Settings):
         return cls(frame="mni", size=128)
 
 
-def pick_sequence(scan: Scan, wanted: Sequence | None = None) -> Sequence:
+def pick_sequence(scan: Scan, wanted: Modality | None = None) -> Modality:
     """The sequence to look at: the one asked for, else the first present of FLAIR, T2, T1C, T1.
 
     Raises:

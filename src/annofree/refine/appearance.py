@@ -11,7 +11,7 @@ from pydantic import Field
 from scipy import ndimage
 
 from annofree.refine.base import Mask, RefineContext, Refiner, bounding_box, margin_for
-from annofree.scan import Sequence
+from annofree.scan import Modality
 
 if TYPE_CHECKING:
     from sklearn.mixture import GaussianMixture
@@ -72,7 +72,7 @@ class Appearance(Refiner):
     smooth_mm: float = Field(default=0.7, ge=0.0)
     smooth_odds_mm: float = Field(default=1.0, ge=0.0)
     limit: float = Field(default=4.0, gt=0.0)
-    sequences: tuple[Sequence, ...] | None = None
+    sequences: tuple[Modality, ...] | None = None
     samples: int = Field(default=6000, ge=100)
 
     def apply(self, mask: Mask, context: RefineContext) -> Mask:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annofree.errors import InputError
-from annofree.scan import Sequence
+from annofree.scan import Modality
 from annofree.settings import Settings
 
 Mask = NDArray[np.bool_]
@@ -35,7 +35,7 @@ class RefineContext:
     scores: NDArray[np.float32]
     brain: Mask
     spacing_mm: tuple[float, float, float]
-    images: Mapping[Sequence, NDArray[np.float32]] | None = None
+    images: Mapping[Modality, NDArray[np.float32]] | None = None
     threshold_value: float | None = None
     inner: Mask | None = None
     notes: list[str] = field(default_factory=list)

@@ -12,7 +12,7 @@ from pydantic import Field
 from scipy import ndimage
 
 from annofree.refine.base import Mask, RefineContext, Refiner, bounding_box, margin_for
-from annofree.scan import Grid, Sequence
+from annofree.scan import Grid, Modality
 
 if TYPE_CHECKING:
     from torch import nn
@@ -69,9 +69,9 @@ class Promptable(Refiner):
         others = mask[box] & ~part[box]
         own = Grid(others.shape, np.diag([*context.spacing_mm, 1.0]))
         coarse = grid_at(own, SPACING_MM)
-        images = np.zeros((len(Sequence), *coarse.shape), dtype=np.float32)
-        present = np.array([sequence in (context.images or {}) for sequence in Sequence])
-        for channel, sequence in enumerate(Sequence):
+        images = np.zeros((len(Modality), *coarse.shape), dtype=np.float32)
+        present = np.array([sequence in (context.images or {}) for sequence in Modality])
+        for channel, sequence in enumerate(Modality):
             if present[channel]:
                 images[channel] = resample((context.images or {})[sequence][box], own, coarse, 1)
         threshold = 0.0 if context.threshold_value is None else context.threshold_value

@@ -10,7 +10,7 @@ from pydantic import Field
 from scipy import ndimage
 
 from annofree.refine.base import Mask, RefineContext, Refiner
-from annofree.scan import Sequence
+from annofree.scan import Modality
 
 #: A component is bright from so many robust standard deviations above the brain's median.
 _BRIGHT = 2.0
@@ -105,7 +105,7 @@ class Twins(Refiner):
     def _as_bright(self, own: Mask, context: RefineContext) -> Mask | None:
         """Brain nearer to the component's brightness than to the brain's; None where the component is not bright."""
         images = context.images or {}
-        image = images.get(Sequence.FLAIR, images.get(Sequence.T2))
+        image = images.get(Modality.FLAIR, images.get(Modality.T2))
         if image is None:
             return None
         inside = image[context.brain]

@@ -11,7 +11,7 @@ from pydantic import Field
 from scipy import ndimage
 
 from annofree.refine.base import Box, Mask, RefineContext, Refiner, bounding_box, margin_for
-from annofree.scan import Sequence
+from annofree.scan import Modality
 
 _INSIDE, _OUTSIDE, _UNKNOWN, _LEFT_OUT = 1, 2, 0, -1
 #: Thickness in voxels of the certain layers beside the shell that say what lesion and brain look like here.
@@ -52,7 +52,7 @@ class RandomWalker(Refiner):
     smooth_mm: float = Field(default=0.7, ge=0.0)
     certain_above: float | None = None
     certain_below: float | None = None
-    sequences: tuple[Sequence, ...] | None = None
+    sequences: tuple[Modality, ...] | None = None
     max_shell_vox: int = Field(default=1_500_000, gt=0)
 
     def apply(self, mask: Mask, context: RefineContext) -> Mask:

@@ -9,7 +9,7 @@ import numpy as np
 from annofree.review.pictures import EDGES, PLANE_NAMES, key_voxel, make_tile
 from annofree.review.volumes import Brain
 from annofree.review.words import DISCLAIMER, REGION_NAMES, finding_sentence, place
-from annofree.scan import Sequence
+from annofree.scan import Modality
 from annofree.segmentation import Segmentation
 
 _BOX = "font:13px/1.5 system-ui,sans-serif;background:#11161b;color:#e3e9ee;padding:14px 16px;border-radius:10px"
@@ -72,7 +72,7 @@ def _planes(result: Segmentation) -> str:
         low, high = np.quantile(values[inside[box]], (0.01, 0.998))
         bright = np.clip((values - low) / max(float(high - low), 1e-9), 0, 1) * (255 - _GROUND)
         grey = (inside[box] * (_GROUND + bright)).astype(np.uint8)
-    shown = Sequence.FLAIR  # a name for the picture only: what is drawn are the scores
+    shown = Modality.FLAIR  # a name for the picture only: what is drawn are the scores
     brain = Brain({shown: grey}, result.labels[box], {}, inside[box], result.affine, result.grid.voxel_ml)
     voxel = key_voxel(brain)
     parts = []

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from annofree.errors import InputError
 from annofree.formats.skull import why_whole_head
 from annofree.review.levels import Levels, make_levels
-from annofree.scan import Grid, Scan, Sequence
+from annofree.scan import Grid, Modality, Scan
 from annofree.segmentation import ScoreMap, Segmentation
 
 #: Sequences in the order in which a page offers them.
-SHOWN_FIRST = (Sequence.FLAIR, Sequence.T1C, Sequence.T2, Sequence.T1)
+SHOWN_FIRST = (Modality.FLAIR, Modality.T1C, Modality.T2, Modality.T1)
 #: Around each region that decides inside another, the other.
 _AROUND = {"WT": None, "TC": "WT", "ET": "TC"}
 #: Coarser grids to fall back on, in mm; None is the scan's own.
@@ -38,7 +38,7 @@ class Brain:
         voxel_ml: Of the scan's own voxels.
     """
 
-    images: Mapping[Sequence, NDArray[np.uint8]]
+    images: Mapping[Modality, NDArray[np.uint8]]
     labels: NDArray[np.uint8]
     levels: Mapping[str, Levels]
     inside: NDArray[np.bool_]

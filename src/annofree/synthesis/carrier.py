@@ -18,18 +18,18 @@ from scipy import ndimage
 from torch import Tensor
 
 from annofree.errors import InputError
-from annofree.scan import Grid, Scan, Sequence
+from annofree.scan import Grid, Modality, Scan
 from annofree.synthesis.bank import DEPTH_STEP_MM, FRAME_CENTRE_MM, FRAME_SHAPE, BrainMap
 from annofree.synthesis.tissues import RIGHT, Tissue
 
 Mask = NDArray[np.bool_]
 Images = NDArray[np.float32]
 
-QUANTILES: dict[Sequence, tuple[float, float, float]] = {
-    Sequence.T1: (0.80, 0.40, 0.05),
-    Sequence.T1C: (0.80, 0.40, 0.05),
-    Sequence.T2: (0.25, 0.60, 0.97),
-    Sequence.FLAIR: (0.40, 0.75, 0.04),
+QUANTILES: dict[Modality, tuple[float, float, float]] = {
+    Modality.T1: (0.80, 0.40, 0.05),
+    Modality.T1C: (0.80, 0.40, 0.05),
+    Modality.T2: (0.25, 0.60, 0.97),
+    Modality.FLAIR: (0.40, 0.75, 0.04),
 }
 """Where white matter, grey matter and fluid stand in the order of grey levels: the start of the clustering."""
 
@@ -62,9 +62,9 @@ class Carrier:
     usable: bool = True
 
     @property
-    def sequences(self) -> tuple[Sequence, ...]:
+    def sequences(self) -> tuple[Modality, ...]:
         """The sequences that the carrier has."""
-        return tuple(s for s, level in zip(Sequence, self.levels, strict=True) if level[0] > 0)
+        return tuple(s for s, level in zip(Modality, self.levels, strict=True) if level[0] > 0)
 
     @cached_property
     def anatomy(self) -> BrainMap:
@@ -166,7 +166,7 @@ def finish(
     scan_id: str,
     images: Images,
     brain: Mask,
-    sequences: tuple[Sequence, ...],
+    sequences: tuple[Modality, ...],
     checks: dict[str, float],
     *,
     usable: bool,
@@ -185,9 +185,9 @@ def finish(
     classes = cluster(_flat(images, brain, brain), brain, sequences)
     images = _flat(images, brain, classes == 1)
     classes = cluster(images, brain, sequences)
-    scaled = np.zeros((len(Sequence), *brain.shape), np.float16)
-    levels = np.zeros((len(Sequence), 3), np.float32)
-    order = list(Sequence)
+    scaled = np.zeros((len(Modality), *brain.shape), np.float16)
+    levels = np.zeros((len(Modality), 3), np.float32)
+    order = list(Modality)
     for image, sequence in zip(images, sequences, strict=True):
         medians = [float(np.median(image[classes == k])) for k in (1, 2, 3)]
         white = max(medians[0], 1e-6)
@@ -216,13 +216,13 @@ def _flat(images: Images, brain: Mask, reference: Mask) -> Images:
     return out
 
 
-def cluster(images: Images, brain: Mask, sequences: tuple[Sequence, ...]) -> NDArray[np.uint8]:
+def cluster(images: Images, brain: Mask, sequences: tuple[Modality, ...]) -> NDArray[np.uint8]:
     """k-means into white matter 1, grey matter 2 and fluid 3; 0 outside the brain.
 
     Robust z-scores of all sequences, clipped at 3; the start is where the three stand in the order of grey levels
     of each sequence. T1C counts only where T1 is missing.
     """
-    used = [(i, s) for i, s in enumerate(sequences) if not (s == Sequence.T1C and Sequence.T1 in sequences)]
+    used = [(i, s) for i, s in enumerate(sequences) if not (s == Modality.T1C and Modality.T1 in sequences)]
     features, start = [], []
     for index, sequence in used:
         values = images[index][brain]

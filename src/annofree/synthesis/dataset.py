@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from annofree.errors import InputError, OutputError
 from annofree.formats.nifti import write_volume
 from annofree.formats.outfolder import atomic_write, write_json
-from annofree.scan import Cohort, Scan, Sequence
+from annofree.scan import Cohort, Modality, Scan
 from annofree.synthesis.published import PublishedSettings, make_published
 
 Layout = Literal["nnunet", "folders"]
@@ -46,10 +46,10 @@ class MadeFolder:
 
     root: Path
     layout: Layout
-    sequences: tuple[Sequence, ...]
+    sequences: tuple[Modality, ...]
 
     @classmethod
-    def new(cls, root: str | Path, layout: str, sequences: Iterable[Sequence]) -> MadeFolder:
+    def new(cls, root: str | Path, layout: str, sequences: Iterable[Modality]) -> MadeFolder:
         """An absent or empty folder.
 
         Raises:
@@ -64,7 +64,7 @@ class MadeFolder:
         return cls(folder, layout, tuple(sequences))  # type: ignore[arg-type]
 
     def write(
-        self, case: str, images: Mapping[Sequence, NDArray[np.float32]], labels: NDArray[np.uint8], scan: Scan
+        self, case: str, images: Mapping[Modality, NDArray[np.float32]], labels: NDArray[np.uint8], scan: Scan
     ) -> None:
         """Write one case in the axis order and geometry of the scan that it was made from."""
         assert scan.native is not None
@@ -128,7 +128,7 @@ def write_published(
     n: int | None = None,
     seed: int = 0,
     settings: PublishedSettings | None = None,
-    sequence: Sequence = Sequence.FLAIR,
+    sequence: Modality = Modality.FLAIR,
     workers: int = 1,
     layout: str = "nnunet",
 ) -> Path:
@@ -211,7 +211,7 @@ def write_one(
     """
     from annofree.formats.scans import open_scan
 
-    guessed = Sequence.guess(Path(source).name) or Sequence.FLAIR
+    guessed = Modality.guess(Path(source).name) or Modality.FLAIR
     scan = open_scan(source, sequence=str(guessed), brain_mask=brain_mask)
     assert scan.native is not None
     image = np.ascontiguousarray(scan.images[guessed])

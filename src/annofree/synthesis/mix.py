@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from annofree.errors import InputError
-from annofree.scan import Scan, Sequence
+from annofree.scan import Modality, Scan
 from annofree.settings import Settings
 
 Affine = NDArray[np.float64]
@@ -68,7 +68,7 @@ class Mixed:
         volume_ml: Volume of the label.
     """
 
-    images: Mapping[Sequence, NDArray[np.float32]]
+    images: Mapping[Modality, NDArray[np.float32]]
     labels: Labels
     kept: float
     volume_ml: float

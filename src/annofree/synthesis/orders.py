@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence as Several
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +76,7 @@ def synthesise(
 
 
 def synthesise_one(
-    files: Several[Path],
+    files: Sequence[Path],
     *,
     preset: str = "default",
     seed: int = 0,

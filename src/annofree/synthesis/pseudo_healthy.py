@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from pydantic import Field
 from scipy import ndimage
 
-from annofree.scan import Scan, Sequence
+from annofree.scan import Modality, Scan
 from annofree.settings import Settings
 from annofree.synthesis.blob import largest_part
 from annofree.synthesis.carrier import Carrier, Images, Mask, finish, upright
 
-DIRECTION = {Sequence.FLAIR: 1.0, Sequence.T2: 1.0, Sequence.T1: -1.0, Sequence.T1C: -1.0}
+DIRECTION = {Modality.FLAIR: 1.0, Modality.T2: 1.0, Modality.T1: -1.0, Modality.T1C: -1.0}
 """Whether diseased tissue is mostly brighter or darker than healthy tissue."""
 
 
@@ -94,13 +94,13 @@ def robust_scores(images: Images, brain: Mask) -> Images:
 
 
 def abnormal_ml(
-    scores: Images, brain: Mask, sequences: tuple[Sequence, ...], settings: PseudoHealthySettings
+    scores: Images, brain: Mask, sequences: tuple[Modality, ...], settings: PseudoHealthySettings
 ) -> tuple[float, float]:
     """How much of the left and of the right half looks diseased beside the other: ml, weighted by strength.
 
     T1C counts only where it is alone.
     """
-    used = [i for i, s in enumerate(sequences) if s != Sequence.T1C] or list(range(len(sequences)))
+    used = [i for i, s in enumerate(sequences) if s != Modality.T1C] or list(range(len(sequences)))
     sign = [DIRECTION[sequences[i]] for i in used]
     disease = sum(s * scores[i] for i, s in zip(used, sign, strict=True)) / len(used)
     small = _halved(np.asarray(disease, np.float32))
@@ -129,14 +129,14 @@ def join(images: Images, brain: Mask, *, keep_right: bool, seam_mm: float) -> tu
     return out, whole
 
 
-def _bright_ml(images: Images, brain: Mask, sequences: tuple[Sequence, ...]) -> float:
+def _bright_ml(images: Images, brain: Mask, sequences: tuple[Modality, ...]) -> float:
     """Largest connected region that is bright on FLAIR (else T2, else dark on T1), 4 mm below the brain's surface."""
-    sequence = next(s for s in (Sequence.FLAIR, Sequence.T2, Sequence.T1, Sequence.T1C) if s in sequences)
+    sequence = next(s for s in (Modality.FLAIR, Modality.T2, Modality.T1, Modality.T1C) if s in sequences)
     scores = robust_scores(images[[sequences.index(sequence)]], brain)[0] * DIRECTION[sequence]
     small = ndimage.gaussian_filter(_halved(scores), 1.0)
     inside = ndimage.binary_erosion(_halved(brain.astype(np.float32)) > 0.5, iterations=2)
     bright = (small > 2.0) & inside
-    if sequence != Sequence.FLAIR:
+    if sequence != Modality.FLAIR:
         # fluid is as bright as a tumour there: what is brighter still than any tumour is fluid
         bright &= small < 4.0
     return float(largest_part(bright).sum()) * 8.0 / 1000.0

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor
 
-from annofree.scan import Sequence
+from annofree.scan import Modality
 from annofree.synthesis import acquisition
 from annofree.synthesis.carrier import Carrier
 from annofree.synthesis.chance import Chance
@@ -159,7 +159,7 @@ def _palette(carrier: Carrier) -> Palette:
         if white <= 0:
             continue
         table[s, Tissue.CORTEX], table[s, Tissue.CSF] = grey, fluid
-    return Palette(table, (False,) * len(Sequence))
+    return Palette(table, (False,) * len(Modality))
 
 
 def _acquire(

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from annofree.errors import InputError
-from annofree.scan import Cohort, Scan, Sequence
+from annofree.scan import Cohort, Modality, Scan
 from annofree.synthesis.carrier import Carrier, carrier_of
 from annofree.synthesis.dataset import MadeFolder, Row, over_processes
 from annofree.synthesis.export import affine_of, case_seeds
@@ -73,7 +73,7 @@ def write_in_real_brains(
         InputError: The carriers share no sequence.
         OutputError: The folder is not empty or not writable.
     """
-    shared = [s for s in Sequence if carriers and all(s in carrier.sequences for carrier in carriers)]
+    shared = [s for s in Modality if carriers and all(s in carrier.sequences for carrier in carriers)]
     if not shared:
         raise InputError("The carriers share no sequence", fix="Give scans that have a sequence in common")
     folder = MadeFolder.new(out, layout, shared)
@@ -91,7 +91,7 @@ def _make(job: _Job) -> list[Row]:
     rows = []
     for name, seed in job.cases:
         made = paint_tumour_into(job.carrier, job.settings, seed, spacing_mm=job.spacing_mm)
-        images = {s: np.asarray(image, np.float32) for s, image in zip(Sequence, made.images.numpy(), strict=True)}
+        images = {s: np.asarray(image, np.float32) for s, image in zip(Modality, made.images.numpy(), strict=True)}
         shown = {s: images[s] for s in job.folder.sequences}
         scan = Scan(name, shown, affine_of(made))
         job.folder.write(name, shown, made.labels.numpy(), scan)

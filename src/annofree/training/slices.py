@@ -17,7 +17,7 @@ from torch.nn import functional
 from annofree.errors import InputError
 from annofree.networks.ae import split
 from annofree.prepare.slices import SliceSettings, framed, to_slices
-from annofree.scan import Scan, Sequence
+from annofree.scan import Modality, Scan
 from annofree.settings import Settings
 from annofree.training.corruption import NoiseSettings, corrupt
 
@@ -62,7 +62,7 @@ class Stack:
     """
 
     id: str
-    sequence: Sequence
+    sequence: Modality
     levels: NDArray[np.uint8]
 
 
@@ -105,7 +105,7 @@ def _made(labelmaps: str | None, count: int, seed: int) -> Iterator[Scan]:
     recipe = SynthesisSettings(tumours=Tumours(healthy_share=1.0))
     for number in range(count):
         case = make_case(bank, recipe, _FIRST_MADE + 100_003 * seed + number)
-        images = {name: case.images[channel].numpy() for channel, name in enumerate(Sequence)}
+        images = {name: case.images[channel].numpy() for channel, name in enumerate(Modality)}
         affine = np.diag([case.spacing_mm] * 3 + [1.0])
         yield Scan(f"made-{number}", images, affine, brain=case.brain.numpy())
 
@@ -126,8 +126,8 @@ class SliceSampler:
         if not stacks:
             raise InputError("There is no healthy slice to learn from", fix="Give healthy scans with a brain")
         self.stacks, self.settings, self.seed = stacks, settings or SliceSampleSettings(), seed
-        flair = [i for i, stack in enumerate(stacks) if stack.sequence is Sequence.FLAIR]
-        rest = [i for i, stack in enumerate(stacks) if stack.sequence is not Sequence.FLAIR]
+        flair = [i for i, stack in enumerate(stacks) if stack.sequence is Modality.FLAIR]
+        rest = [i for i, stack in enumerate(stacks) if stack.sequence is not Modality.FLAIR]
         self._groups = (flair or rest, rest or flair)
 
     def __call__(self, step: int, lane: int) -> dict[str, Tensor]:

@@ -21,7 +21,7 @@ from pydantic import Field
 from annofree.errors import InputError
 from annofree.methods.reconstruction import DAE, DAESettings
 from annofree.prepare.slices import framed, mni_alignment, pick_sequence, to_slices
-from annofree.scan import Cohort, Scan, Sequence, learning
+from annofree.scan import Cohort, Modality, Scan, learning
 from annofree.segmentation import Segmentation
 from annofree.settings import Settings
 from annofree.thresholds.fixed import Fixed
@@ -161,7 +161,7 @@ class Blogrr(DAE):
         result: Segmentation = other.segment(scan)
         return result
 
-    def look(self, slices: Scan, sequence: Sequence) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def look(self, slices: Scan, sequence: Modality) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Error map, in multiples of the slice's threshold where a network gives one, and reconstruction."""
         error, healthy = super().look(slices, sequence)
         if self.thresholder is None:
@@ -283,7 +283,7 @@ class _Looked:
     """A scan cut to slices, its error map and what its report says, all on the slices' grid."""
 
     slices: Scan
-    sequence: Sequence
+    sequence: Modality
     error: NDArray[np.float32]
     target: ReportTarget | None
 

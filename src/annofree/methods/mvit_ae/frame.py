@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from annofree.errors import InputError
 from annofree.intensity import Normalisation
 from annofree.prepare.resample import back, to_spacing
-from annofree.scan import Grid, Scan, Sequence
+from annofree.scan import Grid, Modality, Scan
 
 #: Robust z beyond this is cut: one bright voxel shall not decide a loss.
 CLIP = 8.0
@@ -59,7 +59,7 @@ class Frame:
 
 def frame(
     scan: Scan, size: tuple[int, int], spacing_mm: float, clip: float = CLIP
-) -> tuple[Frame, dict[Sequence, Normalisation]]:
+) -> tuple[Frame, dict[Modality, Normalisation]]:
     """Cut a scan into slices.
 
     The slices are `spacing_mm` wide and thick; a brain that is larger than the frame is seen at a coarser spacing.
@@ -92,8 +92,8 @@ def frame(
     start = (int(np.floor(middle[0] - size[0] / 2)), int(np.floor(middle[1] - size[1] / 2)), int(low[2]))
     rules = {s: Normalisation.fit(image, brain) for s, image in coarse.images.items()}
     shape = (int(high[2] - low[2]), *size)
-    images = np.zeros((len(Sequence), *shape), dtype=np.float32)
-    for channel, sequence in enumerate(Sequence):
+    images = np.zeros((len(Modality), *shape), dtype=np.float32)
+    for channel, sequence in enumerate(Modality):
         if sequence in rules:
             z = np.clip(rules[sequence](coarse.images[sequence]), -clip, clip) * brain
             images[channel] = _cut(z, start, shape)
@@ -103,7 +103,7 @@ def frame(
     centre = (line * count).sum() / count.sum()
     spread = max(1.0, float(np.sqrt(((line - centre) ** 2 * count).sum() / count.sum())))
     height = ((line - centre) / (2.0 * spread)).astype(np.float32)
-    present = np.array([s in rules for s in Sequence])
+    present = np.array([s in rules for s in Modality])
     return Frame(images, cut, height, present, coarse.grid, start), rules
 
 

@@ -8,26 +8,26 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from annofree.scan import Sequence
+from annofree.scan import Modality
 
 Fusion = Literal["early", "late", "early-late"]
 
 Map = NDArray[np.float32]
 
 #: Whether tumour is brighter (1) or darker (-1) than what the network expects.
-DIRECTION = {Sequence.T1: -1.0, Sequence.T1C: 1.0, Sequence.T2: 1.0, Sequence.FLAIR: 1.0}
+DIRECTION = {Modality.T1: -1.0, Modality.T1C: 1.0, Modality.T2: 1.0, Modality.FLAIR: 1.0}
 
 #: The sequence that decides on oedema is the first of these that is there; T1C decides on enhancement besides.
-WATER = (Sequence.FLAIR, Sequence.T2, Sequence.T1)
+WATER = (Modality.FLAIR, Modality.T2, Modality.T1)
 
 
-def oedema_sequence(present: Mapping[Sequence, object]) -> Sequence | None:
+def oedema_sequence(present: Mapping[Modality, object]) -> Modality | None:
     """The sequence on which oedema is looked for, or None where only T1C is there."""
     return next((s for s in WATER if s in present), None)
 
 
 def fuse(
-    residuals: Mapping[Sequence, Map], levels: Mapping[Sequence, float], fusion: Fusion, inside: float
+    residuals: Mapping[Modality, Map], levels: Mapping[Modality, float], fusion: Fusion, inside: float
 ) -> dict[str, Map]:
     """Scores of the regions from smoothed signed residuals, in units of the healthy level: above 1 is abnormal.
 
@@ -49,10 +49,10 @@ def fuse(
         whole: Map = np.asarray(np.mean(list(scaled.values()), axis=0, dtype=np.float32))
     else:
         water = oedema_sequence(scaled)
-        deciding = [scaled[s] for s in (water, Sequence.T1C) if s is not None and s in scaled]
+        deciding = [scaled[s] for s in (water, Modality.T1C) if s is not None and s in scaled]
         whole = np.asarray(np.maximum.reduce(deciding))
-    if Sequence.T1C in residuals:
-        enhancing = residuals[Sequence.T1C] / np.float32(inside)
+    if Modality.T1C in residuals:
+        enhancing = residuals[Modality.T1C] / np.float32(inside)
     else:
         enhancing = np.full(whole.shape, np.float32(-1.0))
     return {"WT": whole, "TC": enhancing, "ET": enhancing}

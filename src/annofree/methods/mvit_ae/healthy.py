@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from annofree.errors import InputError
 from annofree.methods.mvit_ae.frame import Frame
 from annofree.prepare.brain import filled_brain
-from annofree.scan import Cohort, Scan, Sequence
+from annofree.scan import Cohort, Modality, Scan
 
 if TYPE_CHECKING:
     from annofree.synthesis import LabelMapBank
@@ -123,7 +123,7 @@ def made_scan(bank: LabelMapBank, seed: int) -> Scan:
     from annofree.synthesis.settings import Tumours
 
     case = make_case(bank, SynthesisSettings(tumours=Tumours(healthy_share=1.0)), seed)
-    images = {s: image for s, image in zip(Sequence, case.images.numpy(), strict=True) if image.any()}
+    images = {s: image for s, image in zip(Modality, case.images.numpy(), strict=True) if image.any()}
     step = case.spacing_mm
     return Scan(f"made-{seed}", images, np.diag([step, step, step, 1.0]), brain=case.brain.numpy())
 
@@ -141,7 +141,7 @@ def better_half(scan: Scan) -> Scan | None:
         return None
     if not carrier.usable:
         return None
-    images = {s: carrier.images[i].astype(np.float32) for i, s in enumerate(Sequence) if s in carrier.sequences}
+    images = {s: carrier.images[i].astype(np.float32) for i, s in enumerate(Modality) if s in carrier.sequences}
     return Scan(scan.id, images, np.eye(4), brain=carrier.brain)
 
 
@@ -167,7 +167,7 @@ def healthy_volumes(
 
     def usable(make: Callable[[], Scan | None]) -> Frame | None:
         scan = make()
-        if scan is None or (four_sequences and len(scan.images) < len(Sequence)):
+        if scan is None or (four_sequences and len(scan.images) < len(Modality)):
             return None
         return cut(scan)
 

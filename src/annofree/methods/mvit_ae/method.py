@@ -21,7 +21,7 @@ from annofree.methods.mvit_ae.network_method import NetworkMethod
 from annofree.methods.mvit_ae.rules import healthy_scores, region_refiners
 from annofree.refine.half_height import HalfHeight
 from annofree.refine.healthy import healthy_min_ml
-from annofree.scan import Cohort, Scan, Sequence
+from annofree.scan import Cohort, Modality, Scan
 from annofree.segmentation import ScoreMap
 from annofree.settings import Settings
 from annofree.thresholds.base import Threshold
@@ -112,7 +112,7 @@ class MViTAE(NetworkMethod):
         framed = self.framed(scan)
         residuals = self.residuals(framed, self.settings.fusion)
         levels = {s: self._level(self._key(self.settings.fusion, s)) for s in residuals}
-        inside = self._level(self._key(self.settings.fusion, INSIDE)) if Sequence.T1C in residuals else 1.0
+        inside = self._level(self._key(self.settings.fusion, INSIDE)) if Modality.T1C in residuals else 1.0
         maps = fuse(residuals, levels, self.settings.fusion, inside)
         if self.settings.fusion == "early":
             maps["WT"] = maps["WT"] / np.float32(self._level(self._key("early", MEAN)))
@@ -139,7 +139,7 @@ class MViTAE(NetworkMethod):
         spacing = float(self.network_extra.get("spacing_mm", self.settings.spacing_mm))
         return frame(scan.replace(brain=self.brain(scan)), size, spacing)[0]
 
-    def residuals(self, framed: Frame, fusion: Fusion) -> dict[Sequence, Map]:
+    def residuals(self, framed: Frame, fusion: Fusion) -> dict[Modality, Map]:
         """Image minus reconstruction of each sequence that is there, smoothed, (Z, X, Y) robust z.
 
         A reconstruction may excuse what looks like tumour, bright grey matter on FLAIR for instance, but not accuse:
@@ -152,9 +152,9 @@ class MViTAE(NetworkMethod):
         """
         residuals = {}
         joint = None if fusion == "late" else self._reconstruct(framed, framed.present)
-        for channel, sequence in enumerate(Sequence):
+        for channel, sequence in enumerate(Modality):
             if framed.present[channel]:
-                found = joint if joint is not None else self._reconstruct(framed, np.arange(len(Sequence)) == channel)
+                found = joint if joint is not None else self._reconstruct(framed, np.arange(len(Modality)) == channel)
                 expected = np.maximum(found[channel] * DIRECTION[sequence], 0.0) * DIRECTION[sequence]
                 residuals[sequence] = self._smoothed(framed, framed.images[channel] - expected)
         return residuals
@@ -248,16 +248,16 @@ class MViTAE(NetworkMethod):
         rule = HealthyQuantile(self.settings.quantile, floor=LEAST_LEVEL)
         residuals = [self.residuals(framed, fusion) for _, _, framed in frames]
         levels: dict[str, Threshold] = {}
-        for sequence in Sequence:
+        for sequence in Modality:
             having = [(f, r[sequence]) for f, r in zip(frames, residuals, strict=True) if sequence in r]
             if sum(is_real for (_, is_real, _), _ in having) >= ENOUGH_REAL:
                 having = [one for one in having if one[0][1]]
             scores = [healthy_scores(name, framed, DIRECTION[sequence] * r) for (name, _, framed), r in having]
             levels[self._key(fusion, sequence)] = rule.fit(scores)
-            if sequence is Sequence.T1C:
+            if sequence is Modality.T1C:
                 levels[self._key(fusion, INSIDE)] = replace(rule, quantile=self.settings.inside_quantile).fit(scores)
         if fusion != "late":
-            own = {s: float(levels[self._key(fusion, s)].value or 1.0) for s in Sequence}
+            own = {s: float(levels[self._key(fusion, s)].value or 1.0) for s in Modality}
             levels[self._key("early", MEAN)] = rule.fit(
                 healthy_scores(name, framed, fuse(r, own, "early", 1.0)["WT"])
                 for (name, _, framed), r in zip(frames, residuals, strict=True)

@@ -22,7 +22,7 @@ from annofree.methods.mvit_ae.frame import Frame, Map, frame
 from annofree.methods.mvit_ae.network_method import NetworkMethod
 from annofree.refine import refine
 from annofree.refine.base import RefineContext
-from annofree.scan import Cohort, Scan, Sequence
+from annofree.scan import Cohort, Modality, Scan
 from annofree.segmentation import ScoreMap, Segmentation
 from annofree.settings import Settings
 from annofree.thresholds.base import Threshold
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 BRATS_MM3 = 240.0 * 240.0 * 155.0
 
 #: Thresholds of the published container, in units of that z-score.
-THRESHOLDS = {Sequence.T1C: 1.2, Sequence.FLAIR: 1.5}
+THRESHOLDS = {Modality.T1C: 1.2, Modality.FLAIR: 1.5}
 
 _CROSS = ndimage.generate_binary_structure(2, 1)[:, :, None]
 
@@ -82,7 +82,7 @@ class MViTAEPublished(NetworkMethod):
 
     name: ClassVar[str] = "mvit-ae-published"
     regions: ClassVar[tuple[str, ...]] = ("WT", "TC", "ET")
-    needs: ClassVar[tuple[Sequence, ...]] = tuple(Sequence)
+    needs: ClassVar[tuple[Modality, ...]] = tuple(Modality)
     settings_class = MViTAEPublishedSettings
     settings: MViTAEPublishedSettings
     network: ViTAE | None
@@ -105,17 +105,17 @@ class MViTAEPublished(NetworkMethod):
         scan = scan.replace(brain=self.brain(scan))
         expected = self._expected(scan)
         maps = {s: (whole_volume_z(scan, s)[0] - expected[s]) * np.float32(scan.brain) for s in THRESHOLDS}
-        enhancing = maps[Sequence.T1C] / np.float32(self._constant(Sequence.T1C))
-        whole = np.maximum(enhancing, maps[Sequence.FLAIR] / np.float32(self._constant(Sequence.FLAIR)))
+        enhancing = maps[Modality.T1C] / np.float32(self._constant(Modality.T1C))
+        whole = np.maximum(enhancing, maps[Modality.FLAIR] / np.float32(self._constant(Modality.FLAIR)))
         scores = {r: ScoreMap(m, r, "residual") for r, m in (("WT", whole), ("TC", enhancing), ("ET", enhancing))}
         return scores | {f"residual-{s}": ScoreMap(m, f"residual-{s}", "residual") for s, m in maps.items()}
 
-    def _constant(self, sequence: Sequence) -> float:
+    def _constant(self, sequence: Modality) -> float:
         value = self.thresholds[f"residual-{sequence}"].value
         assert value is not None
         return value
 
-    def _expected(self, scan: Scan) -> dict[Sequence, Map]:
+    def _expected(self, scan: Scan) -> dict[Modality, Map]:
         """The reconstruction of FLAIR and T1C on the scan's grid."""
         from annofree.methods.mvit_ae.reconstruct import reconstruct_slices
 
@@ -126,7 +126,7 @@ class MViTAEPublished(NetworkMethod):
             raise InputError(f"This {self.name} model has no network", fix="Fit it, or leave --model out")
         framed = published_frame(scan, self.network.settings)
         found = reconstruct_slices(self.network, framed.images)
-        return {s: framed.to_scan(found[list(Sequence).index(s)], scan) for s in THRESHOLDS}
+        return {s: framed.to_scan(found[list(Modality).index(s)], scan) for s in THRESHOLDS}
 
     def segment(self, scan: Scan) -> Segmentation:
         """Score, then the published decisions; refiners of the whole tumour, if any were given, come last.
@@ -182,7 +182,7 @@ class MViTAEPublished(NetworkMethod):
         return self
 
 
-def whole_volume_z(scan: Scan, sequence: Sequence) -> tuple[Map, tuple[float, float]]:
+def whole_volume_z(scan: Scan, sequence: Modality) -> tuple[Map, tuple[float, float]]:
     """A sequence in z over a BraTS-sized volume whose background is 0, and the mean and deviation used.
 
     Args:
@@ -212,7 +212,7 @@ def published_frame(scan: Scan, network: ViTAESettings) -> Frame:
     """
     framed, rules = frame(scan, (network.image, network.image), 240.0 / network.image, clip=float("inf"))
     images = np.empty_like(framed.images)
-    for channel, sequence in enumerate(Sequence):
+    for channel, sequence in enumerate(Modality):
         if sequence not in rules:
             images[channel] = 0.0
             continue
@@ -222,7 +222,7 @@ def published_frame(scan: Scan, network: ViTAESettings) -> Frame:
     return Frame(images, framed.brain, framed.height, framed.present, framed.grid, framed.start)
 
 
-def published_labels(residuals: dict[Sequence, tuple[Map, float]], *, over_enhancing: bool = True) -> NDArray[np.uint8]:
+def published_labels(residuals: dict[Modality, tuple[Map, float]], *, over_enhancing: bool = True) -> NDArray[np.uint8]:
     """Labels from the residuals of T1C and FLAIR, as published.
 
     Per sequence: what exceeds the threshold, cut again by Otsu's rule slice by slice (zeros included), opened and
@@ -233,8 +233,8 @@ def published_labels(residuals: dict[Sequence, tuple[Map, float]], *, over_enhan
         residuals: (X, Y, Z) residual and threshold, by sequence.
         over_enhancing: Whether the oedema's holes become core even where they hold enhancing tumour (as published).
     """
-    oedema = _largest(*residuals[Sequence.FLAIR])
-    enhancing = _largest(*residuals[Sequence.T1C])
+    oedema = _largest(*residuals[Modality.FLAIR])
+    enhancing = _largest(*residuals[Modality.T1C])
     labels = np.zeros(oedema.shape, dtype=np.uint8)
     labels[oedema] = 2
     labels[enhancing] = 3

@@ -20,7 +20,7 @@ from annofree.prepare.slices import SliceSettings, framed, from_slices, pick_seq
 from annofree.refine.base import Refiner
 from annofree.refine.brain import ErodedBrain
 from annofree.refine.components import Components
-from annofree.scan import Cohort, Scan, Sequence
+from annofree.scan import Cohort, Modality, Scan
 from annofree.segmentation import ScoreMap
 from annofree.settings import Settings
 from annofree.thresholds.healthy import HealthyQuantile
@@ -44,7 +44,7 @@ class ReconstructionSettings(Settings):
         preset: "default" cuts slices on the scan's own axes (2 mm, or 4 mm for networks whose narrow code holds no
             finer detail) and counts what is brighter than healthy on FLAIR and T2; "published" cuts MNI slices 30 to
             149 of 128 x 128 pixels, counts absolute errors, fits networks of the published width, refines nothing.
-        sequence: Sequence to look at; None takes the first present of FLAIR, T2, T1C, T1.
+        sequence: Modality to look at; None takes the first present of FLAIR, T2, T1C, T1.
         quality: "fast" looks at every other slice.
         labelmaps: Folder of anatomical label maps, or a bank saved from one, that `fit` makes healthy brains from; None
             takes the MNI tissue maps.
@@ -56,7 +56,7 @@ class ReconstructionSettings(Settings):
     """
 
     preset: Literal["default", "published"] = "default"
-    sequence: Sequence | None = None
+    sequence: Modality | None = None
     quality: Literal["fast", "default"] = "default"
     labelmaps: str | None = None
     made: int = Field(60, ge=0)
@@ -89,14 +89,14 @@ class Reconstruction(Method):
         """How slices are cut."""
         return SliceSettings.published() if self.settings.preset == "published" else self.default_slices
 
-    def error(self, sequence: Sequence) -> ErrorSettings:
+    def error(self, sequence: Modality) -> ErrorSettings:
         """The error map: absolute where published, or where tumour may be dark or bright (T1, T1C).
 
         The window is 5 pixels as published where pixels are 1.5 to 2 mm, 3 where they are 4 mm.
         """
         from annofree.networks.error_map import ErrorSettings
 
-        bright = self.settings.preset == "default" and sequence in (Sequence.FLAIR, Sequence.T2)
+        bright = self.settings.preset == "default" and sequence in (Modality.FLAIR, Modality.T2)
         coarse = self.slices.frame == "scan" and self.slices.spacing_mm > 3.0
         return ErrorSettings(side="bright" if bright else "both", kernel=3 if coarse else 5)
 
@@ -119,7 +119,7 @@ class Reconstruction(Method):
         back = unframed(error, slices, scan)
         return {"WT": ScoreMap(np.where(alone.foreground(), back, np.float32(0)), "WT", "residual")}
 
-    def look(self, slices: Scan, sequence: Sequence) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def look(self, slices: Scan, sequence: Modality) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Error map and reconstruction of a scan cut to slices.
 
         Args:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from annofree.formats.nifti import read_labels, read_volume, write_volume
 from annofree.formats.outfolder import write_json
-from annofree.scan import Grid, Scan, Sequence
+from annofree.scan import Grid, Modality, Scan
 from annofree.training.partial import LABEL_BITS
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def read_scan(folder: Path) -> tuple[Scan, NDArray[np.uint8]]:
     """Scan and partial labels that `write_case` wrote."""
     images = {}
     grid: Grid | None = None
-    for sequence in Sequence:
+    for sequence in Modality:
         file = folder / f"{sequence.lower()}.nii.gz"
         if file.is_file():
             volume = read_volume(file)
@@ -76,8 +76,8 @@ def read_case(folder: Path) -> Case:
     import torch
 
     scan, packed = read_scan(folder)
-    images = np.zeros((len(Sequence), *scan.shape), np.float32)
-    for channel, sequence in enumerate(Sequence):
+    images = np.zeros((len(Modality), *scan.shape), np.float32)
+    for channel, sequence in enumerate(Modality):
         if sequence in scan.images:
             images[channel] = scan.images[sequence]
     assert scan.brain is not None

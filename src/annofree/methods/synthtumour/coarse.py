@@ -9,7 +9,7 @@ import numpy as np
 
 from annofree.errors import InputError
 from annofree.prepare.brain import filled_brain
-from annofree.scan import Scan, Sequence
+from annofree.scan import Modality, Scan
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -60,13 +60,13 @@ def coarse_of(scan: Scan, spacing_mm: float) -> Coarse:
             f"The brain in scan '{scan.id}' is {thinnest:.0f} mm thick, too thin for a network that looks in 3-D",
             fix="Give the whole volume, or choose --method intensity",
         )
-    images = np.zeros((len(Sequence), *small.shape), dtype=np.float32)
-    for channel, sequence in enumerate(Sequence):
+    images = np.zeros((len(Modality), *small.shape), dtype=np.float32)
+    for channel, sequence in enumerate(Modality):
         if sequence in small.images:
             images[channel] = small.images[sequence]
     return Coarse(
         small,
         torch.from_numpy(images),
         torch.from_numpy(small.brain.copy()),
-        torch.tensor([sequence in small.images for sequence in Sequence]),
+        torch.tensor([sequence in small.images for sequence in Modality]),
     )

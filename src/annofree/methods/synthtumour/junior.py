@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence as Several
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from annofree.errors import InputError
 from annofree.methods.synthtumour.coarse import coarse_of
-from annofree.scan import Cohort, Sequence
+from annofree.scan import Cohort, Modality
 
 if TYPE_CHECKING:
     from torch import nn
@@ -31,7 +31,7 @@ def fit_made(
     train: TrainSettings,
     plan: Plan | None = None,
     *,
-    carriers: Several[Path] = (),
+    carriers: Sequence[Path] = (),
     check: Cohort | None = None,
 ) -> tuple[Network, dict[str, Any]]:
     """Train on made brains, and on real ones without tumour where there are any, with made tumours.
@@ -112,7 +112,7 @@ def _finished(trained: Any) -> Network:
 def _flair_cases(healthy: Cohort, spacing_mm: float) -> list[Case]:
     found = []
     for scan in healthy:
-        if Sequence.FLAIR in scan.images:
+        if Modality.FLAIR in scan.images:
             found.append(coarse_of(scan, spacing_mm).tumour_free())
     if not found:
         raise InputError("No healthy scan has FLAIR, in which the published preset works", fix="Give scans with FLAIR")

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from annofree.refine.base import bounding_box, margin_for
-from annofree.scan import Scan, Sequence
+from annofree.scan import Modality, Scan
 
 #: Healthy brain is further from the lesion and from the brain's edge than this, mm.
 AWAY_MM = 6.0
@@ -182,19 +182,19 @@ def with_enhancement(
         coarse: The same on the networks' grid, with its brain; what is healthy is read there.
         lesion: Whole tumour on that grid.
     """
-    if Sequence.T1 not in scan.images or Sequence.T1C not in scan.images or not lesion.any():
+    if Modality.T1 not in scan.images or Modality.T1C not in scan.images or not lesion.any():
         return odds
     assert coarse.brain is not None
     leak = Leak.of(
-        coarse.images[Sequence.T1],
-        coarse.images[Sequence.T1C],
+        coarse.images[Modality.T1],
+        coarse.images[Modality.T1C],
         brain=coarse.brain,
         lesion=lesion,
         spacing_mm=coarse.spacing_mm,
     )
     if leak is None:
         return odds
-    enhancing = leak.score(scan.images[Sequence.T1], scan.images[Sequence.T1C], odds["TC"], scan.spacing_mm)
+    enhancing = leak.score(scan.images[Modality.T1], scan.images[Modality.T1C], odds["TC"], scan.spacing_mm)
     core = core_around(odds["TC"], (enhancing > 0.5) & (odds["WT"] > 0.5), scan.spacing_mm)
     return {"WT": odds["WT"], "TC": np.maximum(core, np.minimum(enhancing, odds["WT"])), "ET": enhancing}
 

@@ -24,7 +24,7 @@ from annofree.refine.components import Components
 from annofree.refine.holes import FillHoles
 from annofree.refine.twins import Twins
 from annofree.refine.walker import RandomWalker
-from annofree.scan import Cohort, Scan, Sequence
+from annofree.scan import Cohort, Modality, Scan
 from annofree.segmentation import ScoreMap, Segmentation
 from annofree.settings import Settings
 from annofree.thresholds.fixed import Fixed
@@ -81,7 +81,7 @@ class SynthTumourSettings(Settings):
 
 
 def _why_unsure(scan: Scan) -> str:
-    missing = [str(s) for s in (Sequence.T1, Sequence.T1C) if s not in scan.images]
+    missing = [str(s) for s in (Modality.T1, Modality.T1C) if s not in scan.images]
     return f"{' and '.join(missing)} missing" if missing else "nothing enhances"
 
 
@@ -151,8 +151,8 @@ class SynthTumour(Method):
                 "This synthtumour model has no network", fix="Fit it, or leave --model out to use the shipped one"
             )
         if self.settings.preset == "published":
-            scan.require(Sequence.FLAIR, why="the published preset")
-            scan = scan.replace(images={Sequence.FLAIR: scan.images[Sequence.FLAIR]})
+            scan.require(Modality.FLAIR, why="the published preset")
+            scan = scan.replace(images={Modality.FLAIR: scan.images[Modality.FLAIR]})
         brain = self.brain(scan)
         total: NDArray[np.float32] | None = None
         count = 0

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence as Several
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from annofree.methods.synthtumour.cases import read_record, read_scan
-from annofree.scan import Sequence
+from annofree.scan import Modality
 
 #: Red, green, blue of core, oedema, enhancing tumour, and of what is left open.
 COLOURS = {1: (0.9, 0.1, 0.1), 2: (0.1, 0.8, 0.2), 3: (0.2, 0.4, 1.0)}
 OPEN = (0.95, 0.8, 0.1)
 
 
-def draw_sheet(folders: Several[Path], file: Path, *, most: int = 24) -> None:
+def draw_sheet(folders: Sequence[Path], file: Path, *, most: int = 24) -> None:
     """Draw the cases of `annofree.methods.synthtumour.cases` one below the other.
 
     Args:
@@ -38,9 +38,9 @@ def draw_sheet(folders: Several[Path], file: Path, *, most: int = 24) -> None:
         area = (labels > 0).sum((0, 1))
         z = int(np.argmax(area if area.any() else unsure.sum((0, 1))))
         background = next(
-            scan.images[s] for s in (Sequence.FLAIR, Sequence.T2, Sequence.T1, Sequence.T1C) if s in scan.images
+            scan.images[s] for s in (Modality.FLAIR, Modality.T2, Modality.T1, Modality.T1C) if s in scan.images
         )
-        contrast = scan.images.get(Sequence.T1C, background)
+        contrast = scan.images.get(Modality.T1C, background)
         panels = [_grey(contrast[:, :, z]), _grey(background[:, :, z]), _grey(background[:, :, z])]
         for value, colour in COLOURS.items():
             panels[2][labels[:, :, z] == value] = 0.5 * panels[2][labels[:, :, z] == value] + 0.5 * np.asarray(colour)

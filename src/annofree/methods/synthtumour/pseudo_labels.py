@@ -8,7 +8,7 @@ views do not agree, or whose finding is tiny, huge, scattered or faint, are left
 
 from __future__ import annotations
 
-from collections.abc import Sequence as Several
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,7 @@ from annofree.methods.synthtumour.coarse import Coarse
 from annofree.methods.synthtumour.leak import with_enhancement
 from annofree.refine import refine
 from annofree.refine.base import RefineContext, Refiner
-from annofree.scan import Scan, Sequence
+from annofree.scan import Modality, Scan
 from annofree.settings import Settings
 from annofree.training.partial import pack
 
@@ -111,7 +111,7 @@ class Judgement:
 
 
 def look(
-    networks: Several[nn.Module], coarse: Coarse, rng: np.random.Generator, settings: PseudoLabelSettings
+    networks: Sequence[nn.Module], coarse: Coarse, rng: np.random.Generator, settings: PseudoLabelSettings
 ) -> NDArray[np.float32]:
     """Probabilities (V, 3, X, Y, Z) of every network in every view; even brightness first.
 
@@ -141,7 +141,7 @@ def look(
 
 
 def judge(
-    views: NDArray[np.float32], coarse: Coarse, refiners: Several[Refiner], settings: PseudoLabelSettings
+    views: NDArray[np.float32], coarse: Coarse, refiners: Sequence[Refiner], settings: PseudoLabelSettings
 ) -> tuple[NDArray[np.uint8], Judgement]:
     """One patient's pseudo-label and whether it is good enough.
 
@@ -219,7 +219,7 @@ def _open_labels(
     # core and enhancing tumour are absent where the whole tumour is; without T1C nobody can tell them inside it
     for inner in (1, 2):
         unsure[inner] &= ~none[0]
-        if Sequence.T1C not in scan.images:
+        if Modality.T1C not in scan.images:
             unsure[inner] |= sure[0]
     return pack(sure, unsure)
 
@@ -232,7 +232,7 @@ def _ridge(inside: NDArray[Any], shell_mm: float) -> Mask:
 
 def _alike(images: Any, brain: Mask, finding: Mask, outside: NDArray[Any], reach_mm: float) -> Mask:
     """Brain beside the tumour, connected to it, that is brighter than its darkest quarter."""
-    wanted = next((s for s in (Sequence.FLAIR, Sequence.T2) if s in images), None)
+    wanted = next((s for s in (Modality.FLAIR, Modality.T2) if s in images), None)
     if wanted is None or reach_mm <= 0:
         return np.zeros_like(brain)
     image = ndimage.gaussian_filter(images[wanted], 0.5)

@@ -28,7 +28,7 @@ from annofree.methods.synthtumour.labelling import pseudo_label
 from annofree.methods.synthtumour.mixing import most_pairs, write_mixed_cases
 from annofree.methods.synthtumour.pictures import draw_sheet
 from annofree.methods.synthtumour.pseudo_labels import PseudoLabelSettings, near_tumour
-from annofree.scan import Cohort, Scan, Sequence
+from annofree.scan import Cohort, Modality, Scan
 from annofree.synthesis.mix import MixSettings
 
 if TYPE_CHECKING:
@@ -259,8 +259,8 @@ def _flair_alone(cohort: Cohort) -> Cohort:
 
     def load(scan_id: str) -> Scan:
         scan = cohort[scan_id]
-        scan.require(Sequence.FLAIR, why="the published preset")
-        return scan.replace(images={Sequence.FLAIR: scan.images[Sequence.FLAIR]})
+        scan.require(Modality.FLAIR, why="the published preset")
+        return scan.replace(images={Modality.FLAIR: scan.images[Modality.FLAIR]})
 
     return Cohort({scan_id: partial(load, scan_id) for scan_id in cohort.ids}, cohort.name)
 

@@ -7,7 +7,7 @@ network says what stood there. Every weight but the last layer's then starts the
 
 from __future__ import annotations
 
-from collections.abc import Sequence as SequenceOf
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,7 +60,7 @@ def fill_in_loss(model: nn.Module, batch: Batch) -> Tensor:
 
 
 def pretrain(
-    volumes: SequenceOf[Volume], size: Size, folder: Path, *, steps: int, seed: int, quiet: bool = False
+    volumes: Sequence[Volume], size: Size, folder: Path, *, steps: int, seed: int, quiet: bool = False
 ) -> Trained:
     """Train the strong network to fill in unlabelled volumes; the result is ``folder/last``.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Sequence as SequenceOf
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -202,7 +202,7 @@ def predict_masks(network: nn.Module, images: np.ndarray, *, together: int = 8) 
     return np.concatenate(found)
 
 
-def score_masks(part: str, found: SequenceOf[np.ndarray], masks: SequenceOf[np.ndarray]) -> PictureScores:
+def score_masks(part: str, found: Sequence[np.ndarray], masks: Sequence[np.ndarray]) -> PictureScores:
     """Mean Dice and IoU over pictures; a picture whose masks are both empty counts as 1."""
     overlaps = [Overlap.of(mask, guess) for mask, guess in zip(masks, found, strict=True)]
     empty = [overlap.truth + overlap.prediction == 0 for overlap in overlaps]

@@ -8,7 +8,7 @@ import numpy as np
 
 from annofree.methods.weak_to_strong.sizes import Size
 from annofree.methods.weak_to_strong.volumes import Volume, volume_of, window_of
-from annofree.scan import Scan, Sequence
+from annofree.scan import Modality, Scan
 from annofree.training.stream import Batch, CaseMaker
 
 MADE_MM = 2.0
@@ -37,7 +37,7 @@ class MadeVolumes:
         present = [bool((image != 0).any()) for image in images]
         scan = Scan(
             f"made-{seed}",
-            {s: image.numpy() for s, image, there in zip(Sequence, images, present, strict=True) if there},
+            {s: image.numpy() for s, image, there in zip(Modality, images, present, strict=True) if there},
             np.diag([MADE_MM, MADE_MM, MADE_MM, 1.0]),
         )
         return volume_of(scan, self.spacing_mm, brain.numpy(), (labels > 0).numpy())

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from annofree.errors import InputError
-from annofree.scan import Scan, Sequence
+from annofree.scan import Modality, Scan
 
 #: Where tumours are brightest first; T1C only shows what enhances and T1 shows tumours dark.
-SEQUENCES = (Sequence.FLAIR, Sequence.T2)
+SEQUENCES = (Modality.FLAIR, Modality.T2)
 _SQUARE = np.ones((5, 5), dtype=bool)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence as SequenceOf
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -27,7 +27,7 @@ def train_strong(
     *,
     steps: int,
     seed: int,
-    unlabelled: SequenceOf[Volume] = (),
+    unlabelled: Sequence[Volume] = (),
     pretrain_steps: int = 0,
     validations: int = 4,
     quiet: bool = False,

@@ -6,7 +6,7 @@ one, and many patients at once, so errors that follow no pattern are averaged ou
 
 from __future__ import annotations
 
-from collections.abc import Sequence as SequenceOf
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,7 +64,7 @@ class SliceSampler:
         seed: Decides everything.
     """
 
-    volumes: SequenceOf[Volume]
+    volumes: Sequence[Volume]
     side: tuple[int, int]
     seed: int
 
@@ -90,7 +90,7 @@ def framed(slices: Tensor, side: tuple[int, int]) -> Tensor:
     return functional.pad(slices, pad)
 
 
-def side_for(volumes: SequenceOf[Volume], divisor: int) -> tuple[int, int]:
+def side_for(volumes: Sequence[Volume], divisor: int) -> tuple[int, int]:
     """The smallest slice that holds every volume and that the network can halve."""
     longest = [max(volume.brain.shape[axis] for volume in volumes) for axis in range(2)]
     return -(-longest[0] // divisor) * divisor, -(-longest[1] // divisor) * divisor
@@ -104,7 +104,7 @@ def dice_bce(model: nn.Module, batch: Batch) -> Tensor:
 
 
 def fit_student(
-    volumes: SequenceOf[Volume], folder: Path, settings: StudentSettings, *, quiet: bool = False
+    volumes: Sequence[Volume], folder: Path, settings: StudentSettings, *, quiet: bool = False
 ) -> nn.Module:
     """Train the published 2-D U-Net (with four inputs) on the slices of labelled volumes.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence as SequenceOf
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,7 @@ from annofree.errors import InputError
 from annofree.methods.weak_to_strong.sizes import Size
 from annofree.networks.inputs import bend, normalise
 from annofree.prepare.resample import to_spacing
-from annofree.scan import Grid, Scan, Sequence
+from annofree.scan import Grid, Modality, Scan
 from annofree.training.samples import SampleSettings, cut, draw_present
 from annofree.training.stream import Batch
 
@@ -70,15 +70,15 @@ def volume_of(
     assert coarse.brain is not None
     if not coarse.brain.any():
         raise InputError(f"Scan '{scan.id}' has no brain", fix="Give a brain mask with --brain-mask")
-    images = np.zeros((len(Sequence), *coarse.shape), dtype=np.float32)
-    for channel, sequence in enumerate(Sequence):
+    images = np.zeros((len(Modality), *coarse.shape), dtype=np.float32)
+    for channel, sequence in enumerate(Modality):
         if sequence in coarse.images:
             images[channel] = coarse.images[sequence]
     inside = torch.from_numpy(coarse.brain.copy())
     wanted = torch.zeros(coarse.shape, dtype=torch.bool)
     if target is not None:
-        filled = to_spacing(Scan(scan.id, {Sequence.T1: target.astype(np.float32)}, scan.affine), spacing_mm)
-        wanted = torch.from_numpy(filled.images[Sequence.T1] > 0.5) & inside
+        filled = to_spacing(Scan(scan.id, {Modality.T1: target.astype(np.float32)}, scan.affine), spacing_mm)
+        wanted = torch.from_numpy(filled.images[Modality.T1] > 0.5) & inside
     return Volume(scan.id, normalise(torch.from_numpy(images), inside).half(), inside, wanted, coarse.grid)
 
 
@@ -154,7 +154,7 @@ class VolumeSampler:
         seed: Decides order and windows.
     """
 
-    volumes: SequenceOf[Volume]
+    volumes: Sequence[Volume]
     size: Size
     batch: int
     seed: int

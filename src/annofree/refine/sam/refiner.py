@@ -13,10 +13,10 @@ from annofree.refine.base import Mask, RefineContext, Refiner, bounding_box
 from annofree.refine.sam.model import SamNetwork, check_folder, load_sam
 from annofree.refine.sam.picture import Plane, grey_levels
 from annofree.refine.sam.prompts import Prompt, prompt_for
-from annofree.scan import Sequence
+from annofree.scan import Modality
 
 #: Which image SAM looks at where none is named: the order in which whole tumours stand out.
-PREFERRED = (Sequence.FLAIR, Sequence.T2, Sequence.T1C, Sequence.T1)
+PREFERRED = (Modality.FLAIR, Modality.T2, Modality.T1C, Modality.T1)
 
 _AXES = {"axial": (2,), "three": (2, 1, 0)}
 _CONNECT_8 = np.ones((3, 3), dtype=bool)
@@ -49,7 +49,7 @@ class Sam(Refiner):
     needs_images: ClassVar[bool] = True
 
     folder: str | None = None
-    sequence: Sequence | None = None
+    sequence: Modality | None = None
     planes: Literal["axial", "three"] = "axial"
     agreement: int = Field(default=2, ge=1, le=3)
     gate: float = Field(default=0.8, ge=0.0, le=1.0)
