@@ -9,8 +9,11 @@ import pytest
 
 from annofree.errors import InputError, LeakError
 from annofree.formats import find_truth, open_scan, open_truth
+from annofree.formats.label_sets import UnclearLabels
+from annofree.formats.names import is_brain_mask, truth_rank
+from annofree.formats.nifti import write_volume
 from annofree.formats.truth import understand_labels
-from annofree.scan import canonical_grid, scoring
+from annofree.scan import Grid, canonical_grid, scoring
 
 from .conftest import AFFINE, SHAPE, save, save_patient
 
@@ -37,15 +40,160 @@ def test_2021_labels_become_2023_labels_in_scan_order(patient: Path) -> None:
     [
         ([0, 1, 2, 4], ("WT", "TC", "ET"), [0, 1, 2, 3], "0/1/2/4"),
         ([0, 1, 2, 3], ("WT", "TC", "ET"), [0, 1, 2, 3], "0/1/2/3"),
-        ([0, 1, 2], ("WT", "TC", "ET"), [0, 1, 2], "no enhancing"),
+        ([0, 1, 2], ("WT", "TC", "ET"), [0, 1, 2], "0/1/2/3"),
         ([0, 1], ("WT",), [0, 2], "binary"),
-        ([0], ("WT",), [0], "binary"),
+        ([0, 255], ("WT",), [0, 2], "binary"),
+        ([0], ("WT", "TC", "ET"), [0], "no tumour"),
     ],
 )
 def test_conventions(values: list[int], regions: tuple[str, ...], expected: list[int], words: str) -> None:
     labels, told, convention = understand_labels(np.array(values, float).reshape(-1, 1, 1), HERE)
     assert (labels.ravel().tolist(), told) == (expected, regions)
     assert words in convention
+
+
+ALL = ("WT", "TC", "ET")
+
+
+@pytest.mark.parametrize(
+    ("values", "beside", "name", "regions", "expected"),
+    [
+        # The other maps of the set tell what a poor one leaves open.
+        ([0, 1], {1, 2, 3}, "a_seg.nii.gz", ALL, [0, 1]),
+        ([0, 1], {1, 2, 4}, "a_seg.nii.gz", ALL, [0, 1]),
+        ([0, 4], {1, 2}, "a_seg.nii.gz", ALL, [0, 3]),
+        ([0], {1}, "a_seg.nii.gz", ("WT",), [0]),
+        ([0], {1, 2, 3}, "a_seg.nii.gz", ALL, [0]),
+        # The challenge's own names tell the year.
+        ([0, 2, 4], (), "BraTS2021_00001_seg.nii.gz", ALL, [0, 2, 3]),
+        ([0, 4], (), "Brats18_CBICA_AAB_1_seg.nii.gz", ALL, [0, 3]),
+        ([0, 1, 2, 4], (), "BraTS-GLI-02060-100-seg.nii.gz", ALL, [0, 1, 2, 0]),
+        ([0, 1, 2, 3, 4], (), "BraTS-MET-00012-000-seg.nii.gz", ALL, [0, 1, 2, 3, 0]),
+        ([0, 1, 2, 3], (), "BRATS_001.nii.gz", ALL, [0, 2, 1, 3]),
+    ],
+)
+def test_a_label_means_what_its_set_says(
+    values: list[int], beside: set[int], name: str, regions: tuple[str, ...], expected: list[int]
+) -> None:
+    labels, told, _ = understand_labels(np.array(values).reshape(-1, 1, 1), Path(name), beside=beside)
+    assert (labels.ravel().tolist(), told) == (expected, regions)
+
+
+@pytest.mark.parametrize(
+    ("values", "beside", "name"),
+    [
+        ([0, 2, 4], (), "a_seg.nii.gz"),
+        ([0, 4], (), "a_seg.nii.gz"),
+        ([0, 1, 4], (), "a_seg.nii.gz"),
+        ([0, 1, 2, 4], {1, 2, 3}, "a_seg.nii.gz"),
+        ([0, 1, 2, 3], {1, 2, 4}, "a_seg.nii.gz"),
+        ([0, 1, 2, 3, 4], (), "a_seg.nii.gz"),
+        ([0, 1, 2, 3], (), "BraTS-PED-00001-000-seg.nii.gz"),
+    ],
+)
+def test_labels_with_two_meanings_are_asked_for(values: list[int], beside: set[int], name: str) -> None:
+    with pytest.raises(UnclearLabels, match="--labels"):
+        understand_labels(np.array(values).reshape(-1, 1, 1), Path(name), beside=beside)
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        ("brats2021", [0, 1, 2, None, 3]),
+        ("brats2015", [0, 1, 2, 1, 3]),
+        ("post-treatment", [0, 1, 2, 3, 0]),
+        ("ped2024", [0, 3, 1, 1, 2]),
+        ("brats2023", [0, 1, 2, 3, None]),
+        ("msd", [0, 2, 1, 3, None]),
+    ],
+)
+def test_a_label_set_that_is_named_is_used(labels: str, expected: list[int | None]) -> None:
+    known = [value for value, meaning in enumerate(expected) if meaning is not None]
+    found, _, _ = understand_labels(np.array(known).reshape(-1, 1, 1), HERE, labels=labels)
+    assert found.ravel().tolist() == [meaning for meaning in expected if meaning is not None]
+    if None in expected:
+        with pytest.raises(InputError, match=r"which the label set .* does not know"):
+            understand_labels(np.arange(5).reshape(-1, 1, 1), HERE, labels=labels)
+
+
+@pytest.mark.parametrize("error", [6e-8, -6e-8, 1e-4, 0.008])
+def test_labels_that_rounding_moved_are_whole(error: float) -> None:
+    values = np.array([0, 1 + error, 2 - error, 3 + error])
+    assert understand_labels(values.reshape(-1, 1, 1), HERE)[0].ravel().tolist() == [0, 1, 2, 3]
+
+
+def test_a_header_with_a_scale_and_a_rounded_spacing_is_accepted(tmp_path: Path) -> None:
+    labels = np.zeros((256, 256, 4), np.int16)
+    labels[100:120, 100:120, 1:3], labels[105, 105, 2] = 2, 3
+    scan = Grid((256, 256, 4), np.diag([0.9375, 0.9375, 5.0, 1.0]))
+    file = Grid((256, 256, 4), np.diag([0.938, 0.938, 5.0, 1.0]))
+    write_volume(tmp_path / "x_seg.nii", labels * np.int16(3), file, slope=1 / 3)
+    truth = open_truth(tmp_path / "x_seg.nii", "x", scan)
+    assert "0.938 x 0.938 x 5 mm against 0.9375 x 0.9375 x 5 mm" in truth.note
+    with scoring():
+        np.testing.assert_array_equal(truth.labels, labels)
+
+
+@pytest.mark.parametrize("way", [1, -1])
+def test_a_shift_is_judged_alike_both_ways(tmp_path: Path, way: int) -> None:
+    grid = Grid(SHAPE, np.eye(4))
+    for shift, fits in ((0.01, True), (0.2, True), (0.5, False), (1.0, False), (50.0, False)):
+        affine = np.eye(4)
+        affine[1, 3] = way * shift
+        path = save(tmp_path / f"{shift}_seg.nii.gz", np.ones(SHAPE, np.uint8), affine)
+        if fits:
+            assert open_truth(path, "x", grid).regions == ("WT",)
+        else:
+            with pytest.raises(InputError, match=rf"up to {shift:g} mm apart"):
+                open_truth(path, "x", grid)
+
+
+def test_a_refusal_shows_numbers_that_differ(tmp_path: Path) -> None:
+    shape = (80, 80, 8)
+    path = save(tmp_path / "x_seg.nii.gz", np.ones(shape, np.uint8), np.diag([1.0004, 1, 1, 1]))
+    assert open_truth(path, "x", Grid(shape, np.eye(4))).note  # 0.03 mm
+    path = save(tmp_path / "y_seg.nii.gz", np.ones(shape, np.uint8), np.diag([1.004, 1, 1, 1]))
+    with pytest.raises(InputError, match=r"1.004 x 1 x 1 mm against 1 x 1 x 1 mm.*up to 0.316 mm apart"):
+        open_truth(path, "y", Grid(shape, np.eye(4)))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("p1_brain_segmentation", "p1_brain_seg", "p1_seg_brain", "p1_brain_mask", "p1_bet_mask", "p1_brain_labels"),
+        *("p1_T1_brain_seg", "p1_aseg_seg", "p1_tissue_seg", "p1_skull_mask", "p1_wm_mask", "p1_synthseg_labels"),
+        *("p1_pred_seg", "p1_fusion_seg"),
+    ],
+)
+def test_what_is_no_tumour_never_becomes_the_truth(tmp_path: Path, name: str) -> None:
+    assert truth_rank(f"{name}.nii.gz", "p1") is None
+    save(tmp_path / f"{name}.nii.gz", np.ones((4, 4, 4), np.uint8))
+    assert find_truth(tmp_path, "p1") is None
+
+
+@pytest.mark.parametrize(
+    ("name", "scan_id"),
+    [
+        ("brain_001_seg", "brain_001"),
+        ("head-brain_seg", "head-brain"),
+        ("p1_brain_tumor_seg", "p1"),
+        ("p1_brain_tumour_mask", "p1"),
+        ("p1_brain_T1_seg", "p1"),
+    ],
+)
+def test_a_tumour_map_stays_the_truth_although_it_speaks_of_the_brain(tmp_path: Path, name: str, scan_id: str) -> None:
+    path = save(tmp_path / f"{name}.nii.gz", np.ones((4, 4, 4), np.uint8))
+    assert find_truth(tmp_path, scan_id) == path
+    assert not is_brain_mask(name)
+
+
+def test_another_visits_truth_is_not_taken(tmp_path: Path) -> None:
+    ones = np.ones((4, 4, 4), np.uint8)
+    for name in ("p1_2_seg", "p1_ses-2_seg", "p2_seg_v2"):
+        save(tmp_path / f"{name}.nii.gz", ones)
+    assert find_truth(tmp_path, "p1") is None
+    assert find_truth(tmp_path, "p1_2") == tmp_path / "p1_2_seg.nii.gz"
+    assert find_truth(tmp_path, "p2") == tmp_path / "p2_seg_v2.nii.gz"
 
 
 def test_one_hot_maps() -> None:

@@ -103,7 +103,7 @@ def case_of_files(scan_id: str, folder: Path, files: Iterable[Path]) -> Case:
     ignored: list[Path] = []
     masks: list[Path] = []
     for path in sorted(files):
-        rank = truth_rank(path.name)
+        rank = truth_rank(path.name, scan_id)
         if is_brain_mask(path.name):
             masks.append(path)
         elif rank is not None:

@@ -6,12 +6,13 @@ BraTS 2018 to 2025 differ in spelling only (`_t1ce`, `-t1c`, bare `t1c`), and `a
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from pathlib import Path
 
 from annofree.errors import InputError
 from annofree.formats.case import Case, case_of_files
-from annofree.formats.names import ImageName, is_map, is_nifti, read_name, stem_of, truth_rank
+from annofree.formats.names import ImageName, is_map, is_nifti, read_name, stem_of, truth_rank, words_of
 
 MAX_DEPTH = 6
 
@@ -82,14 +83,23 @@ def _belongs(stem: str, case: str) -> bool:
     return stem == case or (stem.startswith(case) and not stem[len(case)].isalnum())
 
 
+def _anothers(rest: str) -> bool:
+    """Whether what follows an id in a label map's name says another visit or patient: `p1_2_seg` is not of `p1`."""
+    words = words_of(rest)
+    before = words[: next((i for i, word in enumerate(words) if truth_rank(word) is not None), len(words))]
+    return any(re.fullmatch(r"\d+[a-z]?|(ses|tp|timepoint|visit|run)\d*", word, re.IGNORECASE) for word in before)
+
+
 def find_truths(folder: Path, scan_id: str) -> list[tuple[int, Path]]:
     """Label maps for a scan below a folder: beside its images, in a folder of its name, or named after it."""
     files, subfolders = _entries(folder)
     found: list[tuple[int, Path]] = []
     for path in files:
-        rank = truth_rank(path.name)
+        rank = truth_rank(path.name, scan_id)
         stem = stem_of(path.name)
         named_after = _belongs(stem, scan_id) and (rank is not None or stem == scan_id)
+        if named_after and _anothers(stem[len(scan_id) :]):
+            continue
         if named_after or (rank is not None and _name(folder) == scan_id):
             found.append((0 if rank is None else rank, path))
     for sub in subfolders:

@@ -36,6 +36,14 @@ _TRUTH_RANKS = (
     re.compile(r"gt|truth|groundtruth|gold|goldstandard|labels?|annotations?", flags=re.IGNORECASE),
     re.compile(r"mask|masks|tumou?rmask|lesionmask", flags=re.IGNORECASE),
 )
+#: Words of what is no tumour: wherever they stand, and beside the word that speaks of a label map.
+_NO_TUMOUR = re.compile(
+    r"dlmuse|muse|fusion|staple|aseg|aparc|synthseg|samseg|fastsurfer|tissues?|pve(seg)?|wm|gm|csf|ventricles?|lobes?|"
+    r"atlas|parc(ellation)?|icv|vessels?|pred(ict(ion|ions|ed))?",
+    flags=re.IGNORECASE,
+)
+_HEAD = re.compile(r"brain|bet|hdbet|head|skull|skullstrip(ped)?|cortex|cerebrum|cerebellum", flags=re.IGNORECASE)
+_LESION = re.compile(r".*(tumou?r|lesion|glioma|metastas).*|gbm|gtv|mets?", flags=re.IGNORECASE)
 
 
 def is_nifti(path: Path) -> bool:
@@ -59,22 +67,40 @@ def is_map(name: str) -> bool:
 
 
 def is_brain_mask(name: str) -> bool:
-    """Whether the file is a brain mask (`brainmask`, `brain_mask`, `bet_mask`)."""
+    """Whether the file is a brain mask (`brainmask`, `brain_mask`, `bet_mask`), and not a brain-tumour mask."""
     words = [word.lower() for word in words_of(name)]
+    if any(_LESION.fullmatch(word) for word in words):
+        return False
     if any(word in {"brainmask", "betmask", "hdbetmask"} for word in words):
         return True
     return "mask" in words and any(word in {"brain", "bet", "hdbet"} for word in words)
 
 
-def truth_rank(name: str) -> int | None:
-    """How surely a file is an expert's label map: 0 is surest; None if it is something else."""
-    words = words_of(name)
-    if is_brain_mask(name) or any(word.lower() in {"dlmuse", "muse", "fusion", "staple"} for word in words):
+def truth_rank(name: str, scan_id: str = "") -> int | None:
+    """How surely a file is an expert's label map: 0 is surest; None if it is something else.
+
+    `ID_brain_segmentation`, tissue maps, anatomy and predictions are something else.
+
+    Args:
+        name: The file's name.
+        scan_id: The scan's id; its words say nothing about what the file is.
+    """
+    stem = stem_of(name)
+    words = words_of(stem[len(scan_id) :] if scan_id and stem.startswith(scan_id) else stem)
+    rank, place = _truth_word(words)
+    if rank is None or any(_LESION.fullmatch(word) for word in words):
+        return rank
+    if is_brain_mask("_".join(words)) or any(_NO_TUMOUR.fullmatch(word) for word in words):
         return None
+    return None if any(_HEAD.fullmatch(word) for word in words[max(place - 1, 0) : place + 2]) else rank
+
+
+def _truth_word(words: list[str]) -> tuple[int | None, int]:
     for rank, pattern in enumerate(_TRUTH_RANKS):
-        if any(pattern.fullmatch(word) for word in words):
-            return rank
-    return None
+        for place, word in enumerate(words):
+            if pattern.fullmatch(word):
+                return rank, place
+    return None, 0
 
 
 @dataclass(frozen=True)

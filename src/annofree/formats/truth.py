@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +12,18 @@ from numpy.typing import NDArray
 from annofree.errors import InputError
 from annofree.formats.case import Case
 from annofree.formats.folders import find_truths
+from annofree.formats.label_sets import ALL, choose_label_set, label_set
 from annofree.formats.layouts import LAYOUTS
 from annofree.formats.nifti import read_labels
 from annofree.formats.npy import SPLITS, load_array
 from annofree.formats.slices import read_mask_stack
 from annofree.scan import Grid, Truth, canonical_grid, to_canonical
 
-ALL = ("WT", "TC", "ET")
+#: A truth fits a scan when no voxel lies further from its partner than this share of the smallest voxel edge: headers
+#: round (0.938 mm for 0.9375), and up to half an edge the nearest neighbour is the partner anyway.
+LARGEST_OFFSET = 0.3
+#: Stored numbers with a scale in the header miss whole labels by rounding; interpolated maps miss them by far more.
+_NEAR_WHOLE = 0.01
 
 
 class FileTruth(Truth):
@@ -26,6 +31,7 @@ class FileTruth(Truth):
 
     Attributes:
         convention: For example "labels 0/1/2/4, 4 read as enhancing".
+        note: What else a reader of the scores should know, or empty.
     """
 
     def __init__(
@@ -36,46 +42,77 @@ class FileTruth(Truth):
         regions: tuple[str, ...],
         source: str,
         convention: str,
+        note: str = "",
     ) -> None:
         super().__init__(scan_id, load, grid, regions, source)
         self.convention = convention
+        self.note = note
 
 
-def open_truth(path: str | Path, scan_id: str, grid: Grid) -> FileTruth:
+def open_truth(
+    path: str | Path, scan_id: str, grid: Grid, *, labels: str | None = None, beside: Iterable[int] = ()
+) -> FileTruth:
     """Open the truth of a scan.
 
     Args:
         path: A label map, or a folder to find it in (`find_truth`).
         scan_id: The scan's id.
         grid: The scan's canonical grid; the truth must lie on it.
+        labels: Name of its label set (`LABEL_SETS`); None decides by the labels that occur, or asks.
+        beside: Labels in the other maps of the set (`label_values`).
 
     Raises:
-        InputError: No truth is found, it lies on another grid, or its labels are unknown.
+        InputError: No truth is found, it lies on another grid, or its labels are unknown or unclear.
     """
-    source = Path(path)
-    if source.is_dir():
-        found = find_truth(source, scan_id)
-        if found is None:
-            raise InputError(
-                f"No truth for scan '{scan_id}' was found",
-                file=source,
-                why=f"looked for {scan_id}_seg.nii.gz, {scan_id}/*seg*, labelsTr/{scan_id}.nii.gz and the like",
-                fix="Name the label map after the scan's id",
-            )
-        source = found
+    source = locate_truth(path, scan_id)
     array, native = _read(source, grid)
-    labels, regions, convention = understand_labels(array, source)
+    understood, regions, convention = understand_labels(array, source, labels=labels, scan_id=scan_id, beside=beside)
     own = canonical_grid(native)
-    if not own.same_as(grid):
+    offset = _offset_mm(own, grid)
+    if offset is None or offset > LARGEST_OFFSET * min(grid.spacing_mm):
         raise InputError(
             f"The truth of scan '{scan_id}' lies on another grid than the scan",
             file=source,
             why=_difference(own, grid),
             fix="Use the label map that belongs to these images, or resample it (nearest neighbour) beforehand",
         )
-    held = np.ascontiguousarray(to_canonical(labels, native))
+    note = ""
+    if not own.same_as(grid):
+        note = (
+            f"The truth of '{scan_id}' is taken voxel by voxel although its header differs: {_difference(own, grid)}."
+        )
+    held = np.ascontiguousarray(to_canonical(understood, native))
     held.flags.writeable = False
-    return FileTruth(scan_id, lambda: held, grid, regions, str(source), convention)
+    return FileTruth(scan_id, lambda: held, grid, regions, str(source), convention, note)
+
+
+def locate_truth(path: str | Path, scan_id: str) -> Path:
+    """The file of a scan's truth: `path` itself, or what `find_truth` finds below it.
+
+    Raises:
+        InputError: There is none.
+    """
+    source = Path(path)
+    if not source.is_dir():
+        return source
+    found = find_truth(source, scan_id)
+    if found is None:
+        raise InputError(
+            f"No truth for scan '{scan_id}' was found",
+            file=source,
+            why=f"looked for {scan_id}_seg.nii.gz, {scan_id}/*seg*, labelsTr/{scan_id}.nii.gz and the like",
+            fix="Name the label map after the scan's id",
+        )
+    return found
+
+
+def label_values(path: str | Path, scan_id: str, grid: Grid) -> frozenset[int]:
+    """The labels that occur in a truth, as they stand in its file; empty for one-hot maps and for unreadable ones."""
+    try:
+        array, _ = _read(locate_truth(path, scan_id), grid)
+        return frozenset() if array.ndim == 4 else frozenset(_values(_whole(array)))
+    except InputError:
+        return frozenset()  # opening it says why
 
 
 def find_truth(folder: str | Path, scan_id: str) -> Path | None:
@@ -136,63 +173,108 @@ def _read(source: Path, grid: Grid) -> tuple[NDArray[Any], Grid]:
     return array, Grid((array.shape[0], array.shape[1], array.shape[2]), np.asarray(grid.affine))
 
 
-def understand_labels(array: NDArray[Any], source: Path) -> tuple[NDArray[np.uint8], tuple[str, ...], str]:
+def understand_labels(
+    array: NDArray[Any],
+    source: Path,
+    *,
+    labels: str | None = None,
+    scan_id: str = "",
+    beside: Iterable[int] = (),
+) -> tuple[NDArray[np.uint8], tuple[str, ...], str]:
     """Labels of any known convention as BraTS 2023 labels.
 
     Args:
-        array: (X, Y, Z) labels, or (X, Y, Z, C) one-hot with background first.
+        array: (X, Y, Z) labels, or (X, Y, Z, C) one-hot with background first. Floats within 0.01 of a label count as
+            that label.
         source: Its file, for sentences.
+        labels: Name of the label set; None decides by `choose_label_set`.
+        scan_id: The scan's id.
+        beside: Labels in the other maps of the set.
 
     Returns:
         Uint8 labels (0 background, 1 core, 2 oedema, 3 enhancing; a binary mask becomes 2), the regions told apart,
-        and the convention in words.
+        and the convention in words. A map without tumour tells every region apart: all are empty.
 
     Raises:
-        InputError: Unknown labels.
+        InputError: Unknown or unclear labels.
     """
-    if array.ndim == 4:
-        channels = array.shape[3]
-        one_hot = bool(np.isin(array, (0, 1)).all()) and bool((array.sum(axis=3, dtype=np.float64) == 1).all())
-        if not one_hot or channels not in (2, 4):
+    whole = _whole(array)
+    if whole.ndim == 4:
+        return _from_one_hot(whole, source)
+    values = _values(whole)
+    if labels is None:
+        chosen = choose_label_set(values, source, scan_id=scan_id, beside=beside)
+    else:
+        chosen = label_set(labels)
+        if left := {value for value in values if value and value not in chosen.meaning}:
             raise InputError(
-                f"A label map with {channels} channels is not one-hot",
+                f"A label map holds {', '.join(f'{value:g}' for value in sorted(left)[:5])}, which the label set "
+                f"'{labels}' does not know",
                 file=source,
-                why="every voxel needs exactly one 1, in 2 channels (background, tumour) or 4 (background, core, "
-                "oedema, enhancing)",
-                fix="Save labels 0, 1, 2, 3 in one 3-D map instead",
+                why=f"it is {chosen.words}",
+                fix="Choose another with --labels",
             )
-        labels = array.argmax(axis=3).astype(np.uint8)
-        if channels == 2:
-            return labels * np.uint8(2), ("WT",), "one-hot, 2 channels: whole tumour only"
-        return labels, ALL, "one-hot, 4 channels: background, core, oedema, enhancing"
-    values = set(np.unique(array).tolist())
-    if {3, 4} <= values and values <= {0, 1, 2, 3, 4}:
+    table = np.zeros(256, np.uint8)
+    for label, meaning in chosen.meaning.items():
+        table[label] = meaning
+    return table[whole.astype(np.uint8)], chosen.regions, chosen.words
+
+
+def _whole(array: NDArray[Any]) -> NDArray[Any]:
+    """Floats that are nearly whole numbers, made whole; others stay as they are and are refused as unknown labels."""
+    if array.dtype.kind != "f":
+        return array
+    nearest = np.rint(array)
+    return nearest if array.size and float(np.abs(array - nearest).max()) <= _NEAR_WHOLE else array
+
+
+def _values(array: NDArray[Any]) -> set[Any]:
+    if array.dtype == np.uint8:
+        return set(np.flatnonzero(np.bincount(array.ravel(), minlength=256)).tolist())
+    return set(np.unique(array).tolist())
+
+
+def _from_one_hot(array: NDArray[Any], source: Path) -> tuple[NDArray[np.uint8], tuple[str, ...], str]:
+    channels = array.shape[3]
+    one_hot = bool(np.isin(array, (0, 1)).all()) and bool((array.sum(axis=3, dtype=np.float64) == 1).all())
+    if not one_hot or channels not in (2, 4):
         raise InputError(
-            "A label map holds both 3 and 4",
+            f"A label map with {channels} channels is not one-hot",
             file=source,
-            why="in BraTS 2024 post-treatment data 4 is the resection cavity, which annofree does not know",
-            fix="Set the cavity to 0 if it should count as background",
+            why="every voxel needs exactly one 1, in 2 channels (background, tumour) or 4 (background, core, "
+            "oedema, enhancing)",
+            fix="Save labels 0, 1, 2, 3 in one 3-D map instead",
         )
-    if strange := values - {0, 1, 2, 3, 4}:
-        shown = ", ".join(f"{value:g}" for value in sorted(strange)[:5])
-        raise InputError(
-            f"A label map holds unknown labels ({shown}{', ...' if len(strange) > 5 else ''})",
-            file=source,
-            why="known are 0/1/2/4 (BraTS to 2021), 0/1/2/3 (BraTS 2023) and 0/1 (whole tumour)",
-            fix="Map them to one of these, or check that this is the tumour's label map",
-        )
-    labels = array.astype(np.uint8)
-    if values <= {0, 1}:
-        return labels * np.uint8(2), ("WT",), "binary 0/1: whole tumour only"
-    if 4 in values:
-        return np.where(labels == 4, np.uint8(3), labels), ALL, "labels 0/1/2/4 (BraTS to 2021), 4 read as enhancing"
-    told = "labels 0/1/2/3 (BraTS 2023)" if 3 in values else "labels 0/1/2, no enhancing tumour"
-    return labels, ALL, told
+    labels = array.argmax(axis=3).astype(np.uint8)
+    if channels == 2:
+        return labels * np.uint8(2), ("WT",), "one-hot, 2 channels: whole tumour only"
+    return labels, ALL, "one-hot, 4 channels: background, core, oedema, enhancing"
+
+
+def _offset_mm(own: Grid, grid: Grid) -> float | None:
+    """How far voxels of one index lie apart at most; None where the shapes differ."""
+    if tuple(own.shape) != tuple(grid.shape):
+        return None
+    far = np.asarray(grid.shape) - 1
+    corners = np.array([[*(far * pick), 1] for pick in np.ndindex(2, 2, 2)])
+    apart = corners @ (np.asarray(own.affine) - np.asarray(grid.affine)).T
+    return float(np.linalg.norm(apart[:, :3], axis=1).max())
 
 
 def _difference(own: Grid, grid: Grid) -> str:
-    if tuple(own.shape) != tuple(grid.shape):
+    offset = _offset_mm(own, grid)
+    if offset is None:
         return f"shape {tuple(own.shape)} against {tuple(grid.shape)}"
-    shift = float(np.abs(np.asarray(own.affine) - np.asarray(grid.affine))[:3, 3].max())
-    spacing = [" x ".join(f"{s:.3g}" for s in g.spacing_mm) for g in (own, grid)]
-    return f"the same shape, but voxels of {spacing[0]} mm against {spacing[1]} mm, origins up to {shift:.3g} mm apart"
+    pairs = [_apart(a, b) for a, b in zip(own.spacing_mm, grid.spacing_mm, strict=True)]
+    sizes = [" x ".join(pair[side] for pair in pairs) for side in (0, 1)]
+    told = "the same shape and voxel size" if sizes[0] == sizes[1] else f"voxels of {sizes[0]} mm against {sizes[1]} mm"
+    return f"{told}, but voxels of one index lie up to {offset:.3g} mm apart"
+
+
+def _apart(first: float, second: float) -> tuple[str, str]:
+    """Two numbers with as many digits as it takes to see that they differ, up to the precision of headers."""
+    for digits in range(3, 8):
+        texts = f"{first:.{digits}g}", f"{second:.{digits}g}"
+        if texts[0] != texts[1]:
+            break
+    return texts
