@@ -37,7 +37,7 @@ from annofree.training.loop import train
 from annofree.training.losses import region_objective
 from annofree.training.samples import SampleSettings
 from annofree.training.settings import TrainSettings
-from annofree.training.stream import Batch, Case, CaseMaker, MadeSampler, StreamSettings
+from annofree.training.stream import Batch, CaseMaker, MadeSampler, StreamSettings, TrainingCase
 
 SPACING_MM = 4.0
 VOXEL_ML = SPACING_MM**3 / 1000.0
@@ -82,7 +82,7 @@ class Made:
     carriers: list[Carrier]
     variant: Variant
 
-    def __call__(self, seed: int) -> Case:
+    def __call__(self, seed: int) -> TrainingCase:
         """Images, brain and labels of one case."""
         own = np.random.default_rng([seed, 4])
         if own.random() < self.variant.real:
@@ -93,7 +93,7 @@ class Made:
         return halved(case.images, case.brain, case.labels)
 
 
-def halved(images: Tensor, brain: Tensor, labels: Tensor) -> Case:
+def halved(images: Tensor, brain: Tensor, labels: Tensor) -> TrainingCase:
     """Blocks of 2 x 2 x 2 voxels become one: mean brightness inside the brain, majority of the labels."""
     inside = functional.avg_pool3d(brain[None, None].float(), 2)[0]
     values = functional.avg_pool3d((images.float() * brain)[None], 2)[0] / inside.clamp_min(0.125)

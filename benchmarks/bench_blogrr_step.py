@@ -5,9 +5,9 @@ Run: python benchmarks/bench_blogrr_step.py [--batch 4] [--rounds 2] [--threads 
 "published" is written out below from the description of its layers: convolutions whose weights are standardised by
 separate reductions, padding as a step of its own, a swish with a hand-written backward, a linear layer of 134 million
 weights that nothing uses, contiguous memory, fp32, Adam with amsgrad. "here" is the same network of
-`annofree.networks.denoising_unet`: no dead layer, fused reductions and swish, the input not repeated, fused AdamW, bf16
-only where the hardware computes in it; in both memory formats. A swish in place is not possible: its derivative needs
-the input that it would overwrite. The published batch is 64; a smaller one keeps the run short.
+`annofree.methods.reconstruction.denoising_unet`: no dead layer, fused reductions and swish, the input not repeated,
+fused AdamW, bf16 only where the hardware computes in it; in both memory formats. A swish in place is not possible: its
+derivative needs the input that it would overwrite. The published batch is 64; a smaller one keeps the run short.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from annofree.networks.denoising_unet import DenoisingUNet, DenoisingUNetSettings, groups_of
+from annofree.methods.reconstruction.denoising_unet import DenoisingUNet, DenoisingUNetSettings, groups_of
 from annofree.training.precision import choose
 
 

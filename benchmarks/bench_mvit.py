@@ -19,9 +19,9 @@ from torch import nn
 from annofree import methods
 from annofree.methods.mvit_ae.frame import Frame
 from annofree.methods.mvit_ae.method import MViTAE
+from annofree.methods.mvit_ae.network import ViTAESettings
 from annofree.methods.mvit_ae.reconstruct import reconstruct
 from annofree.networks import build
-from annofree.networks.mvit_ae import ViTAESettings
 from annofree.scan import Grid
 
 SLICES, OURS_SLICES = 155, 62

@@ -21,16 +21,16 @@ from scipy.stats import spearmanr
 from torch import Tensor, nn
 
 from annofree.formats import open_cohort
+from annofree.methods.synthtumour.published_junior import fit_published_junior
 from annofree.networks import ThinUNetSettings, predict_scan_array
 from annofree.phantom import phantom_cohort
 from annofree.prepare.resample import to_spacing
 from annofree.scan import Modality, Scan
 from annofree.synthesis import LabelMapBank, SynthesisSettings, make_case
 from annofree.synthesis.settings import Tumours
-from annofree.training.published_junior import fit_published_junior
 from annofree.training.samples import FLAIR, SampleSettings
 from annofree.training.settings import TrainSettings
-from annofree.training.stream import Case
+from annofree.training.stream import TrainingCase
 
 FINE_MM, BLOCKS = 2.0, 2
 SAMPLE = SampleSettings(patch=(40, 48, 40), shift=2)
@@ -54,7 +54,7 @@ def flair_of(scan: Scan, spacing_mm: float) -> tuple[Tensor, Tensor]:
 
 def healthy_brains(
     labelmaps: Path, cache: Path | None, healthy: Path, made: int, folder: Path
-) -> tuple[list[Case], list[Case]]:
+) -> tuple[list[TrainingCase], list[TrainingCase]]:
     """Hosts to teach with and others to check with: two thirds and one third of the real and of the made brains."""
 
     def real() -> list[tuple[Tensor, ...]]:
@@ -67,8 +67,8 @@ def healthy_brains(
         flair_alone = torch.tensor([0.0, 0.0, 0.0, 1.0]).view(4, 1, 1, 1)
         return [(case.images * flair_alone, case.brain) for case in cases]
 
-    teach: list[Case] = []
-    check: list[Case] = []
+    teach: list[TrainingCase] = []
+    check: list[TrainingCase] = []
     for group in (kept(folder / "real.npz", real), kept(folder / "drawn.npz", drawn)):
         for number, (images, brain) in enumerate(group):
             (check if number % 3 == 2 else teach).append((images, brain, brain.byte() * 0))

@@ -24,16 +24,16 @@ from numpy.typing import NDArray
 
 from annofree.formats.grids import resample
 from annofree.methods.blogrr import Blogrr
+from annofree.methods.blogrr.bilevel import train_pair
+from annofree.methods.blogrr.hypergradient import Params, first_order, implicit, unrolled
+from annofree.methods.blogrr.levels import BilevelSettings, Levels
+from annofree.methods.blogrr.patient_slices import PatientSampler
 from annofree.methods.reconstruction.autoencoders import COARSE
+from annofree.methods.reconstruction.slice_samples import SliceSampler, Stack
 from annofree.networks import build, load_network, save_network
 from annofree.phantom import PhantomSubject, phantom_cohort
 from annofree.prepare.slices import framed, pick_sequence
 from annofree.scan import Cohort, Modality, Scan
-from annofree.training.bilevel import train_pair
-from annofree.training.hypergradient import Params, first_order, implicit, unrolled
-from annofree.training.levels import BilevelSettings, Levels
-from annofree.training.patient_slices import PatientSampler
-from annofree.training.slices import SliceSampler, Stack
 
 FORMS = ("first-order", "unrolled", "implicit")
 STAGES = ("equal rounds", "equal time")

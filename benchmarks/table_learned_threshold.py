@@ -27,7 +27,7 @@ from annofree.phantom import PhantomSubject, phantom_cohort
 from annofree.reports import AtlasRegions, VolumeRange
 from annofree.thresholds import HealthyScores, Threshold, parse
 from annofree.thresholds.learned import Learned, ReportedScores
-from annofree.training.report_targets import USES, ReportTarget, ReportTargetSettings, report_target
+from annofree.thresholds.report_targets import USES, ReportTarget, ReportTargetSettings, report_target
 
 FIXED = (
     "healthy-quantile:0.95",

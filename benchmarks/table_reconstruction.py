@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from annofree import methods
-from annofree.bench.sensitivity import draw_sensitivity, sensitivity_table
+from annofree.evaluation.sensitivity import draw_sensitivity, sensitivity_table
 from annofree.formats import open_cohort
 from annofree.formats.outfolder import atomic_write
 from annofree.methods.base import Method

@@ -9,8 +9,8 @@ import pytest
 
 from annofree.batch.rethreshold import rethreshold
 from annofree.batch.run import BatchReport, run
-from annofree.bench.evaluate import evaluate
 from annofree.errors import InputError, OutputError, SettingsError
+from annofree.evaluation.evaluate import evaluate
 from annofree.formats import open_cohort, read_segmentation
 from annofree.pipeline import Choice
 

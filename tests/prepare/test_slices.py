@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 import annofree.anatomy
 from annofree.cli.main import main
 from annofree.errors import InputError, OutputError
+from annofree.export import export_slices, import_slices
 from annofree.formats import open_cohort, open_scan
 from annofree.formats.grids import resample
 from annofree.formats.slices import published_grid
 from annofree.phantom import phantom_subject
-from annofree.prepare.slice_folder import export_slices, import_slices
 from annofree.prepare.slices import SliceSettings, framed, from_slices, to_slices, unframed
 from annofree.scan import Cohort, Modality, Scan
 

@@ -10,14 +10,14 @@ import pytest
 import torch
 from scipy import ndimage
 
-from annofree.networks.prompt_net import FEATURES, describe_voxels, squashed
 from annofree.phantom import phantom_subject
 from annofree.refine import Promptable, RefineContext, parse
+from annofree.refine.promptable.network import FEATURES, describe_voxels, squashed
+from annofree.refine.promptable.training import PromptSampler, PromptSettings, describe_cases, fit_prompt_net, prompted
 from annofree.scan import Modality
 from annofree.synthesis.rough_mask import rough_mask
-from annofree.training.prompt import PromptSampler, PromptSettings, describe_cases, fit_prompt_net, prompted
 from annofree.training.samples import SampleSettings
-from annofree.training.stream import Case
+from annofree.training.stream import TrainingCase
 
 SHAPE = (36, 40, 36)
 
@@ -26,7 +26,7 @@ def dice(a: np.ndarray, b: np.ndarray) -> float:
     return float(2 * (a & b).sum() / (a.sum() + b.sum()))
 
 
-def made_cube(seed: int) -> Case:
+def made_cube(seed: int) -> TrainingCase:
     """A lesion that is dark on T1 and bright on the others, in a noisy block of brain."""
     rng = np.random.default_rng(seed)
     brain = np.zeros(SHAPE, dtype=bool)

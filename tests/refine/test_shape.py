@@ -13,7 +13,7 @@ from scipy import ndimage
 
 from annofree import refine
 from annofree.errors import InputError, SettingsError
-from annofree.refine import Components, ErodedBrain, FillHoles, Median, Morphology, RandomWalker, RefineContext
+from annofree.refine import ErodedBrain, FillHoles, KeepComponents, Median, Morphology, RandomWalker, RefineContext
 from annofree.refine.brain import eroded
 from annofree.refine.holes import fill_holes
 
@@ -32,8 +32,8 @@ def context(shape: tuple[int, int, int] = SHAPE, **options: object) -> RefineCon
 
 
 EVERY = [
-    Components(connectivity=6, min_ml=0.01),
-    Components(keep=2, by="score"),
+    KeepComponents(connectivity=6, min_ml=0.01),
+    KeepComponents(keep=2, by="score"),
     ErodedBrain(mm=2),
     FillHoles(),
     FillHoles(axial=True),
@@ -70,7 +70,7 @@ def test_a_refiner_survives_json(refiner: refine.Refiner) -> None:
 
 
 def test_text_forms() -> None:
-    assert refine.parse("components:26,min_ml=0.5,keep=largest") == Components(min_ml=0.5, keep="largest")
+    assert refine.parse("components:26,min_ml=0.5,keep=largest") == KeepComponents(min_ml=0.5, keep="largest")
     assert refine.parse("components:6,keep=3,by=score,hysteresis=2.5").hysteresis == 2.5  # type: ignore[attr-defined]
     assert refine.parse("morphology:closing,mm=3") == Morphology(operation="closing", mm=3)
     assert refine.parse_chain("eroded-brain:3 + fill-holes:axial=true") == (ErodedBrain(mm=3), FillHoles(axial=True))
@@ -127,9 +127,9 @@ def slow_components(mask: np.ndarray, connectivity: int) -> list[set[tuple[int, 
 def test_components_match_a_flood_fill(seed: int, connectivity: int, minimum: int) -> None:
     mask = blobs(seed, share=0.25, width=0.6)
     found = slow_components(mask, connectivity)
-    result = Components(connectivity=connectivity, min_ml=minimum / 1000).apply(mask, context())
+    result = KeepComponents(connectivity=connectivity, min_ml=minimum / 1000).apply(mask, context())
     assert {tuple(map(int, p)) for p in np.argwhere(result)} == set().union(*(c for c in found if len(c) >= minimum))
-    largest = Components(connectivity=connectivity, keep="largest").apply(mask, context())
+    largest = KeepComponents(connectivity=connectivity, keep="largest").apply(mask, context())
     assert largest.sum() == max(len(c) for c in found)
 
 
@@ -137,8 +137,8 @@ def test_minimum_volume_is_in_ml_on_any_grid() -> None:
     mask = np.zeros(SHAPE, bool)
     mask[2:4, 2:4, 2:4] = True  # 8 voxels of 2 mm: 0.064 ml
     around = context(spacing_mm=(2.0, 2.0, 2.0))
-    assert Components(min_ml=0.064).apply(mask, around).sum() == 8
-    assert Components(min_ml=0.065).apply(mask, around).sum() == 0
+    assert KeepComponents(min_ml=0.064).apply(mask, around).sum() == 8
+    assert KeepComponents(min_ml=0.065).apply(mask, around).sum() == 0
 
 
 def test_rank_by_score_and_hysteresis_prefer_the_confident_component() -> None:
@@ -149,11 +149,11 @@ def test_rank_by_score_and_hysteresis_prefer_the_confident_component() -> None:
     mask[8:11, 8:11, 8:11] = True
     scores[8:11, 8:11, 8:11] = 2.0  # small and hot: 54
     around = context(scores=scores)
-    assert Components(keep="largest").apply(mask, around)[2, 2, 2]
-    by_score = Components(keep="largest", by="score").apply(mask, around)
+    assert KeepComponents(keep="largest").apply(mask, around)[2, 2, 2]
+    by_score = KeepComponents(keep="largest", by="score").apply(mask, around)
     np.testing.assert_array_equal(by_score, scores == 2.0)
-    np.testing.assert_array_equal(Components(hysteresis=1.5).apply(mask, around), scores == 2.0)
-    np.testing.assert_array_equal(Components(keep=5, by="score").apply(mask, around), mask)
+    np.testing.assert_array_equal(KeepComponents(hysteresis=1.5).apply(mask, around), scores == 2.0)
+    np.testing.assert_array_equal(KeepComponents(keep=5, by="score").apply(mask, around), mask)
 
 
 # ---- the brain's rim
@@ -215,7 +215,7 @@ def test_the_published_flair_rule_is_reproduced_on_a_made_head() -> None:
     flair[20:34, 24:36, 18:30] += 60 * head[20:34, 24:36, 18:30]
     flair[10:12, 20:22, 20:22] = 0  # a hole in the brain
     scores, brain, wanted = published_rule(flair.astype(np.float32))
-    chain = (ErodedBrain(mm=3), Components(connectivity=6, keep="largest"))
+    chain = (ErodedBrain(mm=3), KeepComponents(connectivity=6, keep="largest"))
     result = refine.refine(scores > 1.5, chain, RefineContext(scores, brain, (1.0, 1.0, 1.0)))
     assert wanted.sum() > 1000
     np.testing.assert_array_equal(result, wanted)
@@ -279,7 +279,7 @@ def test_a_minimum_volume_from_healthy_scans_silences_the_next_healthy_person() 
         masks.append((mask, 0.001))
     minimum = refine.healthy_min_ml(masks, alpha=0.2)
     assert minimum == pytest.approx(0.005)
-    assert not any(Components(min_ml=minimum).apply(m, context()).any() for m, _ in masks)
+    assert not any(KeepComponents(min_ml=minimum).apply(m, context()).any() for m, _ in masks)
     assert refine.healthy_min_ml(masks, alpha=0.5) == pytest.approx(0.004)
     empty = [(np.zeros(SHAPE, bool), 0.001)] * 4
     assert refine.healthy_min_ml(empty, alpha=0.2) == pytest.approx(0.001)

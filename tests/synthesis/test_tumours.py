@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from annofree.synthesis import LabelMapBank, SynthesisSettings, make_case
-from annofree.synthesis.chance import Chance
 from annofree.synthesis.deform import COARSE_MM, FINE_MM, draw_source, finer, grid_mm
 from annofree.synthesis.growth import FAR, arrival
 from annofree.synthesis.matter import look_up
 from annofree.synthesis.place import PLACES, draw_centre
 from annofree.synthesis.plan import KINDS, draw_plans
+from annofree.synthesis.seeds import Seeds
 from annofree.synthesis.settings import Acquisition, Anatomy, Tumours
 from annofree.synthesis.shape import noisy_ellipsoid, uniform_rotation
 from annofree.synthesis.tumour import fractions, labels_of
@@ -55,12 +55,12 @@ def test_without_growth_a_tumour_is_a_plain_ellipsoid_of_the_same_volume(mni_ban
 
 def test_tumour_spares_ventricles(mni_bank: LabelMapBank) -> None:
     own = SynthesisSettings(tumours=Tumours(healthy_share=0.0, volumes_ml=(120.0,)), acquisition=STILL)
-    plans = draw_plans(Chance(5, "case/tumours"), own.tumours)
+    plans = draw_plans(Seeds(5, "case/tumours"), own.tumours)
     assert plans
     # without mass effect the anatomy can be looked up again from the seed
     own = own.model_copy(update={"tumours": own.tumours.model_copy(update={"mass_effect": False})})
     case = make_case(mni_bank, own, 5)
-    source, _ = draw_source(Chance(5, "case").stream("anatomy"), own.anatomy)
+    source, _ = draw_source(Seeds(5, "case").stream("anatomy"), own.anatomy)
     (ventricle,) = look_up(mni_bank.maps[0], finer(source), FINE_MM).groups("ventricle")
     assert case.meta["wt_ml"] > 40
     assert not bool(((case.labels > 0) & (ventricle > 0.5)).any())
@@ -68,7 +68,7 @@ def test_tumour_spares_ventricles(mni_bank: LabelMapBank) -> None:
 
 def test_boundary_lies_at_half(mni_bank: LabelMapBank) -> None:
     """A depth of zero is a fraction of one half, for the whole, the core and the enhancing part."""
-    plan = draw_plans(Chance(1), Tumours(healthy_share=0.0, kind="ring", several=False))[0]
+    plan = draw_plans(Seeds(1), Tumours(healthy_share=0.0, kind="ring", several=False))[0]
     depth = torch.linspace(-10, 10, 41)[:, None, None].expand(41, 3, 3)
     deep_rim = torch.minimum(depth - 4, 8 - depth)
     fields = torch.stack([depth, depth - 4, deep_rim, depth - 9, depth * 0 - 60, depth * 0 - 60])
@@ -88,18 +88,18 @@ def test_boundary_lies_at_half(mni_bank: LabelMapBank) -> None:
 )
 def test_plain_ellipsoid_has_its_volume(seed: int, volume: float, elongation: float) -> None:
     points = grid_mm((48, 48, 48), 2.0, "cpu")
-    depth, _ = noisy_ellipsoid(points, Chance(seed), volume_ml=volume, elongation=elongation, roughness=0.0)
+    depth, _ = noisy_ellipsoid(points, Seeds(seed), volume_ml=volume, elongation=elongation, roughness=0.0)
     assert float((depth > 0).sum()) * 0.008 == pytest.approx(volume, rel=0.06)
 
 
 def test_shapes_differ_from_seed_to_seed_and_rotations_are_proper() -> None:
     points = grid_mm((24, 24, 24), 3.0, "cpu")
     shapes = {
-        (noisy_ellipsoid(points, Chance(s), volume_ml=20, elongation=1.5, roughness=0.3)[0] > 0).numpy().tobytes()
+        (noisy_ellipsoid(points, Seeds(s), volume_ml=20, elongation=1.5, roughness=0.3)[0] > 0).numpy().tobytes()
         for s in range(12)
     }
     assert len(shapes) == 12
-    turn = uniform_rotation(Chance(4), "cpu")
+    turn = uniform_rotation(Seeds(4), "cpu")
     assert torch.allclose(turn @ turn.T, torch.eye(3), atol=1e-5)
     assert float(torch.linalg.det(turn)) == pytest.approx(1.0, abs=1e-5)
 
@@ -120,8 +120,8 @@ def test_growth_goes_round_a_wall_and_never_through_it() -> None:
 
 @pytest.mark.parametrize("place", PLACES)
 def test_centres_lie_in_the_brain(mni_bank: LabelMapBank, place: str) -> None:
-    source, _ = draw_source(Chance(2), Anatomy(flip=False))
+    source, _ = draw_source(Seeds(2), Anatomy(flip=False))
     matter = look_up(mni_bank.maps[0], source, COARSE_MM)
-    centre = draw_centre(matter, place, Chance(7, place))
+    centre = draw_centre(matter, place, Seeds(7, place))
     nearest = (grid_mm(matter.shape, COARSE_MM, "cpu") - centre[:, None, None, None]).square().sum(0).argmin()
     assert float(matter.depth_mm.reshape(-1)[int(nearest)]) > -3.0

@@ -13,8 +13,8 @@ from annofree import thresholds
 from annofree.errors import InputError, SettingsError
 from annofree.reports import VolumeRange
 from annofree.thresholds.learned import Learned, ReportedScores
-from annofree.training.report_losses import Counts, expected_dice, losses, soft_target
-from annofree.training.report_targets import ReportTarget
+from annofree.thresholds.report_losses import Counts, expected_dice, losses, soft_target
+from annofree.thresholds.report_targets import ReportTarget
 
 SHAPE = (20, 16, 12)
 VOXEL_ML = 0.1

@@ -19,12 +19,12 @@ from annofree.training.loop import train
 from annofree.training.losses import region_objective
 from annofree.training.samples import SampleSettings
 from annofree.training.settings import TrainSettings
-from annofree.training.stream import Case, MadeSampler, StreamSettings
+from annofree.training.stream import MadeSampler, StreamSettings, TrainingCase
 
 NETWORK = ThinUNetSettings(full=4, widths=(4, 8), deep_supervision=1)
 
 
-def ball_case(seed: int) -> Case:
+def ball_case(seed: int) -> TrainingCase:
     """A noisy block of brain with a bright ball in it."""
     g = torch.Generator().manual_seed(seed)
     brain = torch.zeros(20, 20, 20, dtype=torch.bool)

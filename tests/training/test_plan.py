@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from annofree.errors import InputError, SettingsError
 from annofree.formats import export_nnunet, open_cohort
-from annofree.networks.build import DynUNetSettings, build
+from annofree.methods.synthtumour.made_junior import JuniorSettings
+from annofree.networks.build import build
+from annofree.networks.dyn_unet import DynUNetSettings
 from annofree.scan import Cohort, Modality, Scan
-from annofree.training.junior import JuniorSettings
 from annofree.training.memory import OVERHEAD, PER_PARAMETER, estimate_gb
 from annofree.training.plan import read_plan
 from annofree.training.planner import Fingerprint, fingerprint, make_plan

@@ -13,8 +13,8 @@ def demo(
     overwrite: Annotated[bool, typer.Option(help="Replace an earlier demo in that folder.")] = False,
 ) -> None:
     """Everything once, on made phantoms: make, fit, segment, score. No data, no network."""
-    from annofree.bench.demo import demo as run
     from annofree.cli.show import console, show_rows, table
+    from annofree.demo import demo as run
 
     console.print("making phantoms, fitting the threshold on the healthy ones, segmenting the others ...")
     result = run(out, overwrite=overwrite)

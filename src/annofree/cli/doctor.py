@@ -7,8 +7,8 @@ import typer
 
 def doctor() -> None:
     """Check the installation: Python, torch, memory, extras, write access, a short self-test."""
-    from annofree.batch.doctor import examine
     from annofree.cli.show import console
+    from annofree.doctor import examine
 
     healthy = True
     for check in examine():

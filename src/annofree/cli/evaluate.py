@@ -17,8 +17,8 @@ def evaluate(
     task: Annotated[str, typer.Option(help="Lesion-wise rule: GLI, MEN, MET, SSA, PED.")] = "GLI",
 ) -> None:
     """Score segmentations against truth, per case and over all cases."""
-    from annofree.bench.evaluate import evaluate as run
     from annofree.cli.show import console, errors, table
+    from annofree.evaluation.evaluate import evaluate as run
 
     evaluation = run(results, truth, out=out, task=task)
     table(*evaluation.case_table())

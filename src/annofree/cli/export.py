@@ -29,8 +29,8 @@ def export(
     """Write scans as 8-bit PNG slices with the published names and folders, or read such slices back into volumes."""
     from annofree.cli.show import console
     from annofree.errors import InputError
+    from annofree.export import export_slices, import_slices
     from annofree.formats import open_cohort
-    from annofree.prepare.slice_folder import export_slices, import_slices
     from annofree.prepare.slices import SliceSettings
     from annofree.scan import Modality
 

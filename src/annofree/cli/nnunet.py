@@ -26,10 +26,10 @@ def nnunet(
     """Train nnU-Net v2 itself on the same data, in an environment of its own, and read its answers back."""
     import sys
 
-    from annofree.bench.nnunet import NnUNetRun, NnUNetSettings
-    from annofree.bench.nnunet_environment import Environment
     from annofree.cli.show import console
     from annofree.formats import open_cohort
+    from annofree.nnunet.environment import Environment
+    from annofree.nnunet.runner import NnUNetRun, NnUNetSettings
 
     own = NnUNetSettings(dataset_id=number, configuration=configuration, fold=fold, trainer=trainer, device=device)
     environment = Environment(python or Path(sys.executable))

@@ -39,7 +39,7 @@ def synth(
     'class-folders' makes JPEG slices of phantoms instead, one folder a class, --n slices in each.
     """
     from annofree.cli.show import console
-    from annofree.synthesis.orders import synthesise, synthesise_one
+    from annofree.synthesis.synthesise import synthesise, synthesise_one
 
     if files == [Path("class-folders")]:
         from annofree.errors import SettingsError

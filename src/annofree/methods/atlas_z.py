@@ -16,7 +16,7 @@ from pydantic import Field
 
 from annofree.methods.base import Method
 from annofree.refine.brain import ErodedBrain
-from annofree.refine.components import Components
+from annofree.refine.components import KeepComponents
 from annofree.scan import Cohort, Modality, Scan
 from annofree.segmentation import ScoreMap
 from annofree.settings import Settings
@@ -62,7 +62,7 @@ class AtlasZ(Method):
     def __init__(self, settings: Settings | None = None, **options: Any) -> None:
         super().__init__(settings, **options)
         self.thresholds = {"WT": Mad(3.0)}
-        self.refiners = {"WT": (ErodedBrain(mm=3.0), Components(connectivity=6, keep="largest"))}
+        self.refiners = {"WT": (ErodedBrain(mm=3.0), KeepComponents(connectivity=6, keep="largest"))}
 
     def fit(self, *, healthy: Cohort | None = None, patients: Cohort | None = None) -> Self:
         """Set the threshold to what 99 % of healthy brain voxels stay below; without healthy scans it stays."""

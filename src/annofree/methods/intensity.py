@@ -12,7 +12,7 @@ import numpy as np
 from annofree.intensity import Normalisation
 from annofree.methods.base import Method
 from annofree.refine.brain import ErodedBrain
-from annofree.refine.components import Components
+from annofree.refine.components import KeepComponents
 from annofree.scan import Modality, Scan
 from annofree.segmentation import ScoreMap
 from annofree.settings import Settings
@@ -46,7 +46,7 @@ class Intensity(Method):
     def __init__(self, settings: Settings | None = None, **options: Any) -> None:
         super().__init__(settings, **options)
         self.thresholds = {"WT": self.default_threshold()}
-        self.refiners = {"WT": (ErodedBrain(mm=3.0), Components(connectivity=6, keep="largest"))}
+        self.refiners = {"WT": (ErodedBrain(mm=3.0), KeepComponents(connectivity=6, keep="largest"))}
 
     def default_threshold(self) -> Any:
         """Learned from healthy scans by `fit`."""

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from annofree.networks.inputs import bend, network_input, normalise
+from annofree.networks.inputs import contrast_power, network_input, normalise
 
 
 def _divisor(network: nn.Module) -> tuple[int, int, int]:
@@ -82,7 +82,7 @@ def predict_scan_array(
         brain: ``(X, Y, Z)`` boolean.
         present: ``(4,)`` boolean.
         flipped: Look at the scan with left and right swapped; the answer is swapped back.
-        power: Bend the contrast of each normalised sequence by this power (see `bend`).
+        power: Bend the contrast of each normalised sequence by this power (see `contrast_power`).
         window: Size of sliding windows; the cropped brain in one pass where None.
         margin: Voxels kept around the brain.
 
@@ -103,7 +103,7 @@ def predict_scan_array(
         inside, values = inside.flip(0), values.flip(1)
     normalised = normalise(values, inside)
     if power != 1.0:
-        normalised = bend(normalised, torch.full((normalised.shape[0],), power)) * inside
+        normalised = contrast_power(normalised, torch.full((normalised.shape[0],), power)) * inside
     found = predict(network, network_input(normalised, inside, present), window=window) * inside
     out[(slice(None), *box)] = found.flip(1) if flipped else found
     return out

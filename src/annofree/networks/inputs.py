@@ -45,7 +45,7 @@ def normalise(images: Tensor, brain: Tensor) -> Tensor:
     return out
 
 
-def bend(normalised: Tensor, power: Tensor) -> Tensor:
+def contrast_power(normalised: Tensor, power: Tensor) -> Tensor:
     """Normalised grey levels with bent contrast: a power on the distance from the darkest plausible level.
 
     Args:

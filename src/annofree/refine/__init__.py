@@ -2,30 +2,30 @@
 
 from annofree.refine.base import RefineContext, Refiner
 from annofree.refine.brain import ErodedBrain
-from annofree.refine.components import Components
+from annofree.refine.components import KeepComponents
 from annofree.refine.healthy import healthy_min_ml
 from annofree.refine.holes import FillHoles
 from annofree.refine.median import Median
+from annofree.refine.mirror import MirrorFilter
 from annofree.refine.morphology import Morphology
 from annofree.refine.promptable import Promptable
 from annofree.refine.sam import Sam
 from annofree.refine.spec import KINDS, from_dict, parse, parse_chain, refine
-from annofree.refine.twins import Twins
 from annofree.refine.walker import RandomWalker
 
 __all__ = [
     "KINDS",
-    "Components",
     "ErodedBrain",
     "FillHoles",
+    "KeepComponents",
     "Median",
+    "MirrorFilter",
     "Morphology",
     "Promptable",
     "RandomWalker",
     "RefineContext",
     "Refiner",
     "Sam",
-    "Twins",
     "from_dict",
     "healthy_min_ml",
     "parse",

@@ -14,7 +14,7 @@ from annofree.refine.base import Mask, RefineContext, Refiner, bounding_box
 NEIGHBOURS = {6: 1, 18: 2, 26: 3}
 
 
-class Components(Refiner):
+class KeepComponents(Refiner):
     """Keep connected components by volume, rank and score.
 
     Attributes:

@@ -24,10 +24,10 @@ def healthy_min_ml(
     Args:
         healthy: Per tumour-free scan the mask that the method gave, (X, Y, Z) boolean, and its voxel volume in ml.
         alpha: Share of healthy people in whom a component may remain.
-        connectivity: As in `Components`.
+        connectivity: As in `KeepComponents`.
 
     Returns:
-        The volume in ml, for `Components(min_ml=...)`.
+        The volume in ml, for `KeepComponents(min_ml=...)`.
 
     Raises:
         InputError: Too few scans for the level.

@@ -12,7 +12,7 @@ from annofree.refine.base import Mask, RefineContext, Refiner
 
 #: Kind to the module and class that implement it, and the setting that the first word after the colon means.
 KINDS: dict[str, tuple[str, str, str]] = {
-    "components": ("annofree.refine.components", "Components", "connectivity"),
+    "components": ("annofree.refine.components", "KeepComponents", "connectivity"),
     "eroded-brain": ("annofree.refine.brain", "ErodedBrain", "mm"),
     "fill-holes": ("annofree.refine.holes", "FillHoles", "max_ml"),
     "half-height": ("annofree.refine.half_height", "HalfHeight", "share"),
@@ -20,10 +20,12 @@ KINDS: dict[str, tuple[str, str, str]] = {
     "morphology": ("annofree.refine.morphology", "Morphology", "operation"),
     "promptable": ("annofree.refine.promptable", "Promptable", "most"),
     "sam": ("annofree.refine.sam", "Sam", "folder"),
-    "twins": ("annofree.refine.twins", "Twins", "share"),
+    "mirror": ("annofree.refine.mirror", "MirrorFilter", "share"),
     "appearance": ("annofree.refine.appearance", "Appearance", "reach_mm"),
     "random-walker": ("annofree.refine.walker", "RandomWalker", "edge"),
 }
+#: Names of older models and command lines.
+FORMER_NAMES = {"twins": "mirror"}
 
 
 def parse(text: str) -> Refiner:
@@ -77,6 +79,7 @@ def refine(mask: Mask, refiners: Iterable[Refiner], context: RefineContext) -> M
 
 
 def _entry(kind: str) -> tuple[str, str, str]:
+    kind = FORMER_NAMES.get(kind, kind)
     if kind not in KINDS:
         near = difflib.get_close_matches(kind, KINDS, n=1, cutoff=0.4)
         raise SettingsError(

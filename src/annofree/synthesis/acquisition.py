@@ -10,23 +10,23 @@ import torch
 from torch import Tensor
 
 from annofree.synthesis import resample
-from annofree.synthesis.chance import Chance
+from annofree.synthesis.seeds import Seeds
 from annofree.synthesis.settings import Acquisition
 
 
-def brain_mask(depth_mm: Tensor, spacing_mm: float, chance: Chance, settings: Acquisition) -> Tensor:
+def brain_mask(depth_mm: Tensor, spacing_mm: float, seeds: Seeds, settings: Acquisition) -> Tensor:
     """The stripped brain (X, Y, Z): the surface plus a smooth error of up to about 2 mm, outwards or inwards."""
     shape = (depth_mm.shape[0], depth_mm.shape[1], depth_mm.shape[2])
     depth = depth_mm
     if settings.mask_errors:
-        offset = chance.uniform(-0.6, 1.6)
-        error = chance.uniform(0.2, 0.9) * chance.smooth(shape, 24.0 / spacing_mm)[0]
-        error = error + chance.uniform(0.1, 0.6) * chance.smooth(shape, 8.0 / spacing_mm)[0]
+        offset = seeds.uniform(-0.6, 1.6)
+        error = seeds.uniform(0.2, 0.9) * seeds.smooth(shape, 24.0 / spacing_mm)[0]
+        error = error + seeds.uniform(0.1, 0.6) * seeds.smooth(shape, 8.0 / spacing_mm)[0]
         depth = depth + (error + offset).clamp(-2.0, 2.5)
     return depth > 0
 
 
-def bias_field(images: Tensor, spacing_mm: float, chance: Chance, settings: Acquisition) -> Tensor:
+def bias_field(images: Tensor, spacing_mm: float, seeds: Seeds, settings: Acquisition) -> Tensor:
     """Multiply each sequence (4, X, Y, Z) by a smooth field; strong ones reach a factor of two across the head.
 
     Part of the field is shared by the sequences, and part of it is a bright or dark middle (dielectric effect).
@@ -34,41 +34,41 @@ def bias_field(images: Tensor, spacing_mm: float, chance: Chance, settings: Acqu
     if not settings.bias:
         return images
     shape, device = images.shape[1:], images.device
-    shared = chance.smooth(shape, chance.uniform(35.0, 80.0) / spacing_mm, 1)
-    alone = chance.smooth(shape, chance.uniform(35.0, 80.0) / spacing_mm, images.shape[0])
-    strong = 0.3 if chance.happens(0.2) else 0.13
-    amount = torch.tensor(chance.uniforms(0.0, strong, 4), dtype=torch.float32, device=device)
-    middle = torch.tensor(0.12 * chance.normals(4), dtype=torch.float32, device=device)
+    shared = seeds.smooth(shape, seeds.uniform(35.0, 80.0) / spacing_mm, 1)
+    alone = seeds.smooth(shape, seeds.uniform(35.0, 80.0) / spacing_mm, images.shape[0])
+    strong = 0.3 if seeds.happens(0.2) else 0.13
+    amount = torch.tensor(seeds.uniforms(0.0, strong, 4), dtype=torch.float32, device=device)
+    middle = torch.tensor(0.12 * seeds.normals(4), dtype=torch.float32, device=device)
     lines = [torch.linspace(-1.0, 1.0, n, device=device).square() for n in shape]
     bowl = 1.0 - 1.5 * (lines[0][:, None, None] + lines[1][:, None] + lines[2])
-    mix = chance.uniform(0.2, 0.9)
+    mix = seeds.uniform(0.2, 0.9)
     field = mix * shared + math.sqrt(1 - mix * mix) * alone
     return images * torch.exp(amount[:, None, None, None] * field + middle[:, None, None, None] * bowl)
 
 
-def noise(images: Tensor, spacing_mm: float, chance: Chance, settings: Acquisition) -> Tensor:
+def noise(images: Tensor, spacing_mm: float, seeds: Seeds, settings: Acquisition) -> Tensor:
     """Rician noise of 0.6 to 4.5 % of white matter, which is near 1; later steps correlate it between neighbours."""
     if not settings.noise:
         return images
     low = 0.006 if spacing_mm > 1.5 else 0.01
-    sd = torch.tensor([chance.log_uniform(low, 0.045) for _ in range(4)], dtype=torch.float32, device=images.device)[
+    sd = torch.tensor([seeds.log_uniform(low, 0.045) for _ in range(4)], dtype=torch.float32, device=images.device)[
         :, None, None, None
     ]
-    real = chance.white(images.shape) * sd
+    real = seeds.white(images.shape) * sd
     # the second channel is the first one elsewhere: as good as independent at every voxel
     other = torch.roll(real, (7, 5, 3), (1, 2, 3))
     return torch.hypot(images + real, other)
 
 
-def optics(images: Tensor, spacing_mm: float, chance: Chance, settings: Acquisition) -> Tensor:
+def optics(images: Tensor, spacing_mm: float, seeds: Seeds, settings: Acquisition) -> Tensor:
     """Misregistration, blur or sharpening, and thick slices, one matrix for each axis and sequence.
 
     Sequences are shifted against each other by up to 2 mm (FLAIR and T1C, which the labels follow, by up to 0.7 mm).
     Slices of up to 6 mm lie along one axis of each study, mostly from top to bottom.
     """
-    shifts = _shifts(chance.stream("registration")) if settings.misregistration else np.zeros((4, 3))
-    blurs = chance.stream("blur").uniforms(-0.1, 0.13 if spacing_mm > 1.5 else 0.25, 4) * settings.blur
-    slabs = _slabs(chance.stream("slices")) if settings.slices else [(2, 0.0)] * 4
+    shifts = _shifts(seeds.stream("registration")) if settings.misregistration else np.zeros((4, 3))
+    blurs = seeds.stream("blur").uniforms(-0.1, 0.13 if spacing_mm > 1.5 else 0.25, 4) * settings.blur
+    slabs = _slabs(seeds.stream("slices")) if settings.slices else [(2, 0.0)] * 4
     matrices = []
     for axis in range(3):
         size = images.shape[axis + 1]
@@ -84,23 +84,23 @@ def optics(images: Tensor, spacing_mm: float, chance: Chance, settings: Acquisit
     return resample.apply(images, *matrices).clamp_min(0.0)
 
 
-def _shifts(chance: Chance) -> np.ndarray[Any, Any]:
-    if chance.happens(0.3):
+def _shifts(seeds: Seeds) -> np.ndarray[Any, Any]:
+    if seeds.happens(0.3):
         return np.zeros((4, 3))
     limits = np.array([2.0, 0.7, 2.0, 0.7])
-    direction = chance.normals(12).reshape(4, 3)
+    direction = seeds.normals(12).reshape(4, 3)
     direction /= np.linalg.norm(direction, axis=1, keepdims=True)
-    return np.asarray(direction * (limits * chance.uniforms(0.0, 1.0, 4))[:, None])
+    return np.asarray(direction * (limits * seeds.uniforms(0.0, 1.0, 4))[:, None])
 
 
-def _slabs(chance: Chance) -> list[tuple[int, float]]:
-    usual = chance.integer(0, 2) if chance.happens(0.3) else 2
-    thick = chance.happens(0.55)
+def _slabs(seeds: Seeds) -> list[tuple[int, float]]:
+    usual = seeds.integer(0, 2) if seeds.happens(0.3) else 2
+    thick = seeds.happens(0.55)
     out = []
     for _ in range(4):
-        axis = usual if chance.happens(0.85) else chance.integer(0, 2)
-        thickness = chance.uniform(2.0, 6.0)
-        out.append((axis, thickness if thick and chance.happens(0.75) else 0.0))
+        axis = usual if seeds.happens(0.85) else seeds.integer(0, 2)
+        thickness = seeds.uniform(2.0, 6.0)
+        out.append((axis, thickness if thick and seeds.happens(0.75) else 0.0))
     return out
 
 
@@ -126,12 +126,12 @@ def _slices(size: int, thickness_vox: float) -> Tensor:
     return back @ average
 
 
-def digitise(images: Tensor, chance: Chance, settings: Acquisition) -> Tensor:
+def digitise(images: Tensor, seeds: Seeds, settings: Acquisition) -> Tensor:
     """Gamma, the scanner's arbitrary scale, and rounding."""
     out = []
     for image in images:
-        gamma = math.exp(chance.normal(0.0, 0.12))
-        scale, levels = chance.log_uniform(80.0, 2000.0), chance.log_uniform(60.0, 1500.0)
+        gamma = math.exp(seeds.normal(0.0, 0.12))
+        scale, levels = seeds.log_uniform(80.0, 2000.0), seeds.log_uniform(60.0, 1500.0)
         if settings.gamma:
             image = image.clamp_min(1e-4) ** gamma
         if settings.quantisation:
@@ -140,16 +140,16 @@ def digitise(images: Tensor, chance: Chance, settings: Acquisition) -> Tensor:
     return torch.stack(out)
 
 
-def missing_slab(mask: Tensor, spacing_mm: float, chance: Chance, settings: Acquisition) -> Tensor:
+def missing_slab(mask: Tensor, spacing_mm: float, seeds: Seeds, settings: Acquisition) -> Tensor:
     """Sometimes the field of view ends inside the brain: cut up to 25 mm off the top or bottom."""
-    if not settings.missing_slab or not chance.happens(0.06):
+    if not settings.missing_slab or not seeds.happens(0.06):
         return mask
     planes = torch.nonzero(mask.any(0).any(0))
     if planes.numel() == 0:
         return mask
-    cut = int(chance.uniform(2.0, 25.0) / spacing_mm)
+    cut = int(seeds.uniform(2.0, 25.0) / spacing_mm)
     out = mask.clone()
-    if chance.happens(0.5):
+    if seeds.happens(0.5):
         out[:, :, : int(planes[0]) + cut] = False
     else:
         out[:, :, max(0, int(planes[-1]) + 1 - cut) :] = False

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from annofree.synthesis import tissues
-from annofree.synthesis.chance import Chance
 from annofree.synthesis.matter import CLASSES
-from annofree.synthesis.plan import Plan
+from annofree.synthesis.plan import TumourPlan
+from annofree.synthesis.seeds import Seeds
 from annofree.synthesis.settings import Contrast
 from annofree.synthesis.tissues import Tissue
 from annofree.synthesis.tumour import COMPARTMENTS
@@ -72,13 +72,13 @@ class Palette:
         return [float(v) for v in self.table[:, tissue]]
 
 
-def draw_palette(chance: Chance, settings: Contrast, choroid: bool, vessels: bool, dura: bool) -> Palette:
+def draw_palette(seeds: Seeds, settings: Contrast, choroid: bool, vessels: bool, dura: bool) -> Palette:
     """Draw the brightness of every tissue in every sequence."""
-    device = chance.device
+    device = seeds.device
     table = torch.zeros((4, CLASSES))
     free = []
     for s, name in enumerate(ORDER):
-        own = chance.stream(name)
+        own = seeds.stream(name)
         is_free = own.happens(settings.free_share)
         free.append(is_free)
         # one protocol stretches all differences between tissues alike, and fluid has a scale of its own
@@ -93,7 +93,7 @@ def draw_palette(chance: Chance, settings: Contrast, choroid: bool, vessels: boo
                 value = 1.0 + (prior[s] - 1.0) * stretch
             table[s, tissue] = max(0.03, value) * math.exp(own.normal(0.0, SPREAD[s]))
         table[s, Tissue.WHITE] = 1.0
-    gain = chance.stream("vessels")
+    gain = seeds.stream("vessels")
     table[1, Tissue.VEIN] *= gain.log_uniform(0.6, 2.2)
     table[1, Tissue.ARTERY] *= gain.log_uniform(0.6, 2.0)
     table[1, Tissue.DURA] *= gain.uniform(0.7, 1.8)
@@ -108,24 +108,24 @@ def draw_palette(chance: Chance, settings: Contrast, choroid: bool, vessels: boo
     return Palette(table.to(device), tuple(free))
 
 
-def bright_lesion(palette: Palette, chance: Chance) -> list[float]:
+def bright_lesion(palette: Palette, seeds: Seeds) -> list[float]:
     """Brightness of a healthy hyperintensity in the four sequences."""
     white, grey, fluid = (palette.of(t) for t in (Tissue.WHITE, Tissue.CORTEX, Tissue.CSF))
-    t1 = white[0] + chance.uniform(0.1, 1.1) * (grey[0] - white[0])
-    t1c = white[1] + chance.uniform(0.1, 1.1) * (grey[1] - white[1])
-    t2 = grey[2] + chance.uniform(-0.1, 0.5) * (fluid[2] - grey[2])
-    flair = max(white[3], grey[3]) * chance.uniform(0.95, 2.0)
+    t1 = white[0] + seeds.uniform(0.1, 1.1) * (grey[0] - white[0])
+    t1c = white[1] + seeds.uniform(0.1, 1.1) * (grey[1] - white[1])
+    t2 = grey[2] + seeds.uniform(-0.1, 0.5) * (fluid[2] - grey[2])
+    flair = max(white[3], grey[3]) * seeds.uniform(0.95, 2.0)
     return [t1, t1c, t2, flair]
 
 
-def tumour_brightness(plan: Plan, palette: Palette, chance: Chance) -> Tensor:
+def tumour_brightness(plan: TumourPlan, palette: Palette, seeds: Seeds) -> Tensor:
     """Brightness of each tumour compartment, (4, 6), relative to this brain's own white matter, cortex and fluid.
 
     In a free sequence the sign of the contrast of oedema and core is free too in a quarter of the cases.
     """
     white, grey, fluid = (palette.of(t) for t in (Tissue.WHITE, Tissue.CORTEX, Tissue.CSF))
     out = torch.zeros((4, len(COMPARTMENTS)))
-    u = chance.uniform
+    u = seeds.uniform
     for s in (0, 1):
         share = {
             "oedema": u(0.2, 1.2),
@@ -145,9 +145,9 @@ def tumour_brightness(plan: Plan, palette: Palette, chance: Chance) -> Tensor:
         after[k] = 0.8 * same + 0.2 * after[k]
     out[1] = after
     out[0, 2] = min(white[0], grey[0]) * u(0.85, 1.15)
-    strength = chance.log_uniform(1.25, 3.0) if chance.happens(0.85) else u(1.08, 1.35)
+    strength = seeds.log_uniform(1.25, 3.0) if seeds.happens(0.85) else u(1.08, 1.35)
     out[1, 2] = max(white[1], grey[1]) * strength
-    if chance.happens(0.3):  # a little leak where nothing is called enhancing
+    if seeds.happens(0.3):  # a little leak where nothing is called enhancing
         out[1, 1] += (out[1, 2] - out[1, 1]) * u(0.0, 0.25)
 
     rise = fluid[2] - grey[2]
@@ -159,7 +159,7 @@ def tumour_brightness(plan: Plan, palette: Palette, chance: Chance) -> Tensor:
     out[2, 5] = grey[2] * u(0.4, 1.2)
 
     top = max(white[3], grey[3])
-    out[3, 0] = top * (u(1.04, 1.2) if plan.flair_mild else chance.log_uniform(1.15, 2.4))
+    out[3, 0] = top * (u(1.04, 1.2) if plan.flair_mild else seeds.log_uniform(1.15, 2.4))
     core = {
         "homogeneous": u(1.1, 2.0),
         "mismatch": u(0.6, 0.95),
@@ -170,10 +170,10 @@ def tumour_brightness(plan: Plan, palette: Palette, chance: Chance) -> Tensor:
     out[3, 4] = fluid[3] + u(0.0, 0.4) * (top - fluid[3])
     out[3, 5] = top * u(0.5, 1.6)
 
-    free = chance.stream("free")
+    free = seeds.stream("free")
     for s in range(4):
         if palette.free[s] and free.happens(0.25):
             span = max(white[s], grey[s], fluid[s])
             for k in (0, 1, 3):
                 out[s, k] = span * free.uniform(0.15, 1.4)
-    return out.clamp_min(0.02).to(chance.device)
+    return out.clamp_min(0.02).to(seeds.device)

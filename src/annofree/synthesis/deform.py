@@ -15,7 +15,7 @@ import torch.nn.functional as functional
 from torch import Tensor
 
 from annofree.synthesis import resample
-from annofree.synthesis.chance import Chance
+from annofree.synthesis.seeds import Seeds
 from annofree.synthesis.settings import Anatomy
 
 COARSE_MM = 4.0
@@ -48,37 +48,37 @@ def finer(field: Tensor) -> Tensor:
     return resample.zoom(field, (-0.25, -0.25, -0.25), (2 * x, 2 * y, 2 * z), 0.5)
 
 
-def draw_source(chance: Chance, settings: Anatomy) -> tuple[Tensor, dict[str, float | bool]]:
+def draw_source(seeds: Seeds, settings: Anatomy) -> tuple[Tensor, dict[str, float | bool]]:
     """Source coordinates (3, 40, 48, 40) in mm for the coarse grid, before any mass effect, and what was drawn."""
-    points = grid_mm(COARSE_SHAPE, COARSE_MM, chance.device)
+    points = grid_mm(COARSE_SHAPE, COARSE_MM, seeds.device)
     drawn: dict[str, float | bool] = {}
-    flips = chance.stream("flip").happens(0.5) and settings.flip
+    flips = seeds.stream("flip").happens(0.5) and settings.flip
     drawn["flipped"] = flips
     if settings.affine:
-        own = chance.stream("affine")
+        own = seeds.stream("affine")
         matrix = _matrix(own)
         drawn["scale"] = float(abs(np.linalg.det(matrix)) ** (1 / 3))
-        shift = torch.tensor([own.normal(0, 1.0), own.normal(0, 4.0), own.normal(0, 4.0)], device=chance.device)
-        linear = torch.tensor(matrix, dtype=torch.float32, device=chance.device)
+        shift = torch.tensor([own.normal(0, 1.0), own.normal(0, 4.0), own.normal(0, 4.0)], device=seeds.device)
+        linear = torch.tensor(matrix, dtype=torch.float32, device=seeds.device)
         points = torch.einsum("ij,jxyz->ixyz", linear, points) + shift[:, None, None, None]
     if settings.warp:
-        own = chance.stream("warp")
+        own = seeds.stream("warp")
         amplitude = own.uniform(0.5, 3.0)
         drawn["warp_mm"] = amplitude
         points = points + amplitude * own.smooth(COARSE_SHAPE, own.uniform(5.0, 12.0), 3)
     if settings.ventricles:
-        own = chance.stream("ventricles")
+        own = seeds.stream("ventricles")
         growth = own.uniform(-0.3, 0.38)
         drawn["ventricle_growth"] = growth
-        offset = points - torch.tensor(VENTRICLE_MM, device=chance.device)[:, None, None, None]
-        reach = torch.tensor([18.0, 36.0, 20.0], device=chance.device)[:, None, None, None]
+        offset = points - torch.tensor(VENTRICLE_MM, device=seeds.device)[:, None, None, None]
+        reach = torch.tensor([18.0, 36.0, 20.0], device=seeds.device)[:, None, None, None]
         points = points - growth * torch.exp(-0.5 * (offset / reach).square().sum(0)) * offset
     if flips:
-        points = points * torch.tensor([-1.0, 1.0, 1.0], device=chance.device)[:, None, None, None]
+        points = points * torch.tensor([-1.0, 1.0, 1.0], device=seeds.device)[:, None, None, None]
     return points, drawn
 
 
-def _matrix(own: Chance) -> np.ndarray:  # type: ignore[type-arg]
+def _matrix(own: Seeds) -> np.ndarray:  # type: ignore[type-arg]
     angles = [math.radians(own.normal(0, s)) for s in (6.0, 2.0, 2.0)]  # pitch most: heads nod more than they tilt
     cx, cy, cz = (math.cos(a) for a in angles)
     sx, sy, sz = (math.sin(a) for a in angles)

@@ -14,7 +14,6 @@ from torch import Tensor
 
 from annofree.synthesis import acquisition, resample
 from annofree.synthesis.bank import BrainMap, LabelMapBank
-from annofree.synthesis.chance import Chance
 from annofree.synthesis.deform import (
     COARSE_MM,
     FINE_MM,
@@ -27,7 +26,8 @@ from annofree.synthesis.look_alikes import hyperintensities
 from annofree.synthesis.matter import Matter, look_up
 from annofree.synthesis.paint import paint
 from annofree.synthesis.place import draw_centre
-from annofree.synthesis.plan import Plan, draw_plans
+from annofree.synthesis.plan import TumourPlan, draw_plans
+from annofree.synthesis.seeds import Seeds
 from annofree.synthesis.settings import SynthesisSettings
 from annofree.synthesis.tumour import Grown, fractions, grow, joined, labels_of, permitted
 
@@ -116,14 +116,14 @@ def _make(
     around: str,
     size: int,
 ) -> MadeCase:
-    chance = Chance(seed, "case", device)
-    brain = bank.maps[chance.stream("map").integer(0, len(bank) - 1)]
-    plans = draw_plans(Chance(seed, "case/tumours", device), settings.tumours)
-    source, drawn = draw_source(chance.stream("anatomy"), settings.anatomy)
-    coarse, fine, centres = _anatomy(brain, source, plans, chance)
-    grown = _tumours(plans, centres, coarse, fine, chance)
-    window = _window(around, size, spacing_mm, centres, fine, chance.stream("window"))
-    spots, spots_drawn = hyperintensities(fine, chance.stream("look_alikes"), settings.look_alikes)
+    seeds = Seeds(seed, "case", device)
+    brain = bank.maps[seeds.stream("map").integer(0, len(bank) - 1)]
+    plans = draw_plans(Seeds(seed, "case/tumours", device), settings.tumours)
+    source, drawn = draw_source(seeds.stream("anatomy"), settings.anatomy)
+    coarse, fine, centres = _anatomy(brain, source, plans, seeds)
+    grown = _tumours(plans, centres, coarse, fine, seeds)
+    window = _window(around, size, spacing_mm, centres, fine, seeds.stream("window"))
+    spots, spots_drawn = hyperintensities(fine, seeds.stream("look_alikes"), settings.look_alikes)
 
     if spacing_mm == FINE_MM and around == "brain":
         matter = fine
@@ -135,8 +135,8 @@ def _make(
         allowed = permitted(matter, extra_axial=lesion.plan.kind == "dural")
         parts.append(fractions(lesion.plan, window.zoom(lesion.fields()), spacing_mm, allowed))
     fraction = joined(parts) if parts else None
-    images = paint(matter, fraction, plans, spots, chance.stream("paint"), settings)
-    images, mask = _acquire(images, matter, chance.stream("acquisition"), settings)
+    images = paint(matter, fraction, plans, spots, seeds.stream("paint"), settings)
+    images, mask = _acquire(images, matter, seeds.stream("acquisition"), settings)
     labels = torch.zeros(matter.shape, dtype=torch.uint8, device=device)
     if fraction is not None:
         labels = labels_of(fraction) * mask
@@ -144,13 +144,15 @@ def _make(
     return MadeCase(images * mask, mask, labels, spacing_mm, window.origin_mm, meta)
 
 
-def _anatomy(brain: BrainMap, source: Tensor, plans: list[Plan], chance: Chance) -> tuple[Matter, Matter, list[Tensor]]:
+def _anatomy(
+    brain: BrainMap, source: Tensor, plans: list[TumourPlan], seeds: Seeds
+) -> tuple[Matter, Matter, list[Tensor]]:
     """Choose the centres, push tissue aside, and look the anatomy up on both grids."""
     centres: list[Tensor] = []
     if plans:
         before = look_up(brain, source, COARSE_MM)
         for i, plan in enumerate(plans):
-            own = chance.stream(f"centre{i}")
+            own = seeds.stream(f"centre{i}")
             if plan.place == "near" and centres:
                 offset = own.normals(3)
                 offset *= (plans[0].radius_mm + own.uniform(8.0, 25.0)) / float((offset**2).sum() ** 0.5)
@@ -164,18 +166,18 @@ def _anatomy(brain: BrainMap, source: Tensor, plans: list[Plan], chance: Chance)
     return coarse or fine, fine, centres
 
 
-def _tumours(plans: list[Plan], centres: list[Tensor], coarse: Matter, fine: Matter, chance: Chance) -> list[Grown]:
+def _tumours(plans: list[TumourPlan], centres: list[Tensor], coarse: Matter, fine: Matter, seeds: Seeds) -> list[Grown]:
     grown: list[Grown] = []
     taken = torch.zeros(fine.shape, dtype=torch.bool, device=fine.depth_mm.device)
     for i, (plan, centre) in enumerate(zip(plans, centres, strict=True)):
         allowed = permitted(fine, extra_axial=plan.kind == "dural")
-        lesion = grow(plan, centre, coarse, fine, allowed, taken, chance.stream(f"lesion{i}"))
+        lesion = grow(plan, centre, coarse, fine, allowed, taken, seeds.stream(f"lesion{i}"))
         taken = taken | (lesion.whole >= 0)
         grown.append(lesion)
     return grown
 
 
-def _window(around: str, size: int, spacing_mm: float, centres: list[Tensor], fine: Matter, own: Chance) -> Window:
+def _window(around: str, size: int, spacing_mm: float, centres: list[Tensor], fine: Matter, own: Seeds) -> Window:
     if around == "brain":
         return Window((0, 0, 0), FINE_SHAPE, spacing_mm)
     if around != "lesion":
@@ -189,20 +191,20 @@ def _window(around: str, size: int, spacing_mm: float, centres: list[Tensor], fi
     return Window((start[0], start[1], start[2]), (cells, cells, cells), spacing_mm)
 
 
-def _acquire(images: Tensor, matter: Matter, chance: Chance, settings: SynthesisSettings) -> tuple[Tensor, Tensor]:
+def _acquire(images: Tensor, matter: Matter, seeds: Seeds, settings: SynthesisSettings) -> tuple[Tensor, Tensor]:
     own, spacing = settings.acquisition, matter.spacing_mm
-    mask = acquisition.brain_mask(matter.depth_mm, spacing, chance.stream("mask"), own)
-    mask = acquisition.missing_slab(mask, spacing, chance.stream("slab"), own)
-    images = acquisition.bias_field(images, spacing, chance.stream("bias"), own)
-    images = acquisition.noise(images, spacing, chance.stream("noise"), own)
-    images = acquisition.optics(images, spacing, chance.stream("optics"), own)
-    return acquisition.digitise(images, chance.stream("digitise"), own), mask
+    mask = acquisition.brain_mask(matter.depth_mm, spacing, seeds.stream("mask"), own)
+    mask = acquisition.missing_slab(mask, spacing, seeds.stream("slab"), own)
+    images = acquisition.bias_field(images, spacing, seeds.stream("bias"), own)
+    images = acquisition.noise(images, spacing, seeds.stream("noise"), own)
+    images = acquisition.optics(images, spacing, seeds.stream("optics"), own)
+    return acquisition.digitise(images, seeds.stream("digitise"), own), mask
 
 
 def _meta(
     seed: int,
     brain: BrainMap,
-    plans: list[Plan],
+    plans: list[TumourPlan],
     centres: list[Tensor],
     drawn: dict[str, Any],
     spots: dict[str, float],

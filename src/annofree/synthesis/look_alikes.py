@@ -9,9 +9,9 @@ import torch.nn.functional as functional
 from torch import Tensor
 
 from annofree.synthesis.bank import FRAME_CENTRE_MM
-from annofree.synthesis.chance import Chance
 from annofree.synthesis.growth import level_for_volume
 from annofree.synthesis.matter import Matter, blurred
+from annofree.synthesis.seeds import Seeds
 from annofree.synthesis.settings import LookAlikes
 
 
@@ -27,7 +27,7 @@ def near_ventricles(matter: Matter) -> Tensor:
     return torch.log(wide.clamp_min(1e-4)) * (below < 0.3)
 
 
-def hyperintensities(matter: Matter, chance: Chance, settings: LookAlikes) -> tuple[Tensor, dict[str, float]]:
+def hyperintensities(matter: Matter, seeds: Seeds, settings: LookAlikes) -> tuple[Tensor, dict[str, float]]:
     """Soft fraction (X, Y, Z) of white-matter hyperintensities, and their requested volumes.
 
     Periventricular ones are confluent and nearly symmetric, up to 45 ml; caps sit at the horns because these are the
@@ -40,7 +40,7 @@ def hyperintensities(matter: Matter, chance: Chance, settings: LookAlikes) -> tu
     voxel_ml = matter.spacing_mm**3 / 1000.0
     out = torch.zeros_like(white)
     drawn: dict[str, float] = {}
-    own = chance.stream("periventricular")
+    own = seeds.stream("periventricular")
     if own.happens(0.55) and settings.periventricular:
         volume = own.log_uniform(0.8, 45.0)
         noise = own.smooth(matter.shape, own.uniform(4.0, 10.0))[0]
@@ -50,20 +50,20 @@ def hyperintensities(matter: Matter, chance: Chance, settings: LookAlikes) -> tu
         score = -(nearness + own.uniform(0.3, 1.0) * noise + own.uniform(0.1, 0.4) * detail)
         out = torch.maximum(out, _soft(score, room, volume / voxel_ml, own.uniform(0.15, 0.5)))
         drawn["periventricular_ml"] = volume
-    own = chance.stream("spots")
+    own = seeds.stream("spots")
     if own.happens(0.6) and settings.spots:
         volume = own.log_uniform(0.2, 12.0)
         size = own.uniform(2.0, 5.0)
         score = -(own.smooth(matter.shape, size)[0] + own.uniform(0.0, 0.8) * nearness)
         out = torch.maximum(out, _soft(score, room, volume / voxel_ml, own.uniform(0.1, 0.4)))
         drawn["spots_ml"] = volume
-    own = chance.stream("lining")
+    own = seeds.stream("lining")
     if own.happens(0.75) and settings.periventricular:
         ventricle = matter.groups("ventricle")[0]
         seam = (blurred(ventricle) - 0.6 * ventricle).clamp_min(0.0) * (matter.source_mm[2] > -14.0)
         patchy = (1.0 + 0.5 * own.smooth(matter.shape, 6.0)[0]).clamp(0.0, 2.0)
         out = torch.maximum(out, own.uniform(0.2, 2.2) * seam * patchy).clamp_max(1.0)
-    own = chance.stream("haze")
+    own = seeds.stream("haze")
     if own.happens(0.4) and settings.periventricular:
         reach = torch.sigmoid((nearness - own.uniform(-2.5, -0.5)) * 2.0)
         out = torch.maximum(out, own.uniform(0.05, 0.35) * reach * (below < 0.3))
@@ -75,15 +75,15 @@ def _soft(score: Tensor, room: Tensor, voxels: float, width: float) -> Tensor:
     return (0.5 + (level - score) / width).clamp(0.0, 1.0) * room
 
 
-def vessel_tubes(shape: tuple[int, int, int], spacing_mm: float, chance: Chance) -> Tensor:
+def vessel_tubes(shape: tuple[int, int, int], spacing_mm: float, seeds: Seeds) -> Tensor:
     """Thin tubes (X, Y, Z) in 0..1: where two smooth noises cross zero together."""
-    cell = chance.uniform(12.0, 20.0) / spacing_mm
-    one, two = chance.smooth(shape, cell, 2)
-    width = chance.uniform(0.05, 0.12)
+    cell = seeds.uniform(12.0, 20.0) / spacing_mm
+    one, two = seeds.smooth(shape, cell, 2)
+    width = seeds.uniform(0.05, 0.12)
     return torch.exp(-(one.square() + two.square()) / width**2)
 
 
-def bright_regions(matter: Matter, chance: Chance) -> Tensor:
+def bright_regions(matter: Matter, seeds: Seeds) -> Tensor:
     """Relative FLAIR gain (X, Y, Z) of grey matter in the insula, temporal pole, cingulate and medial temporal lobe."""
     x, y, z = (matter.source_mm[i] + FRAME_CENTRE_MM[i] for i in range(3))
     side = x.abs()
@@ -99,7 +99,7 @@ def bright_regions(matter: Matter, chance: Chance) -> Tensor:
             + ((y - centre[1]) / reach[1]).square()
             + ((z - centre[2]) / reach[2]).square()
         )
-        total = total + chance.uniform(0.0, 0.3) * torch.exp(-0.5 * offset)
+        total = total + seeds.uniform(0.0, 0.3) * torch.exp(-0.5 * offset)
     return total
 
 

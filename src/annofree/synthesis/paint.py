@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from annofree.synthesis.chance import Chance
 from annofree.synthesis.contrast import Palette, bright_lesion, draw_palette, tumour_brightness
 from annofree.synthesis.look_alikes import bright_regions, pituitary, vessel_tubes
 from annofree.synthesis.matter import Matter
-from annofree.synthesis.plan import Plan
+from annofree.synthesis.plan import TumourPlan
+from annofree.synthesis.seeds import Seeds
 from annofree.synthesis.settings import SynthesisSettings
 from annofree.synthesis.tissues import Tissue
 
@@ -17,9 +17,9 @@ from annofree.synthesis.tissues import Tissue
 def paint(
     matter: Matter,
     fraction: Tensor | None,
-    plans: list[Plan],
+    plans: list[TumourPlan],
     spots: Tensor,
-    chance: Chance,
+    seeds: Seeds,
     settings: SynthesisSettings,
 ) -> Tensor:
     """Images (4, X, Y, Z) in the order T1, T1C, T2, FLAIR, white matter near 1.
@@ -29,12 +29,12 @@ def paint(
         fraction: (6, X, Y, Z) soft tumour fractions, or None.
         plans: The lesions; the first decides the tumour's brightness.
         spots: (X, Y, Z) soft fraction of healthy hyperintensities.
-        chance: The stream.
+        seeds: The stream.
         settings: The switches.
     """
     look = settings.look_alikes
-    palette = draw_palette(chance.stream("palette"), settings.contrast, look.choroid, look.vessels, look.dura)
-    own = chance.stream("lesion")
+    palette = draw_palette(seeds.stream("palette"), settings.contrast, look.choroid, look.vessels, look.dura)
+    own = seeds.stream("lesion")
     hyper = torch.tensor(bright_lesion(palette, own), dtype=torch.float32, device=matter.depth_mm.device)
     strength = own.uniform(0.0, 1.0)
     white = palette.table[:, Tissue.WHITE]
@@ -46,7 +46,7 @@ def paint(
 
     spacing, shape = matter.spacing_mm, matter.shape
     if settings.contrast.drift:
-        own = chance.stream("drift")
+        own = seeds.stream("drift")
         slow = own.smooth(shape, 30.0 / spacing, 3)
         gain = torch.zeros_like(images)
         gain[3] = grey * (bright_regions(matter, own) + own.uniform(0.0, 0.1) * slow[0])
@@ -55,29 +55,29 @@ def paint(
             gain[s] += (1.0 - fluid) * own.uniform(0.0, 0.06) * slow[1]
         images = images * (1.0 + gain).clamp_min(0.3)
     if settings.contrast.texture:
-        own = chance.stream("texture")
+        own = seeds.stream("texture")
         fine, middle = own.smooth(shape, 2.0 / spacing, 4), own.smooth(shape, 8.0 / spacing, 4)
         for s in range(4):
             texture = own.uniform(0.01, 0.05) * fine[s] + own.uniform(0.003, 0.03) * middle[s]
             images[s] *= (1.0 + texture * (1.0 + 0.6 * cortex)).clamp_min(0.3)
     images = images + spots * (hyper[:, None, None, None] - images)
-    _vessels(images, matter, csf, cortex, deep, chance.stream("vessels"), settings)
+    _vessels(images, matter, csf, cortex, deep, seeds.stream("vessels"), settings)
     if look.dura:
-        own = chance.stream("pituitary")
+        own = seeds.stream("pituitary")
         glow = own.uniform(0.5, 1.6)
         blob = pituitary(matter)
         images[1] = images[1] + blob * (glow - images[1]).clamp_min(0.0)
     if fraction is not None:
-        _tumour(images, fraction, plans[0], matter, palette, chance.stream("tumour"), settings)
+        _tumour(images, fraction, plans[0], matter, palette, seeds.stream("tumour"), settings)
     if look.flow:
-        own = chance.stream("flow")
+        own = seeds.stream("flow")
         blobs = own.smooth(shape, 10.0 / spacing, 2)
         level = own.uniform(0.8, 2.5)
         amount = (blobs - level).clamp(0.0, 1.5) * fluid
         images[3] += amount[0] * own.uniform(0.0, 0.9)
         images[2] *= 1.0 - amount[1].clamp(0.0, 0.8) * own.uniform(0.0, 0.8)
     if look.edges:
-        own = chance.stream("edges")
+        own = seeds.stream("edges")
         edge = torch.exp(-0.5 * (matter.depth_mm.clamp_min(0.0) / own.uniform(1.0, 3.0)).square())
         patch = own.smooth(shape, 25.0 / spacing)[0].clamp(0.0, 2.0)
         for s in range(4):
@@ -87,7 +87,7 @@ def paint(
 
 
 def _vessels(
-    images: Tensor, matter: Matter, csf: Tensor, cortex: Tensor, deep: Tensor, own: Chance, settings: SynthesisSettings
+    images: Tensor, matter: Matter, csf: Tensor, cortex: Tensor, deep: Tensor, own: Seeds, settings: SynthesisSettings
 ) -> None:
     """Thin vessels in sulci and, fainter, in tissue: bright on T1C, dark on T2."""
     if not settings.look_alikes.vessels:
@@ -102,25 +102,25 @@ def _vessels(
 def _tumour(
     images: Tensor,
     fraction: Tensor,
-    plan: Plan,
+    plan: TumourPlan,
     matter: Matter,
     palette: Palette,
-    chance: Chance,
+    seeds: Seeds,
     settings: SynthesisSettings,
 ) -> None:
     """Blend the tumour in, with texture of its own."""
-    brightness = tumour_brightness(plan, palette, chance.stream("brightness"))
+    brightness = tumour_brightness(plan, palette, seeds.stream("brightness"))
     total = fraction.sum(0)
     target = torch.einsum("sk,kxyz->sxyz", brightness, fraction)
     if settings.tumours.texture:
-        own = chance.stream("texture")
+        own = seeds.stream("texture")
         rough = own.smooth(matter.shape, own.uniform(4.0, 9.0) / matter.spacing_mm, 4)
         slow = own.smooth(matter.shape, own.uniform(14.0, 30.0) / matter.spacing_mm, 4)
         for s in range(4):
             target[s] *= (1.0 + own.uniform(0.02, 0.13) * rough[s] + own.uniform(0.02, 0.12) * slow[s]).clamp_min(0.3)
     # what oedema shares a voxel with keeps its brightness: fluid altogether, cortex in part
     csf, ventricle, cortex = matter.groups("csf", "ventricle", "cortex")
-    keep = ((csf + ventricle).clamp_max(0.9) + chance.uniform(0.0, 0.5) * cortex).clamp_max(0.95) * fraction[0]
+    keep = ((csf + ventricle).clamp_max(0.9) + seeds.uniform(0.0, 0.5) * cortex).clamp_max(0.95) * fraction[0]
     # target holds brightness times fraction: the kept share of a voxel is taken from both sides alike
     share = 1.0 - keep / total.clamp_min(1e-3)
     images.mul_(1.0 - total * share).add_(target * share)

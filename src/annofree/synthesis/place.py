@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from annofree.synthesis.bank import FRAME_CENTRE_MM
-from annofree.synthesis.chance import Chance
 from annofree.synthesis.matter import Matter, blurred
+from annofree.synthesis.seeds import Seeds
 
 PLACES = ("lobar", "callosum", "deep", "cerebellum", "brainstem", "dural")
 
@@ -46,11 +46,11 @@ def weights(matter: Matter, place: str) -> Tensor:
     return out
 
 
-def draw_centre(matter: Matter, place: str, chance: Chance) -> Tensor:
+def draw_centre(matter: Matter, place: str, seeds: Seeds) -> Tensor:
     """A centre in mm relative to the frame's middle, (3,)."""
-    flat = chance.index(weights(matter, place))
+    flat = seeds.index(weights(matter, place))
     x, y, z = matter.shape
     index = torch.tensor([flat // (y * z), flat // z % y, flat % z], dtype=torch.float32, device=matter.depth_mm.device)
     size = torch.tensor([x, y, z], dtype=torch.float32, device=index.device)
-    jitter = torch.tensor(chance.uniforms(-0.5, 0.5, 3), dtype=torch.float32, device=index.device)
+    jitter = torch.tensor(seeds.uniforms(-0.5, 0.5, 3), dtype=torch.float32, device=index.device)
     return (index + jitter - (size - 1) / 2) * matter.spacing_mm

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from annofree.synthesis.chance import Chance
+from annofree.synthesis.seeds import Seeds
 from annofree.synthesis.settings import Tumours
 
 KINDS: dict[str, float] = {
@@ -22,7 +22,7 @@ KINDS: dict[str, float] = {
 
 
 @dataclass(frozen=True)
-class Plan:
+class TumourPlan:
     """One lesion as requested.
 
     Attributes:
@@ -76,7 +76,7 @@ class Plan:
         return float((self.whole_ml * 1000.0 * 0.75 / math.pi) ** (1 / 3))
 
 
-def draw_volume(chance: Chance, settings: Tumours) -> float:
+def draw_volume(seeds: Seeds, settings: Tumours) -> float:
     """Whole-tumour volume in ml.
 
     Published cohorts report a median near 90 ml for the abnormality on FLAIR in high-grade glioma, with a range from
@@ -85,27 +85,27 @@ def draw_volume(chance: Chance, settings: Tumours) -> float:
     that small lesions are never rare.
     """
     if settings.volumes_ml is not None:
-        return float(settings.volumes_ml[chance.integer(0, len(settings.volumes_ml) - 1)])
+        return float(settings.volumes_ml[seeds.integer(0, len(settings.volumes_ml) - 1)])
     low, high = settings.volume_ml
-    if chance.happens(0.35):
-        return chance.log_uniform(low, high)
+    if seeds.happens(0.35):
+        return seeds.log_uniform(low, high)
     for _ in range(20):
-        volume = math.exp(chance.normal(math.log(75.0), 0.75))
+        volume = math.exp(seeds.normal(math.log(75.0), 0.75))
         if low <= volume <= high:
             return volume
-    return chance.log_uniform(low, high)
+    return seeds.log_uniform(low, high)
 
 
-def draw_plans(chance: Chance, settings: Tumours) -> list[Plan]:
+def draw_plans(seeds: Seeds, settings: Tumours) -> list[TumourPlan]:
     """The lesions of one case; empty for a tumour-free one."""
-    if chance.stream("healthy").happens(settings.healthy_share):
+    if seeds.stream("healthy").happens(settings.healthy_share):
         return []
-    own = chance.stream("kind")
+    own = seeds.stream("kind")
     kind = own.pick(list(KINDS), list(KINDS.values()))
     kind = settings.kind or kind
-    first = _draw(chance.stream("first"), settings, kind)
+    first = _draw(seeds.stream("first"), settings, kind)
     plans = [first]
-    own = chance.stream("several")
+    own = seeds.stream("several")
     if not settings.several:
         return plans
     if kind == "metastases":
@@ -128,59 +128,59 @@ def draw_plans(chance: Chance, settings: Tumours) -> list[Plan]:
     return plans
 
 
-def _draw(chance: Chance, settings: Tumours, kind: str) -> Plan:
-    place = chance.pick(("lobar", "callosum", "deep", "cerebellum", "brainstem"), (0.80, 0.04, 0.08, 0.05, 0.03))
-    whole = draw_volume(chance, settings)
+def _draw(seeds: Seeds, settings: Tumours, kind: str) -> TumourPlan:
+    place = seeds.pick(("lobar", "callosum", "deep", "cerebellum", "brainstem"), (0.80, 0.04, 0.08, 0.05, 0.03))
+    whole = draw_volume(seeds, settings)
     share = {
-        "ring": chance.uniform(0.15, 0.65),
-        "solid": chance.uniform(0.15, 0.6),
-        "patchy": chance.uniform(0.3, 0.85),
-        "homogeneous": chance.uniform(0.45, 0.95),
-        "mismatch": chance.uniform(0.7, 0.97),
-        "infiltrative": chance.uniform(0.03, 0.25),
-        "metastases": chance.uniform(0.08, 0.5),
-        "dural": chance.uniform(0.4, 0.97),
+        "ring": seeds.uniform(0.15, 0.65),
+        "solid": seeds.uniform(0.15, 0.6),
+        "patchy": seeds.uniform(0.3, 0.85),
+        "homogeneous": seeds.uniform(0.45, 0.95),
+        "mismatch": seeds.uniform(0.7, 0.97),
+        "infiltrative": seeds.uniform(0.03, 0.25),
+        "metastases": seeds.uniform(0.08, 0.5),
+        "dural": seeds.uniform(0.4, 0.97),
     }[kind]
     if kind == "metastases":
-        whole = min(whole, chance.log_uniform(1.0, 60.0))
+        whole = min(whole, seeds.log_uniform(1.0, 60.0))
     if kind == "dural":
         place = "dural"
-        whole = min(whole, chance.log_uniform(4.0, 90.0))
+        whole = min(whole, seeds.log_uniform(4.0, 90.0))
     if place == "brainstem":
-        whole = min(whole, chance.log_uniform(3.0, 30.0))
+        whole = min(whole, seeds.log_uniform(3.0, 30.0))
     if place in ("deep", "cerebellum"):
-        whole = min(whole, chance.log_uniform(4.0, 80.0))
+        whole = min(whole, seeds.log_uniform(4.0, 80.0))
     if not settings.oedema:
         share = 1.0
     rim = {
-        "ring": chance.pick(("ring", "nodular"), (0.75, 0.25)),
+        "ring": seeds.pick(("ring", "nodular"), (0.75, 0.25)),
         "solid": "solid",
         "patchy": "patchy",
-        "metastases": chance.pick(("ring", "solid"), (0.6, 0.4)),
+        "metastases": seeds.pick(("ring", "solid"), (0.6, 0.4)),
         "dural": "solid",
     }.get(kind, "none")
     core = whole * share
     radius = (core * 1000.0 * 0.75 / math.pi) ** (1 / 3)
     low_grade = kind in ("homogeneous", "mismatch")
-    return Plan(
+    return TumourPlan(
         kind=kind,
         place=place,
         whole_ml=whole,
         core_ml=core,
-        elongation=1.0 + abs(chance.normal(0.0, 0.5)),
-        roughness=chance.uniform(0.05, 0.32)
+        elongation=1.0 + abs(seeds.normal(0.0, 0.5)),
+        roughness=seeds.uniform(0.05, 0.32)
         * (0.5 if kind in ("dural", "metastases") else 1.0)
         * (1.0 if settings.growth else 0.0),
         grown=settings.growth,
         rim=rim if settings.enhancement else "none",
-        rim_mm=min(chance.log_uniform(1.2, 9.0), 0.8 * radius),
-        necrosis=settings.necrosis and (chance.happens(0.85) if rim != "none" else chance.happens(0.1)),
-        cyst=chance.uniform(0.1, 0.6) if settings.cysts and chance.happens(0.15) else 0.0,
-        blood=settings.blood and chance.happens(0.12),
-        border_mm=chance.log_uniform(1.0, 9.0),
-        core_border_mm=chance.uniform(0.5, 5.0 if low_grade else 2.5),
-        cortex_cost=chance.uniform(0.9, 2.0) if low_grade or kind == "infiltrative" else chance.uniform(2.5, 6.0),
-        fingers=chance.uniform(0.1, 0.6),
-        push_mm=min(abs(chance.normal(0.0, 0.4)) * radius, 0.7 * radius, 16.0) if settings.mass_effect else 0.0,
-        flair_mild=chance.happens(0.12),
+        rim_mm=min(seeds.log_uniform(1.2, 9.0), 0.8 * radius),
+        necrosis=settings.necrosis and (seeds.happens(0.85) if rim != "none" else seeds.happens(0.1)),
+        cyst=seeds.uniform(0.1, 0.6) if settings.cysts and seeds.happens(0.15) else 0.0,
+        blood=settings.blood and seeds.happens(0.12),
+        border_mm=seeds.log_uniform(1.0, 9.0),
+        core_border_mm=seeds.uniform(0.5, 5.0 if low_grade else 2.5),
+        cortex_cost=seeds.uniform(0.9, 2.0) if low_grade or kind == "infiltrative" else seeds.uniform(2.5, 6.0),
+        fingers=seeds.uniform(0.1, 0.6),
+        push_mm=min(abs(seeds.normal(0.0, 0.4)) * radius, 0.7 * radius, 16.0) if settings.mass_effect else 0.0,
+        flair_mild=seeds.happens(0.12),
     )

@@ -13,13 +13,13 @@ from torch import Tensor
 from annofree.scan import Modality
 from annofree.synthesis import acquisition
 from annofree.synthesis.carrier import Carrier
-from annofree.synthesis.chance import Chance
 from annofree.synthesis.contrast import Palette, tumour_brightness
 from annofree.synthesis.deform import COARSE_MM, FINE_MM, FINE_SHAPE, draw_source, finer, push_aside, sample
 from annofree.synthesis.generator import MadeCase, Window
 from annofree.synthesis.matter import CLASSES, Matter, look_up
 from annofree.synthesis.place import draw_centre
-from annofree.synthesis.plan import Plan, draw_plans
+from annofree.synthesis.plan import TumourPlan, draw_plans
+from annofree.synthesis.seeds import Seeds
 from annofree.synthesis.settings import SynthesisSettings
 from annofree.synthesis.tissues import Tissue
 from annofree.synthesis.tumour import Grown, fractions, grow, joined, labels_of, permitted
@@ -52,18 +52,18 @@ def paint_tumour_into(
 
 
 def _make(carrier: Carrier, settings: SynthesisSettings, seed: int, spacing_mm: float) -> MadeCase:
-    chance = Chance(seed, "real")
-    plans = draw_plans(Chance(seed, "real/tumours"), settings.tumours)
+    seeds = Seeds(seed, "real")
+    plans = draw_plans(Seeds(seed, "real/tumours"), settings.tumours)
     anatomy = settings.anatomy.model_copy(update={"ventricles": False})
-    source, drawn = draw_source(chance.stream("anatomy"), anatomy)
+    source, drawn = draw_source(seeds.stream("anatomy"), anatomy)
     centres: list[Tensor] = []
     if plans:
         before = look_up(carrier.anatomy, source, COARSE_MM)
-        centres = _centres(plans, before, chance)
+        centres = _centres(plans, before, seeds)
         masses = [(centre, plan.radius_mm, plan.push_mm) for plan, centre in zip(plans, centres, strict=True)]
         source = push_aside(source, masses)
     fine = look_up(carrier.anatomy, finer(source), FINE_MM)
-    grown = _grow(plans, centres, look_up(carrier.anatomy, source, COARSE_MM), fine, chance) if plans else []
+    grown = _grow(plans, centres, look_up(carrier.anatomy, source, COARSE_MM), fine, seeds) if plans else []
     window = Window((0, 0, 0), FINE_SHAPE, spacing_mm)
     at = fine.source_mm if spacing_mm == FINE_MM else window.zoom(fine.source_mm).contiguous()
     matter = fine if spacing_mm == FINE_MM else look_up(carrier.anatomy, at, spacing_mm)
@@ -83,9 +83,9 @@ def _make(carrier: Carrier, settings: SynthesisSettings, seed: int, spacing_mm: 
             for lesion in grown
         ]
         fraction = joined(parts)
-        images = _blend(images, fraction, plans[0], carrier, matter, chance.stream("tumour"), settings)
+        images = _blend(images, fraction, plans[0], carrier, matter, seeds.stream("tumour"), settings)
         labels = labels_of(fraction)
-    images, mask = _acquire(images, mask, spacing_mm, chance.stream("acquisition"), settings)
+    images, mask = _acquire(images, mask, spacing_mm, seeds.stream("acquisition"), settings)
     present = torch.from_numpy(carrier.levels[:, 0] > 0)[:, None, None, None]
     labels = labels * mask
     meta: dict[str, Any] = {"seed": seed, "map": carrier.id, "lesions": len(plans), **drawn}
@@ -97,10 +97,10 @@ def _make(carrier: Carrier, settings: SynthesisSettings, seed: int, spacing_mm: 
     return MadeCase(images * mask * present, mask, labels, spacing_mm, window.origin_mm, meta)
 
 
-def _centres(plans: list[Plan], matter: Matter, chance: Chance) -> list[Tensor]:
+def _centres(plans: list[TumourPlan], matter: Matter, seeds: Seeds) -> list[Tensor]:
     centres: list[Tensor] = []
     for i, plan in enumerate(plans):
-        own = chance.stream(f"centre{i}")
+        own = seeds.stream(f"centre{i}")
         if plan.place == "near" and centres:
             offset = own.normals(3)
             offset *= (plans[0].radius_mm + own.uniform(8.0, 25.0)) / float(np.linalg.norm(offset))
@@ -110,12 +110,12 @@ def _centres(plans: list[Plan], matter: Matter, chance: Chance) -> list[Tensor]:
     return centres
 
 
-def _grow(plans: list[Plan], centres: list[Tensor], coarse: Matter, fine: Matter, chance: Chance) -> list[Grown]:
+def _grow(plans: list[TumourPlan], centres: list[Tensor], coarse: Matter, fine: Matter, seeds: Seeds) -> list[Grown]:
     grown: list[Grown] = []
     taken = torch.zeros(fine.shape, dtype=torch.bool)
     for i, (plan, centre) in enumerate(zip(plans, centres, strict=True)):
         allowed = permitted(fine, extra_axial=plan.kind == "dural")
-        lesion = grow(plan, centre, coarse, fine, allowed, taken, chance.stream(f"lesion{i}"))
+        lesion = grow(plan, centre, coarse, fine, allowed, taken, seeds.stream(f"lesion{i}"))
         taken = taken | (lesion.whole >= 0)
         grown.append(lesion)
     return grown
@@ -124,19 +124,19 @@ def _grow(plans: list[Plan], centres: list[Tensor], coarse: Matter, fine: Matter
 def _blend(
     images: Tensor,
     fraction: Tensor,
-    plan: Plan,
+    plan: TumourPlan,
     carrier: Carrier,
     matter: Matter,
-    chance: Chance,
+    seeds: Seeds,
     settings: SynthesisSettings,
 ) -> Tensor:
     """Tumour brightness relative to this brain's own tissues, with made texture and what remains of the real one."""
-    brightness = tumour_brightness(plan, _palette(carrier), chance.stream("brightness"))
+    brightness = tumour_brightness(plan, _palette(carrier), seeds.stream("brightness"))
     total = fraction.sum(0)
     target = torch.einsum("sk,kxyz->sxyz", brightness, fraction)
     csf, ventricle, cortex = matter.groups("csf", "ventricle", "cortex")
     if settings.tumours.texture:
-        own = chance.stream("texture")
+        own = seeds.stream("texture")
         rough = own.smooth(matter.shape, own.uniform(4.0, 9.0) / matter.spacing_mm, 4)
         slow = own.smooth(matter.shape, own.uniform(14.0, 30.0) / matter.spacing_mm, 4)
         radius = round(4.0 / matter.spacing_mm)
@@ -147,7 +147,7 @@ def _blend(
             gain = 1.0 + own.uniform(0.02, 0.1) * rough[s] + own.uniform(0.02, 0.1) * slow[s]
             target[s] = (target[s] * gain.clamp_min(0.3) + real[s].clamp(-0.3, 0.3) * total).clamp_min(0.0)
     # what oedema shares a voxel with keeps its brightness: fluid altogether, cortex in part
-    keep = ((csf + ventricle).clamp_max(0.9) + chance.uniform(0.0, 0.5) * cortex).clamp_max(0.95) * fraction[0]
+    keep = ((csf + ventricle).clamp_max(0.9) + seeds.uniform(0.0, 0.5) * cortex).clamp_max(0.95) * fraction[0]
     share = 1.0 - keep / total.clamp_min(1e-3)
     return images * (1.0 - total * share) + target * share
 
@@ -163,16 +163,16 @@ def _palette(carrier: Carrier) -> Palette:
 
 
 def _acquire(
-    images: Tensor, mask: Tensor, spacing_mm: float, chance: Chance, settings: SynthesisSettings
+    images: Tensor, mask: Tensor, spacing_mm: float, seeds: Seeds, settings: SynthesisSettings
 ) -> tuple[Tensor, Tensor]:
     """What the scanner adds, each effect to a part of the cases: the carrier has noise, blur and bias of its own."""
     own = settings.acquisition
-    mask = acquisition.missing_slab(mask, spacing_mm, chance.stream("slab"), own)
+    mask = acquisition.missing_slab(mask, spacing_mm, seeds.stream("slab"), own)
     images = images * mask
-    if chance.happens(0.7):
-        images = acquisition.bias_field(images, spacing_mm, chance.stream("bias"), own)
-    if chance.happens(0.5):
-        images = acquisition.noise(images, spacing_mm, chance.stream("noise"), own)
-    if chance.happens(0.5):
-        images = acquisition.optics(images, spacing_mm, chance.stream("optics"), own)
-    return acquisition.digitise(images, chance.stream("digitise"), own), mask
+    if seeds.happens(0.7):
+        images = acquisition.bias_field(images, spacing_mm, seeds.stream("bias"), own)
+    if seeds.happens(0.5):
+        images = acquisition.noise(images, spacing_mm, seeds.stream("noise"), own)
+    if seeds.happens(0.5):
+        images = acquisition.optics(images, spacing_mm, seeds.stream("optics"), own)
+    return acquisition.digitise(images, seeds.stream("digitise"), own), mask

@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from annofree.synthesis.chance import Chance
+from annofree.synthesis.seeds import Seeds
 
 
-def uniform_rotation(chance: Chance, device: torch.device | str) -> Tensor:
+def uniform_rotation(seeds: Seeds, device: torch.device | str) -> Tensor:
     """A rotation uniform on SO(3), by a normalised Gaussian quaternion (Shoemake 1992)."""
-    q = chance.normals(4)
+    q = seeds.normals(4)
     w, x, y, z = q / np.linalg.norm(q)
     matrix = [
         [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
@@ -24,7 +24,7 @@ def uniform_rotation(chance: Chance, device: torch.device | str) -> Tensor:
 
 
 def noisy_ellipsoid(
-    points_mm: Tensor, chance: Chance, *, volume_ml: float, elongation: float, roughness: float
+    points_mm: Tensor, seeds: Seeds, *, volume_ml: float, elongation: float, roughness: float
 ) -> tuple[Tensor, float]:
     """Signed depth (mm, positive inside) below the surface of a noisy ellipsoid centred at the origin.
 
@@ -33,7 +33,7 @@ def noisy_ellipsoid(
 
     Args:
         points_mm: (3, ...) points relative to the centre.
-        chance: The stream to draw the shape from.
+        seeds: The stream to draw the shape from.
         volume_ml: Volume of the ellipsoid without noise.
         elongation: Longest over shortest half axis, at least 1.
         roughness: Standard deviation of ``s``; 0 gives a plain ellipsoid.
@@ -42,22 +42,22 @@ def noisy_ellipsoid(
         The depth, of the points' shape, and the mean half axis in mm.
     """
     device = points_mm.device
-    middle = elongation ** chance.uniform(0.0, 1.0)
+    middle = elongation ** seeds.uniform(0.0, 1.0)
     ratio = np.array([1.0, middle, elongation])
     radius = (volume_ml * 1000.0 * 3.0 / (4.0 * math.pi)) ** (1 / 3)
     half_axes = radius * ratio / ratio.prod() ** (1 / 3)
-    rotation = uniform_rotation(chance, device)
+    rotation = uniform_rotation(seeds, device)
     flat = points_mm.reshape(3, -1)
     turned = (rotation @ flat) / torch.tensor(half_axes, dtype=torch.float32, device=device)[:, None]
     reach = turned.square().sum(0).sqrt()
     if roughness > 0:
         waves = 20
-        frequency = chance.uniforms(1.0, 7.0, waves)
-        direction = chance.normals(waves * 3).reshape(waves, 3)
+        frequency = seeds.uniforms(1.0, 7.0, waves)
+        direction = seeds.normals(waves * 3).reshape(waves, 3)
         direction *= (frequency / np.linalg.norm(direction, axis=1))[:, None]
         amplitude = frequency**-1.0
         amplitude *= roughness / math.sqrt(0.5 * float((amplitude**2).sum()))
-        phase = chance.uniforms(0.0, 2 * math.pi, waves)
+        phase = seeds.uniforms(0.0, 2 * math.pi, waves)
         unit = turned / reach.clamp_min(1e-6)
 
         def tensor(a: np.ndarray) -> Tensor:  # type: ignore[type-arg]

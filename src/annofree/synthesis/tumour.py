@@ -11,11 +11,11 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor
 
-from annofree.synthesis.chance import Chance
 from annofree.synthesis.deform import COARSE_MM, finer, grid_mm
 from annofree.synthesis.growth import FAR, arrival, compartments, level_for_volume
 from annofree.synthesis.matter import Matter
-from annofree.synthesis.plan import Plan
+from annofree.synthesis.plan import TumourPlan
+from annofree.synthesis.seeds import Seeds
 from annofree.synthesis.shape import noisy_ellipsoid
 
 COMPARTMENTS = ("oedema", "solid", "rim", "necrosis", "cyst", "blood")
@@ -36,7 +36,7 @@ class Grown:
         blood: Depth inside blood.
     """
 
-    plan: Plan
+    plan: TumourPlan
     whole: Tensor
     core: Tensor
     rim: Tensor
@@ -50,7 +50,7 @@ class Grown:
 
 
 def grow(
-    plan: Plan, centre_mm: Tensor, coarse: Matter, fine: Matter, allowed: Tensor, taken: Tensor, chance: Chance
+    plan: TumourPlan, centre_mm: Tensor, coarse: Matter, fine: Matter, allowed: Tensor, taken: Tensor, seeds: Seeds
 ) -> Grown:
     """Grow one lesion.
 
@@ -61,7 +61,7 @@ def grow(
         fine: The brain on the 2 mm grid.
         allowed: (X, Y, Z) bool on the fine grid: where tumour may be.
         taken: (X, Y, Z) bool on the fine grid: other lesions.
-        chance: The lesion's stream.
+        seeds: The lesion's stream.
     """
     device = centre_mm.device
     where = grid_mm(fine.shape, fine.spacing_mm, device) - centre_mm[:, None, None, None]
@@ -77,7 +77,7 @@ def grow(
 
     depth, _ = noisy_ellipsoid(
         where[(slice(None), *box)],
-        chance.stream("shape"),
+        seeds.stream("shape"),
         volume_ml=plan.core_ml,
         elongation=plan.elongation,
         roughness=plan.roughness,
@@ -93,11 +93,11 @@ def grow(
     if oedema_ml > voxel_ml and not plan.grown:
         whole[box] = depth + level_for_volume(-depth, may, plan.whole_ml / voxel_ml)
     elif oedema_ml > voxel_ml:
-        time = _spread(plan, core, coarse, fine, space, chance.stream("oedema"))
+        time = _spread(plan, core, coarse, fine, space, seeds.stream("oedema"))
         inner = core >= 0
         level = level_for_volume(time, allowed & ~inner & ~taken, oedema_ml / voxel_ml)
         whole = torch.maximum(core, (level - time).clamp_min(NEVER))
-    return _inside(plan, whole, core, box, chance)
+    return _inside(plan, whole, core, box, seeds)
 
 
 def _home(space: Tensor, coarse: Matter, centre_mm: Tensor) -> int:
@@ -116,11 +116,11 @@ def _box(where: Tensor, reach: float) -> tuple[slice, ...]:
     return tuple(out)
 
 
-def _spread(plan: Plan, core: Tensor, coarse: Matter, fine: Matter, space: Tensor, chance: Chance) -> Tensor:
+def _spread(plan: TumourPlan, core: Tensor, coarse: Matter, fine: Matter, space: Tensor, seeds: Seeds) -> Tensor:
     """Arrival of the oedema front on the fine grid, in mm of white matter."""
     white, cortex, deep, stem, csf = coarse.groups("white", "cortex", "deep", "stem", "csf")
     cost = white + plan.cortex_cost * cortex + 2.5 * deep + 1.6 * stem + 5.0 * csf
-    cost = cost.clamp_min(0.6) * torch.exp(plan.fingers * chance.smooth(coarse.shape, 2.5)[0])
+    cost = cost.clamp_min(0.6) * torch.exp(plan.fingers * seeds.smooth(coarse.shape, 2.5)[0])
     coarse_core = functional.avg_pool3d(core[None, None], 2)[0, 0]
     seed = coarse_core > 0
     if not bool((seed & (space != 4)).any()):
@@ -138,18 +138,18 @@ def _spread(plan: Plan, core: Tensor, coarse: Matter, fine: Matter, space: Tenso
     hold = (plan.cortex_cost - 1.0) * 2.0
     time = time + hold * (fine_cortex - 0.3).clamp_min(0.0) + 6.0 * fine_csf
     ripple = 0.8 + plan.fingers * 2.0
-    time = time + ripple * chance.smooth(fine.shape, 4.0)[0]
+    time = time + ripple * seeds.smooth(fine.shape, 4.0)[0]
     return torch.where(time > 250.0, FAR, time)
 
 
-def _inside(plan: Plan, whole: Tensor, core: Tensor, box: tuple[slice, ...], chance: Chance) -> Grown:
+def _inside(plan: TumourPlan, whole: Tensor, core: Tensor, box: tuple[slice, ...], seeds: Seeds) -> Grown:
     """Rim, necrosis, cyst and blood within the core."""
     shape = core[box].shape
     size = [int(n) for n in shape]
     nothing = torch.full_like(core, NEVER)
     rim, necrosis, cyst, blood = nothing, nothing, nothing, nothing
     depth = core[box]
-    own = chance.stream("rim")
+    own = seeds.stream("rim")
     uneven, blobs, patches = own.smooth(size, 4.0, 1)[0], own.smooth(size, 5.0, 1)[0], own.smooth(size, 7.0, 1)[0]
     margin = own.uniform(0.0, 2.5) if own.happens(0.3) else 0.0
     thickness = plan.rim_mm * torch.exp(0.45 * uneven)
@@ -174,21 +174,21 @@ def _inside(plan: Plan, whole: Tensor, core: Tensor, box: tuple[slice, ...], cha
     elif plan.necrosis:
         necrosis = nothing.clone()
         necrosis[box] = torch.minimum(depth - 3.0, 4.0 * (blobs - own.uniform(0.5, 1.2)))
-    own = chance.stream("cyst")
+    own = seeds.stream("cyst")
     if plan.cyst > 0:
         bulk = depth - 1.5 + 3.0 * own.smooth(size, 8.0)[0]
         room = depth > 1.5
         level = level_for_volume(-bulk, room, plan.cyst * float(room.sum())) if bool(room.any()) else 0.0
         cyst = nothing.clone()
         cyst[box] = torch.minimum(bulk + level, depth - 1.0)
-    own = chance.stream("blood")
+    own = seeds.stream("blood")
     if plan.blood:
         blood = nothing.clone()
         blood[box] = torch.minimum(depth - 1.0, 3.0 * (own.smooth(size, 4.0)[0] - own.uniform(0.8, 1.6)))
     return Grown(plan, whole, core, rim, necrosis, cyst, blood)
 
 
-def fractions(plan: Plan, fields: Tensor, spacing_mm: float, allowed: Tensor) -> Tensor:
+def fractions(plan: TumourPlan, fields: Tensor, spacing_mm: float, allowed: Tensor) -> Tensor:
     """Soft fraction of every compartment, (6, X, Y, Z) in the order of `COMPARTMENTS`.
 
     A depth of 0 mm gives a fraction of 0.5; the step is at least as wide as a voxel, which is partial volume.

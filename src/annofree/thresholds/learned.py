@@ -2,7 +2,7 @@
 
 The value is a constant plus a weighted sum of the score map's own quantiles, so a fixed value, a quantile and "so many
 spreads above the median" are special cases. Which of them serves, and how freely, is chosen by cross-validation on the
-reports. BLOGRR learns its threshold the same way with a network that looks at slices (`annofree.training.bilevel`).
+reports. BLOGRR learns its threshold the same way with a network that looks at slices (`methods/blogrr`).
 
 Where reports give no sizes and healthy scans are there, the value leaves their 99 % quantile only as far as the reports
 speak for it: it stops at the first value that is not worse than the best by more than one standard error of the
@@ -26,7 +26,7 @@ from annofree.thresholds.base import Threshold, brain_scores
 from annofree.thresholds.report_curves import FAMILIES, PRIOR, Curves, ReportedScores
 
 if TYPE_CHECKING:
-    from annofree.training.report_losses import Form
+    from annofree.thresholds.report_losses import Form
 
 __all__ = ["Learned", "ReportedScores"]
 
@@ -52,7 +52,7 @@ class Learned(Threshold):
         weights: The constant, then one weight a quantile; empty until `learn`.
         lowest: No value lies below this, the lowest that training saw.
         highest: Nor above this.
-        form: Loss that was minimised (`annofree.training.report_losses`).
+        form: Loss that was minimised (`annofree.thresholds.report_losses`).
         loss: Its mean in cross-validation.
     """
 

@@ -13,8 +13,8 @@ from annofree.errors import InputError
 from annofree.thresholds.base import brain_scores
 
 if TYPE_CHECKING:
-    from annofree.training.report_losses import Form
-    from annofree.training.report_targets import ReportTarget
+    from annofree.thresholds.report_losses import Form
+    from annofree.thresholds.report_targets import ReportTarget
 
 #: Sets of quantiles that the value may depend on, simplest first.
 FAMILIES: tuple[tuple[float, ...], ...] = ((), (0.5, 0.84), (0.5, 0.84, 0.95, 0.99))
@@ -66,7 +66,7 @@ class Curves:
         Raises:
             InputError: No report names a tumour.
         """
-        from annofree.training.report_losses import losses
+        from annofree.thresholds.report_losses import losses
 
         kept = list(cases)
         if not any(case.target is not None for case in kept):

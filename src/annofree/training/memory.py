@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from annofree.networks.build import DynUNetSettings
+from annofree.networks.dyn_unet import DynUNetSettings
 
 #: Saved numbers a step per voxel and filter, summed over the levels of a residual DynUNet (counted with hooks).
 SAVED = 11.0

@@ -11,13 +11,13 @@ from pydantic import Field
 
 from annofree.errors import InputError, SettingsError
 from annofree.formats.outfolder import atomic_write
-from annofree.networks.build import DynUNetSettings
+from annofree.networks.dyn_unet import DynUNetSettings
 from annofree.settings import Settings
 
 Three = tuple[int, int, int]
 
 
-class Plan(Settings):
+class TrainingPlan(Settings):
     """How to train on some data with some memory.
 
     Attributes:
@@ -71,7 +71,7 @@ class Plan(Settings):
         return Path(file)
 
 
-def read_plan(file: str | Path) -> Plan:
+def read_plan(file: str | Path) -> TrainingPlan:
     """A plan from its file, changed by hand or not.
 
     Raises:
@@ -84,7 +84,7 @@ def read_plan(file: str | Path) -> Plan:
         raise InputError("The plan cannot be read", file=file, why=str(error).splitlines()[0]) from None
     if not isinstance(content, dict):
         raise InputError("This is no plan", file=file, fix="Write one with 'annofree plan DATA -o plan.yaml'")
-    found = Plan.from_mapping(content)
+    found = TrainingPlan.from_mapping(content)
     divisor = found.network.divisor
     if any(p % d for p, d in zip(found.patch, divisor, strict=True)):
         fitting = tuple(-(-p // d) * d for p, d in zip(found.patch, divisor, strict=True))

@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annofree.errors import InputError, SettingsError
-from annofree.networks.build import DynUNetSettings
+from annofree.networks.dyn_unet import DynUNetSettings
 from annofree.networks.inputs import CHANNELS
 from annofree.scan import Cohort
 from annofree.training.memory import estimate_gb
-from annofree.training.plan import Plan, Three, by
+from annofree.training.plan import Three, TrainingPlan, by
 
 #: No side of a feature map gets shorter than this.
 SHORTEST = 4
@@ -77,7 +77,7 @@ def make_plan(
     out_channels: int = 3,
     filters: int = 32,
     half: bool = False,
-) -> Plan:
+) -> TrainingPlan:
     """Decide.
 
     Args:
@@ -140,7 +140,7 @@ def make_plan(
         f"coarser than twice the finest{narrower}"
     )
     reasons["step_gb"] = f"estimate: weights, Adam, and {'half' if half else 'single'} precision activations"
-    return Plan(
+    return TrainingPlan(
         spacing_mm=_three(spacing),
         shape=_ints(shape),
         patch=_ints(patch),

@@ -7,7 +7,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from annofree.networks.inputs import SEQUENCES, bend, network_input, normalise
+from annofree.networks.inputs import SEQUENCES, contrast_power, network_input, normalise
 from annofree.settings import Settings
 
 FLAIR = 3
@@ -93,7 +93,7 @@ def make_sample(
         values, mask, found = values.flip(1), mask.flip(0), found.flip(0)
     if settings.gamma > 0:
         power = torch.from_numpy(np.exp(rng.normal(0, settings.gamma, SEQUENCES)).astype(np.float32))
-        values = bend(values, power)
+        values = contrast_power(values, power)
     if settings.contrast > 0:
         scale = torch.from_numpy(np.exp(rng.normal(0, settings.contrast, SEQUENCES)).astype(np.float32))
         offset = torch.from_numpy(rng.normal(0, settings.contrast, SEQUENCES).astype(np.float32))

@@ -9,7 +9,7 @@ from pathlib import Path
 from annofree.synthesis import LabelMapBank, SynthesisSettings, make_case
 from annofree.synthesis.carrier import Carrier
 from annofree.synthesis.real_brain import paint_tumour_into
-from annofree.training.stream import Batch, Case, Sampler
+from annofree.training.stream import Batch, Sampler, TrainingCase
 
 
 @dataclass
@@ -26,7 +26,7 @@ class MadeCases:
     settings: SynthesisSettings
     spacing_mm: float
 
-    def __call__(self, seed: int) -> Case:
+    def __call__(self, seed: int) -> TrainingCase:
         """Images, brain and labels of one case."""
         case = make_case(self.bank, self.settings, seed, spacing_mm=self.spacing_mm)
         return case.images, case.brain, case.labels
@@ -50,7 +50,7 @@ class PaintedCases:
         """File names travel to another process, brains do not."""
         return {**self.__dict__, "_carriers": {}}
 
-    def __call__(self, seed: int) -> Case:
+    def __call__(self, seed: int) -> TrainingCase:
         """Images, brain and labels of one case."""
         file = self.files[seed % len(self.files)]
         if file not in self._carriers:

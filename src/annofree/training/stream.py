@@ -18,10 +18,10 @@ from torch.utils.data import DataLoader, IterableDataset
 from annofree.settings import Settings
 from annofree.training.samples import SampleSettings, make_sample
 
-Case = tuple[Tensor, Tensor, Tensor]
+TrainingCase = tuple[Tensor, Tensor, Tensor]
 """Images (4, X, Y, Z), brain (X, Y, Z) boolean, labels (X, Y, Z) 0..3."""
 
-CaseMaker = Callable[[int], Case]
+CaseMaker = Callable[[int], TrainingCase]
 """From a case's seed to the case; must be picklable and depend on the seed alone."""
 
 Batch = dict[str, Tensor]
@@ -62,7 +62,7 @@ class MadeSampler:
         self, make: CaseMaker, stream: StreamSettings, sample: SampleSettings, *, batch: int, seed: int
     ) -> None:
         self.make, self.stream, self.sample, self.batch, self.seed = make, stream, sample, batch, seed
-        self._kept: defaultdict[int, deque[tuple[int, Case]]] = defaultdict(lambda: deque(maxlen=stream.kept))
+        self._kept: defaultdict[int, deque[tuple[int, TrainingCase]]] = defaultdict(lambda: deque(maxlen=stream.kept))
 
     def __getstate__(self) -> dict[str, object]:
         """Settings travel to another process, cases do not."""
@@ -88,7 +88,7 @@ class MadeSampler:
         x, labels, brain = make_sample(images.float(), brain, labels, rng, self.sample)
         return {"x": x, "labels": labels, "brain": brain}
 
-    def _case(self, lane: int, number: int) -> Case:
+    def _case(self, lane: int, number: int) -> TrainingCase:
         kept = self._kept[lane]
         known = dict(kept)
         if number not in known:  # a fresh one, or after a resume the memory is empty

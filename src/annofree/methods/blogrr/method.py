@@ -31,10 +31,10 @@ from annofree.thresholds.learned import Learned, ReportedScores
 if TYPE_CHECKING:
     from torch import nn
 
-    from annofree.networks.error_map import ErrorSettings
-    from annofree.training.levels import BilevelSettings
-    from annofree.training.patient_slices import PatientStack
-    from annofree.training.report_targets import ReportTarget
+    from annofree.methods.blogrr.levels import BilevelSettings
+    from annofree.methods.blogrr.patient_slices import PatientStack
+    from annofree.methods.reconstruction.error_map import ErrorSettings
+    from annofree.thresholds.report_targets import ReportTarget
 
 THRESHOLD_NETWORK, FOLDS = "threshold", "folds.json"
 #: Below this a threshold says nothing: it is less than a grey level of 8 bits.
@@ -76,7 +76,7 @@ class BlogrrSettings(DAESettings):
 
     def bilevel(self, error: ErrorSettings) -> BilevelSettings:
         """How the two networks are trained in turns."""
-        from annofree.training.levels import BilevelSettings
+        from annofree.methods.blogrr.levels import BilevelSettings
 
         steps = self.bilevel_steps
         common: dict[str, Any] = {"rounds": self.rounds, "lower_steps": steps, "upper_steps": steps}
@@ -87,7 +87,7 @@ class BlogrrSettings(DAESettings):
 
     def threshold_network(self) -> Settings:
         """The network that looks at slices: a small one that sees the error map too, or ResNet-18 on the slice."""
-        from annofree.networks.threshold_net import ThresholdNetSettings
+        from annofree.methods.blogrr.threshold_net import ThresholdNetSettings
 
         return ThresholdNetSettings.published() if self.preset == "published" else ThresholdNetSettings()
 
@@ -161,9 +161,9 @@ class Blogrr(DAE):
         result: Segmentation = other.segment(scan)
         return result
 
-    def look(self, slices: Scan, sequence: Modality) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def reconstruct(self, slices: Scan, sequence: Modality) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Error map, in multiples of the slice's threshold where a network gives one, and reconstruction."""
-        error, healthy = super().look(slices, sequence)
+        error, healthy = super().reconstruct(slices, sequence)
         if self.thresholder is None:
             return error, healthy
         return (error / self.thresholds_of(slices.images[sequence], error)).astype(np.float32), healthy
@@ -223,13 +223,13 @@ class Blogrr(DAE):
             sequence = pick_sequence(scan, self.settings.sequence)
             alone = scan.replace(images={sequence: scan.images[sequence]}, brain=self.brain(scan))
             slices = framed(alone, self.slices)
-            error, _ = bare.look(slices, sequence)
+            error, _ = bare.reconstruct(slices, sequence)
             yield _Looked(slices, sequence, error, None)
 
     def _reported(self, patients: Cohort) -> Iterator[_Looked]:
         from annofree.anatomy import default_atlas
         from annofree.reports import AtlasRegions
-        from annofree.training.report_targets import ReportTargetSettings, report_target
+        from annofree.thresholds.report_targets import ReportTargetSettings, report_target
 
         regions = AtlasRegions(default_atlas())
         wanted = ReportTargetSettings(use=self.settings.use)
@@ -246,11 +246,11 @@ class Blogrr(DAE):
 
         import torch
 
+        from annofree.methods.blogrr.bilevel import train_pair
         from annofree.methods.blogrr.monitor import monitor_on
+        from annofree.methods.blogrr.patient_slices import PatientSampler
+        from annofree.methods.reconstruction.slice_samples import SliceSampler, Stack, made_stacks
         from annofree.networks import build, load_network
-        from annofree.training.bilevel import train_pair
-        from annofree.training.patient_slices import PatientSampler
-        from annofree.training.slices import SliceSampler, Stack, made_stacks
 
         if not ill:
             raise InputError("No patient's report names a tumour", fix="Give patients with reports")
@@ -298,8 +298,8 @@ class _Looked:
         return to_slices(np.round(self.slices.images[self.sequence] * 255.0).astype(np.uint8))
 
     def stack(self) -> PatientStack:
-        from annofree.training.patient_slices import PatientStack
-        from annofree.training.report_losses import soft_target
+        from annofree.methods.blogrr.patient_slices import PatientStack
+        from annofree.thresholds.report_losses import soft_target
 
         assert self.target is not None
         soft = soft_target(self.error, self.brain, self.target, self.slices.voxel_ml)

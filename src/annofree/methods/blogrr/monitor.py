@@ -15,8 +15,8 @@ from annofree.scan import Scan, scoring
 if TYPE_CHECKING:
     from torch import nn
 
+    from annofree.methods.blogrr.bilevel import Monitor
     from annofree.methods.blogrr.method import Blogrr
-    from annofree.training.bilevel import Monitor
 
 #: Phantoms that are watched; their seeds are used nowhere else.
 _SEEDS = (990_001, 990_002, 990_003)
@@ -36,7 +36,7 @@ def monitor_on(method: Blogrr, where: str | None) -> Monitor | None:
 
     cases = list(_phantoms() if where == "phantoms" else _labelled(Path(where)))
 
-    def look(reconstructor: nn.Module, thresholder: nn.Module) -> dict[str, float]:
+    def measure(reconstructor: nn.Module, thresholder: nn.Module) -> dict[str, float]:
         watcher = copy.copy(method)
         watcher.network, watcher.thresholder, watcher.folds = reconstructor, thresholder, {}
         watcher.thresholds = {"WT": Fixed(value=1.0, tier="R", source="the threshold network")}
@@ -46,7 +46,7 @@ def monitor_on(method: Blogrr, where: str | None) -> Monitor | None:
             dices.append(2.0 * float((found & truth).sum()) / max(float(found.sum() + truth.sum()), 1.0))
         return {"dice": float(np.mean(dices))}
 
-    return look
+    return measure
 
 
 def _phantoms() -> Iterator[tuple[Scan, NDArray[np.bool_]]]:

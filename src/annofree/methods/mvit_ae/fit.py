@@ -15,7 +15,7 @@ from annofree.methods.mvit_ae.healthy import (
     healthy_volumes,
 )
 from annofree.methods.mvit_ae.learn import LearnSettings, fit_autoencoder
-from annofree.networks.mvit_ae import MaskedViTAE, MaskedViTAESettings, ViTAE, ViTAESettings
+from annofree.methods.mvit_ae.network import MaskedViTAE, MaskedViTAESettings, ViTAE, ViTAESettings
 from annofree.networks.store import load_network
 from annofree.scan import Cohort, Scan
 from annofree.training.settings import TrainSettings
@@ -35,12 +35,12 @@ class Fitted:
     Attributes:
         network: In evaluation mode.
         extra: What is kept beside its weights.
-        told: For the model's card.
+        card: For the model's card.
     """
 
     network: MaskedViTAE | ViTAE
     extra: dict[str, Any]
-    told: dict[str, Any]
+    card: dict[str, Any]
 
 
 def training_settings(steps: int, seed: int) -> TrainSettings:
@@ -136,7 +136,7 @@ def _fit(
     loaded, config = load_network(run / ("best" if trained.best_score is not None else "last"))
     assert isinstance(loaded, MaskedViTAE | ViTAE)
     kinds = [int((slices.kind == kind).sum()) for kind in range(3)]
-    told = {
+    card = {
         "brains": f"{kinds[0]} made, {kinds[1]} real healthy scans, {kinds[2]} better halves of patients",
         "real scans": list(slices.ids),
         "masks": "none",
@@ -144,4 +144,4 @@ def _fit(
         "steps": trained.step,
         "held-out loss": None if trained.best_score is None else -trained.best_score,
     }
-    return Fitted(loaded, {key: value for key, value in config.items() if key != "network"}, told)
+    return Fitted(loaded, {key: value for key, value in config.items() if key != "network"}, card)

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from annofree.methods.mvit_ae.frame import CLIP
 from annofree.methods.mvit_ae.healthy import HealthySlices
+from annofree.methods.mvit_ae.network import MaskedViTAESettings, ViTAESettings
 from annofree.networks.build import build
-from annofree.networks.mvit_ae import MaskedViTAESettings, ViTAESettings
 from annofree.settings import Settings
 from annofree.training.loop import Trained, train
 from annofree.training.settings import TrainSettings

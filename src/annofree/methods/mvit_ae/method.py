@@ -30,7 +30,7 @@ from annofree.thresholds.healthy import HealthyQuantile
 
 if TYPE_CHECKING:
     from annofree.methods.mvit_ae.fit import Fitted
-    from annofree.networks.mvit_ae import MaskedViTAE
+    from annofree.methods.mvit_ae.network import MaskedViTAE
 
 #: Range in which healthy scans may set the smallest finding that is kept, ml.
 SMALLEST_ML = (0.5, 3.0)
@@ -131,7 +131,7 @@ class MViTAE(NetworkMethod):
         Raises:
             InputError: The model is not fitted, or the scan has no brain.
         """
-        from annofree.networks.mvit_ae import MaskedViTAESettings
+        from annofree.methods.mvit_ae.network import MaskedViTAESettings
 
         if self.settings.reconstruction == "network" and self.network is None:
             raise InputError(f"This {self.name} model has no network", fix="Fit it, or leave --model out")

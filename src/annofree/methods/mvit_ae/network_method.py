@@ -51,7 +51,7 @@ class NetworkMethod(Method):
         with tempfile.TemporaryDirectory() as temporary:
             fitted = self.trained(self.workspace or Path(temporary), healthy, patients)
         self.network, self.network_extra = fitted.network, fitted.extra
-        self.card["learned from"] = fitted.told
+        self.card["learned from"] = fitted.card
 
     def save_weights(self, folder: Path) -> None:
         """The network, in half precision."""

@@ -30,7 +30,7 @@ from annofree.thresholds.fixed import Fixed
 
 if TYPE_CHECKING:
     from annofree.methods.mvit_ae.fit import Fitted
-    from annofree.networks.mvit_ae import ViTAE, ViTAESettings
+    from annofree.methods.mvit_ae.network import ViTAE, ViTAESettings
 
 #: Volume that grey levels are normalised over: the published z-score takes the background in, so that its constants
 #: mean something in the frame of BraTS only, 240 x 240 x 155 mm.
@@ -69,7 +69,7 @@ class MViTAEPublishedSettings(Settings):
 
 def network_settings(size: Literal["published", "narrow"]) -> ViTAESettings:
     """Shape of the network: the published one, or the same 10 x 10 patches of 24 mm at 3 mm and narrower."""
-    from annofree.networks.mvit_ae import SEQUENCES, ViTAESettings
+    from annofree.methods.mvit_ae.network import SEQUENCES, ViTAESettings
 
     if size == "published":
         return ViTAESettings()

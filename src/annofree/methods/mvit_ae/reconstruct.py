@@ -9,7 +9,7 @@ from scipy import ndimage
 from torch import Tensor, nn
 
 from annofree.methods.mvit_ae.frame import Frame
-from annofree.networks.mvit_ae import MaskedViTAE, patches
+from annofree.methods.mvit_ae.network import MaskedViTAE, patches
 
 #: Slices that go through the network at once.
 _TOGETHER = 32
@@ -37,11 +37,11 @@ def reconstruct(
     depth = len(framed.height)
     hidden = torch.from_numpy(np.broadcast_to(~shown[:, None], (depth, len(shown), count)).copy())
     blind = hidden.clone()
-    found = _look(network, framed, hidden)
+    found = _predict(network, framed, hidden)
     for _ in range(rounds - 1):
         worst = _worst(framed, found, shown, settings.patch, hide_share)
         hidden = blind | worst[:, None]
-        found = _look(network, framed, hidden)
+        found = _predict(network, framed, hidden)
     return found
 
 
@@ -58,7 +58,7 @@ def reconstruct_slices(network: nn.Module, images: NDArray[np.float32]) -> NDArr
     return out
 
 
-def _look(network: MaskedViTAE, framed: Frame, hidden: Tensor) -> NDArray[np.float32]:
+def _predict(network: MaskedViTAE, framed: Frame, hidden: Tensor) -> NDArray[np.float32]:
     images = torch.from_numpy(framed.images.transpose(1, 0, 2, 3).copy())
     brain = torch.from_numpy(framed.brain.astype(np.float32))
     height = torch.from_numpy(framed.height)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from annofree.methods.mvit_ae.frame import Frame, Map
 from annofree.refine.base import Refiner
 from annofree.refine.brain import ErodedBrain, eroded
-from annofree.refine.components import Components
+from annofree.refine.components import KeepComponents
 from annofree.refine.half_height import HalfHeight
 from annofree.refine.holes import FillHoles
+from annofree.refine.mirror import MirrorFilter
 from annofree.refine.morphology import Morphology
-from annofree.refine.twins import Twins
 from annofree.thresholds.base import HealthyScores
 
 #: Width of the brain's rim in which nothing is called and no level is measured, mm.
@@ -33,12 +33,16 @@ def region_refiners(min_ml: float) -> dict[str, tuple[Refiner, ...]]:
         "WT": (
             ErodedBrain(mm=RIM_MM),
             Morphology(operation="opening", mm=2.0),
-            Twins(),
-            Components(connectivity=26, min_ml=min_ml),
+            MirrorFilter(),
+            KeepComponents(connectivity=26, min_ml=min_ml),
             HalfHeight(reach_mm=5.0),
             Morphology(operation="closing", mm=2.0),
             FillHoles(),
         ),
-        "TC": (Components(connectivity=26, min_ml=0.1), Morphology(operation="closing", mm=3.0), FillHoles(axial=True)),
+        "TC": (
+            KeepComponents(connectivity=26, min_ml=0.1),
+            Morphology(operation="closing", mm=3.0),
+            FillHoles(axial=True),
+        ),
         "ET": (),
     }

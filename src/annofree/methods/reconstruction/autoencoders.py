@@ -33,7 +33,7 @@ class DAE(Reconstruction):
 
     def network_settings(self) -> Settings:
         """The U-Net."""
-        from annofree.networks.denoising_unet import DenoisingUNetSettings
+        from annofree.methods.reconstruction.denoising_unet import DenoisingUNetSettings
 
         if self.settings.preset == "published":
             return DenoisingUNetSettings.published()
@@ -58,7 +58,7 @@ class AE(Reconstruction):
 
     def network_settings(self) -> Settings:
         """An encoder and a decoder for the slices' size."""
-        from annofree.networks.ae import AESettings
+        from annofree.methods.reconstruction.ae import AESettings
 
         return AESettings(**narrow(self.slices))
 
@@ -71,7 +71,7 @@ class VAE(Reconstruction):
 
     def network_settings(self) -> Settings:
         """As for the autoencoder, with a random code."""
-        from annofree.networks.vae import VAESettings
+        from annofree.methods.reconstruction.vae import VAESettings
 
         return VAESettings(**narrow(self.slices))
 
@@ -84,7 +84,7 @@ class VQVAE(Reconstruction):
 
     def network_settings(self) -> Settings:
         """A grid of words."""
-        from annofree.networks.vq_vae import VQVAESettings
+        from annofree.methods.reconstruction.vq_vae import VQVAESettings
 
         return VQVAESettings(widths=(16, 32, 64))
 
@@ -97,15 +97,15 @@ class FAnoGANMethod(Reconstruction):
 
     def network_settings(self) -> Settings:
         """Encoder, generator and critic for the slices' size."""
-        from annofree.networks.fanogan import FAnoGANSettings
+        from annofree.methods.reconstruction.fanogan import FAnoGANSettings
 
         return FAnoGANSettings(**narrow(self.slices))
 
     def learn(self, stacks: list[Any], folder: Path) -> None:
         """First generator against critic, then the encoder; half of the steps each."""
+        from annofree.methods.reconstruction.adversarial import AdversarialSettings, train_fanogan
+        from annofree.methods.reconstruction.slice_samples import SliceSampler
         from annofree.networks import load_network
-        from annofree.training.adversarial import AdversarialSettings, train_fanogan
-        from annofree.training.slices import SliceSampler
 
         settings = AdversarialSettings(
             generator_steps=max(1, self.settings.steps // 2),

@@ -19,7 +19,7 @@ from annofree.prepare.brain import filled_brain
 from annofree.prepare.slices import SliceSettings, framed, from_slices, pick_sequence, to_slices, unframed
 from annofree.refine.base import Refiner
 from annofree.refine.brain import ErodedBrain
-from annofree.refine.components import Components
+from annofree.refine.components import KeepComponents
 from annofree.scan import Cohort, Modality, Scan
 from annofree.segmentation import ScoreMap
 from annofree.settings import Settings
@@ -28,7 +28,7 @@ from annofree.thresholds.healthy import HealthyQuantile
 if TYPE_CHECKING:
     from torch import nn
 
-    from annofree.networks.error_map import ErrorSettings
+    from annofree.methods.reconstruction.error_map import ErrorSettings
 
 NETWORK = "network"
 #: Slices that go through a network together.
@@ -94,7 +94,7 @@ class Reconstruction(Method):
 
         The window is 5 pixels as published where pixels are 1.5 to 2 mm, 3 where they are 4 mm.
         """
-        from annofree.networks.error_map import ErrorSettings
+        from annofree.methods.reconstruction.error_map import ErrorSettings
 
         bright = self.settings.preset == "default" and sequence in (Modality.FLAIR, Modality.T2)
         coarse = self.slices.frame == "scan" and self.slices.spacing_mm > 3.0
@@ -104,7 +104,7 @@ class Reconstruction(Method):
         """The rim of the brain and specks go; the published form keeps everything."""
         if self.settings.preset == "published":
             return ()
-        return (ErodedBrain(mm=3.0), Components(connectivity=26, min_ml=0.5))
+        return (ErodedBrain(mm=3.0), KeepComponents(connectivity=26, min_ml=0.5))
 
     def score(self, scan: Scan) -> dict[str, ScoreMap]:
         """Error map of one sequence on the scan's grid, in grey levels of the slices (robust z / 12).
@@ -115,11 +115,11 @@ class Reconstruction(Method):
         sequence = pick_sequence(scan, self.settings.sequence)
         alone = scan.replace(images={sequence: scan.images[sequence]}, brain=self.brain(scan))
         slices = framed(alone, self.slices)
-        error, _ = self.look(slices, sequence)
+        error, _ = self.reconstruct(slices, sequence)
         back = unframed(error, slices, scan)
         return {"WT": ScoreMap(np.where(alone.foreground(), back, np.float32(0)), "WT", "residual")}
 
-    def look(self, slices: Scan, sequence: Modality) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def reconstruct(self, slices: Scan, sequence: Modality) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Error map and reconstruction of a scan cut to slices.
 
         Args:
@@ -131,7 +131,7 @@ class Reconstruction(Method):
         """
         import torch
 
-        from annofree.networks.error_map import error_map
+        from annofree.methods.reconstruction.error_map import error_map
 
         if self.network is None:
             raise InputError(
@@ -169,7 +169,7 @@ class Reconstruction(Method):
         """
         import tempfile
 
-        from annofree.training.slices import made_stacks, stacks_of
+        from annofree.methods.reconstruction.slice_samples import made_stacks, stacks_of
 
         scans = Cohort.of(()) if healthy is None else healthy
         ids = scans.ids
@@ -191,15 +191,15 @@ class Reconstruction(Method):
         """Train the network on healthy slices; a subclass that trains otherwise overrides this.
 
         Args:
-            stacks: `annofree.training.slices.Stack`, at least two; every twelfth is held out to choose weights.
+            stacks: Of `slice_samples.Stack`, at least two; every twelfth is held out to choose weights.
             folder: Of the run.
         """
         import torch
 
+        from annofree.methods.reconstruction.slice_samples import HeldOutSlices, SliceSampler, reconstruction_objective
         from annofree.networks import build, load_network
         from annofree.training.loop import train
         from annofree.training.settings import TrainSettings
-        from annofree.training.slices import HeldOutSlices, SliceSampler, reconstruction_objective
 
         variation = self.variation()
         held_out = stacks[::12] if len(stacks) >= 24 else stacks
@@ -226,8 +226,8 @@ class Reconstruction(Method):
 
     def variation(self) -> Any:
         """Variation put on slices while learning; denoisers get coarse noise."""
-        from annofree.training.corruption import NoiseSettings
-        from annofree.training.slices import SliceSampleSettings
+        from annofree.methods.reconstruction.corruption import NoiseSettings
+        from annofree.methods.reconstruction.slice_samples import SliceSampleSettings
 
         return SliceSampleSettings(noise=NoiseSettings() if self.denoises else None)
 

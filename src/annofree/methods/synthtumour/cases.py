@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from annofree.formats.nifti import read_labels, read_volume, write_volume
 from annofree.formats.outfolder import write_json
+from annofree.methods.synthtumour.partial import LABEL_BITS
 from annofree.scan import Grid, Modality, Scan
-from annofree.training.partial import LABEL_BITS
 
 if TYPE_CHECKING:
-    from annofree.training.stream import Case
+    from annofree.training.stream import TrainingCase
 
 RECORD = "record.json"
 
@@ -35,7 +35,7 @@ def write_case(folder: Path, scan: Scan, packed: NDArray[np.uint8], record: Mapp
     Args:
         folder: Of this case.
         scan: Images and brain on the networks' grid.
-        packed: (X, Y, Z) partial labels, see `annofree.training.partial`.
+        packed: (X, Y, Z) partial labels, see `annofree.methods.synthtumour.partial`.
         record: Plain values.
     """
     grid = Grid(scan.shape, scan.affine)
@@ -71,7 +71,7 @@ def read_scan(folder: Path) -> tuple[Scan, NDArray[np.uint8]]:
     return scan, labels.astype(np.uint8) | (unsure.astype(np.uint8) << np.uint8(2))
 
 
-def read_case(folder: Path) -> Case:
+def read_case(folder: Path) -> TrainingCase:
     """The same as tensors: images (4, X, Y, Z), brain, partial labels."""
     import torch
 

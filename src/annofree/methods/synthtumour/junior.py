@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from torch import nn
 
     from annofree.synthesis import LabelMapBank
-    from annofree.training.plan import Plan
+    from annofree.training.plan import TrainingPlan
     from annofree.training.settings import TrainSettings
-    from annofree.training.stream import Case
+    from annofree.training.stream import TrainingCase
 
 Network = tuple["nn.Module", dict[str, Any]]
 
@@ -29,7 +29,7 @@ def fit_made(
     source: str | None,
     folder: Path,
     train: TrainSettings,
-    plan: Plan | None = None,
+    plan: TrainingPlan | None = None,
     *,
     carriers: Sequence[Path] = (),
     check: Cohort | None = None,
@@ -51,7 +51,7 @@ def fit_made(
     Raises:
         KeyboardInterrupt: Ctrl-C stopped it.
     """
-    from annofree.training.junior import JuniorSettings, fit_junior
+    from annofree.methods.synthtumour.made_junior import JuniorSettings, fit_junior
 
     recipe = JuniorSettings(train=train) if plan is None else JuniorSettings(train=train).planned(plan)
     free = [coarse_of(scan, recipe.spacing_mm).tumour_free() for scan in check or ()]
@@ -66,7 +66,7 @@ def fit_made(
 
 
 def fit_published(
-    teach: Cohort, check: Cohort, folder: Path, train: TrainSettings, plan: Plan | None = None
+    teach: Cohort, check: Cohort, folder: Path, train: TrainSettings, plan: TrainingPlan | None = None
 ) -> tuple[Network, dict[str, Any]]:
     """Train on the published form; weights are chosen by the distribution-shifted validation task.
 
@@ -82,7 +82,7 @@ def fit_published(
         SettingsError: The plan is for voxels that are not cubes.
         KeyboardInterrupt: Ctrl-C stopped it.
     """
-    from annofree.training.published_junior import fit_published_junior
+    from annofree.methods.synthtumour.published_junior import fit_published_junior
     from annofree.training.samples import SampleSettings
 
     spacing_mm = PUBLISHED_SPACING_MM
@@ -109,7 +109,7 @@ def _finished(trained: Any) -> Network:
     return load_network(trained.folder / ("best" if trained.best_score is not None else "last"))
 
 
-def _flair_cases(healthy: Cohort, spacing_mm: float) -> list[Case]:
+def _flair_cases(healthy: Cohort, spacing_mm: float) -> list[TrainingCase]:
     found = []
     for scan in healthy:
         if Modality.FLAIR in scan.images:

@@ -15,7 +15,7 @@ from annofree.formats.outfolder import atomic_write, write_json
 from annofree.methods.synthtumour.cases import RECORD, folder_name, read_record, write_case
 from annofree.methods.synthtumour.coarse import coarse_of
 from annofree.methods.synthtumour.pictures import draw_sheet
-from annofree.methods.synthtumour.pseudo_labels import PseudoLabelSettings, judge, look
+from annofree.methods.synthtumour.pseudo_labels import PseudoLabelSettings, assess_quality, predict_views
 from annofree.refine.appearance import Appearance
 from annofree.refine.walker import RandomWalker
 from annofree.scan import Cohort
@@ -58,8 +58,10 @@ def pseudo_label(
                 write_json(target / RECORD, record)
             else:
                 rng = np.random.default_rng([seed, crc32(scan_id.encode())])
-                packed, judgement = judge(look(networks, coarse, rng, settings), coarse, rules, settings)
-                record = {"id": scan_id, **judgement.row()}
+                packed, assessment = assess_quality(
+                    predict_views(networks, coarse, rng, settings), coarse, rules, settings
+                )
+                record = {"id": scan_id, **assessment.row()}
                 write_case(target, coarse.scan, packed, record)
         rows.append(record)
         if record["kept"]:

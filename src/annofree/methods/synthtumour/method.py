@@ -20,9 +20,9 @@ from annofree.methods.synthtumour.coarse import coarse_of
 from annofree.methods.synthtumour.leak import with_enhancement
 from annofree.prepare.brain import filled_brain
 from annofree.refine.appearance import Appearance
-from annofree.refine.components import Components
+from annofree.refine.components import KeepComponents
 from annofree.refine.holes import FillHoles
-from annofree.refine.twins import Twins
+from annofree.refine.mirror import MirrorFilter
 from annofree.refine.walker import RandomWalker
 from annofree.scan import Cohort, Modality, Scan
 from annofree.segmentation import ScoreMap, Segmentation
@@ -118,12 +118,12 @@ class SynthTumour(Method):
         self.refiners = {
             "WT": (
                 FillHoles(),
-                Twins(),
-                Components(connectivity=26, min_ml=SMALLEST_ML[0]),
+                MirrorFilter(),
+                KeepComponents(connectivity=26, min_ml=SMALLEST_ML[0]),
                 Appearance(),
                 RandomWalker(),
                 # crumbs that the border rules cut off are no findings of their own
-                Components(connectivity=26, min_ml=SMALLEST_ML[0]),
+                KeepComponents(connectivity=26, min_ml=SMALLEST_ML[0]),
             ),
             "TC": (FillHoles(), RandomWalker()),
             "ET": (RandomWalker(inner_mm=2.0, outer_mm=2.0),),
@@ -234,7 +234,7 @@ class SynthTumour(Method):
             if healthy is None:
                 if self.settings.preset == "published":
                     raise InputError("The published preset makes tumours in healthy scans", fix="Give --healthy DIR")
-                self.card["learned from"] = self.take_junior(None, None, work, default="fit")
+                self.card["learned from"] = self.fit_or_load_junior(None, None, work, default="fit")
                 return self
             from annofree.methods.synthtumour.stages import halves
 
@@ -242,7 +242,7 @@ class SynthTumour(Method):
             published = self.settings.preset == "published"
             if self.junior_from("fit") == "fit" and (published or len(healthy.ids) > 1):
                 teach, healthy = halves(healthy)
-            self.card["learned from"] = self.take_junior(teach, healthy, work, default="fit")
+            self.card["learned from"] = self.fit_or_load_junior(teach, healthy, work, default="fit")
         return self.calibrate(healthy)
 
     def junior_from(self, default: str) -> str:
@@ -250,7 +250,7 @@ class SynthTumour(Method):
         own = self.settings
         return own.junior or ("fit" if own.preset == "published" or own.plan is not None else default)
 
-    def take_junior(
+    def fit_or_load_junior(
         self,
         teach: Cohort | None,
         check: Cohort | None,
@@ -313,11 +313,11 @@ class SynthTumour(Method):
         folder = self.settings.labelmaps
         return LabelMapBank.from_mni() if folder is None else LabelMapBank.from_folder(folder, cache=work / "maps.npz")
 
-    def called(self, healthy: Cohort) -> list[tuple[NDArray[np.bool_], float]]:
+    def first_masks(self, healthy: Cohort) -> list[tuple[NDArray[np.bool_], float]]:
         """What is called tumour in each healthy scan before small findings are dropped, and its voxel volume in ml."""
         from annofree.methods.decide import decide
 
-        rules = tuple(r for r in self.refiners["WT"] if not isinstance(r, Components | Appearance | RandomWalker))
+        rules = tuple(r for r in self.refiners["WT"] if not isinstance(r, KeepComponents | Appearance | RandomWalker))
         masks = []
         for scan in healthy:
             decision = decide(
@@ -341,9 +341,9 @@ class SynthTumour(Method):
         from annofree.refine import healthy_min_ml
 
         if self.settings.preset != "published":
-            smallest = float(np.clip(healthy_min_ml(self.called(healthy), alpha=0.5), *SMALLEST_ML))
-            first = next(rule for rule in self.refiners["WT"] if isinstance(rule, Components))
-            components = Components(connectivity=26, min_ml=round(smallest, 2))
+            smallest = float(np.clip(healthy_min_ml(self.first_masks(healthy), alpha=0.5), *SMALLEST_ML))
+            first = next(rule for rule in self.refiners["WT"] if isinstance(rule, KeepComponents))
+            components = KeepComponents(connectivity=26, min_ml=round(smallest, 2))
             chain = tuple(components if rule is first else rule for rule in self.refiners["WT"])
             self.refiners = {**self.refiners, "WT": chain}
         self.card["healthy"] = list(healthy.ids)

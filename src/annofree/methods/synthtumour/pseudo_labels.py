@@ -19,11 +19,11 @@ from scipy import ndimage
 
 from annofree.methods.synthtumour.coarse import Coarse
 from annofree.methods.synthtumour.leak import with_enhancement
+from annofree.methods.synthtumour.partial import pack
 from annofree.refine import refine
 from annofree.refine.base import RefineContext, Refiner
 from annofree.scan import Modality, Scan
 from annofree.settings import Settings
-from annofree.training.partial import pack
 
 if TYPE_CHECKING:
     from torch import nn
@@ -82,7 +82,7 @@ class PseudoLabelSettings(Settings):
 
 
 @dataclass(frozen=True)
-class Judgement:
+class QualityAssessment:
     """What was found in one patient, and whether it is used.
 
     Attributes:
@@ -110,7 +110,7 @@ class Judgement:
         return {key: round(v, 3) if isinstance(v, float) else v for key, v in asdict(self).items()}
 
 
-def look(
+def predict_views(
     networks: Sequence[nn.Module], coarse: Coarse, rng: np.random.Generator, settings: PseudoLabelSettings
 ) -> NDArray[np.float32]:
     """Probabilities (V, 3, X, Y, Z) of every network in every view; even brightness first.
@@ -140,19 +140,19 @@ def look(
     return np.stack(out)
 
 
-def judge(
+def assess_quality(
     views: NDArray[np.float32], coarse: Coarse, refiners: Sequence[Refiner], settings: PseudoLabelSettings
-) -> tuple[NDArray[np.uint8], Judgement]:
+) -> tuple[NDArray[np.uint8], QualityAssessment]:
     """One patient's pseudo-label and whether it is good enough.
 
     Args:
-        views: (V, 3, X, Y, Z) probabilities from `look`.
+        views: (V, 3, X, Y, Z) probabilities from `predict_views`.
         coarse: The scan.
         refiners: The method's own rules for the whole tumour; what they drop is left open.
         settings: See `PseudoLabelSettings`.
 
     Returns:
-        Partial labels (X, Y, Z), see `annofree.training.partial`, and the judgement.
+        Partial labels (X, Y, Z), see `annofree.methods.synthtumour.partial`, and the assessment.
     """
     scan = coarse.scan
     brain = coarse.brain.numpy()
@@ -165,8 +165,8 @@ def judge(
         context = RefineContext(scores=mean[0], brain=brain, spacing_mm=scan.spacing_mm, images=scan.images)
         finding = refine(finding, refiners, context) & brain
         packed = _open_labels(*_enhanced(mean, calls.mean(0), finding, scan), finding, coarse, settings)
-    judgement = _judgement(mean[0], calls[:, 0], finding, packed, coarse, settings)
-    return packed, judgement
+    assessment = _assess(mean[0], calls[:, 0], finding, packed, coarse, settings)
+    return packed, assessment
 
 
 def near_tumour(packed: NDArray[np.uint8], spacing_mm: tuple[float, float, float], reach_mm: float) -> NDArray[Any]:
@@ -185,10 +185,10 @@ def _enhanced(
 ) -> tuple[NDArray[np.float32], NDArray[np.floating[Any]]]:
     """Core and enhancing tumour as the leak of contrast agent tells them, where T1 and T1C are there."""
     odds = dict(zip(("WT", "TC", "ET"), mean, strict=True))
-    told = with_enhancement(odds, scan, scan, finding)
-    if told is odds:
+    raised = with_enhancement(odds, scan, scan, finding)
+    if raised is odds:
         return mean, share
-    better = np.stack([mean[0], told["TC"], told["ET"]])
+    better = np.stack([mean[0], raised["TC"], raised["ET"]])
     return better, np.concatenate([share[:1], better[1:] > 0.5])
 
 
@@ -247,14 +247,14 @@ def _alike(images: Any, brain: Mask, finding: Mask, outside: NDArray[Any], reach
     return np.asarray(bright & ~finding & np.isin(parts, joined[joined > 0]))
 
 
-def _judgement(
+def _assess(
     mean: NDArray[np.float32],
     calls: Mask,
     finding: Mask,
     packed: NDArray[np.uint8],
     coarse: Coarse,
     settings: PseudoLabelSettings,
-) -> Judgement:
+) -> QualityAssessment:
     voxel_ml = coarse.scan.voxel_ml
     brain = coarse.brain.numpy()
     sizes = np.bincount(ndimage.label(finding, structure=_CONNECT_26)[0].ravel())[1:] * voxel_ml
@@ -284,4 +284,4 @@ def _judgement(
             reasons.append("views disagree")
         if found["confidence"] < settings.least_confidence:
             reasons.append("not confident")
-    return Judgement(kept=not reasons, why=", ".join(reasons), **found)  # type: ignore[arg-type]
+    return QualityAssessment(kept=not reasons, why=", ".join(reasons), **found)  # type: ignore[arg-type]

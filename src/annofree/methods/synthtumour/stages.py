@@ -46,7 +46,7 @@ VALIDATION_CASES = 8
 
 
 @dataclass(frozen=True)
-class Plan:
+class StagePlan:
     """What a fit does, read from the method's settings.
 
     Attributes:
@@ -107,7 +107,7 @@ def fit_stages(method: SynthTumour, healthy: Cohort, patients: Cohort, work: Pat
     teach, check = halves(healthy)
     own = method.settings.model_dump(mode="json", exclude={"quality"})
     _claim(work / "stages.json", {"settings": own, "teach": teach.ids, "check": check.ids, "patients": patients.ids})
-    junior_card = method.take_junior(teach, check, work, patients=patients)
+    junior_card = method.fit_or_load_junior(teach, check, work, patients=patients)
     _claim(work / "junior.json", {"weights": _checksum(method.networks[0][0])})
     spacing_mm = float(method.networks[0][1]["spacing_mm"])
 
@@ -141,11 +141,11 @@ def fit_stages(method: SynthTumour, healthy: Cohort, patients: Cohort, work: Pat
     }
 
 
-def plan_of(method: SynthTumour) -> Plan:
+def plan_of(method: SynthTumour) -> StagePlan:
     """The plan that a method's settings mean."""
     own = method.settings
     published = own.preset == "published"
-    return Plan(
+    return StagePlan(
         published=published,
         pseudo=PseudoLabelSettings.published() if published else PseudoLabelSettings(),
         mixing=MixSettings.published() if published else MixSettings(tumour_uses=8, healthy_uses=8),
@@ -171,7 +171,7 @@ def halves(healthy: Cohort) -> tuple[Cohort, Cohort]:
     return healthy.subset(ids[0::2]), healthy.subset(ids[1::2])
 
 
-def _mixed(kept: list[Path], hosts: Mapping[str, Scan], plan: Plan, folder: Path) -> list[Path]:
+def _mixed(kept: list[Path], hosts: Mapping[str, Scan], plan: StagePlan, folder: Path) -> list[Path]:
     tumours: dict[str, tuple[Scan, NDArray[np.uint8]]] = {}
     for case in kept:
         scan, packed = read_scan(case)
@@ -184,15 +184,15 @@ def _mixed(kept: list[Path], hosts: Mapping[str, Scan], plan: Plan, folder: Path
 
 
 def _senior(
-    method: SynthTumour, plan: Plan, material: Material, work: Path
+    method: SynthTumour, plan: StagePlan, material: Material, work: Path
 ) -> tuple[tuple[nn.Module, dict[str, Any]], dict[str, Any]]:
     """Train, and compare with the junior on what neither saw; the verdict is written to `gate.json`."""
     import torch
 
+    from annofree.methods.synthtumour.published_junior import ShiftedValidation
+    from annofree.methods.synthtumour.senior import HeldCases, SeniorSettings, fit_senior
+    from annofree.methods.synthtumour.validation import MadeValidation
     from annofree.networks import build, load_network
-    from annofree.training.published_junior import ShiftedValidation
-    from annofree.training.senior import HeldCases, SeniorSettings, fit_senior
-    from annofree.training.validation import MadeValidation
 
     junior, config = method.networks[0]
     spacing_mm = float(config["spacing_mm"])
@@ -220,9 +220,9 @@ def _senior(
     senior = load_network(work / "senior" / "best")
     with torch.inference_mode():
         scores = validate(junior), validate(senior[0])
-    before = [float(mask.sum()) * ml for mask, ml in method.called(material.check)]
+    before = [float(mask.sum()) * ml for mask, ml in method.first_masks(material.check)]
     held, method.networks = method.networks, [senior]
-    after = [float(mask.sum()) * ml for mask, ml in method.called(material.check)]
+    after = [float(mask.sum()) * ml for mask, ml in method.first_masks(material.check)]
     method.networks = held
     verdict = passes(before, after, *scores)
     if plan.published and not verdict["taken"]:
@@ -235,8 +235,8 @@ def _sources(
     method: SynthTumour, material: Material, spacing_mm: float, work: Path
 ) -> tuple[MadeCases, dict[str, CaseMaker]]:
     """Made brains, and everything that takes turns with them."""
+    from annofree.methods.synthtumour.senior import HeldCases
     from annofree.synthesis import SynthesisSettings
-    from annofree.training.senior import HeldCases
     from annofree.training.sources import MadeCases, PaintedCases
 
     made = MadeCases(method.label_maps(work), SynthesisSettings(), spacing_mm)

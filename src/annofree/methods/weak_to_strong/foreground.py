@@ -28,10 +28,10 @@ from annofree.formats.class_folders import (
     split_by_class,
     write_mask,
 )
+from annofree.methods.weak_to_strong.flat_unet import FlatUNetSettings
 from annofree.methods.weak_to_strong.otsu import foreground_mask
 from annofree.metrics.overlap import Overlap
 from annofree.networks.build import build
-from annofree.networks.flat_unet import FlatUNetSettings
 from annofree.networks.store import load_network
 from annofree.settings import Settings
 from annofree.training.loop import train

@@ -18,7 +18,7 @@ from annofree.errors import InputError
 from annofree.methods.base import Method
 from annofree.methods.weak_to_strong.settings import MADE, WeakToStrongSettings
 from annofree.prepare.brain import filled_brain
-from annofree.refine.components import Components
+from annofree.refine.components import KeepComponents
 from annofree.refine.holes import FillHoles
 from annofree.scan import Cohort, Scan
 from annofree.segmentation import ScoreMap
@@ -50,7 +50,7 @@ class WeakToStrong(Method):
             # The guard around fit reads this: truth is open to tier S alone.
             self.learned_tier = "S"  # type: ignore[misc]
         self.thresholds = {"WT": Fixed(value=0.5, tier="T0", source="even odds of the network")}
-        self.refiners = {"WT": (FillHoles(), Components(connectivity=26, min_ml=0.5))}
+        self.refiners = {"WT": (FillHoles(), KeepComponents(connectivity=26, min_ml=0.5))}
         self.network: nn.Module | None = None
         self.spacing_mm = 0.0
 
@@ -162,7 +162,7 @@ class WeakToStrong(Method):
             )
             masks.append((decision.labels > 0, scan.voxel_ml))
         smallest = float(np.clip(healthy_min_ml(masks, alpha=0.5), *SMALLEST_ML))
-        self.refiners = {"WT": (FillHoles(), Components(connectivity=26, min_ml=round(smallest, 2)))}
+        self.refiners = {"WT": (FillHoles(), KeepComponents(connectivity=26, min_ml=round(smallest, 2)))}
         self.card["healthy"] = list(healthy.ids)
         return self
 

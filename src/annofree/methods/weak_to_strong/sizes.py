@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from annofree.methods.weak_to_strong.settings import WeakToStrongSettings
-from annofree.networks.unetr import UNETRSettings
+from annofree.methods.weak_to_strong.unetr import UNETRSettings
 from annofree.settings import Settings
 
 

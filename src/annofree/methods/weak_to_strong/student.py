@@ -18,10 +18,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from annofree.errors import InputError
+from annofree.methods.weak_to_strong.flat_unet import FlatUNetSettings
 from annofree.methods.weak_to_strong.labels import from_otsu
 from annofree.methods.weak_to_strong.volumes import Volume, volume_of
 from annofree.networks.build import build
-from annofree.networks.flat_unet import FlatUNetSettings
 from annofree.networks.store import load_network
 from annofree.prepare.brain import filled_brain
 from annofree.prepare.resample import back

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from annofree.errors import InputError
 from annofree.methods.weak_to_strong.sizes import Size
-from annofree.networks.inputs import bend, normalise
+from annofree.networks.inputs import contrast_power, normalise
 from annofree.prepare.resample import to_spacing
 from annofree.scan import Grid, Modality, Scan
 from annofree.training.samples import SampleSettings, cut, draw_present
@@ -137,7 +137,7 @@ def window_of(volume: Volume, size: Size, rng: np.random.Generator) -> Batch:
         power = torch.from_numpy(np.exp(rng.normal(0, _VARIATION.gamma, len(x))).astype(np.float32))
         scale = torch.from_numpy(np.exp(rng.normal(0, _VARIATION.contrast, len(x))).astype(np.float32))
         offset = torch.from_numpy(rng.normal(0, _VARIATION.contrast, len(x)).astype(np.float32))
-        x = (bend(x, power) * scale.view(-1, 1, 1, 1) + offset.view(-1, 1, 1, 1)) * inside
+        x = (contrast_power(x, power) * scale.view(-1, 1, 1, 1) + offset.view(-1, 1, 1, 1)) * inside
         kept = draw_present(rng, _VARIATION) & volume.present
         x = x * (kept if bool(kept.any()) else volume.present).view(-1, 1, 1, 1)
     return {"x": x, "target": target}

@@ -1,1 +1,0 @@
-"""Measuring: segmentations against truth, and the demo that runs everything once."""

@@ -1,0 +1,1 @@
+"""Folders of segmentations against a folder of truth."""

@@ -1,0 +1,256 @@
+"""BLOGRR's bi-level training: two networks take turns, then the joint state is kept; resumes bit by bit."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from annofree.errors import SettingsError
+from annofree.methods.blogrr.hypergradient import Params, first_order, implicit, unrolled
+from annofree.methods.blogrr.joint_checkpoint import has_joint, load_joint, save_joint
+from annofree.methods.blogrr.levels import BilevelSettings, Levels
+from annofree.networks.store import save_network
+from annofree.training.log import RunLog
+from annofree.training.stream import Batch, Sampler
+
+Monitor = Callable[[nn.Module, nn.Module], dict[str, float]]
+"""From reconstructor and threshold network to numbers that are plotted; they choose nothing."""
+
+
+@dataclass(frozen=True)
+class TrainedPair:
+    """Where a run got to.
+
+    Attributes:
+        folder: Holds `reconstructor/`, `threshold/`, the joint checkpoint, `log.jsonl`, the curves.
+        rounds: Rounds done.
+        interrupted: Stopped by Ctrl-C before the last round.
+    """
+
+    folder: Path
+    rounds: int
+    interrupted: bool
+
+
+def train_pair(
+    reconstructor: nn.Module,
+    thresholder: nn.Module,
+    healthy: Sampler,
+    patients: Sampler,
+    folder: Path,
+    *,
+    settings: BilevelSettings | None = None,
+    monitor: Monitor | None = None,
+    resume: bool = True,
+    quiet: bool = False,
+) -> TrainedPair:
+    """Train both networks in turns; the last round's are kept.
+
+    Under `torchrun` every process takes its share of the slices. Gradients are summed by an explicit all-reduce, the
+    pooled Dice's sums too, so that two processes do what one does with the same global batch.
+
+    Args:
+        reconstructor: Made by `annofree.networks.build`; may be trained before.
+        thresholder: Likewise, started at a quantile of healthy errors.
+        healthy: From step and lane to a healthy sample (see `Levels`), deterministic.
+        patients: From step and lane to a patient's sample, deterministic.
+        folder: Of the run.
+        settings: The form.
+        monitor: Called after each round; its numbers are logged and plotted.
+        resume: Go on where the folder stopped: the same bits as a run that never stopped.
+        quiet: Print nothing.
+
+    Raises:
+        SettingsError: The batch cannot be shared by the processes, or the hypergradient does not go with the networks
+            or with a pooled Dice.
+    """
+    form = settings or BilevelSettings()
+    fabric = _launch()
+    _check(form, fabric.world_size, reconstructor, thresholder)
+    networks = {"reconstructor": reconstructor.to(fabric.device), "threshold": thresholder.to(fabric.device)}
+    optimisers = {
+        name: torch.optim.Adam(networks[name].parameters(), lr=rate, weight_decay=form.weight_decay, amsgrad=True)
+        for name, rate in (("reconstructor", form.lower_rate), ("threshold", form.upper_rate))
+    }
+    done = 0
+    if resume and has_joint(folder):
+        done = int(load_joint(folder, networks, optimisers)["rounds"])
+
+    def summed(gradient: Params) -> Params:
+        return {name: fabric.all_reduce(value, reduce_op="sum") for name, value in gradient.items()}
+
+    def total(part: Tensor) -> Tensor:
+        if fabric.world_size == 1:
+            return part
+        everyone: Tensor = fabric.all_reduce(part.detach().clone(), reduce_op="sum")
+        return part + (everyone - part.detach())
+
+    levels = Levels(reconstructor, thresholder, form, fabric.world_size, total)
+    share = form.batch // fabric.world_size
+    own = range(fabric.global_rank * share, (fabric.global_rank + 1) * share)
+    log = RunLog(folder, from_step=done) if fabric.is_global_zero else None
+    began, interrupted = time.monotonic(), False
+    try:
+        for turn in range(done, form.rounds):
+            lower = [
+                _lower_step(
+                    levels, optimisers["reconstructor"], _batch(healthy, step, own, fabric.device), turn, summed
+                )
+                for step in _steps(turn, form.lower_steps)
+            ]
+            upper = []
+            for step in _steps(turn, form.upper_steps):
+                seen = _lower_batches(healthy, step, form, fabric.device)
+                batch = _batch(patients, step, own, fabric.device)
+                upper.append(_upper_step(levels, optimisers["threshold"], batch, seen, turn, summed))
+            done = turn + 1
+            if log is not None:
+                numbers = {"lower": _mean(lower), "upper": _mean(upper)}
+                if monitor is not None:
+                    with _watching(*networks.values()):
+                        numbers |= {f"monitor {key}": value for key, value in monitor(*networks.values()).items()}
+                log.add(step=done, seconds=round(time.monotonic() - began, 1), **numbers)
+                if not quiet:
+                    print(f"round {done} of {form.rounds}: " + ", ".join(f"{k} {v:.4f}" for k, v in numbers.items()))
+                save_joint(folder, networks, optimisers, {"rounds": done})
+    except KeyboardInterrupt:
+        interrupted = True  # the last whole round is on disk; a torn one would not resume bit by bit
+    if log is not None:
+        for name, network in networks.items():
+            save_network(network.eval(), folder / name, extra={"error": form.error.model_dump()})
+        log.draw()
+    if not interrupted:
+        fabric.barrier()
+    return TrainedPair(folder, done, interrupted)
+
+
+def _launch() -> Any:
+    from lightning.fabric import Fabric
+
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    accelerator = "cuda" if torch.cuda.is_available() else "cpu"
+    strategy = "ddp" if world > 1 else "auto"
+    fabric = Fabric(accelerator=accelerator, devices=local, num_nodes=world // local, strategy=strategy)
+    fabric.launch()
+    return fabric
+
+
+def _steps(turn: int, count: int) -> range:
+    return range(turn * count, (turn + 1) * count)
+
+
+def _batch(sampler: Sampler, step: int, lanes: range, device: torch.device) -> Batch:
+    parts = [sampler(step, lane) for lane in lanes]
+    return {key: torch.stack([part[key] for part in parts]).to(device) for key in parts[0]}
+
+
+def _lower_batches(healthy: Sampler, step: int, form: BilevelSettings, device: torch.device) -> list[Batch]:
+    """Whole batches for the lower level inside a hypergradient; every process sees the same ones."""
+    count = {"first-order": 0, "unrolled": form.unroll, "implicit": 1}[form.hypergradient]
+    return [_batch(healthy, step * count + number, range(form.batch), device) for number in range(count)]
+
+
+def _lower_step(
+    levels: Levels,
+    optimiser: torch.optim.Optimizer,
+    batch: Batch,
+    turn: int,
+    summed: Callable[[Params], Params],
+) -> float:
+    levels.reconstructor.train()
+    levels.thresholder.eval()
+    theta: Params = dict(levels.reconstructor.named_parameters())
+    phi = {name: value.detach() for name, value in levels.thresholder.named_parameters()}
+    loss = levels.lower(theta, phi, batch, warming=turn < levels.settings.warmup)
+    gradient = dict(zip(theta, torch.autograd.grad(loss, list(theta.values())), strict=True))
+    _apply(optimiser, theta, summed(gradient))
+    return float(summed({"loss": loss.detach()})["loss"])
+
+
+def _upper_step(
+    levels: Levels,
+    optimiser: torch.optim.Optimizer,
+    batch: Batch,
+    seen: list[Batch],
+    turn: int,
+    summed: Callable[[Params], Params],
+) -> float:
+    form = levels.settings
+    levels.reconstructor.eval()
+    levels.thresholder.train()
+    theta = {name: value.detach() for name, value in levels.reconstructor.named_parameters()}
+    phi: Params = dict(levels.thresholder.named_parameters())
+    whole = Levels(levels.reconstructor, levels.thresholder, form)
+    warming = turn < form.warmup
+
+    def upper(t: Params, p: Params) -> Tensor:
+        return levels.upper(t, p, batch)
+
+    def lower_on(healthy: Batch) -> Callable[[Params, Params], Tensor]:
+        return lambda t, p: whole.lower(t, p, healthy, warming=warming)
+
+    if form.hypergradient == "unrolled":
+        inner = [lower_on(healthy) for healthy in seen]
+        gradient, value = unrolled(upper, inner, theta, phi, rate=form.unroll_rate, reduce=summed)
+    elif form.hypergradient == "implicit":
+        gradient, value = implicit(
+            upper,
+            lower_on(seen[0]),
+            theta,
+            phi,
+            damping=form.damping,
+            iterations=form.iterations,
+            reduce=summed,
+        )
+    else:
+        gradient, value = first_order(upper, theta, phi, reduce=summed)
+    _apply(optimiser, phi, gradient)
+    return float(summed({"loss": value})["loss"])
+
+
+def _apply(optimiser: torch.optim.Optimizer, parameters: Params, gradient: Params) -> None:
+    for name, parameter in parameters.items():
+        parameter.grad = gradient[name].detach().contiguous()
+    optimiser.step()
+    optimiser.zero_grad(set_to_none=True)
+
+
+def _check(form: BilevelSettings, world: int, *networks: nn.Module) -> None:
+    if form.batch % world:
+        raise SettingsError(f"A batch of {form.batch} cannot be shared by {world} processes")
+    if form.hypergradient == "first-order":
+        return
+    if any(isinstance(module, nn.BatchNorm2d) for network in networks for module in network.modules()):
+        raise SettingsError(
+            f"The {form.hypergradient} hypergradient cannot pass through batch norm",
+            fix="Build the networks with norm='group', or use hypergradient='first-order'",
+        )
+    if world > 1 and form.dice == "pooled":
+        raise SettingsError(
+            f"The {form.hypergradient} hypergradient cannot pool its Dice over several processes",
+            fix="Use dice='per-sample', or hypergradient='first-order'",
+        )
+
+
+@contextmanager
+def _watching(*networks: nn.Module) -> Iterator[None]:
+    """Networks in evaluation mode, no gradients; and the run's random numbers as if nobody had watched."""
+    state = torch.get_rng_state()
+    for network in networks:
+        network.eval()
+    with torch.no_grad():
+        yield
+    torch.set_rng_state(state)
+
+
+def _mean(values: list[float]) -> float:
+    return sum(values) / len(values) if values else 0.0

@@ -1,0 +1,153 @@
+"""The two losses of BLOGRR's bi-level training.
+
+Lower level: the reconstructor learns healthy slices, and errors that its thresholds call abnormal count more. Upper
+level: the threshold network makes the soft mask of the error map fit what the reports make likely.
+
+As published, the lower level compared the threshold with the squared, unblurred error and the upper level with the
+absolute, blurred one; a threshold of 0.1 then lets only errors above 0.32 count, and the levels hardly meet. Here both
+use one error map; `BilevelSettings.published()` keeps the published form.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, Self
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from annofree.methods.blogrr.hypergradient import Params
+from annofree.methods.blogrr.soft_dice import SLOPE, Total, alone, soft_dice_loss, soft_mask
+from annofree.methods.reconstruction.error_map import ErrorSettings, error_map
+from annofree.settings import Settings
+from annofree.training.stream import Batch
+
+
+class BilevelSettings(Settings):
+    """How the two levels take turns.
+
+    Attributes:
+        rounds: Turns; a round is some lower steps, then some upper steps.
+        lower_steps: Steps of the reconstructor a round.
+        upper_steps: Steps of the threshold network a round.
+        warmup: Rounds in which every error counts in the lower level, as no threshold has been learned.
+        batch: Slices a step, over all processes together.
+        lower_rate: Adam's rate of the reconstructor (published 1e-4).
+        upper_rate: Adam's rate of the threshold network (published 1e-5).
+        weight_decay: Of both.
+        loss: "mse+tolerance", or the paper's "tolerance" alone.
+        tolerance: Weight of the tolerance term beside the MSE.
+        gate: "soft" lets the upper level feel the lower one; "hard" as published has no gradient.
+        gate_on: "map" compares the threshold with the error map as everywhere else; "squared" as published with the
+            squared, unblurred error.
+        dice: "pooled" over the batch as published, or "per-sample".
+        slope: Of the soft mask and the soft gate.
+        outside: Weight of the mean soft mask where the report leaves no tumour (`outside` of a patient's sample).
+        hypergradient: "first-order" as published, "unrolled" or "implicit".
+        unroll: Lower steps that are differentiated through.
+        unroll_rate: Length of these steps.
+        damping: Added to the Hessian of the implicit form.
+        iterations: Conjugate-gradient steps of the implicit form.
+        error: The error map.
+        seed: Decides the run, beside the samplers' own seeds.
+    """
+
+    rounds: int = Field(20, ge=1)
+    lower_steps: int = Field(10, ge=0)
+    upper_steps: int = Field(10, ge=0)
+    warmup: int = Field(1, ge=0)
+    batch: int = Field(16, ge=1)
+    lower_rate: float = Field(1e-4, gt=0)
+    upper_rate: float = Field(1e-3, gt=0)
+    weight_decay: float = Field(1e-5, ge=0)
+    loss: Literal["mse+tolerance", "tolerance"] = "mse+tolerance"
+    tolerance: float = Field(0.5, ge=0)
+    gate: Literal["soft", "hard"] = "soft"
+    gate_on: Literal["map", "squared"] = "map"
+    dice: Literal["pooled", "per-sample"] = "pooled"
+    slope: float = Field(SLOPE, gt=0)
+    outside: float = Field(0.0, ge=0)
+    hypergradient: Literal["first-order", "unrolled", "implicit"] = "first-order"
+    unroll: int = Field(2, ge=1)
+    unroll_rate: float = Field(1e-2, gt=0)
+    damping: float = Field(1e-2, ge=0)
+    iterations: int = Field(5, ge=1)
+    error: ErrorSettings = ErrorSettings()
+    seed: int = 0
+
+    @classmethod
+    def published(cls) -> Self:
+        """The published constants; a round is an epoch there, of as many batches as the data give."""
+        return cls(rounds=101, batch=64, upper_rate=1e-5, gate="hard", gate_on="squared")
+
+
+@dataclass(frozen=True)
+class Levels:
+    """The two losses as functions of both networks' parameters.
+
+    A lower batch holds `x` (corrupted slices), `clean` and `foreground`, as `SliceSampler`
+    makes them; an upper batch `x`, `target` (0..1), `foreground`
+    and, where `settings.outside` is set, `outside`; all `(B, 1, H, W)`. Values are this process's share of the loss:
+    they, and their gradients, add up over processes.
+
+    Attributes:
+        reconstructor: `(B, 1, H, W)` to the same.
+        thresholder: `(B, 1 or 2, H, W)` to `(B,)`.
+        settings: The form.
+        world: Number of processes.
+        total: Sums over processes.
+    """
+
+    reconstructor: nn.Module
+    thresholder: nn.Module
+    settings: BilevelSettings
+    world: int = 1
+    total: Total = alone
+
+    def thresholds(self, phi: Params, x: Tensor, error: Tensor) -> Tensor:
+        """Thresholds `(B,)` of slices with these error maps."""
+        both = getattr(self.thresholder.settings, "in_channels", 1) == 2
+        seen = torch.cat([x, error], dim=1) if both else x
+        out: Tensor = functional_call(self.thresholder, phi, (seen,))
+        return out
+
+    def lower(self, theta: Params, phi: Params, batch: Batch, *, warming: bool = False) -> Tensor:
+        """Mean squared error, plus the mean of those squared errors that lie above the threshold.
+
+        Args:
+            theta: Parameters of the reconstructor.
+            phi: Parameters of the threshold network.
+            batch: Healthy slices.
+            warming: Every error lies above the threshold.
+        """
+        form = self.settings
+        found = functional_call(self.reconstructor, theta, (batch["x"],))
+        squared = (found - batch["clean"]).square()
+        above = torch.ones_like(squared)
+        if not warming:
+            error = error_map(batch["clean"], found, batch["foreground"], form.error)
+            level = squared if form.gate_on == "squared" else error
+            threshold = self.thresholds(phi, batch["clean"], error)
+            above = (
+                soft_mask(level, threshold, form.slope)
+                if form.gate == "soft"
+                else (level >= threshold.view(-1, 1, 1, 1)).to(level.dtype)
+            )
+        tolerated = (squared * above).mean()
+        whole: Tensor = tolerated if form.loss == "tolerance" else squared.mean() + form.tolerance * tolerated
+        return whole / self.world
+
+    def upper(self, theta: Params, phi: Params, batch: Batch) -> Tensor:
+        """Soft Dice of the soft mask with the target, plus what the mask calls where the report leaves nothing."""
+        form = self.settings
+        found = functional_call(self.reconstructor, theta, (batch["x"],))
+        error = error_map(batch["x"], found, batch["foreground"], form.error)
+        mask = soft_mask(error, self.thresholds(phi, batch["x"], error), form.slope) * batch["foreground"]
+        pooled = form.dice == "pooled"
+        loss = soft_dice_loss(mask, batch["target"], pooled=pooled, world=self.world, total=self.total)
+        if form.outside > 0:
+            room = self.total(batch["outside"].sum()).clamp_min(1.0)
+            loss = loss + form.outside * (mask * batch["outside"]).sum() / room
+        return loss

@@ -1,0 +1,195 @@
+"""Healthy slices to learn from: stacks in memory, varied and corrupted anew each time one is used."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional
+
+from annofree.errors import InputError
+from annofree.methods.reconstruction.ae import split
+from annofree.methods.reconstruction.corruption import NoiseSettings, corrupt
+from annofree.prepare.slices import SliceSettings, framed, to_slices
+from annofree.scan import Modality, Scan
+from annofree.settings import Settings
+
+#: A slice with less brain than this share of its pixels teaches nothing.
+_LEAST_BRAIN = 0.02
+#: Seeds of made brains start here, away from those of other methods.
+_FIRST_MADE = 5_000_000
+
+
+class SliceSampleSettings(Settings):
+    """Variation put on a slice each time it is used.
+
+    Attributes:
+        flip: Swap left and right in half of the samples.
+        turn_deg: Largest rotation.
+        scale: Largest relative change of size.
+        shift_px: Largest shift.
+        gamma: Scatter of the logarithm of a power put on the grey levels.
+        brightness: Scatter of the logarithm of a factor put on the grey levels.
+        noise: What the network has to remove; None leaves slices as they are.
+        flair_share: Share of FLAIR slices where there are any; the rest is shared by the other sequences.
+    """
+
+    flip: bool = True
+    turn_deg: float = Field(8.0, ge=0)
+    scale: float = Field(0.08, ge=0, lt=0.5)
+    shift_px: float = Field(3.0, ge=0)
+    gamma: float = Field(0.1, ge=0)
+    brightness: float = Field(0.05, ge=0)
+    noise: NoiseSettings | None = NoiseSettings()
+    flair_share: float = Field(0.5, ge=0, le=1)
+
+
+@dataclass(frozen=True, eq=False)
+class Stack:
+    """The slices of one sequence of one scan.
+
+    Attributes:
+        id: The scan.
+        sequence: The sequence.
+        levels: Uint8 (N, H, W), 0 outside the brain.
+    """
+
+    id: str
+    sequence: Modality
+    levels: NDArray[np.uint8]
+
+
+def stacks_of(scans: Iterable[Scan], settings: SliceSettings) -> list[Stack]:
+    """All sequences of all scans as slices with enough brain, in 8 bits."""
+    found = []
+    for scan in scans:
+        cut = framed(scan, settings)
+        assert cut.brain is not None
+        kept = to_slices(cut.brain).mean(axis=(1, 2)) >= _LEAST_BRAIN
+        for name, image in cut.images.items():
+            levels = to_slices(np.round(image * 255.0).astype(np.uint8))[kept]
+            if len(levels):
+                found.append(Stack(scan.id, name, levels))
+    return found
+
+
+def made_stacks(labelmaps: str | None, count: int, settings: SliceSettings, *, seed: int = 0) -> list[Stack]:
+    """Slices of healthy brains made from label maps.
+
+    Args:
+        labelmaps: Folder of label maps, or a bank saved from one; None takes the MNI tissue maps.
+        count: Brains.
+        settings: How to cut.
+        seed: Decides them.
+    """
+    return stacks_of(_made(labelmaps, count, seed), settings)
+
+
+def _made(labelmaps: str | None, count: int, seed: int) -> Iterator[Scan]:
+    if count == 0:
+        return
+    from annofree.synthesis import LabelMapBank, SynthesisSettings, make_case
+    from annofree.synthesis.settings import Tumours
+
+    if labelmaps is None:
+        bank = LabelMapBank.from_mni()
+    else:
+        bank = LabelMapBank.load(labelmaps) if Path(labelmaps).is_file() else LabelMapBank.from_folder(labelmaps)
+    recipe = SynthesisSettings(tumours=Tumours(healthy_share=1.0))
+    for number in range(count):
+        case = make_case(bank, recipe, _FIRST_MADE + 100_003 * seed + number)
+        images = {name: case.images[channel].numpy() for channel, name in enumerate(Modality)}
+        affine = np.diag([case.spacing_mm] * 3 + [1.0])
+        yield Scan(f"made-{number}", images, affine, brain=case.brain.numpy())
+
+
+class SliceSampler:
+    """From a step and a lane to a sample: ``x`` corrupted, ``clean``, both ``(1, H, W)``, and ``foreground``.
+
+    Args:
+        stacks: Healthy slices.
+        settings: Variation.
+        seed: Decides everything together with step and lane.
+
+    Raises:
+        InputError: There is no slice.
+    """
+
+    def __init__(self, stacks: list[Stack], settings: SliceSampleSettings | None = None, *, seed: int = 0) -> None:
+        if not stacks:
+            raise InputError("There is no healthy slice to learn from", fix="Give healthy scans with a brain")
+        self.stacks, self.settings, self.seed = stacks, settings or SliceSampleSettings(), seed
+        flair = [i for i, stack in enumerate(stacks) if stack.sequence is Modality.FLAIR]
+        rest = [i for i, stack in enumerate(stacks) if stack.sequence is not Modality.FLAIR]
+        self._groups = (flair or rest, rest or flair)
+
+    def __call__(self, step: int, lane: int) -> dict[str, Tensor]:
+        """One sample."""
+        rng = np.random.default_rng([self.seed, step, lane])
+        group = self._groups[0 if rng.random() < self.settings.flair_share else 1]
+        stack = self.stacks[group[int(rng.integers(len(group)))]]
+        levels = stack.levels[int(rng.integers(len(stack.levels)))]
+        clean = vary(torch.from_numpy(levels.astype(np.float32) / 255.0)[None], rng, self.settings)
+        noise = self.settings.noise
+        x = clean if noise is None else corrupt(clean, rng, noise)
+        return {"x": x, "clean": clean, "foreground": clean > 0}
+
+
+def vary(clean: Tensor, rng: np.random.Generator, settings: SliceSampleSettings) -> Tensor:
+    """A slice ``(1, H, W)`` flipped, moved and with bent contrast; 0 stays 0 and nothing else becomes 0."""
+    if settings.flip and rng.random() < 0.5:
+        clean = clean.flip(1)
+    turn = math.radians(float(rng.uniform(-settings.turn_deg, settings.turn_deg)))
+    size = 1.0 + float(rng.uniform(-settings.scale, settings.scale))
+    shift = rng.uniform(-settings.shift_px, settings.shift_px, 2) * 2.0 / clean.shape[1]
+    cos, sin = math.cos(turn) / size, math.sin(turn) / size
+    matrix = torch.tensor([[[cos, -sin, shift[0]], [sin, cos, shift[1]]]], dtype=torch.float32)
+    grid = functional.affine_grid(matrix, [1, *clean.shape], align_corners=False)
+    moved = functional.grid_sample(clean[None], grid, mode="bilinear", align_corners=False)[0]
+    inside = functional.grid_sample((clean > 0).float()[None], grid, mode="nearest", align_corners=False)[0] > 0
+    power = float(np.exp(rng.normal(0.0, settings.gamma)))
+    factor = float(np.exp(rng.normal(0.0, settings.brightness)))
+    return (moved.clamp(1 / 255, 1.0) ** power * factor).clamp(1 / 255, 1.0) * inside
+
+
+def reconstruction_objective(model: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
+    """Mean squared error inside the foreground, plus whatever penalty the network has of its own.
+
+    Args:
+        model: Returns slices, or slices and a penalty.
+        batch: ``x`` (B, 1, H, W), ``clean`` and ``foreground`` alike.
+    """
+    output, penalty = split(model(batch["x"]))
+    inside = batch["foreground"]
+    error = (output - batch["clean"]).square() * inside
+    return error.sum() / inside.sum().clamp_min(1) + penalty
+
+
+class HeldOutSlices:
+    """Validation on fixed slices of scans not learned from: how well coarse noise, or the slice itself, is restored.
+
+    Args:
+        stacks: Healthy slices.
+        settings: As for training; variation is part of it, with a seed of its own.
+        count: Slices.
+    """
+
+    def __init__(self, stacks: list[Stack], settings: SliceSampleSettings, *, count: int = 32) -> None:
+        sampler = SliceSampler(stacks, settings, seed=987_654_321)
+        samples = [sampler(0, lane) for lane in range(count)]
+        self.batch = {key: torch.stack([sample[key] for sample in samples]) for key in samples[0]}
+
+    @torch.no_grad()
+    def __call__(self, network: nn.Module) -> dict[str, float]:
+        """Negative root mean squared error inside the foreground as ``score``."""
+        device = next(network.parameters()).device
+        batch = {key: value.to(device) for key, value in self.batch.items()}
+        loss = float(reconstruction_objective(network, batch))
+        return {"score": -math.sqrt(loss), "rmse": math.sqrt(loss)}

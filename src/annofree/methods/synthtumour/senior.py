@@ -1,0 +1,98 @@
+"""SynthTumour's second stage: a network that goes on from the first on real images that nobody labelled.
+
+Its samples come in turn from several sources: made brains, made tumours in real tumour-free brains, real patients with
+partial pseudo-labels, their tumours in healthy people's scans, and healthy scans as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from torch import nn
+
+from annofree.methods.synthtumour.partial import PartialSampler, partial_objective
+from annofree.settings import Settings
+from annofree.training.loop import Trained, Validate, train
+from annofree.training.samples import SampleSettings
+from annofree.training.settings import TrainSettings
+from annofree.training.sources import Turns
+from annofree.training.stream import CaseMaker, MadeSampler, Sampler, StreamSettings, TrainingCase
+
+
+class SeniorSettings(Settings):
+    """How a senior is trained.
+
+    Attributes:
+        train: The loop; few steps at a low rate, because it starts from a trained network.
+        sample: Variation put on cases.
+        reuse: How many samples one made case serves.
+    """
+
+    train: TrainSettings = TrainSettings(
+        steps=400, batch=2, learning_rate=3e-4, warmup=20, ema=0.99, validate_every=100
+    )
+    sample: SampleSettings = SampleSettings()
+    reuse: int = 2
+
+
+class HeldCases:
+    """Cases that exist already, in turn: a case maker whose seed is a place in the list.
+
+    Args:
+        cases: Images, brain and (partial) labels each.
+    """
+
+    def __init__(self, cases: Sequence[TrainingCase]) -> None:
+        self.cases = list(cases)
+
+    def __call__(self, seed: int) -> TrainingCase:
+        """The case at a seed, from the start again after the last."""
+        return self.cases[seed % len(self.cases)]
+
+
+def fit_senior(
+    network: nn.Module,
+    sources: Mapping[str, CaseMaker],
+    folder: Path,
+    settings: SeniorSettings | None = None,
+    *,
+    spacing_mm: float,
+    validate: Validate | None = None,
+    resume: bool = True,
+    quiet: bool = False,
+) -> Trained:
+    """Train a senior.
+
+    Args:
+        network: The junior, or fresh weights.
+        sources: Case makers by name, with partial labels (see `partial.py`); they take turns.
+        folder: Of the run; the network to use is ``folder/best``.
+        settings: The recipe.
+        spacing_mm: Of the cases and so of the network.
+        validate: Chooses the weights.
+        resume: Go on where the folder stopped.
+        quiet: No progress.
+    """
+    settings = settings or SeniorSettings()
+    batch, seed = settings.train.batch, settings.train.seed
+    samplers: list[Sampler] = []
+    for number, make in enumerate(sources.values()):
+        held = isinstance(make, HeldCases)
+        stream = StreamSettings(
+            kept=1 if held else 24, reuse=1 if held else settings.reuse, first_seed=(2 + number) * 10_000_000
+        )
+        samplers.append(MadeSampler(make, stream, settings.sample, batch=batch, seed=seed + number))
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "recipe.json").write_text(settings.model_dump_json(indent=1), encoding="utf-8")
+    return train(
+        network,
+        PartialSampler(Turns(samplers)),
+        partial_objective,
+        folder,
+        settings=settings.train,
+        validate=validate,
+        resume=resume,
+        extra={"spacing_mm": spacing_mm, "regions": ["WT", "TC", "ET"]},
+        quiet=quiet,
+    )

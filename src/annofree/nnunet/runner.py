@@ -1,0 +1,246 @@
+"""nnU-Net v2 itself on the same data, in an environment of its own: stage, plan, train, predict, read back.
+
+nnU-Net is not imported: its commands are found beside the Python of its environment and run with their three folders
+below one work folder. What is there already is not done again.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from annofree.errors import InputError
+from annofree.formats.nifti import read_labels
+from annofree.formats.nnunet import export_nnunet
+from annofree.nnunet.environment import Environment, run_command
+from annofree.scan import Cohort, Scan, to_canonical
+from annofree.segmentation import Segmentation
+from annofree.settings import Settings
+
+METHOD = "nnunet"
+DONE = "annofree-preprocessed"
+
+
+class NnUNetSettings(Settings):
+    """What is run.
+
+    Attributes:
+        dataset_id: Number of the data set, 1 to 999.
+        configuration: "2d", "3d_fullres" or "3d_lowres".
+        fold: A fold's number, or "all".
+        trainer: Class of the trainer; "nnUNetTrainer_20epochs" and the like are short ones.
+        device: "cuda", "cpu" or "mps".
+        processes: Processes that nnU-Net preprocesses with.
+    """
+
+    dataset_id: int = 501
+    configuration: str = "3d_fullres"
+    fold: str = "0"
+    trainer: str = "nnUNetTrainer"
+    device: str = "cuda"
+    processes: int = 2
+
+
+class NnUNetRun:
+    """One data set, one configuration, one work folder.
+
+    Args:
+        data: An nnU-Net raw data set, as `annofree synth` and `export_nnunet` write it.
+        work: Where nnU-Net's folders and the log go.
+        environment: Where nnU-Net is installed.
+        settings: What is run.
+
+    Raises:
+        InputError: The data set has no training cases, or no number can be had.
+    """
+
+    def __init__(self, data: Path, work: Path, environment: Environment, settings: NnUNetSettings) -> None:
+        self.data, self.work, self.environment, self.settings = data.resolve(), work.resolve(), environment, settings
+        file = data / "dataset.json"
+        if not file.is_file() or not (data / "labelsTr").is_dir():
+            raise InputError(
+                "This is no nnU-Net data set to train on",
+                file=data,
+                why="dataset.json or labelsTr is missing",
+                fix="Write one with 'annofree synth -o FOLDER'",
+            )
+        if not 1 <= settings.dataset_id <= 999:
+            raise InputError(f"A data set cannot have the number {settings.dataset_id}", fix="Use 1 to 999")
+        self.description: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+
+    @property
+    def name(self) -> str:
+        """The data set's name as nnU-Net wants it."""
+        clean = "".join(letter for letter in self.data.name if letter.isalnum()) or "Made"
+        return f"Dataset{self.settings.dataset_id:03d}_{clean}"
+
+    @property
+    def folders(self) -> dict[str, str]:
+        """nnU-Net's three environment variables."""
+        return {name: str(self.work / name) for name in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results")}
+
+    @property
+    def fold_folder(self) -> Path:
+        """Where the trained fold lies."""
+        own = self.settings
+        trained = f"{own.trainer}__nnUNetPlans__{own.configuration}"
+        return self.work / "nnUNet_results" / self.name / trained / f"fold_{own.fold}"
+
+    def prepare_command(self) -> list[str]:
+        """Plan and preprocess."""
+        own = self.settings
+        return [
+            self.environment.command("nnUNetv2_plan_and_preprocess"),
+            *("-d", str(own.dataset_id), "-c", own.configuration, "-np", str(own.processes)),
+            "--verify_dataset_integrity",
+        ]
+
+    def train_command(self) -> list[str]:
+        """Train, or go on training where there is a checkpoint."""
+        own = self.settings
+        going_on = any((self.fold_folder / f"checkpoint_{kind}.pth").is_file() for kind in ("latest", "best"))
+        return [
+            self.environment.command("nnUNetv2_train"),
+            *(str(own.dataset_id), own.configuration, own.fold, "-tr", own.trainer, "-device", own.device),
+            *(["--c"] if going_on else []),
+        ]
+
+    def predict_command(self, images: Path, out: Path) -> list[str]:
+        """Segment a folder of images."""
+        own = self.settings
+        return [
+            self.environment.command("nnUNetv2_predict"),
+            *("-i", str(images), "-o", str(out), "-d", str(own.dataset_id), "-c", own.configuration),
+            *("-f", own.fold, "-tr", own.trainer, "-device", own.device),
+        ]
+
+    def script(self) -> str:
+        """Everything up to the trained network as shell lines, for a cluster."""
+        lines = [f"export {name}={shlex.quote(folder)}" for name, folder in self.folders.items()]
+        split = self.data / "splits_final.json"
+        lines.append(shlex.join(self.prepare_command()))
+        if split.is_file():
+            lines.append(shlex.join(["cp", str(split), f"{self.folders['nnUNet_preprocessed']}/{self.name}/"]))
+        return "\n".join([*lines, shlex.join(self.train_command())]) + "\n"
+
+    def stage(self) -> Path:
+        """The data set below `nnUNet_raw` under nnU-Net's name: a link, or a copy where links are not allowed."""
+        target = self.work / "nnUNet_raw" / self.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if not target.exists():
+            try:
+                target.symlink_to(self.data, target_is_directory=True)
+            except OSError:
+                shutil.copytree(self.data, target)
+        return target
+
+    def fit(self, say: Callable[[str], None] = lambda text: None) -> Path:
+        """Stage, plan, preprocess and train what is not there yet.
+
+        Returns:
+            The folder of the trained fold.
+
+        Raises:
+            AnnofreeError: A command failed; its last line is quoted and `log.txt` holds all.
+        """
+        self.stage()
+        preprocessed = self.work / "nnUNet_preprocessed" / self.name
+        mark = preprocessed / f"{DONE}-{self.settings.configuration}"
+        if not mark.is_file():
+            say("planning and preprocessing")
+            self._do(self.prepare_command())
+            preprocessed.mkdir(parents=True, exist_ok=True)
+            mark.touch()
+        split = self.data / "splits_final.json"
+        if split.is_file():
+            shutil.copy(split, preprocessed / split.name)
+        if not (self.fold_folder / "checkpoint_final.pth").is_file():
+            say(f"training {self.settings.trainer}, fold {self.settings.fold}, on {self.settings.device}")
+            self._do(self.train_command())
+        return self.fold_folder
+
+    def predict(self, cohort: Cohort, out: Path) -> list[Path]:
+        """Segment scans with the trained fold and write them as annofree writes its own segmentations.
+
+        Args:
+            cohort: Scans with the data set's sequences.
+            out: A folder that `annofree evaluate` and `annofree review` can read.
+
+        Returns:
+            The masks.
+        """
+        channels = [name for _, name in sorted(self.description["channel_names"].items(), key=lambda c: int(c[0]))]
+        asked, answered = self.work / "predict" / "in", self.work / "predict" / "out"
+        for folder in (asked, answered):
+            if folder.exists():
+                shutil.rmtree(folder)
+        export_nnunet(cohort, asked, sequences=channels)
+        answered.mkdir(parents=True)
+        self._do(self.predict_command(asked / "imagesTs", answered))
+        return [self.read(scan, answered).save(out) for scan in cohort]
+
+    def read(self, scan: Scan, folder: Path) -> Segmentation:
+        """One of nnU-Net's predictions as a segmentation on the scan's grid.
+
+        Raises:
+            InputError: It is missing, or on another grid.
+        """
+        file = folder / f"{scan.id}.nii.gz"
+        if not file.is_file():
+            raise InputError(f"nnU-Net gave no answer for scan '{scan.id}'", file=file)
+        values, grid = read_labels(file)
+        labels = np.asarray(to_canonical(values, grid))
+        if labels.shape != scan.shape:
+            raise InputError(f"The answer for scan '{scan.id}' has shape {labels.shape}, the scan {scan.shape}")
+        numbers = _our_numbers(self.description)
+        told_apart = {1, 3} <= set(numbers.values())
+        ours = np.zeros(labels.shape, np.uint8)
+        for theirs, own in numbers.items():
+            ours[labels == theirs] = own if told_apart else 2
+        assert scan.native is not None
+        # made cases come with a table of what was drawn; other labels are somebody's masks
+        tier = "T0" if (self.data / "cases.csv").is_file() else "S"
+        return Segmentation(
+            scan_id=scan.id,
+            labels=ours,
+            affine=scan.affine,
+            native=scan.native,
+            regions=("WT", "TC", "ET") if told_apart else ("WT",),
+            provenance={
+                "method": METHOD,
+                "tier": tier,
+                "settings": self.settings.model_dump(mode="json"),
+                "dataset": self.name,
+            },
+        )
+
+    def _do(self, command: list[str]) -> None:
+        run_command(command, self.folders, self.work / "log.txt")
+
+
+def _our_numbers(description: dict[str, Any]) -> dict[int, int]:
+    """From a data set's label numbers to annofree's, by the labels' names.
+
+    Regions that overlap (a label with a list of numbers) are written by nnU-Net one over the other, each with its
+    number in `regions_class_order`.
+    """
+    names = [name for name in description["labels"] if name != "background"]
+    if any(isinstance(description["labels"][name], list) for name in names):
+        theirs = description.get("regions_class_order", range(1, len(names) + 1))
+    else:
+        theirs = [description["labels"][name] for name in names]
+    return {int(number): _meaning(name) for number, name in zip(theirs, names, strict=True)}
+
+
+def _meaning(name: str) -> int:
+    """1 core, 3 enhancing, 2 anything else that belongs to a tumour."""
+    word = name.lower().replace("_", " ").replace("-", " ")
+    if "enhanc" in word and "non" not in word:
+        return 3
+    return 1 if any(part in word for part in ("core", "necro", "ncr", "non enhanc", "nonenhanc")) else 2

@@ -1,0 +1,300 @@
+"""Both stages of synthtumour: only what a network says again and again may teach the next one."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from annofree import methods
+from annofree.errors import InputError, OutputError
+from annofree.methods.synthtumour import SynthTumour, labelling, stages
+from annofree.methods.synthtumour.cases import folder_name, read_case, read_scan, write_case
+from annofree.methods.synthtumour.coarse import Coarse, coarse_of
+from annofree.methods.synthtumour.gate import passes
+from annofree.methods.synthtumour.pseudo_labels import PseudoLabelSettings, assess_quality, near_tumour
+from annofree.methods.synthtumour.senior import HeldCases
+from annofree.networks import ThinUNetSettings, build
+from annofree.phantom import phantom_subject
+from annofree.refine import MirrorFilter
+from annofree.scan import Cohort, Modality, Scan
+from annofree.training import loop
+
+SETTINGS = PseudoLabelSettings()
+SHAPE = (48, 48, 48)
+
+
+def ball(centre: tuple[int, int, int], radius: float) -> np.ndarray:
+    axes = np.indices(SHAPE)
+    return sum((a - c) ** 2 for a, c in zip(axes, centre, strict=True)) <= radius**2
+
+
+def flat_scan(**images: np.ndarray) -> Coarse:
+    """A block of brain, 2 mm, noise on every sequence."""
+    rng = np.random.default_rng(0)
+    brain = np.zeros(SHAPE, bool)
+    brain[4:-4, 4:-4, 4:-4] = True
+    made = {s: ((100 + rng.normal(0, 5, SHAPE)) * brain).astype(np.float32) for s in Modality}
+    made |= {Modality[name]: image for name, image in images.items()}
+    return coarse_of(Scan("flat", made, np.diag([2.0, 2.0, 2.0, 1.0]), brain=brain), 2.0)
+
+
+def views(*masks: np.ndarray, high: float = 0.97, low: float = 0.02) -> np.ndarray:
+    whole = np.where(np.stack(masks), high, low).astype(np.float32)
+    return np.stack([whole, np.full_like(whole, 0.01), np.full_like(whole, 0.01)], axis=1)
+
+
+def test_views_that_agree_give_a_sure_middle_an_open_shell_and_a_sure_background() -> None:
+    tumour = ball((20, 24, 24), 9)
+    packed, assessment = assess_quality(views(*[tumour] * 6), flat_scan(), (), SETTINGS)
+    assert assessment.kept, assessment.why
+    labels, open_ = packed & 3, (packed & 4) > 0
+    assert (labels[ball((20, 24, 24), 7)] == 2).all()
+    assert not open_[ball((20, 24, 24), 7)].any()
+    assert open_[tumour & ~ball((20, 24, 24), 8)].mean() > 0.9  # 2 mm inside the border
+    near = ball((20, 24, 24), 10) & ~tumour
+    assert open_[near].all()  # 4 mm outside
+    assert not open_[~ball((20, 24, 24), 13)].any()
+    assert not labels[~tumour].any()
+
+
+def test_brain_that_looks_like_the_tumour_beside_it_is_left_open() -> None:
+    tumour, rest = ball((20, 24, 24), 8), ball((28, 24, 24), 9)
+    noise = np.random.default_rng(1).normal(0, 8, SHAPE)
+    flair = (np.where(tumour | rest, 200.0, 100.0) + noise).astype(np.float32)
+    coarse = flat_scan(FLAIR=flair)
+    found = views(*[tumour] * 4)
+    missed = rest & ~ball((20, 24, 24), 11) & ball((20, 24, 24), 12.5)
+    assert ((assess_quality(found, coarse, (), SETTINGS)[0][missed] & 4) > 0).mean() > 0.6
+    off = SETTINGS.model_copy(update={"alike_mm": 0.0})
+    assert not (assess_quality(found, coarse, (), off)[0][missed] & 4).any()
+
+
+@pytest.mark.parametrize(
+    ("masks", "high", "why"),
+    [
+        ([ball((20, 24, 24), 9)] * 3 + [ball((20, 24, 24), 14)] * 2, 0.97, "views disagree"),
+        ([ball((20, 24, 24), 3)] * 4, 0.97, "too small"),
+        (
+            [ball((14, 14, 14), 5) | ball((14, 34, 14), 5) | ball((34, 14, 14), 5) | ball((34, 34, 34), 5)] * 4,
+            0.97,
+            "sca",
+        ),
+        ([ball((20, 24, 24), 9)] * 4, 0.72, "not confident"),
+        ([ball((24, 24, 24), 21)] * 4, 0.97, "too large"),
+        ([ball((24, 24, 24), 0) & False] * 4, 0.97, "no sure tumour"),
+    ],
+)
+def test_doubtful_patients_are_left_out_and_the_reason_is_told(masks: list[np.ndarray], high: float, why: str) -> None:
+    _, assessment = assess_quality(views(*masks, high=high), flat_scan(), (), SETTINGS)
+    assert not assessment.kept
+    assert why in assessment.why
+
+
+def test_what_the_rules_drop_is_left_open_and_not_called_healthy() -> None:
+    tumour, twins = ball((14, 34, 24), 7), ball((14, 14, 24), 4) | ball((33, 14, 24), 4)
+    packed, assessment = assess_quality(views(*[tumour | twins] * 4), flat_scan(), (MirrorFilter(),), SETTINGS)
+    assert assessment.parts == 1
+    assert not (packed[twins] & 3).any()
+    assert (packed[twins] & 4).all()
+
+
+def test_the_published_form_takes_the_answer_as_it_is() -> None:
+    tumour = ball((20, 24, 24), 2)
+    packed, assessment = assess_quality(views(tumour), flat_scan(), (MirrorFilter(),), PseudoLabelSettings.published())
+    assert assessment.kept
+    assert not (packed >> 2).any()
+
+
+def test_doubts_far_from_the_tumour_stay_with_the_patient() -> None:
+    packed = np.where(ball((20, 24, 24), 6), 2, 0).astype(np.uint8)
+    packed[ball((20, 24, 24), 8) & (packed == 0)] = 4
+    packed[ball((40, 40, 40), 3)] = 4
+    near = near_tumour(packed, (2.0, 2.0, 2.0), 12.0)
+    assert not near[ball((40, 40, 40), 3)].any()
+    assert np.array_equal(near[ball((20, 24, 24), 8)], packed[ball((20, 24, 24), 8)])
+
+
+def test_a_senior_that_calls_more_in_healthy_people_is_not_taken() -> None:
+    fine = {"score": 0.6}
+    worse = passes([0.0, 2.0], [3.0, 1.0], fine, fine)
+    assert not worse["taken"]
+    assert "2.0 ml in a healthy brain, the junior 1.0 ml" in worse["why"]
+    assert passes([0.0, 2.0], [0.0, 1.9], fine, fine)["taken"]
+    assert not passes([0.0, 2.0], [0.0, 0.0], fine, {"score": 0.2})["taken"]  # one that calls nothing at all
+
+
+def test_a_case_on_disk_comes_back_as_it_was(tmp_path: Path) -> None:
+    coarse = flat_scan()
+    packed = np.where(ball((20, 24, 24), 6), 3, 28).astype(np.uint8)
+    write_case(tmp_path / "p", coarse.scan, packed, {"id": "p"})
+    images, brain, labels = read_case(tmp_path / "p")
+    assert torch.equal(images, coarse.images)
+    assert torch.equal(brain, coarse.brain)
+    assert np.array_equal(labels.numpy(), packed)
+    assert folder_name("a/b c") != folder_name("a_b_c")
+
+
+@pytest.fixture(scope="module")
+def people() -> tuple[Cohort, Cohort]:
+    healthy = Cohort.of(phantom_subject(seed=s, healthy=True, spacing_mm=4.0).scan for s in (1, 2))
+    patients = [phantom_subject(seed=s, kind="glioblastoma", spacing_mm=4.0).scan for s in (3, 4)]
+    broken = Scan("slab", {s: i[:, :, :3] for s, i in patients[0].images.items()}, patients[0].affine)
+    return healthy, Cohort.of([*patients, broken])
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """A fit in seconds: the junior's answer is where FLAIR is bright, and no brain is made: a patient validates."""
+    looked: list[str] = []
+
+    def predict_views(networks: object, coarse: Coarse, rng: object, settings: PseudoLabelSettings) -> np.ndarray:
+        looked.append(coarse.scan.id)
+        flair, brain = coarse.scan.images[Modality.FLAIR], coarse.brain.numpy()
+        middle = np.median(flair[brain])
+        spread = 1.4826 * np.median(np.abs(flair[brain] - middle))
+        return views(*[(flair > middle + 2.0 * spread) & brain] * 3)
+
+    class StagePlan(stages.StagePlan):
+        def __init__(self, **values: object) -> None:
+            loose = {"least_main": 0.1, "most_parts": 99, "most_share": 1.0}
+            values["pseudo"] = values["pseudo"].model_copy(update=loose)  # type: ignore[attr-defined]
+            values["mixing"] = values["mixing"].model_copy(update={"align": "stretch"})  # type: ignore[attr-defined]
+            super().__init__(**values)  # type: ignore[arg-type]
+
+    def sources(method: object, material: stages.Material, spacing_mm: float, work: Path) -> tuple[object, dict]:
+        images, brain, packed = read_case(material.real[0])
+        held = {"pseudo-labelled": [(images, brain, packed)], "mixed": [read_case(f) for f in material.mixed]}
+        return HeldCases([(images, brain, packed & 3)]), {name: HeldCases(cases) for name, cases in held.items()}
+
+    monkeypatch.setattr(labelling, "predict_views", predict_views)
+    monkeypatch.setattr(stages, "StagePlan", StagePlan)
+    monkeypatch.setattr(stages, "_sources", sources)
+    monkeypatch.setattr(stages, "VALIDATION_CASES", 1)
+    monkeypatch.setattr(loop, "loader", lambda dataset, ahead: iter(dataset))
+    return looked
+
+
+@pytest.fixture(scope="module")
+def junior(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.manual_seed(0)
+    method = SynthTumour()
+    method.networks = [(build(ThinUNetSettings(full=4, widths=(4, 8), deep_supervision=1)).eval(), {"spacing_mm": 4.0})]
+    return method.save(tmp_path_factory.mktemp("junior") / "model")
+
+
+def test_both_stages_run_stop_and_go_on(
+    people: tuple[Cohort, Cohort], quick: list[str], junior: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    healthy, patients = people
+    options = {"junior": str(junior), "senior_steps": 2, "mixed": 2, "quality": "fast"}
+    method = SynthTumour(**options)
+    method.workspace = tmp_path
+
+    from annofree.training import senior
+
+    real = senior.fit_senior
+
+    def stopped(*args: object, **keywords: object) -> object:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(senior, "fit_senior", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        method.fit(healthy=healthy, patients=patients)
+    assert sorted(quick) == sorted(patients.ids[:2])
+    made = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*.nii.gz")}
+    assert any("mixed" in p.parts for p in made)
+
+    monkeypatch.setattr(senior, "fit_senior", real)
+    method.fit(healthy=healthy, patients=patients)
+    assert len(quick) == 2  # nobody was looked at again
+    assert {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*.nii.gz")} == made
+
+    stage = method.card["second stage"]
+    assert stage["patients"] == {"given": 3, "kept": 2, "left out": {"unusable scan": 1}}
+    assert stage["senior"]["taken"] == json.loads((tmp_path / "gate.json").read_text())["taken"]
+    assert {"cases.csv", "sheet.png"} <= {p.name for p in (tmp_path / "pseudo_labels").iterdir()}
+    assert (tmp_path / "senior" / "best" / "model.safetensors").is_file()
+    assert set(stage["healthy scans that taught"]).isdisjoint(stage["healthy scans that checked"])
+    assert method.tier == "T0"
+    method.save(tmp_path)
+    assert methods.load(tmp_path).segment(patients[patients.ids[0]]).labels.shape
+
+    other = SynthTumour(**{**options, "seed": 1})
+    other.workspace = tmp_path
+    with pytest.raises(OutputError, match="unfinished fit of other scans"):
+        other.fit(healthy=healthy, patients=patients)
+
+
+def test_a_refused_senior_leaves_the_junior_in_place(
+    people: tuple[Cohort, Cohort], quick: list[str], junior: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    verdict = {"taken": False, "why": "it calls 9.0 ml in a healthy brain, the junior 1.0 ml"}
+    monkeypatch.setattr(stages, "_senior", lambda *_: ((build(ThinUNetSettings()), {}), verdict))
+    method = SynthTumour(junior=str(junior), mixed=1, quality="fast")
+    method.workspace = tmp_path
+    method.fit(healthy=people[0], patients=people[1])
+    assert sum(p.numel() for p in method.networks[0][0].parameters()) < 50_000
+    assert method.card["second stage"]["senior"] == verdict
+
+
+def test_the_published_preset_runs_both_stages_on_flair_alone(
+    people: tuple[Cohort, Cohort], quick: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from annofree.methods.synthtumour import junior as first
+    from annofree.training import published_junior
+
+    small = ThinUNetSettings(full=4, widths=(4, 8), deep_supervision=1)
+    monkeypatch.setattr(published_junior, "ThinUNetSettings", lambda: small)
+
+    class One(published_junior.ShiftedValidation):
+        def __init__(self, hosts: list, spacing_mm: float, cases: int = 1, **more: object) -> None:
+            super().__init__(hosts, spacing_mm, 1, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(published_junior, "ShiftedValidation", One)
+    monkeypatch.setattr(first, "PUBLISHED_SPACING_MM", 4.0)
+    method = SynthTumour(preset="published", steps=2, quality="fast", mixed=2)
+    method.workspace = tmp_path
+    method.fit(healthy=people[0], patients=people[1].subset(people[1].ids[:2]))
+    assert method.card["second stage"]["senior"]["taken"]
+    assert method.refiners == {"WT": ()}
+    folders = sorted((tmp_path / "mixed").glob("0*"))
+    assert len(folders) == 1  # a healthy scan is used once, and one of two teaches
+    scan, packed = read_scan(folders[0])
+    assert scan.sequences == (Modality.FLAIR,)
+    assert not (packed >> 2).any()
+    result = method.segment(people[1][people[1].ids[0]])
+    assert result.regions == ("WT",)
+    with pytest.raises(InputError, match="preset 'published'"):
+        SynthTumour(preset="published", junior="shipped").fit(healthy=people[0])
+
+
+def test_patients_without_healthy_scans_are_refused_with_a_sentence(people: tuple[Cohort, Cohort]) -> None:
+    with pytest.raises(InputError, match="needs healthy scans"):
+        SynthTumour().fit(patients=people[1])
+    with pytest.raises(InputError, match="at least two healthy scans"):
+        SynthTumour().fit(healthy=people[0].subset(people[0].ids[:1]), patients=people[1])
+
+
+def test_a_junior_learns_in_half_of_the_healthy_brains_and_is_calibrated_on_the_others(
+    people: tuple[Cohort, Cohort], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from annofree.methods.synthtumour import junior as first
+
+    seen: dict[str, list[str]] = {}
+
+    def fit_made(*_: object, carriers: list[Path], check: Cohort) -> tuple[tuple[torch.nn.Module, dict], dict]:
+        seen["teach"], seen["check"] = [file.name for file in carriers], list(check.ids)
+        return (build(ThinUNetSettings(full=4, widths=(4, 8), deep_supervision=1)), {"spacing_mm": 4.0}), {}
+
+    monkeypatch.setattr(first, "fit_made", fit_made)
+    monkeypatch.setattr(SynthTumour, "label_maps", lambda *_: None)
+    method = SynthTumour(quality="fast")
+    method.workspace = tmp_path
+    method.fit(healthy=people[0])
+    assert len(seen["teach"]) == len(people[0].ids) // 2
+    assert not any(scan_id in name for name in seen["teach"] for scan_id in seen["check"])
+    assert method.card["healthy"] == seen["check"]

@@ -1,0 +1,140 @@
+"""nnU-Net is run as its users run it: right commands, right folders, resumed where it stopped, answers read back."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+
+from annofree.errors import AnnofreeError, InputError, OptionalDependency
+from annofree.formats import export_nnunet, read_segmentation
+from annofree.nnunet.environment import Environment
+from annofree.nnunet.runner import NnUNetRun, NnUNetSettings
+from annofree.scan import Cohort, Grid, Modality, Scan, canonical_grid
+
+COMMANDS = ("nnUNetv2_plan_and_preprocess", "nnUNetv2_train", "nnUNetv2_predict")
+
+
+def fake(folder: Path, bodies: dict[str, str] | None = None) -> Environment:
+    """An environment whose commands note how they were called."""
+    for name in COMMANDS:
+        file = folder / "bin" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        body = (bodies or {}).get(name, "")
+        file.write_text(f'#!/bin/sh\necho "{name} $* | $nnUNet_raw" >> {folder}/calls\n{body}\n')
+        file.chmod(0o755)
+    return Environment(folder / "bin" / "python")
+
+
+def scan(name: str, seed: int) -> Scan:
+    """A scan whose file runs from right to left, so that an answer in the wrong order is seen."""
+    native = Grid((10, 12, 9), np.diag([-2.0, 2.0, 2.0, 1.0]))
+    image = np.random.default_rng(seed).uniform(1, 2, native.shape).astype(np.float32)
+    image[0] = 0
+    return Scan(name, {Modality.FLAIR: image}, canonical_grid(native).affine, native=native)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    cohort = Cohort.of([scan("a", 1), scan("b", 2)])
+    made = export_nnunet(
+        cohort, tmp_path / "made", labels=lambda s: (s.images[Modality.FLAIR] > 1.9).astype(np.uint8), validation=["b"]
+    )
+    (made / "cases.csv").write_text("case\na\nb\n")
+    return made
+
+
+def test_commands_folders_and_split_are_what_nnunet_expects(tmp_path: Path, data: Path) -> None:
+    run = NnUNetRun(data, tmp_path / "work", fake(tmp_path / "env"), NnUNetSettings(dataset_id=7, device="cpu"))
+    run.fit()
+    first, second = (tmp_path / "env" / "calls").read_text().splitlines()
+    assert first.startswith("nnUNetv2_plan_and_preprocess -d 7 -c 3d_fullres -np 2 --verify_dataset_integrity")
+    assert second.startswith("nnUNetv2_train 7 3d_fullres 0 -tr nnUNetTrainer -device cpu |")
+    assert first.endswith(str(tmp_path / "work" / "nnUNet_raw"))
+    assert (tmp_path / "work/nnUNet_raw/Dataset007_made/labelsTr/a.nii.gz").is_file()
+    split = json.loads((tmp_path / "work/nnUNet_preprocessed/Dataset007_made/splits_final.json").read_text())
+    assert split == [{"train": ["a"], "val": ["b"]}]
+
+
+def test_what_is_done_is_not_done_again_and_a_stopped_training_goes_on(tmp_path: Path, data: Path) -> None:
+    run = NnUNetRun(data, tmp_path / "work", fake(tmp_path / "env"), NnUNetSettings())
+    run.fit()
+    run.fold_folder.mkdir(parents=True)
+    (run.fold_folder / "checkpoint_latest.pth").touch()
+    run.fit()
+    calls = (tmp_path / "env" / "calls").read_text().splitlines()
+    assert [call.split()[0] for call in calls] == [COMMANDS[0], COMMANDS[1], COMMANDS[1]]
+    assert " --c |" in calls[2]
+    (run.fold_folder / "checkpoint_final.pth").touch()
+    run.fit()
+    assert len((tmp_path / "env" / "calls").read_text().splitlines()) == 3
+
+
+def test_answers_come_back_on_the_scans_grid_for_evaluate(tmp_path: Path, data: Path) -> None:
+    patient = scan("p-1", 3)
+    image = patient.images[Modality.FLAIR]
+    bright = (image > 1.8).astype(np.uint8)
+    (tmp_path / "answers").mkdir()
+    assert patient.native is not None
+    nibabel.save(
+        nibabel.Nifti1Image(patient.to_native(bright), patient.native.affine), tmp_path / "answers" / "p-1.nii.gz"
+    )
+    answer = {"nnUNetv2_predict": f'test -f "$2/p-1_0000.nii.gz" && cp {tmp_path}/answers/* "$4"'}
+    run = NnUNetRun(data, tmp_path / "work", fake(tmp_path / "env", answer), NnUNetSettings())
+    (mask,) = run.predict(Cohort.of([patient]), tmp_path / "out")
+    assert mask.is_file()
+    result = read_segmentation(tmp_path / "out", "p-1")
+    assert np.array_equal(result.mask("WT"), bright > 0)
+    assert result.provenance["tier"] == "T0"
+    (data / "cases.csv").unlink()
+    assert run.read(patient, tmp_path / "answers").provenance["tier"] == "S"
+
+
+@pytest.mark.parametrize(
+    ("labels", "order", "ours"),
+    [
+        ({"background": 0, "oedema": 1, "core": 2, "enhancing": 3}, None, [0, 2, 1, 3]),
+        ({"background": 0, "NCR": 1, "edema": 2, "enhancing tumor": 3}, None, [0, 1, 2, 3]),
+        (
+            {"background": 0, "whole_tumour": [1, 2, 3], "tumour_core": [1, 3], "enhancing": [3]},
+            [2, 1, 3],
+            [0, 1, 2, 3],
+        ),
+    ],
+)
+def test_regions_are_told_apart_where_the_data_set_names_them(
+    tmp_path: Path, data: Path, labels: dict[str, object], order: list[int] | None, ours: list[int]
+) -> None:
+    file = data / "dataset.json"
+    content = json.loads(file.read_text()) | {"labels": labels} | ({"regions_class_order": order} if order else {})
+    file.write_text(json.dumps(content))
+    run = NnUNetRun(data, tmp_path / "work", fake(tmp_path / "env"), NnUNetSettings())
+    patient = scan("p", 4)
+    theirs = np.random.default_rng(0).integers(0, 4, patient.shape).astype(np.uint8)
+    assert patient.native is not None
+    nibabel.save(nibabel.Nifti1Image(patient.to_native(theirs), patient.native.affine), tmp_path / "p.nii.gz")
+    result = run.read(patient, tmp_path)
+    assert result.regions == ("WT", "TC", "ET")
+    assert np.array_equal(result.labels, np.array(ours, np.uint8)[theirs])
+
+
+def test_errors_say_what_to_do(tmp_path: Path, data: Path) -> None:
+    with pytest.raises(OptionalDependency, match=r"not installed .*pip install nnunetv2"):
+        NnUNetRun(data, tmp_path / "w", Environment(tmp_path / "none" / "python"), NnUNetSettings()).fit()
+    broken = fake(tmp_path / "env", {"nnUNetv2_plan_and_preprocess": "echo 'RuntimeError: no GPU'; exit 3"})
+    with pytest.raises(AnnofreeError, match=r"stopped with code 3 .*log\.txt.*RuntimeError: no GPU"):
+        NnUNetRun(data, tmp_path / "work", broken, NnUNetSettings()).fit()
+    with pytest.raises(InputError, match="no nnU-Net data set"):
+        NnUNetRun(tmp_path, tmp_path / "work", broken, NnUNetSettings())
+    with pytest.raises(InputError, match="1 to 999"):
+        NnUNetRun(data, tmp_path / "work", broken, NnUNetSettings(dataset_id=1000))
+
+
+def test_the_script_for_a_cluster_has_every_step(tmp_path: Path, data: Path) -> None:
+    run = NnUNetRun(data, tmp_path / "my work", fake(tmp_path / "env"), NnUNetSettings())
+    lines = run.script().splitlines()
+    assert lines[0] == f"export nnUNet_raw='{tmp_path}/my work/nnUNet_raw'"
+    assert [line.split()[0].rsplit("/")[-1] for line in lines[3:]] == [COMMANDS[0], "cp", COMMANDS[1]]

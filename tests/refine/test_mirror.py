@@ -1,0 +1,84 @@
+"""Twins across the midline go, tumours stay."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from annofree.phantom import phantom_subject
+from annofree.refine import MirrorFilter, RefineContext, from_dict
+from annofree.scan import Modality
+
+
+@pytest.fixture(scope="module")
+def context() -> RefineContext:
+    scan = phantom_subject(seed=11, healthy=True, spacing_mm=4.0).scan
+    brain = scan.foreground()
+    return RefineContext(
+        scores=np.zeros(scan.shape, np.float32), brain=brain, spacing_mm=scan.spacing_mm, images=scan.images
+    )
+
+
+def ball(context: RefineContext, side_mm: float, radius_mm: float) -> np.ndarray:
+    """A ball beside the middle of the brain, so far to the right in mm."""
+    centre = np.argwhere(context.brain).mean(axis=0) + np.array([side_mm / context.spacing_mm[0], 0, 2])
+    grid = np.indices(context.brain.shape).reshape(3, -1).T
+    distance = np.linalg.norm((grid - centre) * context.spacing_mm, axis=1)
+    return distance.reshape(context.brain.shape) <= radius_mm
+
+
+def test_a_pair_goes_and_a_single_finding_stays(context: RefineContext) -> None:
+    left, right = ball(context, -34, 10), ball(context, 34, 10)
+    assert not MirrorFilter().apply(left | right, context).any()
+    assert np.array_equal(MirrorFilter().apply(left, context), left)
+
+
+def test_a_tumour_with_a_small_island_opposite_stays_and_the_island_goes(context: RefineContext) -> None:
+    tumour, island = ball(context, 34, 18), ball(context, -34, 6)
+    assert np.array_equal(MirrorFilter().apply(tumour | island, context), tumour)
+
+
+def test_what_crosses_the_midline_is_not_its_own_twin(context: RefineContext) -> None:
+    butterfly = ball(context, 0, 24)
+    far = ball(context, 58, 6) & ~butterfly
+    assert (MirrorFilter().apply(butterfly | far, context) & butterfly).sum() == butterfly.sum()
+
+
+def test_large_findings_and_scans_without_images_are_left_alone(context: RefineContext) -> None:
+    pair = ball(context, -34, 10) | ball(context, 34, 10)
+    assert np.array_equal(MirrorFilter(max_ml=1.0).apply(pair, context), pair)
+    blind = RefineContext(scores=context.scores, brain=context.brain, spacing_mm=context.spacing_mm)
+    assert np.array_equal(MirrorFilter().apply(pair, blind), pair)
+    assert blind.notes
+
+
+def lit(context: RefineContext, where: np.ndarray, **more: np.ndarray) -> RefineContext:
+    """The same brain, three times as bright on FLAIR in some places."""
+    assert context.images is not None
+    flair = np.where(
+        where, 3 * np.median(context.images[Modality.FLAIR][context.brain]), context.images[Modality.FLAIR]
+    )
+    images = {**context.images, Modality.FLAIR: flair.astype(np.float32)}
+    return dataclasses.replace(context, images=images, **more)
+
+
+def test_tissue_as_bright_on_the_other_side_is_a_twin_though_nothing_was_called_there(context: RefineContext) -> None:
+    left, right = ball(context, -34, 10), ball(context, 34, 10)
+    assert not MirrorFilter().apply(left, lit(context, left | right)).any()
+    assert np.array_equal(MirrorFilter().apply(left, lit(context, left)), left)
+    assert np.array_equal(
+        MirrorFilter().apply(left, lit(context, left | ball(context, 34, 5))), left
+    )  # too little of it
+    assert np.array_equal(MirrorFilter(bulk=None).apply(left, lit(context, left | right)), left)
+
+
+def test_what_has_a_core_stays_whatever_lies_opposite(context: RefineContext) -> None:
+    left, right = ball(context, -34, 10), ball(context, 34, 10)
+    cored = lit(context, left | right, inner=ball(context, -34, 6))
+    assert np.array_equal(MirrorFilter().apply(left | right, cored), left)
+
+
+def test_it_survives_being_written_down() -> None:
+    assert from_dict(MirrorFilter(share=0.7).to_dict()) == MirrorFilter(share=0.7)
