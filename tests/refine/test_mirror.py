@@ -82,3 +82,9 @@ def test_what_has_a_core_stays_whatever_lies_opposite(context: RefineContext) ->
 
 def test_it_survives_being_written_down() -> None:
     assert from_dict(MirrorFilter(share=0.7).to_dict()) == MirrorFilter(share=0.7)
+
+
+def test_models_saved_under_the_former_name_still_load() -> None:
+    assert from_dict({"kind": "twins", "share": 0.4}) == MirrorFilter(share=0.4)
+    assert parse("twins:0.4") == parse("mirror:0.4")
+    assert MirrorFilter().to_dict()["kind"] == "mirror"

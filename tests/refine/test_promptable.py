@@ -137,7 +137,7 @@ def test_components_beyond_the_most_stay() -> None:
 
 
 def test_a_training_is_resumed_and_learns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from annofree.training import prompt
+    from annofree.refine.promptable import training as prompt
 
     monkeypatch.setattr(prompt, "MadeCrops", lambda bank, settings, size: made_cube)
     recipe = PromptSettings(cases=4, faults=3, validation_cases=3)

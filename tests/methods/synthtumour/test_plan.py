@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from annofree.errors import SettingsError
-from annofree.methods.synthtumour import SynthTumour
+from annofree.methods.synthtumour import SynthTumour, published_junior
+from annofree.methods.synthtumour import made_junior as junior
 from annofree.scan import Cohort, Modality, Scan
-from annofree.training import junior, published_junior
 from annofree.training.plan import TrainingPlan
 from annofree.training.planner import Fingerprint, make_plan
 

@@ -194,7 +194,7 @@ def test_both_stages_run_stop_and_go_on(
     method = SynthTumour(**options)
     method.workspace = tmp_path
 
-    from annofree.training import senior
+    from annofree.methods.synthtumour import senior
 
     real = senior.fit_senior
 
@@ -245,7 +245,7 @@ def test_the_published_preset_runs_both_stages_on_flair_alone(
     people: tuple[Cohort, Cohort], quick: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from annofree.methods.synthtumour import junior as first
-    from annofree.training import published_junior
+    from annofree.methods.synthtumour import published_junior
 
     small = ThinUNetSettings(full=4, widths=(4, 8), deep_supervision=1)
     monkeypatch.setattr(published_junior, "ThinUNetSettings", lambda: small)
