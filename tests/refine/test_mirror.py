@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from annofree.phantom import phantom_subject
-from annofree.refine import MirrorFilter, RefineContext, from_dict
+from annofree.refine import MirrorFilter, RefineContext, from_dict, parse
 from annofree.scan import Modality
 
 
