@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from annofree.errors import InputError
+from annofree.formats.encoding import read_text
 
 _IDS = ("id", "case", "scan", "subject", "patient", "note_id")
 _TEXTS = ("text", "report", "transcription", "findings")
@@ -20,7 +21,7 @@ def read_report(report: str | Path | None) -> str | None:
         return None
     text = str(report)
     looks_like_file = isinstance(report, Path) or (len(text) < 1000 and "\n" not in text and text.endswith(".txt"))
-    return _read_text(Path(text)) if looks_like_file else text
+    return read_text(Path(text)) if looks_like_file else text
 
 
 def read_reports(source: str | Path | Mapping[str, str] | None) -> dict[str, str]:
@@ -41,28 +42,21 @@ def read_reports(source: str | Path | Mapping[str, str] | None) -> dict[str, str
     if not path.exists():
         raise InputError("There are no reports", file=path, why="the path does not exist", fix="Check the path")
     if path.is_dir():
-        texts = {file.stem: _read_text(file) for file in sorted(path.glob("*.txt"))}
+        texts = {file.stem: read_text(file) for file in sorted(path.glob("*.txt"))}
     elif path.suffix.lower() == ".json":
         texts = _from_json(path)
     elif path.suffix.lower() in (".csv", ".tsv"):
         texts = _from_table(path)
     else:
-        texts = {path.stem: _read_text(path)}
+        texts = {path.stem: read_text(path)}
     if not texts:
         raise InputError("No report was found", file=path, fix="Give <id>.txt files, or a JSON or CSV file by id")
     return texts
 
 
-def _read_text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig", errors="replace")
-    except OSError as error:
-        raise InputError("A report cannot be read", file=path, why=error.strerror) from None
-
-
 def _from_json(path: Path) -> dict[str, str]:
     try:
-        content = json.loads(_read_text(path))
+        content = json.loads(read_text(path))
     except (ValueError, RecursionError) as error:
         raise InputError("A file is no JSON", file=path, why=str(error)[:100]) from None
     if isinstance(content, list):
@@ -88,7 +82,7 @@ def _pair(record: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _from_table(path: Path) -> dict[str, str]:
-    rows = csv.DictReader(_read_text(path).splitlines(True), delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
+    rows = csv.DictReader(read_text(path).splitlines(True), delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
     try:
         return dict(_pair(row) for row in rows if _pair(row)[1])
     except csv.Error as error:

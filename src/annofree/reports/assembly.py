@@ -59,6 +59,7 @@ def assemble(
 
 def finest(places: Sequence[Place], lexicon: Lexicon) -> tuple[Place, ...]:
     """Fine beats coarse: a place goes when a finer one inside it, on its side, is named too; repeats go as well."""
+    places = _each_once(places)
     kept: list[Place] = []
     for place in places:
         covered = any(
@@ -73,6 +74,11 @@ def finest(places: Sequence[Place], lexicon: Lexicon) -> tuple[Place, ...]:
         if not covered and not repeated:
             kept = [k for k in kept if not (k.region == place.region and k.side is None)] + [place]
     return tuple(kept)
+
+
+def _each_once(places: Sequence[Place]) -> tuple[Place, ...]:
+    """The first of the places of one region and side."""
+    return tuple({(place.region, place.side): place for place in reversed(places)}.values())[::-1]
 
 
 def _is_finer(inner: str, outer: str, lexicon: Lexicon) -> bool:
@@ -91,19 +97,20 @@ def _of_today(finding: Finding) -> bool:
 def _groups(findings: Sequence[Finding], lexicon: Lexicon) -> list[list[int]]:
     """Findings that speak of the same lesion, together."""
     groups: list[list[int]] = []
+    places: list[dict[tuple[str, Side | None], Place]] = []  # of each group, each once
     for index, finding in enumerate(findings):
         if not finding.is_lesion:
             continue
         brain = [place for place in finding.places if place.role == "brain"]
-        if finding.anaphora and groups:
-            groups[-1].append(index)
-            continue
-        for group in reversed(groups):
-            if _same_lesion(brain, [p for i in group for p in findings[i].places if p.role == "brain"], lexicon):
-                group.append(index)
-                break
-        else:
-            groups.append([index])
+        own = len(groups) - 1
+        if not (finding.anaphora and groups):
+            same = (n for n in reversed(range(len(groups))) if _same_lesion(brain, list(places[n].values()), lexicon))
+            own = next(same, len(groups))
+        if own == len(groups):
+            groups.append([])
+            places.append({})
+        groups[own].append(index)
+        places[own].update({(place.region, place.side): place for place in brain})
     return groups
 
 
@@ -196,8 +203,8 @@ def _nothing_here(
         if place.role == "brain" and place.region in lexicon.regions
     ]
     ill = [place for lesion in lesions for place in lesion.places]
-    free = [place for place in denied if not any(_overlap(place, other, lexicon) for other in ill)]
-    return tuple({(place.region, place.side): place for place in reversed(free)}.values())[::-1]
+    free = [place for place in _each_once(denied) if not any(_overlap(place, other, lexicon) for other in ill)]
+    return tuple(free)
 
 
 def _overlap(a: Place, b: Place, lexicon: Lexicon) -> bool:
@@ -232,7 +239,7 @@ def _flags(reading: Reading) -> tuple[str, ...]:
     if _contradicts(reading):
         flags.append("contradictory side")
     if not reading.findings and reading.text.strip():
-        flags.append("empty")
+        flags.append("not understood")
     return tuple(flags)
 
 

@@ -1,11 +1,11 @@
-"""Which place and which size belongs to which finding of a sentence."""
+"""Which place belongs to which finding of a sentence."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
 
-from annofree.reports.findings import Place, Size, Span
+from annofree.reports.findings import Place, Span
 from annofree.reports.lexicon import Item, Lexicon
 
 # Between a region and the finding it modifies only adjectives stand: "right frontal enhancing mass".
@@ -82,16 +82,3 @@ def beside(text: str, side: Span, kind: Item) -> bool:
         return _modifies(text[side.end : kind.start])
     gap = text[kind.end : side.start]
     return len(gap) < 40 and not re.search(r"[;；,，:：。(]", gap)
-
-
-def size_owner(size: Size, kinds: Sequence[Item], lexicon: Lexicon) -> int:
-    """Index of the finding a size belongs to: the nearest; a lesion counts as half as far, a part of one as twice."""
-
-    def distance(index: int) -> float:
-        kind = kinds[index]
-        gap = max(kind.start - size.span.end, size.span.start - kind.end, 0)
-        return gap * {"tumour": 0.5, "lesion": 0.5, "signal": 0.5, "part": 2.0, "normal": 2.0}.get(
-            lexicon.roles[kind.key], 1.0
-        )
-
-    return min(range(len(kinds)), key=distance)

@@ -146,7 +146,7 @@ def row_of(reading: Reading, prior: ReportPrior | None = None) -> dict[str, str]
     sizes = [lesion.size.diameters_mm for lesion in reading.lesions if lesion.size]
     return {
         "id": reading.id,
-        "tumour": reading.tumour.value,
+        "tumour": reading.tumour.value if reading.understood else "n/a",
         "side": reading.side.value if reading.side else "n/a",
         "regions": ", ".join(reading.regions) or "n/a",
         "lesions": str(len(reading.lesions))

@@ -191,7 +191,8 @@ class Reading:
         lesions: the brain lesions of today.
         oedema: places of oedema, on the side of a lesion.
         nothing_here: brain places the report calls normal or free of disease.
-        flags: "empty", "no side", "no region", "contradictory side", "uncertain", "history only", ...
+        flags: "not understood" (no known word: another language, an unreadable text), "no side", "no region",
+            "contradictory side", "uncertain", "history only", ...
         reader: "rules", or the name of the language model that proposed the findings.
     """
 
@@ -212,6 +213,11 @@ class Reading:
         return max((lesion.certainty for lesion in self.lesions), key=lambda c: c.weight, default=Certainty.ABSENT)
 
     @property
+    def understood(self) -> bool:
+        """Whether any finding was read, be it a normal one; without any, that no tumour was read says nothing."""
+        return bool(self.findings)
+
+    @property
     def side(self) -> Side | None:
         """The side of all lesions together; None when there is none or nothing says."""
         sides = {lesion.side for lesion in self.lesions} - {None}
@@ -227,4 +233,8 @@ class Reading:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
-        return asdict(self) | {"tumour": self.tumour, "side": self.side, "regions": self.regions}
+        return asdict(self) | {
+            "tumour": self.tumour if self.understood else None,
+            "side": self.side,
+            "regions": self.regions,
+        }

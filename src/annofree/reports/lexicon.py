@@ -66,6 +66,7 @@ class Lexicon:
     sections: Mapping[str, str]
     _meanings: Mapping[str, tuple[Meaning, ...]] = field(repr=False)
     _pattern: re.Pattern[str] = field(repr=False)
+    _plain: Mapping[int, str] = field(repr=False)
 
     @classmethod
     def load(cls, file: Path | str | None = None) -> Lexicon:
@@ -75,6 +76,10 @@ class Lexicon:
             InputError: the file is not a lexicon, or a term stands in two places.
         """
         return _load(str(file or Path(__file__).with_name("lexicon.yaml")))
+
+    def plain(self, text: str) -> str:
+        """The text with traditional characters as simplified and full-width letters as plain ones, length unchanged."""
+        return text.translate(self._plain)
 
     def scan(self, text: str) -> list[Item]:
         """Every known word in `text`, longest first at each place, in order."""
@@ -154,7 +159,10 @@ def _load(file: str) -> Lexicon:
             meanings[key] = (*meanings.get(key, ()), meaning)
     by_language = {language: _trie(term for own, term, _ in terms if own == language) for language in _LANGUAGES}
     pattern = rf"(?<![a-z]){by_language['en']}(?:e?s)?(?![a-z])|{by_language['zh']}"
-    return Lexicon(regions, roles, sections, meanings, re.compile(pattern, re.IGNORECASE))
+    plain = {wide: chr(wide - 0xFEE0) for wide in range(0xFF01, 0xFF5F) if chr(wide) not in "，：；？！（）"}
+    pairs = "".join(data.get("traditional", "")).split()
+    plain |= {ord(pair[0]): pair[1] for pair in pairs}
+    return Lexicon(regions, roles, sections, meanings, re.compile(pattern, re.IGNORECASE), plain)
 
 
 def _terms(data: Mapping[str, Any]) -> Iterator[tuple[str, str, Meaning]]:

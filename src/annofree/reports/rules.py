@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from annofree.reports.assembly import assemble
-from annofree.reports.attachment import beside, owners_of, size_owner
+from annofree.reports.attachment import beside, owners_of
 from annofree.reports.findings import Certainty, Cue, Finding, Place, Reading, Section, Sentence, Side, Size, Span
 from annofree.reports.laterality import places_in
 from annofree.reports.lexicon import Item, Lexicon
 from annofree.reports.scope import certainty_of, is_definite
+from annofree.reports.size_owner import size_owner
 from annofree.reports.sizes import sizes_in
 from annofree.reports.text import language_of, sentences_of
 
@@ -31,10 +32,7 @@ class _Memory:
     elsewhere: bool = False  # the examination spoken of is not of the brain
     topic_outside: bool = False  # the lesion spoken of lies outside the brain
     lesion_side: Side | None = None
-
-    @property
-    def last_lesion(self) -> Finding | None:
-        return next((finding for finding in reversed(self.findings) if finding.role in _LESION), None)
+    last_lesion: Finding | None = None
 
     def note_study(self, item: Item) -> None:
         self.elsewhere = item.key == "elsewhere"
@@ -55,8 +53,9 @@ def read_report(text: str, id: str = "", lexicon: Lexicon | None = None) -> Read
         ('right', ('frontal',), 'present')
     """
     lexicon = lexicon or Lexicon.load()
-    sentences = sentences_of(text, lexicon.sections)
-    items = lexicon.scan(text)
+    plain = lexicon.plain(text)  # character by character, so that every span holds in the text itself
+    sentences = sentences_of(plain, lexicon.sections)
+    items = lexicon.scan(plain)
     memory = _Memory()
     position = 0
     for index, sentence in enumerate(sentences):
@@ -65,7 +64,7 @@ def read_report(text: str, id: str = "", lexicon: Lexicon | None = None) -> Read
         first = position
         while position < len(items) and items[position].end <= sentence.span.end:
             position += 1
-        _SentenceReader(text, index, sentence, items[first:position], lexicon, memory).read()
+        _SentenceReader(plain, index, sentence, items[first:position], lexicon, memory).read()
     return assemble(id, text, language_of(text), sentences, tuple(memory.findings), lexicon)
 
 
@@ -103,7 +102,7 @@ class _SentenceReader:
         self._give_lonely_sides(lonely, kinds, own_places)
         sizes: dict[int, Size] = {}
         for size in sizes_in(self.text, self.sentence.span.start, self.sentence.span.end):
-            sizes.setdefault(size_owner(size, kinds, self.lexicon), size)
+            sizes.setdefault(size_owner(self.text, size, kinds, self.lexicon, sizes), size)
         if self.studies and all(study.key == "elsewhere" for study in self.studies):
             self.memory.elsewhere = True
         for number, kind in enumerate(kinds):
@@ -252,6 +251,7 @@ class _SentenceReader:
         self.memory.findings.append(finding)
         if finding.role not in _LESION:
             return
+        self.memory.last_lesion = finding
         if finding.places:
             self.memory.topic_outside = finding.outside
         if finding.is_lesion and not finding.anaphora:

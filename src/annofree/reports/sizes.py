@@ -8,12 +8,19 @@ from dataclasses import dataclass
 
 from annofree.reports.findings import Size, Span
 
-_NUMBER = r"(\d{1,3}(?:\.\d{1,2})?)"
-_UNIT = r"(mm|cm|millimet(?:er|re)s?|centimet(?:er|re)s?|毫米|厘米|公分)"
-_BY = r"\s*(?:[x×X*✕╳]|by|乘)\s*"
+_NUMBER = r"(\d{1,3}(?:[.,]\d{1,2})?)"  # a comma is a decimal sign too: "4,2 x 3,1 cm"
+_UNIT = r"(mm|cm|millimet(?:er|re)s?|centimet(?:er|re)s?|毫米|厘米|公分|㎜|㎝)"
+# "4.2 cm (AP) x 3.1 cm TR": the direction of a diameter, before or after its number.
+_AXIS = (
+    r"(?:\s*[(（]?\b(?:AP|TV|TR|TRV|TRANS|CC|SI|LR|RL|ML|[WLHD]|anteroposterior|antero-posterior|transverse|craniocaudal|cranio-caudal|"
+    r"superoinferior|mediolateral|left[- ]right|axial|coronal|sagittal|width|height|length|depth)\b[)）]?"
+    r"|\s*[(（]?(?:前后|左右|上下|横)径?[)）]?)?"
+)
+_BY = rf"{_AXIS}\s*(?:[x×X*✕✖╳хХ＊﹡]|\bby\b|乘以?)\s*{_AXIS}\s*"
 _SIZE = re.compile(
-    rf"(?<![\d.A-Za-z/]){_NUMBER}\s*{_UNIT}?{_BY}{_NUMBER}\s*{_UNIT}?(?:{_BY}{_NUMBER}\s*{_UNIT}?)?(?![\d/])"
-    rf"|(?<![\d.A-Za-z/]){_NUMBER}\s*(?:-|–|~|～|to|至)?\s*{_NUMBER}?\s*{_UNIT}(?![A-Za-z\d²³/]|\s*(?:slice|thick|section|gap|层厚))",
+    rf"(?<![\d.A-Za-z/]){_NUMBER}\s*-?{_UNIT}?{_BY}{_NUMBER}\s*-?{_UNIT}?(?:{_BY}{_NUMBER}{_AXIS}\s*-?{_UNIT}?)?{_AXIS}\s*"
+    rf"(?:[(（\s]*{_UNIT}(?![A-Za-z]))?(?![\d/])"
+    rf"|(?<![\d.,A-Za-z/]){_NUMBER}\s*(?:-|–|~|～|to|至)?\s*{_NUMBER}?\s*-?{_UNIT}(?![A-Za-z\d²³/]|\s*(?:slice|thick|section|gap|层厚))",
     re.IGNORECASE,
 )
 _LARGEST_MM = 200.0  # a head is about 200 mm long: larger numbers are no lesion
@@ -37,23 +44,32 @@ def sizes_in(text: str, start: int = 0, end: int | None = None) -> list[Size]:
     """
     found = []
     for match in _SIZE.finditer(text, start, len(text) if end is None else end):
-        a, unit_a, b, unit_b, c, unit_c, single, until, unit_single = match.groups()
+        a, unit_a, b, unit_b, c, unit_c, unit_end, single, until, unit_single = match.groups()
         if single is not None:
             factor = _millimetres(unit_single)
-            values = [factor * (float(single) + float(until or single)) / 2]
+            values = [factor * (_number(single) + _number(until or single)) / 2]
         else:
-            unit = unit_c or unit_b or unit_a
+            unit = unit_c or unit_b or unit_end or unit_a
             if unit is None:
                 continue
             own = [(a, unit_a or unit), (b, unit_b or unit), (c, unit_c or unit)]
-            values = [float(number) * _millimetres(name) for number, name in own if number is not None]
+            values = [_number(number) * _millimetres(name) for number, name in own if number is not None]
         if all(0 < value <= _LARGEST_MM for value in values):
-            found.append(Size(tuple(round(value, 2) for value in values), Span(match.start(), match.end())))
+            found.append(
+                Size(
+                    tuple(round(value, 2) for value in values),
+                    Span(match.start(), match.start() + len(match.group().rstrip())),
+                )
+            )
     return found
 
 
+def _number(digits: str) -> float:
+    return float(digits.replace(",", "."))
+
+
 def _millimetres(unit: str) -> float:
-    return 1.0 if unit.lower() in ("mm", "毫米") or unit.lower().startswith("milli") else 10.0
+    return 1.0 if unit.lower() in ("mm", "毫米", "㎜") or unit.lower().startswith("milli") else 10.0
 
 
 def volume_of(size: Size) -> VolumeRange:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
 from annofree.reports.findings import Section, Sentence, Span
@@ -25,6 +25,9 @@ _SENTENCE_END = re.compile(
     # a new item, a capital or a Chinese line
     r"|\n(?=[ \t]*(?:[-*•·]|\d{1,2}[.)、]|[A-Z][a-z]|[A-Z ]{4,}:|[\u4e00-\u9fff]|【))"
 )
+# A sentence longer than this is no sentence but a table or a list without full stops; it is cut at a comma or a space.
+_LONGEST_SENTENCE = 500
+_PAUSE = re.compile(r"[,，、;；\s]")
 _CHINESE = re.compile(r"[\u4e00-\u9fff]")
 _WORTH = re.compile(r"[A-Za-z\u4e00-\u9fff]{2}")
 
@@ -64,14 +67,26 @@ def sentences_of(text: str, headings: Mapping[str, str]) -> tuple[Sentence, ...]
     """
     sections = sections_of(text, headings)
     cuts = {0, len(text)} | {start for start, _ in sections} | {match.end() for match in _SENTENCE_END.finditer(text)}
-    edges = sorted(cuts)
+    edges = list(_shortened(text, sorted(cuts)))
     sentences = []
     position = 0
     for start, end in pairwise(edges):
         while position + 1 < len(sections) and sections[position + 1][0] <= start:
             position += 1
         if _WORTH.search(text, start, end):
-            while text[start].isspace() or text[start] in ",，":
+            while start < end and (text[start].isspace() or text[start] in ",，"):
                 start += 1
             sentences.append(Sentence(Span(start, end), sections[position][1]))
     return tuple(sentences)
+
+
+def _shortened(text: str, edges: Sequence[int]) -> Iterator[int]:
+    """The edges, with further ones inside sentences that are too long: reading a sentence is quadratic in its words."""
+    yield edges[0]
+    for start, end in pairwise(edges):
+        position = start
+        while end - position > _LONGEST_SENTENCE:
+            pauses = [match.end() for match in _PAUSE.finditer(text, position, position + _LONGEST_SENTENCE)]
+            position = pauses[-1] if pauses else position + _LONGEST_SENTENCE
+            yield position
+        yield end
