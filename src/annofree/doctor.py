@@ -51,15 +51,15 @@ def examine() -> Iterator[Check]:
 
 
 def _python() -> Check:
-    from annofree import __version__
+    from annofree.version import VERSION
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     system = f"{platform.system()} {platform.machine()}, {cores} cores"
-    return Check("ok", f"annofree {__version__}, Python {platform.python_version()}, {system}")
+    return Check("ok", f"annofree {VERSION}, Python {platform.python_version()}, {system}")
 
 
 def _packages() -> Iterator[Check]:
-    for name in ("numpy", "scipy", "nibabel", "SimpleITK", "scikit-image", "nilearn", "monai", "distributed"):
+    for name in ("numpy", "scipy", "nibabel", "SimpleITK", "scikit-image", "monai", "distributed"):
         try:
             yield Check("ok", f"{name} {version(name)}")
         except PackageNotFoundError:

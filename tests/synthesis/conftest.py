@@ -9,5 +9,5 @@ from annofree.synthesis import LabelMapBank
 
 @pytest.fixture(scope="session")
 def mni_bank() -> LabelMapBank:
-    """The anatomy of nilearn's tissue maps."""
+    """The anatomy of the MNI tissue maps."""
     return LabelMapBank.from_mni()

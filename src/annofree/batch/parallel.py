@@ -10,9 +10,9 @@ from contextlib import ExitStack, contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from annofree import __version__
 from annofree.batch.worker import Failure, Outcome, Worker
 from annofree.errors import AnnofreeError, InputError
+from annofree.version import VERSION
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -154,7 +154,7 @@ class _Job:
         self.frozen, self.cohort = frozen, cohort
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _segment, (self.frozen, self.cohort, __version__)
+        return _segment, (self.frozen, self.cohort, VERSION)
 
 
 @lru_cache(maxsize=1)
@@ -165,7 +165,7 @@ def _thaw(frozen: bytes) -> Worker:
 
 def _segment(frozen: bytes, cohort: Cohort, client_version: str) -> Outcome:
     (scan_id,) = cohort.ids
-    if client_version != __version__:
-        what = f"A worker has annofree {__version__}, and {client_version} was to be run"
+    if client_version != VERSION:
+        what = f"A worker has annofree {VERSION}, and {client_version} was to be run"
         return Outcome(scan_id, Failure(scan_id, what, "n/a", "Give the workers the same annofree"))
     return _thaw(frozen).over(cohort)(scan_id)

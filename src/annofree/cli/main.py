@@ -67,9 +67,9 @@ app = typer.Typer(
 @app.callback(invoke_without_command=True)
 def _root(ctx: typer.Context, version: bool = typer.Option(False, "--version", help="Show the version.")) -> None:
     if version:
-        from annofree import __version__
+        from annofree.version import VERSION
 
-        typer.echo(f"annofree {__version__}")
+        typer.echo(f"annofree {VERSION}")
         raise typer.Exit
 
 

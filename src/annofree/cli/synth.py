@@ -24,7 +24,7 @@ def synth(
     preset: Annotated[
         str, typer.Option(help="default, published, published-corrected, published-single or published-multi.")
     ] = "default",
-    labelmaps: Annotated[Path | None, typer.Option(help="Anatomical label maps; nilearn's brain without.")] = None,
+    labelmaps: Annotated[Path | None, typer.Option(help="Anatomical label maps; the MNI brain without.")] = None,
     healthy: Annotated[Path | None, typer.Option(help="Healthy scans that receive the tumours.")] = None,
     patients: Annotated[Path | None, typer.Option(help="Patients' scans, whose better half becomes a brain.")] = None,
     brain_mask: Annotated[

@@ -112,6 +112,6 @@ def _plain(value: Any) -> Any:
 
 
 def _version() -> str:
-    from annofree import __version__
+    from annofree.version import VERSION
 
-    return __version__
+    return VERSION

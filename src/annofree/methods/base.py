@@ -159,10 +159,10 @@ class Method(ABC):
 
     def provenance(self, scan: Scan, decision: Decision) -> dict[str, Any]:
         """What was done, for the record beside every result."""
-        from annofree import __version__
+        from annofree.version import VERSION
 
         return {
-            "annofree": __version__,
+            "annofree": VERSION,
             "sequences": [str(s) for s in scan.sequences],
             "files": {name: str(Path(file).resolve()) for name, file in scan.files.items()},
             "notes": [*scan.notes, *decision.notes],

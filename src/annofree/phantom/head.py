@@ -12,6 +12,8 @@ from scipy import ndimage
 from annofree.phantom.waves import Floats, Lattice, Waves
 
 _CENTRE = np.array([0.0, -18.0, 8.0])
+#: The T1 template is brighter than this share of its maximum in the brain.
+BRAIN_LEVEL = 0.2
 _SEMI_AXES = np.array([72.0, 92.0, 78.0])
 _VENTRICLES = (np.array([-14.0, -12.0, 18.0]), np.array([14.0, -12.0, 18.0]))
 _VENTRICLE_REACH = np.array([11.0, 32.0, 13.0])
@@ -19,7 +21,7 @@ _VENTRICLE_REACH = np.array([11.0, 32.0, 13.0])
 
 @dataclass(frozen=True)
 class Template:
-    """Tissue maps of the MNI152 template that ships with nilearn, 1 mm, and two distance maps, 2 mm.
+    """Tissue maps of the MNI152 template, 1 mm, and two distance maps, 2 mm.
 
     Attributes:
         origin_mm: Centre of voxel (0, 0, 0), shared by all maps.
@@ -46,15 +48,13 @@ class Template:
 
 @lru_cache(maxsize=1)
 def template() -> Template:
-    """The template, read from nilearn's own package data on first use; no download."""
-    from nilearn.datasets import load_mni152_brain_mask, load_mni152_gm_template, load_mni152_wm_template
+    """The template, read on first use."""
+    from annofree.anatomy.template import template as mni_template
 
-    grey, white, mask = (
-        load(resolution=1) for load in (load_mni152_gm_template, load_mni152_wm_template, load_mni152_brain_mask)
-    )
-    gm, wm = (np.asarray(image.dataobj, dtype=np.float32) for image in (grey, white))
-    brain = np.asarray(mask.dataobj)[::2, ::2, ::2] > 0
-    origin = np.asarray(grey.affine[:3, 3], dtype=np.float64)
+    mni = mni_template()
+    gm, wm = mni.grey, mni.white
+    brain = mni.t1[::2, ::2, ::2] > BRAIN_LEVEL
+    origin = mni.affine[:3, 3]
     depth = 2.0 * ndimage.distance_transform_edt(np.pad(brain, 1))[1:-1, 1:-1, 1:-1]
     x, y, z = (origin[a] + 2.0 * np.arange(n) for a, n in enumerate(brain.shape))
     box = (np.abs(x) < 46)[:, None, None] & ((y > -62) & (y < 40))[None, :, None] & ((z > -14) & (z < 34))[None, None]

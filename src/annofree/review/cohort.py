@@ -96,7 +96,7 @@ def _page(root: Path, rows: list[Summary], failures: list[dict[str, str]]) -> st
     meaning = "mean probability inside the largest finding"
     if not confident:
         meaning = "what is left of the volume when the threshold moves from a tenth below to a tenth above its place"
-    from annofree import __version__
+    from annofree.version import VERSION
 
     return assets.fill(
         "index.html",
@@ -110,7 +110,7 @@ def _page(root: Path, rows: list[Summary], failures: list[dict[str, str]]) -> st
         order=f"Without a finding first, then least certain. {certainty.capitalize()}: {meaning}.",
         columns=_columns(regions, certainty, noted > 0),
         rows="".join(_row(root, row, regions, noted > 0) for row in rows),
-        version=__version__,
+        version=VERSION,
         script=assets.text("index.js"),
     )
 

@@ -112,7 +112,7 @@ class LabelMapBank:
 
     @classmethod
     def from_mni(cls) -> LabelMapBank:
-        """One anatomy from the grey and white matter maps that nilearn carries: for use without label maps."""
+        """One anatomy from the MNI template's grey and white matter maps: for use without label maps."""
         return cls((_mni_map(),))
 
     @classmethod
@@ -231,28 +231,23 @@ def _finish(name: str, tissue: np.ndarray[Any, Any], right: np.ndarray[Any, Any]
 
 
 def _mni_map() -> BrainMap:
-    from nilearn.datasets import (
-        load_mni152_brain_mask,
-        load_mni152_gm_template,
-        load_mni152_wm_template,
-    )
+    from annofree.anatomy.template import template
 
-    grey_image = load_mni152_gm_template(resolution=1)
-    affine = np.asarray(grey_image.affine)
+    mni = template()
     shape = FRAME_SHAPE
     offset = np.array(FRAME_CENTRE_MM) - (np.array(shape) - 1) / 2
-    to_voxel = np.linalg.inv(affine)
+    to_voxel = np.linalg.inv(mni.affine)
 
-    def on_frame(image: Any) -> np.ndarray[Any, Any]:
-        data = np.asarray(image.get_fdata(), dtype=np.float32)
+    def on_frame(data: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         return np.asarray(
             ndimage.affine_transform(
                 data, to_voxel[:3, :3], to_voxel[:3, :3] @ offset + to_voxel[:3, 3], output_shape=shape, order=1
             )
         )
 
-    grey, white = on_frame(grey_image), on_frame(load_mni152_wm_template(resolution=1))
-    mask = on_frame(load_mni152_brain_mask(resolution=1)) > 0.5
+    grey, white = on_frame(mni.grey), on_frame(mni.white)
+    # brain is where the T1 template exceeds a fifth of its maximum
+    mask = on_frame((mni.t1 > 0.2).astype(np.float32)) > 0.5
     x, y, z = np.meshgrid(*(np.arange(n) + o for n, o in zip(shape, offset, strict=True)), indexing="ij", sparse=True)
     matter = grey + white > 0.5
     small = mask.reshape(80, 2, 96, 2, 80, 2).mean((1, 3, 5)) > 0.5

@@ -57,7 +57,7 @@ def main() -> None:
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--labelmaps", help="folder of label maps; nilearn's tissue maps by default")
+    parser.add_argument("--labelmaps", help="folder of label maps; the MNI tissue maps by default")
     parser.add_argument("--cache", help="npz file that keeps the prepared maps")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--cases", type=int, default=24)

@@ -35,7 +35,7 @@ def synthesise(
         seed: Decides everything.
         preset: "default": made tumours in made brains, or in real ones where scans are given. Or a published form, see
             `annofree.synthesis.published.PRESETS`.
-        labelmaps: Folder of anatomical label maps for made brains; nilearn's brain by default.
+        labelmaps: Folder of anatomical label maps for made brains; the MNI brain by default.
         healthy: Healthy scans.
         patients: Patients' scans, made pseudo-healthy.
         brain_mask: Name pattern of brain masks beside the scans.

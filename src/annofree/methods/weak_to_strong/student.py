@@ -148,7 +148,7 @@ def student_mask(network: nn.Module, volume: Volume, *, together: int = 16) -> T
 
 
 def _answer(scan: Scan, mask: NDArray[np.bool_], brain: NDArray[np.bool_], method: str) -> Segmentation:
-    from annofree import __version__
+    from annofree.version import VERSION
 
     assert scan.native is not None
     return Segmentation(
@@ -157,7 +157,7 @@ def _answer(scan: Scan, mask: NDArray[np.bool_], brain: NDArray[np.bool_], metho
         affine=scan.affine,
         native=scan.native,
         brain=brain,
-        provenance={"annofree": __version__, "method": method, "tier": "T0", "notes": list(scan.notes)},
+        provenance={"annofree": VERSION, "method": method, "tier": "T0", "notes": list(scan.notes)},
     )
 
 
