@@ -1,16 +1,14 @@
-"""The nouns of the input side: `Modality`, `Grid`, `Scan`, `Truth`, `Cohort`.
+"""The nouns of the input side: `Grid`, `Scan`, `Truth`, `Cohort` (and `Modality`, which has a file of its own).
 
 Arrays are `(X, Y, Z)` in closest-canonical RAS+ axis order; affines map voxel indices to scanner millimetres (RAS+).
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -19,52 +17,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annofree.errors import InputError, LeakError, MissingSequence
+from annofree.modality import Modality
+
+__all__ = [
+    "Array",
+    "Cohort",
+    "Grid",
+    "Modality",
+    "Origin",
+    "Scan",
+    "Truth",
+    "axis_order",
+    "canonical_grid",
+    "foreground",
+    "learning",
+    "scoring",
+    "to_canonical",
+    "to_native",
+]
 
 Array = NDArray[Any]
-
-_SPELLINGS: dict[str, str] = {
-    "T1": r"t1n?|t1w|t1_?mprage|mprage|t1_?pre|t1native",
-    "T1C": r"t1ce|t1c|t1gd|t1_?post|t1km|t1wce|t1w?_?gd|cet1|ce_?t1w?|ce_?gadolinium_?t1w?|t1_?contrast",
-    "T2": r"t2w?|t2_?tse",
-    "FLAIR": r"flair|t2f|fla|fl|t2_?flair|t2w?_?fla(?:ir)?",
-}
-
-
-class Modality(StrEnum):
-    """An MRI sequence; the one place that knows every spelling of its name."""
-
-    T1 = "T1"
-    T1C = "T1C"
-    T2 = "T2"
-    FLAIR = "FLAIR"
-
-    @classmethod
-    def parse(cls, text: str) -> Modality:
-        """The sequence that a word means (`t1ce`, `T2w`, `fla`, ...).
-
-        Raises:
-            InputError: The word is no known spelling.
-        """
-        for name, pattern in _SPELLINGS.items():
-            if re.fullmatch(pattern, text.strip().replace("-", "_"), flags=re.IGNORECASE):
-                return cls(name)
-        raise InputError(
-            f"'{text}' is not a sequence that annofree knows",
-            fix="Use one of T1, T1C (with contrast), T2, FLAIR",
-        )
-
-    @classmethod
-    def guess(cls, filename: str) -> Modality | None:
-        """The sequence that a file name speaks of, or None; the longest spelling nearest the end wins."""
-        stem = re.sub(r"\.(nii|gz|npy|mha|nrrd)\b", "", Path(filename).name, flags=re.IGNORECASE)
-        parts = [part for part in re.split(r"[-_. ]+", stem) if part]
-        for end in range(len(parts), 0, -1):
-            for start in range(max(0, end - 3), end):
-                word = "_".join(parts[start:end])
-                for name, pattern in _SPELLINGS.items():
-                    if re.fullmatch(pattern, word, flags=re.IGNORECASE):
-                        return cls(name)
-        return None
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,18 +4,61 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from annofree.errors import InputError, MissingSequence
-from annofree.formats.names import is_brain_mask, is_map, read_name, stem_of, truth_rank
+from annofree.formats.contents import holds_labels
+from annofree.formats.names import (
+    GENERIC,
+    is_brain_mask,
+    known_case_of,
+    map_certainty,
+    read_name,
+    stem_of,
+    truth_rank,
+)
 from annofree.formats.nifti import Volume, read_volume
-from annofree.scan import Modality
+from annofree.modality import Modality
+
+_RENAME = "Rename the file (t1, t1ce, t2, flair), or say what it holds: --sequence for one file, a dictionary in Python"
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """An image file whose name leaves a doubt about its sequence.
+
+    Attributes:
+        path: The file.
+        why: What is doubtful.
+        possible: What it may be.
+    """
+
+    path: Path
+    why: str
+    possible: tuple[Modality, ...]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Why the files of a case cannot be one scan; reading the case raises it.
+
+    Attributes:
+        what: What went wrong.
+        file: The file or folder concerned.
+        why: The cause.
+        fix: What the user can do next.
+    """
+
+    what: str
+    file: Path
+    why: str
+    fix: str
 
 
 @dataclass(frozen=True)
 class Case:
-    """The NIfTI files of one visit; other file types derive from it and override `read`.
+    """The image files of one visit; other file types derive from it and override `read`.
 
     Attributes:
         id: The scan's id.
@@ -26,6 +69,9 @@ class Case:
         truths: Label maps found beside the images, by rank.
         ignored: Files that are not taken.
         text: The report beside the images, in layouts that have a place for it.
+        doubts: Image files whose names leave a doubt.
+        problem: Why these files cannot be a scan.
+        remarks: What a reader of the result should know about the names.
     """
 
     id: str
@@ -36,12 +82,15 @@ class Case:
     truths: tuple[tuple[int, Path], ...] = ()
     ignored: tuple[Path, ...] = ()
     text: Path | None = None
+    doubts: tuple[Doubt, ...] = ()
+    problem: Problem | None = None
+    remarks: tuple[str, ...] = ()
 
     @property
     def files(self) -> tuple[tuple[str, Path], ...]:
         """Role and path of every image file, taken or not; empty where only reading tells."""
         named = tuple((str(sequence), path) for sequence, path in self.images)
-        return (*named, *(("image", path) for path in self.unnamed))
+        return (*named, *(("image", path) for path in (*self.unnamed, *(doubt.path for doubt in self.doubts))))
 
     def read(self, sequence: str | None = None) -> tuple[dict[Modality, Volume], tuple[str, ...]]:
         """Read the images.
@@ -56,18 +105,22 @@ class Case:
             InputError: A sequence occurs twice or cannot be told, or a file is unusable.
         """
         chosen = self._choose(None if sequence is None else Modality.parse(sequence))
-        notes = []
-        if self.ignored or (self.unnamed and not set(self.unnamed) & set(chosen.values())):
-            left = sorted({path.name for path in (*self.ignored, *self.unnamed)})
+        notes = list(self.remarks)
+        loose = {*self.unnamed, *(doubt.path for doubt in self.doubts)}
+        if self.ignored or not loose <= set(chosen.values()):
+            left = sorted({path.name for path in (*self.ignored, *loose)})
             shown = ", ".join(left[:6]) + (f" and {len(left) - 6} more" if len(left) > 6 else "")
             notes.append(f"Not taken as images: {shown}.")
         with ThreadPoolExecutor(len(chosen)) as pool:  # decompression lets go of the interpreter
             return dict(zip(chosen, pool.map(read_volume, chosen.values()), strict=True)), tuple(notes)
 
     def _choose(self, sequence: Modality | None) -> dict[Modality, Path]:
-        files = [path for _, path in self.images] + list(self.unnamed)
+        files = [path for _, path in self.files]
         if sequence is not None and len(files) == 1:
             return {sequence: files[0]}
+        if self.problem is not None:
+            told = self.problem
+            raise InputError(told.what, file=told.file, why=told.why, fix=told.fix)
         chosen: dict[Modality, Path] = {}
         for name, path in self.images:
             if name in chosen and sequence in (None, name):
@@ -78,6 +131,7 @@ class Case:
                     fix="Keep one of them, name one file alone, or pass a dictionary {sequence: file} from Python",
                 )
             chosen.setdefault(name, path)
+        self._ask_about_doubts(set(chosen), sequence)
         if not chosen:
             shown = ", ".join(path.name for path in files[:3]) or "none"
             raise InputError(
@@ -94,36 +148,75 @@ class Case:
             )
         return {sequence: chosen[sequence]}
 
+    def _ask_about_doubts(self, known: set[Modality], sequence: Modality | None) -> None:
+        """A doubtful file matters where it may be a sequence that no other file is."""
+        for doubt in self.doubts:
+            open_ones = set(doubt.possible) - known
+            if open_ones and (sequence is None or sequence in open_ones):
+                raise InputError(
+                    f"The sequence of a file of scan '{self.id}' is doubtful",
+                    file=doubt.path,
+                    why=doubt.why,
+                    fix=_RENAME,
+                )
 
-def case_of_files(scan_id: str, folder: Path, files: Iterable[Path]) -> Case:
-    """Sort the NIfTI files of one visit into images, brain mask, label maps and the rest."""
-    images: list[tuple[Modality, Path]] = []
+
+def case_of_files(
+    scan_id: str, folder: Path, files: Iterable[Path], *, known_case: str | None = None, images: Iterable[Path] = ()
+) -> Case:
+    """Sort the files of one visit into images, brain mask, label maps and the rest.
+
+    Args:
+        scan_id: The scan's id.
+        folder: Where the files lie.
+        files: All of them.
+        known_case: What is known to be the id at the beginning of the names; the folder's name without it.
+        images: Those that were found to be images by their voxels, whatever their names say of maps.
+    """
+    named: list[tuple[Modality, Path]] = []
     unnamed: list[Path] = []
+    doubts: list[Doubt] = []
     truths: list[tuple[int, Path]] = []
     ignored: list[Path] = []
     masks: list[Path] = []
+    remarks: list[str] = []
+    proven = set(images)
     for path in sorted(files):
-        rank = truth_rank(path.name, scan_id)
-        if is_brain_mask(path.name):
-            masks.append(path)
-        elif rank is not None:
-            truths.append((rank, path))
+        known = known_case_of(stem_of(path.name), folder) if known_case is None else known_case
+        name = read_name(path.name, known)
+        rank = truth_rank(path.name, known or scan_id)
+        if path not in proven and is_a_map(path, known):
+            if is_brain_mask(path.name, known):
+                masks.append(path)
+                continue
+            truths += [] if rank is None else [(rank, path)]
             ignored.append(path)
-        elif is_map(path.name):
+        elif name.other:
             ignored.append(path)
-        elif (sequence := read_name(path.name).sequence) is not None:
-            images.append((sequence, path))
+        elif name.doubt is not None:
+            doubts.append(Doubt(path, name.doubt, name.possible))
+        elif name.sequence is not None:
+            named.append((name.sequence, path))
+            remarks += [] if name.remark is None else [f"{path.name}: {name.remark}."]
         else:
             unnamed.append(path)
     return Case(
         scan_id,
         folder,
-        tuple(images),
+        tuple(named),
         tuple(unnamed),
         masks[0] if masks else None,
         tuple(sorted(truths)),
         tuple(sorted([*ignored, *masks[1:]])),
+        doubts=tuple(doubts),
+        remarks=tuple(remarks),
     )
+
+
+def is_a_map(path: Path, known_case: str = "") -> bool:
+    """Whether a file is a mask or another map, by its name and, where that leaves it open, by its voxels."""
+    certainty = map_certainty(path.name, known_case)
+    return certainty == "yes" or (certainty == "maybe" and holds_labels(path))
 
 
 def case_of_file(path: Path) -> Case:
@@ -132,50 +225,55 @@ def case_of_file(path: Path) -> Case:
     Raises:
         InputError: The name says that it is a mask or another map.
     """
-    name = read_name(path.name)
-    if is_map(path.name):
+    folder = path.absolute().parent
+    known = known_case_of(stem_of(path.name), folder)
+    if is_a_map(path, known):
         raise InputError(
             "This looks like a mask or a label map, not an image",
             file=path,
             why="its name says so",
             fix="Name an image, or say with --sequence what the file holds",
         )
-    folder = path.resolve().parent
+    name = read_name(path.name, known)
     scan_id = name.case or (folder.name if name.sequence is not None else stem_of(path.name)) or "scan"
-    images = () if name.sequence is None else ((name.sequence, path),)
-    return Case(scan_id, folder, images, () if images else (path,))
+    case = case_of_files(scan_id, folder, [path], known_case=known, images=[path])
+    return replace(case, ignored=(), unnamed=(path,)) if name.other else case
 
 
 def with_unique_ids(cases: Iterable[Case]) -> dict[str, Case]:
-    """Cases by id; ids that occur twice get their parent folder's name in front.
+    """Cases by id; where an id occurs twice, the names of the folders above go in front until it does not.
 
     Raises:
-        InputError: Two cases still share an id.
+        InputError: The same files are there twice.
     """
     found = list(cases)
-    count: dict[str, int] = {}
-    for case in found:
-        count[case.id] = count.get(case.id, 0) + 1
-    result: dict[str, Case] = {}
-    for case in found:
-        name = case.id
-        if count[name] > 1:
-            parent = case.folder.parent.name if case.folder.name == name else case.folder.name
-            name = f"{parent}_{name}"
-        if name in result:
+    names = [case.id for case in found]
+    for depth in range(24):
+        count: dict[str, int] = {}
+        for name in names:
+            count[name] = count.get(name, 0) + 1
+        if all(times == 1 for times in count.values()):
+            return {name: replace(case, id=name) for name, case in zip(names, found, strict=True)}
+        names = [
+            _longer(case, name, depth) if count[name] > 1 else name for case, name in zip(found, names, strict=True)
+        ]
+    seen: dict[str, Case] = {}
+    for name, case in zip(names, found, strict=True):
+        if (other := seen.setdefault(name, case)) is not case:
             raise InputError(
-                f"Two scans are called '{name}'",
-                why=f"{result[name].folder} and {case.folder}",
-                fix="Rename one folder",
+                f"Two scans are called '{case.id}'",
+                why=f"{other.folder} and {case.folder}",
+                fix="Name each only once, or rename one",
             )
-        result[name] = _renamed(case, name)
-    return result
+    raise AssertionError("ids are unique")
 
 
-def _renamed(case: Case, name: str) -> Case:
-    from dataclasses import replace
-
-    return case if case.id == name else replace(case, id=name)
+def _longer(case: Case, name: str, depth: int) -> str:
+    parts = [part.name for part in (case.folder.absolute(), *case.folder.absolute().parents) if part.name]
+    if case.id in parts:
+        parts = parts[parts.index(case.id) + 1 :]
+    above = [part for part in parts if part.lower() not in GENERIC]
+    return f"{above[depth]}_{name}" if depth < len(above) else name
 
 
 def case_of_mapping(files: Mapping[str, str | Path], scan_id: str | None = None) -> Case:

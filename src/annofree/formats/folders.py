@@ -1,6 +1,7 @@
-"""Plain folders and BraTS folders: a folder a patient, or many patients' files side by side.
+"""Plain folders, BraTS folders, BIDS folders: a folder a patient, or many patients' files side by side.
 
-BraTS 2018 to 2025 differ in spelling only (`_t1ce`, `-t1c`, bare `t1c`), and `annofree.scan.Modality` knows spellings.
+BraTS 2018 to 2025 differ in spelling only (`_t1ce`, `-t1c`, bare `t1c`), and `annofree.modality` knows spellings. Every
+folder that holds an image gives a case, be it one that fails with a sentence when it is read.
 """
 
 from __future__ import annotations
@@ -10,11 +11,23 @@ import re
 from collections import Counter
 from pathlib import Path
 
-from annofree.errors import InputError
-from annofree.formats.case import Case, case_of_files
-from annofree.formats.names import ImageName, is_map, is_nifti, read_name, stem_of, truth_rank, words_of
+from annofree.formats.case import Case, Problem, case_of_files, is_a_map
+from annofree.formats.contents import holds_labels
+from annofree.formats.names import (
+    GENERIC,
+    ImageName,
+    is_volume,
+    known_case_of,
+    read_name,
+    stem_of,
+    truth_rank,
+)
+from annofree.formats.outfolder import is_ours
 
-MAX_DEPTH = 6
+#: Folders of BIDS that never hold one of our sequences.
+_BIDS_OTHERS = frozenset("func dwi fmap perf meg eeg ieeg beh pet micr nirs mrs".split())  # noqa: SIM905
+#: Letters that may be initials as well as a contrast agent's short name; words such as post or contrast are not.
+_NO_INITIALS = re.compile(r"post|pre|contr|enhan|gado|nativ", flags=re.IGNORECASE)
 
 
 def recognises(folder: Path) -> bool:
@@ -22,61 +35,178 @@ def recognises(folder: Path) -> bool:
     return folder.is_dir()
 
 
-def find(folder: Path) -> list[Case]:
-    """All cases below a folder."""
-    return _walk(folder, 0)
+def find(folder: Path, *, leave_out: frozenset[Path] = frozenset()) -> list[Case]:
+    """All cases below a folder; links are followed, each folder is read once, and our own output is passed over.
+
+    Args:
+        folder: Where to look.
+        leave_out: Folders that another layout has read.
+    """
+    return _walk(folder, {}, leave_out)
 
 
-def _walk(folder: Path, depth: int) -> list[Case]:
-    files, subfolders = _entries(folder)
-    images = {path: read_name(path.name) for path in files if not is_map(path.name)}
-    named = {path: name for path, name in images.items() if name.sequence is not None}
-    if named:
-        if _is_flat(list(named.values())):
-            return _flat(folder, files, named)
-        return [case_of_files(_name(folder), folder, files)]
-    found = [] if depth >= MAX_DEPTH else [case for sub in subfolders for case in _walk(sub, depth + 1)]
-    if found or len(images) < 2:
-        return found or [case_of_files(_name(folder), folder, files) for _ in images]
+def _walk(folder: Path, seen: dict[str, Path], leave_out: frozenset[Path]) -> list[Case]:
+    real = os.path.realpath(folder)
+    if real in seen or folder in leave_out or (seen and is_ours(folder)):
+        return []
+    seen[real] = folder
+    try:
+        files, subfolders = _entries(folder)
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+        problem = Problem("A folder cannot be read", folder, why, "Check its permissions, or leave it out")
+        return [Case(_name(folder), folder, problem=problem)]
+    found = _here(folder, files)
+    for sub in subfolders:
+        again = seen.get(os.path.realpath(sub))
+        if again is not None and sub.is_symlink() and not _is_inside(folder, again) and _holds_volumes(sub):
+            problem = Problem(
+                "A folder was taken already under another name", sub, f"it links to {again}", "Remove one"
+            )
+            found.append(Case(_name(sub), sub, problem=problem))
+            continue
+        found += _walk(sub, seen, leave_out)
+    return [case for case in found if not _is_beside_the_point(case, found)]
+
+
+def _is_inside(folder: Path, other: Path) -> bool:
+    return os.path.realpath(folder).startswith(os.path.realpath(other))
+
+
+def _holds_volumes(folder: Path) -> bool:
+    try:
+        return any(is_volume(Path(name)) for name in os.listdir(folder))
+    except OSError:
+        return False
+
+
+def _is_beside_the_point(case: Case, found: list[Case]) -> bool:
+    """A BIDS folder such as `dwi` is no loss where its subject gives a scan."""
+    others = case.folder.name.lower() in _BIDS_OTHERS and not case.images
+    return others and any(scan.images and scan.folder.parent == case.folder.parent for scan in found)
+
+
+def _here(folder: Path, files: list[Path]) -> list[Case]:
+    """The cases of the files that lie directly in a folder."""
+    known = _known_cases(folder, files)
+    pictures = [path for path in files if not is_a_map(path, known[path])]
+    if not pictures:
+        # Called maps, all of them: one that holds grey levels is a patient with an unlucky name, and not to be lost.
+        grey = [path for path in files if not _is_surely_a_map(path) and not holds_labels(path, unreadable=True)]
+        return [_misnamed(folder, files, grey)] if grey else []
+    names = {path: read_name(path.name, known[path]) for path in pictures}
+    telling = {path: name for path, name in names.items() if name.sequence or name.doubt}
+    if telling:
+        return _scans(folder, files, telling, known, pictures)
+    rest = [path for path in pictures if not names[path].other]
+    if not rest:
+        shown = ", ".join(path.name for path in pictures[:3])
+        fix = "Give one of them, or say with --sequence what a single file holds"
+        problem = Problem("A folder holds no T1, T1C, T2 or FLAIR", folder, f"its images are {shown}", fix)
+        return [Case(_name(folder), folder, unnamed=tuple(pictures), problem=problem)]
+    if len(rest) == 1:
+        return [case_of_files(_name(folder), folder, files, known_case=known[rest[0]], images=pictures)]
     # Names that tell no sequence: one scan a file, for --sequence to name.
-    return [Case(stem_of(path.name), folder, unnamed=(path,)) for path in images]
+    return [Case(stem_of(path.name), folder, unnamed=(path,)) for path in rest]
+
+
+def _is_surely_a_map(path: Path) -> bool:
+    return bool(re.search(r"_(dseg|probseg)$|brain_?mask$", stem_of(path.name), flags=re.IGNORECASE))
+
+
+def _misnamed(folder: Path, files: list[Path], grey: list[Path]) -> Case:
+    problem = Problem(
+        "A file is called a mask or a label map, and holds grey levels",
+        grey[0],
+        "there is no other image in its folder",
+        "Rename it if it is an image (t1, t1ce, t2, flair), or name it alone with --sequence",
+    )
+    return Case(_name(folder), folder, unnamed=tuple(grey), ignored=tuple(files), problem=problem)
+
+
+def _known_cases(folder: Path, files: list[Path]) -> dict[Path, str]:
+    """The part of each name that is known to be an id: the folder's name, or what several sequences share."""
+    known = {path: known_case_of(stem_of(path.name), folder) for path in files}
+    names = {path: read_name(path.name, known[path]) for path in files}
+    for path, name in names.items():
+        if not name.doubt or not re.search(r"\d", name.prefix) or _NO_INITIALS.search(name.prefix):
+            continue
+        same = [other for other in names.values() if other is not name and other.prefix == name.prefix]
+        if any(set(other.possible or (other.sequence,)) - set(name.possible) for other in same):
+            known[path] = name.prefix
+    return known
+
+
+def _scans(
+    folder: Path,
+    files: list[Path],
+    telling: dict[Path, ImageName],
+    known: dict[Path, str],
+    pictures: list[Path],
+) -> list[Case]:
+    cases = {name.case for name in telling.values() if name.case}
+    if len(cases) <= 1:
+        case = next(iter(cases), "")
+        says_nothing = folder.name.lower() in GENERIC or folder.name.lower().startswith("ses-")
+        scan_id = case if says_nothing and case.lower().startswith("sub-") else _name(folder)
+        return [_sorted_out(scan_id, folder, files, known, pictures)]
+    if not _share_a_sequence(telling):
+        shown = sorted(cases)
+        problem = Problem(
+            "The files of one folder seem to belong to different patients",
+            folder,
+            f"their names begin with {shown[0]} and {shown[1]}",
+            "Put each patient's files into a folder of their own, or give them one beginning",
+        )
+        return [Case(_name(folder), folder, unnamed=tuple(sorted(telling)), problem=problem)]
+    members: dict[str, list[Path]] = {name.case: [] for name in telling.values()}
+    by_length = sorted((case for case in members if case), key=len, reverse=True)
+    for path in files:
+        stem = stem_of(path.name)
+        if path in telling:
+            members[telling[path].case].append(path)
+        elif owner := next((case for case in by_length if _belongs(stem, case)), None):
+            members[owner].append(path)
+        elif path in pictures and not read_name(path.name, known[path]).other:
+            members[stem] = [path]
+    return [
+        _sorted_out(case or _name(folder), folder, paths, known, pictures) for case, paths in sorted(members.items())
+    ]
+
+
+def _sorted_out(scan_id: str, folder: Path, files: list[Path], known: dict[Path, str], pictures: list[Path]) -> Case:
+    shared = {known[path] for path in files}
+    return case_of_files(scan_id, folder, files, known_case=shared.pop() if len(shared) == 1 else None, images=pictures)
+
+
+def _share_a_sequence(telling: dict[Path, ImageName]) -> bool:
+    """Whether two cases have an image of one sequence: then the folder holds several patients."""
+    pairs = {(name.case, kind) for name in telling.values() for kind in (name.sequence, *name.possible) if kind}
+    return max(Counter(kind for case, kind in pairs if case).values()) > 1
 
 
 def _entries(folder: Path) -> tuple[list[Path], list[Path]]:
-    try:
-        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-    except OSError as error:
-        raise InputError(
-            "A folder cannot be read", file=folder, why=error.strerror, fix="Check its permissions"
-        ) from None
-    shown = [entry for entry in entries if not entry.name.startswith(".")]
-    files = [Path(entry.path) for entry in shown if is_nifti(Path(entry.name)) and not entry.is_dir()]
-    return files, [Path(entry.path) for entry in shown if entry.is_dir()]
+    """Volume files and folders; a link that leads nowhere counts as a file, so that its patient is not lost."""
+    files, subfolders = [], []
+    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+        if entry.name.startswith("."):
+            continue
+        try:
+            is_folder = entry.is_dir()
+        except OSError:
+            is_folder = False
+        if is_folder:
+            subfolders.append(Path(entry.path))
+        elif is_volume(Path(entry.name)):
+            files.append(Path(entry.path))
+    return files, subfolders
 
 
 def _name(folder: Path) -> str:
-    return folder.resolve().name or "scan"
-
-
-def _is_flat(names: list[ImageName]) -> bool:
-    """Several patients in one folder: every name is `<case>_<sequence>` and cases share sequences."""
-    if not all(name.case and name.ends_with_sequence for name in names):
-        return False
-    cases = {name.case for name in names}
-    sequences = Counter(sequence for _, sequence in {(name.case, name.sequence) for name in names})
-    return len(cases) > 1 and max(sequences.values()) > 1
-
-
-def _flat(folder: Path, files: list[Path], named: dict[Path, ImageName]) -> list[Case]:
-    members: dict[str, list[Path]] = {name.case: [] for name in named.values()}
-    by_length = sorted(members, key=len, reverse=True)
-    for path in files:
-        stem = stem_of(path.name)
-        if path in named:
-            members[named[path].case].append(path)
-        elif owner := next((case for case in by_length if _belongs(stem, case)), None):
-            members[owner].append(path)
-    return [case_of_files(case, folder, paths) for case, paths in sorted(members.items())]
+    """What a folder calls its patient: the nearest name upwards that says something."""
+    absolute = folder.absolute()
+    places = [part.name for part in (absolute, *absolute.parents) if part.name]
+    return next((name for name in places if name.lower() not in GENERIC), places[0] if places else "scan")
 
 
 def _belongs(stem: str, case: str) -> bool:
@@ -85,23 +215,35 @@ def _belongs(stem: str, case: str) -> bool:
 
 def _anothers(rest: str) -> bool:
     """Whether what follows an id in a label map's name says another visit or patient: `p1_2_seg` is not of `p1`."""
-    words = words_of(rest)
+    words = [word for word in re.split(r"[-_. ]+", rest) if word]
     before = words[: next((i for i, word in enumerate(words) if truth_rank(word) is not None), len(words))]
     return any(re.fullmatch(r"\d+[a-z]?|(ses|tp|timepoint|visit|run)\d*", word, re.IGNORECASE) for word in before)
 
 
 def find_truths(folder: Path, scan_id: str) -> list[tuple[int, Path]]:
     """Label maps for a scan below a folder: beside its images, in a folder of its name, or named after it."""
-    files, subfolders = _entries(folder)
+    return _truths(folder, scan_id, set())
+
+
+def _truths(folder: Path, scan_id: str, seen: set[str]) -> list[tuple[int, Path]]:
+    real = os.path.realpath(folder)
+    if real in seen:
+        return []
+    seen.add(real)
+    try:
+        files, subfolders = _entries(folder)
+    except OSError:
+        return []
     found: list[tuple[int, Path]] = []
     for path in files:
-        rank = truth_rank(path.name, scan_id)
         stem = stem_of(path.name)
-        named_after = _belongs(stem, scan_id) and (rank is not None or stem == scan_id)
+        known = scan_id if _belongs(stem, scan_id) else ""
+        rank = truth_rank(path.name, known)
+        named_after = bool(known) and (rank is not None or stem == scan_id)
         if named_after and _anothers(stem[len(scan_id) :]):
             continue
-        if named_after or (rank is not None and _name(folder) == scan_id):
+        if named_after or (rank is not None and folder.absolute().name == scan_id):
             found.append((0 if rank is None else rank, path))
     for sub in subfolders:
-        found += find_truths(sub, scan_id) if len(sub.parts) - len(folder.parts) <= MAX_DEPTH else []
+        found += _truths(sub, scan_id, seen)
     return found

@@ -9,7 +9,7 @@ from pathlib import Path
 from annofree.errors import InputError
 from annofree.formats import folders, nnunet, npy, slices
 from annofree.formats.case import Case, case_of_file, with_unique_ids
-from annofree.formats.names import is_nifti
+from annofree.formats.names import is_volume
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,8 @@ def find_cases(path: str | Path) -> dict[str, Case]:
         return with_unique_ids([npy.case_of_file(source) if source.suffix == ".npy" else case_of_file(source)])
     layout = next(layout for layout in LAYOUTS if layout.recognises(source))
     cases = layout.find(source)
+    if layout is not LAYOUTS[-1] and layout.name != "PNG slices":  # what lies beside it must not be lost
+        cases = [*cases, *folders.find(source, leave_out=nnunet.own_folders(source))]
     if not cases:
         raise InputError("No MRI was found in a folder", file=source, why=_why_empty(source), fix=_FIX)
     return with_unique_ids(cases)
@@ -63,6 +65,6 @@ def _why_empty(folder: Path) -> str:
         return "it is empty"
     if any(name.lower().endswith((".dcm", ".ima")) for name in names):
         return "it holds DICOM; convert it with dcm2niix first"
-    if any(is_nifti(Path(name)) for name in names):
+    if any(is_volume(Path(name)) for name in names):
         return "its NIfTI files are masks or label maps by their names"
     return f"none of its {len(names)} files is NIfTI or .npy, for instance {sorted(names)[0]}"

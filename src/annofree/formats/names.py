@@ -1,6 +1,7 @@
 """What file names say: the case, the sequence, and whether a file is an image at all.
 
-Every spelling of a sequence lives in `annofree.scan.Modality`; this module only finds the word in the name.
+The words of sequences are read by `annofree.modality`; this module finds the case, and the words of maps. A part of a
+name that is known to be the patient's id (the folder's name, a BIDS `sub-` or `ses-`) is never read for a file's role.
 """
 
 from __future__ import annotations
@@ -8,11 +9,18 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
-from annofree.errors import InputError
-from annofree.scan import Modality
+from annofree.modality import Modality, read_words
 
-NIFTI_ENDINGS = (".nii", ".nii.gz")
+#: Files that hold one volume each. An Analyze or NIfTI pair is its `.hdr`.
+VOLUME_ENDINGS = (".nii", ".nii.gz", ".hdr", ".hdr.gz", ".nrrd", ".nhdr", ".mha", ".mhd", ".mgz", ".mgh")
+_ENDING = re.compile(
+    r"((\.nii|\.hdr|\.img)(\.gz)?|\.gz|\.nrrd|\.nhdr|\.mha|\.mhd|\.mgz|\.mgh|\.npy|\.png)$", re.IGNORECASE
+)
+
+#: Folders whose name says nothing about the patient in them.
+GENERIC = frozenset("anat anatomy nifti niftis nii images image img imgs mri mr scans scan data raw".split())  # noqa: SIM905
 
 #: Words that preprocessing tools add to a name; they say nothing about the case.
 _PROCESSING = frozenset(
@@ -26,10 +34,19 @@ _PROCESSING = frozenset(
 )
 #: Words of files that are maps of something, never images.
 _MAPS = re.compile(
-    r".*(mask|seg|segmentation|segmented|parc)s?|labels?|gt|truth|groundtruth|gold|goldstandard|dlmuse|muse|fusion|"
-    r"annotations?|lesions?|rois?|xfm|warp|jacobian|staple",
+    r"(.*(mask|seg|segmentation|segmented|parc)s?|labels?|gt|truth|groundtruth|gold|goldstandard|dlmuse|muse|fusion|"
+    r"annotations?|annotated|annot|lesions?|rois?|vois?|gtv|ctv|contours?|delineations?|tumou?rs?|o?edema|necrosis|"
+    r"prob|probs|probability|probabilities|heatmap|prediction|pred|pve|xfm|warp|jacobian|staple)\d*",
     flags=re.IGNORECASE,
 )
+#: Endings of BIDS files that are maps by the standard.
+_BIDS_MAPS = re.compile(r"sub-.*_(dseg|probseg|mask)", flags=re.IGNORECASE)
+_ID_ENTITY = re.compile(r"(?:^|(?<=_))(sub|ses)-[^_]+", flags=re.IGNORECASE)
+_OTHER_ENTITY = re.compile(
+    r"(?:^|(?<=_))(acq|ce|rec|run|desc|space|echo|part|res|den|mod|dir|task|label|hemi|inv|mt|flip)-[^_]*_?",
+    flags=re.IGNORECASE,
+)
+_DATE = re.compile(r"(19|20)\d\d(0[1-9]|1[0-2])([0-2]\d|3[01])")
 #: Words of an expert's label map, the surest first. A fusion of networks is no expert.
 _TRUTH_RANKS = (
     re.compile(r"seg|segmentation|tumou?rseg|dseg", flags=re.IGNORECASE),
@@ -46,29 +63,49 @@ _HEAD = re.compile(r"brain|bet|hdbet|head|skull|skullstrip(ped)?|cortex|cerebrum
 _LESION = re.compile(r".*(tumou?r|lesion|glioma|metastas).*|gbm|gtv|mets?", flags=re.IGNORECASE)
 
 
-def is_nifti(path: Path) -> bool:
-    """Whether the name ends like a NIfTI file."""
-    return path.name.lower().endswith(NIFTI_ENDINGS)
+def is_volume(path: Path) -> bool:
+    """Whether the name ends like a file that holds a volume."""
+    name = path.name.lower()
+    return name.endswith(VOLUME_ENDINGS)
 
 
 def stem_of(name: str) -> str:
-    """The name without `.nii`, `.nii.gz` or `.npy`."""
-    return re.sub(r"(\.nii)?(\.gz)?$|\.npy$", "", Path(name).name, count=1, flags=re.IGNORECASE)
+    """The name without its ending, such as `.nii.gz`, `.mha` or `.npy`."""
+    return _ENDING.sub("", Path(name).name, count=1)
 
 
-def words_of(name: str) -> list[str]:
-    """The words of a file name: what stands between `-`, `_`, `.` and blanks."""
-    return [word for word in re.split(r"[-_. ]+", stem_of(name)) if word]
+def words_of(name: str, known_case: str = "") -> list[str]:
+    """The words of a file name: what stands between `-`, `_`, `.` and blanks, the id left out where it is known."""
+    stem = stem_of(name)
+    if known_case and stem.startswith(known_case):
+        stem = stem[len(known_case) :]
+    return [word for word in re.split(r"[-_. ]+", _ID_ENTITY.sub("", stem)) if word]
 
 
-def is_map(name: str) -> bool:
-    """Whether the file is a mask, a segmentation or another map, which is never taken as an image."""
-    return any(_MAPS.fullmatch(word) for word in words_of(name))
+def map_certainty(name: str, known_case: str = "") -> Literal["no", "maybe", "yes"]:
+    """Whether a name says that the file is a mask, a segmentation or another map.
+
+    "maybe": a word of a sequence or a number stands behind the map's word, which may so belong to an id; only the
+    voxels can tell then.
+    """
+    if _BIDS_MAPS.fullmatch(stem_of(name)):
+        return "yes"
+    words = words_of(name, known_case)
+    found = [at for at, word in enumerate(words) if _MAPS.fullmatch(word)]
+    if not found:
+        return "no"
+    behind = words[found[-1] + 1 :]
+    return "maybe" if any(re.search(r"\d", word) or read_words(word).sequence for word in behind) else "yes"
 
 
-def is_brain_mask(name: str) -> bool:
+def is_map(name: str, known_case: str = "") -> bool:
+    """Whether the name says without a doubt that the file is a mask or another map, which is never an image."""
+    return map_certainty(name, known_case) == "yes"
+
+
+def is_brain_mask(name: str, known_case: str = "") -> bool:
     """Whether the file is a brain mask (`brainmask`, `brain_mask`, `bet_mask`), and not a brain-tumour mask."""
-    words = [word.lower() for word in words_of(name)]
+    words = [word.lower() for word in words_of(name, known_case)]
     if any(_LESION.fullmatch(word) for word in words):
         return False
     if any(word in {"brainmask", "betmask", "hdbetmask"} for word in words):
@@ -85,8 +122,7 @@ def truth_rank(name: str, scan_id: str = "") -> int | None:
         name: The file's name.
         scan_id: The scan's id; its words say nothing about what the file is.
     """
-    stem = stem_of(name)
-    words = words_of(stem[len(scan_id) :] if scan_id and stem.startswith(scan_id) else stem)
+    words = words_of(name, scan_id)
     rank, place = _truth_word(words)
     if rank is None or any(_LESION.fullmatch(word) for word in words):
         return rank
@@ -110,42 +146,50 @@ class ImageName:
     Attributes:
         case: What stands before the sequence, processing words left out; empty for a bare `flair.nii.gz`.
         sequence: The sequence, or None where the name does not tell.
-        ends_with_sequence: Nothing but processing words follow the sequence.
+        doubt: Why the sequence is doubtful; None where it is not.
+        possible: What a doubtful name may mean.
+        other: It is known to be no T1, T1C, T2 or FLAIR (diffusion, a subtraction ...).
+        remark: What a reader of the result should know.
+        prefix: The text before the words about the sequence, as it stands.
     """
 
     case: str
     sequence: Modality | None
-    ends_with_sequence: bool
+    doubt: str | None = None
+    possible: tuple[Modality, ...] = ()
+    other: bool = False
+    remark: str | None = None
+    prefix: str = ""
 
 
-def read_name(name: str) -> ImageName:
+def read_name(name: str, known_case: str = "") -> ImageName:
     """Take an image's file name apart.
 
+    Args:
+        name: The file's name.
+        known_case: What is known to be the patient's id at the beginning of the name.
+
     Example:
-        >>> read_name("bet_TCGA-DU-7294_fla_bet.nii.gz")
-        ImageName(case='TCGA-DU-7294', sequence=<Modality.FLAIR: 'FLAIR'>, ends_with_sequence=True)
+        >>> found = read_name("bet_TCGA-DU-7294_fla_bet.nii.gz")
+        >>> found.case, found.sequence
+        ('TCGA-DU-7294', <Modality.FLAIR: 'FLAIR'>)
     """
     stem = stem_of(name)
-    spans = [match.span() for match in re.finditer(r"[^-_. ]+", stem)]
-    for end in range(len(spans), 0, -1):
-        for start in range(max(0, end - 3), end):
-            text = stem[spans[start][0] : spans[end - 1][1]]
-            sequence = _parse(re.sub(r"[-_. ]+", "_", text))
-            if sequence is not None:
-                rest = [stem[a:b] for a, b in spans[end:]]
-                return ImageName(_case(stem[: spans[start][0]]), sequence, not _without_processing(rest))
-    return ImageName(_case(stem), None, False)
+    found = read_words(stem, known_case=known_case)
+    prefix = stem[: found.start]
+    case = _case(_OTHER_ENTITY.sub("", prefix)) or found.trailing_id
+    date = _DATE.fullmatch(found.trailing_id)
+    if date and case != found.trailing_id:
+        case = f"{case}_{found.trailing_id}"
+    return ImageName(case, found.sequence, found.doubt, found.possible, found.other, found.remark, prefix)
 
 
-def _parse(word: str) -> Modality | None:
-    try:
-        return Modality.parse(word)
-    except InputError:
-        return None
-
-
-def _without_processing(words: list[str]) -> list[str]:
-    return [word for word in words if word.lower() not in _PROCESSING]
+def known_case_of(stem: str, folder: Path) -> str:
+    """The beginning of a name that repeats the name of its folder, or of one of the two folders above it."""
+    for name in (folder.name, folder.parent.name, folder.parent.parent.name):
+        if name and stem.startswith(name) and not stem[len(name) : len(name) + 1].isalnum():
+            return name
+    return ""
 
 
 def _case(text: str) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annofree.errors import AnnofreeError, InputError
+from annofree.formats.contents import has_few_values
 from annofree.formats.outfolder import atomic_write
 from annofree.scan import Grid
 
@@ -87,6 +88,13 @@ def read_volume(source: str | Path | nib.Nifti1Image) -> Volume:
     if array.min() == array.max():
         what = "is all zero" if array.flat[0] == 0 else f"has the one value {array.flat[0]:g} everywhere"
         raise InputError("An image is empty", file=name, why=f"it {what}", fix="Export the scan again")
+    if has_few_values(array):
+        raise InputError(
+            "An image holds a mask or a label map",
+            file=name,
+            why=f"it has {len(np.unique(array))} different values",
+            fix="Name the image itself",
+        )
     return Volume(array, grid, name, notes)
 
 

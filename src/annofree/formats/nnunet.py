@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from annofree.errors import InputError, OutputError
 from annofree.formats.case import Case
+from annofree.formats.names import is_volume, stem_of
 from annofree.formats.nifti import write_volume
 from annofree.formats.outfolder import write_json
 from annofree.scan import Cohort, Modality, Scan
@@ -43,6 +44,13 @@ def recognises(folder: Path) -> bool:
     return folder.name in IMAGE_FOLDERS or any((folder / name).is_dir() for name in IMAGE_FOLDERS)
 
 
+def own_folders(folder: Path) -> frozenset[Path]:
+    """The folders of a raw data set that `find` reads, and those of its labels; other layouts leave them out."""
+    if folder.name in IMAGE_FOLDERS:
+        return frozenset([folder])
+    return frozenset(folder / name for part in ("Tr", "Ts", "Val") for name in (f"images{part}", f"labels{part}"))
+
+
 def find(folder: Path) -> list[Case]:
     """All cases of a raw data set, training cases first."""
     root = folder.parent if folder.name in IMAGE_FOLDERS else folder
@@ -53,9 +61,12 @@ def find(folder: Path) -> list[Case]:
 
 def _cases(place: Path, names: Mapping[int, Modality]) -> list[Case]:
     channels: dict[str, dict[int, Path]] = {}
+    loose: list[Path] = []
     for path in sorted(place.iterdir()):
         if match := _CHANNEL.fullmatch(path.name):
             channels.setdefault(match["case"], {})[int(match["channel"])] = path
+        elif is_volume(path) and not path.name.startswith("."):
+            loose.append(path)
     labels = place.parent / place.name.replace("images", "labels")
     cases: list[Case] = []
     for case, files in channels.items():
@@ -64,7 +75,7 @@ def _cases(place: Path, names: Mapping[int, Modality]) -> list[Case]:
         found = [labels / f"{case}{ending}" for ending in (".nii.gz", ".nii")]
         truths = tuple((0, path) for path in found if path.is_file())
         cases.append(NnUNetCase(case, place, images, unnamed, None, truths))
-    return cases
+    return [*cases, *(Case(stem_of(path.name), place, unnamed=(path,)) for path in loose)]
 
 
 def _channel_names(root: Path) -> dict[int, Modality]:

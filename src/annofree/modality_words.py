@@ -1,0 +1,73 @@
+"""The words of MRI sequences' names, as data for the rule in `annofree.modality`; all in lower case."""
+
+from __future__ import annotations
+
+import re
+
+
+def _set(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+T1_NAMES = _set("mprage mp2rage bravo spgr fspgr")
+CONTRAST = _set(
+    "ce gd gad gado gadolinium gadovist gadavist gadobutrol gadoterate dotarem clariscan magnevist prohance "
+    "multihance omniscan gbca gddtpa dtpa km kontrast kontrastmittel contrast contrasted contraste contrasto "
+    "kontrastas mdc cplus post postcontrast enhanced enhancement enhancing enh inj injection injected 增强 造影 增強 "
+)
+PLAIN = _set("unenhanced noncontrast nocontrast precontrast noce nogd nogad nocon native nativ nc 平扫 cminus")
+NEGATORS = _set("pre non no not without wo sans ohne minus before prior")
+LINKS = _set("to in into on onto 2")
+OTHER = _set(
+    "sub subtraction subtracted subtract subtr diff difference ratio map maps star t2star t2s swi swan adc dwi "
+    "dti trace trw b0 b1000 fa bold fmri func rest perf perfusion dsc dce pwi asl cbf cbv rcbv mtt ttp tmax "
+    "ktrans pd pdw pdt2 mra tof mrv angio localizer localiser scout survey phase qsm r2star r2s mt mtr mtsat pet "
+    "fdg cta spect inv1 inv2 t1rho hemo haemo t1map t2map pc mrs spectroscopy "
+)
+NEUTRAL = _set(
+    "ax axi axial axiale tra trans transversal transverse cor coronal sag sagittal obl oblique se tse fse ffe tfe "
+    "gre space cube vista ir tir fs fatsat fatsuppressed spir spair blade propeller iso isotropic hr hires "
+    "highres lowres mpr mprs vibe thrive tfl fl2d fl3d fl sense grappa caipi turbo fast w wi wt wtd weighted "
+    "weighting seq sequence series magn "
+    # processing and places
+    "bet raw brain stripped skullstripped strip ss skull skullstrip n4 n4itk bfc bias biascorrected corrected "
+    "corr unbiased denoised denoise nlm reg registered registration rigid affine warped aligned align coreg "
+    "coregistered preproc preprocessed preprocessing processed proc resampled resample resamp resliced norm "
+    "normalised normalized zscore standardised standardized mni mni152 sri sri24 atlas std standard orig original "
+    "final new copy defaced deface anon anonymized anonymised crop cropped reoriented reorient ras lps lpi las "
+    "rai rsa img image vol volume mr mri scan nii nifti head hdbet synthstrip brainextracted extracted anat "
+    "anatomical structural clean input full matched hist "
+    # visits
+    "preop postop intraop preoperative postoperative baseline followup tp visit session day week month year "
+)
+VISIT_SECOND = _set(
+    "op operative operation operativ treatment surgery surgical rt radiotherapy chemo biopsy resection "
+)
+SUSPECT = re.compile(r"contrast|kontrast|enhanc|gado|postc|postg|gbca|synth|fake|predict|generat|simul|subtr|quant")
+ENTITY = re.compile(
+    r"(sub|ses|run|task|space|echo|part|hemi|res|den|split|dir|recording|chunk|acq|ce|rec|desc|mod|trc|inv|mt|flip)-([^_]+)",
+    flags=re.IGNORECASE,
+)
+SPOKEN_ENTITIES = _set("acq rec desc mod")
+TECHNICAL = re.compile(r"\d+d|\d+(p\d+)?(t|mm|min|s|ms|tesla)|iso\d*|t[re]\d+")
+REGISTERED = _set("reg registered registration coreg coregistered aligned align warped resampled resliced")
+#: Words of a compound without blanks; single letters stand beside a base only.
+ATOMS = sorted(
+    _set(
+        "t1 t2 flair weighted wi w c n tse fse se fs fatsat 3d 2d ax axial tra sag cor to in 2 darkfluid space pre "
+        "post non no star map f k gre without brain reg bet mni ir iso with"
+    )
+    | T1_NAMES
+    | CONTRAST
+    | PLAIN,
+    key=lambda atom: (-len(atom), atom),
+)
+LETTERS = frozenset("wcnfk")
+BASES = {
+    "t1": "T1",
+    "t2": "T2",
+    "flair": "FLAIR",
+    "fla": "FLAIR",
+    "darkfluid": "FLAIR",
+}
+BASES |= dict.fromkeys(T1_NAMES, "T1")

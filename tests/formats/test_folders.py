@@ -1,0 +1,189 @@
+"""Nobody is lost or mixed up on the way in: every folder with an image is a scan or a failure with a sentence."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from annofree.errors import InputError
+from annofree.formats import open_cohort, open_scan
+
+from .conftest import SHAPE, brain_image, save, save_patient
+
+MASK = (brain_image() > 0).astype(np.uint8)
+
+
+@pytest.mark.parametrize("word", ["label", "mask", "seg", "roi", "lesion", "tumor", "gt", "labels", "ROI"])
+@pytest.mark.parametrize("pattern", ["{w}_001", "{w}01", "P1_{w}", "{w}"])
+def test_an_id_that_holds_a_word_of_masks_is_no_mask(tmp_path: Path, word: str, pattern: str) -> None:
+    name = pattern.format(w=word)
+    save_patient(tmp_path / name, f"{name}_t1.nii.gz", f"{name}_flair.nii.gz")
+    save(tmp_path / name / f"{name}_seg.nii.gz", MASK)
+    save_patient(tmp_path / "other", "t1.nii.gz")
+    cohort = open_cohort(tmp_path)
+    assert set(cohort.ids) == {name, "other"}
+    assert cohort[name].sequences == ("T1", "FLAIR")
+    assert cohort[name].notes == (f"Not taken as images: {name}_seg.nii.gz.",)
+
+
+def test_ids_with_words_of_masks_side_by_side(tmp_path: Path) -> None:
+    for case in ("seg_001", "seg_002", "lesion-study-7"):
+        save_patient(tmp_path, f"{case}_t1.nii.gz", f"{case}_flair.nii.gz")
+        save(tmp_path / f"{case}_mask.nii.gz", MASK)
+    cohort = open_cohort(tmp_path)
+    assert cohort.ids == ("lesion-study-7", "seg_001", "seg_002")
+    assert all(scan.sequences == ("T1", "FLAIR") for scan in cohort)
+
+
+def test_a_mask_of_a_sequence_is_told_by_its_voxels(tmp_path: Path) -> None:
+    save_patient(tmp_path / "p", "p_T1.nii.gz")
+    save(tmp_path / "p" / "mask_T1.nii.gz", MASK)
+    save(tmp_path / "p" / "prob_p_T1.nii.gz", MASK * np.float32(0.99))
+    save(tmp_path / "p" / "p_T1_mask1.nii.gz", MASK)
+    assert open_scan(tmp_path / "p").files == {"T1": str(tmp_path / "p" / "p_T1.nii.gz")}
+
+
+def test_an_image_called_a_mask_fails_and_is_not_lost(tmp_path: Path) -> None:
+    save_patient(tmp_path / "a", "t1.nii.gz")
+    save_patient(tmp_path / "b", "scan_mask.nii.gz")
+    cohort = open_cohort(tmp_path)
+    assert cohort.ids == ("a", "b")
+    with pytest.raises(InputError, match=r"called a mask.*scan_mask\.nii\.gz"):
+        cohort["b"]
+    save(tmp_path / "c" / "only_mask.nii.gz", MASK)
+    assert open_cohort(tmp_path).ids == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    "names",
+    [("P1_T1.nii.gz", "P2_FLAIR.nii.gz"), ("T1_P01.nii.gz", "FLAIR_P02.nii.gz"), ("sub-1_T1w.nii", "sub-2_T2w.nii")],
+)
+def test_files_of_two_patients_are_never_one_scan(tmp_path: Path, names: tuple[str, str]) -> None:
+    save_patient(tmp_path / "x", *names)
+    cohort = open_cohort(tmp_path)
+    with pytest.raises(InputError, match="different patients"):
+        cohort["x"]
+
+
+def test_two_patients_with_a_shared_sequence_are_two_scans(tmp_path: Path) -> None:
+    save_patient(tmp_path / "x", "P1_T1.nii.gz", "P1_FLAIR.nii.gz", "P2_FLAIR.nii.gz")
+    assert {scan.id: scan.sequences for scan in open_cohort(tmp_path)} == {"P1": ("T1", "FLAIR"), "P2": ("FLAIR",)}
+
+
+def test_sessions_of_one_subject_are_scans_of_their_own(tmp_path: Path) -> None:
+    for subject in ("01", "02"):
+        for session in ("pre", "post"):
+            stem = f"sub-{subject}_ses-{session}"
+            anat = tmp_path / f"sub-{subject}" / f"ses-{session}" / "anat"
+            save_patient(anat, f"{stem}_T1w.nii.gz", f"{stem}_ce-gad_T1w.nii.gz", f"{stem}_run-1_FLAIR.nii.gz")
+            save(anat.parent / "dwi" / f"{stem}_dwi.nii.gz", brain_image())
+    cohort = open_cohort(tmp_path)
+    assert cohort.ids == tuple(f"sub-{s}_ses-{n}" for s in ("01", "02") for n in ("post", "pre"))
+    assert all(scan.sequences == ("T1", "T1C", "FLAIR") for scan in cohort)
+
+
+def test_sessions_in_folders_that_say_nothing_get_their_parents_names(tmp_path: Path) -> None:
+    for subject in ("a", "b"):
+        for session in ("2020", "2021"):
+            save_patient(tmp_path / subject / session / "nifti", "T1.nii.gz")
+    assert open_cohort(tmp_path).ids == ("a_2020", "a_2021", "b_2020", "b_2021")
+
+
+def test_patients_below_a_stray_image_are_found(tmp_path: Path) -> None:
+    save_patient(tmp_path, "T1.nii.gz")
+    save_patient(tmp_path / "p1", "T1.nii.gz")
+    assert set(open_cohort(tmp_path).ids) == {tmp_path.name, "p1"}
+
+
+def test_deep_folders_are_found(tmp_path: Path) -> None:
+    deep = tmp_path.joinpath(*"abcdefghij", "p1")
+    save_patient(deep, "T1.nii.gz")
+    assert open_cohort(tmp_path).ids == ("p1",)
+
+
+def test_nifti_beside_arrays_is_found(tmp_path: Path) -> None:
+    np.save(tmp_path / "image_1.npy", np.random.default_rng(0).random((8, 8, 8, 4)).astype(np.float32))
+    save_patient(tmp_path / "p1", "T1.nii.gz")
+    assert set(open_cohort(tmp_path).ids) == {"1", "p1"}
+
+
+def test_links_to_themselves_and_loops_do_no_harm(tmp_path: Path) -> None:
+    save_patient(tmp_path / "p1", "T1.nii.gz")
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "p1" / "up").symlink_to(tmp_path)
+    (tmp_path / "p2").mkdir()
+    (tmp_path / "p2" / "T1.nii.gz").symlink_to("T1.nii.gz")
+    (tmp_path / "p3").mkdir()
+    (tmp_path / "p3" / "T1.nii.gz").symlink_to(tmp_path / "gone.nii.gz")
+    cohort = open_cohort(tmp_path)
+    assert cohort.ids == ("p1", "p2", "p3")
+    assert cohort["p1"].sequences == ("T1",)
+    for lost in ("p2", "p3"):
+        with pytest.raises(InputError, match=rf"{lost}/T1\.nii\.gz"):
+            cohort[lost]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_folder_that_may_not_be_read_is_a_failure_of_its_own(tmp_path: Path) -> None:
+    save_patient(tmp_path / "p1", "T1.nii.gz")
+    closed = save_patient(tmp_path / "p2", "T1.nii.gz")
+    closed.chmod(0)
+    try:
+        cohort = open_cohort(tmp_path)
+        assert cohort.ids == ("p1", "p2")
+        with pytest.raises(InputError, match="cannot be read"):
+            cohort["p2"]
+    finally:
+        closed.chmod(0o755)
+
+
+def test_a_doubtful_name_is_asked_about_only_where_it_matters(tmp_path: Path) -> None:
+    save_patient(tmp_path / "p", "p_T1.nii.gz", "p_T1_foo.nii.gz", "p_FLAIR.nii.gz")
+    with pytest.raises(InputError, match=r"doubtful.*p_T1_foo\.nii\.gz.*'foo' is not known"):
+        open_scan(tmp_path / "p")
+    assert open_scan(tmp_path / "p", sequence="FLAIR").sequences == ("FLAIR",)
+    assert open_scan(tmp_path / "p" / "p_T1_foo.nii.gz", sequence="T1C").sequences == ("T1C",)
+    save_patient(tmp_path / "p", "p_T1ce.nii.gz")
+    scan = open_scan(tmp_path / "p")
+    assert scan.sequences == ("T1", "T1C", "FLAIR")
+    assert scan.notes == ("Not taken as images: p_T1_foo.nii.gz.",)
+
+
+def test_initials_that_look_like_contrast_belong_to_the_patient(tmp_path: Path) -> None:
+    save_patient(
+        tmp_path / "flat", "CE_012_T1.nii.gz", "CE_012_FLAIR.nii.gz", "CE_013_T1.nii.gz", "CE_013_FLAIR.nii.gz"
+    )
+    assert {s.id: s.sequences for s in open_cohort(tmp_path / "flat")} == {
+        "CE_012": ("T1", "FLAIR"),
+        "CE_013": ("T1", "FLAIR"),
+    }
+    save_patient(tmp_path / "GD_1", "GD_1_T1.nii.gz", "GD_1_T1_gd.nii.gz")
+    assert open_scan(tmp_path / "GD_1").sequences == ("T1", "T1C")
+
+
+def test_a_folder_without_any_of_the_four_fails_by_name(tmp_path: Path) -> None:
+    save_patient(tmp_path / "p1", "T1.nii.gz")
+    save_patient(tmp_path / "p2", "dwi.nii.gz", "adc.nii.gz")
+    cohort = open_cohort(tmp_path)
+    assert cohort.ids == ("p1", "p2")
+    with pytest.raises(InputError, match=r"no T1, T1C, T2 or FLAIR.*adc\.nii\.gz"):
+        cohort["p2"]
+
+
+def test_our_own_output_inside_a_cohort_is_no_patient(tmp_path: Path) -> None:
+    from annofree.formats.outfolder import claim_folder
+
+    save_patient(tmp_path / "p1", "T1.nii.gz")
+    out = claim_folder(tmp_path / "out")
+    save(out / "sub-p1" / "anat" / "sub-p1_space-orig_label-WT_desc-x_probseg.nii.gz", brain_image())
+    assert open_cohort(tmp_path).ids == ("p1",)
+
+
+def test_a_mask_called_flair_is_no_image(tmp_path: Path) -> None:
+    path = save(tmp_path / "flair.nii.gz", MASK)
+    with pytest.raises(InputError, match="mask or a label map"):
+        open_scan(path)
+    assert MASK.shape == SHAPE

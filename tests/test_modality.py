@@ -1,0 +1,71 @@
+"""A name that is read wrongly is a wrong answer: contrast words count wherever they stand, and doubt makes it ask."""
+
+from __future__ import annotations
+
+import pytest
+
+from annofree.errors import InputError
+from annofree.modality import Modality, read_words
+
+NAMES = {
+    "T1C": """T1_CE ce-gad_T1w T1_post CT1 CT1_ T1+C T1_+_C T1_Gd post_contrast_T1 MPRAGE_post t1wce ax_t1_fs_post
+        t1ce t1c T1Gd T1POST t1_post_contrast t1km T1wCE CET1 ce_t1w sub-01_ce-gadolinium_T1w
+        sub-1_ses-post_ce-gad_T1w t1+gd T1w_c+ T1-c gd_t1 PostGd_T1 postContrastT1w P01_post_T1 t1_mprage_sag_gd
+        sag_mprage_km t1_contrast_enhanced t1_se_post2 T1_with_contrast t1_w_contrast T1增强 T1c_to_FLAIR
+        contrast-T1 T1.CE T1_C mprage_gado 3D_T1_MPRAGE_post_contrast BraTS-GLI-00027-000-t1c
+        bet_TCGA-DU-7294_t1c_bet T1_post_2mm T1_preop_ce t1ce_n4 T1_FLAIR_post T1CE_postop sub-1_acq-postgd_T1w
+        T1_fs_Gd bravo_post enhanced_T1 cT1w T1+KM T1_plus_C T1-Gd-DTPA SPGR_GAD gadT1 t1_ax_gd_001
+        hdbet_native_t1c""",
+    "T1": """T1 t1n T1w t1_pre t1native t1_mprage mprage pre_contrast_T1 T1_pre_contrast T1_without_contrast
+        T1_no_contrast T1_noCE sub-01_T1w sub-01_ses-post_T1w T1_FLAIR t1_flair_ax post_op_T1 T1_postop
+        T1_brain_n4 T1_to_SRI24 T1_2mm T1_space-FLAIR BraTS2021_00006_t1 T1w_in_FLAIR T1_weighted
+        sub-01_ce-none_T1w T1_native t1_ax_0001 t1_unenhanced t1_fl3d T1_C-_ bet_t1 sub-CE01_T1w fspgr_brain""",
+    "T2": "T2 t2w t2_tse T2_TSE_ax t2_fs t2_to_t1 sub-1_T2w",
+    "FLAIR": """fla fl t2f T2_FLAIR flair dark_fluid t2_tirm_dark-fluid T2_FLAIR_FS t2flair FLAIR_T2 darkfluid
+        T2-dark-fluid t2_space_dark-fluid_sag FLAIR_to_T1 FLAIR_space-T1w sub-1_space-T1w_FLAIR flair2t1
+        Subj1_FL ax_flair 3D_FLAIR tirm_dark_fluid fluid_attenuated_inversion_recovery""",
+}
+DOUBTFUL = """T1_xyz T1_T2 FLAIR_T1 CE_012_T1 T2_STIR T1_pre_post postcontrast_P1_T1 T1_synthetic
+        synthetic_T1 T1_reg_FLAIR
+    T1_water gd_P01_T1 pre_T1_ce P-KM7_T1"""
+OTHER = "T1_map T2star T2_star T2* t2_swi T1_sub T1-sub T1_subtraction dwi sub-01_inv-1_T1w mt_T1 T1_ratio t2_gre_hemo"
+
+
+@pytest.mark.parametrize(("name", "sequence"), [(n, s) for s, names in NAMES.items() for n in names.split()])
+def test_a_contrast_word_qualifies_the_base_wherever_it_stands(name: str, sequence: str) -> None:
+    assert read_words(name).sequence == Modality(sequence)
+
+
+@pytest.mark.parametrize("name", DOUBTFUL.split())
+def test_words_that_could_change_the_meaning_are_asked_about(name: str) -> None:
+    found = read_words(name)
+    assert found.sequence is None
+    assert found.doubt
+    assert found.possible
+
+
+@pytest.mark.parametrize("name", OTHER.split())
+def test_what_is_none_of_the_four_is_known_to_be_something_else(name: str) -> None:
+    found = read_words(name)
+    assert (found.sequence, found.doubt, found.other) == (None, None, True)
+
+
+def test_a_known_case_is_not_read() -> None:
+    assert read_words("CE_012_T1", known_case="CE_012").sequence is Modality.T1
+    assert read_words("CE_012_T1_gd", known_case="CE_012").sequence is Modality.T1C
+
+
+def test_what_is_unusual_about_a_sequence_is_said() -> None:
+    assert read_words("T1_FLAIR").remark == "a T1-weighted FLAIR is taken as T1"
+    assert read_words("FLAIR_post").remark == "a FLAIR after contrast is taken as FLAIR"
+
+
+@pytest.mark.parametrize("text", ["T1 post-contrast", "T1-weighted with contrast", "t1+c"])
+def test_descriptions_are_parsed_like_names(text: str) -> None:
+    assert Modality.parse(text) is Modality.T1C
+
+
+@pytest.mark.parametrize("text", ["P1_T1", "t1 foo", "with contrast", "", "dwi"])
+def test_more_than_a_sequence_is_no_sequence(text: str) -> None:
+    with pytest.raises(InputError, match="not a sequence"):
+        Modality.parse(text)
