@@ -14,19 +14,38 @@ def evaluate(
     out: Annotated[
         Path | None, typer.Option("-o", "--out", help="Table (TSV); default RESULTS/evaluation.tsv.")
     ] = None,
-    task: Annotated[str, typer.Option(help="Lesion-wise rule: GLI, MEN, MET, SSA, PED.")] = "GLI",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace tables that stand at -o.")] = False,
+    task: Annotated[str, typer.Option(help="Constants of the lesion-wise rule: GLI, MEN, MET, SSA, PED.")] = "GLI",
+    rule: Annotated[
+        str, typer.Option(help="Whose way of counting lesions: brats2023, brats2025, panoptic.")
+    ] = "brats2023",
+    labels: Annotated[
+        str | None,
+        typer.Option(
+            help="Label set of the truth where it cannot be told: brats2023, brats2021, brats2015, post-treatment, "
+            "ped2024, msd, binary.",
+            show_default=False,
+        ),
+    ] = None,
+    method: Annotated[
+        str | None, typer.Option(help="Whose answers, where RESULTS holds several methods'.", show_default=False)
+    ] = None,
 ) -> None:
     """Score segmentations against truth, per case and over all cases."""
     from annofree.cli.show import console, errors, table
     from annofree.evaluation.evaluate import evaluate as run
+    from annofree.metrics import RULES
 
-    evaluation = run(results, truth, out=out, task=task)
+    evaluation = run(results, truth, out=out, overwrite=overwrite, task=task, rule=rule, labels=labels, method=method)
     table(*evaluation.case_table())
     console.print()
     table(*evaluation.summary_table())
     console.print(
         f"{evaluation.method} (tier {evaluation.tier}), written to {evaluation.path}", highlight=False, soft_wrap=True
     )
+    console.print(RULES[rule].says, highlight=False, soft_wrap=True)
+    for sentence in evaluation.said():
+        errors.print(sentence, highlight=False, markup=False, soft_wrap=True)
     for sentence in evaluation.skipped:
         errors.print(f"skipped {sentence}", highlight=False, markup=False, soft_wrap=True)
     if evaluation.skipped:

@@ -2,25 +2,41 @@
 
 from __future__ import annotations
 
+import csv
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isnan
 from pathlib import Path
 
-from annofree.errors import AnnofreeError, InputError
-from annofree.formats import open_truth, read_segmentation, written_ids
-from annofree.metrics import CaseScores, Summary, score_case, summarise, write_case_scores
-from annofree.scan import scoring
+import numpy as np
 
-#: What the screen shows, in this order; the TSV holds every metric.
-SHOWN = {
-    "dice": "Dice",
-    "lesionwise_dice": "lesion-wise Dice",
-    "hd95_mm": "HD95 mm",
-    "precision": "precision",
-    "recall": "recall",
-    "predicted_ml": "ml",
-    "truth_ml": "true ml",
-    "false_positive_ml": "false ml",
+from annofree.errors import AnnofreeError, InputError, OutputError
+from annofree.evaluation.sanity import SanityRow, SanityRows
+from annofree.formats import label_values, locate_truth, open_truth, read_segmentation, written_ids
+from annofree.formats.label_sets import UnclearLabels
+from annofree.formats.truth import FileTruth
+from annofree.metrics import (
+    RULES,
+    CaseScores,
+    Score,
+    Summary,
+    rule_for,
+    score_case,
+    scoring_rule,
+    summarise,
+    write_case_scores,
+    write_table,
+)
+from annofree.scan import scoring
+from annofree.segmentation import Segmentation
+
+#: A tumour map that covers more of the brain than this is a brain mask or a map of tissues.
+LARGEST_SHARE = 0.6
+#: Means on the screen.
+_MEANS = {
+    "brats2023": ("dice", "lesionwise_dice", "hd95_mm"),
+    "brats2025": ("dice", "brats2025_lesionwise_dice", "brats2025_hd95_mm", "brats2025_f1"),
+    "panoptic": ("dice", "panoptic_pq", "panoptic_sq", "panoptic_rq"),
 }
 
 
@@ -33,8 +49,11 @@ class Evaluation:
         summary: Means with bootstrap intervals.
         method: The method that segmented.
         tier: Its supervision tier.
-        path: The table per case; the summary lies beside it.
-        skipped: Sentences about scans that could not be scored.
+        path: The table per case; `_summary`, `_sanity` and `_notes` lie beside it.
+        skipped: Sentences about scans that are in no mean.
+        notes: What else a reader of the scores should know, as (scan, sentence).
+        sanity: What no method is needed for.
+        rule: Whose way of counting lesions the screen shows.
     """
 
     cases: tuple[CaseScores, ...]
@@ -43,24 +62,42 @@ class Evaluation:
     tier: str
     path: Path
     skipped: tuple[str, ...]
+    notes: tuple[tuple[str, str], ...] = ()
+    sanity: tuple[SanityRow, ...] = ()
+    rule: str = "brats2023"
 
     def case_table(self) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
         """Header and rows for the screen, one row per case and region."""
+        shown = RULES[self.rule].shown
         rows: list[tuple[str, ...]] = []
         for case in self.cases:
             for region in case.regions:
-                values = [case.value(metric, region) for metric in SHOWN]
-                rows.append((case.case, region, *(_shown(m, v) for m, v in zip(SHOWN, values, strict=True))))
-        return ("scan", "region", *SHOWN.values()), rows
+                values = [case.value(metric, region) for metric in shown]
+                rows.append((case.case, region, *(_shown(m, v) for m, v in zip(shown, values, strict=True))))
+        return ("scan", "region", *shown.values()), rows
+
+    def said(self) -> list[str]:
+        """The notes for the screen, one a kind; the table beside the scores holds each."""
+        scans: dict[str, list[str]] = {}
+        for scan_id, note in self.notes:
+            scans.setdefault(note, []).append(scan_id)
+        return [
+            f"{note} ({', '.join(found[:3])}{f' and {len(found) - 3} more' if len(found) > 3 else ''})"
+            for note, found in scans.items()
+        ]
 
     def summary_table(self) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-        """Header and rows of the means, with 95 % bootstrap intervals over cases."""
+        """Header and rows of the means, with 95 % bootstrap intervals over cases; then the sanity rows."""
+        shown = RULES[self.rule].shown
         rows: list[tuple[str, ...]] = []
         for region in dict.fromkeys(region for case in self.cases for region in case.regions):
-            for metric in ("dice", "lesionwise_dice", "hd95_mm"):
+            for metric in _MEANS[self.rule]:
                 row = self.summary.row(metric, region)
                 interval = f"{_shown(metric, row.low)} to {_shown(metric, row.high)}"
-                rows.append((region, SHOWN[metric], str(row.n), _shown(metric, row.mean), interval))
+                rows.append((region, shown[metric], str(row.n), _shown(metric, row.mean), interval))
+        for sane in self.sanity:
+            if sane.metric == "dice":
+                rows.append((sane.region, f"Dice of {sane.prediction}", str(sane.n), _shown("dice", sane.mean), ""))
         return ("region", "mean of", "n", "mean", "95 % interval"), rows
 
 
@@ -69,7 +106,10 @@ def evaluate(
     truth: str | Path,
     *,
     out: str | Path | None = None,
+    overwrite: bool = False,
     task: str = "GLI",
+    rule: str = "brats2023",
+    labels: str | None = None,
     method: str | None = None,
 ) -> Evaluation:
     """Score every segmentation of a folder for which there is truth.
@@ -77,49 +117,163 @@ def evaluate(
     Args:
         results: A folder that `annofree segment` wrote.
         truth: A folder (or, for one scan, a file) with label maps.
-        out: The table per case; by default `evaluation.tsv` in the results folder, with `evaluation_summary.tsv`.
+        out: The table per case; by default `evaluation.tsv` in the results folder. The summary, the sanity rows and
+            the notes lie beside it.
+        overwrite: Whether tables that stand at `out` may be replaced; an earlier `evaluation.tsv` always is.
         task: Whose constants the lesion-wise rule uses.
+        rule: Whose lesion rows to add and to show (`annofree.metrics.RULES`).
+        labels: Label set of the truth (`annofree.formats.label_sets.LABEL_SETS`); None decides by the labels that
+            occur in all maps together, or asks.
         method: Which method's answers, where the folder holds several.
 
     Raises:
-        InputError: Nothing could be scored.
+        InputError: Nothing could be scored, or the truth's labels are unclear.
+        OutputError: `out` exists.
     """
-    results = Path(results)
+    results, constants, _ = Path(results), rule_for(task), scoring_rule(rule)
+    ids = written_ids(results)
+    paths = _claim(results, out, overwrite=overwrite)
+    files = _truth_files(truth, ids)
+    beside = frozenset[int]().union(*map(label_values, files.values())) if labels is None else frozenset[int]()
+
     cases: list[CaseScores] = []
-    skipped: list[str] = []
+    skipped: list[tuple[str, str]] = []
+    notes: list[tuple[str, str]] = []
     methods: dict[str, None] = {}
     tiers: dict[str, None] = {}
-    for scan_id in written_ids(results):
+    sanity = SanityRows(constants)
+    for scan_id in ids:
         try:
-            answer = read_segmentation(results, scan_id, method)
-            expert = open_truth(truth, scan_id, answer.grid)
+            left_out: list[str] = []
+            answer = read_segmentation(results, scan_id, method, scores=("WT", "TC", "ET"), left_out=left_out)
+            expert = open_truth(files.get(scan_id, Path(truth)), scan_id, answer.grid, labels=labels, beside=beside)
             regions = [region for region in answer.regions if region in expert.regions]
             with scoring():
-                cases.append(
-                    score_case(
-                        answer.labels,
-                        expert.labels,
-                        answer.grid.spacing_mm,
-                        case=scan_id,
-                        regions=regions,
-                        scores={name: score.values for name, score in answer.scores.items() if name in regions},
-                        brain=answer.brain,
-                        task=task,
-                    )
+                true = expert.labels
+                _refuse_brain(true, answer, expert)
+                case = score_case(
+                    answer.labels,
+                    true,
+                    answer.grid.spacing_mm,
+                    case=scan_id,
+                    regions=regions,
+                    scores={name: score.values for name, score in answer.scores.items() if name in regions},
+                    brain=answer.brain,
+                    task=task,
+                    rule=rule,
+                    voxel_ml=answer.grid.voxel_ml,
+                    truth_regions=expert.regions,
                 )
-            methods[str(answer.provenance.get("method", "unknown"))] = None
-            tiers[str(answer.provenance.get("tier", "unknown"))] = None
+                sanity.add(answer, true, regions)
+        except UnclearLabels:
+            raise
         except AnnofreeError as error:
-            skipped.append(str(error))
+            skipped.append((scan_id, str(error)))
+            continue
+        cases.append(case)
+        untold = [region for region in answer.regions if region not in regions]
+        notes += [(scan_id, note) for note in (expert.note, *case.notes) if note]
+        notes += [(scan_id, f"Ranking rows are left out. {sentence}") for sentence in left_out]
+        if untold:
+            notes.append(
+                (scan_id, f"{', '.join(untold)} cannot be scored: the truth's labels are {expert.convention}.")
+            )
+        methods[str(answer.provenance.get("method", "unknown"))] = None
+        tiers[str(answer.provenance.get("tier", "unknown"))] = None
+    skipped += _failed(results, truth, ids)
     if not cases:
-        raise InputError(
-            "Nothing could be scored", file=results, why=" ".join(skipped[:2]) or "the folder holds no segmentation"
-        )
-    path = Path(out) if out is not None else results / "evaluation.tsv"
-    write_case_scores(cases, path)
+        why = " ".join(sentence for _, sentence in skipped[:2]) or "the folder holds no segmentation"
+        raise InputError("Nothing could be scored", file=results, why=why)
     summary = summarise(cases)
-    summary.write(path.with_name(f"{path.stem}_summary.tsv"))
-    return Evaluation(tuple(cases), summary, ", ".join(methods), ", ".join(tiers), path, tuple(skipped))
+    write_case_scores(cases, paths[0])
+    summary.write(paths[1])
+    write_table(paths[2], SanityRow._fields, sanity.rows())
+    write_table(
+        paths[3],
+        ("scan", "scored", "note"),
+        [*((scan, "no", text) for scan, text in skipped), *((scan, "yes", text) for scan, text in notes)],
+    )
+    return Evaluation(
+        tuple(cases),
+        summary,
+        ", ".join(methods),
+        ", ".join(tiers),
+        paths[0],
+        tuple(sentence for _, sentence in skipped),
+        tuple(notes),
+        sanity.rows(),
+        rule,
+    )
+
+
+def _truth_files(truth: str | Path, ids: Sequence[str]) -> dict[str, Path]:
+    """The truth of each scan, as far as there is one."""
+    if Path(truth).is_file() and len(ids) > 1:
+        raise InputError(
+            f"One truth was given for {len(ids)} scans",
+            file=truth,
+            why=f"the results hold {', '.join(ids[:3])}{', ...' if len(ids) > 3 else ''}",
+            fix="Give the folder that holds a label map for each",
+        )
+    files: dict[str, Path] = {}
+    for scan_id in ids:
+        try:
+            files[scan_id] = locate_truth(truth, scan_id)
+        except InputError:
+            continue  # scoring says why
+    return files
+
+
+def _refuse_brain(true: np.ndarray, answer: Segmentation, expert: FileTruth) -> None:
+    if answer.brain is None or not (brain := int(np.count_nonzero(answer.brain))):
+        return
+    share = np.count_nonzero(true) / brain
+    if share > LARGEST_SHARE:
+        raise InputError(
+            f"The truth of scan '{answer.scan_id}' is no tumour map",
+            file=expert.source,
+            why=f"it marks {100 * share:.0f} % of the brain, as a brain mask or a map of tissues does",
+            fix="Give the expert's tumour map",
+        )
+
+
+def _failed(results: Path, truth: str | Path, ids: Sequence[str]) -> list[tuple[str, str]]:
+    """Scans that `segment` failed on although there is truth: they are in no mean, which has to be said."""
+    table = results / "failures.tsv"
+    if not table.is_file():
+        return []
+    with table.open(encoding="utf-8", newline="") as file:
+        failed = [str(row.get("id") or "") for row in csv.DictReader(file, delimiter="\t")]
+    missing = _truth_files(truth, [scan_id for scan_id in failed if scan_id and scan_id not in ids])
+    return [
+        (scan_id, f"Scan '{scan_id}' has truth but no segmentation ({table.name} says why); it is in no mean.")
+        for scan_id in missing
+    ]
+
+
+def _claim(results: Path, out: str | Path | None, *, overwrite: bool) -> list[Path]:
+    """The four tables' paths, refused before anything is computed where they would replace something."""
+    first = Path(out) if out is not None else results / "evaluation.tsv"
+    paths = [first, *(first.with_name(f"{first.stem}_{part}.tsv") for part in ("summary", "sanity", "notes"))]
+    for path in paths:
+        if path.is_dir():
+            raise OutputError("The table cannot be written", file=path, why="it is a folder", fix="Name a file with -o")
+    standing = [path for path in paths if path.exists()]
+    if not standing or overwrite or (out is None and _is_ours(first)):
+        return paths
+    raise OutputError(
+        "A table of scores would replace a file",
+        file=standing[0],
+        why="it exists already",
+        fix="Name another with -o, or allow it with --overwrite",
+    )
+
+
+def _is_ours(table: Path) -> bool:
+    if not table.exists():
+        return True  # the tables beside it were made with it
+    with table.open(encoding="utf-8", errors="replace") as file:
+        return file.readline().rstrip("\n").split("\t") == list(Score._fields)
 
 
 def _shown(metric: str, value: float) -> str:

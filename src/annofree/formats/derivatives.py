@@ -9,12 +9,14 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from annofree.errors import InputError, OutputError
 from annofree.formats.lesion_table import read_lesions, write_lesions
@@ -26,6 +28,7 @@ from annofree.segmentation import LABEL_NAMES, REGIONS, ScoreMap, Segmentation
 __all__ = ["bids_label", "claim_folder", "mask_path", "read_segmentation", "write_segmentation", "written_ids"]
 
 _INT16 = 32767
+T = TypeVar("T")
 
 
 def bids_label(text: str) -> str:
@@ -174,27 +177,39 @@ def written_ids(out: str | Path) -> tuple[str, ...]:
     return tuple(sorted({str(_json(path).get("ScanId")) for path in _sidecars(Path(out))}))
 
 
-def _sidecars(out: Path) -> list[Path]:
+def _sidecars(out: Path, sub: str = "sub-*") -> list[Path]:
     if not out.is_dir():
         raise InputError("There is no such folder", file=out, fix="Give a folder that annofree segment wrote")
-    return sorted(out.glob("sub-*/anat/sub-*_label-lesion_desc-*_mask.json"))
+    return sorted(out.glob(f"{sub}/anat/sub-*_label-lesion_desc-*_mask.json"))
 
 
-def read_segmentation(out: str | Path, scan_id: str, method: str | None = None) -> Segmentation:
+def read_segmentation(
+    out: str | Path,
+    scan_id: str,
+    method: str | None = None,
+    *,
+    scores: Collection[str] | None = None,
+    left_out: list[str] | None = None,
+) -> Segmentation:
     """Read a segmentation back, scores included.
 
     Args:
         out: A folder that `write_segmentation` wrote to.
         scan_id: The scan's original id.
         method: Which method's answer, where there are several.
+        scores: Names of the score maps to read; None for all.
+        left_out: If given, a score map, brain mask or lesion table that cannot be read is left out and its sentence
+            put here; labels always have to be there.
 
     Raises:
         InputError: It is not there, is ambiguous, or is damaged.
     """
     root = Path(out)
-    records = {path: _json(path) for path in _sidecars(root)}
+    # Only this scan's folder is read: a cohort is read scan by scan, and would be read all over for each.
+    records = {path: _json(path) for path in _sidecars(root, f"sub-{bids_label(scan_id)}")}
     fitting = [p for p, r in records.items() if r.get("ScanId") == scan_id and method in (None, r.get("Method"))]
     if len(fitting) != 1:
+        records = {path: _json(path) for path in _sidecars(root)}
         known = sorted({str(record.get("ScanId")) for record in records.values()})
         methods = sorted({str(records[path].get("Method")) for path in fitting})
         raise InputError(
@@ -205,14 +220,20 @@ def read_segmentation(out: str | Path, scan_id: str, method: str | None = None) 
         )
     record, sidecar = records[fitting[0]], fitting[0]
     try:
-        return _rebuild(root, sidecar, record)
+        return _rebuild(root, sidecar, record, scores, left_out)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(
             f"The record of scan '{scan_id}' is damaged", file=sidecar, why=str(error), fix="Segment the scan again"
         ) from None
 
 
-def _rebuild(root: Path, sidecar: Path, record: Mapping[str, Any]) -> Segmentation:
+def _rebuild(
+    root: Path,
+    sidecar: Path,
+    record: Mapping[str, Any],
+    wanted: Collection[str] | None,
+    left_out: list[str] | None,
+) -> Segmentation:
     scan_id, method = str(record["ScanId"]), str(record["Method"])
     regions = tuple(str(region) for region in record["Regions"])
     if not set(regions) <= set(REGIONS):
@@ -222,16 +243,28 @@ def _rebuild(root: Path, sidecar: Path, record: Mapping[str, Any]) -> Segmentati
     if len(regions) > 1:
         labels = read_labels(_named(_stem(root, scan_id, method), "dseg"))[0].astype(np.uint8)
     grid = canonical_grid(native)
-    brain = None
-    if record["Brain"]:
+
+    def may_lack(read: Callable[[], T]) -> T | None:
+        try:
+            return read()
+        except InputError as error:
+            if left_out is None:
+                raise
+            left_out.append(str(error))
+            return None
+
+    def brain_mask() -> NDArray[np.bool_]:
         stored = read_labels(_named(_stem(root, scan_id, method, "label-brain"), "mask"))[0]
-        brain = np.ascontiguousarray(to_canonical(stored, native)) != 0
-    scores = {}
-    for name in record["Scores"]:
+        return np.asarray(np.ascontiguousarray(to_canonical(stored, native)) != 0)
+
+    def score_map(name: str) -> ScoreMap:
         path = _named(_stem(root, scan_id, method, f"label-{bids_label(name)}"), "probseg")
         about = _json(_sidecar(path))
         values = np.ascontiguousarray(to_canonical(read_labels(path)[0], native), dtype=np.float32)
-        scores[name] = ScoreMap(values, str(about["Name"]), about["Unit"])
+        return ScoreMap(values, str(about["Name"]), about["Unit"])
+
+    names = [name for name in record["Scores"] if wanted is None or name in wanted]
+    maps = {name: may_lack(partial(score_map, name)) for name in names}
     thresholds = {name: StoredThreshold(described) for name, described in record["Thresholds"].items()}
     return Segmentation(
         scan_id=scan_id,
@@ -239,10 +272,10 @@ def _rebuild(root: Path, sidecar: Path, record: Mapping[str, Any]) -> Segmentati
         affine=grid.affine,
         native=native,
         regions=regions,
-        scores=scores,
+        scores={name: score for name, score in maps.items() if score is not None},
         thresholds=cast(Any, thresholds),
-        brain=brain,
-        lesions=read_lesions(sidecar.parents[1] / "lesions.tsv"),
+        brain=may_lack(brain_mask) if record["Brain"] else None,
+        lesions=may_lack(lambda: read_lesions(sidecar.parents[1] / "lesions.tsv")) or (),
         provenance=record["Provenance"],
     )
 

@@ -59,13 +59,14 @@ def open_truth(
         scan_id: The scan's id.
         grid: The scan's canonical grid; the truth must lie on it.
         labels: Name of its label set (`LABEL_SETS`); None decides by the labels that occur, or asks.
-        beside: Labels in the other maps of the set (`label_values`).
+        beside: Labels in the other maps of the set (`label_values` of each).
 
     Raises:
         InputError: No truth is found, it lies on another grid, or its labels are unknown or unclear.
     """
     source = locate_truth(path, scan_id)
-    array, native = _read(source, grid)
+    array, stored = _read(source)
+    native = stored if stored is not None else _bare_grid(array, source, grid)
     understood, regions, convention = understand_labels(array, source, labels=labels, scan_id=scan_id, beside=beside)
     own = canonical_grid(native)
     offset = _offset_mm(own, grid)
@@ -106,10 +107,10 @@ def locate_truth(path: str | Path, scan_id: str) -> Path:
     return found
 
 
-def label_values(path: str | Path, scan_id: str, grid: Grid) -> frozenset[int]:
-    """The labels that occur in a truth, as they stand in its file; empty for one-hot maps and for unreadable ones."""
+def label_values(source: Path) -> frozenset[int]:
+    """The labels that occur in a map, as they stand in its file; empty for one-hot maps and for unreadable ones."""
     try:
-        array, _ = _read(locate_truth(path, scan_id), grid)
+        array, _ = _read(source)
         return frozenset() if array.ndim == 4 else frozenset(_values(_whole(array)))
     except InputError:
         return frozenset()  # opening it says why
@@ -160,17 +161,22 @@ def _labels_folder(root: Path, scan_id: str) -> list[tuple[int, Path]]:
     return [(0, place / name) for place in places for name in names if (place / name).is_file()]
 
 
-def _read(source: Path, grid: Grid) -> tuple[NDArray[Any], Grid]:
+def _read(source: Path) -> tuple[NDArray[Any], Grid | None]:
+    """The stored numbers, and the grid; None for files without geometry, which are paired by name, voxel by voxel."""
     if source.suffix.lower() == ".png":
-        # As for .npy: slices are paired with their images by name and number.
-        return read_mask_stack(source), grid
+        return read_mask_stack(source), None
     if source.suffix != ".npy":
         return read_labels(source)
     array = np.asarray(load_array(source))
     if array.ndim == 4 and array.shape[3] > 4 >= array.shape[0]:
         array = np.moveaxis(array, 0, 3)
-    # A .npy file has no geometry of its own: it is paired with its image by name and voxel by voxel.
-    return array, Grid((array.shape[0], array.shape[1], array.shape[2]), np.asarray(grid.affine))
+    return array, None
+
+
+def _bare_grid(array: NDArray[Any], source: Path, grid: Grid) -> Grid:
+    if source.suffix.lower() == ".png":
+        return grid
+    return Grid((array.shape[0], array.shape[1], array.shape[2]), np.asarray(grid.affine))
 
 
 def understand_labels(

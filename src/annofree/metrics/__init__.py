@@ -10,6 +10,7 @@ from annofree.metrics.lesion_matching import LesionMatches, match_lesions
 from annofree.metrics.lesionwise import LESION_RULES, LesionRule, LesionScore, LesionWise, lesionwise, rule_for
 from annofree.metrics.overlap import Overlap
 from annofree.metrics.ranking import RankCounts, oracle_common_curve, oracle_common_threshold
+from annofree.metrics.rules import RULES, ScoringRule, scoring_rule
 from annofree.metrics.sanity import SANITY_ROWS, sanity_labels, score_sanity
 from annofree.metrics.slices import SliceDice
 from annofree.metrics.statistics import (
@@ -21,13 +22,14 @@ from annofree.metrics.statistics import (
     holm,
 )
 from annofree.metrics.strata import strata_of
-from annofree.metrics.summary import Summary, SummaryRow, summarise, write_case_scores
+from annofree.metrics.summary import Summary, SummaryRow, summarise, write_case_scores, write_table
 from annofree.metrics.surface import hd95_mm, hd_mm, surface_dice
 
 __all__ = [
     "EMPTY_CASES",
     "LESION_RULES",
     "MINIMUM_FOR_TEST",
+    "RULES",
     "SANITY_ROWS",
     "WORST_MM",
     "CaseScores",
@@ -41,6 +43,7 @@ __all__ = [
     "Overlap",
     "RankCounts",
     "Score",
+    "ScoringRule",
     "SliceDice",
     "Summary",
     "SummaryRow",
@@ -58,8 +61,10 @@ __all__ = [
     "sanity_labels",
     "score_case",
     "score_sanity",
+    "scoring_rule",
     "strata_of",
     "summarise",
     "surface_dice",
     "write_case_scores",
+    "write_table",
 ]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from math import isnan, prod
 from typing import Any, NamedTuple
 
@@ -18,6 +19,7 @@ from annofree.metrics.lesion_matching import match_lesions
 from annofree.metrics.lesionwise import LesionRule, lesionwise, rule_for
 from annofree.metrics.overlap import Overlap
 from annofree.metrics.ranking import RankCounts
+from annofree.metrics.rules import RuleScores, score_by_rule, scoring_rule
 from annofree.metrics.slices import SliceDice
 from annofree.metrics.strata import strata_of
 from annofree.metrics.surface import Spacing, area_surface, surface_distances, voxel_surface
@@ -49,6 +51,7 @@ class CaseScores:
         rows: The long table.
         strata: Its group by criterion ("volume", "enhancement", "kind").
         ranks: Voxel counts by score, by (region, name of the score map), for pooled figures.
+        notes: Where a number differs from what the chosen rule's own program says, by sentence.
     """
 
     case: str
@@ -56,6 +59,7 @@ class CaseScores:
     rows: tuple[Score, ...]
     strata: Mapping[str, str] = field(default_factory=dict)
     ranks: Mapping[tuple[str, str], RankCounts] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def value(self, metric: str, region: str = "WT") -> float:
         """One score.
@@ -85,7 +89,10 @@ def score_case(
     scores: Mapping[str, NDArray[np.floating]] | None = None,
     brain: NDArray[np.bool_] | None = None,
     task: str = "GLI",
+    rule: str = "brats2023",
+    voxel_ml: float | None = None,
     kind: str | None = None,
+    truth_regions: Collection[str] | None = None,
     tolerance_mm: float = 1.0,
     policy: EmptyPolicy = EMPTY_CASES,
 ) -> CaseScores:
@@ -101,7 +108,10 @@ def score_case(
             region; any other against the first region, and its rows carry its name ("auroc:residual-FLAIR").
         brain: Boolean (X, Y, Z): voxels that ranking looks at; None for all.
         task: BraTS task: constants of the lesion-wise rule.
+        rule: Whose lesion rows to add (`RULES`); those of the BraTS 2023 rule are always there.
+        voxel_ml: Volume of a voxel; by default the product of its edges, which is too much on a sheared grid.
         kind: Kind of lesion, as a stratum.
+        truth_regions: Regions that the truth tells apart, for the stratum of enhancement; by default its labels say.
         tolerance_mm: Of the surface Dice.
         policy: Values for empty cases.
 
@@ -121,15 +131,21 @@ def score_case(
                 f"The {name} has shape {array.shape} and the truth {true.shape}",
                 fix="Put both on one grid before scoring",
             )
-    rule = rule_for(task)
+    constants = rule_for(task)
+    scoring_rule(rule)
+    voxel_ml = prod(spacing) / 1000 if voxel_ml is None else voxel_ml
 
+    notes: list[str] = []
     rows: list[Score] = []
     ranks: dict[tuple[str, str], RankCounts] = {}
-    box = joint_box(true, predicted, margin=rule.dilation_vox) or (slice(0, 1),) * 3
+    box = joint_box(true, predicted, margin=constants.dilation_vox) or (slice(0, 1),) * 3
     near_true, near_predicted = np.ascontiguousarray(true[box]), np.ascontiguousarray(predicted[box])
     for region, members in chosen.items():
-        masks = _Masks(_in(near_true, members), _in(near_predicted, members), spacing, rule, policy)
+        masks = _Masks(_in(near_true, members), _in(near_predicted, members), spacing, voxel_ml, constants, policy)
         rows += [Score(case, region, metric, value) for metric, value in masks.rows(tolerance_mm)]
+        added = masks.by_rule(rule, metastases=task == "MET")
+        rows += [Score(case, region, metric, value) for metric, value in added.rows]
+        notes += [f"{region}: {note}" for note in added.notes]
     for name, values in maps.items():
         region = name if name in chosen else next(iter(chosen))
         counts = RankCounts.of(values, _in(true, chosen[region]), brain)
@@ -137,11 +153,13 @@ def score_case(
         rows += [Score(case, region, metric + suffix, value) for metric, value in _ranking_rows(counts, policy)]
         ranks[region, name] = counts.coarse()
 
-    voxel_ml = prod(spacing) / 1000
     whole_ml = np.count_nonzero(true) * voxel_ml
-    told_apart = bool(true.max() > 1) and np.asarray(truth_labels).dtype != bool
+    if truth_regions is None:
+        told_apart = bool(true.max() > 1) and np.asarray(truth_labels).dtype != bool
+    else:
+        told_apart = "ET" in truth_regions
     enhancing_ml = np.count_nonzero(true == 3) * voxel_ml if told_apart else None
-    return CaseScores(case, task, tuple(rows), strata_of(whole_ml, enhancing_ml, kind), ranks)
+    return CaseScores(case, task, tuple(rows), strata_of(whole_ml, enhancing_ml, kind), ranks, tuple(notes))
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,8 +169,25 @@ class _Masks:
     truth: NDArray[np.bool_]
     prediction: NDArray[np.bool_]
     spacing_mm: Spacing
+    voxel_ml: float
     rule: LesionRule
     policy: EmptyPolicy
+
+    @cached_property
+    def components(self) -> tuple[Components, Components]:
+        return Components.of(self.truth), Components.of(self.prediction)
+
+    def by_rule(self, name: str, *, metastases: bool) -> RuleScores:
+        if name == "brats2023":
+            return RuleScores()
+        return score_by_rule(
+            name,
+            self.truth,
+            self.prediction,
+            self.spacing_mm,
+            metastases=metastases,
+            components=self.components,
+        )
 
     def rows(self, tolerance_mm: float) -> list[tuple[str, float]]:
         overlap = Overlap.of(self.truth, self.prediction)
@@ -178,7 +213,7 @@ class _Masks:
         ]
 
     def _volumes(self, overlap: Overlap) -> list[tuple[str, float]]:
-        voxel_ml = prod(self.spacing_mm) / 1000
+        voxel_ml = self.voxel_ml
         return [
             ("truth_ml", overlap.truth * voxel_ml),
             ("predicted_ml", overlap.prediction * voxel_ml),
@@ -208,9 +243,10 @@ class _Masks:
         ]
 
     def _lesions(self, row: Callable[..., tuple[str, float]]) -> list[tuple[str, float]]:
-        components = Components.of(self.prediction)
-        wise = lesionwise(self.truth, self.prediction, self.spacing_mm, self.rule, predicted=components)
-        matches = match_lesions(self.truth, self.prediction, predicted=components)
+        lesions, found = self.components
+        voxel_mm3 = self.voxel_ml * 1000
+        wise = lesionwise(self.truth, self.prediction, self.spacing_mm, self.rule, predicted=found, voxel_mm3=voxel_mm3)
+        matches = match_lesions(self.truth, self.prediction, lesions=lesions, predicted=found)
         return [
             row("lesionwise_dice", lambda: wise.dice),
             row("lesionwise_hd95_mm", lambda: wise.hd95_mm),

@@ -28,11 +28,15 @@ class LesionMatches:
         dice: Dice of each matched pair.
         missed: True lesions without partner.
         false: Predicted components without partner.
+        iou: Intersection over union of each matched pair.
+        pairs: Numbers of the true and the predicted component of each pair, as in `Components`.
     """
 
     dice: tuple[float, ...]
     missed: int
     false: int
+    iou: tuple[float, ...] = ()
+    pairs: tuple[tuple[int, int], ...] = ()
 
     @property
     def hits(self) -> int:
@@ -66,6 +70,8 @@ def match_lesions(
     *,
     matching: Matching = "optimal",
     minimum_dice: float = MINIMUM_DICE,
+    minimum_iou: float | None = None,
+    lesions: Components | None = None,
     predicted: Components | None = None,
 ) -> LesionMatches:
     """Match 26-connected components of two boolean (X, Y, Z) masks one to one.
@@ -75,36 +81,46 @@ def match_lesions(
         prediction: Boolean (X, Y, Z).
         matching: "optimal" makes the sum of Dice as large as possible; "greedy" takes the best pair first.
         minimum_dice: Pairs below are no match.
-        predicted: `Components.of(prediction)`, when the caller has it already.
+        minimum_iou: If given, pairs are judged by their intersection over union, and must reach this.
+        lesions: `Components.of(truth)`, when the caller has it already.
+        predicted: `Components.of(prediction)`, likewise.
     """
-    lesions = Components.of(truth)
+    lesions = lesions if lesions is not None else Components.of(truth)
     found = predicted if predicted is not None else Components.of(prediction)
     first, second, both = shared_voxels(lesions.numbers, found.numbers)
-    dice = 2 * both / (lesions.voxels[first] + found.voxels[second])
-    good = dice >= minimum_dice
+    sizes = lesions.voxels[first] + found.voxels[second]
+    dice, iou = 2 * both / sizes, both / (sizes - both)
+    good = dice >= minimum_dice if minimum_iou is None else iou >= minimum_iou
     pick = _optimal if matching == "optimal" else _greedy
-    matched = pick(first[good], second[good], dice[good])
-    return LesionMatches(tuple(matched), lesions.count - len(matched), found.count - len(matched))
+    chosen = np.flatnonzero(good)[pick(first[good], second[good], (dice if minimum_iou is None else iou)[good])]
+    return LesionMatches(
+        tuple(dice[chosen].tolist()),
+        lesions.count - len(chosen),
+        found.count - len(chosen),
+        tuple(iou[chosen].tolist()),
+        tuple(zip(first[chosen].tolist(), second[chosen].tolist(), strict=True)),
+    )
 
 
-def _greedy(first: NDArray[np.intp], second: NDArray[np.intp], dice: NDArray[np.float64]) -> list[float]:
+def _greedy(first: NDArray[np.intp], second: NDArray[np.intp], score: NDArray[np.float64]) -> NDArray[np.intp]:
     used: set[int] = set()
     taken: set[int] = set()
     matched = []
-    for pair in np.argsort(-dice, kind="stable"):
+    for pair in np.argsort(-score, kind="stable"):
         if first[pair] not in used and second[pair] not in taken:
             used.add(int(first[pair]))
             taken.add(int(second[pair]))
-            matched.append(float(dice[pair]))
-    return matched
+            matched.append(int(pair))
+    return np.array(matched, np.intp)
 
 
-def _optimal(first: NDArray[np.intp], second: NDArray[np.intp], dice: NDArray[np.float64]) -> list[float]:
+def _optimal(first: NDArray[np.intp], second: NDArray[np.intp], score: NDArray[np.float64]) -> NDArray[np.intp]:
     from scipy.optimize import linear_sum_assignment
 
     rows, row = np.unique(first, return_inverse=True)
     columns, column = np.unique(second, return_inverse=True)
     table = np.zeros((rows.size, columns.size))
-    table[row, column] = dice
-    best = table[linear_sum_assignment(table, maximize=True)]
-    return [float(value) for value in best[best > 0]]
+    place = np.full(table.shape, -1, np.intp)
+    table[row, column], place[row, column] = score, np.arange(score.size)
+    best: NDArray[np.intp] = place[linear_sum_assignment(table, maximize=True)]
+    return np.asarray(best[best >= 0], np.intp)

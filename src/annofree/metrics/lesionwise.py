@@ -98,6 +98,8 @@ def lesionwise(
     rule: LesionRule = LESION_RULES["GLI"],
     *,
     predicted: Components | None = None,
+    voxel_mm3: float | None = None,
+    distances: bool = True,
 ) -> LesionWise:
     """Score one region lesion by lesion.
 
@@ -110,6 +112,8 @@ def lesionwise(
         spacing_mm: Voxel size. The dilation counts voxels: on other than 1 mm grids it is another rule.
         rule: Constants of the task.
         predicted: `Components.of(prediction)`, when the caller has it already.
+        voxel_mm3: Volume of a voxel; by default the product of its edges.
+        distances: Whether to measure HD95 of hits; without, it is NaN.
 
     Returns:
         The scores; hits and misses in the order of the truth's lesions, then the false components.
@@ -121,7 +125,7 @@ def lesionwise(
         truth, prediction = truth[box], prediction[box]
         predicted = Components.of(prediction)
     lesions, reach = _lesions(truth, rule.dilation_vox)
-    voxel_mm3 = float(np.prod(spacing_mm))
+    voxel_mm3 = float(np.prod(spacing_mm)) if voxel_mm3 is None else voxel_mm3
 
     touched: dict[int, list[int]] = {}
     by_lesion, by_component, _ = shared_voxels(reach, predicted.numbers)
@@ -142,7 +146,7 @@ def lesionwise(
             chosen = touched[lesion]
             both = sum(overlap.get((lesion, component), 0) for component in chosen)
             dice = 2 * both / (size + int(predicted.voxels[chosen].sum()))
-            hd95 = _hd95_mm(lesions, lesion, predicted, chosen, spacing_mm)
+            hd95 = _hd95_mm(lesions, lesion, predicted, chosen, spacing_mm) if distances else float("nan")
             scores.append(LesionScore("hit", size * voxel_mm3, dice, hd95))
 
     false = np.setdiff1d(np.arange(1, predicted.count + 1), by_component)

@@ -1,13 +1,20 @@
-"""Rows that every table needs beside a method's: what no method at all would score."""
+"""Rows that every table needs beside a method's: what no method at all, or another patient's answer, would score."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from annofree.metrics.boxes import joint_box
 from annofree.metrics.case import CaseScores, score_case
+from annofree.metrics.empty_cases import emptiness, settle
+from annofree.metrics.lesionwise import LESION_RULES, LesionRule, LesionWise, lesionwise
+from annofree.metrics.overlap import Overlap
+from annofree.segmentation import REGIONS
 
 SANITY_ROWS = ("all background", "all foreground", "random at prevalence", "atlas lobe")
 
@@ -59,3 +66,47 @@ def score_sanity(
         name: score_case(labels, truth_labels, spacing_mm, brain=brain, **options)
         for name, labels in predictions.items()
     }
+
+
+def quick_scores(
+    labels: NDArray[np.uint8],
+    truth_labels: NDArray[np.uint8],
+    regions: Iterable[str],
+    spacing_mm: tuple[float, float, float],
+    rule: LesionRule = LESION_RULES["GLI"],
+) -> dict[tuple[str, str], float]:
+    """Volume and lesion-wise Dice alone, by (region, metric): what a sanity row of a large cohort needs.
+
+    Args:
+        labels: (X, Y, Z) prediction, labels 0..3.
+        truth_labels: (X, Y, Z) truth.
+        regions: Names among WT, TC, ET.
+        spacing_mm: Voxel size.
+        rule: Constants of the lesion-wise rule.
+    """
+    box = joint_box(truth_labels, labels, margin=rule.dilation_vox) or (slice(0, 1),) * 3
+    values: dict[tuple[str, str], float] = {}
+    for region in regions:
+        truth, found = (np.isin(array[box], REGIONS[region]) for array in (truth_labels, labels))
+        overlap = Overlap.of(truth, found)
+        state = emptiness(overlap.truth, overlap.prediction)
+        wise = lesionwise(truth, found, spacing_mm, rule, distances=False)
+        values[region, "dice"] = settle("dice", state, partial(_dice_of, overlap))
+        values[region, "lesionwise_dice"] = settle("lesionwise_dice", state, partial(_dice_of, wise))
+    return values
+
+
+def _dice_of(scores: Overlap | LesionWise) -> float:
+    return scores.dice
+
+
+def placed(labels: NDArray[np.uint8], shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    """A label map (X, Y, Z) in the middle of another shape, cut or filled with background."""
+    out = np.zeros(shape, labels.dtype)
+    cut, into = [], []
+    for have, want in zip(labels.shape, shape, strict=True):
+        size = min(have, want)
+        cut.append(slice((have - size) // 2, (have - size) // 2 + size))
+        into.append(slice((want - size) // 2, (want - size) // 2 + size))
+    out[tuple(into)] = labels[tuple(cut)]
+    return out

@@ -74,7 +74,7 @@ class Summary:
 
     def write(self, path: str | Path) -> Path:
         """Write the rows as TSV; undefined values are "n/a"."""
-        return _write_tsv(path, SummaryRow._fields, self.rows)
+        return write_table(path, SummaryRow._fields, self.rows)
 
 
 def summarise(
@@ -113,7 +113,7 @@ def summarise(
 
 def write_case_scores(cases: Iterable[CaseScores], path: str | Path) -> Path:
     """Write the long table (case, region, metric, value) of all cases as TSV; undefined values are "n/a"."""
-    return _write_tsv(path, Score._fields, (row for case in cases for row in case.rows))
+    return write_table(path, Score._fields, (row for case in cases for row in case.rows))
 
 
 def _rows(
@@ -168,7 +168,12 @@ def _pooled_rows(cases: Sequence[CaseScores]) -> Iterable[SummaryRow]:
             )
 
 
-def _write_tsv(path: str | Path, header: Sequence[str], rows: Iterable[tuple[object, ...]]) -> Path:
+def write_table(path: str | Path, header: Sequence[str], rows: Iterable[tuple[object, ...]]) -> Path:
+    """Write rows as TSV, atomically; undefined values are "n/a".
+
+    Raises:
+        OutputError: The file cannot be written.
+    """
     path = Path(path)
     draft = path.with_name(path.name + ".tmp")
     try:

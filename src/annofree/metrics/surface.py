@@ -82,6 +82,14 @@ class SurfaceDistances:
         """Larger of the two directed percentiles, linear between points of equal weight (voxel surfaces)."""
         return float(max(np.percentile(self.truth_mm, percent), np.percentile(self.prediction_mm, percent)))
 
+    def pooled_percentile_mm(self, percent: float = 95.0) -> float:
+        """Percentile of the distances of both directions taken together: medpy's and panoptica's HD95."""
+        return float(np.percentile(np.concatenate([self.truth_mm, self.prediction_mm]), percent))
+
+    def mean_share_within(self, tolerance_mm: float) -> float:
+        """Mean over both directions of the share of surface points within the tolerance: panoptica's NSD."""
+        return float((np.mean(self.truth_mm <= tolerance_mm) + np.mean(self.prediction_mm <= tolerance_mm)) / 2)
+
     def area_percentile_mm(self, percent: float = 95.0) -> float:
         """Larger of the two directed distances within which `percent` of the surface's area lies."""
         return max(
