@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import fcntl
+import io
 import json
 import os
 import select
@@ -14,6 +15,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
 
 PROGRAM = next((p for name in ("chromium", "chromium-browser", "google-chrome") if (p := shutil.which(name))), None)
 _FLAGS = """--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking
@@ -157,17 +162,25 @@ class Browser:
             time.sleep(0.05)
         return found
 
+    def click(self, x: float, y: float) -> None:
+        """Press and release the mouse's button at a place of the window."""
+        at: dict[str, Any] = {"x": x, "y": y, "button": "left", "clickCount": 1}
+        self.send("Input.dispatchMouseEvent", type="mousePressed", **at)
+        self.send("Input.dispatchMouseEvent", type="mouseReleased", **at)
+
+    def grey(self, selector: str) -> float:
+        """Mean brightness of an element as painted, 0 to 255."""
+        return float(self._painted(selector).mean())
+
     def _coloured(self, selector: str) -> int:
         """Pixels of an element, as painted, that are not grey."""
-        import io
+        picture = self._painted(selector).astype(int)
+        return int((picture.max(axis=2) - picture.min(axis=2) > 40).sum())
 
-        import numpy as np
-        from PIL import Image
-
+    def _painted(self, selector: str) -> NDArray[np.uint8]:
         box = self.run(f"(({{x, y, width, height}}) => ({{x, y, width, height}}))({_BOX.format(selector)})")
         answer = self.send("Page.captureScreenshot", format="png", clip={**box, "scale": 1})
-        picture = np.asarray(Image.open(io.BytesIO(base64.b64decode(answer["data"]))).convert("RGB")).astype(int)
-        return int((np.ptp(picture, axis=2) > 40).sum())
+        return np.asarray(Image.open(io.BytesIO(base64.b64decode(answer["data"]))).convert("RGB"))
 
     def picture(self, path: Path, *, whole: bool = False) -> None:
         """Save what is to be seen, or the whole page."""

@@ -137,3 +137,62 @@ def test_the_cohort_page_sorts_and_leads_to_the_patients(browser: Browser, out: 
     assert browser.outside(page) == []
     browser.run("document.querySelector('#cohort tbody tr:not([hidden]) td:nth-child(2) a').click()")
     browser.wait("location.pathname.endsWith('sub-p10.html') && document.readyState === 'complete'")
+
+
+def test_planes_fill_the_window_and_findings_stand_above_the_fold(browser: Browser, out: Path) -> None:
+    browser.open(page_path(out, "p-10"))
+    browser.wait(READY)
+    bottom = "document.querySelector('{}').getBoundingClientRect().bottom"
+    assert browser.run(bottom.format("tr[data-voxel]")) < 800
+    assert browser.run(bottom.format("#stage")) <= 800
+    width, height = browser.run(
+        "[document.querySelector('#stage').offsetWidth, document.querySelector('#stage').offsetHeight]"
+    )
+    assert height > 0.55 * 800
+    assert 0.8 < width / height < 1.3  # two planes wide and two high
+
+
+def test_brightness_contrast_and_overlay_change_the_picture(browser: Browser, out: Path) -> None:
+    browser.open(page_path(out, "p-10"))
+    browser.wait(READY)
+    browser.key("m")
+    coloured = browser.wait_coloured("#canvas", lambda pixels: pixels > 200)
+
+    def turn(knob: str, value: int) -> None:
+        browser.run(
+            f"(() => {{ delete document.documentElement.dataset.painted; const k = document.getElementById('{knob}');"
+            f" k.value = {value}; k.dispatchEvent(new Event('input')); }})()"
+        )
+        browser.wait("document.documentElement.dataset.painted")
+
+    mean = "#canvas"
+    before = browser.grey(mean)
+    turn("level", 80)
+    assert browser.grey(mean) > before + 10
+    browser.run("document.getElementById('look').click()")
+    browser.wait("document.getElementById('level').value === '50'")
+    turn("opacity", 100)
+    assert browser.wait_coloured("#canvas", lambda pixels: pixels > coloured) > coloured
+
+
+def test_a_click_moves_the_crosshair(browser: Browser, out: Path, cases: tuple[Case, ...]) -> None:
+    browser.open(page_path(out, "p-10"))
+    browser.wait(READY)
+    where = "document.getElementById('where').textContent"
+
+    def shown_mm() -> list[float]:
+        return [float(v) for v in browser.run(where).split("z ")[1].removesuffix(" mm").split(", ")]
+
+    browser.run("document.querySelector('tr[data-voxel]').click()")
+    assert shown_mm() == pytest.approx(cases[0].result.lesions[0].centre_mm, abs=2.5)
+    tile = browser.run(
+        "(() => { const t = document.querySelectorAll('.mosaic .tile')[8]; t.scrollIntoView();"
+        " const r = t.getBoundingClientRect(); return [r.left, r.top, r.width, r.height]; })()"
+    )
+    left, top, width, height = tile
+    browser.click(left + 0.25 * width, top + 0.4 * height)
+    x, y, _ = shown_mm()
+    inside = np.argwhere(cases[0].result.brain)
+    low, high = inside.min(axis=0), inside.max(axis=0)
+    expected = cases[0].scan.affine @ [*(low + (high - low) * [0.75, 0.6, 0.5]), 1]  # the patient's right is left
+    assert (x, y) == pytest.approx(tuple(expected[:2]), abs=3.5)

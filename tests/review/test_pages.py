@@ -17,14 +17,17 @@ from hypothesis import strategies as st
 
 from annofree.errors import InputError
 from annofree.formats.derivatives import read_segmentation
+from annofree.refine import spec as refiners
 from annofree.review import review, write_cohort_review, write_review
 from annofree.review.levels import make_levels
 from annofree.review.patient import page_path
 from annofree.review.pictures import COLOURS, key_voxel, make_tile, outline_picture
 from annofree.review.summary import Summary, read_summary
 from annofree.review.volumes import cut_brain, pack
+from annofree.review.words import CLEAN_UP, RULES, centre_words, clean_up_sentence
 from annofree.scan import Modality, Scan
-from annofree.segmentation import ScoreMap
+from annofree.segmentation import Lesion, ScoreMap
+from annofree.thresholds import spec as thresholds
 
 from .conftest import NASTY, Case, make_case
 
@@ -263,3 +266,46 @@ def test_a_segmentation_shows_itself_in_a_notebook(cases: tuple[Case, ...]) -> N
         repr(cases[0].result),
     )
     assert repr(cases[0].scan) == "<Scan 'p-10': T1, T1C, T2, FLAIR; 57 x 70 x 59 voxels of 3 x 3 x 3 mm>"
+
+
+def test_the_page_speaks_plainly_and_folds_the_details(cases: tuple[Case, ...], tmp_path: Path) -> None:
+    case = cases[0]
+    told = {**case.result.provenance, "notes": ["Not taken as images: report.pdf.", "The T2 was resampled."]}
+    told["refiners"] = {"WT": [{"kind": "fill-holes"}, {"kind": "mirror", "share": 0.5}, {"kind": "components"}]}
+    page = write_review(case.result.replace(provenance=told), case.scan, tmp_path / "out").read_text()
+    plain = re.sub(r"<details class=\"small.*?</details>|<script.*?</script>|<style>.*?</style>", "", page, flags=re.S)
+    assert "holes filled, findings dropped that have their like on the other side of the brain and small" in plain
+    assert "share 0.5" not in plain
+    assert "share 0.5" in page
+    for region in ("whole tumour (WT)", "tumour core (TC)", "enhancing tumour (ET)"):
+        assert plain.lower().count(region.lower()) == 1
+    assert plain.count("before clean-up") == 3  # one a slider, none in the headline
+    assert '<span class="chip">1 note</span>' in plain
+    assert read_summary(page_path(tmp_path / "out", "p-10")).notes == ("The T2 was resampled.",)
+    assert "Not taken as images: report.pdf." in plain.split("What was done")[1]
+    assert page.index("<h2>Findings") < page.index("before clean-up")
+    assert "left of the middle" in plain or "right of the middle" in plain
+
+
+def test_centres_in_words_name_side_depth_and_height() -> None:
+    lesion = Lesion(1, 4.0, (-32.0, 50.0, -40.0))
+    assert (
+        centre_words(lesion, (0.0, 0.0, 0.0), (140.0, 180.0, 140.0))
+        == "32 mm left of the middle, front third, lower third"
+    )
+    lesion = Lesion(1, 4.0, (12.0, -70.0, 5.0))
+    assert centre_words(lesion, (10.0, 0.0, 0.0), (140.0, 180.0, 140.0)) == "in the middle, back third, middle height"
+
+
+def test_every_rule_has_its_sentence() -> None:
+    assert set(RULES) == set(thresholds.KINDS)
+    assert set(CLEAN_UP) == set(refiners.KINDS)
+    assert clean_up_sentence([{"kind": "components", "keep": "largest"}]) == "Then only the largest piece kept."
+    assert clean_up_sentence([]) == "Nothing is done to the mask after that."
+
+
+def test_the_cohort_page_of_failures_alone_says_so(tmp_path: Path) -> None:
+    (tmp_path / "failures.tsv").write_text("id\twhat\twhy\tnext\nlong-" + "x" * 90 + "\tA file\tbad\tCopy it\n")
+    text = write_cohort_review(_claimed(tmp_path)).read_text()
+    assert '<p class="sentence">1 failed</p>' in text
+    assert "No scan was segmented" in text

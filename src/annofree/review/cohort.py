@@ -16,7 +16,7 @@ from annofree.review import assets
 from annofree.review.patient import page_path
 from annofree.review.spread import spreads
 from annofree.review.summary import Summary, read_summary
-from annofree.review.words import DISCLAIMER
+from annofree.review.words import DISCLAIMER, REGION_NAMES, is_note
 
 REGIONS = ("WT", "TC", "ET")
 
@@ -66,7 +66,7 @@ def _summaries(root: Path) -> list[Summary]:
 def _from_row(row: dict[str, str]) -> Summary:
     volumes = {region: value for region in REGIONS if (value := _number(row.get(f"{region}_ml"))) is not None}
     where = " ".join(text for text in (row.get("side", ""), row.get("lobe", "").lower()) if text not in ("", "n/a"))
-    notes = row.get("notes", "n/a")
+    notes = [note for note in row.get("notes", "n/a").split(" | ") if note not in ("", "n/a") and is_note(note)]
     return Summary(
         scan_id=row["id"],
         method=row.get("method", ""),
@@ -75,7 +75,7 @@ def _from_row(row: dict[str, str]) -> Summary:
         lesions=int(_number(row.get("lesions")) or 0),
         where=where,
         confidence=_number(row.get("confidence")),
-        notes=() if notes == "n/a" else (notes,),
+        notes=tuple(notes),
     )
 
 
@@ -88,7 +88,7 @@ def _page(root: Path, rows: list[Summary], failures: list[dict[str, str]]) -> st
     facts += [f"{len(failures)} failed"] if failures else []
     methods = sorted({f"{row.method} (tier {row.tier})" for row in rows if row.method})
     volumes = [row.volumes_ml["WT"] for row in rows if row.volumes_ml.get("WT", 0.0) > 0]
-    numbers = {"Scans": f"{len(rows)}", "Failed": f"{len(failures)}"}
+    numbers = {"Scans": f"{len(rows)}"} | ({"Failed": f"{len(failures)}"} if failures else {})
     if volumes:
         numbers["Median volume"] = f"{float(np.median(volumes)):.1f} <small>ml</small>"
     confident = any(row.confidence is not None for row in rows)
@@ -101,18 +101,31 @@ def _page(root: Path, rows: list[Summary], failures: list[dict[str, str]]) -> st
     return assets.fill(
         "index.html",
         css=assets.text("page.css"),
-        count=f"{len(rows)} scan{'' if len(rows) == 1 else 's'}",
+        count=_count(len(rows), len(failures)),
         disclaimer=DISCLAIMER,
-        sentence=escape("; ".join([", ".join(methods), *facts])),
+        sentence=escape("; ".join(part for part in (", ".join(methods), *facts) if part)),
         numbers="".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in numbers.items()),
         failures=_failures(failures),
         spread=spreads(root, rows, certainty),
-        order=f"Without a finding first, then least certain. {certainty.capitalize()}: {meaning}.",
+        order=_order(regions, certainty, meaning) if rows else "",
+        scans="" if rows else " hidden",
         columns=_columns(regions, certainty, noted > 0),
         rows="".join(_row(root, row, regions, noted > 0) for row in rows),
         version=VERSION,
         script=assets.text("index.js"),
     )
+
+
+def _count(done: int, failed: int) -> str:
+    if not done and failed:
+        return "No scan was segmented"
+    return f"{done} scan{'' if done == 1 else 's'}"
+
+
+def _order(regions: Iterable[str], certainty: str, meaning: str) -> str:
+    """How the table is sorted, and its short names spelt out once."""
+    names = ", ".join(f"{region} {REGION_NAMES[region].lower()}" for region in regions)
+    return f"Without a finding first, then least certain. {names}. {certainty.capitalize()}: {meaning}."
 
 
 def _columns(regions: Iterable[str], certainty: str, with_notes: bool) -> str:
@@ -150,7 +163,7 @@ def _row(root: Path, row: Summary, regions: Iterable[str], with_notes: bool) -> 
         else f'<td data-v="{sure:.4f}"><span class="meter"><b style="width:{sure:.0%}"></b></span>{sure:.0%}</td>'
     )
     if with_notes:
-        cells.append(f'<td class="notes">{escape(" ".join(row.notes))}</td>')
+        cells.append(f'<td class="notes">{escape("; ".join(note.rstrip(".") for note in row.notes))}</td>')
     return f"<tr>{''.join(cells)}</tr>"
 
 

@@ -15,11 +15,17 @@ from annofree.review.pictures import EDGES, PLANE_NAMES, Tile
 from annofree.review.summary import Summary
 from annofree.review.volumes import Brain, Packed
 from annofree.review.words import (
+    REGION_MEANINGS,
     REGION_NAMES,
     STEADINESS,
+    centre_words,
+    clean_up_sentence,
     confidence_words,
     finding_sentence,
+    is_note,
+    place,
     refiner_sentence,
+    rule_sentence,
     threshold_sentence,
 )
 from annofree.segmentation import Segmentation
@@ -31,20 +37,27 @@ def chips(summary: Summary) -> str:
     if summary.tier:
         texts.append(f"tier {summary.tier}")
     if summary.notes:
-        texts.append(f"{len(summary.notes)} note{'s' if len(summary.notes) > 1 else ''}, below")
+        texts.append(f"{len(summary.notes)} note{'s' if len(summary.notes) > 1 else ''}")
     return "".join(f'<span class="chip">{escape(chip)}</span>' for chip in texts)
 
 
 def numbers(result: Segmentation, summary: Summary) -> str:
-    """Volume of each region, and how sure."""
+    """The whole tumour's volume as the headline, its parts smaller, and how sure."""
     cells = [
-        f'<div class="{region}"><dt>{REGION_NAMES[region]}</dt><dd>{volume:.1f} <small>ml</small></dd></div>'
-        for region, volume in result.volumes_ml.items()
+        f'<div class="{region}{"" if number else " headline"}"><dt>{REGION_NAMES[region]}</dt>'
+        f"<dd>{volume:.1f} <small>ml</small></dd></div>"
+        for number, (region, volume) in enumerate(result.volumes_ml.items())
     ]
     value, meaning = confidence_words(result.lesions, summary.steadiness)
     name = "Confidence" if summary.confidence is not None else "Steadiness"
     cells.append(f'<div title="{escape(meaning)}"><dt>{name}</dt><dd>{value}</dd></div>')
     return "".join(cells)
+
+
+def meanings(result: Segmentation) -> str:
+    """The regions spelt out, once on a page."""
+    told = "; ".join(REGION_MEANINGS[region] for region in result.regions)
+    return escape(f"{told[:1].upper()}{told[1:]}.")
 
 
 def choice(name: str, options: Iterable[tuple[str, str]]) -> str:
@@ -73,7 +86,7 @@ def tile_html(tile: Tile, sequences: list[str], *, button: bool = False) -> str:
     )
     if not button:
         return f'<div class="tile">{inner}</div>'
-    about = f"Show the {about} in the viewer"
+    about = f"Show this place of the {about} in the viewer"
     return f'<button type="button" class="tile" data-index="{tile.index}" title="{about}">{inner}</button>'
 
 
@@ -89,7 +102,7 @@ def legend(result: Segmentation, brain: Brain) -> str:
 def threshold_cards(result: Segmentation, brain: Brain) -> str:
     """A slider over each score map that decides; the first open, the others folded."""
     return "".join(
-        f'<details class="card"{" open" if not number else ""}><summary>{REGION_NAMES[name]}: moving the threshold'
+        f'<details class="card"{" open" if not number else ""}><summary>Try another threshold: {REGION_NAMES[name]}'
         f"</summary>{_slider(name, levels, brain.voxel_ml)}{_threshold_words(name, levels, result)}</details>"
         for number, (name, levels) in enumerate(brain.levels.items())
     )
@@ -100,6 +113,7 @@ def _slider(name: str, levels: Levels, voxel_ml: float) -> str:
     return (
         f'<div class="readout"><output id="volume-{name}" for="slider-{name}" data-voxels="{voxels}">'
         f"{voxels * voxel_ml:.2f} ml</output>"
+        '<span class="soft small">before clean-up</span>'
         f'<span class="soft small" id="value-{name}">score &gt; {levels.stops[own]:.4g}, as used</span>'
         f'<button type="button" class="plain" id="own-{name}">Reset</button></div>'
         f"{_curve(name, levels.counts, own)}"
@@ -110,16 +124,22 @@ def _slider(name: str, levels: Levels, voxel_ml: float) -> str:
 
 def _threshold_words(name: str, levels: Levels, result: Segmentation) -> str:
     around = {"TC": " inside the whole tumour", "ET": " inside the tumour core"}.get(name, "")
-    lines = [f"All voxels above the threshold{around}, before clean-up."]
+    used = result.thresholds[name].to_dict()
+    chain = (result.provenance.get("refiners") or {}).get(name, [])
+    plain = f"All voxels{around} that score higher. {rule_sentence(used)}"
     if name in result.regions:
-        chain = [refiner_sentence(refiner) for refiner in (result.provenance.get("refiners") or {}).get(name, [])]
-        after = f", after {'; '.join(chain)}" if chain else ""
-        lines[0] += f" The mask has {result.volumes_ml[name]:.2f} ml{after}."
-    used = threshold_sentence(result.thresholds[name].to_dict(), result.scores[name].unit)
-    lines.append(f"Threshold {levels.stops[levels.own]:.4g}: {used}.")
+        plain += f" {clean_up_sentence(chain)} That leaves the mask: {result.volumes_ml[name]:.2f} ml."
+    details = [
+        f"Threshold {levels.stops[levels.own]:.4g}: {threshold_sentence(used, result.scores[name].unit)}.",
+        f"Clean-up: {'; '.join(map(refiner_sentence, chain)) or 'none'}.",
+    ]
     if (share := levels.steadiness()) is not None:
-        lines.append(f"Steadiness {share:.0%}: {STEADINESS}.")
-    return "".join(f'<p class="small soft">{escape(line)}</p>' for line in lines)
+        details.append(f"Steadiness {share:.0%}: {STEADINESS}.")
+    folded = "".join(f"<p>{escape(line)}</p>" for line in details)
+    return (
+        f'<p class="small soft">{escape(plain)}</p>'
+        f'<details class="small soft"><summary>Rules and settings</summary>{folded}</details>'
+    )
 
 
 def _curve(name: str, counts: NDArray[np.int64], own: int) -> str:
@@ -140,51 +160,79 @@ def findings(result: Segmentation, brain: Brain, packed: Packed) -> str:
     if not result.lesions:
         return f'<p class="small soft">{escape(finding_sentence(result))}</p>'
     inverse = np.linalg.inv(brain.affine)
+    shape = np.asarray(brain.labels.shape)
+    middle_mm = brain.affine[:3, :3] @ ((shape - 1) / 2) + brain.affine[:3, 3]
+    size_mm = np.abs(brain.affine[:3, :3]) @ shape
     sure = any(lesion.confidence is not None for lesion in result.lesions)
     rows = []
     for lesion in result.lesions:
         voxel = inverse[:3, :3] @ np.asarray(lesion.centre_mm) + inverse[:3, 3]
         at = [max(0, round(float(v) / s)) for v, s in zip(voxel, packed.step, strict=True)]
         centre = ", ".join(f"{c:.0f}" for c in lesion.centre_mm)
+        where = place(lesion) or "side and lobe not known"
+        words = centre_words(lesion, middle_mm.tolist(), size_mm.tolist())
         confidence = "n/a" if lesion.confidence is None else f"{lesion.confidence:.0%}"
         rows.append(
-            f'<tr data-voxel="{at}" tabindex="0"><td>{lesion.index}</td><td class="n">{lesion.volume_ml:.2f}</td>'
-            f"<td>{escape(lesion.side or 'n/a')}</td><td>{escape(lesion.lobe or 'n/a')}</td>"
-            f'<td class="n">{centre}</td>{f"""<td class="n">{confidence}</td>""" if sure else ""}</tr>'
+            f'<tr data-voxel="{at}" tabindex="0" title="Show it in the viewer"><td>{lesion.index}</td>'
+            f'<td class="n">{lesion.volume_ml:.2f}</td>'
+            f'<td><b>{escape(where)}</b><br><span class="soft small">centre {escape(words)} '
+            f"(x, y, z {centre} mm)</span>"
+            f'</td>{f"""<td class="n">{confidence}</td>""" if sure else ""}</tr>'
         )
-    head = '<th>#</th><th class="n">ml</th><th>side</th><th>lobe</th><th class="n">centre, mm</th>'
+    head = '<th>#</th><th class="n">ml</th><th>where</th>'
     head += '<th class="n">confidence</th>' if sure else ""
     return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
 
 
 def notes(lines: Iterable[str]) -> str:
     """What happened on the way, or nothing."""
-    shown = "".join(f'<p class="note">{escape(line)}</p>' for line in lines)
+    shown = "".join(f'<p class="note">{escape(line)}</p>' for line in lines if is_note(line))
     return f'<section class="card"><h2>Notes</h2>{shown}</section>' if shown else ""
 
 
 def facts(result: Segmentation) -> str:
-    """What was done, with which model and settings."""
+    """What was done, in words."""
     told = result.provenance
     x, y, z = result.grid.shape
-    card = told.get("model") if isinstance(told.get("model"), Mapping) else {}
+    chains = (told.get("refiners") or {}).items()
+    whole = next((clean_up_sentence(chain) for region, chain in chains if region == "WT"), "")
+    rule = rule_sentence(result.thresholds["WT"].to_dict()) if "WT" in result.thresholds else ""
     lines = {
         "Method": told.get("method", "unknown"),
-        "Model": "; ".join(f"{key}: {_plain(value)}" for key, value in (card or {}).items()) or "nothing was learned",
-        "Settings": ", ".join(f"{k} {_plain(v)}" for k, v in (told.get("settings") or {}).items() if v is not None),
         "Sequences": ", ".join(told.get("sequences", [])),
         "Files": ", ".join(Path(str(name)).name for name in (told.get("files") or {}).values()),
+        "Left out": "; ".join(line for line in map(str, told.get("notes", ())) if not is_note(line)),
         "Scan": f"{x} × {y} × {z} voxels of {' × '.join(f'{edge:.3g}' for edge in result.grid.spacing_mm)} mm",
-        "Clean-up": "; ".join(
-            f"{region}: {', '.join(map(refiner_sentence, chain)) or 'none'}"
-            for region, chain in (told.get("refiners") or {}).items()
-        ),
+        "From scores to mask": f"{rule} {whole}".strip(),
         "Software": f"annofree {told.get('annofree', '')}",
     }
-    return "".join(f"<dt>{name}</dt><dd>{escape(str(value))}</dd>" for name, value in lines.items() if value)
+    return _definitions(lines)
 
 
-def _plain(value: Any, most: int = 160) -> str:
+def more_facts(result: Segmentation) -> str:
+    """With which model, settings and rules, to the last value."""
+    told = result.provenance
+    card = told.get("model")
+    lines = {
+        **{key: _plain(value) for key, value in (card if isinstance(card, Mapping) else {}).items()},
+        "settings": ", ".join(f"{k} {_plain(v)}" for k, v in (told.get("settings") or {}).items() if v is not None),
+        **{
+            f"clean-up, {region}": ", ".join(map(refiner_sentence, chain)) or "none"
+            for region, chain in (told.get("refiners") or {}).items()
+        },
+    }
+    return _definitions(lines) or "<dt>model</dt><dd>nothing was learned</dd>"
+
+
+def _definitions(lines: Mapping[str, Any]) -> str:
+    return "".join(
+        f"<dt>{escape(str(name))}</dt><dd>{escape(str(value))}</dd>" for name, value in lines.items() if value
+    )
+
+
+def _plain(value: Any, most: int = 400) -> str:
+    if isinstance(value, Mapping):
+        value = "; ".join(f"{key}: {entry}" for key, entry in value.items())
     if isinstance(value, list):
         value = f"{', '.join(map(str, value[:5]))}{f' and {len(value) - 5} more' if len(value) > 5 else ''}"
     return text if len(text := str(value)) <= most else text[: most - 1] + "…"

@@ -21,7 +21,7 @@ from annofree.review.pictures import (
 )
 from annofree.review.summary import Summary, script_json
 from annofree.review.volumes import Brain, Packed, cut_brain, pack
-from annofree.review.words import DISCLAIMER, TIERS, citation, finding_sentence, place
+from annofree.review.words import DISCLAIMER, TIERS, citation, finding_sentence, is_note, place
 from annofree.scan import Scan
 from annofree.segmentation import LABEL_NAMES, Segmentation
 
@@ -87,7 +87,7 @@ def summarise(result: Segmentation, brain: Brain, source: str = "") -> Summary:
         where=place(first) if first else "",
         confidence=first.confidence if first else None,
         steadiness=whole.steadiness() if whole else None,
-        notes=tuple(str(note) for note in told.get("notes", ())),
+        notes=tuple(note for note in map(str, told.get("notes", ())) if is_note(note)),
         thumbnail=thumbnail(brain),
     )
 
@@ -106,10 +106,11 @@ def _page(result: Segmentation, brain: Brain, packed: Packed, summary: Summary) 
         sentence=escape(finding_sentence(result)),
         chips=panels.chips(summary),
         numbers=panels.numbers(result, summary),
+        meanings=panels.meanings(result),
         sequences=panels.choice("sequence", [(s, s) for s in sequences]),
         overlays=panels.choice("overlay", [("mask", "Mask"), ("score", "Scores"), ("none", "None")]),
         views=panels.choice(
-            "view", [("planes", "All planes"), *((n, n.capitalize()) for n in PLANE_NAMES.values()), ("render", "3D")]
+            "view", [("planes", "All"), *((n, n.capitalize()) for n in PLANE_NAMES.values()), ("render", "3D")]
         ),
         planes="".join(panels.tile_html(tile, sequences) for tile in _key_tiles(brain, sequences)),
         legend=panels.legend(result, brain),
@@ -118,6 +119,7 @@ def _page(result: Segmentation, brain: Brain, packed: Packed, summary: Summary) 
         mosaic="".join(panels.tile_html(tile, sequences, button=True) for tile in _mosaic(brain, sequences)),
         notes=panels.notes(summary.notes),
         facts=panels.facts(result),
+        more=panels.more_facts(result),
         tier=escape(f"{tier}: {TIERS.get(tier, 'unknown')}"),
         cite="".join(f"<li>{escape(line)}</li>" for line in citation(told)),
         version=escape(str(told.get("annofree", ""))),
@@ -141,6 +143,7 @@ def _data(brain: Brain, packed: Packed, sequences: list[str]) -> dict[str, Any]:
         "regions": list(brain.levels),
         "voxelMl": brain.voxel_ml,
         "step": packed.step,
+        "shape": [-(-n // s) for n, s in zip(brain.labels.shape, packed.step, strict=True)],
         "key": [k // s for k, s in zip(key_voxel(brain), packed.step, strict=True)],
         "labelColours": {
             **{name: [colour[i] for colour in colours] for i, name in enumerate("RGB")},

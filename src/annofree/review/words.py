@@ -8,7 +8,38 @@ from typing import Any
 from annofree.segmentation import Lesion, Segmentation
 
 DISCLAIMER = "Research software, not a medical device"
+#: A remark of reading that is no note on the result: files beside the images that are none.
+_NO_NOTE = "Not taken as images"
 REGION_NAMES = {"WT": "Whole tumour", "TC": "Tumour core", "ET": "Enhancing tumour"}
+REGION_MEANINGS = {
+    "WT": "whole tumour (WT): everything abnormal, oedema included",
+    "TC": "tumour core (TC): without the oedema",
+    "ET": "enhancing tumour (ET): what takes up contrast",
+}
+#: What each threshold rule does, in one plain sentence.
+RULES = {
+    "fixed": "The threshold is a fixed value.",
+    "healthy-quantile": "The threshold leaves out nearly all of what healthy brains score.",
+    "conformal": "The threshold keeps false findings in healthy people below a stated volume and rate.",
+    "otsu": "The threshold parts this scan's scores into two groups.",
+    "mad": "The threshold lies a number of robust deviations above this scan's own median.",
+    "oracle": "The threshold was chosen on the mask that this is scored on.",
+    "learned": "The threshold was set for this scan by a network.",
+}
+#: What each clean-up step does, as a part of one plain sentence.
+CLEAN_UP = {
+    "components": "small pieces dropped",
+    "eroded-brain": "the rim of the brain left out",
+    "fill-holes": "holes filled",
+    "half-height": "each border moved to half of its finding's height",
+    "median": "specks and pinholes smoothed away",
+    "morphology": "thin bridges and specks smoothed away",
+    "promptable": "each finding drawn anew by a network that is shown where it lies",
+    "sam": "each finding drawn anew by a Segment Anything model",
+    "mirror": "findings dropped that have their like on the other side of the brain",
+    "appearance": "the border moved to where the images stop looking like the lesion",
+    "random-walker": "the border moved to the nearest edge in the images",
+}
 UNIT_NAMES = {
     "probability": "probability, 0 to 1",
     "z": "robust standard deviations from normal",
@@ -45,6 +76,52 @@ def finding_sentence(result: Segmentation) -> str:
 def place(lesion: Lesion) -> str:
     """Side and lobe, as far as they are known: "left frontal"."""
     return " ".join(part for part in (lesion.side, (lesion.lobe or "").lower()) if part)
+
+
+def is_note(line: str) -> bool:
+    """Whether a remark is about the result, and not only about files that lay beside the images."""
+    return not line.startswith(_NO_NOTE)
+
+
+def centre_words(lesion: Lesion, middle_mm: Sequence[float], size_mm: Sequence[float]) -> str:
+    """Where a lesion's centre lies in the brain: "32 mm left of the middle, front third, upper third".
+
+    Args:
+        lesion: The lesion.
+        middle_mm: Middle of the brain's box, in scanner mm (RAS).
+        size_mm: Extent of that box.
+    """
+    x, y, z = (float(c) - float(m) for c, m in zip(lesion.centre_mm, middle_mm, strict=True))
+    aside = "in the middle" if abs(x) < 5 else f"{abs(x):.0f} mm {'right' if x > 0 else 'left'} of the middle"
+    return ", ".join((aside, _third(y / size_mm[1], "back", "front"), _third(z / size_mm[2], "lower", "upper")))
+
+
+def _third(share: float, low: str, high: str) -> str:
+    """Which third of an extent; `share` counts from its middle."""
+    middle = {"back": "between front and back", "lower": "middle height"}[low]
+    return middle if abs(share) < 1 / 6 else f"{high if share > 0 else low} third"
+
+
+def clean_up_sentence(chain: Sequence[Mapping[str, Any]]) -> str:
+    """What happens to a mask after its threshold, in one plain sentence without settings."""
+    steps = []
+    for described in chain:
+        kind = str(described.get("kind", "unknown"))
+        step = CLEAN_UP.get(kind, kind.replace("-", " "))
+        if kind == "components" and str(described.get("keep", "all")) in ("largest", "1"):
+            step = "only the largest piece kept"
+        if step not in steps:
+            steps.append(step)
+    if not steps:
+        return "Nothing is done to the mask after that."
+    last = steps.pop()
+    return f"Then {', '.join(steps) + ' and ' if steps else ''}{last}."
+
+
+def rule_sentence(described: Mapping[str, Any]) -> str:
+    """What a threshold's rule does, in one plain sentence."""
+    kind = str(described.get("kind", "unknown"))
+    return RULES.get(kind, f"The threshold follows the rule '{kind}'.")
 
 
 def confidence_words(lesions: Sequence[Lesion], steadiness: float | None) -> tuple[str, str]:

@@ -2,7 +2,7 @@
 (() => {
   const element = (id) => document.getElementById(id);
   const data = JSON.parse(element("annofree-data").textContent);
-  const state = { sequence: data.sequences[0], overlay: "mask", region: data.regions[0], viewer: null, images: {}, scores: {} };
+  const state = { sequence: data.sequences[0], overlay: "mask", region: data.regions[0], look: {}, viewer: null, images: {}, scores: {} };
 
   async function unpack(id) {
     const text = atob(element(id).textContent);
@@ -76,6 +76,29 @@
     refresh("overlay");
   }
 
+  // --- brightness, contrast and the overlay's strength
+  const knob = (id) => Number(element(id).value) / 100;
+  const opacity = () => knob("opacity");
+  // The middle of each slider is the picture as stored; the window narrows with contrast and moves with brightness.
+  function greyWindow() {
+    const width = 255 * 2 ** (2 * (0.5 - knob("window"))), middle = 127.5 + 255 * (0.5 - knob("level"));
+    return [middle - width / 2, middle + width / 2];
+  }
+  function look() {
+    const [low, high] = greyWindow();
+    const slope = 255 / (high - low), shift = -low / (high - low);
+    // brightness(b) multiplies; contrast(c) scales around one half: together slope * v + shift
+    const contrast = Math.max(0.01, 1 - 2 * shift), gain = slope / contrast;
+    document.documentElement.style.setProperty("--look", `brightness(${gain}) contrast(${contrast})`);
+    document.documentElement.style.setProperty("--outline", Math.min(1, 0.1 + 3 * opacity()));
+    if (state.viewer) paint("look");
+  }
+  for (const id of ["level", "window", "opacity"]) element(id).addEventListener("input", look);
+  element("look").addEventListener("click", () => {
+    for (const id of ["level", "window", "opacity"]) element(id).value = element(id).defaultValue;
+    look();
+  });
+
   // --- the viewer
   const gradient = { R: [227, 227, 255], G: [90, 137, 235], B: [170, 196, 250], A: [0, 210, 225], I: [0, 1, 255] };
 
@@ -98,7 +121,7 @@
       loadingText: "", backColor: [0, 0, 0, 1], crosshairColor: [0.75, 0.8, 0.85, 0.6],
       crosshairWidth: 0.5, crosshairWidthUnit: "mm", crosshairGap: 8, atlasOutline: 1,
       fontColor: [0.73, 0.77, 0.8, 1], fontMinPx: 11, fontSizeScaling: 0.3, isResizeCanvas: true,
-      multiplanarShowRender: 0, multiplanarLayout: 3, multiplanarPadPixels: 10, tileMargin: 10,
+      multiplanarShowRender: 1, multiplanarLayout: 2, multiplanarPadPixels: 10, tileMargin: 10,
       showAllOrientationMarkers: true, clipPlaneHotKey: "", cycleClipPlaneHotKey: "", viewModeHotKey: "", isAlphaClipDark: true,
     });
     await viewer.attachToCanvas(canvas);
@@ -137,13 +160,14 @@
     }
     if (!state.images[state.sequence]) state.images[state.sequence] = await volume("image-" + state.sequence, "gray", 255);
     const layers = [state.images[state.sequence]];
-    if (state.overlay === "mask") { state.labels.opacity = 0.14; layers.push(state.labels); }
+    [layers[0].cal_min, layers[0].cal_max] = greyWindow();
+    if (state.overlay === "mask") { state.labels.opacity = opacity() / 2; layers.push(state.labels); }
     if (state.overlay === "score" && data.levels[state.region]) {
       const levels = data.levels[state.region];
       const score = (state.scores[state.region] ??= await volume("score-" + state.region, "annofree-score", 255));
       score.cal_min = Number(element("slider-" + state.region).value);
       score.cal_max = levels.stops.length;
-      score.opacity = 0.7;
+      score.opacity = Math.min(1, 2.4 * opacity());
       layers.push(score);
     }
     viewer.volumes = layers;
@@ -154,9 +178,14 @@
   }
 
   // --- pictures and rows lead to their place in the viewer
-  document.querySelectorAll("button.tile").forEach((tile) => tile.addEventListener("click", () => {
+  document.querySelectorAll("button.tile").forEach((tile) => tile.addEventListener("click", (event) => {
     const voxel = data.key.slice();
     voxel[2] = Math.floor(Number(tile.dataset.index) / data.step[2]);
+    if (event.detail > 0) {  // a pointer, not the keyboard: right is left, and front is up
+      const box = tile.getBoundingClientRect();
+      voxel[0] = Math.round((1 - (event.clientX - box.left) / box.width) * (data.shape[0] - 1));
+      voxel[1] = Math.round((1 - (event.clientY - box.top) / box.height) * (data.shape[1] - 1));
+    }
     goTo(voxel);
     element("stage").scrollIntoView({ block: "nearest" });
   }));
