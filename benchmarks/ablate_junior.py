@@ -24,7 +24,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from annofree.formats import open_cohort, open_scan
-from annofree.networks import ThinUNetSettings, build, load_network, predict_scan_array
+from annofree.inference.torch_network import predict_tensors
+from annofree.networks import ThinUNetSettings, build, load_network
 from annofree.phantom import phantom_cohort
 from annofree.prepare.resample import to_spacing
 from annofree.scan import Modality, Scan
@@ -168,12 +169,12 @@ class Yardsticks:
 
 
 def dice(network: nn.Module, images: Tensor, brain: Tensor, truth: Tensor) -> float:
-    found = predict_scan_array(network, images, brain, ALL)[0] > 0.5
+    found = predict_tensors(network, images, brain, ALL)[0] > 0.5
     return float(2 * (found & truth).sum() / (found.sum() + truth.sum()).clamp_min(1))
 
 
 def called(network: nn.Module, images: Tensor, brain: Tensor, present: Tensor) -> float:
-    return float((predict_scan_array(network, images, brain, present)[0] > 0.5).sum()) * VOXEL_ML
+    return float((predict_tensors(network, images, brain, present)[0] > 0.5).sum()) * VOXEL_ML
 
 
 def mean(values: list[float]) -> float:

@@ -21,8 +21,9 @@ from scipy.stats import spearmanr
 from torch import Tensor, nn
 
 from annofree.formats import open_cohort
+from annofree.inference.torch_network import predict_tensors
 from annofree.methods.synthtumour.published_junior import fit_published_junior
-from annofree.networks import ThinUNetSettings, predict_scan_array
+from annofree.networks import ThinUNetSettings
 from annofree.phantom import phantom_cohort
 from annofree.prepare.resample import to_spacing
 from annofree.scan import Modality, Scan
@@ -86,7 +87,7 @@ class OnPhantoms:
         present = torch.tensor([False, False, False, True])
         scores = []
         for images, brain, truth, _ in self.cases:
-            found = predict_scan_array(network, images, brain, present)[0] > 0.5
+            found = predict_tensors(network, images, brain, present)[0] > 0.5
             scores.append(float(2 * (found & truth).sum() / (found.sum() + truth.sum()).clamp_min(1)))
         bright = [s for s, case in zip(scores, self.cases, strict=True) if bool(case[3])]
         return {"phantom": float(np.mean(scores)), "phantom_bright": float(np.mean(bright))}

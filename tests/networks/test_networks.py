@@ -15,8 +15,6 @@ from annofree.networks import (
     load_network,
     network_input,
     normalise,
-    predict,
-    predict_scan_array,
     save_network,
 )
 from annofree.networks.inputs import mirror_x
@@ -51,43 +49,10 @@ def test_forward_backward_and_round_trip(config: object, tmp_path: Path) -> None
     save_network(net, tmp_path, extra={"spacing_mm": 2.0})
     loaded, found = load_network(tmp_path)
     assert found["spacing_mm"] == 2.0
-    images, brain = head()
-    ours = predict_scan_array(net.eval(), images, brain, torch.ones(4).bool())
-    theirs = predict_scan_array(loaded, images, brain, torch.ones(4).bool())
-    assert ours.shape == (3, *brain.shape)
-    assert not ours[:, ~brain].any()
+    x = torch.rand(1, CHANNELS, 32, 16, 16)
+    with torch.inference_mode():
+        ours, theirs = (torch.sigmoid(one.eval()(x)[0]) for one in (net, loaded))
     torch.testing.assert_close(ours, theirs, atol=5e-3, rtol=0)
-
-
-def test_a_flipped_look_is_the_look_at_the_flipped_scan() -> None:
-    torch.manual_seed(0)
-    net = build(THIN).eval()
-    images, brain = head()
-    present = torch.ones(4).bool()
-    there = predict_scan_array(net, images, brain, present, flipped=True)
-    turned = predict_scan_array(net, images.flip(1), brain.flip(0), present).flip(1)
-    torch.testing.assert_close(there, turned, atol=1e-4, rtol=0)
-
-
-def test_bending_contrast_changes_the_answer_and_the_power_one_does_not() -> None:
-    torch.manual_seed(0)
-    net = build(THIN).eval()
-    images, brain = head()
-    present = torch.ones(4).bool()
-    plain = predict_scan_array(net, images, brain, present)
-    torch.testing.assert_close(plain, predict_scan_array(net, images, brain, present, power=1.0))
-    assert not torch.allclose(plain, predict_scan_array(net, images, brain, present, power=0.7), atol=1e-4)
-
-
-def test_windows_cover_the_volume() -> None:
-    class Half(torch.nn.Module):
-        settings = THIN
-
-        def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
-            return [x[:, :3]]
-
-    x = torch.randn(CHANNELS, 30, 22, 17)
-    torch.testing.assert_close(predict(Half(), x, window=(16, 16, 16)), torch.sigmoid(x[:3]))
 
 
 def test_normalisation_ignores_units_and_a_large_tumour() -> None:

@@ -12,8 +12,8 @@ from scipy import ndimage
 
 from annofree.phantom import phantom_subject
 from annofree.refine import Promptable, RefineContext, parse
-from annofree.refine.promptable.network import FEATURES, describe_voxels, squashed
 from annofree.refine.promptable.training import PromptSampler, PromptSettings, describe_cases, fit_prompt_net, prompted
+from annofree.refine.promptable.voxels import FEATURES, describe_voxels, squashed
 from annofree.scan import Modality
 from annofree.synthesis.rough_mask import rough_mask
 from annofree.training.samples import SampleSettings

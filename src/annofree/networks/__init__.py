@@ -1,7 +1,6 @@
-"""Networks: torch modules of our own, builders by name, inputs, inference, and weights on disk."""
+"""Networks: torch modules of our own, builders by name, inputs, and weights on disk."""
 
 from annofree.networks.build import build
-from annofree.networks.infer import predict, predict_scan_array
 from annofree.networks.inputs import CHANNELS, network_input, normalise
 from annofree.networks.store import load_network, save_network
 from annofree.networks.unet import ThinUNet, ThinUNetSettings
@@ -14,7 +13,5 @@ __all__ = [
     "load_network",
     "network_input",
     "normalise",
-    "predict",
-    "predict_scan_array",
     "save_network",
 ]

@@ -21,7 +21,7 @@ from annofree.methods.blogrr.levels import BilevelSettings, Levels
 from annofree.methods.blogrr.soft_dice import soft_dice_loss, soft_mask
 from annofree.methods.blogrr.threshold_net import ThresholdNet, ThresholdNetSettings
 from annofree.methods.reconstruction.denoising_unet import DenoisingUNet, DenoisingUNetSettings
-from annofree.methods.reconstruction.error_map import error_map
+from annofree.methods.reconstruction.torch_error_map import error_map
 
 SIDE = 16
 

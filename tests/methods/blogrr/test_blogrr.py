@@ -14,6 +14,7 @@ from annofree.anatomy.align import Alignment
 from annofree.errors import InputError
 from annofree.export import export_slices
 from annofree.formats import open_cohort
+from annofree.inference.torch_network import TorchNetwork
 from annofree.methods.blogrr import Blogrr, BlogrrSettings
 from annofree.methods.blogrr.monitor import monitor_on
 from annofree.methods.blogrr.threshold_net import ThresholdNetSettings
@@ -40,8 +41,9 @@ def blank(**options: object) -> Blogrr:
     """With a network that has learned nothing: its reconstruction is a smooth nothing, the error the image itself."""
     made = Blogrr(width=4, quality="fast", **options)
     torch.manual_seed(0)
-    made.network = build({"kind": "denoising_unet", "widths": [4, 8]}).eval()
-    torch.nn.init.zeros_(made.network.head.weight)
+    module = build({"kind": "denoising_unet", "widths": [4, 8]}).eval()
+    torch.nn.init.zeros_(module.head.weight)
+    made.network = TorchNetwork(module)
     return made
 
 
@@ -124,7 +126,7 @@ def test_watching_needs_no_truth_of_the_patients(
     assert look is not None
     thresholder = build({"kind": "threshold_net", "widths": [4, 4, 4, 4]}).eval()
     assert method.network is not None
-    assert 0 <= look(method.network, thresholder)["dice"] <= 1
+    assert 0 <= look(method.network.module(), thresholder)["dice"] <= 1
     assert not isinstance(method.thresholds["WT"], Learned)
 
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from annofree.errors import InputError
+from annofree.inference.torch_network import TorchNetwork
 from annofree.methods.mvit_ae import MViTAE, MViTAEPublished, MViTAESettings, method
 from annofree.methods.mvit_ae.frame import frame
 from annofree.methods.mvit_ae.fusion import fuse
@@ -131,7 +132,7 @@ def test_a_tumour_hidden_in_the_second_round_has_no_say_in_what_is_expected(pers
         sick = framed.images.copy()
         sick[:, depth - 1 : depth + 2, 24:40, 32:48] = brightness
         other = type(framed)(sick, framed.brain, framed.height, framed.present, framed.grid, framed.start)
-        answers.append(reconstruct(network, other, framed.present, rounds=2, hide_share=share)[:, depth])
+        answers.append(reconstruct(TorchNetwork(network), other, framed.present, rounds=2, hide_share=share)[:, depth])
     np.testing.assert_allclose(*answers, atol=1e-5)
 
 

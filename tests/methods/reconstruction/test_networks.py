@@ -18,7 +18,8 @@ from annofree.methods.reconstruction.denoising_unet import (
     StandardisedConv2d,
     groups_of,
 )
-from annofree.methods.reconstruction.error_map import ErrorSettings, error_map
+from annofree.methods.reconstruction.error_map import ErrorSettings
+from annofree.methods.reconstruction.torch_error_map import error_map
 from annofree.networks import build, load_network, save_network
 
 SMALL = {

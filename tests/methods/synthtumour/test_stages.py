@@ -11,6 +11,7 @@ import torch
 
 from annofree import methods
 from annofree.errors import InputError, OutputError
+from annofree.inference.torch_network import TorchNetwork
 from annofree.methods.synthtumour import SynthTumour, labelling, stages
 from annofree.methods.synthtumour.cases import folder_name, read_case, read_scan, write_case
 from annofree.methods.synthtumour.coarse import Coarse, coarse_of
@@ -182,7 +183,8 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def junior(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     method = SynthTumour()
-    method.networks = [(build(ThinUNetSettings(full=4, widths=(4, 8), deep_supervision=1)).eval(), {"spacing_mm": 4.0})]
+    module = build(ThinUNetSettings(full=4, widths=(4, 8), deep_supervision=1)).eval()
+    method.networks = [(TorchNetwork(module), {"spacing_mm": 4.0})]
     return method.save(tmp_path_factory.mktemp("junior") / "model")
 
 
@@ -233,11 +235,11 @@ def test_a_refused_senior_leaves_the_junior_in_place(
     people: tuple[Cohort, Cohort], quick: list[str], junior: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     verdict = {"taken": False, "why": "it calls 9.0 ml in a healthy brain, the junior 1.0 ml"}
-    monkeypatch.setattr(stages, "_senior", lambda *_: ((build(ThinUNetSettings()), {}), verdict))
+    monkeypatch.setattr(stages, "_senior", lambda *_: ((TorchNetwork(build(ThinUNetSettings())), {}), verdict))
     method = SynthTumour(junior=str(junior), mixed=1, quality="fast")
     method.workspace = tmp_path
     method.fit(healthy=people[0], patients=people[1])
-    assert sum(p.numel() for p in method.networks[0][0].parameters()) < 50_000
+    assert sum(p.numel() for p in method.networks[0][0].module().parameters()) < 50_000
     assert method.card["second stage"]["senior"] == verdict
 
 
@@ -286,9 +288,10 @@ def test_a_junior_learns_in_half_of_the_healthy_brains_and_is_calibrated_on_the_
 
     seen: dict[str, list[str]] = {}
 
-    def fit_made(*_: object, carriers: list[Path], check: Cohort) -> tuple[tuple[torch.nn.Module, dict], dict]:
+    def fit_made(*_: object, carriers: list[Path], check: Cohort) -> tuple[tuple[TorchNetwork, dict], dict]:
         seen["teach"], seen["check"] = [file.name for file in carriers], list(check.ids)
-        return (build(ThinUNetSettings(full=4, widths=(4, 8), deep_supervision=1)), {"spacing_mm": 4.0}), {}
+        module = build(ThinUNetSettings(full=4, widths=(4, 8), deep_supervision=1)).eval()
+        return (TorchNetwork(module), {"spacing_mm": 4.0}), {}
 
     monkeypatch.setattr(first, "fit_made", fit_made)
     monkeypatch.setattr(SynthTumour, "label_maps", lambda *_: None)

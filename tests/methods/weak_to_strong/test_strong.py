@@ -7,17 +7,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from monai.inferers.utils import sliding_window_inference
 
 from annofree import methods
 from annofree.errors import AnnofreeError, InputError, LeakError, SettingsError
 from annofree.formats import open_cohort
+from annofree.inference.torch_network import TorchNetwork
 from annofree.methods.weak_to_strong import WeakToStrong, lessons, sizes
 from annofree.methods.weak_to_strong.bridge import HiddenBlocks, fill_in_loss, pretrain, start_from
 from annofree.methods.weak_to_strong.lessons import CutReport, split_patients
 from annofree.methods.weak_to_strong.loss import bce_dice, smoothed_dice
 from annofree.methods.weak_to_strong.made import MadeVolumes, MadeWindows
 from annofree.methods.weak_to_strong.otsu import tumour_mask
-from annofree.methods.weak_to_strong.predict import VolumeScores, probabilities, score_volumes
+from annofree.methods.weak_to_strong.predict import probabilities
+from annofree.methods.weak_to_strong.scores import VolumeScores, score_volumes
 from annofree.methods.weak_to_strong.sizes import SIZES, Size
 from annofree.methods.weak_to_strong.steps import run_step
 from annofree.methods.weak_to_strong.student import StudentSettings, framed, student_mask, tumour_masks
@@ -178,11 +181,23 @@ def test_sliding_windows_cover_a_volume_larger_than_the_window() -> None:
     torch.manual_seed(0)
     network = build(TINY.network).eval()
     one = volume((40, 20, 24))
-    found = probabilities(network, one.images, one.brain)
-    assert found.shape == one.brain.shape
-    assert bool((found > 0).all())  # every voxel of the brain was looked at
-    flipped = probabilities(network, one.images.flip(1), one.brain.flip(0)).flip(0)
-    assert torch.allclose(found, flipped, atol=1e-4)  # left and right are treated alike
+    images, brain = one.images.float().numpy(), one.brain.numpy()
+    found = probabilities(TorchNetwork(network), images, brain)
+    assert found.shape == brain.shape
+    assert (found > 0).all()  # every voxel of the brain was looked at
+    flipped = probabilities(TorchNetwork(network), images[:, ::-1], brain[::-1])[::-1]
+    assert np.allclose(found, flipped, atol=1e-4)  # left and right are treated alike
+    with torch.inference_mode():
+        logits = sliding_window_inference(
+            torch.from_numpy(images)[None],
+            TINY.network.window,
+            1,
+            lambda w: network(w)[0],
+            overlap=0.25,
+            mode="gaussian",
+        )
+    alone = probabilities(TorchNetwork(network), images, brain, quality="fast")
+    assert np.allclose(alone, torch.sigmoid(logits)[0, 0].numpy(), atol=1e-5)
 
 
 def test_truth_teaches_in_tier_s_only(tiny_npy: Size, npy: Path, tmp_path: Path) -> None:

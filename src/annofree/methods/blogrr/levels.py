@@ -20,7 +20,8 @@ from torch.func import functional_call
 
 from annofree.methods.blogrr.hypergradient import Params
 from annofree.methods.blogrr.soft_dice import SLOPE, Total, alone, soft_dice_loss, soft_mask
-from annofree.methods.reconstruction.error_map import ErrorSettings, error_map
+from annofree.methods.reconstruction.error_map import ErrorSettings
+from annofree.methods.reconstruction.torch_error_map import error_map
 from annofree.settings import Settings
 from annofree.training.stream import Batch
 

@@ -29,8 +29,7 @@ from annofree.thresholds.healthy import HealthyQuantile
 from annofree.thresholds.learned import Learned, ReportedScores
 
 if TYPE_CHECKING:
-    from torch import nn
-
+    from annofree.inference import Network
     from annofree.methods.blogrr.levels import BilevelSettings
     from annofree.methods.blogrr.patient_slices import PatientStack
     from annofree.methods.reconstruction.error_map import ErrorSettings
@@ -102,7 +101,7 @@ class Blogrr(DAE):
 
     def __init__(self, settings: Settings | None = None, **options: Any) -> None:
         super().__init__(settings, **options)
-        self.thresholder: nn.Module | None = None
+        self.thresholder: Network | None = None
         self.folds: dict[str, Learned] = {}
 
     def fit(self, *, healthy: Cohort | None = None, patients: Cohort | None = None) -> Self:
@@ -178,13 +177,10 @@ class Blogrr(DAE):
         Returns:
             (N,).
         """
-        import torch
-
         assert self.thresholder is not None
-        channels = [to_slices(image), to_slices(error)][: int(self.thresholder.settings.in_channels)]  # type: ignore[union-attr, arg-type]
-        x = torch.from_numpy(np.stack(channels, axis=1))
-        with torch.inference_mode():
-            found = torch.cat([self.thresholder(part) for part in torch.split(x, 16)]).clamp_min(_LEAST).numpy()
+        channels = [to_slices(image), to_slices(error)][: int(self.thresholder.settings.in_channels)]
+        x = np.stack(channels, axis=1)
+        found = np.maximum(np.concatenate([self.thresholder(x[i : i + 16]) for i in range(0, len(x), 16)]), _LEAST)
         if self.settings.preset == "published":
             return np.asarray(found, dtype=np.float32)
         weight = (image > 0).sum(axis=(0, 1)) + 1e-9
@@ -195,9 +191,7 @@ class Blogrr(DAE):
         """Both networks, and each patient's rule."""
         super().save_weights(folder)
         if self.thresholder is not None:
-            from annofree.networks import save_network
-
-            save_network(self.thresholder, folder / THRESHOLD_NETWORK)
+            self.thresholder.save(folder / THRESHOLD_NETWORK)
         if self.folds:
             rules = {name: rule.to_dict() for name, rule in self.folds.items()}
             (folder / FOLDS).write_text(json.dumps(rules, indent=1) + "\n", encoding="utf-8")
@@ -208,7 +202,7 @@ class Blogrr(DAE):
 
         super().load_weights(folder)
         if (folder / THRESHOLD_NETWORK).is_dir():
-            from annofree.networks import load_network
+            from annofree.inference import load_network
 
             self.thresholder, _ = load_network(folder / THRESHOLD_NETWORK)
         if (folder / FOLDS).is_file():
@@ -246,6 +240,7 @@ class Blogrr(DAE):
 
         import torch
 
+        from annofree.inference.torch_network import TorchNetwork
         from annofree.methods.blogrr.bilevel import train_pair
         from annofree.methods.blogrr.monitor import monitor_on
         from annofree.methods.blogrr.patient_slices import PatientSampler
@@ -266,7 +261,7 @@ class Blogrr(DAE):
         with tempfile.TemporaryDirectory() as temporary:
             folder = (self.workspace or Path(temporary)) / "bilevel"
             train_pair(
-                self.network,
+                self.network.module(),
                 thresholder,
                 SliceSampler(stacks, self.variation(), seed=self.settings.seed),
                 PatientSampler([p.stack() for p in ill], seed=self.settings.seed),
@@ -274,8 +269,8 @@ class Blogrr(DAE):
                 settings=self.settings.bilevel(self.error(ill[0].sequence)),
                 monitor=monitor_on(self, self.settings.monitor),
             )
-            self.network, _ = load_network(folder / "reconstructor")
-            self.thresholder, _ = load_network(folder / "threshold")
+            self.network = TorchNetwork(load_network(folder / "reconstructor")[0])
+            self.thresholder = TorchNetwork(load_network(folder / "threshold")[0])
 
 
 @dataclass(frozen=True, eq=False)

@@ -32,13 +32,15 @@ def monitor_on(method: Blogrr, where: str | None) -> Monitor | None:
     """
     if where is None:
         return None
+    from annofree.inference.torch_network import TorchNetwork
     from annofree.thresholds.fixed import Fixed
 
     cases = list(_phantoms() if where == "phantoms" else _labelled(Path(where)))
 
     def measure(reconstructor: nn.Module, thresholder: nn.Module) -> dict[str, float]:
         watcher = copy.copy(method)
-        watcher.network, watcher.thresholder, watcher.folds = reconstructor, thresholder, {}
+        watcher.network, watcher.thresholder = TorchNetwork(reconstructor), TorchNetwork(thresholder)
+        watcher.folds = {}
         watcher.thresholds = {"WT": Fixed(value=1.0, tier="R", source="the threshold network")}
         dices = []
         for scan, truth in cases:

@@ -30,7 +30,6 @@ from annofree.thresholds.healthy import HealthyQuantile
 
 if TYPE_CHECKING:
     from annofree.methods.mvit_ae.fit import Fitted
-    from annofree.methods.mvit_ae.network import MaskedViTAE
 
 #: Range in which healthy scans may set the smallest finding that is kept, ml.
 SMALLEST_ML = (0.5, 3.0)
@@ -46,6 +45,9 @@ LEAST_LEVEL = 0.1
 
 #: Made brains on which levels are set where real ones lack a sequence.
 HELD_OUT = 4
+
+#: Slice in voxels, left-right and back-front, where no network says.
+SLICE = (64, 80)
 
 Map = NDArray[np.float32]
 
@@ -95,7 +97,6 @@ class MViTAE(NetworkMethod):
     regions: ClassVar[tuple[str, ...]] = ("WT", "TC", "ET")
     settings_class = MViTAESettings
     settings: MViTAESettings
-    network: MaskedViTAE | None
 
     def __init__(self, settings: Settings | None = None, **options: Any) -> None:
         super().__init__(settings, **options)
@@ -131,11 +132,9 @@ class MViTAE(NetworkMethod):
         Raises:
             InputError: The model is not fitted, or the scan has no brain.
         """
-        from annofree.methods.mvit_ae.network import MaskedViTAESettings
-
         if self.settings.reconstruction == "network" and self.network is None:
             raise InputError(f"This {self.name} model has no network", fix="Fit it, or leave --model out")
-        size = self.network.settings.size if self.network is not None else MaskedViTAESettings().size
+        size = tuple(self.network.settings.size) if self.network is not None else SLICE
         spacing = float(self.network_extra.get("spacing_mm", self.settings.spacing_mm))
         return frame(scan.replace(brain=self.brain(scan)), size, spacing)[0]
 

@@ -176,9 +176,9 @@ class ViTAE(nn.Module):
         tokens = self.embed(patches(images, self.settings.patch).flatten(2))
         if noise is not None:
             tokens = tokens + self.settings.token_noise * noise
-        tokens = torch.cat([self.first.expand(len(tokens), -1, -1), tokens], dim=1) + self.place
+        tokens = torch.cat([self.first.expand(tokens.shape[0], -1, -1), tokens], dim=1) + self.place
         latent = self.squeeze(self.layers(tokens)[:, 1:].flatten(1))
-        out: Tensor = self.decoder(latent.view(len(latent), -1, self.settings.grid, self.settings.grid))
+        out: Tensor = self.decoder(latent.view(latent.shape[0], -1, self.settings.grid, self.settings.grid))
         return out
 
 
@@ -247,7 +247,7 @@ class MaskedViTAE(nn.Module):
         if noise is not None:
             tokens = tokens + self.settings.token_noise * noise
         latent = self.latent(self.squeeze(self.layers(tokens)).flatten(1))
-        maps = self.grow(latent).view(len(latent), -1, *self.coarse)
+        maps = self.grow(latent).view(latent.shape[0], -1, *self.coarse)
         for step in self.decoder:
             maps = step(functional.interpolate(maps, scale_factor=2.0, mode="bilinear", align_corners=False))
         out: Tensor = self.head(maps)

@@ -16,8 +16,8 @@ from annofree.settings import Settings
 
 if TYPE_CHECKING:
     import numpy as np
-    from torch import nn
 
+    from annofree.inference import Network
     from annofree.methods.mvit_ae.fit import Fitted
 
 NETWORK = "networks/0"
@@ -33,7 +33,7 @@ class NetworkMethod(Method):
 
     def __init__(self, settings: Settings | None = None, **options: Any) -> None:
         super().__init__(settings, **options)
-        self.network: nn.Module | None = None
+        self.network: Network | None = None
         self.network_extra: dict[str, Any] = {}
 
     def brain(self, scan: Scan) -> NDArray[np.bool_]:
@@ -48,21 +48,21 @@ class NetworkMethod(Method):
         """Train the network, in `workspace` where that is set; a stopped fit goes on from there."""
         import tempfile
 
+        from annofree.inference.torch_network import TorchNetwork
+
         with tempfile.TemporaryDirectory() as temporary:
             fitted = self.trained(self.workspace or Path(temporary), healthy, patients)
-        self.network, self.network_extra = fitted.network, fitted.extra
+        self.network, self.network_extra = TorchNetwork(fitted.network), fitted.extra
         self.card["learned from"] = fitted.card
 
     def save_weights(self, folder: Path) -> None:
-        """The network, in half precision."""
-        from annofree.networks import save_network
-
+        """The network: half precision, and the ONNX form."""
         if self.network is not None:
-            save_network(self.network, folder / NETWORK, extra=json.loads(json.dumps(self.network_extra)))
+            self.network.save(folder / NETWORK, extra=json.loads(json.dumps(self.network_extra)))
 
     def load_weights(self, folder: Path) -> None:
         """Read the network that `save_weights` wrote."""
-        from annofree.networks import load_network
+        from annofree.inference import load_network
 
         if (folder / NETWORK).is_dir():
             self.network, config = load_network(folder / NETWORK)

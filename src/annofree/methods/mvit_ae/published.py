@@ -30,7 +30,7 @@ from annofree.thresholds.fixed import Fixed
 
 if TYPE_CHECKING:
     from annofree.methods.mvit_ae.fit import Fitted
-    from annofree.methods.mvit_ae.network import ViTAE, ViTAESettings
+    from annofree.methods.mvit_ae.network import ViTAESettings
 
 #: Volume that grey levels are normalised over: the published z-score takes the background in, so that its constants
 #: mean something in the frame of BraTS only, 240 x 240 x 155 mm.
@@ -85,7 +85,6 @@ class MViTAEPublished(NetworkMethod):
     needs: ClassVar[tuple[Modality, ...]] = tuple(Modality)
     settings_class = MViTAEPublishedSettings
     settings: MViTAEPublishedSettings
-    network: ViTAE | None
 
     def __init__(self, settings: Settings | None = None, **options: Any) -> None:
         super().__init__(settings, **options)

@@ -103,6 +103,7 @@ class FAnoGANMethod(Reconstruction):
 
     def learn(self, stacks: list[Any], folder: Path) -> None:
         """First generator against critic, then the encoder; half of the steps each."""
+        from annofree.inference.torch_network import TorchNetwork
         from annofree.methods.reconstruction.adversarial import AdversarialSettings, train_fanogan
         from annofree.methods.reconstruction.slice_samples import SliceSampler
         from annofree.networks import load_network
@@ -115,4 +116,4 @@ class FAnoGANMethod(Reconstruction):
         )
         sampler = SliceSampler(stacks, self.variation(), seed=self.settings.seed)
         trained = train_fanogan(self.network_settings(), sampler, folder, settings)  # type: ignore[arg-type]
-        self.network, _ = load_network(trained)
+        self.network = TorchNetwork(load_network(trained)[0])

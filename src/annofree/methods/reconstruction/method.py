@@ -26,8 +26,7 @@ from annofree.settings import Settings
 from annofree.thresholds.healthy import HealthyQuantile
 
 if TYPE_CHECKING:
-    from torch import nn
-
+    from annofree.inference import Network
     from annofree.methods.reconstruction.error_map import ErrorSettings
 
 NETWORK = "network"
@@ -78,7 +77,7 @@ class Reconstruction(Method):
         super().__init__(settings, **options)
         self.thresholds = {"WT": HealthyQuantile(quantile=0.99)}
         self.refiners = {"WT": self.default_refiners()}
-        self.network: nn.Module | None = None
+        self.network: Network | None = None
 
     def network_settings(self) -> Settings:
         """The network that `fit` trains."""
@@ -129,8 +128,6 @@ class Reconstruction(Method):
         Returns:
             Both (size, size, N).
         """
-        import torch
-
         from annofree.methods.reconstruction.error_map import error_map
 
         if self.network is None:
@@ -139,18 +136,17 @@ class Reconstruction(Method):
             )
         assert slices.brain is not None
         definition = self.error(sequence)
-        image = torch.from_numpy(to_slices(slices.images[sequence]))[:, None]
-        brain = torch.from_numpy(to_slices(slices.brain))[:, None]
+        image = to_slices(slices.images[sequence])[:, None]
+        brain = to_slices(slices.brain)[:, None]
         used = list(range(0, len(image), 2 if self.settings.quality == "fast" else 1))
         errors, healthy = [], []
-        with torch.inference_mode():
-            for start in range(0, len(used), _TOGETHER):
-                part = used[start : start + _TOGETHER]
-                x = image[part].contiguous(memory_format=torch.channels_last)
-                y = self.network(x)
-                errors.append(error_map(x, y, brain[part], definition))
-                healthy.append((y * brain[part]).contiguous())
-        between = [_spread(torch.cat(parts)[:, 0].numpy(), used, len(image)) for parts in (errors, healthy)]
+        for start in range(0, len(used), _TOGETHER):
+            part = used[start : start + _TOGETHER]
+            x = image[part]
+            y = self.network(x)
+            errors.append(error_map(x, y, brain[part], definition))
+            healthy.append(y * brain[part])
+        between = [_spread(np.concatenate(parts)[:, 0], used, len(image)) for parts in (errors, healthy)]
         return from_slices(between[0]), from_slices(between[1])
 
     def brain(self, scan: Scan) -> NDArray[np.bool_]:
@@ -196,6 +192,7 @@ class Reconstruction(Method):
         """
         import torch
 
+        from annofree.inference.torch_network import TorchNetwork
         from annofree.methods.reconstruction.slice_samples import HeldOutSlices, SliceSampler, reconstruction_objective
         from annofree.networks import build, load_network
         from annofree.training.loop import train
@@ -222,7 +219,7 @@ class Reconstruction(Method):
             ),
             validate=HeldOutSlices(held_out, variation),
         )
-        self.network, _ = load_network(folder / "best")
+        self.network = TorchNetwork(load_network(folder / "best")[0])
 
     def variation(self) -> Any:
         """Variation put on slices while learning; denoisers get coarse noise."""
@@ -232,15 +229,13 @@ class Reconstruction(Method):
         return SliceSampleSettings(noise=NoiseSettings() if self.denoises else None)
 
     def save_weights(self, folder: Path) -> None:
-        """The network, half precision."""
-        from annofree.networks import save_network
-
+        """The network: half precision, and the ONNX form."""
         if self.network is not None:
-            save_network(self.network, folder / NETWORK)
+            self.network.save(folder / NETWORK)
 
     def load_weights(self, folder: Path) -> None:
         """Read what `save_weights` wrote."""
-        from annofree.networks import load_network
+        from annofree.inference import load_network
 
         if (folder / NETWORK).is_dir():
             self.network, _ = load_network(folder / NETWORK)

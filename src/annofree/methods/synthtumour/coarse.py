@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from annofree.errors import InputError
 from annofree.prepare.brain import filled_brain
@@ -13,6 +14,8 @@ from annofree.scan import Modality, Scan
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+Floats = NDArray[np.float32]
 
 #: A brain in view that is thinner than this along any axis is refused, mm.
 THINNEST_MM = 10.0
@@ -30,13 +33,15 @@ class Coarse:
     """
 
     scan: Scan
-    images: Tensor
-    brain: Tensor
-    present: Tensor
+    images: Floats
+    brain: NDArray[np.bool_]
+    present: NDArray[np.bool_]
 
     def tumour_free(self) -> tuple[Tensor, Tensor, Tensor]:
         """The scan as a training case with no tumour in it: images, brain, labels that are 0 everywhere."""
-        return self.images, self.brain, self.brain.byte() * 0
+        import torch
+
+        return torch.from_numpy(self.images), torch.from_numpy(self.brain), torch.zeros(self.brain.shape).byte()
 
 
 def coarse_of(scan: Scan, spacing_mm: float) -> Coarse:
@@ -45,8 +50,6 @@ def coarse_of(scan: Scan, spacing_mm: float) -> Coarse:
     Raises:
         InputError: There is no brain, or it is too thin for a network that looks in 3-D.
     """
-    import torch
-
     from annofree.prepare.resample import to_spacing
 
     small = to_spacing(scan.replace(brain=filled_brain(scan)), spacing_mm)
@@ -66,7 +69,7 @@ def coarse_of(scan: Scan, spacing_mm: float) -> Coarse:
             images[channel] = small.images[sequence]
     return Coarse(
         small,
-        torch.from_numpy(images),
-        torch.from_numpy(small.brain.copy()),
-        torch.tensor([sequence in small.images for sequence in Modality]),
+        images,
+        small.brain.copy(),
+        np.array([sequence in small.images for sequence in Modality]),
     )

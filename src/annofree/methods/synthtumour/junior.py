@@ -11,14 +11,13 @@ from annofree.methods.synthtumour.coarse import coarse_of
 from annofree.scan import Cohort, Modality
 
 if TYPE_CHECKING:
-    from torch import nn
-
+    from annofree.inference import Network
     from annofree.synthesis import LabelMapBank
     from annofree.training.plan import TrainingPlan
     from annofree.training.settings import TrainSettings
     from annofree.training.stream import TrainingCase
 
-Network = tuple["nn.Module", dict[str, Any]]
+Fitted = tuple["Network", dict[str, Any]]
 
 #: Voxel size of the published preset's grid here, mm.
 PUBLISHED_SPACING_MM = 2.0
@@ -33,7 +32,7 @@ def fit_made(
     *,
     carriers: Sequence[Path] = (),
     check: Cohort | None = None,
-) -> tuple[Network, dict[str, Any]]:
+) -> tuple[Fitted, dict[str, Any]]:
     """Train on made brains, and on real ones without tumour where there are any, with made tumours.
 
     Args:
@@ -67,7 +66,7 @@ def fit_made(
 
 def fit_published(
     teach: Cohort, check: Cohort, folder: Path, train: TrainSettings, plan: TrainingPlan | None = None
-) -> tuple[Network, dict[str, Any]]:
+) -> tuple[Fitted, dict[str, Any]]:
     """Train on the published form; weights are chosen by the distribution-shifted validation task.
 
     Args:
@@ -101,12 +100,14 @@ def fit_published(
     }
 
 
-def _finished(trained: Any) -> Network:
+def _finished(trained: Any) -> Fitted:
+    from annofree.inference.torch_network import TorchNetwork
     from annofree.networks import load_network
 
     if trained.interrupted:
         raise KeyboardInterrupt
-    return load_network(trained.folder / ("best" if trained.best_score is not None else "last"))
+    module, config = load_network(trained.folder / ("best" if trained.best_score is not None else "last"))
+    return TorchNetwork(module), config
 
 
 def _flair_cases(healthy: Cohort, spacing_mm: float) -> list[TrainingCase]:

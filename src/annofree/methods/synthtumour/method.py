@@ -30,8 +30,7 @@ from annofree.settings import Settings
 from annofree.thresholds.fixed import Fixed
 
 if TYPE_CHECKING:
-    from torch import nn
-
+    from annofree.inference import Network
     from annofree.synthesis import LabelMapBank
     from annofree.training.settings import TrainSettings
 
@@ -128,7 +127,7 @@ class SynthTumour(Method):
             "TC": (FillHoles(), RandomWalker()),
             "ET": (RandomWalker(inner_mm=2.0, outer_mm=2.0),),
         }
-        self.networks: list[tuple[nn.Module, dict[str, Any]]] = []
+        self.networks: list[tuple[Network, dict[str, Any]]] = []
         if self.settings.preset == "published":
             # one region and no rule of ours: what the published network answers, cut at one half
             self.__dict__["regions"] = ("WT",)
@@ -143,7 +142,7 @@ class SynthTumour(Method):
         Raises:
             InputError: The model holds no network.
         """
-        from annofree.networks import predict_scan_array
+        from annofree.inference import predict_scan_array
         from annofree.prepare.resample import back
 
         if not self.networks:
@@ -161,7 +160,7 @@ class SynthTumour(Method):
             for power, flip in PASSES[self.settings.quality]:
                 found = predict_scan_array(
                     network, coarse.images, coarse.brain, coarse.present, flipped=flip, power=power
-                ).numpy()
+                )
                 total = found if total is None else total + found
                 count += 1
         grid = coarse.scan.grid
@@ -350,15 +349,13 @@ class SynthTumour(Method):
         return self
 
     def save_weights(self, folder: Path) -> None:
-        """One folder a network, half precision."""
-        from annofree.networks import save_network
-
+        """One folder a network: half precision, and the ONNX form."""
         for number, (network, config) in enumerate(self.networks):
             extra = {key: value for key, value in config.items() if key != "network"}
-            save_network(network, folder / NETWORKS / str(number), extra=extra)
+            network.save(folder / NETWORKS / str(number), extra=extra)
 
     def load_weights(self, folder: Path) -> None:
         """Read the networks that `save_weights` wrote."""
-        from annofree.networks import load_network
+        from annofree.inference import load_network
 
         self.networks = [load_network(path) for path in sorted((folder / NETWORKS).iterdir()) if path.is_dir()]

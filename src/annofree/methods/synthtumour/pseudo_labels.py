@@ -26,7 +26,7 @@ from annofree.scan import Modality, Scan
 from annofree.settings import Settings
 
 if TYPE_CHECKING:
-    from torch import nn
+    from annofree.inference import Network
 
 Mask = NDArray[np.bool_]
 _CONNECT_26 = np.ones((3, 3, 3), dtype=bool)
@@ -111,7 +111,7 @@ class QualityAssessment:
 
 
 def predict_views(
-    networks: Sequence[nn.Module], coarse: Coarse, rng: np.random.Generator, settings: PseudoLabelSettings
+    networks: Sequence[Network], coarse: Coarse, rng: np.random.Generator, settings: PseudoLabelSettings
 ) -> NDArray[np.float32]:
     """Probabilities (V, 3, X, Y, Z) of every network in every view; even brightness first.
 
@@ -121,22 +121,20 @@ def predict_views(
         rng: Draws the slopes.
         settings: Which views.
     """
-    import torch
-
-    from annofree.networks import predict_scan_array
+    from annofree.inference import predict_scan_array
 
     slopes = [np.zeros(3), *(rng.uniform(-1.0, 1.0, 3) * settings.slope / 2.0 for _ in range(settings.slopes))]
     out = []
     for direction in slopes:
         ramps = np.ix_(*(np.linspace(-1.0, 1.0, n) * d for n, d in zip(coarse.brain.shape, direction, strict=True)))
-        field = torch.from_numpy(np.asarray(1.0 + ramps[0] + ramps[1] + ramps[2], np.float32))
+        field = np.asarray(1.0 + ramps[0] + ramps[1] + ramps[2], np.float32)
         for network in networks:
             for power in settings.powers:
                 for flipped in (False, True) if settings.flip else (False,):
                     found = predict_scan_array(
                         network, coarse.images * field, coarse.brain, coarse.present, flipped=flipped, power=power
                     )
-                    out.append(found.numpy())
+                    out.append(found)
     return np.stack(out)
 
 
@@ -155,7 +153,7 @@ def assess_quality(
         Partial labels (X, Y, Z), see `annofree.methods.synthtumour.partial`, and the assessment.
     """
     scan = coarse.scan
-    brain = coarse.brain.numpy()
+    brain = coarse.brain
     mean = views.mean(0)
     calls = views > 0.5
     finding = mean[0] > 0.5
@@ -200,7 +198,7 @@ def _open_labels(
     settings: PseudoLabelSettings,
 ) -> NDArray[np.uint8]:
     """Sure where views agree and the border is far, open elsewhere."""
-    scan, brain = coarse.scan, coarse.brain.numpy()
+    scan, brain = coarse.scan, coarse.brain
     step = scan.spacing_mm
     sure = (mean >= settings.sure_above) & (share >= settings.agree)
     none = (mean <= settings.sure_below) & (share <= 1.0 - settings.agree)
@@ -256,7 +254,7 @@ def _assess(
     settings: PseudoLabelSettings,
 ) -> QualityAssessment:
     voxel_ml = coarse.scan.voxel_ml
-    brain = coarse.brain.numpy()
+    brain = coarse.brain
     sizes = np.bincount(ndimage.label(finding, structure=_CONNECT_26)[0].ravel())[1:] * voxel_ml
     large = sizes[sizes >= 0.5]
     total = float(sizes.sum())

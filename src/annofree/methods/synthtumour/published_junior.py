@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from annofree.inference.torch_network import predict_tensors
 from annofree.methods.synthtumour.partial import UNSURE_ET, UNSURE_TC, PartialSampler, partial_objective
 from annofree.networks.build import build
-from annofree.networks.infer import predict_scan_array
 from annofree.networks.unet import ThinUNetSettings
 from annofree.settings import Settings
 from annofree.synthesis.published import PublishedSettings, make_published
@@ -172,7 +172,7 @@ def _dice_and_loss(network: nn.Module, case: TrainingCase) -> tuple[float, float
     images, brain, packed = case
     truth: Tensor = (packed & 3) > 0
     present = torch.tensor([False, False, False, True])
-    soft = predict_scan_array(network, images, brain, present)[0]
+    soft = predict_tensors(network, images, brain, present)[0]
     found = soft > 0.5
     dice = float(2 * (found & truth).sum() / (found.sum() + truth.sum()).clamp_min(1))
     soft_dice = 2.0 * (soft * truth).sum() / (soft.sum() + truth.sum()).clamp_min(1e-6)

@@ -32,8 +32,7 @@ from annofree.scan import Cohort, Modality, Scan
 from annofree.synthesis.mix import MixSettings
 
 if TYPE_CHECKING:
-    from torch import nn
-
+    from annofree.inference import Network
     from annofree.methods.synthtumour.method import SynthTumour
     from annofree.training.loop import Validate
     from annofree.training.sources import MadeCases
@@ -108,7 +107,7 @@ def fit_stages(method: SynthTumour, healthy: Cohort, patients: Cohort, work: Pat
     own = method.settings.model_dump(mode="json", exclude={"quality"})
     _claim(work / "stages.json", {"settings": own, "teach": teach.ids, "check": check.ids, "patients": patients.ids})
     junior_card = method.fit_or_load_junior(teach, check, work, patients=patients)
-    _claim(work / "junior.json", {"weights": _checksum(method.networks[0][0])})
+    _claim(work / "junior.json", {"weights": _checksum(method.networks[0][0].module())})
     spacing_mm = float(method.networks[0][1]["spacing_mm"])
 
     _say(f"pseudo-labels of {len(patients)} patients")
@@ -185,16 +184,18 @@ def _mixed(kept: list[Path], hosts: Mapping[str, Scan], plan: StagePlan, folder:
 
 def _senior(
     method: SynthTumour, plan: StagePlan, material: Material, work: Path
-) -> tuple[tuple[nn.Module, dict[str, Any]], dict[str, Any]]:
+) -> tuple[tuple[Network, dict[str, Any]], dict[str, Any]]:
     """Train, and compare with the junior on what neither saw; the verdict is written to `gate.json`."""
     import torch
 
+    from annofree.inference.torch_network import TorchNetwork
     from annofree.methods.synthtumour.published_junior import ShiftedValidation
     from annofree.methods.synthtumour.senior import HeldCases, SeniorSettings, fit_senior
     from annofree.methods.synthtumour.validation import MadeValidation
     from annofree.networks import build, load_network
 
-    junior, config = method.networks[0]
+    config = method.networks[0][1]
+    junior = method.networks[0][0].module()
     spacing_mm = float(config["spacing_mm"])
     checking = [coarse_of(scan, spacing_mm).tumour_free() for scan in material.check]
     settings = SeniorSettings()
@@ -217,9 +218,10 @@ def _senior(
     if trained.interrupted:
         raise KeyboardInterrupt
     _say("checking the senior on healthy scans")
-    senior = load_network(work / "senior" / "best")
+    module, learned = load_network(work / "senior" / "best")
+    senior = TorchNetwork(module), learned
     with torch.inference_mode():
-        scores = validate(junior), validate(senior[0])
+        scores = validate(junior), validate(module)
     before = [float(mask.sum()) * ml for mask, ml in method.first_masks(material.check)]
     held, method.networks = method.networks, [senior]
     after = [float(mask.sum()) * ml for mask, ml in method.first_masks(material.check)]
@@ -277,7 +279,7 @@ def _claim(file: Path, content: Mapping[str, Any]) -> None:
     write_json(file, wanted)
 
 
-def _checksum(network: nn.Module) -> str:
+def _checksum(network: Any) -> str:
     digest = hashlib.sha256()
     for value in network.state_dict().values():
         digest.update(value.half().cpu().contiguous().numpy().tobytes())

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from annofree.networks.infer import predict_scan_array
+from annofree.inference.torch_network import predict_tensors
 from annofree.training.losses import REGIONS, regions_of
 from annofree.training.stream import CaseMaker, TrainingCase
 
@@ -43,19 +43,19 @@ class MadeValidation:
         false_ml: list[float] = []
         for images, brain, labels in self._cases:
             truth = regions_of(labels[None])[0].bool()
-            found = predict_scan_array(network, images, brain, torch.tensor(ALL)) > 0.5
+            found = predict_tensors(network, images, brain, torch.tensor(ALL)) > 0.5
             if not bool(truth[0].any()):
                 false_ml.append(float(found[0].sum()) * self.voxel_ml)
                 continue
             for region, name in enumerate(REGIONS):
                 if bool(truth[region].sum() * self.voxel_ml >= 0.5):
                     dices[name].append(_dice(found[region], truth[region]))
-            alone = predict_scan_array(network, _only_flair(images), brain, torch.tensor(FLAIR_ALONE)) > 0.5
+            alone = predict_tensors(network, _only_flair(images), brain, torch.tensor(FLAIR_ALONE)) > 0.5
             dices["WT_flair"].append(_dice(alone[0], truth[0]))
         real_ml: list[float] = []
         for images, brain, _ in self.healthy:
             present = (images != 0).flatten(1).any(dim=1)
-            real_ml.append(float((predict_scan_array(network, images, brain, present)[0] > 0.5).sum()) * self.voxel_ml)
+            real_ml.append(float((predict_tensors(network, images, brain, present)[0] > 0.5).sum()) * self.voxel_ml)
         out = {f"dice_{name}": _mean(values) for name, values in dices.items() if values}
         if false_ml:
             out["false_ml_made"] = _mean(false_ml)

@@ -26,8 +26,7 @@ from annofree.settings import Settings
 from annofree.thresholds.fixed import Fixed
 
 if TYPE_CHECKING:
-    from torch import nn
-
+    from annofree.inference import Network
     from annofree.methods.weak_to_strong.sizes import Size
     from annofree.methods.weak_to_strong.volumes import Volume
 
@@ -51,7 +50,7 @@ class WeakToStrong(Method):
             self.learned_tier = "S"  # type: ignore[misc]
         self.thresholds = {"WT": Fixed(value=0.5, tier="T0", source="even odds of the network")}
         self.refiners = {"WT": (FillHoles(), KeepComponents(connectivity=26, min_ml=0.5))}
-        self.network: nn.Module | None = None
+        self.network: Network | None = None
         self.spacing_mm = 0.0
 
     def score(self, scan: Scan) -> dict[str, ScoreMap]:
@@ -61,15 +60,15 @@ class WeakToStrong(Method):
             InputError: The model was not fitted.
         """
         from annofree.methods.weak_to_strong.predict import probabilities
-        from annofree.methods.weak_to_strong.volumes import volume_of
+        from annofree.methods.weak_to_strong.view import view_of
         from annofree.prepare.resample import back
 
         if self.network is None:
             raise InputError("This weak-to-strong model has no network", fix="Fit it, or use the shipped one")
         brain = self.brain(scan)
-        volume = volume_of(scan, self.spacing_mm, brain)
-        found = probabilities(self.network, volume.images, volume.brain, quality=self.settings.quality).numpy()
-        fine = back(found, volume.grid, scan.grid) if volume.grid.shape != scan.shape else found
+        view = view_of(scan, self.spacing_mm, brain)
+        found = probabilities(self.network, view.images, view.brain, quality=self.settings.quality)
+        fine = back(found, view.grid, scan.grid) if view.grid.shape != scan.shape else found
         return {"WT": ScoreMap(np.clip(fine, 0.0, 1.0) * brain, "WT", "probability")}
 
     def brain(self, scan: Scan) -> NDArray[np.bool_]:
@@ -108,8 +107,9 @@ class WeakToStrong(Method):
         return self
 
     def _learn(self, size: Size, patients: Cohort | None, unlabelled: list[Volume], workspace: Path) -> None:
+        from annofree.inference.torch_network import TorchNetwork
         from annofree.methods.weak_to_strong.lessons import made_lessons, patient_lessons
-        from annofree.methods.weak_to_strong.predict import score_volumes
+        from annofree.methods.weak_to_strong.scores import score_volumes
         from annofree.methods.weak_to_strong.strong import train_strong
         from annofree.methods.weak_to_strong.volumes import VolumeSampler
 
@@ -120,7 +120,7 @@ class WeakToStrong(Method):
             print(sentence)
         if isinstance(lessons.sampler, VolumeSampler):
             unlabelled = [*unlabelled, *lessons.sampler.volumes]
-        self.network, trained = train_strong(
+        module, trained = train_strong(
             lessons,
             size,
             workspace,
@@ -129,6 +129,7 @@ class WeakToStrong(Method):
             unlabelled=unlabelled,
             pretrain_steps=settings.pretrain_steps,
         )
+        self.network = TorchNetwork(module)
         self.learned_tier = lessons.tier  # type: ignore[misc]
         self.card |= {
             "learned from": lessons.card,
@@ -138,7 +139,7 @@ class WeakToStrong(Method):
             "validation Dice against labels of the same kind": trained.best_score,
         }
         if lessons.test:
-            scores = score_volumes(self.network, lessons.test)
+            scores = score_volumes(module, lessons.test)
             self.card["held-out scans against labels of the same kind"] = str(scores)
             print(f"held-out scans against labels of the same kind: {scores}")
 
@@ -167,15 +168,13 @@ class WeakToStrong(Method):
         return self
 
     def save_weights(self, folder: Path) -> None:
-        """The network, half precision."""
-        from annofree.networks import save_network
-
+        """The network: half precision, and the ONNX form."""
         if self.network is not None:
-            save_network(self.network, folder / NETWORK, extra={"spacing_mm": self.spacing_mm})
+            self.network.save(folder / NETWORK, extra={"spacing_mm": self.spacing_mm})
 
     def load_weights(self, folder: Path) -> None:
         """Read the network that `save_weights` wrote, and the tier of what it learned from."""
-        from annofree.networks import load_network
+        from annofree.inference import load_network
 
         self.learned_tier = str(self.card.get(_TIER, self.learned_tier))  # type: ignore[misc]
         if (folder / NETWORK).is_dir():

@@ -1,30 +1,28 @@
-"""From a volume to tumour probabilities by sliding windows, and scores of a set of volumes."""
+"""From a volume to tumour probabilities by sliding windows, weighted as MONAI's sliding window does."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from statistics import fmean
-from typing import Any
+from itertools import product
 
-import torch
-from torch import Tensor, nn
+import numpy as np
+from numpy.typing import NDArray
 
-from annofree.methods.weak_to_strong.loss import smoothed_dice
-from annofree.methods.weak_to_strong.volumes import Volume
+from annofree.inference import Network
+from annofree.inference.predict import sigmoid
+
+Floats = NDArray[np.float32]
 
 #: Overlap of windows, and whether the flipped volume is looked at too, by quality.
 QUALITY: dict[str, tuple[float, bool]] = {"fast": (0.25, False), "default": (0.5, True), "best": (0.75, True)}
+#: Width (sigma) of a window's weights as a share of its side, and the least weight as a share of the largest.
+_SIGMA, _LEAST = 0.125, 1e-3
 
 
-def probabilities(network: nn.Module, images: Tensor, brain: Tensor, *, quality: str = "default") -> Tensor:
-    """Tumour probabilities of one volume: MONAI's sliding window over the brain, as it is and flipped left to right.
-
-    Windows and views go through the network in pairs, because torch computes small 3-D convolutions of a single sample
-    by a slow routine on processors.
+def probabilities(network: Network, images: Floats, brain: NDArray[np.bool_], *, quality: str = "default") -> Floats:
+    """Tumour probabilities of one volume: sliding windows over the brain, as it is and flipped left to right.
 
     Args:
-        network: A UNETR in evaluation mode.
+        network: A UNETR.
         images: (4, X, Y, Z) normalised.
         brain: (X, Y, Z) boolean.
         quality: "fast", "default" or "best", see :data:`QUALITY`.
@@ -32,117 +30,47 @@ def probabilities(network: nn.Module, images: Tensor, brain: Tensor, *, quality:
     Returns:
         (X, Y, Z) float32, 0 outside the brain.
     """
-    from monai.inferers.utils import sliding_window_inference
-
-    window: tuple[int, int, int] = network.settings.window  # type: ignore[union-attr, assignment]
-    out = torch.zeros(brain.shape, dtype=torch.float32)
-    points = brain.nonzero()
-    if len(points) == 0:
+    out = np.zeros(brain.shape, dtype=np.float32)
+    points = np.argwhere(brain)
+    if not len(points):
         return out
-    low, high = points.amin(0).tolist(), (points.amax(0) + 1).tolist()
-    box = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
-    x = images[(slice(None), *box)].float()
-    device = next(network.parameters()).device
+    box = tuple(slice(int(a), int(b)) for a, b in zip(points.min(0), points.max(0) + 1, strict=True))
+    x = images[(slice(None), *box)]
     overlap, flip = QUALITY[quality]
-    with torch.inference_mode():
-        logits: Any = sliding_window_inference(
-            (torch.stack([x, x.flip(1)]) if flip else x[None]).to(device),
-            roi_size=window,
-            sw_batch_size=2,
-            predictor=lambda windows: network(windows)[0],
-            overlap=overlap,
-            mode="gaussian",
-        )
-        views = torch.sigmoid(logits.float()).cpu()[:, 0]
-    out[box] = (0.5 * (views[0] + views[1].flip(0)) if flip else views[0]) * brain[box]
+    views = np.stack([x, x[:, ::-1]]) if flip else x[None]
+    found = sigmoid(_slide(network, views, overlap))
+    out[box] = (0.5 * (found[0] + found[1][::-1]) if flip else found[0]) * brain[box]
     return out
 
 
-@dataclass(frozen=True)
-class VolumeScore:
-    """How one volume was segmented.
-
-    Attributes:
-        id: The scan.
-        dice: 2 |P and T| / (|P| + |T|), smoothed as published (1 where both are empty).
-        iou: |P and T| / |P or T|, likewise.
-        background: The same Dice for a mask that is empty everywhere: about 1e-11 where there is a tumour.
-        tumour_voxels: Of the target.
-    """
-
-    id: str
-    dice: float
-    iou: float
-    background: float
-    tumour_voxels: int
+def _slide(network: Network, x: Floats, overlap: float) -> Floats:
+    """Logits (B, X, Y, Z) of the first output channel, windows blended by a Gaussian."""
+    window = tuple(int(n) for n in network.settings.window)
+    short = [max(0, w - s) for w, s in zip(window, x.shape[2:], strict=True)]
+    padded = np.pad(x, [(0, 0), (0, 0), *((n // 2, n - n // 2) for n in short)])
+    weight = _bump(window)
+    total = np.zeros((len(x), *padded.shape[2:]), dtype=np.float32)
+    weights = np.zeros(padded.shape[2:], dtype=np.float32)
+    for corner in product(*(_starts(s, w, overlap) for s, w in zip(padded.shape[2:], window, strict=True))):
+        place = tuple(slice(c, c + n) for c, n in zip(corner, window, strict=True))
+        total[(slice(None), *place)] += network(padded[(slice(None), slice(None), *place)])[:, 0] * weight
+        weights[place] += weight
+    crop = tuple(slice(n // 2, n // 2 + size) for n, size in zip(short, x.shape[2:], strict=True))
+    total /= weights
+    return total[(slice(None), *crop)]
 
 
-@dataclass(frozen=True)
-class VolumeScores:
-    """Scores of a set of volumes.
-
-    Attributes:
-        cases: One a volume.
-    """
-
-    cases: tuple[VolumeScore, ...]
-
-    @classmethod
-    def of(cls, masks: Iterable[tuple[str, Tensor, Tensor]]) -> VolumeScores:
-        """Score `(id, mask, target)` triples of boolean arrays."""
-        cases = []
-        for name, mask, target in masks:
-            dice = smoothed_dice(mask, target)
-            cases.append(
-                VolumeScore(
-                    name, dice, dice / (2.0 - dice), smoothed_dice(torch.zeros_like(target), target), int(target.sum())
-                )
-            )
-        return cls(tuple(cases))
-
-    @property
-    def dice(self) -> float:
-        """Mean Dice over the volumes with a tumour; over all where none has one."""
-        return fmean(case.dice for case in self._with_tumour())
-
-    @property
-    def iou(self) -> float:
-        """Mean IoU over the same volumes."""
-        return fmean(case.iou for case in self._with_tumour())
-
-    @property
-    def background(self) -> float:
-        """Mean Dice of the empty mask over the same volumes."""
-        return fmean(case.background for case in self._with_tumour())
-
-    def _with_tumour(self) -> tuple[VolumeScore, ...]:
-        return tuple(case for case in self.cases if case.tumour_voxels) or self.cases
-
-    def __str__(self) -> str:
-        return (
-            f"Dice {self.dice:.3f}, IoU {self.iou:.3f} over {len(self._with_tumour())} volumes "
-            f"(all background: {self.background:.2g})"
-        )
+def _starts(size: int, window: int, overlap: float) -> list[int]:
+    """Equal steps from 0; the last window is moved back to end with the axis."""
+    step = max(1, int(window * (1.0 - overlap)))
+    return sorted({min(start, size - window) for start in range(0, size - window + step, step)})
 
 
-def score_volumes(network: nn.Module, volumes: Iterable[Volume]) -> VolumeScores:
-    """Segment volumes at 0.5 on the network's grid and score them against their targets."""
-    return VolumeScores.of(
-        (volume.id, probabilities(network, volume.images, volume.brain) > 0.5, volume.target) for volume in volumes
-    )
-
-
-@dataclass(frozen=True)
-class VolumeValidation:
-    """Chooses weights by the mean Dice on held-out volumes.
-
-    Attributes:
-        volumes: Never trained on.
-    """
-
-    volumes: tuple[Volume, ...]
-
-    def __call__(self, network: nn.Module) -> dict[str, float]:
-        """``score`` and ``iou`` of a network in evaluation mode."""
-        scores = score_volumes(network, self.volumes)
-        return {"score": scores.dice, "iou": scores.iou}
+def _bump(window: tuple[int, ...]) -> Floats:
+    lines = []
+    for side in window:
+        place = np.arange(side) - (side - 1) / 2.0
+        lines.append(np.exp(-0.5 * (place / (_SIGMA * side)) ** 2))
+    bump = lines[0][:, None, None] * lines[1][None, :, None] * lines[2][None, None, :]
+    weight: Floats = np.maximum(bump, max(float(bump.min()), _LEAST)).astype(np.float32)
+    return weight

@@ -11,7 +11,7 @@ from torch import nn
 from annofree.methods.weak_to_strong.bridge import pretrain, start_from
 from annofree.methods.weak_to_strong.lessons import Lessons
 from annofree.methods.weak_to_strong.loss import BceDice
-from annofree.methods.weak_to_strong.predict import VolumeValidation
+from annofree.methods.weak_to_strong.scores import VolumeValidation
 from annofree.methods.weak_to_strong.sizes import Size
 from annofree.methods.weak_to_strong.volumes import Volume
 from annofree.networks.build import build

@@ -20,7 +20,7 @@ from pydantic import Field
 
 from annofree.errors import InputError
 from annofree.methods.weak_to_strong.lessons import Lessons
-from annofree.methods.weak_to_strong.predict import VolumeScores, score_volumes
+from annofree.methods.weak_to_strong.scores import VolumeScores, score_volumes
 from annofree.methods.weak_to_strong.settings import WeakToStrongSettings
 from annofree.methods.weak_to_strong.sizes import size_of
 from annofree.methods.weak_to_strong.strong import train_strong

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from annofree.errors import InputError
 from annofree.methods.weak_to_strong.sizes import Size
-from annofree.networks.inputs import contrast_power, normalise
+from annofree.methods.weak_to_strong.view import view_of
+from annofree.networks.inputs import contrast_power
 from annofree.prepare.resample import to_spacing
 from annofree.scan import Grid, Modality, Scan
 from annofree.training.samples import SampleSettings, cut, draw_present
@@ -66,20 +67,13 @@ def volume_of(
             f"The label map of scan '{scan.id}' has the shape {target.shape}, its images {scan.shape}",
             fix="Use the label map that belongs to these images",
         )
-    coarse = to_spacing(scan.replace(brain=brain), spacing_mm)
-    assert coarse.brain is not None
-    if not coarse.brain.any():
-        raise InputError(f"Scan '{scan.id}' has no brain", fix="Give a brain mask with --brain-mask")
-    images = np.zeros((len(Modality), *coarse.shape), dtype=np.float32)
-    for channel, sequence in enumerate(Modality):
-        if sequence in coarse.images:
-            images[channel] = coarse.images[sequence]
-    inside = torch.from_numpy(coarse.brain.copy())
-    wanted = torch.zeros(coarse.shape, dtype=torch.bool)
+    view = view_of(scan, spacing_mm, brain)
+    inside = torch.from_numpy(view.brain)
+    wanted = torch.zeros(view.brain.shape, dtype=torch.bool)
     if target is not None:
         filled = to_spacing(Scan(scan.id, {Modality.T1: target.astype(np.float32)}, scan.affine), spacing_mm)
         wanted = torch.from_numpy(filled.images[Modality.T1] > 0.5) & inside
-    return Volume(scan.id, normalise(torch.from_numpy(images), inside).half(), inside, wanted, coarse.grid)
+    return Volume(scan.id, torch.from_numpy(view.images).half(), inside, wanted, view.grid)
 
 
 def centre_start(brain: Tensor, window: tuple[int, int, int]) -> list[int]:

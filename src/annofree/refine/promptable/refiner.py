@@ -15,7 +15,7 @@ from annofree.refine.base import Mask, RefineContext, Refiner, bounding_box, mar
 from annofree.scan import Grid, Modality
 
 if TYPE_CHECKING:
-    from torch import nn
+    from annofree.inference import Network
 
 _SHIPPED = Path(__file__).resolve().parents[2] / "weights" / "promptable"
 _CONNECT_26 = np.ones((3, 3, 3), dtype=bool)
@@ -25,7 +25,7 @@ class Promptable(Refiner):
     """Component by component, every voxel within 12 mm is called anew.
 
     Each voxel is described relative to what the component holds and what lies around it, on a grid of 2 mm, and a
-    perceptron decides (see `network.py`). It learned from made tumours and faulty masks of them;
+    perceptron decides (see `voxels.py`). It learned from made tumours and faulty masks of them;
     no lesion of any patient entered.
 
     Attributes:
@@ -59,10 +59,10 @@ class Promptable(Refiner):
             self._redraw(parts == part, mask, result, context, network)
         return result
 
-    def _redraw(self, part: Mask, mask: Mask, result: Mask, context: RefineContext, network: nn.Module) -> None:
+    def _redraw(self, part: Mask, mask: Mask, result: Mask, context: RefineContext, network: Network) -> None:
         """Write one component anew into the result."""
         from annofree.prepare.resample import grid_at, resample
-        from annofree.refine.promptable.network import REACH_MM, SPACING_MM, describe_voxels, predict_near, squashed
+        from annofree.refine.promptable.voxels import REACH_MM, SPACING_MM, describe_voxels, predict_near, squashed
 
         box = bounding_box(part, margin_for(2 * REACH_MM, context.spacing_mm))
         assert box is not None
@@ -94,7 +94,7 @@ def _on(values: NDArray[np.floating] | Mask, source: Grid, target: Grid) -> NDAr
 
 
 @lru_cache(maxsize=1)
-def _network(folder: str | None) -> nn.Module:
-    from annofree.networks.store import load_network
+def _network(folder: str | None) -> Network:
+    from annofree.inference import load_network
 
     return load_network(_SHIPPED if folder is None else folder)[0]

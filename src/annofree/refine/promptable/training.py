@@ -13,9 +13,11 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
+from annofree.inference.torch_network import TorchNetwork
 from annofree.networks.build import build
 from annofree.networks.inputs import normalise
-from annofree.refine.promptable.network import SPACING_MM, PromptNetSettings, describe_voxels, predict_near
+from annofree.refine.promptable.network import PromptNetSettings
+from annofree.refine.promptable.voxels import SPACING_MM, describe_voxels, predict_near
 from annofree.settings import Settings
 from annofree.synthesis import LabelMapBank, SynthesisSettings, make_case
 from annofree.synthesis.rough_mask import rough_mask
@@ -205,7 +207,9 @@ class PromptValidation:
             made = (prompted(self.make(seed), np.random.default_rng([seed, 1]), self.sample) for seed in self.seeds)
             self._cases = [case for case in made if case.truth.any()]
         before = [_dice(case.mask, case.truth) for case in self._cases]
-        after = [_dice(predict_near(network, case.where, case.rows) > 0.5, case.truth) for case in self._cases]
+        after = [
+            _dice(predict_near(TorchNetwork(network), case.where, case.rows) > 0.5, case.truth) for case in self._cases
+        ]
         return {"score": float(np.mean(after)), "before": float(np.mean(before))}
 
 

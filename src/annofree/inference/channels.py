@@ -1,0 +1,150 @@
+"""What a volumetric network sees of a scan, in numpy.
+
+Training computes the same channels in torch (`annofree.networks.inputs`, which describes them); a property test ties
+the two together.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+Floats = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+
+SEQUENCES = 4
+CHANNELS = 3 * SEQUENCES + 3
+CLIP = 8.0
+_SAMPLE = 60_000
+
+
+def normalise(images: Floats, brain: Mask) -> Floats:
+    """Robust z of each sequence inside the brain: median and 1.4826 MAD, clipped to +-8, 0 outside the brain.
+
+    Args:
+        images: (C, X, Y, Z) grey levels; a sequence that is absent is all zero and stays so.
+        brain: (X, Y, Z) boolean.
+
+    Returns:
+        (C, X, Y, Z) float32.
+    """
+    out = np.zeros(images.shape, dtype=np.float32)
+    for image, target in zip(images, out, strict=True):
+        inside = image[brain].astype(np.float32, copy=False)
+        sample = inside[:: max(1, inside.size // _SAMPLE)]
+        if sample.size == 0 or not image.any():
+            continue
+        centre = _lower_median(sample)
+        scale = np.float32(1.4826) * _lower_median(np.abs(sample - centre))
+        spread = np.float32(sample.std(dtype=np.float64))
+        scale = max(scale if scale > np.float32(0.05) * spread else spread, np.float32(1e-6))
+        target[brain] = np.clip((inside - centre) / scale, -CLIP, CLIP)
+    return out
+
+
+def _lower_median(values: NDArray[Any]) -> np.float32:
+    """The lower of the two middle values, as torch takes it."""
+    middle = (values.size - 1) // 2
+    return np.float32(np.partition(values, middle)[middle])
+
+
+def contrast_power(normalised: Floats, power: float) -> Floats:
+    """Normalised grey levels with bent contrast: a power on the distance from the darkest plausible level.
+
+    Args:
+        normalised: Any shape, from `normalise`.
+        power: 1 changes nothing, order is always kept.
+    """
+    floor = np.float32(4.0)
+    lifted = np.maximum(normalised + floor, np.float32(0.0)) / floor
+    bent: Floats = floor * lifted ** np.float32(power) - floor
+    return bent
+
+
+def mirror_x(volumes: Floats, brain: Mask) -> Floats:
+    """Volumes reflected along x across the brain's own midline, the least-squares plane through the brain mask.
+
+    Args:
+        volumes: (C, X, Y, Z), x from left to right.
+        brain: (X, Y, Z) boolean.
+
+    Returns:
+        (C, X, Y, Z); zero where the opposite point lies outside the array.
+    """
+    points = np.argwhere(brain).astype(np.float64)
+    if len(points) < 8:
+        return volumes[:, ::-1].copy()
+    size_x, size_y, size_z = brain.shape
+    mean = points.mean(axis=0)
+    offset = points - mean
+    normal = offset[:, 1:].T @ offset[:, 1:] + 1e-3 * np.eye(2)
+    slope = np.clip(np.linalg.solve(normal, offset[:, 1:].T @ offset[:, 0]), -0.5, 0.5).astype(np.float32)
+    middle = mean.astype(np.float32)
+    y = np.arange(size_y, dtype=np.float32) - middle[1]
+    z = np.arange(size_z, dtype=np.float32) - middle[2]
+    plane = middle[0] + slope[0] * y[:, None] + slope[1] * z[None, :]
+    opposite = np.float32(2.0) * plane[None] - np.arange(size_x, dtype=np.float32)[:, None, None]
+    low = np.floor(opposite)
+    weight = opposite - low
+    index = low.astype(np.intp)
+    valid = (index >= 0) & (index < size_x - 1)
+    index = np.clip(index, 0, size_x - 2)
+    out = np.empty(volumes.shape, dtype=np.float32)
+    for volume, target in zip(volumes, out, strict=True):
+        left = np.take_along_axis(volume, index, axis=0)
+        right = np.take_along_axis(volume, index + 1, axis=0)
+        target[:] = (left + weight * (right - left)) * valid
+    return out
+
+
+def coordinates(brain: Mask) -> Floats:
+    """Brain-relative position: distance from the midline, front-back and height, each about -1 to 1.
+
+    Args:
+        brain: (X, Y, Z) boolean.
+
+    Returns:
+        (3, X, Y, Z) float32, 0 outside the brain.
+    """
+    out = np.zeros((3, *brain.shape), dtype=np.float32)
+    for axis in range(3):
+        line = np.arange(brain.shape[axis], dtype=np.float64)
+        count = brain.sum(axis=tuple(a for a in range(3) if a != axis))
+        total = max(float(count.sum()), 1.0)
+        middle = float((line * count).sum()) / total
+        spread = max(float(np.sqrt(((line - middle) ** 2 * count).sum() / total)), 1.0)
+        place = ((line - middle) / (2.0 * spread)).astype(np.float32)
+        shape = [1, 1, 1]
+        shape[axis] = -1
+        out[axis] = (np.abs(place) if axis == 0 else place).reshape(shape) * brain
+    return out
+
+
+def network_input(normalised: Floats, brain: Mask, present: Mask) -> Floats:
+    """The channels of one scan.
+
+    Args:
+        normalised: (4, X, Y, Z) from `normalise`.
+        brain: (X, Y, Z) boolean.
+        present: (4,) boolean, which sequences are there.
+
+    Returns:
+        (15, X, Y, Z) float32: sequences, smoothed differences to the mirrored side, presence masks, coordinates.
+    """
+    inside = brain.astype(np.float32)
+    out = np.zeros((CHANNELS, *brain.shape), dtype=np.float32)
+    at_hand = np.flatnonzero(present)
+    images = normalised[at_hand]
+    opposite = mirror_x(np.concatenate([images, inside[None]]), brain)
+    both = inside * (opposite[-1] > 0.99)
+    for place, image, mirrored in zip(at_hand, images, opposite[:-1], strict=True):
+        out[place] = image
+        # zeros beyond the array, and a mean over all 27 voxels there too
+        difference = ndimage.uniform_filter((image - mirrored) * both, 3, mode="constant")
+        out[SEQUENCES + place] = difference * inside
+        out[2 * SEQUENCES + place] = inside
+    out[3 * SEQUENCES :] = coordinates(brain)
+    return out

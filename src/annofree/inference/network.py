@@ -1,0 +1,159 @@
+"""A fitted network as the methods see it: numpy in, numpy out, whatever computes it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annofree.errors import InputError, SettingsError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+#: Name of the ONNX metadata entry that holds the network's settings.
+SETTINGS = "annofree_settings"
+#: ONNX Runtime's execution providers by the device that a user names.
+PROVIDERS = {
+    "cuda": "CUDAExecutionProvider",
+    "rocm": "ROCMExecutionProvider",
+    "coreml": "CoreMLExecutionProvider",
+    "directml": "DmlExecutionProvider",
+    "cpu": "CPUExecutionProvider",
+}
+
+
+class Network(Protocol):
+    """A network in evaluation mode.
+
+    Attributes:
+        settings: What describes it; attributes as in the network's own settings class.
+    """
+
+    settings: Any
+
+    def __call__(self, *inputs: NDArray[Any]) -> NDArray[np.float32]:
+        """The answer to a batch, finest output only."""
+
+    def on(self, device: str) -> Network:
+        """The same network on another device: "auto", or a key of `PROVIDERS`."""
+
+    def module(self) -> nn.Module:
+        """The torch module, for training; needs torch."""
+
+    def save(self, folder: str | Path, *, extra: dict[str, Any] | None = None) -> None:
+        """Write config, weights and ONNX form."""
+
+
+class OnnxNetwork:
+    """A network that ONNX Runtime computes.
+
+    Args:
+        model: File, or content of one that never was on disk.
+        folder: The network's folder, with its weights for torch.
+        device: "auto", or one of `PROVIDERS`, as in `annofree segment --device`.
+
+    Raises:
+        SettingsError: The device is unknown, or the user's onnxruntime cannot use it.
+        InputError: The model cannot be read.
+    """
+
+    def __init__(self, model: Path | bytes, folder: Path, *, device: str = "auto") -> None:
+        import onnxruntime
+
+        self.folder, self._model, self._device = folder, model, device
+        self._elsewhere: dict[str, OnnxNetwork] = {}
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads()
+        options.inter_op_num_threads = 1
+        # a waiting thread that spins takes the core from what runs beside the network
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.log_severity_level = 3
+        given = model if isinstance(model, bytes) else str(model)
+        chosen = providers(device)
+        try:
+            self._session = onnxruntime.InferenceSession(given, options, providers=chosen)
+        except Exception as error:  # the runtime has one class per status, none of them public
+            raise InputError(
+                "A network cannot be read",
+                file=folder / "model.onnx",
+                why=" ".join(str(error).split())[:160],
+                fix="Copy the model folder again, or write the file anew: python -m annofree.inference.export FOLDER",
+            ) from None
+        entries = self._session.get_modelmeta().custom_metadata_map
+        self.settings = SimpleNamespace(**json.loads(entries[SETTINGS]))
+        self._names = [entry.name for entry in self._session.get_inputs()]
+
+    def __call__(self, *inputs: NDArray[Any]) -> NDArray[np.float32]:
+        """The answer to a batch, finest output only."""
+        given = dict(zip(self._names, (np.ascontiguousarray(value) for value in inputs), strict=True))
+        found: NDArray[np.float32] = self._session.run(None, given)[0]
+        return found
+
+    def on(self, device: str) -> OnnxNetwork:
+        """The same network on another device; loaded there once."""
+        if device == self._device:
+            return self
+        if device not in self._elsewhere:
+            self._elsewhere[device] = OnnxNetwork(self._model, self.folder, device=device)
+        return self._elsewhere[device]
+
+    def module(self) -> nn.Module:
+        """The same network in torch, for training."""
+        from annofree.networks.store import load_network
+
+        return load_network(self.folder)[0]
+
+    def save(self, folder: str | Path, *, extra: dict[str, Any] | None = None) -> None:
+        """Copy the network's files; what is kept beside the weights changes only where `extra` says so."""
+        import yaml
+
+        out = Path(folder)
+        out.mkdir(parents=True, exist_ok=True)
+        config = yaml.safe_load((self.folder / "config.yaml").read_text(encoding="utf-8")) | (extra or {})
+        if out.resolve() != self.folder.resolve():
+            for name in ("model.safetensors", "model.onnx"):
+                shutil.copyfile(self.folder / name, out / name)
+        (out / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
+
+
+def threads() -> int:
+    """Threads for one network: what OMP_NUM_THREADS says, as for every numerical library, else the cores we may use."""
+    wanted = os.environ.get("OMP_NUM_THREADS", "")
+    if wanted.isdigit() and int(wanted) > 0:
+        return int(wanted)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def providers(device: str) -> list[str]:
+    """Execution providers for a device, the processor last.
+
+    Args:
+        device: "auto" (CUDA where the user's onnxruntime has it, else the processor) or a key of `PROVIDERS`; a CUDA
+            device may carry a number ("cuda:1").
+
+    Raises:
+        SettingsError: There is no such device here.
+    """
+    import onnxruntime
+
+    at_hand = onnxruntime.get_available_providers()
+    kind = device.partition(":")[0]
+    if kind == "auto":
+        return [p for p in (PROVIDERS["cuda"], PROVIDERS["cpu"]) if p in at_hand]
+    if kind not in PROVIDERS:
+        raise SettingsError(f"'{device}' is not a device", fix=f"Use auto, {', '.join(PROVIDERS)}")
+    if PROVIDERS[kind] not in at_hand:
+        build = {"cuda": "onnxruntime-gpu", "directml": "onnxruntime-directml", "rocm": "onnxruntime-rocm"}
+        raise SettingsError(
+            f"The device '{device}' is not at hand",
+            why=f"this onnxruntime computes by {', '.join(at_hand)}",
+            fix=f"Use --device cpu, or install {build.get(kind, 'onnxruntime')} in its place",
+        )
+    return list(dict.fromkeys([PROVIDERS[kind], PROVIDERS["cpu"]]))

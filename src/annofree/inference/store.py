@@ -1,0 +1,51 @@
+"""Reading a fitted network: its ONNX form, or one made on the spot for folders from before there was one."""
+
+from __future__ import annotations
+
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from annofree.errors import InputError, OptionalDependency
+from annofree.inference.network import OnnxNetwork
+
+MODEL = "model.onnx"
+
+
+def load_network(folder: str | PathLike[str], *, device: str = "auto") -> tuple[OnnxNetwork, dict[str, Any]]:
+    """The network in a folder, ready to predict, and the whole config beside it.
+
+    A folder without `model.onnx` was written before there was one: the file's content is made in memory where torch is
+    installed (`python -m annofree.inference.export FOLDER` writes it for good).
+
+    Args:
+        folder: With `config.yaml`, `model.safetensors` and `model.onnx`.
+        device: See `annofree.inference.network.providers`.
+
+    Raises:
+        InputError: A file is missing, or cannot be read.
+        OptionalDependency: There is no `model.onnx`, and no torch to make it with.
+    """
+    import yaml
+
+    source = Path(folder)
+    if not (source / "config.yaml").is_file():
+        raise InputError(
+            "Not a network folder", file=source, why="config.yaml is missing", fix="Give a folder written by a fit"
+        )
+    config: dict[str, Any] = yaml.safe_load((source / "config.yaml").read_text(encoding="utf-8"))
+    if (source / MODEL).is_file():
+        return OnnxNetwork(source / MODEL, source, device=device), config
+    try:
+        from annofree.inference.export import onnx_of
+        from annofree.networks.store import load_network as load_module
+
+        module, _ = load_module(source)
+        content = onnx_of(module)
+    except ImportError as error:
+        raise OptionalDependency(
+            f"The model in {source} has no {MODEL}",
+            why=f"it was fitted before there was one, and {error.name or 'torch'} is not here to make it",
+            fix="Install what makes it: pip install 'annofree[fit]'",
+        ) from None
+    return OnnxNetwork(content, source, device=device), config

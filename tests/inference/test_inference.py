@@ -1,0 +1,200 @@
+"""What the engine answers: the same as torch, for any scan, and one sentence where it cannot answer."""
+
+from __future__ import annotations
+
+import builtins
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from annofree.errors import AnnofreeError, InputError, OptionalDependency, SettingsError
+from annofree.inference import OnnxNetwork, channels, load_network, predict, predict_scan_array
+from annofree.inference.export import FORMS, main, onnx_of
+from annofree.inference.network import providers
+from annofree.inference.torch_network import TorchNetwork
+from annofree.methods.reconstruction.error_map import ErrorSettings, error_map
+from annofree.methods.reconstruction.torch_error_map import error_map as error_map_of_tensors
+from annofree.networks import ThinUNetSettings, build, inputs, save_network
+
+THIN = ThinUNetSettings(full=4, widths=(4, 8, 8))
+EACH: dict[str, dict[str, Any]] = {
+    "thin_unet": {"full": 4, "widths": [4, 8]},
+    "dyn_unet": {
+        "kernel_size": [[3, 3, 3]] * 3,
+        "strides": [[1, 1, 1], [2, 2, 2], [2, 2, 1]],
+        "filters": [4, 8, 8],
+    },
+    "unetr": {"window": [16, 16, 16], "hidden_size": 12, "mlp_dim": 16, "num_heads": 2},
+    "denoising_unet": {"widths": [4, 8]},
+    "vq_vae": {"widths": [4, 8]},
+    "ae": {"size": 16, "widths": [4, 8]},
+    "vae": {"size": 16, "widths": [4, 8]},
+    "fanogan": {"size": 16, "widths": [4, 8]},
+    "threshold_net": {"widths": [4, 4, 4, 4]},
+    "mvit_ae": {"size": [32, 48], "dim": 16, "depth": 1, "latent": 32, "decoder": [8, 8, 8, 8]},
+    "vit_ae": {"dim": 16, "depth": 1, "heads": 2, "mlp": 16},
+    "prompt_net": {"hidden": [8, 8]},
+}
+
+
+def head(seed: int = 0, shape: tuple[int, int, int] = (21, 25, 19)) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    brain = np.zeros(shape, dtype=bool)
+    brain[3:-3, 3:-3, 3:-3] = rng.random((shape[0] - 6, shape[1] - 6, shape[2] - 6)) < 0.95
+    return (rng.random((4, *shape)) * 500 * brain).astype(np.float32), brain
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.integers(0, 10_000),
+    st.tuples(*[st.integers(9, 22)] * 3),
+    st.lists(st.booleans(), min_size=4, max_size=4),
+    st.floats(0.6, 1.5),
+)
+def test_numpy_and_torch_show_a_network_the_same(
+    seed: int, shape: tuple[int, int, int], there: list[bool], power: float
+) -> None:
+    images, brain = head(seed, shape)
+    present = np.array(there)
+    images[~present] = 0
+    z = channels.contrast_power(channels.normalise(images, brain), power) * brain
+    ours = channels.network_input(z, brain, present)
+    tensors = [torch.from_numpy(a) for a in (images, brain, present)]
+    bent = inputs.contrast_power(inputs.normalise(tensors[0], tensors[1]), torch.full((4,), power)) * tensors[1]
+    theirs = inputs.network_input(bent, tensors[1], tensors[2]).numpy()
+    np.testing.assert_allclose(ours, theirs, atol=2e-4)
+
+
+@pytest.mark.parametrize("side", ["both", "bright", "dark"])
+@pytest.mark.parametrize("power", [1, 2])
+@pytest.mark.parametrize("kernel", [1, 5])
+def test_numpy_and_torch_agree_on_errors(side: str, power: int, kernel: int) -> None:
+    rng = np.random.default_rng(0)
+    image, found = rng.random((2, 3, 1, 20, 24)).astype(np.float32)
+    brain = rng.random((3, 1, 20, 24)) < 0.7
+    how = ErrorSettings(side=side, power=power, kernel=kernel)  # type: ignore[arg-type]
+    theirs = error_map_of_tensors(*(torch.from_numpy(a) for a in (image, found, brain)), how)
+    np.testing.assert_allclose(error_map(image, found, brain, how), theirs.numpy(), atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", list(FORMS))
+def test_every_kind_of_network_answers_alike_in_both_forms(kind: str, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    module = build({"kind": kind, **EACH[kind]}).eval()
+    TorchNetwork(module).save(tmp_path, extra={"spacing_mm": 2.0})  # compares, and raises where they differ
+    network, config = load_network(tmp_path)
+    assert config["spacing_mm"] == 2.0
+    for name in FORMS[kind].derived:
+        assert np.array_equal(getattr(network.settings, name), getattr(module.settings, name))
+    # loaded and saved again it is the same model, byte for byte
+    network.save(tmp_path / "again", extra={"spacing_mm": 3.0})
+    assert (tmp_path / "again" / "model.onnx").read_bytes() == (tmp_path / "model.onnx").read_bytes()
+    assert load_network(tmp_path / "again")[1]["spacing_mm"] == 3.0
+    assert sum(p.numel() for p in network.module().parameters()) == sum(p.numel() for p in module.parameters())
+
+
+def test_a_form_that_answers_otherwise_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = build(THIN).eval()
+    real = OnnxNetwork.__call__
+    monkeypatch.setattr(OnnxNetwork, "__call__", lambda self, *x: real(self, *x) + 0.1)
+    with pytest.raises(AnnofreeError, match=r"answers otherwise.*largest difference is 0\.02"):
+        onnx_of(module)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A network folder from before there was a `model.onnx`."""
+    torch.manual_seed(0)
+    return save_network(build(THIN).eval(), tmp_path_factory.mktemp("model"))
+
+
+def test_an_old_folder_is_exported_on_the_spot_or_for_good(folder: Path, tmp_path: Path) -> None:
+    images, brain = head()
+    present = np.ones(4, bool)
+    network, _ = load_network(folder)
+    assert not (folder / "model.onnx").exists()
+    ours = predict_scan_array(network, images, brain, present)
+    np.testing.assert_allclose(
+        ours, predict_scan_array(TorchNetwork(network.module()), images, brain, present), atol=1e-3
+    )
+    assert ours.shape == (3, *brain.shape)
+    assert not ours[:, ~brain].any()
+    for file in folder.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    main([str(tmp_path)])
+    np.testing.assert_array_equal(ours, predict_scan_array(load_network(tmp_path)[0], images, brain, present))
+    with pytest.raises(AnnofreeError, match="No network lies below"):
+        main([str(tmp_path / "nothing")])
+
+
+def test_an_old_folder_without_torch_gets_a_sentence(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real: Callable[..., Any] = builtins.__import__
+
+    def absent(name: str, *rest: Any) -> Any:
+        if name.startswith("annofree.inference.export"):
+            raise ModuleNotFoundError("No module named 'torch'", name="torch")
+        return real(name, *rest)
+
+    monkeypatch.setattr(builtins, "__import__", absent)
+    with pytest.raises(OptionalDependency, match=r"torch is not here.*pip install 'annofree\[fit\]'"):
+        load_network(folder)
+
+
+def test_damaged_files_and_missing_devices_are_one_sentence(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"config\.yaml"):
+        load_network(tmp_path)
+    (tmp_path / "config.yaml").write_bytes((folder / "config.yaml").read_bytes())
+    (tmp_path / "model.onnx").write_bytes(b"cut short")
+    with pytest.raises(InputError, match=r"cannot be read.*annofree\.inference\.export"):
+        load_network(tmp_path)
+    with pytest.raises(SettingsError, match=r"'gpu' is not a device.*cuda"):
+        providers("gpu")
+    with pytest.raises(SettingsError, match="'directml' is not at hand"):
+        load_network(folder, device="directml")
+    assert providers("cpu") == ["CPUExecutionProvider"]
+
+
+class Half:
+    """Answers with the first three channels."""
+
+    settings = THIN
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        return x[:, :3]
+
+
+def test_windows_cover_the_volume() -> None:
+    x = np.random.default_rng(0).normal(size=(channels.CHANNELS, 30, 22, 17)).astype(np.float32)
+    found = predict(Half(), x, window=(16, 16, 16))  # type: ignore[arg-type]
+    np.testing.assert_allclose(found, 1 / (1 + np.exp(-x[:3])), atol=1e-5)
+
+
+def test_a_flipped_look_is_the_look_at_the_flipped_scan_and_bending_changes_it(folder: Path) -> None:
+    network, _ = load_network(folder)
+    images, brain = head()
+    present = np.ones(4, bool)
+    there = predict_scan_array(network, images, brain, present, flipped=True)
+    turned = predict_scan_array(network, images[:, ::-1], brain[::-1], present)[:, ::-1]
+    np.testing.assert_allclose(there, turned, atol=1e-4)
+    plain = predict_scan_array(network, images, brain, present)
+    assert not np.allclose(plain, predict_scan_array(network, images, brain, present, power=0.7), atol=1e-4)
+
+
+def test_every_shipped_network_comes_in_both_forms() -> None:
+    from annofree.methods import WEIGHTS
+
+    weights = sorted(WEIGHTS.rglob("model.safetensors"))
+    assert weights
+    for file in weights:
+        network, config = load_network(file.parent)
+        assert file.with_name("model.onnx").is_file()
+        assert network.settings.kind == config["network"]["kind"]
+        known = json.loads(json.dumps(config["network"]))
+        assert {key: getattr(network.settings, key) for key in known} == known
