@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from annofree import methods
+from annofree.inference.torch_network import TorchNetwork
 from annofree.methods.mvit_ae.frame import Frame
 from annofree.methods.mvit_ae.method import MViTAE
 from annofree.methods.mvit_ae.network import ViTAESettings
@@ -33,13 +34,15 @@ def main() -> None:
     published = build(ViTAESettings()).eval()
     method = methods.shipped("mvit-ae")
     assert isinstance(method, MViTAE)
-    ours, settings = method.network, method.settings
-    assert ours is not None
+    assert method.network is not None
+    ours, settings = method.network.module(), method.settings
     volume = brain(ours.settings.size)
     two = torch.zeros(2, 4, 240, 240)
 
     def look() -> Any:
-        return reconstruct(ours, volume, volume.present, rounds=settings.rounds, hide_share=settings.hide_share)
+        return reconstruct(
+            TorchNetwork(ours), volume, volume.present, rounds=settings.rounds, hide_share=settings.hide_share
+        )
 
     theirs_macs = multiply_adds(published, lambda: published(two)) / 2 * SLICES
     ours_macs = multiply_adds(ours, look)

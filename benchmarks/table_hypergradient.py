@@ -23,6 +23,7 @@ import torch
 from numpy.typing import NDArray
 
 from annofree.formats.grids import resample
+from annofree.inference.torch_network import TorchNetwork
 from annofree.methods.blogrr import Blogrr
 from annofree.methods.blogrr.bilevel import train_pair
 from annofree.methods.blogrr.hypergradient import Params, first_order, implicit, unrolled
@@ -118,7 +119,7 @@ def run(
     ill = [s.scan for s in learn if (s.labels > 0).any()]
     method.workspace = out / str(seed)
     method.fit(healthy=Cohort.of(well))
-    base = method.network
+    base = method.network.module()
     seen = [p for p in method._reported(Cohort.of(ill)) if p.target is not None]
     free = list(method._cut(Cohort.of(well)))
     healthy = SliceSampler([Stack(p.slices.id, p.sequence, p.levels()) for p in free], method.variation(), seed=seed)
@@ -134,7 +135,9 @@ def run(
     rows: list[dict[str, Any]] = json.loads(file.read_text()) if file.is_file() else []
 
     def note(form: str, stage: str, folder: Path, done: int, seconds: float) -> None:
-        method.network, method.thresholder = (load_network(folder / n)[0] for n in ("reconstructor", "threshold"))
+        method.network, method.thresholder = (
+            TorchNetwork(load_network(folder / n)[0]) for n in ("reconstructor", "threshold")
+        )
         dice, best, tau = dices(method, judged)
         rows.append(
             {"form": form, "stage": stage, "rounds": done, "cpu": seconds, "dice": dice, "oracle": best, "tau": tau}
