@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from annofree.errors import InputError
-from annofree.formats import folders, nnunet, npy, slices
+from annofree.formats import dicom, folders, nnunet, npy, slices
 from annofree.formats.case import Case, case_of_file, with_unique_ids
 from annofree.formats.names import is_volume
 
@@ -32,12 +32,17 @@ LAYOUTS: tuple[Layout, ...] = (
     Layout("nnU-Net raw", nnunet.recognises, nnunet.find),
     Layout("npy", npy.recognises, npy.find),
     Layout("PNG slices", slices.recognises, slices.find),
+    Layout("DICOM", dicom.recognises, dicom.find),
     Layout("folders", folders.recognises, folders.find),
 )
 
 
-def find_cases(path: str | Path) -> dict[str, Case]:
+def find_cases(path: str | Path, dicom_settings: dicom.DicomSettings | None = None) -> dict[str, Case]:
     """The cases of a file or folder, by id.
+
+    Args:
+        path: A folder in a layout of the table above, an image file, or a zip archive with DICOM.
+        dicom_settings: How DICOM is read, if the source holds any.
 
     Raises:
         InputError: The path does not exist or holds no image.
@@ -45,10 +50,12 @@ def find_cases(path: str | Path) -> dict[str, Case]:
     source = Path(path)
     if not source.exists():
         raise InputError("There is no such file or folder", file=source, fix="Check the path")
+    if dicom.is_zip(source):
+        return with_unique_ids(dicom.find(source, dicom_settings))
     if not source.is_dir():
         return with_unique_ids([npy.case_of_file(source) if source.suffix == ".npy" else case_of_file(source)])
     layout = next(layout for layout in LAYOUTS if layout.recognises(source))
-    cases = layout.find(source)
+    cases = dicom.find(source, dicom_settings) if layout.find is dicom.find else layout.find(source)
     if layout is not LAYOUTS[-1] and layout.name != "PNG slices":  # what lies beside it must not be lost
         cases = [*cases, *folders.find(source, leave_out=nnunet.own_folders(source))]
     if not cases:
@@ -63,8 +70,6 @@ def _why_empty(folder: Path) -> str:
     names = [path.name for _, path in zip(range(2000), folder.rglob("*"), strict=False) if path.is_file()]
     if not names:
         return "it is empty"
-    if any(name.lower().endswith((".dcm", ".ima")) for name in names):
-        return "it holds DICOM; convert it with dcm2niix first"
     if any(is_volume(Path(name)) for name in names):
         return "its NIfTI files are masks or label maps by their names"
     return f"none of its {len(names)} files is NIfTI or .npy, for instance {sorted(names)[0]}"

@@ -1,0 +1,8 @@
+"""DICOM: folders and archives from a scanner to cases, and segmentations back as DICOM SEG."""
+
+from __future__ import annotations
+
+from annofree.formats.dicom.case import DicomCase, DicomSettings, find, open_studies, recognises
+from annofree.formats.dicom.files import is_zip
+
+__all__ = ["DicomCase", "DicomSettings", "find", "is_zip", "open_studies", "recognises"]

@@ -1,0 +1,146 @@
+"""A DICOM study as a case, and the layout that finds such cases."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from annofree.errors import InputError, OptionalDependency
+from annofree.formats.case import Case
+from annofree.formats.dicom.choose import choose
+from annofree.formats.dicom.files import holds_dicom, is_zip, read_headers, unpack
+from annofree.formats.dicom.kind import Verdict, judge_study
+from annofree.formats.dicom.pixels import read_stack
+from annofree.formats.dicom.study import Study, find_studies
+from annofree.formats.nifti import Volume
+from annofree.scan import Modality
+from annofree.settings import Settings
+
+
+class DicomSettings(Settings):
+    """How DICOM is read.
+
+    Attributes:
+        series: Series to take instead of the guess: "5", or "T1C=5".
+        keep_ids: Whether the patient's id names the scan; without it no personal detail leaves the headers.
+    """
+
+    series: tuple[str, ...] = ()
+    keep_ids: bool = False
+
+
+@dataclass(frozen=True)
+class DicomCase(Case):
+    """One DICOM study."""
+
+    study: Study | None = None
+    settings: DicomSettings = field(default_factory=DicomSettings)
+
+    @cached_property
+    def verdicts(self) -> list[Verdict]:
+        """What each series was taken for."""
+        assert self.study is not None
+        return judge_study(self.study)
+
+    def chosen(self, sequence: str | None = None) -> dict[Modality, Verdict]:
+        """The series that are taken, by kind."""
+        assert self.study is not None
+        wanted = None if sequence is None else Modality.parse(sequence)
+        return choose(self.study, self.verdicts, series=self.settings.series, sequence=wanted)
+
+    def facts(self, sequence: str | None = None) -> Mapping[str, Any]:
+        """What the scan will be made from: a hash of each chosen series' files, by kind. Holds no path and no name."""
+        found = {}
+        for kind, verdict in self.chosen(sequence).items():
+            assert verdict.series.stack is not None
+            digest = hashlib.sha256()
+            for path in dict.fromkeys(frame.path for frame in verdict.series.stack.frames):
+                with path.open("rb") as handle:
+                    digest.update(hashlib.file_digest(handle, "sha256").digest())
+            found[str(kind)] = f"series {verdict.series.key}, sha256 {digest.hexdigest()}"
+        return found
+
+    def read(self, sequence: str | None = None) -> tuple[dict[Modality, Volume], tuple[str, ...]]:
+        """Read the chosen series; notes say why each was taken and what was done to stack it."""
+        assert self.study is not None
+        chosen = self.chosen(sequence)
+        notes = list(self.study.notes)
+        for kind, verdict in chosen.items():
+            doubt = "" if verdict.sure else " (unsure)"
+            notes.append(f"{kind} is DICOM series {verdict.series.key}{doubt}: {'; '.join(verdict.reasons)}.")
+        left = [v.series.key for v in self.verdicts if v not in chosen.values()]
+        if left:
+            notes.append(f"DICOM series not taken: {', '.join(left[:12])}{' and more' if len(left) > 12 else ''}.")
+        with ThreadPoolExecutor(len(chosen)) as pool:
+            volumes = dict(zip(chosen, pool.map(_volume, chosen.values()), strict=True))
+        return volumes, tuple(notes)
+
+
+def _volume(verdict: Verdict) -> Volume:
+    series = verdict.series
+    assert series.stack is not None
+    name = f"series {series.key}"
+    notes = tuple(f"DICOM {name}: {note}." for note in (*series.notes, *series.stack.notes))
+    return Volume(read_stack(series.stack, name), series.stack.grid, f"DICOM {name}", notes)
+
+
+def recognises(source: Path) -> bool:
+    """Whether a folder or archive holds DICOM."""
+    return is_zip(source) if source.is_file() else holds_dicom(source)
+
+
+def find(source: Path, settings: DicomSettings | None = None) -> list[Case]:
+    """A case for each study of a folder or archive that has MR pictures.
+
+    Raises:
+        InputError: There is no DICOM picture, or no MR among them.
+    """
+    settings = settings or DicomSettings()
+    studies = open_studies(source)
+    with_mr = [study for study in studies if any(series.first.modality == "MR" for series in study.series)]
+    if not with_mr:
+        others = sorted({series.first.modality for study in studies for series in study.series} & _KNOWN_MODALITIES)
+        raise InputError(
+            "A DICOM folder holds no MR pictures",
+            file=source,
+            why=f"its pictures are {', '.join(others)}" if others else "it holds no pictures at all",
+            fix="annofree segments MRI of the head; name the folder of the MR series",
+        )
+    return [DicomCase(_id(study, settings), source, study=study, settings=settings) for study in with_mr]
+
+
+_KNOWN_MODALITIES = frozenset("CT PT NM US XA CR DX MG OT SC SEG RTSTRUCT RTDOSE RTPLAN SR PR KO".split())
+
+
+def _id(study: Study, settings: DicomSettings) -> str:
+    if not settings.keep_ids:
+        return study.id
+    number = study.person[0] or study.id
+    return number if study.visit == 1 else f"{number}_visit-{study.visit}"
+
+
+def open_studies(source: Path) -> list[Study]:
+    """The studies of a folder or zip archive, from the headers alone.
+
+    Raises:
+        InputError: Nothing there is a DICOM picture.
+    """
+    try:
+        import pydicom  # noqa: F401
+    except ImportError:
+        raise OptionalDependency(
+            "DICOM needs pydicom", file=source, fix="Install it with: pip install 'annofree[dicom]'"
+        ) from None
+    folder = unpack(source) if source.is_file() else source
+    found = read_headers(folder)
+    if not found.frames:
+        lost = f"; {found.without_picture} files are damaged or hold no picture" if found.without_picture else ""
+        raise InputError(
+            "No DICOM picture was found", file=source, why=f"none of its files has one{lost}", fix="Check the folder"
+        )
+    return find_studies(found, source)

@@ -1,0 +1,98 @@
+"""The best series of each kind, and what the user says instead."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from annofree.errors import InputError, MissingSequence
+from annofree.formats.dicom.kind import Verdict
+from annofree.formats.dicom.study import Study
+from annofree.scan import Modality
+
+
+def choose(
+    study: Study, verdicts: Sequence[Verdict], *, series: Sequence[str] = (), sequence: Modality | None = None
+) -> dict[Modality, Verdict]:
+    """Take one series of each kind.
+
+    Of several, a sure guess goes before an unsure one, pictures from the scanner before reformatted ones, then the one
+    whose coarsest voxel edge is finest, then the one that covers more of the head.
+
+    Args:
+        study: The examination.
+        verdicts: What each series was taken for.
+        series: What the user says: series numbers ("5"), or kinds with numbers ("T1C=7"). Only these are taken.
+        sequence: Take this kind only; with one bare number in `series`, what that series is.
+
+    Raises:
+        InputError: A number does not exist or cannot be used, or nothing is left.
+    """
+    if series:
+        return _named(study, verdicts, series, sequence)
+    chosen: dict[Modality, Verdict] = {}
+    for kind in Modality:
+        fitting = [verdict for verdict in verdicts if verdict.modality == kind]
+        if fitting and sequence in (None, kind):
+            chosen[kind] = max(fitting, key=_rank)
+    if chosen:
+        return chosen
+    if sequence is not None and any(verdict.modality for verdict in verdicts):
+        has = ", ".join(sorted({str(verdict.modality) for verdict in verdicts if verdict.modality}))
+        raise MissingSequence(f"{study.id} has no series that looks like {sequence}", why=f"it has {has}", fix=_LIST)
+    raise InputError(
+        f"No series of {study.id} looks like T1, T1C, T2 or FLAIR of the head",
+        why=_tally(verdicts),
+        fix=f"{_LIST}, and name one with --series FLAIR=NUMBER",
+    )
+
+
+_LIST = "See 'annofree dicom list FOLDER'"
+
+
+def _rank(verdict: Verdict) -> tuple[object, ...]:
+    stack = verdict.series.stack
+    assert stack is not None
+    derived = bool({"DERIVED", "SECONDARY", "MPR"} & set(verdict.series.first.image_type))
+    coarsest = max(stack.grid.spacing_mm)
+    covered = stack.grid.shape[2] * stack.grid.spacing_mm[2]
+    whole = len(stack.frames) == len(stack.slots)
+    return verdict.sure, not derived, covered >= 100, -round(coarsest, 1), whole, covered
+
+
+def _named(
+    study: Study, verdicts: Sequence[Verdict], series: Sequence[str], sequence: Modality | None
+) -> dict[Modality, Verdict]:
+    by_key = {verdict.series.key: verdict for verdict in verdicts}
+    chosen: dict[Modality, Verdict] = {}
+    for word in (part for text in series for part in text.split(",") if part):
+        match = re.fullmatch(r"(?:([A-Za-z0-9]+)=)?([0-9.]+)", word.strip())
+        if match is None:
+            raise InputError(f"'{word}' names no series", fix="Use --series 5, or --series T1C=5")
+        kind, key = match.groups()
+        verdict = by_key.get(key)
+        if verdict is None:
+            raise InputError(
+                f"{study.id} has no series {key}", why=f"it has {', '.join(list(by_key)[:12])}", fix=_LIST
+            )
+        if not verdict.usable or verdict.series.stack is None:
+            raise InputError(f"Series {key} of {study.id} cannot be used", why=verdict.reasons[0], fix=_LIST)
+        modality = Modality.parse(kind) if kind else sequence if sequence is not None else verdict.modality
+        if modality is None:
+            raise InputError(
+                f"What series {key} of {study.id} shows cannot be told",
+                why=verdict.reasons[0],
+                fix=f"Say it: --series FLAIR={key}",
+            )
+        if modality in chosen:
+            raise InputError(f"Two series of {study.id} were named for {modality}", fix="Name one of each kind")
+        chosen[modality] = verdict
+    return {kind: chosen[kind] for kind in Modality if kind in chosen}
+
+
+def _tally(verdicts: Sequence[Verdict]) -> str:
+    counts: dict[str, int] = {}
+    for verdict in verdicts:
+        counts[verdict.reasons[0]] = counts.get(verdict.reasons[0], 0) + 1
+    shown: Mapping[str, int] = dict(sorted(counts.items(), key=lambda item: -item[1])[:4])
+    return "; ".join(f"{number} series: {why}" for why, number in shown.items()) or "it has no pictures"

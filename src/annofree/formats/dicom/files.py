@@ -1,0 +1,160 @@
+"""The DICOM files of a folder or of a zip archive, and their headers."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import stat
+import tempfile
+import zipfile
+from collections import deque
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from annofree.errors import InputError
+from annofree.formats.dicom.header import Frame, looks_like_dicom, quiet, read_frames
+from annofree.formats.names import is_nifti
+
+#: What an archive may unpack to: more than any study, less than a disk.
+MAX_ZIP_BYTES = 16 * 1024**3
+MAX_ZIP_MEMBERS = 200_000
+#: DICOM pictures shrink to a third by deflate; an all-black one to a hundredth.
+MAX_ZIP_RATIO = 200
+#: Files that are looked at to tell whether a folder holds DICOM.
+_GLANCES = 200
+_ENDINGS = (".dcm", ".ima", ".dicom")
+_OTHER_ENDINGS = (".txt", ".json", ".tsv", ".csv", ".xml", ".html", ".pdf", ".png", ".jpg", ".zip", ".gz", ".npy")
+
+
+@dataclass(frozen=True)
+class Found:
+    """The headers below a folder.
+
+    Attributes:
+        frames: One for each picture.
+        without_picture: DICOM files that are damaged, or hold no picture.
+    """
+
+    frames: tuple[Frame, ...]
+    without_picture: int
+
+
+def is_zip(path: Path) -> bool:
+    """Whether a path is a zip archive by its name and its beginning."""
+    return path.name.lower().endswith(".zip") and path.is_file() and zipfile.is_zipfile(path)
+
+
+def holds_dicom(folder: Path) -> bool:
+    """Whether a folder holds DICOM and no NIfTI, by a quick look at its first files."""
+    glances, dicom = 0, False
+    for path in _walk(folder):
+        name = path.name.lower()
+        if is_nifti(path):
+            return False
+        if name == "dicomdir" or (name.endswith(_ENDINGS) and looks_like_dicom(path)):
+            dicom = True
+        elif not dicom and not name.endswith(_OTHER_ENDINGS):
+            dicom = looks_like_dicom(path)
+        glances += 1
+        if glances >= _GLANCES:
+            break
+    return dicom
+
+
+def read_headers(folder: Path) -> Found:
+    """Read the header of every DICOM file below a folder; no pixel is read."""
+    frames: list[Frame] = []
+    lost = 0
+    with quiet():
+        for path in _walk(folder):
+            name = path.name.lower()
+            if name == "dicomdir" or name.endswith(_OTHER_ENDINGS) or not looks_like_dicom(path):
+                continue
+            read = read_frames(path)
+            if read:
+                frames += read
+            else:
+                lost += 1
+    return Found(tuple(frames), lost)
+
+
+def _walk(folder: Path) -> deque[Path]:
+    """Files below a folder, the shallow ones first, in the order of their names; links to folders are not followed."""
+    found: deque[Path] = deque()
+    todo = deque([folder])
+    while todo:
+        here = todo.popleft()
+        try:
+            entries = sorted(os.scandir(here), key=lambda entry: entry.name)
+        except OSError as error:
+            raise InputError(
+                "A folder cannot be read", file=folder, why=error.strerror, fix="Check its permissions"
+            ) from None
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                todo.append(Path(entry.path))
+            elif entry.is_file():
+                found.append(Path(entry.path))
+    return found
+
+
+def unpack(archive: Path) -> Path:
+    """Unpack the files of a zip archive under numbers into a folder that goes when the process ends.
+
+    No name of the archive becomes a name on this machine, so nothing can be written elsewhere, and names of patients
+    in its folders are left behind.
+
+    Raises:
+        InputError: It is damaged, encrypted, or unpacks to more than a study has.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="annofree-dicom-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    try:
+        with zipfile.ZipFile(archive) as opened:
+            members = [member for member in opened.infolist() if not member.is_dir()]
+            _refuse_unsafe(archive, members)
+            for number, member in enumerate(members):
+                ending = PurePosixPath(member.filename).suffix.lower()
+                target = folder / f"{number:06d}{ending if ending in _ENDINGS + _OTHER_ENDINGS else ''}"
+                with opened.open(member) as source, target.open("wb") as copy:
+                    shutil.copyfileobj(source, copy, 1 << 20)
+    except (zipfile.BadZipFile, OSError, EOFError, RuntimeError, NotImplementedError, zlib_error()) as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        why = "the disk is full" if getattr(error, "errno", None) == 28 else "it is damaged or cut short"
+        raise InputError("An archive cannot be unpacked", file=archive, why=why, fix="Copy it again") from None
+    except InputError:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return folder
+
+
+def zlib_error() -> type[Exception]:
+    """The error of a damaged deflate stream."""
+    import zlib
+
+    return zlib.error
+
+
+def _refuse_unsafe(archive: Path, members: list[zipfile.ZipInfo]) -> None:
+    size, packed = sum(m.file_size for m in members), sum(m.compress_size for m in members)
+    why = None
+    if any(_leaves(member.filename) for member in members):
+        why = "a path inside it leads out of the folder"
+    elif any(stat.S_ISLNK(member.external_attr >> 16) for member in members):
+        why = "it holds links"
+    elif any(member.flag_bits & 1 for member in members):
+        why = "it is encrypted"
+    elif len(members) > MAX_ZIP_MEMBERS:
+        why = f"it holds {len(members)} files"
+    elif size > MAX_ZIP_BYTES or (size > 1 << 28 and size > MAX_ZIP_RATIO * max(packed, 1)):
+        why = f"it would unpack to {size / 1e9:.1f} GB from {packed / 1e9:.3f} GB"
+    if why is not None:
+        raise InputError("An archive is not unpacked", file=archive, why=why, fix="Unpack it yourself and name the folder")
+
+
+def _leaves(name: str) -> bool:
+    parts = PurePosixPath(name.replace("\\", "/")).parts
+    return not parts or parts[0] == "/" or ".." in parts or ":" in parts[0]

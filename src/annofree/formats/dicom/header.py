@@ -1,0 +1,313 @@
+"""What annofree reads of a DICOM header: numbers, codes and identifiers, one `Frame` for each 2-D picture.
+
+Only headers are read here, never pixels. Free text of the header (names, institutions, descriptions) stays in this
+room: nothing outside it gets to see `Frame.person` or `Frame.text`.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+#: Everything that is asked of a header; pydicom steps over the rest.
+TAGS = (
+    *("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID"),
+    *("PatientID", "PatientName", "PatientBirthDate", "StudyDate", "StudyTime", "SeriesTime", "AcquisitionTime"),
+    *("AcquisitionDate", "ContentTime", "Modality", "SeriesNumber", "InstanceNumber", "AcquisitionNumber"),
+    *("SeriesDescription", "ProtocolName", "SequenceName", "PulseSequenceName", "ImageType", "BodyPartExamined"),
+    *("ScanningSequence", "SequenceVariant", "MRAcquisitionType", "RepetitionTime", "EchoTime", "InversionTime"),
+    *("FlipAngle", "EchoNumbers", "DiffusionBValue", "TemporalPositionIdentifier", "ContrastBolusAgent"),
+    *("ContrastBolusVolume", "Rows", "Columns", "PixelSpacing", "SliceThickness", "SpacingBetweenSlices"),
+    *("ImagePositionPatient", "ImageOrientationPatient", "SliceLocation", "NumberOfFrames", "SamplesPerPixel"),
+    *("PhotometricInterpretation", "RescaleSlope", "RescaleIntercept", "ImagesInAcquisition", "PixelRepresentation"),
+    *("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence", "EchoTrainLength", "ImagedNucleus"),
+    *("BitsAllocated", "ContrastBolusAgentSequence"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One 2-D picture of a DICOM file, with what its header says. Lengths are in mm, times in ms.
+
+    Attributes:
+        path: Its file.
+        index: Its place in the file, from 0; None in a file with a single picture.
+        uid: SOP instance UID of the file.
+        person: What identifies the patient; never shown.
+        text: Description, protocol and sequence name, as typed at the scanner; never shown as it is.
+        position: Centre of the first pixel in DICOM's LPS+ world.
+        orientation: Direction of a row and of a column, six numbers.
+        spacing_mm: Distance between rows and between columns.
+    """
+
+    path: Path
+    index: int | None
+    uid: str
+    sop_class: str
+    study_uid: str
+    series_uid: str
+    person: tuple[str, str, str]
+    modality: str
+    text: str
+    image_type: tuple[str, ...]
+    body_part: str
+    scanning: tuple[str, ...]
+    is_3d: bool | None
+    when: str
+    day: str
+    series_number: int | None
+    instance: int | None
+    acquisition: int | None
+    images_in_acquisition: int | None
+    temporal: int | None
+    echo: int | None
+    rows: int
+    columns: int
+    samples: int
+    photometric: str
+    spacing_mm: tuple[float, float] | None
+    orientation: tuple[float, ...] | None
+    position: tuple[float, float, float] | None
+    slice_location: float | None
+    spacing_between_mm: float | None
+    thickness_mm: float | None
+    tr_ms: float | None
+    te_ms: float | None
+    ti_ms: float | None
+    echo_train: int | None
+    flip_deg: float | None
+    b_value: float | None
+    contrast: bool | None
+    slope: float
+    intercept: float
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Let pydicom be silent: its warnings quote header values, which may be personal."""
+    logger = logging.getLogger("pydicom")
+    before = logger.disabled
+    logger.disabled = True
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.disabled = before
+
+
+def looks_like_dicom(path: Path) -> bool:
+    """Whether a file begins like DICOM: with the preamble, or at once with a first element."""
+    try:
+        with path.open("rb") as handle:
+            start = handle.read(132)
+    except OSError:
+        return False
+    if start[128:132] == b"DICM":
+        return True
+    return len(start) == 132 and start[:2] in (b"\x08\x00", b"\x02\x00") and start[2:4] in (b"\x00\x00", b"\x05\x00")
+
+
+def read_frames(path: Path) -> list[Frame] | None:
+    """The pictures of one file; None where it is no DICOM file that holds pictures, or is damaged."""
+    import pydicom
+
+    try:
+        dataset: Any = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(TAGS), force=True)
+        rows, columns = _whole(dataset, "Rows"), _whole(dataset, "Columns")
+        uid = _text(dataset, "SOPInstanceUID")
+    except Exception:  # damaged files raise a dozen different classes; the caller counts them
+        return None
+    if not uid or not _text(dataset, "SOPClassUID"):
+        return None
+    per_frame = _get(dataset, "PerFrameFunctionalGroupsSequence")
+    if not rows or not columns:
+        rows = columns = 0
+    common = _common(dataset, path, uid, rows or 0, columns or 0)
+    if per_frame is None:
+        count = _whole(dataset, "NumberOfFrames") or 1
+        frame = Frame(index=None if count == 1 else 0, **common, **_single(dataset))
+        return [frame] * count if count > 1 else [frame]
+    shared_items = _get(dataset, "SharedFunctionalGroupsSequence")
+    shared = shared_items[0] if shared_items else None
+    return [
+        Frame(index=number, **common, **_functional(dataset, shared, group)) for number, group in enumerate(per_frame)
+    ]
+
+
+def _common(dataset: Any, path: Path, uid: str, rows: int, columns: int) -> dict[str, Any]:
+    day = _text(dataset, "StudyDate") or _text(dataset, "AcquisitionDate")
+    words = ("SeriesDescription", "ProtocolName", "SequenceName", "PulseSequenceName")
+    return {
+        "path": path,
+        "uid": uid,
+        "sop_class": _text(dataset, "SOPClassUID"),
+        "study_uid": _text(dataset, "StudyInstanceUID"),
+        "series_uid": _text(dataset, "SeriesInstanceUID"),
+        "person": (_text(dataset, "PatientID"), _text(dataset, "PatientName"), _text(dataset, "PatientBirthDate")),
+        "modality": _text(dataset, "Modality").upper(),
+        "text": " | ".join(_text(dataset, word) for word in words),
+        "body_part": _text(dataset, "BodyPartExamined").upper(),
+        "scanning": tuple(part.upper() for part in _texts(dataset, "ScanningSequence")),
+        "when": _text(dataset, "StudyDate") + _text(dataset, "StudyTime"),
+        "day": day,
+        "series_number": _whole(dataset, "SeriesNumber"),
+        "acquisition": _whole(dataset, "AcquisitionNumber"),
+        "images_in_acquisition": _whole(dataset, "ImagesInAcquisition"),
+        "rows": rows,
+        "columns": columns,
+        "samples": _whole(dataset, "SamplesPerPixel") or 1,
+        "photometric": _text(dataset, "PhotometricInterpretation").upper(),
+    }
+
+
+def _single(dataset: Any) -> dict[str, Any]:
+    """What a classic file, one picture each, says about its picture."""
+    kind = _text(dataset, "MRAcquisitionType").upper()
+    return {
+        "image_type": tuple(part.upper() for part in _texts(dataset, "ImageType")),
+        "is_3d": {"3D": True, "2D": False}.get(kind),
+        "instance": _whole(dataset, "InstanceNumber"),
+        "temporal": _whole(dataset, "TemporalPositionIdentifier"),
+        "echo": _whole(dataset, "EchoNumbers"),
+        "spacing_mm": _pair(_numbers(dataset, "PixelSpacing")),
+        "orientation": _orientation(_numbers(dataset, "ImageOrientationPatient")),
+        "position": _triple(_numbers(dataset, "ImagePositionPatient")),
+        "slice_location": _number(dataset, "SliceLocation"),
+        "spacing_between_mm": _number(dataset, "SpacingBetweenSlices"),
+        "thickness_mm": _number(dataset, "SliceThickness"),
+        "tr_ms": _number(dataset, "RepetitionTime"),
+        "te_ms": _number(dataset, "EchoTime"),
+        "ti_ms": _number(dataset, "InversionTime"),
+        "echo_train": _whole(dataset, "EchoTrainLength"),
+        "flip_deg": _number(dataset, "FlipAngle"),
+        "b_value": _number(dataset, "DiffusionBValue"),
+        "contrast": _contrast(dataset),
+        "slope": _or(_number(dataset, "RescaleSlope"), 1.0),
+        "intercept": _or(_number(dataset, "RescaleIntercept"), 0.0),
+    }
+
+
+def _functional(dataset: Any, shared: Any, own: Any) -> dict[str, Any]:
+    """What the functional groups of an enhanced multi-frame file say about one picture."""
+
+    def group(name: str) -> Any:
+        for place in (own, shared):
+            items = None if place is None else _get(place, name)
+            if items:
+                return items[0]
+        return None
+
+    timing, echo = group("MRTimingAndRelatedParametersSequence"), group("MREchoSequence")
+    modifier, content = group("MRModifierSequence"), group("FrameContentSequence")
+    measures, values = group("PixelMeasuresSequence"), group("PixelValueTransformationSequence")
+    kind = group("MRImageFrameTypeSequence")
+    plane = group("PlanePositionSequence")
+    times = _numbers(modifier, "InversionTimes")
+    stacked = _whole(content, "InStackPositionNumber")
+    volumetric = _text(dataset, "MRAcquisitionType").upper()
+    return {
+        "image_type": tuple(p.upper() for p in (_texts(kind, "FrameType") or _texts(dataset, "ImageType"))),
+        "is_3d": {"3D": True, "2D": False}.get(volumetric),
+        "instance": stacked,
+        "temporal": _whole(content, "TemporalPositionIndex"),
+        "echo": None,
+        "spacing_mm": _pair(_numbers(measures, "PixelSpacing")),
+        "orientation": _orientation(_numbers(group("PlaneOrientationSequence"), "ImageOrientationPatient")),
+        "position": _triple(_numbers(plane, "ImagePositionPatient")),
+        "slice_location": None,
+        "spacing_between_mm": _number(measures, "SpacingBetweenSlices"),
+        "thickness_mm": _number(measures, "SliceThickness"),
+        "tr_ms": _or(_number(timing, "RepetitionTime"), _number(dataset, "RepetitionTime")),
+        "te_ms": _or(_number(echo, "EffectiveEchoTime"), _number(dataset, "EchoTime")),
+        "ti_ms": times[0] if times else _number(dataset, "InversionTime"),
+        "echo_train": _whole(timing, "EchoTrainLength"),
+        "flip_deg": _number(timing, "FlipAngle"),
+        "b_value": _number(group("MRDiffusionSequence"), "DiffusionBValue"),
+        "contrast": _contrast(dataset),
+        "slope": _or(_number(values, "RescaleSlope"), 1.0),
+        "intercept": _or(_number(values, "RescaleIntercept"), 0.0),
+    }
+
+
+def _contrast(dataset: Any) -> bool | None:
+    """Whether contrast agent was given, where the header says so."""
+    agent = _text(dataset, "ContrastBolusAgent").strip().lower()
+    if agent:
+        return agent not in {"no", "none", "n", "0", "without", "ohne", "n/a"}
+    if _get(dataset, "ContrastBolusAgentSequence"):
+        return True
+    volume = _number(dataset, "ContrastBolusVolume")
+    return None if volume is None else volume > 0
+
+
+def _get(dataset: Any, name: str) -> Any:
+    if dataset is None:
+        return None
+    try:
+        return dataset.get(name)
+    except Exception:  # a value that does not parse counts as absent
+        return None
+
+
+def _text(dataset: Any, name: str) -> str:
+    value = _get(dataset, name)
+    return "" if value is None else str(value).strip()
+
+
+def _texts(dataset: Any, name: str) -> tuple[str, ...]:
+    value = _get(dataset, name)
+    if value is None or value == "":
+        return ()
+    return (str(value),) if isinstance(value, str) else tuple(str(part) for part in value)
+
+
+def _numbers(dataset: Any, name: str) -> tuple[float, ...]:
+    value = _get(dataset, name)
+    if value is None or value == "":
+        return ()
+    parts = value if hasattr(value, "__iter__") and not isinstance(value, str) else [value]
+    try:
+        found = tuple(float(part) for part in parts)
+    except (TypeError, ValueError):
+        return ()
+    return found if all(abs(number) < 1e12 for number in found) else ()  # false for NaN too
+
+
+def _number(dataset: Any, name: str) -> float | None:
+    found = _numbers(dataset, name)
+    return found[0] if found else None
+
+
+def _whole(dataset: Any, name: str) -> int | None:
+    found = _number(dataset, name)
+    return None if found is None else int(found)
+
+
+def _or(value: float | None, other: Any) -> Any:
+    return other if value is None else value
+
+
+def _pair(numbers: tuple[float, ...]) -> tuple[float, float] | None:
+    return (numbers[0], numbers[1]) if len(numbers) == 2 and min(numbers) > 0 else None
+
+
+def _triple(numbers: tuple[float, ...]) -> tuple[float, float, float] | None:
+    return (numbers[0], numbers[1], numbers[2]) if len(numbers) == 3 else None
+
+
+def _orientation(numbers: tuple[float, ...]) -> tuple[float, ...] | None:
+    """Six direction cosines of two unit vectors at a right angle; None for anything else."""
+    if len(numbers) != 6:
+        return None
+    row, column = numbers[:3], numbers[3:]
+    lengths = [sum(x * x for x in vector) ** 0.5 for vector in (row, column)]
+    across = sum(a * b for a, b in zip(row, column, strict=True))
+    if any(abs(length - 1) > 0.02 for length in lengths) or abs(across) > 0.02:
+        return None
+    return numbers

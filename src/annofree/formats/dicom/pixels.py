@@ -1,0 +1,88 @@
+"""The voxels of a stack: decoded, rescaled, in (column, row, slice) order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annofree.errors import InputError
+from annofree.formats.dicom.header import Frame, quiet
+from annofree.formats.dicom.stack import Stack
+from annofree.formats.nifti import MAX_VOXELS
+
+_INSTALL = "Install the decoders with: pip install 'annofree[dicom]'"
+
+
+def read_frame(frame: Frame) -> NDArray[Any]:
+    """The stored values of one picture, (rows, columns)."""
+    from pydicom.pixels import pixel_array
+
+    with quiet():
+        return np.asarray(pixel_array(frame.path, index=frame.index))
+
+
+def read_stack(stack: Stack, name: str) -> NDArray[np.float32]:
+    """The values of a stack, (column, row, slice), slopes applied and missing slices interpolated.
+
+    Args:
+        stack: The slices.
+        name: What to call the series in an error.
+
+    Raises:
+        InputError: A slice cannot be decoded, or holds colours or values that are no numbers.
+    """
+    if int(np.prod(stack.grid.shape, dtype=object)) > MAX_VOXELS:
+        raise InputError(f"DICOM {name} claims {stack.grid.shape} voxels", why="its headers are damaged")
+    array = np.zeros(stack.grid.shape, np.float32)
+    files: dict[Any, NDArray[Any]] = {}
+    for number, frame in enumerate(stack.slots):
+        if frame is None:
+            continue
+        array[:, :, number] = _slice(frame, name, number, files)
+    present = [number for number, frame in enumerate(stack.slots) if frame is not None]
+    for number, frame in enumerate(stack.slots):
+        if frame is None:
+            before = max(n for n in present if n < number)
+            after = min(n for n in present if n > number)
+            part = np.float32((number - before) / (after - before))
+            array[:, :, number] = (1 - part) * array[:, :, before] + part * array[:, :, after]
+    if not np.isfinite(array).all():
+        raise InputError(f"DICOM {name} holds values that are not numbers", fix="Export the series again")
+    if array.min() == array.max():
+        raise InputError(f"DICOM {name} is empty", why=f"it has the one value {array.flat[0]:g} everywhere")
+    return array
+
+
+def _slice(frame: Frame, name: str, number: int, files: dict[Any, NDArray[Any]]) -> NDArray[np.float32]:
+    try:
+        if frame.index is None:
+            stored = read_frame(frame)
+        else:  # a multi-frame file is decoded once
+            if frame.path not in files:
+                files.clear()
+                from pydicom.pixels import pixel_array
+
+                with quiet():
+                    files[frame.path] = np.asarray(pixel_array(frame.path))
+            stored = files[frame.path][frame.index]
+    except Exception as error:  # pydicom and its decoders raise a dozen classes, and their texts may hold names
+        why, fix = _why(error)
+        raise InputError(
+            f"Slice {number + 1} of DICOM {name} cannot be read", why=why, fix=fix or "Export the series again"
+        ) from None
+    if stored.shape != (frame.rows, frame.columns):
+        raise InputError(
+            f"Slice {number + 1} of DICOM {name} does not hold grey levels", why=f"its shape is {stored.shape}"
+        )
+    return np.asarray(stored.T, np.float32) * np.float32(frame.slope) + np.float32(frame.intercept)
+
+
+def _why(error: Exception) -> tuple[str, str | None]:
+    text = str(error).lower()
+    if "plugin" in text or "missing dependencies" in text or isinstance(error, ImportError | NotImplementedError):
+        return "its compression needs a decoder that is not installed", _INSTALL
+    if isinstance(error, AttributeError | KeyError):
+        return "it has no pixels, or lacks what describes them", None
+    return "its pixels are damaged or cut short", None
