@@ -25,6 +25,7 @@ VERBS: dict[str, str] = {
     "nnunet": "Train nnU-Net v2 itself on made cases, in an environment of its own.",
     "reports": "Read radiology reports: findings, regions, expected volumes.",
     "export": "Write scans as PNG slices, or such slices back as volumes.",
+    "dicom": "List the series of a DICOM folder and what each is taken for.",
     "methods": "List the methods.",
     "demo": "Everything once, on made phantoms: no data needed.",
     "doctor": "Check the installation.",

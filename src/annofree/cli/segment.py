@@ -27,6 +27,11 @@ def segment(
     ] = None,
     sam: Annotated[Path | None, typer.Option(help="Folder of a SAM, SAM 2 or MedSAM, for --refine sam.")] = None,
     sequence: Annotated[str | None, typer.Option(help="What single files hold: T1, T1C, T2 or FLAIR.")] = None,
+    series: Annotated[
+        list[str] | None,
+        typer.Option(help="DICOM: the series to take, such as 5 or T1C=5; may be repeated (see 'annofree dicom list')."),
+    ] = None,
+    keep_ids: Annotated[bool, typer.Option(help="DICOM: name scans by patient id.")] = False,
     brain_mask: Annotated[Path | None, typer.Option(help="Brain mask, for scans with a skull.")] = None,
     locate: Annotated[bool, typer.Option(help="Name side and lobe of each lesion (a few seconds).")] = True,
     review: Annotated[bool, typer.Option(help="Make a page to look at for each scan and for all of them.")] = True,
@@ -44,7 +49,8 @@ def segment(
     if scheduler is not None:  # the workers start elsewhere
         inputs = [path.absolute() for path in inputs]
         brain_mask = None if brain_mask is None else brain_mask.absolute()
-    cohort = open_cohort(inputs, sequence=sequence, brain_mask=brain_mask)
+    dicom = {"series": tuple(series or ()), "keep_ids": keep_ids} if series or keep_ids else None
+    cohort = open_cohort(inputs, sequence=sequence, brain_mask=brain_mask, dicom=dicom)
     options = {} if quality is None else {"quality": quality}
     chain, weights = tuple(refine) if refine else None, None if sam is None else str(sam)
     choice = Choice(method, model, threshold, chain, options, weights)

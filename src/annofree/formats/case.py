@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from annofree.errors import InputError, MissingSequence
 from annofree.formats.contents import holds_labels
@@ -91,6 +92,10 @@ class Case:
         """Role and path of every image file, taken or not; empty where only reading tells."""
         named = tuple((str(sequence), path) for sequence, path in self.images)
         return (*named, *(("image", path) for path in (*self.unnamed, *(doubt.path for doubt in self.doubts))))
+
+    def facts(self, sequence: str | None = None) -> Mapping[str, Any]:
+        """What decides the scan beside `files`: for cases whose files have no names worth keeping."""
+        return {}
 
     def read(self, sequence: str | None = None) -> tuple[dict[Modality, Volume], tuple[str, ...]]:
         """Read the images.

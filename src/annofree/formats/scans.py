@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from annofree.errors import InputError
 from annofree.formats.case import Case, case_of_file, case_of_mapping, with_unique_ids
+from annofree.formats.dicom import DicomSettings, is_zip
 from annofree.formats.grids import MIN_OVERLAP, choose_reference, overlap, resample
 from annofree.formats.layouts import find_cases
 from annofree.formats.names import is_map
@@ -32,6 +33,7 @@ def open_scan(
     brain_mask: str | Path | NDArray[Any] | None = None,
     report: str | Path | None = None,
     id: str | None = None,
+    dicom: DicomSettings | Mapping[str, Any] | None = None,
 ) -> Scan:
     """Open one visit of one person.
 
@@ -46,6 +48,7 @@ def open_scan(
             folder, or a boolean array on the scan's canonical grid. A mask on another grid is resampled (nearest).
         report: The report's text, or a file with it.
         id: A name for the scan instead of the one its files give.
+        dicom: How DICOM is read: which series, and whether patients' ids are kept.
 
     Raises:
         InputError: The source cannot be used; the sentence says why and what to do.
@@ -61,7 +64,7 @@ def open_scan(
     if isinstance(source, Mapping):
         case = _mapping(source, id)
     elif isinstance(source, str | Path):
-        case = _one_case(Path(source), sequence)
+        case = _one_case(Path(source), sequence, _dicom(dicom))
     else:
         case = _MemoryCase(id or "scan", Path(), held=source)
     if id is not None:
@@ -75,6 +78,7 @@ def open_cohort(
     reports: str | Path | Mapping[str, str] | None = None,
     sequence: str | None = None,
     brain_mask: Masks = None,
+    dicom: DicomSettings | Mapping[str, Any] | None = None,
 ) -> Cohort:
     """Find all scans of a folder, or of several folders and files; each is read when it is asked for.
 
@@ -84,6 +88,7 @@ def open_cohort(
             and need none.
         sequence: As for `open_scan`, for every scan.
         brain_mask: As for `open_scan`; or `{id: file}`. A single file serves a cohort of one scan only.
+        dicom: As for `open_scan`.
 
     Raises:
         InputError: A path does not exist, or nothing is found in it. Damaged scans fail when they are read.
@@ -93,8 +98,8 @@ def open_cohort(
         raise InputError("No input was given", fix="Name a patient's folder, an image file or a cohort's folder")
     found: list[Case] = []
     for path in paths:
-        named = sequence is not None and Path(path).is_file()
-        found += [_one_case(Path(path), sequence)] if named else find_cases(path).values()
+        named = sequence is not None and Path(path).is_file() and not is_zip(Path(path))
+        found += [_one_case(Path(path), sequence)] if named else find_cases(path, _dicom(dicom)).values()
     cases = with_unique_ids(found)
     texts = read_reports(reports)
     if texts and not set(texts) & set(cases):
@@ -120,8 +125,13 @@ def open_cohort(
         "brain_mask": {i: _absolute(mask) for i, mask in brain_mask.items()}
         if isinstance(brain_mask, Mapping)
         else _absolute(brain_mask),
+        "dicom": None if dicom is None else _dicom(dicom).model_dump(mode="json"),
     }
     return Cohort(loaders, " ".join(str(path) for path in paths[:3]), opened)
+
+
+def _dicom(settings: DicomSettings | Mapping[str, Any] | None) -> DicomSettings:
+    return settings if isinstance(settings, DicomSettings) else DicomSettings(**(settings or {}))
 
 
 def _absolute(path: str | Path | None) -> str | None:
@@ -147,11 +157,15 @@ class _Loader:
         except InputError:
             return None
         files = self.case.files
-        if not files:
+        try:
+            facts = self.case.facts(self.sequence)
+        except InputError:
+            return None
+        if not files and not facts:
             return None
         return Origin(
             files if mask is None else (*files, ("brain mask", mask)),
-            {"sequence": self.sequence, "report": self.report},
+            {"sequence": self.sequence, "report": self.report, **facts},
         )
 
     def __call__(self) -> Scan:
@@ -190,12 +204,13 @@ def _mapping(source: Mapping[str, Any], scan_id: str | None) -> Case:
     return _MixedCase(scan_id or "scan", Path(), held=held)
 
 
-def _one_case(path: Path, sequence: str | None) -> Case:
-    if sequence is not None and path.is_file() and path.suffix != ".npy" and is_map(path.name):
+def _one_case(path: Path, sequence: str | None, dicom: DicomSettings | None = None) -> Case:
+    archive = is_zip(path)
+    if sequence is not None and path.is_file() and not archive and path.suffix != ".npy" and is_map(path.name):
         return Case(path.name.split(".")[0], path.resolve().parent, unnamed=(path,))
-    if sequence is not None and path.is_file() and path.suffix != ".npy":
+    if sequence is not None and path.is_file() and not archive and path.suffix != ".npy":
         return case_of_file(path)
-    cases = find_cases(path)
+    cases = find_cases(path, dicom)
     if len(cases) > 1:
         shown = ", ".join(list(cases)[:3])
         raise InputError(
