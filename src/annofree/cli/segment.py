@@ -29,7 +29,9 @@ def segment(
     sequence: Annotated[str | None, typer.Option(help="What single files hold: T1, T1C, T2 or FLAIR.")] = None,
     series: Annotated[
         list[str] | None,
-        typer.Option(help="DICOM: the series to take, such as 5 or T1C=5; may be repeated (see 'annofree dicom list')."),
+        typer.Option(
+            help="DICOM: the series to take, such as 5 or T1C=5; may be repeated (see 'annofree dicom list')."
+        ),
     ] = None,
     keep_ids: Annotated[bool, typer.Option(help="DICOM: name scans by patient id.")] = False,
     brain_mask: Annotated[Path | None, typer.Option(help="Brain mask, for scans with a skull.")] = None,

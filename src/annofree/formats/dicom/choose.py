@@ -72,9 +72,7 @@ def _named(
         kind, key = match.groups()
         verdict = by_key.get(key)
         if verdict is None:
-            raise InputError(
-                f"{study.id} has no series {key}", why=f"it has {', '.join(list(by_key)[:12])}", fix=_LIST
-            )
+            raise InputError(f"{study.id} has no series {key}", why=f"it has {', '.join(list(by_key)[:12])}", fix=_LIST)
         if not verdict.usable or verdict.series.stack is None:
             raise InputError(f"Series {key} of {study.id} cannot be used", why=verdict.reasons[0], fix=_LIST)
         modality = Modality.parse(kind) if kind else sequence if sequence is not None else verdict.modality

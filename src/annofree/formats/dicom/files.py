@@ -47,8 +47,8 @@ def is_zip(path: Path) -> bool:
 
 def holds_dicom(folder: Path) -> bool:
     """Whether a folder holds DICOM and no NIfTI, by a quick look at its first files."""
-    glances, dicom = 0, False
-    for path in _walk(folder):
+    dicom = False
+    for path in list(_walk(folder))[:_GLANCES]:
         name = path.name.lower()
         if is_nifti(path):
             return False
@@ -56,9 +56,6 @@ def holds_dicom(folder: Path) -> bool:
             dicom = True
         elif not dicom and not name.endswith(_OTHER_ENDINGS):
             dicom = looks_like_dicom(path)
-        glances += 1
-        if glances >= _GLANCES:
-            break
     return dicom
 
 
@@ -152,7 +149,9 @@ def _refuse_unsafe(archive: Path, members: list[zipfile.ZipInfo]) -> None:
     elif size > MAX_ZIP_BYTES or (size > 1 << 28 and size > MAX_ZIP_RATIO * max(packed, 1)):
         why = f"it would unpack to {size / 1e9:.1f} GB from {packed / 1e9:.3f} GB"
     if why is not None:
-        raise InputError("An archive is not unpacked", file=archive, why=why, fix="Unpack it yourself and name the folder")
+        raise InputError(
+            "An archive is not unpacked", file=archive, why=why, fix="Unpack it yourself and name the folder"
+        )
 
 
 def _leaves(name: str) -> bool:

@@ -19,25 +19,35 @@ from annofree.scan import Modality
 _MR_CLASSES = frozenset(f"1.2.840.10008.5.1.4.1.1.4{end}" for end in ("", ".1", ".3", ".4"))
 _SECONDARY = "1.2.840.10008.5.1.4.1.1.7"
 #: Image types that make a series a map or another derived picture, and what to call it.
-_DERIVED: tuple[tuple[frozenset[str], str], ...] = (
-    (frozenset(("LOCALIZER", "SCOUT")), "is a localiser"),
-    (frozenset(("MOSAIC",)), "is a mosaic (functional or diffusion)"),
-    (
-        frozenset(("ADC", "EADC", "TRACEW", "TRACE", "FA", "DIFFUSION", "ISOTROPIC", "ANISOTROPIC", "TENSOR")),
-        "is diffusion",
-    ),
-    (frozenset(("CBF", "CBV", "RCBF", "RCBV", "MTT", "TTP", "PERFUSION", "TMAX", "PERFUSION_ASL")), "is a perfusion map"),
-    (frozenset(("SUBTRACTION", "SUB")), "is a subtraction"),
-    (frozenset(("MIP", "MNIP", "MIN IP", "MAX_IP", "MIN_IP", "PROJECTION IMAGE", "MINIMUM", "MAXIMUM")), "is a projection"),
-    (frozenset(("P", "PHASE", "PHASE MAP", "VELOCITY")), "is a phase picture"),
-    (frozenset(("R", "REAL", "I", "IMAGINARY")), "is one part of a complex picture"),
-    (frozenset(("T1 MAP", "T2 MAP", "T1_MAP", "T2_MAP", "R2_MAP", "T2_STAR", "T2_STAR MAP", "FIELD_MAP", "B0 MAP")), "is a map"),
-    (frozenset(("SWI", "SWAN")), "is susceptibility-weighted"),
+_DERIVED: tuple[tuple[tuple[str, ...], str], ...] = (
+    (("LOCALIZER", "SCOUT"), "is a localiser"),
+    (("MOSAIC",), "is a mosaic (functional or diffusion)"),
+    (("ADC", "EADC", "TRACEW", "TRACE", "FA", "DIFFUSION", "ISOTROPIC", "ANISOTROPIC", "TENSOR"), "is diffusion"),
+    (("CBF", "CBV", "RCBF", "RCBV", "MTT", "TTP", "PERFUSION", "TMAX", "PERFUSION_ASL"), "is a perfusion map"),
+    (("SUBTRACTION", "SUB"), "is a subtraction"),
+    (("MIP", "MNIP", "MIN IP", "MAX_IP", "MIN_IP", "PROJECTION IMAGE", "MINIMUM", "MAXIMUM"), "is a projection"),
+    (("P", "PHASE", "PHASE MAP", "VELOCITY"), "is a phase picture"),
+    (("R", "REAL", "I", "IMAGINARY"), "is one part of a complex picture"),
+    (("T1 MAP", "T2 MAP", "T1_MAP", "T2_MAP", "R2_MAP", "T2_STAR", "T2_STAR MAP", "FIELD_MAP", "B0 MAP"), "is a map"),
+    (("SWI", "SWAN"), "is susceptibility-weighted"),
 )
 _OTHER_BODY = frozenset(
-    "SPINE CSPINE TSPINE LSPINE SSPINE CHEST ABDOMEN PELVIS KNEE SHOULDER HIP ANKLE ELBOW WRIST HAND FOOT BREAST HEART "
-    "PROSTATE LIVER KIDNEY EXTREMITY ARM LEG NECK".split()
-)
+    ("SPINE", "CSPINE", "TSPINE", "LSPINE", "SSPINE", "CHEST", "ABDOMEN", "PELVIS", "KNEE", "SHOULDER", "HIP", "ANKLE")
+) | {
+    "ELBOW",
+    "WRIST",
+    "HAND",
+    "FOOT",
+    "BREAST",
+    "HEART",
+    "PROSTATE",
+    "LIVER",
+    "KIDNEY",
+    "EXTREMITY",
+    "ARM",
+    "LEG",
+    "NECK",
+}
 #: Fewer slices, or a thinner slab (mm), are not a picture of the head.
 MIN_SLICES, MIN_SLAB_MM = 8, 60.0
 #: A lead in the evidence below which the guess is called unsure.
@@ -154,7 +164,7 @@ def _not_a_head_mr(series: Series) -> str | None:
         return "is MR data other than pictures (spectroscopy, raw data)"
     kinds = set(frame.image_type)
     for tokens, said in _DERIVED:
-        if kinds & tokens and not (said.startswith("is one part") and len(kinds) < 3):
+        if kinds.intersection(tokens) and not (said.startswith("is one part") and len(kinds) < 3):
             return said
     if frame.b_value:
         return f"is diffusion (b = {frame.b_value:g})"

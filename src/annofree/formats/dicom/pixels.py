@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,10 +18,15 @@ _INSTALL = "Install the decoders with: pip install 'annofree[dicom]'"
 
 def read_frame(frame: Frame) -> NDArray[Any]:
     """The stored values of one picture, (rows, columns)."""
-    from pydicom.pixels import pixel_array
+    return _decode(frame.path, frame.index)
 
+
+def _decode(path: Path, index: int | None) -> NDArray[Any]:
+    from pydicom import pixels
+
+    decode: Any = pixels.pixel_array  # type: ignore[attr-defined]
     with quiet():
-        return np.asarray(pixel_array(frame.path, index=frame.index))
+        return np.asarray(decode(path, index=index))
 
 
 def read_stack(stack: Stack, name: str) -> NDArray[np.float32]:
@@ -62,10 +68,7 @@ def _slice(frame: Frame, name: str, number: int, files: dict[Any, NDArray[Any]])
         else:  # a multi-frame file is decoded once
             if frame.path not in files:
                 files.clear()
-                from pydicom.pixels import pixel_array
-
-                with quiet():
-                    files[frame.path] = np.asarray(pixel_array(frame.path))
+                files[frame.path] = _decode(frame.path, None)
             stored = files[frame.path][frame.index]
     except Exception as error:  # pydicom and its decoders raise a dozen classes, and their texts may hold names
         why, fix = _why(error)

@@ -97,7 +97,7 @@ def stack(frames: Sequence[Frame]) -> Stack:
             "the voxel grid keeps that shear"
         )
     grid = Grid((first.columns, first.rows, len(slots)), affine)
-    return Stack(tuple(slots), grid, tuple([*notes, *more]))
+    return Stack(tuple(slots), grid, (*notes, *more))
 
 
 def _slots(
@@ -133,7 +133,8 @@ def _slots(
     if missing:
         places = ", ".join(f"{along[0] + number * base:.1f}" for number in missing[:5])
         places += f" and {len(missing) - 5} more" if len(missing) > 5 else ""
-        said = f"{len(missing)} of {len(slots)} slices {'is' if len(missing) == 1 else 'are'} missing (at {places} mm along the normal)"
+        verb = "is" if len(missing) == 1 else "are"
+        said = f"{len(missing)} of {len(slots)} slices {verb} missing (at {places} mm along the normal)"
         if rungs.max() - 1 > MAX_HOLE or len(missing) > max(1, MAX_FILLED * len(slots)):
             raise Unusable(f"{said}, too many to fill")
         notes.append(f"{said} and filled by interpolation between the neighbours")
@@ -155,11 +156,15 @@ def _stand_ins(
     else:
         numbers, spacing = [frame.instance for frame in frames], frames[0].spacing_between_mm
         if any(number is None for number in numbers) or len(set(numbers)) != len(numbers):
-            raise Unusable("all its slices have one ImagePositionPatient, and neither SliceLocation nor instance "
-                           "numbers order them")
+            raise Unusable(
+                "all its slices have one ImagePositionPatient, and neither SliceLocation nor instance "
+                "numbers order them"
+            )
         if not spacing or spacing <= 0:
-            raise Unusable("all its slices have one ImagePositionPatient, and no SpacingBetweenSlices or SliceLocation "
-                           "tells how far apart they are")
+            raise Unusable(
+                "all its slices have one ImagePositionPatient, and no SpacingBetweenSlices or SliceLocation "
+                "tells how far apart they are"
+            )
         heights = np.array(numbers, dtype=float) * spacing
         anchor = int(np.argmin(heights))
         said = (
@@ -172,9 +177,14 @@ def _stand_ins(
 
 def drop_double(frames: Sequence[Frame]) -> tuple[list[Frame], int]:
     """Frames without those that are there twice (a file copied twice), and how many were dropped."""
-    kept = {(frame.uid, frame.index): frame for frame in reversed(frames)}
-    unique = [frame for frame in frames if kept.get((frame.uid, frame.index)) is frame]
+    # Some anonymisers give all pictures one UID; only what also has the same place is the same picture.
+    kept = {_identity(frame): frame for frame in reversed(frames)}
+    unique = [frame for frame in frames if kept[_identity(frame)] is frame]
     return unique, len(frames) - len(unique)
+
+
+def _identity(frame: Frame) -> tuple[object, ...]:
+    return (frame.study_uid, frame.series_uid, frame.uid, frame.index, frame.position, frame.instance, frame.te_ms)
 
 
 def repeats(frames: Sequence[Frame]) -> list[list[Frame]]:
@@ -198,4 +208,3 @@ def repeats(frames: Sequence[Frame]) -> list[list[Frame]]:
     for group in groups:
         group.sort(key=lambda f: (f.temporal or 0, f.acquisition or 0, f.instance or 0, f.index or 0))
     return [[group[number] for group in groups] for number in range(counts.pop())]
-

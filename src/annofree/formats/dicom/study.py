@@ -15,8 +15,25 @@ from annofree.formats.dicom.stack import Stack, Unusable, drop_double, normal_of
 
 #: Parts of an image type that make a picture another kind of picture.
 _SEPARATING = frozenset(
-    ("P", "PHASE", "PHASE MAP", "R", "REAL", "I", "IMAGINARY", "ADC", "EADC", "TRACEW", "FA", "DERIVED", "MPR", "MIP")
-    + ("MNIP", "SUBTRACTION", "LOCALIZER", "MOSAIC", "T1 MAP", "T2 MAP", "SWI", "IN_PHASE", "OUT_PHASE", "WATER", "FAT")
+    (
+        "P",
+        "PHASE",
+        "PHASE MAP",
+        "R",
+        "REAL",
+        "I",
+        "IMAGINARY",
+        "ADC",
+        "EADC",
+        "TRACEW",
+        "FA",
+        "DERIVED",
+        "MPR",
+        "MIP",
+        "SWI",
+    )
+).union(
+    ("SWI", "MNIP", "SUBTRACTION", "LOCALIZER", "MOSAIC", "T1 MAP", "T2 MAP", "IN_PHASE", "OUT_PHASE", "WATER", "FAT")
 )
 
 

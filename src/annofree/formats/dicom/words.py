@@ -8,32 +8,42 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-#: What a word speaks for: a sequence, "contrast", "no contrast", or a reason not to take the series.
+_SUSCEPTIBLE = "is susceptibility-weighted or a gradient echo"
+_ECHO_PLANAR = "is echo-planar (functional, diffusion or perfusion)"
+_AGENT = (
+    r"post|gd|gad|gado\w*|km|kontrast\w*|contrast\w*|ce|\+c|c\+|dotarem|gadavist|magnevist|prohance|t1ce|t1c|t1gd|mit"
+)
+_ELSEWHERE = (
+    r"spine|cerv\w*|lumb\w*|thorac\w*|c.?spine|l.?spine|hws|bws|lws|neck|orbit\w*|pituitary|hypophys\w*|sella|iac|knee|"
+    r"shoulder|prostate|breast|abdomen|pelvis|liver|cardiac|heart"
+)
+#: A pattern, the word as it is shown, and what it speaks for: a sequence, "contrast", "no contrast", or a reason not to
+#: take the series.
 _TABLE: tuple[tuple[str, str, str], ...] = (
-    # pattern, the word as it is shown, what it speaks for
     (r"t2.?flair|flair|flr|tirm|dark.?fluid|darkfl", "flair", "FLAIR"),
     (r"t1.?flair", "t1 flair", "T1"),
     (r"(?:3d)?t1w?i?", "t1", "T1"),
     (r"mp.?rage|bravo|fspgr|spgr|vibe|mprage|t1.?tfe|t1.?ffe|ir.?fspgr|tfl", "mprage", "T1"),
     (r"(?:3d)?t2w?i?", "t2", "T2"),
     (r"propeller|blade|frfse", "propeller", "T2"),
-    (r"post|gd|gad|gado\w*|km|kontrast\w*|contrast\w*|ce|\+c|c\+|dotarem|gadavist|magnevist|prohance|t1ce|t1c|t1gd|mit", "contrast", "contrast"),
+    (_AGENT, "contrast", "contrast"),
     (r"pre|nativ\w*|ohne|without|w.?o|non|pre.?contrast", "native", "no contrast"),
     (r"dwi|dti|diff\w*|adc|eadc|trace\w*|tensor|b\d{3,4}|noddi|hardi|fa|colfa", "diffusion", "is diffusion"),
-    (r"swi|swan|t2star|t2\*|hemo|haemo|venobold|mip|minip|qsm|medic|merge|gre", "susceptibility", "is susceptibility-weighted or a gradient echo"),
+    (r"swi|swan|t2star|t2\*|hemo|haemo|venobold|mip|minip|qsm|medic|merge", "susceptibility", _SUSCEPTIBLE),
     (r"tof|mra|mrv|angio\w*|venogr\w*|pca|carotid\w*", "angiography", "is angiography"),
     (r"perf\w*|dsc|dce|asl|pcasl|pasl|pwi|r?cbf|r?cbv|mtt|ttp|tmax|ktrans|gbp|pbp", "perfusion", "is perfusion"),
-    (r"bold|fmri|rest\w*|task|epi|ep2d", "functional", "is echo-planar (functional, diffusion or perfusion)"),
+    (r"bold|fmri|rest\w*|task|epi|ep2d", "functional", _ECHO_PLANAR),
     (r"loc|locali[sz]er\w*|scout|survey|3.?plane|plan\w*|aahead|auto.?align|smartbrain", "localiser", "is a localiser"),
     (r"svs|csi|mrs|press|spectro\w*", "spectroscopy", "is spectroscopy"),
-    (r"field.?map\w*|b0.?map|b1.?map|gre.?field|calib\w*|asset|cal|ref.?scan|coil\w*", "calibration", "is a calibration scan"),
+    (r"field.?map\w*|b[01].?map|calib\w*|asset|cal|ref.?scan|coil\w*", "calibration", "is a calibration scan"),
     (r"sub|subtract\w*|subtraktion", "subtraction", "is a subtraction"),
     (r"pd|pdw?i?|proton", "pd", "is proton-density-weighted"),
     (r"stir", "stir", "is fat-suppressed inversion recovery (STIR)"),
     (r"ciss|fiesta|drive|trufi", "ciss", "is a steady-state sequence of the nerves"),
-    (r"spine|cerv\w*|lumb\w*|thorac\w*|c.?spine|l.?spine|hws|bws|lws|neck|orbit\w*|pituitary|hypophys\w*|sella|iac|knee|shoulder|prostate|breast|abdomen|pelvis|liver|cardiac|heart", "not the whole head", "does not show the whole head"),
+    (_ELSEWHERE, "not the whole head", "does not show the whole head"),
 )
-#: Where a word ends: letters and digits belong together, except that a digit run may follow letters.
+_WITHOUT = r"(?<![a-z0-9])(?:pre|without|ohne|non|w.?o)(?![a-z0-9])"
+#: A word ends where letters and digits end.
 _PATTERNS = tuple(
     (re.compile(rf"(?<![a-z0-9])(?:{pattern})(?![a-z0-9])", flags=re.IGNORECASE), shown, speaks_for)
     for pattern, shown, speaks_for in _TABLE
@@ -74,7 +84,7 @@ def read_words(text: str) -> Words:
     speaks_all = {speaks for _, speaks in found}
     contrast = True if "contrast" in speaks_all else False if "no contrast" in speaks_all else None
     if {"contrast", "no contrast"} <= speaks_all:
-        contrast = False if re.search(r"\b(?:pre|without|ohne|non|w.?o)\b", text, flags=re.IGNORECASE) else True
+        contrast = not re.search(_WITHOUT, text, flags=re.IGNORECASE)
     return Words(
         tuple(dict.fromkeys(shown for shown, _ in found)),
         tuple(dict.fromkeys(sequences)),

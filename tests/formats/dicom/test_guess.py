@@ -1,0 +1,208 @@
+"""Series are taken for what they are, with reasons; what is none of the four is passed over by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from annofree.errors import InputError
+from annofree.formats.dicom import DicomCase, DicomSettings, find
+from annofree.formats.dicom.header import looks_like_dicom, quiet, read_frames
+from annofree.formats.dicom.words import read_words
+from annofree.phantom import phantom_subject
+from annofree.scan import Modality
+
+from .made import WORDS, header, save, slices, uid, write_study
+
+
+@pytest.fixture(scope="module")
+def phantom() -> tuple[dict[str, NDArray[Any]], NDArray[Any]]:
+    scan = phantom_subject(3, kind="glioblastoma", spacing_mm=4.0).scan
+    return {str(kind): np.rint(image).astype(np.int32) for kind, image in scan.images.items()}, scan.affine
+
+
+def guesses(folder: Path, **settings: Any) -> dict[str, str | None]:
+    (case,) = find(folder, DicomSettings(**settings))
+    assert isinstance(case, DicomCase)
+    return {v.series.key: None if v.modality is None else str(v.modality) for v in case.verdicts}
+
+
+def reason(folder: Path, key: str = "1") -> str:
+    (case,) = find(folder)
+    assert isinstance(case, DicomCase)
+    return "; ".join(next(v for v in case.verdicts if v.series.key == key).reasons)
+
+
+def test_four_sequences_by_words_and_times(tmp_path: Path, phantom: Any) -> None:
+    images, affine = phantom
+    folder = write_study(tmp_path / "a", images, affine)
+    assert guesses(folder) == {str(n): kind for n, kind in enumerate(images, 1)}
+
+
+def test_four_sequences_without_a_word(tmp_path: Path, phantom: Any) -> None:
+    """Only times and picture are left, and nothing tells of contrast agent but the bright rim."""
+    images, affine = phantom
+    folder = write_study(tmp_path / "a", images, affine, SeriesDescription="")
+    assert guesses(folder) == {str(n): kind for n, kind in enumerate(images, 1)}
+
+
+def test_a_wrong_word_loses_against_times_and_picture(tmp_path: Path, phantom: Any) -> None:
+    images, affine = phantom
+    common = header("T2", 1, SeriesDescription="t1 se tra")
+    folder = save(tmp_path / "a", slices(images["T2"], affine, common))
+    assert guesses(folder) == {"1": "T2"}
+
+
+def test_no_times_and_no_words_is_no_guess(tmp_path: Path, phantom: Any) -> None:
+    images, affine = phantom
+    nothing = {"SeriesDescription": "", "RepetitionTime": None, "EchoTime": None, "InversionTime": None}
+    folder = save(tmp_path / "a", slices(images["FLAIR"], affine, header("FLAIR", 1, **nothing)))
+    assert guesses(folder) == {"1": None}
+    assert "neither headers nor picture tell" in reason(folder)
+    with pytest.raises(InputError, match=r"looks like T1, T1C, T2 or FLAIR.*neither headers.*--series FLAIR=NUMBER"):
+        find(folder)[0].read()
+    volumes, _ = find(folder, DicomSettings(series=("FLAIR=1",)))[0].read()
+    assert list(volumes) == [Modality.FLAIR]
+
+
+OTHERS: dict[str, tuple[dict[str, Any], str]] = {
+    "CT": ({"Modality": "CT", "SOPClassUID": "1.2.840.10008.5.1.4.1.1.2"}, "is CT, not MR"),
+    "adc": ({"ImageType": ["DERIVED", "PRIMARY", "DIFFUSION", "ADC"]}, "is diffusion"),
+    "b1000": ({"DiffusionBValue": 1000.0}, "is diffusion (b = 1000)"),
+    "dwi by its name": ({"SeriesDescription": "ep2d_diff_3scan_trace"}, "is diffusion"),
+    "localiser": ({"ImageType": ["ORIGINAL", "PRIMARY", "LOCALIZER"]}, "is a localiser"),
+    "mosaic": ({"ImageType": ["ORIGINAL", "PRIMARY", "M", "MOSAIC"]}, "is a mosaic"),
+    "mip": ({"ImageType": ["DERIVED", "SECONDARY", "MIP"]}, "is a projection"),
+    "subtraction": ({"SeriesDescription": "t1 sub"}, "is a subtraction"),
+    "tof": ({"SeriesDescription": "TOF 3D multi-slab"}, "is angiography"),
+    "swi": ({"SeriesDescription": "SWI_Images"}, "is susceptibility-weighted"),
+    "perfusion": ({"SeriesDescription": "dsc perfusion"}, "is perfusion"),
+    "spine": ({"BodyPartExamined": "CSPINE"}, "another part of the body"),
+    "orbits": ({"SeriesDescription": "t2 orbita cor"}, "does not show the whole head"),
+    "screen capture": ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.7"}, "is a screen capture"),
+    "phase": ({"ImageType": ["ORIGINAL", "PRIMARY", "P", "ND"]}, "is a phase picture"),
+    "pd": ({"SeriesDescription": "", "RepetitionTime": 3000, "EchoTime": 14}, "is proton-density-weighted"),
+    "t2star": (
+        {"SeriesDescription": "", "ScanningSequence": "GR", "RepetitionTime": 800, "EchoTime": 20},
+        "T2*-weighted gradient echo",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", OTHERS)
+def test_others_are_passed_over_by_name(tmp_path: Path, phantom: Any, what: str) -> None:
+    images, affine = phantom
+    changes, said = OTHERS[what]
+    folder = save(tmp_path / "a", slices(images["T2"], affine, header("T2", 1, **changes)))
+    save(tmp_path / "a" / "9", slices(images["FLAIR"], affine, header("FLAIR", 9)))
+    found = guesses(folder)
+    assert found == {"1": None, "9": "FLAIR"}
+    assert said in reason(folder)
+
+
+def test_a_folder_of_ct_alone_is_refused_by_name(tmp_path: Path, phantom: Any) -> None:
+    images, affine = phantom
+    folder = save(tmp_path / "a", slices(images["T2"], affine, header("T2", 1, Modality="CT")))
+    with pytest.raises(InputError, match=r"holds no MR pictures.*its pictures are CT"):
+        find(folder)
+
+
+def test_the_finer_of_two_is_taken_and_a_number_says_otherwise(tmp_path: Path, phantom: Any) -> None:
+    images, affine = phantom
+    coarse = affine @ np.diag([1, 1, 2, 1])
+    save(tmp_path / "a" / "fine", slices(images["FLAIR"], affine, header("FLAIR", 5)))
+    save(tmp_path / "a" / "thick", slices(images["FLAIR"][:, :, ::2], coarse, header("FLAIR", 4)))
+    volumes, notes = find(tmp_path / "a")[0].read()
+    assert volumes[Modality.FLAIR].array.shape[2] == images["FLAIR"].shape[2]
+    assert any(note.startswith("FLAIR is DICOM series 5: ") for note in notes)
+    assert "DICOM series not taken: 4." in notes
+    volumes, _ = find(tmp_path / "a", DicomSettings(series=("4",)))[0].read()
+    assert volumes[Modality.FLAIR].array.shape[2] == len(range(0, images["FLAIR"].shape[2], 2))
+    with pytest.raises(InputError, match=r"has no series 77.*it has 4, 5"):
+        find(tmp_path / "a", DicomSettings(series=("77",)))[0].read()
+    with pytest.raises(InputError, match=r"Two series of study-.* were named for FLAIR"):
+        find(tmp_path / "a", DicomSettings(series=("4", "FLAIR=5")))[0].read()
+
+
+def test_two_visits_and_two_patients_are_cases_of_their_own(tmp_path: Path, phantom: Any) -> None:
+    images, affine = phantom
+    flair = {"FLAIR": images["FLAIR"]}
+    write_study(tmp_path / "a" / "1", flair, affine, study="one")
+    write_study(tmp_path / "a" / "2", flair, affine, study="two", StudyDate="20220523")
+    write_study(tmp_path / "a" / "3", flair, affine, study="three", PatientID="other", StudyDate="20200101")
+    cases = find(tmp_path / "a")
+    found = {(case.study.patient, case.study.visit, case.study.days) for case in cases if isinstance(case, DicomCase)}
+    assert found == {(1, 1, 0), (2, 1, 0), (2, 2, 365)}
+    assert len({case.id for case in cases}) == 3
+
+
+def test_words_never_hold_what_the_table_does_not(tmp_path: Path) -> None:
+    words = read_words("MILLER^ANNA 12345 post OP t1w_flair TIRM dark-fluid St. Mary")
+    assert set(words.shown) <= {"contrast", "t1", "flair", "t1 flair"}
+    for text in WORDS.values():
+        assert read_words(text).against is None
+
+
+def test_damaged_headers_never_crash(tmp_path: Path, phantom: Any) -> None:
+    from hypothesis import HealthCheck, given, settings
+    from hypothesis import strategies as st
+
+    images, affine = phantom
+    source = slices(images["T2"][:, :, 5:6], affine, header("T2", 1))[0]
+    path = tmp_path / "x.dcm"
+    source.save_as(path, enforce_file_format=True)
+    content = path.read_bytes()
+
+    @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @given(st.lists(st.tuples(st.integers(132, 1400), st.integers(0, 255)), min_size=1, max_size=12))
+    def check(changes: list[tuple[int, int]]) -> None:
+        damaged = bytearray(content)
+        for place, value in changes:
+            damaged[place] = value
+        path.write_bytes(bytes(damaged))
+        with quiet():
+            frames = read_frames(path) if looks_like_dicom(path) else None
+        assert frames is None or frames[0].rows >= 0
+        if frames:
+            folder = tmp_path
+            try:
+                cases = find(folder)
+                cases[0].read()
+            except InputError:
+                pass
+
+    check()
+
+
+@pytest.mark.parametrize("name", ["SliceThickness", "PixelSpacing", "ImageOrientationPatient", "ImagePositionPatient"])
+@pytest.mark.parametrize("value", ["", "abc", "nan", "0", "1\\2\\3\\4\\5\\6\\7", "1e400"])
+def test_nonsense_values_are_refused_or_read_never_guessed(tmp_path: Path, phantom: Any, name: str, value: str) -> None:
+    from pydicom.datadict import tag_for_keyword
+    from pydicom.dataelem import RawDataElement
+    from pydicom.tag import Tag
+
+    images, affine = phantom
+    datasets = slices(images["T2"], affine, header("T2", 1))
+    tag = Tag(tag_for_keyword(name) or 0)
+    for dataset in datasets:
+        dataset[tag] = RawDataElement(tag, "DS", len(value), value.encode() + b" " * (len(value) % 2), 0, False, True)
+    folder = save(tmp_path / "a", datasets)
+    if name == "SliceThickness":  # never used for the geometry
+        assert guesses(folder) == {"1": "T2"}
+    else:
+        assert guesses(folder) == {"1": None}
+        assert "give no" in reason(folder)
+
+
+def test_a_uid_shared_by_two_persons_stays_two_scans(tmp_path: Path, phantom: Any) -> None:
+    images, affine = phantom
+    write_study(tmp_path / "a" / "1", {"FLAIR": images["FLAIR"]}, affine)
+    other = slices(images["FLAIR"], affine, header("FLAIR", 1, PatientID="B"))
+    for number, dataset in enumerate(other):
+        dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = uid("b", number)
+    save(tmp_path / "a" / "2", other)
+    assert len({case.id for case in find(tmp_path / "a")}) == 2

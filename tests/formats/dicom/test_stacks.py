@@ -1,0 +1,294 @@
+"""Slices in any order, with any header fault, become the right volume in the right place, or a clear refusal."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from annofree.formats import open_scan
+from annofree.formats.dicom import open_studies
+from annofree.formats.dicom.pixels import read_stack
+from annofree.formats.dicom.study import Series
+from annofree.scan import canonical_grid, to_canonical
+
+from .made import header, save, slices, uid
+
+SHAPE = (14, 12, 20)
+
+
+def ramp(shape: tuple[int, int, int] = SHAPE) -> NDArray[np.int32]:
+    """Every voxel differs, and the slices change linearly."""
+    i, j, k = np.indices(shape)
+    return np.asarray(7 * i + 31 * j + 100 * k, np.int32)
+
+
+def oblique(tilt: float = 0.3, spacing: tuple[float, float, float] = (1.1, 0.9, 3.0)) -> NDArray[np.float64]:
+    from scipy.spatial.transform import Rotation
+
+    affine = np.eye(4)
+    affine[:3, :3] = Rotation.from_euler("xyz", [tilt, -0.2, 0.1]).as_matrix() @ np.diag(spacing)
+    affine[:3, 3] = [-60, 40, -25]
+    return affine
+
+
+def only(folder: Path) -> Series:
+    (study,) = open_studies(folder)
+    (series,) = study.series
+    return series
+
+
+def made(tmp_path: Path, affine: Any = None, **changes: Any) -> list[Any]:
+    return slices(ramp(), oblique() if affine is None else affine, header("T2", 1, **changes))
+
+
+ORDERS = [
+    (order, signs)
+    for order in ((0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0))
+    for signs in ((1, 1, 1), (-1, 1, 1), (1, -1, 1), (-1, -1, 1), (1, 1, -1), (-1, -1, -1), (-1, 1, -1), (1, -1, -1))
+]
+
+
+@pytest.mark.parametrize(("order", "signs"), ORDERS)
+def test_every_axis_order_comes_back_in_its_place(tmp_path: Path, order: Any, signs: Any) -> None:
+    affine = oblique()
+    affine[:3, :3] = affine[:3, order] * np.array(signs)
+    array = ramp()
+    series = only(save(tmp_path / "a", slices(array, affine, header("T2", 1))))
+    assert series.stack is not None
+    read = read_stack(series.stack, "1")
+    inverse = np.linalg.inv(series.stack.grid.affine) @ affine
+    corners = np.array([[0, 0, 0, 1], [13, 0, 0, 1], [0, 11, 0, 1], [0, 0, 19, 1], [13, 11, 19, 1], [5, 3, 7, 1]])
+    for corner in corners:
+        place = inverse @ corner
+        assert np.abs(place - np.rint(place)).max() < 1e-3
+        assert read[tuple(np.rint(place[:3]).astype(int))] == array[tuple(corner[:3])]
+    assert np.sort(read.ravel()).tolist() == np.sort(array.ravel()).tolist()
+
+
+def test_slopes_differ_from_slice_to_slice(tmp_path: Path) -> None:
+    datasets = made(tmp_path, np.diag([1.0, 1, 3, 1]))
+    for number, dataset in enumerate(datasets):
+        dataset.RescaleSlope, dataset.RescaleIntercept = number + 1, -5
+    series = only(save(tmp_path / "a", datasets))
+    assert series.stack is not None
+    read = read_stack(series.stack, "1")
+    forward = to_canonical(read, series.stack.grid)
+    expected = to_canonical(ramp() * np.arange(1, 21) - 5, only_grid())
+    assert np.array_equal(forward, expected)
+
+
+def only_grid() -> Any:
+    from annofree.scan import Grid
+
+    return Grid(SHAPE, np.diag([1.0, 1, 3, 1]))
+
+
+def test_a_missing_slice_is_named_and_filled(tmp_path: Path) -> None:
+    datasets = made(tmp_path, np.diag([1.0, 1, 3, 1]))
+    del datasets[8]
+    series = only(save(tmp_path / "a", datasets))
+    assert series.stack is not None
+    assert series.stack.grid.shape == SHAPE
+    assert series.stack.grid.spacing_mm == pytest.approx((1, 1, 3))
+    assert len(series.stack.frames) == 19
+    assert any("1 of 20 slices is missing (at 24.0 mm" in note for note in series.stack.notes), series.stack.notes
+    read = to_canonical(read_stack(series.stack, "1"), series.stack.grid)
+    assert np.allclose(read, to_canonical(ramp(), only_grid()))  # the slices change linearly, so this is exact
+
+
+def test_too_many_missing_slices_are_refused(tmp_path: Path) -> None:
+    datasets = made(tmp_path)
+    series = only(save(tmp_path / "a", datasets[:6] + datasets[9:]))
+    assert series.stack is None
+    assert "3 of 20 slices are missing" in (series.problem or "")
+
+
+def test_uneven_slices_are_refused(tmp_path: Path) -> None:
+    datasets = made(tmp_path, np.diag([1.0, 1, 3, 1]))
+    for number, dataset in enumerate(datasets):
+        dataset.ImagePositionPatient = [0, 0, 3 * number + 0.1 * number**2]
+    series = only(save(tmp_path / "a", datasets))
+    assert series.stack is None
+    assert "unevenly spaced" in (series.problem or "")
+
+
+def test_one_position_for_all_falls_back_on_slice_location(tmp_path: Path) -> None:
+    datasets = made(tmp_path, np.diag([1.0, 1, 3, 1]))
+    for number, dataset in enumerate(datasets):
+        dataset.SliceLocation = 3.0 * number
+        dataset.ImagePositionPatient = [0, 0, 0]
+        dataset.InstanceNumber = 20 - number  # wrong way round: the location has to win
+    series = only(save(tmp_path / "a", datasets))
+    assert series.stack is not None
+    assert any("SliceLocation gives" in note for note in series.stack.notes)
+    assert series.stack.grid.spacing_mm[2] == pytest.approx(3)
+    read = read_stack(series.stack, "1")
+    assert np.array_equal(np.sort(read[0, 0]), read[0, 0])
+
+
+def test_one_position_and_no_location_falls_back_on_instance_numbers(tmp_path: Path) -> None:
+    datasets = made(tmp_path, np.diag([1.0, 1, 3, 1]))
+    for dataset in datasets:
+        dataset.ImagePositionPatient = [0, 0, 0]
+        dataset.SpacingBetweenSlices = 3.6
+    series = only(save(tmp_path / "a", datasets))
+    assert series.stack is not None
+    assert any("instance numbers give the order and SpacingBetweenSlices (3.6 mm)" in n for n in series.stack.notes)
+    assert series.stack.grid.spacing_mm[2] == pytest.approx(3.6)
+    for dataset in datasets:
+        del dataset.SpacingBetweenSlices
+    series = only(save(tmp_path / "b", datasets))
+    assert series.stack is None
+    assert "no SpacingBetweenSlices" in (series.problem or "")
+
+
+def test_a_tilted_gantry_keeps_its_shear_and_says_so(tmp_path: Path) -> None:
+    datasets = made(tmp_path, np.diag([1.0, 1, 3, 1]))
+    for number, dataset in enumerate(datasets):
+        dataset.ImagePositionPatient = [0, 0.8 * number, 3 * number]
+    series = only(save(tmp_path / "a", datasets))
+    assert series.stack is not None
+    assert any("tilted" in note and "14.9 degrees" in note for note in series.stack.notes)
+    # the volume of a voxel is the determinant: 1 x 1 x 3, whatever the shear
+    assert canonical_grid(series.stack.grid).voxel_ml == pytest.approx(0.003)
+
+
+def test_several_echoes_and_planes_of_one_series_are_volumes_of_their_own(tmp_path: Path) -> None:
+    common = header("T2", 3)
+    early = slices(ramp(), np.diag([1.0, 1, 3, 1]), common | {"EchoTime": 14, "EchoNumbers": 1})
+    late = slices(ramp() + 1, np.diag([1.0, 1, 3, 1]), common | {"EchoTime": 90, "EchoNumbers": 2})
+    turned = slices(ramp(), np.diag([1.0, 1, 3, 1])[[0, 2, 1, 3]], common | {"EchoTime": 90, "EchoNumbers": 2})
+    for number, dataset in enumerate([*early, *late, *turned]):
+        dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = uid("x", number)
+    (study,) = open_studies(save(tmp_path / "a", [*early, *late, *turned]))
+    assert [series.key for series in study.series] == ["3", "3.2", "3.3"]
+    assert sorted((series.first.te_ms, series.plane) for series in study.series) == [
+        (14, "axial"),
+        (90, "axial"),
+        (90, "coronal"),
+    ]
+    assert all(series.stack is not None and series.stack.grid.shape[2] == 20 for series in study.series)
+
+
+def test_copies_are_left_out_and_other_slices_at_one_place_refused(tmp_path: Path) -> None:
+    datasets = made(tmp_path)
+    save(tmp_path / "a" / "1", datasets)
+    save(tmp_path / "a" / "2", datasets[:3])
+    (study,) = open_studies(tmp_path / "a")
+    assert study.series[0].stack is not None
+    assert any("3 pictures are there twice" in note for note in study.notes)
+
+    again = made(tmp_path)[5]
+    again.SOPInstanceUID = again.file_meta.MediaStorageSOPInstanceUID = uid("again")
+    series = only(save(tmp_path / "b", [*datasets, again]))
+    assert series.stack is not None
+    assert any("1 slices are exact copies" in note for note in series.notes)
+
+    again.PixelData = bytes(len(again.PixelData))
+    series = only(save(tmp_path / "c", [*datasets, again]))
+    assert series.stack is None
+    assert "same position" in (series.problem or "")
+
+
+def test_repeated_volumes_are_told_apart(tmp_path: Path) -> None:
+    volumes = []
+    for time in range(3):
+        volume = slices(ramp() + time, oblique(), header("T1", 4))
+        for number, dataset in enumerate(volume):
+            dataset.InstanceNumber = 20 * time + number + 1
+            dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = uid("t", time, number)
+        volumes += volume
+    (study,) = open_studies(save(tmp_path / "a", volumes))
+    assert [series.repeat for series in study.series] == [(1, 3), (2, 3), (3, 3)]
+    read = [read_stack(series.stack, "4") for series in study.series if series.stack]
+    assert len(read) == 3
+    assert np.array_equal(read[1] - read[0], np.ones_like(read[0]))
+
+
+def test_enhanced_multi_frame(tmp_path: Path) -> None:
+    from pydicom.dataset import Dataset
+
+    classic = made(tmp_path)
+    enhanced = copy.deepcopy(classic[0])
+    enhanced.SOPClassUID = enhanced.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.4.1"
+    shared, per_frame = Dataset(), []
+    for name in ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "EchoTime", "SliceThickness"):
+        del enhanced[name]
+    shared.PlaneOrientationSequence = [Dataset()]
+    shared.PlaneOrientationSequence[0].ImageOrientationPatient = classic[0].ImageOrientationPatient
+    shared.PixelMeasuresSequence = [Dataset()]
+    shared.PixelMeasuresSequence[0].PixelSpacing = classic[0].PixelSpacing
+    shared.MREchoSequence = [Dataset()]
+    shared.MREchoSequence[0].EffectiveEchoTime = 95.0
+    order = np.random.default_rng(0).permutation(len(classic))
+    for number in order:
+        group = Dataset()
+        group.PlanePositionSequence = [Dataset()]
+        group.PlanePositionSequence[0].ImagePositionPatient = classic[number].ImagePositionPatient
+        per_frame.append(group)
+    enhanced.SharedFunctionalGroupsSequence, enhanced.PerFrameFunctionalGroupsSequence = [shared], per_frame
+    enhanced.NumberOfFrames = len(classic)
+    enhanced.PixelData = b"".join(classic[number].PixelData for number in order)
+    series = only(save(tmp_path / "e", [enhanced]))
+    plain = only(save(tmp_path / "c", classic))
+    assert series.stack is not None
+    assert plain.stack is not None
+    assert series.first.te_ms == 95
+    assert series.stack.grid.same_as(plain.stack.grid)
+    assert np.array_equal(read_stack(series.stack, "1"), read_stack(plain.stack, "1"))
+
+
+@pytest.mark.parametrize("syntax", ["RLELossless", "JPEG2000Lossless"])
+def test_compressed_slices(tmp_path: Path, syntax: str) -> None:
+    import pydicom.uid
+
+    pytest.importorskip("openjpeg")
+    datasets = slices(ramp((64, 48, 20)), oblique(), header("T2", 1))
+    plain = only(save(tmp_path / "p", datasets))
+    for dataset in datasets:
+        dataset.compress(getattr(pydicom.uid, syntax), generate_instance_uid=False)
+    series = only(save(tmp_path / "a", datasets))
+    assert series.stack is not None
+    assert plain.stack is not None
+    assert np.array_equal(read_stack(series.stack, "1"), read_stack(plain.stack, "1"))
+
+
+def test_jpeg_lossless_slices(tmp_path: Path) -> None:
+    gdcm = pytest.importorskip("gdcm")
+    pytest.importorskip("libjpeg")
+    plain = only(save(tmp_path / "p", made(tmp_path)))
+    (tmp_path / "j").mkdir()
+    for path in (tmp_path / "p").iterdir():
+        reader, writer, change = gdcm.ImageReader(), gdcm.ImageWriter(), gdcm.ImageChangeTransferSyntax()
+        reader.SetFileName(str(path))
+        assert reader.Read()
+        change.SetTransferSyntax(gdcm.TransferSyntax(gdcm.TransferSyntax.JPEGLosslessProcess14_1))
+        change.SetInput(reader.GetImage())
+        assert change.Change()
+        writer.SetFileName(str(tmp_path / "j" / path.name))
+        writer.SetFile(reader.GetFile())
+        writer.SetImage(change.GetOutput())
+        assert writer.Write()
+    series = only(tmp_path / "j")
+    assert series.stack is not None
+    assert plain.stack is not None
+    assert np.array_equal(read_stack(series.stack, "1"), read_stack(plain.stack, "1"))
+
+
+def test_a_slice_cut_short_is_one_clear_sentence(tmp_path: Path) -> None:
+    from annofree.errors import InputError
+
+    from ..conftest import brain_image
+
+    array = np.asarray(brain_image(), np.int32)
+    datasets = slices(array, np.diag([4.5, 4.5, 4.5, 1]), header("FLAIR", 1))
+    folder = save(tmp_path / "a", datasets)
+    victim = sorted(folder.iterdir())[7]
+    victim.write_bytes(victim.read_bytes()[:-900])
+    with pytest.raises(InputError, match=r"Slice \d+ of DICOM series 1 cannot be read: its pixels are damaged"):
+        open_scan(folder)
