@@ -167,7 +167,7 @@ def test_reports_are_attached_by_id(patient: Path) -> None:
     ("files", "words"),
     [
         ({}, "it is empty"),
-        ({"a.dcm": b"x"}, "dcm2niix"),
+        ({"a.dcm": b"x"}, "do not begin like DICOM"),
         ({"notes.txt": b"x"}, "none of its 1 files is NIfTI"),
         ({"x_seg.nii.gz": b"x"}, "masks or label maps"),
     ],

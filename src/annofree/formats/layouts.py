@@ -70,6 +70,8 @@ def _why_empty(folder: Path) -> str:
     names = [path.name for _, path in zip(range(2000), folder.rglob("*"), strict=False) if path.is_file()]
     if not names:
         return "it is empty"
+    if any(name.lower().endswith((".dcm", ".ima")) for name in names):
+        return "its .dcm files do not begin like DICOM"
     if any(is_volume(Path(name)) for name in names):
         return "its NIfTI files are masks or label maps by their names"
     return f"none of its {len(names)} files is NIfTI or .npy, for instance {sorted(names)[0]}"

@@ -9,12 +9,13 @@ import stat
 import tempfile
 import zipfile
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path, PurePosixPath
 
 from annofree.errors import InputError
 from annofree.formats.dicom.header import Frame, looks_like_dicom, quiet, read_frames
-from annofree.formats.names import is_nifti
 
 #: What an archive may unpack to: more than any study, less than a disk.
 MAX_ZIP_BYTES = 16 * 1024**3
@@ -24,7 +25,21 @@ MAX_ZIP_RATIO = 200
 #: Files that are looked at to tell whether a folder holds DICOM.
 _GLANCES = 200
 _ENDINGS = (".dcm", ".ima", ".dicom")
-_OTHER_ENDINGS = (".txt", ".json", ".tsv", ".csv", ".xml", ".html", ".pdf", ".png", ".jpg", ".zip", ".gz", ".npy")
+_OTHER_ENDINGS = (
+    ".txt",
+    ".json",
+    ".tsv",
+    ".csv",
+    ".xml",
+    ".html",
+    ".pdf",
+    ".png",
+    ".jpg",
+    ".zip",
+    ".gz",
+    ".npy",
+    ".nii",
+)
 
 
 @dataclass(frozen=True)
@@ -46,17 +61,14 @@ def is_zip(path: Path) -> bool:
 
 
 def holds_dicom(folder: Path) -> bool:
-    """Whether a folder holds DICOM and no NIfTI, by a quick look at its first files."""
-    dicom = False
-    for path in list(_walk(folder))[:_GLANCES]:
+    """Whether a folder holds DICOM, by a quick look at its first files; a BIDS data set keeps its own as sources."""
+    if (folder / "dataset_description.json").is_file():
+        return False
+    for path in islice(_walk(folder, tolerant=True), _GLANCES):
         name = path.name.lower()
-        if is_nifti(path):
-            return False
-        if name == "dicomdir" or (name.endswith(_ENDINGS) and looks_like_dicom(path)):
-            dicom = True
-        elif not dicom and not name.endswith(_OTHER_ENDINGS):
-            dicom = looks_like_dicom(path)
-    return dicom
+        if name == "dicomdir" or (not name.endswith(_OTHER_ENDINGS) and looks_like_dicom(path)):
+            return True
+    return False
 
 
 def read_headers(folder: Path) -> Found:
@@ -76,15 +88,19 @@ def read_headers(folder: Path) -> Found:
     return Found(tuple(frames), lost)
 
 
-def _walk(folder: Path) -> deque[Path]:
-    """Files below a folder, the shallow ones first, in the order of their names; links to folders are not followed."""
-    found: deque[Path] = deque()
+def _walk(folder: Path, *, tolerant: bool = False) -> Iterator[Path]:
+    """Files below a folder, the shallow ones first, in the order of their names; links to folders are not followed.
+
+    Raises:
+        InputError: A folder cannot be read, unless `tolerant`.
+    """
     todo = deque([folder])
     while todo:
-        here = todo.popleft()
         try:
-            entries = sorted(os.scandir(here), key=lambda entry: entry.name)
+            entries = sorted(os.scandir(todo.popleft()), key=lambda entry: entry.name)
         except OSError as error:
+            if tolerant:
+                continue
             raise InputError(
                 "A folder cannot be read", file=folder, why=error.strerror, fix="Check its permissions"
             ) from None
@@ -93,9 +109,8 @@ def _walk(folder: Path) -> deque[Path]:
                 continue
             if entry.is_dir(follow_symlinks=False):
                 todo.append(Path(entry.path))
-            elif entry.is_file():
-                found.append(Path(entry.path))
-    return found
+            elif Path(entry.path).is_file():  # false for links that lead nowhere or in circles
+                yield Path(entry.path)
 
 
 def unpack(archive: Path) -> Path:
