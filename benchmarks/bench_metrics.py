@@ -4,15 +4,21 @@
 
 Cases are made 240x240x155 label maps at 1 mm: one glioma, three lesions, and a speckled prediction with a few hundred
 false components. Each pair runs alternately in one process, each on one core; medians of processor time and their ratio
-are printed, after checking that both say the same.
+are printed, after checking that both say the same. In the environment of `make oracles` the official scorer of BraTS
+(`brats-evaluation`) is timed in the same run:
+
+    PYTHONPATH=src .venv-oracles/bin/python benchmarks/bench_metrics.py
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import io
 import sys
 import time
 import tracemalloc
+import warnings
 from pathlib import Path
 from statistics import median
 
@@ -46,6 +52,14 @@ def main() -> None:
             repeats,
         )
         side_by_side(
+            "lesion-wise rule, three regions",
+            lambda truth=truth, labels=labels: by_region(lesionwise, truth, labels),
+            lambda truth=truth, labels=labels: by_region(plain_lesionwise, truth, labels),
+            lambda quick, plain: all(np.allclose((a.dice, a.hd95_mm), b) for a, b in zip(quick, plain, strict=True)),
+            repeats,
+        )
+        official(truth, labels, repeats)
+        side_by_side(
             "whole case, three regions",
             lambda truth=truth, labels=labels: score_case(labels, truth, SPACING),
             lambda truth=truth, labels=labels: slow.plain_case(labels, truth, SPACING, areas),
@@ -54,6 +68,42 @@ def main() -> None:
         )
     ranking(truth, repeats)
     memory(truth, labels)
+
+
+def by_region(score, truth: np.ndarray, labels: np.ndarray) -> list:
+    """Scores of WT, TC and ET from label maps."""
+    members = ((1, 2, 3), (1, 3), (3,))
+    return [score(np.isin(truth, found), np.isin(labels, found), SPACING) for found in members]
+
+
+def plain_lesionwise(truth: np.ndarray, prediction: np.ndarray, spacing: tuple[float, float, float]) -> tuple:
+    """The straight version, one lesion after another."""
+    return slow.lesionwise(truth, prediction, spacing, surfel_areas(spacing))
+
+
+def official(truth: np.ndarray, labels: np.ndarray, repeats: int) -> None:
+    """All rows of the rule `brats2025` beside brats-evaluation, where that is installed (see `make oracles`)."""
+    try:
+        from brats_evaluation import config_path
+        from panoptica import Panoptica_Evaluator, disable_citation_reminder
+    except ImportError:
+        return
+    disable_citation_reminder()
+    with contextlib.redirect_stdout(io.StringIO()):
+        evaluator = Panoptica_Evaluator.load_from_config(str(config_path("GoAT")))
+
+    def theirs() -> list[tuple[float, float]]:
+        with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            found = evaluator.evaluate(labels, truth, voxelspacing=SPACING, verbose=False)
+        return [(found[region].sq_dsc, found[region].global_bin_hd95) for region in ("wt", "tc", "et")]
+
+    def ours() -> list[tuple[float, float]]:
+        case = score_case(labels, truth, SPACING, rule="brats2025")
+        names = ("brats2025_lesionwise_dice", "brats2025_hd95_mm")
+        return [tuple(case.value(name, region) for name in names) for region in ("WT", "TC", "ET")]
+
+    side_by_side("whole case with the rows of brats2025", ours, theirs, np.allclose, repeats, "brats-evaluation")
 
 
 def memory(truth: np.ndarray, labels: np.ndarray) -> None:
@@ -121,7 +171,7 @@ def ranking(truth: np.ndarray, repeats: int) -> None:
     )
 
 
-def side_by_side(name, quick, plain, agree, repeats) -> None:
+def side_by_side(name, quick, plain, agree, repeats, other="plain") -> None:
     """Time both alternately; print processor seconds and ratio."""
     quick()  # tables that are built once
     seconds: tuple[list[float], list[float]] = ([], [])
@@ -134,7 +184,7 @@ def side_by_side(name, quick, plain, agree, repeats) -> None:
         if not agree(*answers):
             sys.exit(f"{name}: the two disagree: {answers}")
     ours, theirs = map(median, seconds)
-    print(f"  {name:42s} {ours:7.3f} s   plain {theirs:7.3f} s   {theirs / ours:5.1f} times")
+    print(f"  {name:48s} {ours:7.3f} s   {other} {theirs:7.3f} s   {theirs / ours:5.1f} times")
 
 
 if __name__ == "__main__":
