@@ -20,7 +20,7 @@ EXTRAS = {
     "xlsx": ("openpyxl", "region tables as .xlsx for 'annofree reports'"),
     "sam": ("transformers", "SAM as a refiner from a local folder: segment --refine sam"),
     "nnunet": ("nnunetv2", "nnU-Net v2 itself, best in an environment of its own: annofree nnunet"),
-    "cluster": ("dask_jobqueue", "cohorts on SLURM and other clusters: docs/cohorts.md"),
+    "cluster": ("distributed", "cohorts on SLURM and other clusters: docs/cohorts.md"),
 }
 #: Seconds that the self-test may take before the machine is called slow.
 SELF_TEST_S = 10.0
@@ -59,7 +59,7 @@ def _python() -> Check:
 
 
 def _packages() -> Iterator[Check]:
-    for name in ("numpy", "scipy", "nibabel", "SimpleITK", "scikit-image", "monai", "distributed"):
+    for name in ("numpy", "scipy", "nibabel", "SimpleITK", "scikit-image", "monai"):
         try:
             yield Check("ok", f"{name} {version(name)}")
         except PackageNotFoundError:

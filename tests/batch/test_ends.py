@@ -70,15 +70,16 @@ def test_a_job_that_a_worker_cannot_take_up_is_an_error_of_its_own(tmp_path: Pat
 
     import cloudpickle
 
-    from annofree.batch import parallel
+    from annofree.batch import scheduler
+    from annofree.batch.parallel import OneScan
     from annofree.batch.worker import Worker
 
     cohort = made_cohort(tmp_path, a="never")
     out = claim_folder(tmp_path / "out")
-    frozen = cloudpickle.dumps(Worker(cohort.subset(()), CHOICE, out, False, False, "key"))
-    job = cloudpickle.dumps(parallel._Job(frozen, cohort))
+    frozen = cloudpickle.dumps(OneScan(Worker(cohort.subset(()), CHOICE, out, False, False, "key")))
+    job = cloudpickle.dumps(scheduler._Job(frozen, cohort))
     assert pickle.loads(job).failure is None
-    other = parallel._segment(frozen, cohort, "0.0.1")
+    other = scheduler._segment(frozen, cohort, "0.0.1")
     assert "0.0.1 was to be run" in other.failure.what
     program = f"import pickle, sys; sys.modules['annofree'] = None\npickle.loads({job!r})"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
@@ -86,7 +87,7 @@ def test_a_job_that_a_worker_cannot_take_up_is_an_error_of_its_own(tmp_path: Pat
 
 
 def test_a_scheduler_that_is_not_there_is_said_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("annofree.batch.parallel.PATIENCE_S", 0.5)
+    monkeypatch.setattr("annofree.batch.scheduler.PATIENCE_S", 0.5)
     cohort = made_cohort(tmp_path, a="never")
     with pytest.raises(InputError, match=r"No Dask scheduler answers at tcp://127\.0\.0\.1:9"):
         run(cohort, CHOICE, tmp_path / "out", scheduler="tcp://127.0.0.1:9", locate=False)

@@ -148,6 +148,6 @@ def test_export_is_the_same_for_any_number_of_workers(mni_bank: LabelMapBank, tm
 
 def test_export_as_folders(mni_bank: LabelMapBank, tmp_path: Path) -> None:
     out = export_cases(tmp_path / "made", 1, mni_bank, layout="folders")
-    image = nibabel.load(out / "made_00000" / "made_00000_FLAIR.nii.gz")
+    image = nibabel.load(out / "made_00000" / "made_00000_flair.nii.gz")
     assert nibabel.aff2axcodes(image.affine) == ("R", "A", "S")
     assert image.shape == (80, 96, 80)

@@ -1,171 +1,48 @@
-"""Scans over several processes, with Dask; a process that dies takes only its own scan with it."""
+"""Scans over several processes of this machine."""
 
 from __future__ import annotations
 
-import logging
-import os
-import pickle
-from collections.abc import Generator, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from collections.abc import Generator, Iterable
+from typing import TYPE_CHECKING
 
 from annofree.batch.worker import Failure, Outcome, Worker
-from annofree.errors import AnnofreeError, InputError
-from annofree.version import VERSION
+from annofree.processes import as_they_come
 
 if TYPE_CHECKING:
-    from distributed import Client
-
     from annofree.scan import Cohort
 
-#: Seconds to wait for a scheduler to answer.
-PATIENCE_S = 20
-#: A machine under load takes long to answer and to start processes, and no process of ours is given up for that.
-#: One death is enough to set a scan apart: it gets its second chance alone.
-_PATIENT = {
-    "distributed.scheduler.allowed-failures": 0,
-    "distributed.scheduler.worker-ttl": None,
-    "distributed.deploy.lost-worker-timeout": "1 day",
-    "distributed.comm.timeouts.tcp": "120 s",
-}
-#: Scans that a foreign scheduler holds at once at least, so that a cluster which grows with its queue grows.
-LEAST_AHEAD = 64
 
-
-def outcomes(
-    worker: Worker, ids: Iterable[str], *, workers: int = 1, scheduler: str | None = None
-) -> Generator[Outcome, None, None]:
+def outcomes(worker: Worker, ids: Iterable[str], *, workers: int = 1) -> Generator[Outcome, None, None]:
     """Run the worker over scans in other processes, yielding outcomes as they come.
 
     A scan whose process dies is tried once more at the end, with nothing beside it; if that process dies too, the
-    scan has failed. Scans that were merely near one that kills processes are so never blamed for it.
+    scan has failed.
 
     Args:
         worker: What to do with a scan.
         ids: The scans.
-        workers: Processes on this machine.
-        scheduler: Address of a Dask scheduler to use instead; its workers need the same software and files.
-
-    Raises:
-        InputError: No scheduler answers at the address.
-        AnnofreeError: The scheduler went away.
+        workers: Processes.
     """
-    with _client(workers, scheduler) as client:
-        ahead = workers if scheduler is None else max(LEAST_AHEAD, 2 * sum(client.nthreads().values()))
-        suspects: list[str] = []
-        for outcome in _rush(client, worker, ids, ahead):
-            if isinstance(outcome, str):
-                suspects.append(outcome)
-            else:
-                yield outcome
-        for outcome in _rush(client, worker, suspects, 1):
-            if isinstance(outcome, str):
-                what = "The process died while segmenting this scan, and again when it was tried alone"
-                why = "most often it runs out of memory"
-                yield Outcome(outcome, Failure(outcome, what, why, "Give it more memory, or leave this scan out"))
-            else:
-                yield outcome
+    jobs = (worker.cohort.subset([scan_id]) for scan_id in ids)
+    work = OneScan(worker.over(worker.cohort.subset(())))
+    for cohort, outcome in as_they_come(work, jobs, workers):
+        yield died(cohort.ids[0]) if outcome is None else outcome
 
 
-@contextmanager
-def _client(workers: int, scheduler: str | None) -> Iterator[Client]:
-    from dask import config
-    from distributed import Client, LocalCluster
-
-    with ExitStack() as stack:
-        if scheduler is not None:
-            try:
-                client = Client(scheduler, timeout=PATIENCE_S, set_as_default=False)
-            except (OSError, ValueError, TimeoutError) as error:
-                raise InputError(
-                    f"No Dask scheduler answers at {scheduler}",
-                    why=str(error).splitlines()[0][:120] if str(error) else None,
-                    fix="Start one with 'dask scheduler', or leave --scheduler out",
-                ) from None
-            yield stack.enter_context(client)
-            return
-        stack.enter_context(config.set(_PATIENT))
-        threads = os.environ.get("OMP_NUM_THREADS") or str(max(1, (os.cpu_count() or 1) // workers))
-        cluster = stack.enter_context(
-            LocalCluster(
-                n_workers=workers,
-                threads_per_worker=1,
-                processes=True,
-                dashboard_address="127.0.0.1:0",
-                memory_limit=0,
-                silence_logs=logging.CRITICAL,
-                env={"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads},
-            )
-        )
-        yield stack.enter_context(Client(cluster, set_as_default=False))
+def died(scan_id: str) -> Outcome:
+    """The outcome of a scan whose process died each time."""
+    what = "The process died while segmenting this scan, and again when it was tried alone"
+    why = "most often it runs out of memory"
+    return Outcome(scan_id, Failure(scan_id, what, why, "Give it more memory, or leave this scan out"))
 
 
-def _rush(client: Client, worker: Worker, ids: Iterable[str], ahead: int) -> Iterator[Outcome | str]:
-    """Outcomes as they come, and the bare ids of scans whose process died; at most `ahead` scans under way."""
-    import cloudpickle
-    from distributed import CancelledError, as_completed
-    from distributed.scheduler import KilledWorker
+class OneScan:
+    """A worker that is given each scan with its job: the cohort of a run need not travel to every process."""
 
-    # The same bytes for every scan, so that a process thaws the worker once and keeps its loaded model.
-    frozen = cloudpickle.dumps(worker.over(worker.cohort.subset(())))
-    waiting = iter(ids)
-    running: dict[Any, str] = {}
-    pool = as_completed(loop=client.loop)
+    def __init__(self, worker: Worker) -> None:
+        self.worker = worker
 
-    def submit() -> None:
-        scan_id = next(waiting, None)
-        if scan_id is not None:
-            job = cloudpickle.dumps(_Job(frozen, worker.cohort.subset([scan_id])))
-            future = client.submit(pickle.loads, job, pure=False)
-            running[future] = scan_id
-            pool.add(future)
-
-    for _ in range(ahead):
-        submit()
-    for future in pool:
-        scan_id = running.pop(future)
-        try:
-            outcome: Outcome | str = future.result()
-        except KilledWorker:
-            outcome = scan_id
-        except CancelledError:
-            raise AnnofreeError(
-                "The connection to the Dask scheduler was lost", fix="Run the same command again: it goes on from there"
-            ) from None
-        except Exception as error:  # the job could not even begin, for instance where annofree is not installed
-            what = "A worker could not take up this scan"
-            why = f"{type(error).__name__}: {error}"
-            fix = "Give the workers the same annofree, and the same paths"
-            outcome = Outcome(scan_id, Failure(scan_id, what, why, fix))
-        future.release()  # or the scheduler computes it again when its worker dies
-        submit()
-        yield outcome
-
-
-class _Job:
-    """Unpickling it does the work.
-
-    Dask thus carries nothing but bytes and a function of Python's own: where annofree is missing, unpickling is an
-    error of one task. (A task that Dask itself cannot unpickle ends its worker, and then the next one.)
-    """
-
-    def __init__(self, frozen: bytes, cohort: Cohort) -> None:
-        self.frozen, self.cohort = frozen, cohort
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return _segment, (self.frozen, self.cohort, VERSION)
-
-
-@lru_cache(maxsize=1)
-def _thaw(frozen: bytes) -> Worker:
-    thawed: Worker = pickle.loads(frozen)
-    return thawed
-
-
-def _segment(frozen: bytes, cohort: Cohort, client_version: str) -> Outcome:
-    (scan_id,) = cohort.ids
-    if client_version != VERSION:
-        what = f"A worker has annofree {VERSION}, and {client_version} was to be run"
-        return Outcome(scan_id, Failure(scan_id, what, "n/a", "Give the workers the same annofree"))
-    return _thaw(frozen).over(cohort)(scan_id)
+    def __call__(self, cohort: Cohort) -> Outcome:
+        """Segment the one scan of a cohort."""
+        (scan_id,) = cohort.ids
+        return self.worker.over(cohort)(scan_id)

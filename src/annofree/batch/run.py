@@ -125,10 +125,15 @@ def _outcomes(worker: Worker, ids: list[str], workers: int, scheduler: str | Non
     if scheduler is None and (workers <= 1 or len(ids) <= 1):
         yield from map(worker, (scan_id for scan_id in ids if scan_id not in suspects))
         ids = suspects
-    if ids:
+    if scheduler is not None:
+        from annofree.batch.scheduler import outcomes as outcomes_there
+
+        with closing(outcomes_there(worker, ids, scheduler)) as found:
+            yield from found
+    elif ids:
         from annofree.batch.parallel import outcomes
 
-        with closing(outcomes(worker, ids, workers=workers, scheduler=scheduler)) as found:
+        with closing(outcomes(worker, ids, workers=workers)) as found:
             yield from found
 
 

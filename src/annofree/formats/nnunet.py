@@ -16,7 +16,7 @@ from annofree.errors import InputError, OutputError
 from annofree.formats.case import Case
 from annofree.formats.names import is_volume, stem_of
 from annofree.formats.nifti import write_volume
-from annofree.formats.outfolder import write_json
+from annofree.formats.outfolder import atomic_write, write_json
 from annofree.scan import Cohort, Modality, Scan
 
 IMAGE_FOLDERS = ("imagesTr", "imagesTs", "imagesVal")
@@ -147,16 +147,40 @@ def export_nnunet(
             values = _checked_labels(labels, scan, names)
             write_volume(root / "labelsTr" / f"{marked}.nii.gz", scan.to_native(values), scan.native)
         split["val" if scan.id in held_out else "train"].append(marked)
+    number = 0 if labels is None else len(cohort)
+    write_description(root, channels or (), names, number, split if labels is not None and held_out else None)
+    return root
+
+
+def write_description(
+    root: Path,
+    sequences: Iterable[Modality],
+    labels: Mapping[str, int | list[int]],
+    cases: int,
+    split: Mapping[str, list[str]] | None = None,
+    *,
+    regions: Iterable[int] = (),
+) -> None:
+    """Write `dataset.json`, and `splits_final.json` where there is a split.
+
+    Args:
+        root: The data set folder.
+        sequences: The channels in order.
+        labels: Values by name; several values make a region.
+        cases: Training cases.
+        split: Case names under "train" and "val".
+        regions: nnU-Net's `regions_class_order`, where labels are regions.
+    """
     dataset = {
-        "channel_names": {str(number): str(sequence) for number, sequence in enumerate(channels or [])},
-        "labels": names,
-        "numTraining": 0 if labels is None else len(cohort),
+        "channel_names": {str(number): str(sequence) for number, sequence in enumerate(sequences)},
+        "labels": dict(labels),
+        **({"regions_class_order": list(regions)} if regions else {}),
+        "numTraining": cases,
         "file_ending": ".nii.gz",
     }
     write_json(root / "dataset.json", dataset)
-    if labels is not None and held_out:
-        _write_split(root, split)
-    return root
+    if split is not None:
+        atomic_write(root / "splits_final.json", json.dumps([dict(split)], indent=1) + "\n")
 
 
 def _checked_labels(
@@ -172,9 +196,3 @@ def _checked_labels(
             f"The label map of '{scan.id}' holds {sorted(strange)}", why=f"the named labels are {dict(names)}"
         )
     return values.astype(np.uint8)
-
-
-def _write_split(root: Path, split: dict[str, list[str]]) -> None:
-    from annofree.formats.outfolder import atomic_write
-
-    atomic_write(root / "splits_final.json", json.dumps([split], indent=1) + "\n")

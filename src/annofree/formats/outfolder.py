@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import os
 import threading
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from annofree.errors import OutputError
+from annofree.version import VERSION
 
 DESCRIPTION = "dataset_description.json"
 _HARMLESS = {".DS_Store", "Thumbs.db", "desktop.ini"}
@@ -33,12 +38,22 @@ def atomic_write(path: Path, content: bytes | str) -> None:
     Raises:
         OutputError: The folder or file cannot be written.
     """
-    data = content.encode() if isinstance(content, str) else content
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """A temporary name beside a file, for libraries that write files themselves; renamed at the end of the block.
+
+    Raises:
+        OutputError: The folder or file cannot be written.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
         try:
-            temporary.write_bytes(data)
+            yield temporary
             temporary.replace(path)
         except BaseException:
             temporary.unlink(missing_ok=True)
@@ -52,6 +67,30 @@ def atomic_write(path: Path, content: bytes | str) -> None:
 def write_json(path: Path, content: dict[str, Any]) -> None:
     """Write JSON atomically."""
     atomic_write(path, json.dumps(content, indent=2, ensure_ascii=False, default=_plain) + "\n")
+
+
+def table(rows: Iterable[Mapping[str, Any]], columns: Iterable[str] = (), *, delimiter: str = "\t") -> str:
+    """Rows as the text of a table: a header line, then a line a row.
+
+    Args:
+        rows: Values by column; None and what a row lacks become "n/a", other values of a float six digits, and white
+            space in a cell one blank.
+        columns: In order; by default all that occur, in the order of their first occurrence.
+        delimiter: A tab (TSV as BIDS wants it: nothing is quoted) or a comma (CSV).
+    """
+    listed = list(rows)
+    names = list(columns) or list(dict.fromkeys(key for row in listed for key in row))
+    stream = io.StringIO()
+    quoting = {"quoting": csv.QUOTE_NONE, "quotechar": None} if delimiter == "\t" else {}
+    writer = csv.writer(stream, delimiter=delimiter, lineterminator="\n", **quoting)  # type: ignore[arg-type]
+    writer.writerow(names)
+    writer.writerows([_cell(row.get(name)) for name in names] for row in listed)
+    return stream.getvalue()
+
+
+def _cell(value: Any) -> str:
+    text = f"{value:.6g}" if isinstance(value, float) else "" if value is None else str(value)
+    return " ".join(text.split()) or "n/a"
 
 
 def is_ours(folder: Path) -> bool:
@@ -93,7 +132,7 @@ def claim_folder(out: str | Path) -> Path:
             "Name": "annofree segmentations",
             "BIDSVersion": "1.10.0",
             "DatasetType": "derivative",
-            "GeneratedBy": [{"Name": "annofree", "Version": _version()}],
+            "GeneratedBy": [{"Name": "annofree", "Version": VERSION}],
         },
     )
     atomic_write(folder / ".bidsignore", "\n".join(_IGNORED) + "\n")
@@ -109,9 +148,3 @@ def _plain(value: Any) -> Any:
     if hasattr(value, "items"):
         return dict(value)
     return str(value)
-
-
-def _version() -> str:
-    from annofree.version import VERSION
-
-    return VERSION

@@ -6,28 +6,24 @@ whatever the number of workers.
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from annofree.errors import InputError, OutputError
 from annofree.formats.nifti import write_volume
-from annofree.formats.outfolder import atomic_write, write_json
+from annofree.formats.nnunet import write_description
+from annofree.formats.outfolder import atomic_write, table
+from annofree.processes import in_order
 from annofree.scan import Cohort, Modality, Scan
 from annofree.synthesis.published import PublishedSettings, make_published
 
 Layout = Literal["nnunet", "folders"]
 Row = dict[str, Any]
-Job = TypeVar("Job")
 
 TABLE = "cases.csv"
 _TOGETHER = 4
@@ -78,15 +74,18 @@ class MadeFolder:
             path = self.root / case / f"{case}_seg.nii.gz"
         write_volume(path, scan.to_native(labels), scan.native)
 
-    def finish(self, rows: list[Row], label_names: Mapping[str, int], split: Mapping[str, list[str]] | None) -> Path:
+    def finish(
+        self,
+        rows: list[Row],
+        label_names: Mapping[str, int | list[int]],
+        split: Mapping[str, list[str]] | None = None,
+        *,
+        regions: Iterable[int] = (),
+    ) -> Path:
         """Write the table and, for nnU-Net, `dataset.json` and `splits_final.json`."""
-        atomic_write(self.root / TABLE, _table(rows))
+        atomic_write(self.root / TABLE, table(rows, delimiter=","))
         if self.layout == "nnunet":
-            channels = {str(number): str(sequence) for number, sequence in enumerate(self.sequences)}
-            dataset = {"channel_names": channels, "labels": dict(label_names), "numTraining": len(rows)}
-            write_json(self.root / "dataset.json", dataset | {"file_ending": ".nii.gz"})
-            if split is not None:
-                atomic_write(self.root / "splits_final.json", json.dumps([dict(split)], indent=1) + "\n")
+            write_description(self.root, self.sequences, label_names, len(rows), split, regions=regions)
         return self.root
 
 
@@ -95,18 +94,9 @@ def case_rng(seed: int, number: int) -> np.random.Generator:
     return np.random.default_rng([seed & 0xFFFFFFFF, number])
 
 
-def over_processes(work: Callable[[Job], list[Row]], jobs: list[Job], workers: int) -> Iterator[Row]:
-    """Do all jobs, in this process or in several, and yield their rows in the jobs' order.
-
-    An error of a job ends the run: no case vanishes silently.
-    """
-    if workers <= 1 or len(jobs) <= 1:
-        for job in jobs:
-            yield from work(job)
-        return
-    with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=get_context("spawn")) as pool:
-        for rows in pool.map(work, jobs):
-            yield from rows
+def case_seeds(seed: int, n: int) -> list[int]:
+    """Seeds of the cases of a set."""
+    return [int(s) for s in np.random.default_rng(seed).integers(0, 2**62, n)]
 
 
 @dataclass(frozen=True)
@@ -177,7 +167,7 @@ def write_published(
         for scan_id, cases in by_scan.items()
         for at in range(0, len(cases), _TOGETHER)
     ]
-    rows = sorted(over_processes(_make, jobs, workers), key=lambda row: row["case"])
+    rows = sorted((row for rows in in_order(_make, jobs, workers) for row in rows), key=lambda row: row["case"])
     return folder.finish(rows, {"background": 0, "tumour": 1}, split)
 
 
@@ -235,19 +225,3 @@ def _make(job: _Job) -> list[Row]:
         job.folder.write(name, {sequence: made.image}, made.labels, scan)
         rows.append({"case": name, "scan": job.scan_id, "seed": job.seed, "number": number, **made.meta})
     return rows
-
-
-def _table(rows: list[Row]) -> str:
-    stream = io.StringIO()
-    columns = list(dict.fromkeys(key for row in rows for key in row))
-    writer = csv.DictWriter(stream, columns, restval="n/a", lineterminator="\n")
-    writer.writeheader()
-    for row in rows:
-        writer.writerow({key: _plain(value) for key, value in row.items()})
-    return stream.getvalue()
-
-
-def _plain(value: Any) -> Any:
-    if value is None:
-        return "n/a"
-    return f"{value:.6g}" if isinstance(value, float) else value

@@ -9,11 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from annofree.synthesis import acquisition, resample
-from annofree.synthesis.bank import BrainMap, LabelMapBank
+from annofree.synthesis.bank import FRAME_CENTRE_MM, BrainMap, LabelMapBank
 from annofree.synthesis.deform import (
     COARSE_MM,
     FINE_MM,
@@ -223,3 +224,10 @@ def _meta(
         meta.update({f"lesion{i}_{key}": value for key, value in vars(plan).items()})
         meta.update({f"lesion{i}_{axis}_mm": float(v) for axis, v in zip("xyz", centre, strict=True)})
     return meta
+
+
+def affine_of(case: MadeCase) -> np.ndarray[Any, Any]:
+    """Voxel to mm (RAS+, roughly MNI space) of a made case, 4 x 4."""
+    affine = np.diag([case.spacing_mm] * 3 + [1.0])
+    affine[:3, 3] = np.add(case.origin_mm, FRAME_CENTRE_MM)
+    return affine

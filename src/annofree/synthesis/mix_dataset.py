@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annofree.errors import InputError
+from annofree.processes import in_order
 from annofree.scan import Cohort
-from annofree.synthesis.dataset import MadeFolder, Row, case_rng, over_processes
+from annofree.synthesis.dataset import MadeFolder, Row, case_rng
 from annofree.synthesis.mix import Mixed, MixSettings, mix, plan_pairs
 
 _TRIES = 4
@@ -95,11 +96,11 @@ def write_mixed(
         )
         for k, (tumour, host) in enumerate(pairs)
     ]
-    rows = list(over_processes(_make, jobs, workers))
+    rows = [row for rows in in_order(_make, jobs, workers) for row in rows]
     values = sorted({int(v) for tumour in usable for v in np.unique(pseudo_labels[tumour])} - {0})
     names = {1: "tumour"} if values == [1] else {1: "core", 2: "oedema", 3: "enhancing"}
     label_names = {"background": 0} | {names.get(value, f"label{value}"): value for value in values}
-    return folder.finish(rows, label_names, None)
+    return folder.finish(rows, label_names)
 
 
 def _make(pair: _Pair) -> list[Row]:

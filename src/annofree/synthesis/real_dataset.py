@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from annofree.errors import InputError
+from annofree.processes import in_order
 from annofree.scan import Cohort, Modality, Scan
 from annofree.synthesis.carrier import Carrier, carrier_of
-from annofree.synthesis.dataset import MadeFolder, Row, over_processes
-from annofree.synthesis.export import affine_of, case_seeds
+from annofree.synthesis.dataset import MadeFolder, Row, case_seeds
+from annofree.synthesis.generator import affine_of
 from annofree.synthesis.pseudo_healthy import pseudo_healthy
 from annofree.synthesis.real_brain import paint_tumour_into
 from annofree.synthesis.settings import SynthesisSettings
@@ -83,8 +84,8 @@ def write_in_real_brains(
         for at, carrier in enumerate(carriers)
         if names[at :: len(carriers)]
     ]
-    rows = sorted(over_processes(_make, jobs, workers), key=lambda row: row["case"])
-    return folder.finish(rows, {"background": 0, "core": 1, "oedema": 2, "enhancing": 3}, None)
+    rows = sorted((row for rows in in_order(_make, jobs, workers) for row in rows), key=lambda row: row["case"])
+    return folder.finish(rows, {"background": 0, "core": 1, "oedema": 2, "enhancing": 3})
 
 
 def _make(job: _Job) -> list[Row]:
