@@ -146,11 +146,3 @@ def sweep(folder: Path, *, deep: bool = True) -> None:
     """Remove the temporary files that a killed process left behind."""
     for path in folder.rglob(".*.tmp") if deep else folder.glob(".*.tmp"):
         path.unlink(missing_ok=True)
-
-
-def tsv(rows: Iterable[Mapping[str, str]], columns: Iterable[str]) -> str:
-    """Rows as tab-separated text; tabs and line ends inside values become spaces."""
-    columns = tuple(columns)
-    lines = ["\t".join(columns)]
-    lines += ["\t".join(" ".join(row[column].split()) or "n/a" for column in columns) for row in rows]
-    return "\n".join(lines) + "\n"

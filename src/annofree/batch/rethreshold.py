@@ -6,11 +6,11 @@ import time
 from pathlib import Path
 
 from annofree.anatomy import locate as locate_lesions
-from annofree.batch.record import COLUMNS, forget, make_row, read_record, tsv, write_record
+from annofree.batch.record import COLUMNS, forget, make_row, read_record, write_record
 from annofree.batch.run import BatchReport
 from annofree.errors import InputError
 from annofree.formats import open_scan, read_segmentation, written_ids
-from annofree.formats.outfolder import atomic_write, claim_folder
+from annofree.formats.outfolder import atomic_write, claim_folder, table
 from annofree.methods.decide import decide
 from annofree.refine import from_dict as refiner_from_dict
 from annofree.segmentation import Segmentation
@@ -56,7 +56,7 @@ def rethreshold(
         write_record(target, after, key, float(old.get("seconds", 0.0)), inputs=old.get("inputs", ()))
         report.rows.append(make_row(after))
     report.seconds = time.monotonic() - started
-    atomic_write(target / "results.tsv", tsv(report.rows, COLUMNS))
+    atomic_write(target / "results.tsv", table(report.rows, COLUMNS))
     if (target / "index.html").exists():
         from annofree.review import review as make_pages
 

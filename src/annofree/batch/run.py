@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 from annofree.batch.fingerprint import model_hashes, software, text_hash
 from annofree.batch.manifest import write_manifest
 from annofree.batch.progress import with_progress
-from annofree.batch.record import COLUMNS, RECORDS, died_before, now, read_record, sweep, tsv
+from annofree.batch.record import COLUMNS, RECORDS, died_before, now, read_record, sweep
 from annofree.batch.worker import Failure, Outcome, Worker
 from annofree.errors import InputError
 from annofree.formats.derivatives import bids_label
-from annofree.formats.outfolder import atomic_write, claim_folder
+from annofree.formats.outfolder import atomic_write, claim_folder, table
 from annofree.pipeline import Choice
 
 if TYPE_CHECKING:
@@ -200,10 +200,10 @@ class _Tables:
     def write(self) -> None:
         """Write both tables; without failures there is no file for them."""
         report = self.report
-        atomic_write(self.out / "results.tsv", tsv(report.rows, COLUMNS))
+        atomic_write(self.out / "results.tsv", table(report.rows, COLUMNS))
         path = self.out / "failures.tsv"
         if report.failures:
-            atomic_write(path, tsv([asdict(failure) for failure in report.failures], FAILURE_COLUMNS))
+            atomic_write(path, table([asdict(failure) for failure in report.failures], FAILURE_COLUMNS))
         else:
             path.unlink(missing_ok=True)
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annofree.errors import InputError, OutputError
+from annofree.formats.outfolder import atomic_path
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
 PARTS = ("train", "val", "test")
@@ -174,13 +175,8 @@ def write_mask(path: str | Path, mask: NDArray[np.bool_]) -> Path:
     out = Path(path)
     if out.suffix.lower() != ".png":
         raise OutputError("Masks are stored as PNG, which loses nothing", file=out, fix="Let the name end in .png")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        part = out.with_name(out.name + ".tmp")
+    with atomic_path(out) as part:
         Image.fromarray(mask.astype(np.uint8) * np.uint8(255)).save(part, format="PNG")
-        part.replace(out)
-    except OSError as error:
-        raise OutputError("A mask cannot be written", file=out, why=error.strerror) from None
     return out
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import csv
-import io
 from collections.abc import Iterable
 from pathlib import Path
 
 from annofree.errors import InputError
-from annofree.formats.outfolder import atomic_write
+from annofree.formats.outfolder import atomic_write, table
 from annofree.segmentation import LABEL_NAMES, Lesion
 
 _LABELS = tuple(name for label, name in LABEL_NAMES.items() if label)
@@ -17,17 +16,12 @@ COLUMNS = ("index", "volume_ml", "x_mm", "y_mm", "z_mm", "side", "lobe", "confid
 
 def write_lesions(path: Path, lesions: Iterable[Lesion]) -> None:
     """Write the table; what is not known is `n/a`, as BIDS asks."""
-    text = io.StringIO()
-    table = csv.writer(text, delimiter="\t", lineterminator="\n")
-    table.writerow(COLUMNS)
-    for lesion in lesions:
-        parts = [lesion.label_ml.get(name) for name in _LABELS]
-        numbers = [lesion.volume_ml, *lesion.centre_mm]
-        table.writerow(
-            [lesion.index, *map(_text, numbers), lesion.side or "n/a", lesion.lobe or "n/a", _text(lesion.confidence)]
-            + [_text(part) for part in parts]
-        )
-    atomic_write(path, text.getvalue())
+    cells = [
+        [lesion.index, lesion.volume_ml, *lesion.centre_mm, lesion.side, lesion.lobe, lesion.confidence]
+        + [lesion.label_ml.get(name) for name in _LABELS]
+        for lesion in lesions
+    ]
+    atomic_write(path, table([dict(zip(COLUMNS, row, strict=True)) for row in cells], COLUMNS))
 
 
 def read_lesions(path: Path) -> tuple[Lesion, ...]:
@@ -58,10 +52,6 @@ def _lesion(row: dict[str, str]) -> Lesion:
         confidence=_number(row["confidence"]),
         label_ml={name: part for name, part in parts.items() if part is not None},
     )
-
-
-def _text(number: float | None) -> str:
-    return "n/a" if number is None else f"{number:.6g}"
 
 
 def _number(text: str) -> float | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import os
 import threading
 from collections.abc import Iterable, Iterator, Mapping
@@ -73,8 +74,8 @@ def table(rows: Iterable[Mapping[str, Any]], columns: Iterable[str] = (), *, del
     """Rows as the text of a table: a header line, then a line a row.
 
     Args:
-        rows: Values by column; None and what a row lacks become "n/a", other values of a float six digits, and white
-            space in a cell one blank.
+        rows: Values by column; None, NaN and what a row lacks become "n/a"; floats get six digits; white space within a
+            cell becomes one blank.
         columns: In order; by default all that occur, in the order of their first occurrence.
         delimiter: A tab (TSV as BIDS wants it: nothing is quoted) or a comma (CSV).
     """
@@ -89,7 +90,9 @@ def table(rows: Iterable[Mapping[str, Any]], columns: Iterable[str] = (), *, del
 
 
 def _cell(value: Any) -> str:
-    text = f"{value:.6g}" if isinstance(value, float) else "" if value is None else str(value)
+    if isinstance(value, float):
+        return "n/a" if math.isnan(value) else f"{value:.6g}"
+    text = "" if value is None else str(value)
     return " ".join(text.split()) or "n/a"
 
 

@@ -11,6 +11,7 @@ import yaml
 from torch import nn
 
 from annofree.errors import InputError
+from annofree.formats.outfolder import atomic_path, atomic_write
 from annofree.networks.build import build, parse
 
 #: Memory formats in which convolutions are fastest, by the weights' dimensions (2-D and 3-D).
@@ -31,16 +32,14 @@ def save_network(network: nn.Module, folder: str | PathLike[str], *, extra: dict
     from safetensors.torch import save_file
 
     out = Path(folder)
-    out.mkdir(parents=True, exist_ok=True)
     tensors = {
         name: (value.half() if value.is_floating_point() else value).detach().cpu().contiguous()
         for name, value in network.state_dict().items()
     }
     config = {"network": network.settings.model_dump(mode="json"), **(extra or {})}  # type: ignore[union-attr, operator]
-    (out / "config.yaml.tmp").write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
-    (out / "config.yaml.tmp").replace(out / "config.yaml")
-    save_file(tensors, out / "model.safetensors.tmp")
-    (out / "model.safetensors.tmp").replace(out / "model.safetensors")
+    atomic_write(out / "config.yaml", yaml.safe_dump(config, sort_keys=False))
+    with atomic_path(out / "model.safetensors") as part:
+        save_file(tensors, part)
     return out
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from html import escape
@@ -83,7 +81,7 @@ def write_readings(
         rows.append(row_of(reading, prior))
         if progress is not None:
             progress(reading.id)
-    atomic_write(folder / "reports.tsv", _tsv(rows))
+    atomic_write(folder / "reports.tsv", table_text(rows, COLUMNS))
     atomic_write(folder / "index.html", cohort_page(rows))
     return rows
 
@@ -189,11 +187,3 @@ def _write_maps(
     for what, mask in (("lesion", named), ("healthy", prior.nothing_here)):
         path = stem.with_name(f"{stem.name}_label-{what}_desc-report_mask.nii.gz")
         write_volume(path, mask.astype(np.uint8), grid)
-
-
-def _tsv(rows: Iterable[Mapping[str, str]]) -> str:
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, COLUMNS, delimiter="\t", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return stream.getvalue()

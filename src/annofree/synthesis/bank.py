@@ -19,6 +19,7 @@ from scipy import ndimage
 from torch import Tensor
 
 from annofree.errors import InputError
+from annofree.formats.outfolder import atomic_path
 from annofree.synthesis.tissues import (
     LABEL_TO_TISSUE,
     LANDMARKS_MM,
@@ -125,11 +126,8 @@ class LabelMapBank:
         arrays: dict[str, Any] = {"names": np.array([m.name for m in self.maps])}
         for i, brain in enumerate(self.maps):
             arrays[f"tissue{i}"], arrays[f"depth{i}"] = brain.tissue, brain.depth
-        target = Path(file)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        part = target.with_name(f".{target.name}.part.npz")
-        np.savez_compressed(part, **arrays)
-        part.replace(target)
+        with atomic_path(Path(file)) as part, part.open("wb") as stream:
+            np.savez_compressed(stream, **arrays)
 
     @classmethod
     def load(cls, file: str | PathLike[str]) -> LabelMapBank:

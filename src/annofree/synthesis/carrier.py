@@ -18,6 +18,7 @@ from scipy import ndimage
 from torch import Tensor
 
 from annofree.errors import InputError
+from annofree.formats.outfolder import atomic_path
 from annofree.scan import Grid, Modality, Scan
 from annofree.synthesis.bank import DEPTH_STEP_MM, FRAME_CENTRE_MM, FRAME_SHAPE, BrainMap
 from annofree.synthesis.tissues import RIGHT, Tissue
@@ -94,14 +95,11 @@ class Carrier:
 
     def save(self, file: str | Path) -> None:
         """Write to one compressed `.npz`."""
-        target = Path(file)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        part = target.with_name(f".{target.name}.part.npz")
         names, values = np.array(list(self.checks)), np.array(list(self.checks.values()), dtype=float)
         arrays: dict[str, Any] = {"images": self.images, "brain": np.packbits(self.brain), "tissue": self.tissue}
         arrays |= {"levels": self.levels, "id": np.array(self.id), "usable": np.array(self.usable)}
-        np.savez_compressed(part, check_names=names, check_values=values, **arrays)
-        part.replace(target)
+        with atomic_path(Path(file)) as part, part.open("wb") as stream:
+            np.savez_compressed(stream, check_names=names, check_values=values, **arrays)
 
     @classmethod
     def load(cls, file: str | Path) -> Carrier:

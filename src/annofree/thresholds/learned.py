@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annofree.errors import InputError, SettingsError
+from annofree.formats.outfolder import atomic_write
 from annofree.thresholds.base import Threshold, brain_scores
 from annofree.thresholds.report_curves import FAMILIES, PRIOR, Curves, ReportedScores
 
@@ -148,10 +149,8 @@ class Learned(Threshold):
 
     def save(self, file: str | Path) -> Path:
         """Write the rule as JSON; `learned:FILE.json` and `Learned.load` read it."""
-        file = Path(file)
-        part = file.with_name(file.name + ".tmp")
-        part.write_text(json.dumps(self.to_dict(), indent=1) + "\n", encoding="utf-8")
-        return part.replace(file)
+        atomic_write(Path(file), json.dumps(self.to_dict(), indent=1) + "\n")
+        return Path(file)
 
     @classmethod
     def load(cls, file: str | Path) -> Self:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from annofree.errors import InputError
+from annofree.formats.outfolder import atomic_path
 
 _STATE = "state.safetensors"
 
@@ -32,17 +34,9 @@ def save_state(
         optimiser: Its state tensors are kept by parameter number.
         progress: Plain values (step, best score ...), stored as JSON in the file's header.
     """
-    from safetensors.torch import save_file
-
     tensors = {f"network/{name}": value for name, value in network.state_dict().items()}
     tensors |= {f"average/{name}": value for name, value in average.items()}
-    for number, values in optimiser.state_dict()["state"].items():
-        tensors |= {f"optimiser/{number}/{key}": torch.as_tensor(value) for key, value in values.items()}
-    contiguous = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
-    folder.mkdir(parents=True, exist_ok=True)
-    part = folder / (_STATE + ".tmp")
-    save_file(contiguous, part, metadata={"progress": json.dumps(progress)})
-    part.replace(folder / _STATE)
+    write_tensors(folder / _STATE, tensors | optimiser_tensors(optimiser, "optimiser"), progress)
 
 
 def has_state(folder: Path) -> bool:
@@ -67,14 +61,8 @@ def load_state(
     Raises:
         InputError: There is no state, or it belongs to another network.
     """
-    from safetensors import safe_open
-
     file = folder / _STATE
-    if not file.is_file():
-        raise InputError("There is no run to resume", file=folder, fix="Start it without resuming")
-    with safe_open(file, framework="pt") as source:
-        progress: dict[str, Any] = json.loads(source.metadata()["progress"])
-        tensors = {name: source.get_tensor(name) for name in source.keys()}  # noqa: SIM118
+    tensors, progress = read_tensors(file)
     weights = {n.removeprefix("network/"): t for n, t in tensors.items() if n.startswith("network/")}
     try:
         network.load_state_dict(weights)
@@ -88,14 +76,52 @@ def load_state(
             else:
                 average[key] = value
     if optimiser is not None:
-        state: dict[int, dict[str, Tensor]] = {}
-        for name, value in tensors.items():
-            if name.startswith("optimiser/"):
-                _, number, key = name.split("/")
-                state.setdefault(int(number), {})[key] = value
+        state = optimiser_state(tensors, "optimiser")
         for number, group_param in enumerate(p for g in optimiser.param_groups for p in g["params"]):
             for key, value in state.get(number, {}).items():
                 if value.shape == group_param.shape and group_param.dim() == 5:
                     state[number][key] = value.contiguous(memory_format=torch.channels_last_3d)
         optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
     return progress
+
+
+def write_tensors(file: Path, tensors: Mapping[str, Tensor], progress: Mapping[str, Any]) -> None:
+    """Write tensors and plain values as one safetensors file, atomically."""
+    from safetensors.torch import save_file
+
+    contiguous = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
+    with atomic_path(file) as part:
+        save_file(contiguous, part, metadata={"progress": json.dumps(progress)})
+
+
+def read_tensors(file: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """What :func:`write_tensors` wrote.
+
+    Raises:
+        InputError: There is no such file.
+    """
+    from safetensors import safe_open
+
+    if not file.is_file():
+        raise InputError("There is no run to resume", file=file.parent, fix="Start it without resuming")
+    with safe_open(file, framework="pt") as source:
+        progress: dict[str, Any] = json.loads(source.metadata()["progress"])
+        return {name: source.get_tensor(name) for name in source.keys()}, progress  # noqa: SIM118
+
+
+def optimiser_tensors(optimiser: torch.optim.Optimizer, prefix: str) -> dict[str, Tensor]:
+    """The state of an optimiser as tensors named `prefix/<parameter>/<entry>`."""
+    state = optimiser.state_dict()["state"]
+    return {
+        f"{prefix}/{number}/{key}": torch.as_tensor(v) for number, values in state.items() for key, v in values.items()
+    }
+
+
+def optimiser_state(tensors: Mapping[str, Tensor], prefix: str) -> dict[int, dict[str, Tensor]]:
+    """The inverse of :func:`optimiser_tensors`."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, value in tensors.items():
+        if name.startswith(f"{prefix}/"):
+            number, key = name.removeprefix(f"{prefix}/").split("/")
+            state.setdefault(int(number), {})[key] = value
+    return state

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from pathlib import Path
 from typing import Any
+
+from annofree.formats.outfolder import atomic_write, table
 
 
 class RunLog:
@@ -44,10 +45,7 @@ class RunLog:
         """Write ``curves.csv`` and ``curves.png``."""
         records = self.records()
         keys = list(dict.fromkeys(key for record in records for key in record))
-        with (self.folder / "curves.csv").open("w", newline="", encoding="utf-8") as out:
-            writer = csv.DictWriter(out, fieldnames=keys)
-            writer.writeheader()
-            writer.writerows(records)
+        atomic_write(self.folder / "curves.csv", table(records, keys, delimiter=","))
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
 

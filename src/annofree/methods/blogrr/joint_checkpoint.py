@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from annofree.errors import InputError
+from annofree.training.checkpoint import optimiser_state, optimiser_tensors, read_tensors, write_tensors
 
 _STATE = "joint.safetensors"
 
@@ -29,19 +29,12 @@ def save_joint(
         optimisers: By name.
         progress: Plain values.
     """
-    from safetensors.torch import save_file
-
     tensors: dict[str, Tensor] = {}
     for name, network in networks.items():
         tensors |= {f"network/{name}/{key}": value for key, value in network.state_dict().items()}
     for name, optimiser in optimisers.items():
-        for number, values in optimiser.state_dict()["state"].items():
-            tensors |= {f"optimiser/{name}/{number}/{key}": torch.as_tensor(v) for key, v in values.items()}
-    folder.mkdir(parents=True, exist_ok=True)
-    part = folder / (_STATE + ".tmp")
-    plain = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
-    save_file(plain, part, metadata={"progress": json.dumps(progress)})
-    part.replace(folder / _STATE)
+        tensors |= optimiser_tensors(optimiser, f"optimiser/{name}")
+    write_tensors(folder / _STATE, tensors, progress)
 
 
 def has_joint(folder: Path) -> bool:
@@ -60,14 +53,8 @@ def load_joint(
     Raises:
         InputError: There is no such file, or it belongs to other networks.
     """
-    from safetensors import safe_open
-
     file = folder / _STATE
-    if not file.is_file():
-        raise InputError("There is no bi-level run to resume", file=folder, fix="Start it without resuming")
-    with safe_open(file, framework="pt") as source:
-        progress: dict[str, Any] = json.loads(source.metadata()["progress"])
-        tensors = {name: source.get_tensor(name) for name in source.keys()}  # noqa: SIM118
+    tensors, progress = read_tensors(file)
     for name, network in networks.items():
         start = f"network/{name}/"
         try:
@@ -76,10 +63,6 @@ def load_joint(
             why = str(error).splitlines()[0]
             raise InputError("The run belongs to other networks", file=file, why=why) from None
     for name, optimiser in optimisers.items():
-        state: dict[int, dict[str, Tensor]] = {}
-        for key, value in tensors.items():
-            if key.startswith(f"optimiser/{name}/"):
-                _, _, number, entry = key.split("/")
-                state.setdefault(int(number), {})[entry] = value
+        state = optimiser_state(tensors, f"optimiser/{name}")
         optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
     return progress

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annofree.errors import InputError
+from annofree.formats.outfolder import atomic_path
 from annofree.methods.mvit_ae.frame import Frame
 from annofree.prepare.brain import filled_brain
 from annofree.scan import Cohort, Modality, Scan
@@ -55,10 +56,8 @@ class HealthyVolume:
             arrays = {"images": images, "brain": framed.brain[full], "height": framed.height[full]}
             arrays["present"] = framed.present
         if file is not None:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            part = file.with_name(f".{file.name}.part.npz")
-            np.savez(part, **arrays)  # type: ignore[arg-type]
-            part.replace(file)
+            with atomic_path(file) as part, part.open("wb") as stream:
+                np.savez(stream, **arrays)  # type: ignore[arg-type]
         return arrays or None
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
@@ -11,7 +9,7 @@ from zlib import crc32
 import numpy as np
 
 from annofree.errors import AnnofreeError
-from annofree.formats.outfolder import atomic_write, write_json
+from annofree.formats.outfolder import atomic_write, table, write_json
 from annofree.methods.synthtumour.cases import RECORD, folder_name, read_record, write_case
 from annofree.methods.synthtumour.coarse import coarse_of
 from annofree.methods.synthtumour.pictures import draw_sheet
@@ -70,15 +68,6 @@ def pseudo_label(
     for row in rows:
         for reason in filter(None, str(row["why"]).split(", ")):
             reasons[reason] = reasons.get(reason, 0) + 1
-    atomic_write(folder / "cases.csv", _table(rows))
+    atomic_write(folder / "cases.csv", table(rows, delimiter=","))
     draw_sheet([folder / folder_name(str(r["id"])) for r in rows if r["why"] != UNUSABLE], folder / "sheet.png")
     return kept, {"given": len(rows), "kept": len(kept), "left out": reasons}
-
-
-def _table(rows: list[dict[str, Any]]) -> str:
-    stream = io.StringIO()
-    columns = list(dict.fromkeys(key for row in rows for key in row))
-    writer = csv.DictWriter(stream, columns, restval="n/a", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return stream.getvalue()

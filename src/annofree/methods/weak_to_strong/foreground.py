@@ -6,7 +6,6 @@ The published 0.97 Dice was measured on the pictures that it had been trained on
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from annofree.formats.class_folders import (
     split_by_class,
     write_mask,
 )
+from annofree.formats.outfolder import atomic_write, table
 from annofree.methods.weak_to_strong.flat_unet import FlatUNetSettings
 from annofree.methods.weak_to_strong.otsu import foreground_mask
 from annofree.metrics.overlap import Overlap
@@ -135,10 +135,9 @@ def make_masks(source: str | Path, out: str | Path, settings: ForegroundSettings
             Image.fromarray(grey).save(place / name)
             write_mask(root / part / MASKS / picture.label / name, foreground_mask(grey))
             rows.append((part, picture.label, picture.path.name, name))
-    with (root / "split.csv").open("w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file, lineterminator="\n")
-        table.writerow(("part", "class", "file", "written as"))
-        table.writerows(rows)
+    columns = ("part", "class", "file", "written as")
+    listed = [dict(zip(columns, row, strict=True)) for row in rows]
+    atomic_write(root / "split.csv", table(listed, columns, delimiter=","))
     return tuple(skipped)
 
 

@@ -7,7 +7,6 @@ and the test volumes are looked at once, for the chosen pair.
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from typing import Any
 from pydantic import Field
 
 from annofree.errors import InputError
+from annofree.formats.outfolder import atomic_write, table
 from annofree.methods.weak_to_strong.lessons import Lessons
 from annofree.methods.weak_to_strong.scores import VolumeScores, score_volumes
 from annofree.methods.weak_to_strong.settings import WeakToStrongSettings
@@ -157,11 +157,9 @@ def _one(lessons: Lessons, settings: TuneSettings, rate: float, weight: float, s
 
 
 def _write(tuned: Tuned) -> None:
-    with (tuned.folder / "tune.tsv").open("w", newline="", encoding="utf-8") as out:
-        table = csv.writer(out, delimiter="\t", lineterminator="\n")
-        table.writerow((*_SWEPT, "validation_dice", "validation_iou"))
-        for run in tuned.runs:
-            table.writerow((run.learning_rate, run.bce_weight, run.seed, f"{run.dice:.4f}", f"{run.iou:.4f}"))
+    columns = (*_SWEPT, "validation_dice", "validation_iou")
+    rows = [(r.learning_rate, r.bce_weight, r.seed, f"{r.dice:.4f}", f"{r.iou:.4f}") for r in tuned.runs]
+    atomic_write(tuned.folder / "tune.tsv", table([dict(zip(columns, row, strict=True)) for row in rows], columns))
     chosen: dict[str, Any] = {
         "learning_rate": tuned.learning_rate,
         "bce_weight": tuned.bce_weight,

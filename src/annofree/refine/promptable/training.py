@@ -13,6 +13,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
+from annofree.formats.outfolder import atomic_path
 from annofree.inference.torch_network import TorchNetwork
 from annofree.networks.build import build
 from annofree.networks.inputs import normalise
@@ -146,9 +147,8 @@ def describe_cases(make: CaseMaker, recipe: PromptSettings, folder: Path) -> lis
             chosen = rng.integers(0, len(found.rows), recipe.voxels)
             rows.append(found.rows[chosen].astype(np.float16))
             truths.append(found.truth[found.where][chosen])
-        unfinished = files[-1].with_suffix(".tmp.npz")
-        np.savez(unfinished, rows=np.array(rows), truth=np.array(truths))
-        unfinished.replace(files[-1])
+        with atomic_path(files[-1]) as part, part.open("wb") as stream:
+            np.savez(stream, rows=np.array(rows), truth=np.array(truths))
     return files
 
 
