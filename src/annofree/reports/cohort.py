@@ -14,6 +14,7 @@ from annofree.errors import InputError
 from annofree.formats.derivatives import bids_label
 from annofree.formats.nifti import write_volume
 from annofree.formats.outfolder import atomic_write, claim_folder, write_json
+from annofree.formats.outfolder import table as table_text
 from annofree.formats.report_texts import read_reports
 from annofree.reports.audit import audit_page, page
 from annofree.reports.findings import Reading
