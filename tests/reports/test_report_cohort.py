@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import csv
+import io
 import json
 import re
 from pathlib import Path
@@ -10,11 +12,14 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+from PIL import Image
 
 from annofree.errors import InputError, OutputError
+from annofree.page import DISCLAIMER, style
 from annofree.reports import Side, read_report
 from annofree.reports.audit import audit_page
 from annofree.reports.cohort import read_and_write, write_readings
+from annofree.reports.pictures import planes
 from annofree.reports.prior import report_prior
 from annofree.reports.regions import AtlasRegions
 
@@ -122,3 +127,35 @@ def test_own_lexicon_with_a_term_in_two_places_is_refused(tmp_path: Path) -> Non
     path.write_text("sides: [", encoding="utf-8")
     with pytest.raises(InputError, match="lexicon"):
         Lexicon.load(tmp_path / "none.yaml")
+
+
+def test_pages_look_like_the_others_mark_the_sides_and_alarm_nobody(tmp_path: Path, regions: AtlasRegions) -> None:
+    write_readings([read_report(t, i) for i, t in TEXTS.items()], tmp_path / "out", regions=regions)
+    pages = {name: (tmp_path / "out" / f"sub-{name}" / "report.html").read_text() for name in TEXTS}
+    for page in [*pages.values(), (tmp_path / "out" / "index.html").read_text()]:
+        assert style() in page
+        assert DISCLAIMER in page
+        assert "default-src 'none'" in page
+    assert '<i class="l">R</i><i class="r">L</i>' in pages["p1"]
+    assert '<i class="l">A</i><i class="r">P</i>' in pages["p1"]
+    assert 'href="../index.html"' in pages["p1"]
+    assert '<span class="chip">no lesion</span>' in pages["p2"]  # a normal report is no warning
+    assert 'class="flag"' not in pages["p2"]
+    assert '<span class="flag">contradictory side</span>' in pages["p4"]
+
+
+def test_right_is_on_the_left_and_front_is_on_the_left(regions: AtlasRegions) -> None:
+    def picture(address: str) -> np.ndarray:
+        return np.asarray(Image.open(io.BytesIO(base64.b64decode(address.split(",")[1]))).convert("RGB")).astype(int)
+
+    x, y, z = (size // 2 for size in regions.labels.shape)
+    right = np.zeros(regions.labels.shape, dtype=bool)
+    right[x:], front = True, np.zeros(regions.labels.shape, dtype=bool)
+    front[:, y:] = True
+    _, coronal, axial = map(picture, planes(regions.labels, [("#ff0000", right)], None, (x, y, z)))
+    sagittal = picture(planes(regions.labels, [("#ff0000", front)], None, (x, y, z))[0])
+    for drawn in (coronal, axial, sagittal):
+        red = drawn[..., 0] - drawn[..., 1]
+        middle = red.shape[1] // 2
+        assert red[:, : middle - 2].min() > 60
+        assert red[:, middle + 2 :].max() < 10

@@ -217,6 +217,8 @@ def _flags(reading: Reading) -> tuple[str, ...]:
     flags = []
     if not reading.text.strip():
         flags.append("no text")
+    elif not reading.findings:
+        flags.append("not understood")
     elif not reading.lesions:
         flags.append(
             "history only"
@@ -238,8 +240,6 @@ def _flags(reading: Reading) -> tuple[str, ...]:
             flags.append("uncertain")
     if _contradicts(reading):
         flags.append("contradictory side")
-    if not reading.findings and reading.text.strip():
-        flags.append("not understood")
     return tuple(flags)
 
 

@@ -3,74 +3,82 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cache
 from html import escape
+from pathlib import Path
 
 import numpy as np
 
+from annofree.page import DISCLAIMER, style
 from annofree.reports.findings import Certainty, Finding, Place, Reading, Side, Span
-from annofree.reports.pictures import COLOURS, plane_names, planes
+from annofree.reports.pictures import COLOURS, EDGES, plane_names, planes
 from annofree.reports.prior import ReportPrior
 from annofree.reports.regions import AtlasRegions
 from annofree.reports.sizes import VolumeRange, volume_of
 
 Colours = Mapping[tuple[str, Side | None], str]
-_STYLE = """
-body{font:15px/1.5 system-ui,sans-serif;max-width:1080px;margin:2em auto;padding:0 1em;color:#222;background:#fff}
-h1{font-size:1.3em}h2{font-size:1.05em;margin-top:2em}
-table{border-collapse:collapse;width:100%;font-size:13px}
-td,th{border-bottom:1px solid #ddd;padding:4px 8px;text-align:left;vertical-align:top}
-.text{white-space:pre-wrap;background:#f7f7f7;padding:1em;border-radius:6px}
-mark{padding:0 2px;border-radius:3px;background:#ddd}
-mark.tumour,mark.lesion,mark.signal{background:#ffb3a7}mark.part{background:#ffe0a3}mark.effect{background:#d9d2f0}
-mark.other{background:#cfe3f5}mark.normal{background:#cfeccf}mark.absent{text-decoration:line-through;background:#e4e4e4}
-mark.place{background:none;border-bottom:3px solid #888}mark.cue{background:none;border-bottom:1px dotted #555}
-mark.size{background:none;border-bottom:3px double #555}
-.swatch{display:inline-block;width:.8em;height:.8em;border-radius:2px;margin-right:.3em}
-.flag{background:#b3261e;color:#fff;border-radius:3px;padding:0 .4em;margin-right:.4em;font-size:12px}
-.planes{background:#141414;display:flex;gap:8px;padding:8px;border-radius:6px;margin:.5em 0}
-.planes figure{margin:0;flex:1}
-.planes img{width:100%;image-rendering:pixelated}.planes figcaption{color:#bbb;font-size:12px;text-align:center}
-.quiet{color:#666;font-size:13px}
-@media(prefers-color-scheme:dark){body{background:#181818;color:#ddd}.text{background:#222}td,th{border-color:#333}
-mark{color:#111}mark.place,mark.cue,mark.size{color:#ddd}}
-"""
+#: Flags that say what was found and call for nothing; the others ask for a look.
+_QUIET_FLAGS = ("no lesion", "history only")
 
 
-def audit_page(reading: Reading, regions: AtlasRegions | None = None, prior: ReportPrior | None = None) -> str:
+def audit_page(
+    reading: Reading, regions: AtlasRegions | None = None, prior: ReportPrior | None = None, index: str | None = None
+) -> str:
     """A self-contained HTML page about one report.
 
     Args:
         reading: what was read.
         regions: the atlas; without it the page has no pictures.
         prior: the prior map; without it the pictures show named regions only.
+        index: address of the page of all reports, to lead back to.
     """
     lesion_findings = {index for lesion in reading.lesions for index in lesion.findings}
     places = [place for lesion in reading.lesions for place in lesion.places]
     colours = {(p.region, p.side): COLOURS[i % len(COLOURS)] for i, p in enumerate(places)}
     parts = [
         f"<h1>Report {escape(reading.id)}</h1>",
-        f"<p>{_verdict(reading)}</p>",
-        "".join(f'<span class="flag">{escape(flag)}</span>' for flag in reading.flags),
+        f'<p class="sentence">{_verdict(reading)}</p>',
+        f'<div class="chips">{"".join(map(flag_html, reading.flags))}</div>',
         f'<h2>Text</h2><div class="text">{_marked(reading)}</div>',
         f"<h2>Findings</h2>{_findings_table(reading, lesion_findings, colours)}",
         f"<h2>Lesions</h2>{_lesions_table(reading, colours, prior)}",
     ]
     if regions is not None and places:
         parts.append(f"<h2>Regions</h2>{_pictures(places, colours, regions, prior)}")
-    parts.append('<p class="quiet">Research software, not a medical device. Sides are the patient\'s.</p>')
-    return page(f"Report {reading.id}", "".join(parts))
+    return page(f"Report {reading.id}", "".join(parts), index=index)
 
 
-def page(title: str, body: str) -> str:
+def page(title: str, body: str, index: str | None = None) -> str:
     """A whole HTML document around a body; nothing is loaded from anywhere."""
+    back = f'<a href="{index}">All reports</a>' if index else ""
     return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width">'
-        f"<title>{escape(title)}</title><style>{_STYLE}</style></head><body>{body}</body></html>\n"
+        '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">'
+        '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; img-src data:; '
+        "style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'\">"
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(title)} · annofree</title><style>{style()}{_style()}</style></head><body>"
+        f'<header class="bar"><strong>annofree</strong><span>radiology reports</span>{back}'
+        f'<span class="caution">{DISCLAIMER}</span></header><main class="report">{body}</main>'
+        f"<footer><p>{DISCLAIMER}. Sides are the patient's. This page asks for nothing from any network.</p></footer>"
+        "</body></html>\n"
     )
 
 
+@cache
+def _style() -> str:
+    return Path(__file__).with_name("report.css").read_text(encoding="utf-8")
+
+
+def flag_html(flag: str) -> str:
+    """A flag: quiet where it only says what was found, in the colour of a caution where a person should look."""
+    return f'<span class="{"chip" if flag in _QUIET_FLAGS else "flag"}">{escape(flag)}</span>'
+
+
 def _verdict(reading: Reading) -> str:
+    if not reading.understood:
+        return (
+            f"Nothing of this text was understood: it says nothing about a tumour. Read by: {escape(reading.reader)}."
+        )
     if not reading.lesions:
         return f"No brain lesion was read. Read by: {escape(reading.reader)}."
     side = reading.side.value if reading.side else "side not stated"
@@ -107,10 +115,11 @@ def _findings_table(reading: Reading, lesions: set[int], colours: Colours) -> st
     rows = []
     for index, finding in enumerate(reading.findings):
         sentence = reading.sentences[finding.sentence].span.of(reading.text)
+        kind = escape(finding.kind.replace("_", " "))
         cells = (
             escape(sentence if len(sentence) < 160 else sentence[:157] + "..."),
             escape(finding.span.of(reading.text)[:60]),
-            f"{'<b>' if index in lesions else ''}{escape(finding.kind)}{'</b>' if index in lesions else ''}",
+            f"<b>{kind}</b>" if index in lesions else kind,
             finding.certainty.value,
             "<br>".join(_swatched(place, colours) for place in finding.places),
             _diameters(finding.size.diameters_mm) if finding.size else "",
@@ -180,12 +189,14 @@ def _pictures(places: list[Place], colours: Colours, regions: AtlasRegions, prio
     figures = []
     for title, pictures in blocks:
         inner = "".join(
-            f'<figure><img src="{picture}" alt="{title}, {plane}"><figcaption>{plane}</figcaption></figure>'
-            for picture, plane in zip(pictures, plane_names(), strict=True)
+            f'<figure><img src="{picture}" alt="{title}, {plane}"><i class="l">{left}</i><i class="r">{right}</i>'
+            f"<figcaption>{plane}</figcaption></figure>"
+            for picture, plane, (left, right) in zip(pictures, plane_names(), EDGES, strict=True)
         )
-        figures.append(f'<p>{title}</p><div class="planes">{inner}</div>')
+        figures.append(f'<p class="small">{title}</p><div class="slices">{inner}</div>')
     legend = " ".join(_swatched(place, colours) for place in places)
-    return f'<p>{legend}</p>{"".join(figures)}<p class="quiet">The patient\'s right is on the left of the picture.</p>'
+    edges = "R and L are the patient's right and left, A and P front and back."
+    return f'<p>{legend}</p>{"".join(figures)}<p class="small soft">{edges}</p>'
 
 
 def _swatched(place: Place, colours: Colours) -> str:

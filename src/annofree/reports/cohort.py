@@ -16,7 +16,7 @@ from annofree.formats.nifti import write_volume
 from annofree.formats.outfolder import atomic_write, claim_folder, write_json
 from annofree.formats.outfolder import table as table_text
 from annofree.formats.report_texts import read_reports
-from annofree.reports.audit import audit_page, page
+from annofree.reports.audit import audit_page, flag_html, page
 from annofree.reports.findings import Reading
 from annofree.reports.language_model import LanguageModelReader, LanguageModelSettings
 from annofree.reports.lexicon import Lexicon
@@ -77,7 +77,7 @@ def write_readings(
         if regions is not None:
             prior = report_prior(reading, regions, settings)
             _write_maps(folder / name / "anat" / f"{name}_space-MNI152NLin2009aSym", reading, prior, regions, table)
-        atomic_write(folder / name / "report.html", audit_page(reading, regions, prior))
+        atomic_write(folder / name / "report.html", audit_page(reading, regions, prior, index="../index.html"))
         write_json(folder / name / "findings.json", reading.to_dict())
         rows.append(row_of(reading, prior))
         if progress is not None:
@@ -164,17 +164,29 @@ def row_of(reading: Reading, prior: ReportPrior | None = None) -> dict[str, str]
 
 def cohort_page(rows: Iterable[Mapping[str, str]]) -> str:
     """The cohort as HTML: flagged reports first, counts on top, a link to each page."""
-    ordered = sorted(rows, key=lambda row: (row["flags"] == "n/a", row["flags"], row["id"]))
+    ordered = sorted(rows, key=lambda row: (not _asks_for_a_look(row), row["flags"], row["id"]))
     counts = Counter(flag for row in ordered if row["flags"] != "n/a" for flag in row["flags"].split(", "))
     shown = ("id", "tumour", "side", "regions", "lesions", "diameters_mm", "volume_ml", "flags")
     head = "".join(f"<th>{name.replace('_', ' ')}</th>" for name in shown)
     lines = []
     for row in ordered:
         link = f'<a href="sub-{bids_label(row["id"])}/report.html">{escape(row["id"])}</a>'
-        cells = [link] + [escape(row[name]) if row[name] != "n/a" else "" for name in shown[1:]]
-        lines.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
-    summary = "".join(f'<p><span class="flag">{escape(flag)}</span>{count}</p>' for flag, count in counts.most_common())
-    return page("Reports", f"<h1>{len(ordered)} reports</h1>{summary}<table><tr>{head}</tr>{''.join(lines)}</table>")
+        cells = [link] + [escape(row[name]) if row[name] != "n/a" else "" for name in shown[1:-1]]
+        flags = "" if row["flags"] == "n/a" else " ".join(map(flag_html, row["flags"].split(", ")))
+        lines.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in [*cells, flags]) + "</tr>")
+    summary = "".join(f"<span>{flag_html(flag)} {count}</span>" for flag, count in counts.most_common())
+    looks = sum(map(_asks_for_a_look, ordered))
+    sentence = f"{looks} ask for a look, first in the table." if looks else "None asks for a look."
+    return page(
+        "Reports",
+        f'<h1>{len(ordered)} report{"" if len(ordered) == 1 else "s"}</h1><p class="sentence">{sentence}</p>'
+        f'<div class="chips" style="gap:14px;margin-bottom:16px">{summary}</div>'
+        f'<table class="cohort"><tr>{head}</tr>{"".join(lines)}</table>',
+    )
+
+
+def _asks_for_a_look(row: Mapping[str, str]) -> bool:
+    return row["flags"] != "n/a" and any('"flag"' in flag_html(flag) for flag in row["flags"].split(", "))
 
 
 def _write_maps(

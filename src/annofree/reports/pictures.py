@@ -13,6 +13,8 @@ from annofree.reports.regions import Mask
 
 #: Colours of a report's regions, in order; told apart in the common forms of colour blindness (Okabe and Ito 2008).
 COLOURS = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#d55e00", "#cc79a7", "#0072b2", "#999999")
+#: What the left and right edge of each plane are, as drawn: the patient's right and left, front and back.
+EDGES = (("A", "P"), ("R", "L"), ("R", "L"))
 _PLANES = ("sagittal", "coronal", "axial")
 
 
@@ -47,9 +49,8 @@ def planes(
         if heat is not None:
             weight = (np.take(heat, at[axis], axis=axis) / top)[..., None]
             colours = (1 - weight) * colours + weight * np.array([255.0, 40.0, 40.0])
-        pixels = colours.astype(np.uint8).transpose(1, 0, 2)[::-1]  # second axis up, first to the right
-        if axis != 0:
-            pixels = pixels[:, ::-1]
+        # second axis up; the first to the left, so that the patient's right and the front are on the picture's left
+        pixels = colours.astype(np.uint8).transpose(1, 0, 2)[::-1, ::-1]
         stream = io.BytesIO()
         Image.fromarray(np.ascontiguousarray(pixels)).quantize(64).save(stream, format="PNG", optimize=True)
         pictures.append("data:image/png;base64," + base64.b64encode(stream.getvalue()).decode("ascii"))

@@ -8,6 +8,8 @@ from functools import cache
 from importlib.resources import files
 from string import Template
 
+from annofree.page import style
+
 NIIVUE = "niivue-0.69.0.umd.js.gz"
 
 
@@ -31,5 +33,5 @@ def fill(name: str, **parts: str) -> str:
 @cache
 def stamp() -> str:
     """A digest of everything that decides how a page looks: pages made with another one are made again."""
-    parts = [text(name) for name in ("page.css", "patient.html", "patient.js")]
+    parts = [style(), *(text(name) for name in ("patient.html", "patient.js"))]
     return hashlib.sha256("\0".join([*parts, NIIVUE]).encode()).hexdigest()[:12]

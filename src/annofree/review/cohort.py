@@ -12,11 +12,12 @@ import numpy as np
 from annofree.errors import InputError
 from annofree.formats.derivatives import claim_folder
 from annofree.formats.outfolder import atomic_write
+from annofree.page import DISCLAIMER, style
 from annofree.review import assets
 from annofree.review.patient import page_path
 from annofree.review.spread import spreads
 from annofree.review.summary import Summary, read_summary
-from annofree.review.words import DISCLAIMER, REGION_NAMES, is_note
+from annofree.review.words import REGION_NAMES, is_note
 
 REGIONS = ("WT", "TC", "ET")
 
@@ -100,7 +101,7 @@ def _page(root: Path, rows: list[Summary], failures: list[dict[str, str]]) -> st
 
     return assets.fill(
         "index.html",
-        css=assets.text("page.css"),
+        css=style(),
         count=_count(len(rows), len(failures)),
         disclaimer=DISCLAIMER,
         sentence=escape("; ".join(part for part in (", ".join(methods), *facts) if part)),

@@ -6,9 +6,10 @@ from html import escape
 
 import numpy as np
 
+from annofree.page import DISCLAIMER
 from annofree.review.pictures import EDGES, PLANE_NAMES, key_voxel, make_tile
 from annofree.review.volumes import Brain
-from annofree.review.words import DISCLAIMER, REGION_NAMES, finding_sentence, place
+from annofree.review.words import REGION_NAMES, finding_sentence, place
 from annofree.scan import Modality
 from annofree.segmentation import Segmentation
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from annofree.formats.derivatives import bids_label, claim_folder, mask_path
 from annofree.formats.outfolder import atomic_write
+from annofree.page import DISCLAIMER, style
 from annofree.review import assets, panels
 from annofree.review.pictures import (
     LABEL_COLOURS,
@@ -21,7 +22,7 @@ from annofree.review.pictures import (
 )
 from annofree.review.summary import Summary, script_json
 from annofree.review.volumes import Brain, Packed, cut_brain, pack
-from annofree.review.words import DISCLAIMER, TIERS, citation, finding_sentence, is_note, place
+from annofree.review.words import TIERS, citation, finding_sentence, is_note, place
 from annofree.scan import Scan
 from annofree.segmentation import LABEL_NAMES, Segmentation
 
@@ -101,7 +102,7 @@ def _page(result: Segmentation, brain: Brain, packed: Packed, summary: Summary) 
         "patient.html",
         scan_id=escape(result.scan_id),
         summary=summary.to_html(),
-        css=assets.text("page.css"),
+        css=style(),
         disclaimer=DISCLAIMER,
         sentence=escape(finding_sentence(result)),
         chips=panels.chips(summary),

@@ -7,7 +7,6 @@ from typing import Any
 
 from annofree.segmentation import Lesion, Segmentation
 
-DISCLAIMER = "Research software, not a medical device"
 #: A remark of reading that is no note on the result: files beside the images that are none.
 _NO_NOTE = "Not taken as images"
 REGION_NAMES = {"WT": "Whole tumour", "TC": "Tumour core", "ET": "Enhancing tumour"}
