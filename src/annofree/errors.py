@@ -35,7 +35,7 @@ class AnnofreeError(Exception):
             text += f": {self.why}"
         text = text.rstrip(".") + "."
         if self.fix:
-            text += f" {self.fix.rstrip('.')}."
+            text += f" {self.fix.rstrip('.')}" + ("" if self.fix.endswith("?") else ".")
         return text
 
 

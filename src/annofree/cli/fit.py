@@ -8,8 +8,23 @@ from typing import Annotated
 import typer
 
 
+def _settings_first(ctx: typer.Context, method: str) -> str:
+    """Print every setting of the method and end, where that was asked for: nothing else is needed then."""
+    if ctx.params.get("help_settings") and not ctx.resilient_parsing:
+        from annofree.cli.show import show_settings
+
+        show_settings(method)
+        raise typer.Exit
+    return method
+
+
 def fit(
-    method: Annotated[str, typer.Argument(help="Method (see 'annofree methods').", show_default=False)],
+    method: Annotated[
+        str,
+        typer.Argument(
+            help="Method (see 'annofree methods').", show_default=False, is_eager=True, callback=_settings_first
+        ),
+    ],
     out: Annotated[Path, typer.Option("-o", "--out", help="Model folder to write.", show_default=False)],
     healthy: Annotated[Path | None, typer.Option(help="Healthy scans.")] = None,
     patients: Annotated[Path | None, typer.Option(help="Patients' scans, without masks.")] = None,
@@ -20,6 +35,14 @@ def fit(
     setting: Annotated[
         list[str] | None, typer.Option("--set", help="A setting of the method, as key=value; may be repeated.")
     ] = None,
+    help_settings: Annotated[
+        bool,
+        typer.Option(
+            "--help-settings",
+            help="List every setting of the method with unit, default and meaning.",
+            is_eager=True,
+        ),
+    ] = False,
 ) -> None:
     """Fit a method on healthy scans and unlabelled patients; the model is a folder that 'segment --model' takes."""
     from annofree.cli.show import console

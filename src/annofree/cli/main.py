@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
+import re
 import sys
 from importlib import import_module
-from typing import Any
+from pathlib import Path
+from typing import Any, get_type_hints
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -26,10 +29,53 @@ VERBS: dict[str, str] = {
     "reports": "Read radiology reports: findings, regions, expected volumes.",
     "export": "Write scans as PNG slices, or such slices back as volumes.",
     "dicom": "List the series of a DICOM folder and what each is taken for.",
-    "methods": "List the methods.",
+    "methods": "List the methods, or every setting of one.",
+    "cite": "Print what to cite for a method, as BibTeX.",
     "demo": "Everything once, on made phantoms: no data needed.",
     "doctor": "Check the installation.",
 }
+
+
+#: Width of help pages where the window is wide enough.
+HELP_WIDTH = 110
+CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": HELP_WIDTH}
+
+
+_WORDS: tuple[tuple[type, str], ...] = ((Path, "PATH"), (int, "WHOLE NUMBER"), (float, "NUMBER"), (str, "TEXT"))
+
+
+class Verb(TyperCommand):
+    """A verb whose help page looks like the group's, and says in words what each parameter takes."""
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """OPTIONS, then the arguments by name; those that may be left out in brackets."""
+        arguments = (p for p in self.params if p.param_type_name == "argument")
+        return ["[OPTIONS]", *(_shown(p) if p.required else f"[{_shown(p)}]" for p in arguments)]
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Arguments and options, each with what it takes."""
+        hints = get_type_hints(self.callback) if self.callback else {}
+        rows: dict[str, list[tuple[str, str]]] = {"Arguments": [], "Options": []}
+        for parameter in self.get_params(ctx):
+            is_argument = parameter.param_type_name == "argument"
+            if not (is_argument or parameter.is_flag or parameter.metavar):
+                hint = str(hints.get(str(parameter.name), ""))
+                kinds = (word for kind, word in _WORDS if re.search(rf"\b{kind.__name__}\b", hint))
+                parameter.metavar = next(kinds, "TEXT")
+            record = parameter.get_help_record(ctx)
+            if record is not None:
+                name, told = record
+                rows["Arguments" if is_argument else "Options"].append(
+                    (_shown(parameter) if is_argument else name, told)
+                )
+        for title, entries in rows.items():
+            if entries:
+                with formatter.section(title):
+                    formatter.write_dl(entries)
+
+
+def _shown(parameter: Any) -> str:
+    return str(parameter.name).upper().replace("_", "-") + ("..." if parameter.nargs != 1 else "")
 
 
 class LazyGroup(TyperGroup):
@@ -39,28 +85,34 @@ class LazyGroup(TyperGroup):
         """Verbs in the order of the table above."""
         return list(VERBS)
 
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """The table above, uncut, without loading any verb."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(VERBS.items()))
+
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """The verb's command; on the help page only its one-line description."""
+        """The verb's command."""
         if cmd_name not in VERBS:
             return None
-        if ctx.resilient_parsing or _asks_for_help_only():
-            return TyperCommand(cmd_name, help=VERBS[cmd_name])
-        application = typer.Typer(add_completion=False)
+        application = typer.Typer(add_completion=False, rich_markup_mode=None, context_settings=CONTEXT)
         function = getattr(import_module(f"annofree.cli.{cmd_name}"), cmd_name)
-        application.command(cmd_name)(function)
+        application.command(cmd_name, cls=Verb)(function)
         return typer.main.get_command(application)
 
-
-def _asks_for_help_only() -> bool:
-    return len(sys.argv) < 2 or sys.argv[1] in ("--help", "-h")
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The verb, or the nearest one as advice."""
+        if args and args[0] not in VERBS and not args[0].startswith("-"):
+            near = difflib.get_close_matches(args[0], VERBS, n=1, cutoff=0.5)
+            advice = f"did you mean '{near[0]}'?" if near else "'annofree --help' lists them."
+            ctx.fail(f"There is no command '{args[0]}'; {advice}")
+        return super().resolve_command(ctx, args)
 
 
 app = typer.Typer(
     cls=LazyGroup,
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings=CONTEXT,
     help="Brain-tumour segmentation in MRI from data that nobody annotated. Research software, not a medical device.",
 )
 

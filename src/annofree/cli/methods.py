@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Annotated
 
-def methods() -> None:
-    """List the methods: what each needs, what it learns from, its supervision tier."""
-    from annofree.cli.show import console, table
+import typer
+
+
+def methods(
+    name: Annotated[str | None, typer.Argument(help="A method, to see its settings.", show_default=False)] = None,
+) -> None:
+    """List the methods: what each needs, learns from, its supervision tier; or all settings of one."""
+    from annofree.cli.show import console, show_settings, table
     from annofree.methods.registry import METHODS
     from annofree.pipeline import DEFAULT_METHOD
 
+    if name is not None:
+        show_settings(name)
+        return
     table(
         ("method", "tier", "regions", "needs", "learns from", "fitted", "what it does"),
         [
@@ -24,7 +33,8 @@ def methods() -> None:
             for row in METHODS.values()
         ],
     )
-    console.print("* the default of 'annofree segment'")
+    console.print("* the default of 'annofree segment'; 'annofree methods NAME' lists the settings of one")
     console.print(
         "tier: T0 no lesion information, R reports, T1 image labels, T2 masks chose something, S masks trained"
     )
+    console.print("regions: WT whole tumour, TC tumour core, ET enhancing tumour")

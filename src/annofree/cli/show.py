@@ -74,3 +74,22 @@ def show_failures(report: BatchReport) -> None:
         errors.print(
             f"failed {failure.id}: {failure.what}{why}.{remedy}", highlight=False, markup=False, soft_wrap=True
         )
+
+
+def show_settings(method: str) -> None:
+    """Every setting of a method with its unit, default and meaning."""
+    from annofree.methods.describe import settings_of
+    from annofree.methods.registry import info
+
+    row = info(method)
+    console.print(f"{row.name}: {row.summary} (tier {row.tier})", highlight=False, markup=False, soft_wrap=True)
+    for setting in settings_of(row.name):
+        unit = f", in {setting.unit}" if setting.unit and setting.unit != "0 to 1" else ""
+        unit = ", from 0 to 1" if setting.unit == "0 to 1" else unit
+        console.print(
+            f"\n  {setting.name}  ({setting.kind}{unit}; default {setting.default})\n    {setting.meaning}",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
+        )
+    console.print(f"\nSet one with: annofree fit {row.name} --set NAME=VALUE, or af.methods.create(...) in Python")
