@@ -8,6 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from annofree.borders import HALF
 from annofree.synthesis import LabelMapBank, SynthesisSettings, make_case
 from annofree.synthesis.deform import COARSE_MM, FINE_MM, draw_source, finer, grid_mm
 from annofree.synthesis.growth import FAR, arrival
@@ -73,7 +74,7 @@ def test_boundary_lies_at_half(mni_bank: LabelMapBank) -> None:
     deep_rim = torch.minimum(depth - 4, 8 - depth)
     fields = torch.stack([depth, depth - 4, deep_rim, depth - 9, depth * 0 - 60, depth * 0 - 60])
     soft = fractions(plan, fields, 1.0, torch.ones(41, 3, 3, dtype=torch.bool))
-    labels = labels_of(soft)
+    labels = labels_of(soft, HALF)
     assert torch.equal(labels > 0, depth >= 0)
     assert torch.equal((labels == 1) | (labels == 3), depth >= 4)
     assert torch.equal(labels == 3, deep_rim >= 0)

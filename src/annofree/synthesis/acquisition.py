@@ -84,6 +84,25 @@ def optics(images: Tensor, spacing_mm: float, seeds: Seeds, settings: Acquisitio
     return resample.apply(images, *matrices).clamp_min(0.0)
 
 
+def through_slices(fraction: Tensor, spacing_mm: float, seeds: Seeds, settings: Acquisition) -> Tensor:
+    """Tumour fractions (6, X, Y, Z) as the slices of this study show them.
+
+    The rim is seen in T1C, everything else in FLAIR; `seeds` is the stream that `optics` gets.
+    """
+    if not settings.slices:
+        return fraction
+    slabs = _slabs(seeds.stream("slices"))
+    flair, contrast = slabs[3], slabs[1]
+    matrices = []
+    for axis, size in enumerate(fraction.shape[1:]):
+        rows = []
+        for own in (flair, flair, contrast, flair, flair, flair):
+            thick = own[0] == axis and own[1] > 1.2 * spacing_mm
+            rows.append(_slices(size, own[1] / spacing_mm) if thick else torch.eye(size))
+        matrices.append(torch.stack(rows).to(fraction.device))
+    return resample.apply(fraction, *matrices)
+
+
 def _shifts(seeds: Seeds) -> np.ndarray[Any, Any]:
     if seeds.happens(0.3):
         return np.zeros((4, 3))

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from annofree.borders import shares
 from annofree.synthesis import acquisition, resample
 from annofree.synthesis.bank import FRAME_CENTRE_MM, BrainMap, LabelMapBank
 from annofree.synthesis.deform import (
@@ -140,9 +141,27 @@ def _make(
     images, mask = _acquire(images, matter, seeds.stream("acquisition"), settings)
     labels = torch.zeros(matter.shape, dtype=torch.uint8, device=device)
     if fraction is not None:
-        labels = labels_of(fraction) * mask
+        labels = drawn_labels(fraction, spacing_mm, seeds.stream("acquisition"), settings) * mask
     meta = _meta(seed, brain, plans, centres, drawn, spots_drawn, labels, spacing_mm)
     return MadeCase(images * mask, mask, labels, spacing_mm, window.origin_mm, meta)
+
+
+def drawn_labels(
+    fraction: Tensor, spacing_mm: float, acquired: Seeds, settings: SynthesisSettings, *, sliced: bool = True
+) -> Tensor:
+    """Labels (X, Y, Z) by the rule of the settings.
+
+    Args:
+        fraction: (6, X, Y, Z) soft tumour fractions.
+        spacing_mm: Of the voxels.
+        acquired: The stream of the acquisition, which decides how thick the slices are.
+        settings: Which rule.
+        sliced: Whether the acquisition averages over slices.
+    """
+    rule = settings.tumours.borders
+    if rule == "visible" and sliced:
+        fraction = acquisition.through_slices(fraction, spacing_mm, acquired.stream("optics"), settings.acquisition)
+    return labels_of(fraction, shares(rule))
 
 
 def _anatomy(

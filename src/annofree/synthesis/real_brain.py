@@ -15,14 +15,14 @@ from annofree.synthesis import acquisition
 from annofree.synthesis.carrier import Carrier
 from annofree.synthesis.contrast import Palette, tumour_brightness
 from annofree.synthesis.deform import COARSE_MM, FINE_MM, FINE_SHAPE, draw_source, finer, push_aside, sample
-from annofree.synthesis.generator import MadeCase, Window
+from annofree.synthesis.generator import MadeCase, Window, drawn_labels
 from annofree.synthesis.matter import CLASSES, Matter, look_up
 from annofree.synthesis.place import draw_centre
 from annofree.synthesis.plan import TumourPlan, draw_plans
 from annofree.synthesis.seeds import Seeds
 from annofree.synthesis.settings import SynthesisSettings
 from annofree.synthesis.tissues import Tissue
-from annofree.synthesis.tumour import Grown, fractions, grow, joined, labels_of, permitted
+from annofree.synthesis.tumour import Grown, fractions, grow, joined, permitted
 
 
 def paint_tumour_into(
@@ -72,6 +72,9 @@ def _make(carrier: Carrier, settings: SynthesisSettings, seed: int, spacing_mm: 
     # linear interpolation mixes in the zeros outside the brain: take them out again
     images = images / volumes[4].clamp_min(0.5)
     labels = torch.zeros(matter.shape, dtype=torch.uint8)
+    # the carrier has slices of its own: only half of the cases are sliced once more
+    acquired = seeds.stream("acquisition")
+    sliced = acquired.stream("sliced").happens(0.5)
     if grown:
         parts = [
             fractions(
@@ -84,8 +87,8 @@ def _make(carrier: Carrier, settings: SynthesisSettings, seed: int, spacing_mm: 
         ]
         fraction = joined(parts)
         images = _blend(images, fraction, plans[0], carrier, matter, seeds.stream("tumour"), settings)
-        labels = labels_of(fraction)
-    images, mask = _acquire(images, mask, spacing_mm, seeds.stream("acquisition"), settings)
+        labels = drawn_labels(fraction, spacing_mm, acquired, settings, sliced=sliced)
+    images, mask = _acquire(images, mask, spacing_mm, acquired, settings, sliced=sliced)
     present = torch.from_numpy(carrier.levels[:, 0] > 0)[:, None, None, None]
     labels = labels * mask
     meta: dict[str, Any] = {"seed": seed, "map": carrier.id, "lesions": len(plans), **drawn}
@@ -163,7 +166,7 @@ def _palette(carrier: Carrier) -> Palette:
 
 
 def _acquire(
-    images: Tensor, mask: Tensor, spacing_mm: float, seeds: Seeds, settings: SynthesisSettings
+    images: Tensor, mask: Tensor, spacing_mm: float, seeds: Seeds, settings: SynthesisSettings, *, sliced: bool
 ) -> tuple[Tensor, Tensor]:
     """What the scanner adds, each effect to a part of the cases: the carrier has noise, blur and bias of its own."""
     own = settings.acquisition
@@ -173,6 +176,6 @@ def _acquire(
         images = acquisition.bias_field(images, spacing_mm, seeds.stream("bias"), own)
     if seeds.happens(0.5):
         images = acquisition.noise(images, spacing_mm, seeds.stream("noise"), own)
-    if seeds.happens(0.5):
+    if sliced:
         images = acquisition.optics(images, spacing_mm, seeds.stream("optics"), own)
     return acquisition.digitise(images, seeds.stream("digitise"), own), mask

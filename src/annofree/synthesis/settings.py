@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from annofree.borders import Rule
 from annofree.settings import Settings
 
 
@@ -41,6 +42,8 @@ class Tumours(Settings):
     mass_effect: bool = True
     texture: bool = True
     """Gradients and noise within the tumour."""
+    borders: Rule = "visible"
+    """Where labels end: where a reader sees tumour through the slices, or where half of the voxel is tumour."""
 
 
 class Contrast(Settings):

