@@ -57,7 +57,7 @@ def add_lookalikes(rng: np.random.Generator, tissues: Tissues, fractions: dict[s
 
 def photograph(
     rng: np.random.Generator, tissues: Tissues, fractions: dict[str, Floats], tumour: dict[str, Tissue]
-) -> dict[Modality, NDArray[np.float32]]:
+) -> tuple[dict[Modality, NDArray[np.float32]], dict[str, NDArray[np.float64]]]:
     """The four sequences of one examination.
 
     Args:
@@ -67,7 +67,8 @@ def photograph(
         tumour: Relaxation of the subject's own tumour, by the name of the tissue it replaces.
 
     Returns:
-        Float32 (X, Y, Z) images of whole numbers, at least 1 in the brain and 0 outside, each in a scale of its own.
+        Float32 (X, Y, Z) images of whole numbers, at least 1 in the brain and 0 outside, each in a scale of its own;
+        and how far each sequence spreads a point, (3,) standard deviations in voxels.
     """
     protocol = Protocol.draw(rng)
     lattice, brain = tissues.lattice, tissues.brain
@@ -78,6 +79,7 @@ def photograph(
     lesion = sum(fractions[name] for name in _LESION)
     texture = 1.0 + 0.02 * fine.on(lattice)[brain] + 0.05 * np.asarray(lesion) * mottled.on(lattice)[brain]
     images: dict[Modality, NDArray[np.float32]] = {}
+    spread: dict[str, NDArray[np.float64]] = {}
     for sequence in Modality:
         white = protocol.signal(own["wm"], sequence)
         signal = sum(share * (protocol.signal(own[name], sequence) / white) for name, share in fractions.items())
@@ -88,17 +90,18 @@ def photograph(
         bias = np.exp(rng.uniform(0.03, 0.11) * Waves.draw(rng, 130, 400, 6).on(lattice)[brain])
         thickness_mm = rng.uniform(1.0, 1.8) if sequence in (Modality.T1, Modality.T1C) else rng.uniform(1.5, 4.5)
         sigma = np.array([0.45, 0.45, thickness_mm / 2.355]) / lattice.spacing_mm
-        blurred = _blur_inside(signal * bias, brain, sigma)
+        spread[str(sequence)] = sigma
+        blurred = blur_inside(signal * bias, brain, sigma)
         level = rng.uniform(0.012, 0.03) if sequence in (Modality.T1, Modality.T1C) else rng.uniform(0.02, 0.07)
         noise = rng.normal(0, level, size=(2, len(blurred)))
         magnitude = np.hypot(blurred + noise[0], noise[1])  # Rician
         image = np.zeros(brain.shape, dtype=np.float32)
         image[brain] = np.maximum(np.rint(magnitude * rng.uniform(150, 900)), 1)
         images[sequence] = image
-    return images
+    return images, spread
 
 
-def _blur_inside(values: NDArray[np.floating], brain: NDArray[np.bool_], sigma: NDArray[np.floating]) -> Floats:
+def blur_inside(values: NDArray[np.floating], brain: NDArray[np.bool_], sigma: NDArray[np.floating]) -> Floats:
     """Gaussian blur of brain voxels that takes nothing from outside the brain; sigma in voxels."""
     volume = np.zeros(brain.shape, dtype=np.float32)
     volume[brain] = values

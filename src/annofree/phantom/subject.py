@@ -9,14 +9,15 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from annofree.borders import Rule, shares
 from annofree.errors import InputError
 from annofree.phantom.head import Head, Tissues
-from annofree.phantom.imaging import add_lookalikes, photograph
+from annofree.phantom.imaging import add_lookalikes, blur_inside, photograph
 from annofree.phantom.places import LOBES, describe
 from annofree.phantom.recipes import RECIPES, check_kind
 from annofree.phantom.relaxation import TISSUES
-from annofree.phantom.tumour import ENHANCING, OEDEMA, Focus, grow, plan
-from annofree.phantom.waves import Lattice
+from annofree.phantom.tumour import ENHANCING, OEDEMA, Edges, Focus, draw_labels, grow, plan
+from annofree.phantom.waves import Floats, Lattice
 from annofree.phantom.words import write_report
 from annofree.scan import Scan
 
@@ -65,7 +66,13 @@ def _lattice(spacing_mm: float) -> Lattice:
 
 
 def phantom_subject(
-    seed: int, kind: str | None = None, spacing_mm: float = 2.0, healthy: bool = False, name: str | None = None
+    seed: int,
+    kind: str | None = None,
+    spacing_mm: float = 2.0,
+    healthy: bool = False,
+    name: str | None = None,
+    *,
+    borders: Rule = "visible",
 ) -> PhantomSubject:
     """Make one subject. The same seed gives the same head and tumour at every spacing.
 
@@ -75,6 +82,8 @@ def phantom_subject(
         spacing_mm: Edge of the cubic voxels.
         healthy: Short for `kind="healthy"`.
         name: Id of the scan, `phantom-<seed>` when None.
+        borders: Where labels end: where a reader sees tumour through the slices, or where half of the voxel is tumour
+            (the rule of earlier versions, with the borders' one width of that time).
 
     Raises:
         InputError: Unknown kind, a kind together with `healthy`, or an impossible spacing.
@@ -86,8 +95,8 @@ def phantom_subject(
     """
     if healthy and kind not in (None, "healthy"):
         raise InputError(f"A phantom cannot be healthy and of kind '{kind}'", fix="Give one of the two")
-    streams = [np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(5)]
-    anatomy, lesion, lookalikes, camera, pen = streams
+    streams = [np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(6)]
+    anatomy, lesion, lookalikes, camera, pen, edge = streams
     drawn = str(lesion.choice(list(_WEIGHTS), p=np.array(list(_WEIGHTS.values())) / sum(_WEIGHTS.values())))
     kind = "healthy" if healthy else check_kind(kind or drawn)
 
@@ -101,10 +110,20 @@ def phantom_subject(
     load_ml = add_lookalikes(lookalikes, tissues, fractions, age)
     flat = np.zeros(len(tissues.csf), dtype=np.uint8)
     owner = np.zeros(len(tissues.csf), dtype=np.int8)
+    visible = borders == "visible"
+    grown = None
     if foci:
-        flat, owner = grow(head, kind, foci, tissues, fractions)
+        edges = Edges.draw(edge) if visible else Edges()
+        grown = grow(head, kind, foci, tissues, fractions, edges)
     own = {"solid": RECIPES[kind].solid, "enhancing": RECIPES[kind].enhancing} if foci else {}
-    images = photograph(camera, tissues, fractions, own)
+    images, spread = photograph(camera, tissues, fractions, own)
+    if grown is not None:
+
+        def seen(share: Floats, sequence: str) -> Floats:
+            return blur_inside(share, tissues.brain, spread[sequence]) if visible else share
+
+        flat = draw_labels(grown, shares(borders), seen)
+        owner = np.where(flat > 0, grown.owner, 0).astype(np.int8)
     labels = np.zeros(tissues.brain.shape, dtype=np.uint8)
     labels[tissues.brain] = flat
 

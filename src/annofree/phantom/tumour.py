@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -118,9 +119,51 @@ def _levels(head: Head, recipe: Recipe, focus: Focus, target: Tissues) -> tuple[
     return around.onto(core, target, -99.0), around.onto(whole, target, -99.0)
 
 
+@dataclass(frozen=True)
+class Shares:
+    """How much of each voxel is tumour, (N,) each.
+
+    Attributes:
+        whole: Oedema, core and enhancing tumour together.
+        core: Core and enhancing tumour.
+        enhancing: Enhancing tumour.
+        owner: Number of the focus that holds most of the voxel, from 1.
+    """
+
+    whole: Floats
+    core: Floats
+    enhancing: Floats
+    owner: NDArray[np.int8]
+
+
+@dataclass(frozen=True)
+class Edges:
+    """How gradually tumour gives way to its surroundings, mm.
+
+    Attributes:
+        whole_mm: Scale of the logistic edge of the whole tumour: infiltration is seen over about four of them.
+        core_mm: The same of the core.
+    """
+
+    whole_mm: float = 1.6
+    core_mm: float = 0.7
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator) -> Edges:
+        """Sharp to infiltrating."""
+        return cls(
+            float(np.exp(rng.uniform(np.log(0.6), np.log(2.6)))), float(np.exp(rng.uniform(*np.log((0.4, 1.5)))))
+        )
+
+
 def grow(
-    head: Head, kind: str, foci: tuple[Focus, ...], target: Tissues, fractions: dict[str, Floats]
-) -> tuple[NDArray[np.uint8], NDArray[np.int8]]:
+    head: Head,
+    kind: str,
+    foci: tuple[Focus, ...],
+    target: Tissues,
+    fractions: dict[str, Floats],
+    edges: Edges | None = None,
+) -> Shares:
     """Grow the planned lesions into the tissue.
 
     Args:
@@ -129,27 +172,31 @@ def grow(
         foci: The planned lesions.
         target: Tissue on the subject's lattice.
         fractions: (N,) share of each tissue; changed in place.
+        edges: How gradual the borders are.
 
     Returns:
-        (N,) labels 0 to 3, and (N,) number of the focus from 1 (0 = none).
+        The shares from which labels are drawn.
     """
     recipe = RECIPES[kind]
-    labels = np.zeros(len(target.csf), dtype=np.uint8)
+    edges = edges or Edges()
+    nothing = np.zeros(len(target.csf), dtype=np.float32)
+    whole_share, core_share, enhancing_share, most = nothing.copy(), nothing.copy(), nothing.copy(), nothing.copy()
     owner = np.zeros(len(target.csf), dtype=np.int8)
     levels = [_levels(head, recipe, focus, target) for focus in foci]
     for number, (_core, whole) in enumerate(levels, start=1):
-        member = _soft(whole, 1.6)
+        member = _soft(whole, edges.whole_mm)
         for name, swells in (("wm", 1.0), ("wmh", 1.0), ("gm", 0.55)):  # grey matter takes up less water
             moved = fractions[name] * member * np.float32(swells)
             fractions[name] -= moved
             fractions["oedema"] += moved
-        inside = (whole > 0) & (target.csf < 0.5)
-        labels[inside] = OEDEMA
-        owner[inside] = number
+        seen = member * (target.csf < 0.5)
+        whole_share = np.maximum(whole_share, seen)
+        owner[seen > most] = number
+        most = np.maximum(most, seen)
     for number, (focus, (reached, _)) in enumerate(zip(foci, levels, strict=True), start=1):
-        near = np.flatnonzero(reached > -8.0)  # beyond it the core's share is nil
+        near = np.flatnonzero(reached > -12.0)  # beyond it the core's share is nil
         core = reached[near]
-        member = _soft(core, 0.7)
+        member = _soft(core, edges.core_mm)
         parts = _core_parts(recipe, focus, core, target.points_mm[near])
         if recipe.extra_axial:  # a cleft of fluid between tumour and brain
             cleft = 0.7 * _soft(core + 2.5, 0.5) * (1 - member)
@@ -160,10 +207,27 @@ def grow(
             fractions[name][near] *= 1 - member
         for name, share in parts.items():
             fractions[name][near] += member * share
-        inside = core > 0
-        labels[near[inside]] = np.where(parts["enhancing"][inside] > 0.5, ENHANCING, CORE)
-        owner[near[inside]] = number
-    return labels, owner
+        enhancing_share[near] = enhancing_share[near] * (1 - member) + member * parts["enhancing"]
+        core_share[near] = np.maximum(core_share[near], member)
+        whole_share[near] = np.maximum(whole_share[near], member)
+        owner[near[member > np.minimum(most[near], 0.5)]] = number
+        most[near] = np.maximum(most[near], member)
+    return Shares(whole_share, core_share, enhancing_share, owner)
+
+
+def draw_labels(shares: Shares, least: Mapping[str, float], seen: Callable[[Floats, str], Floats]) -> NDArray[np.uint8]:
+    """Labels 0 to 3 of each voxel by the rule of `annofree.borders`.
+
+    Args:
+        shares: Of tumour in each voxel.
+        least: Smallest share of each region (WT, TC, ET).
+        seen: From shares and a sequence's name to the shares that the sequence's slices show.
+    """
+    labels = np.zeros(len(shares.whole), dtype=np.uint8)
+    labels[seen(shares.whole, "FLAIR") >= least["WT"]] = OEDEMA
+    labels[seen(shares.core, "FLAIR") >= least["TC"]] = CORE
+    labels[seen(shares.enhancing, "T1C") >= least["ET"]] = ENHANCING
+    return labels
 
 
 def _core_parts(recipe: Recipe, focus: Focus, core: Floats, points_mm: Floats) -> dict[str, Floats]:
