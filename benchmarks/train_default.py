@@ -17,19 +17,19 @@ import torch
 from annofree.formats import open_cohort
 from annofree.methods.synthtumour.cases import folder_name
 from annofree.methods.synthtumour.coarse import coarse_of
+from annofree.methods.synthtumour.made_junior import JuniorSettings
+from annofree.methods.synthtumour.validation import MadeValidation
 from annofree.networks import load_network
 from annofree.scan import Cohort
 from annofree.synthesis import LabelMapBank
 from annofree.synthesis.carrier import Carrier, carrier_of
 from annofree.synthesis.pseudo_healthy import pseudo_healthy
 from annofree.training.checkpoint import has_state, save_state
-from annofree.training.junior import JuniorSettings
 from annofree.training.loop import train
 from annofree.training.losses import region_objective
 from annofree.training.settings import TrainSettings
 from annofree.training.sources import MadeCases, PaintedCases, Turns
 from annofree.training.stream import MadeSampler, StreamSettings
-from annofree.training.validation import MadeValidation
 
 
 def write_carriers(healthy: list[Cohort], patients: list[Cohort], folder: Path) -> list[Path]:

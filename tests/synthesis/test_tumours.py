@@ -8,8 +8,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from annofree.borders import HALF
+from annofree.borders import BORDERS
 from annofree.synthesis import LabelMapBank, SynthesisSettings, make_case
+from annofree.synthesis.acquisition import _slabs, through_slices
 from annofree.synthesis.deform import COARSE_MM, FINE_MM, draw_source, finer, grid_mm
 from annofree.synthesis.growth import FAR, arrival
 from annofree.synthesis.matter import look_up
@@ -26,7 +27,8 @@ STILL = Acquisition(mask_errors=False, missing_slab=False)
 @pytest.mark.parametrize("kind", list(KINDS))
 def test_every_kind_has_its_volume_and_lies_in_tissue(mni_bank: LabelMapBank, kind: str) -> None:
     made = SynthesisSettings(
-        tumours=Tumours(kind=kind, healthy_share=0.0, volumes_ml=(30.0,), several=False), acquisition=STILL
+        tumours=Tumours(kind=kind, healthy_share=0.0, volumes_ml=(30.0,), several=False, borders="half"),
+        acquisition=STILL,
     )
     case = make_case(mni_bank, made, 3)
     whole = case.labels > 0
@@ -38,7 +40,7 @@ def test_every_kind_has_its_volume_and_lies_in_tissue(mni_bank: LabelMapBank, ki
 
 def test_without_growth_a_tumour_is_a_plain_ellipsoid_of_the_same_volume(mni_bank: LabelMapBank) -> None:
     def made(growth: bool) -> tuple[torch.Tensor, float]:
-        own = Tumours(kind="ring", healthy_share=0.0, volumes_ml=(40.0,), several=False, growth=growth)
+        own = Tumours(kind="ring", healthy_share=0.0, volumes_ml=(40.0,), several=False, growth=growth, borders="half")
         case = make_case(mni_bank, SynthesisSettings(tumours=own, acquisition=STILL), 3)
         assert case.meta["wt_ml"] == pytest.approx(case.meta["requested_wt_ml"], rel=0.12)
         whole = case.labels > 0
@@ -74,11 +76,34 @@ def test_boundary_lies_at_half(mni_bank: LabelMapBank) -> None:
     deep_rim = torch.minimum(depth - 4, 8 - depth)
     fields = torch.stack([depth, depth - 4, deep_rim, depth - 9, depth * 0 - 60, depth * 0 - 60])
     soft = fractions(plan, fields, 1.0, torch.ones(41, 3, 3, dtype=torch.bool))
-    labels = labels_of(soft, HALF)
+    labels = labels_of(soft, BORDERS["half"])
     assert torch.equal(labels > 0, depth >= 0)
     assert torch.equal((labels == 1) | (labels == 3), depth >= 4)
     assert torch.equal(labels == 3, deep_rim >= 0)
     assert float((soft.sum(0) - 1).clamp_min(0).max()) < 1e-5
+    # a reader sees a quarter of tumour: the border lies a quarter of its width further out, that of the core stays
+    seen = labels_of(soft, BORDERS["visible"])
+    assert torch.equal(seen > 0, depth > -0.25 * plan.border_mm)
+    core = soft[1:].sum(0)
+    assert torch.equal((seen == 1) | (seen == 3), (core >= 0.5 * soft.sum(0)) & (seen > 0) | (deep_rim > -0.25))
+    assert torch.equal(seen == 3, deep_rim > -0.25)
+
+
+def test_slices_carry_the_visible_border_with_them() -> None:
+    """A thin plate of tumour is seen in every slice that it fills to a quarter, and nowhere else."""
+    plate = torch.zeros(6, 40, 40, 40)
+    plate[0, :, :, 19:21] = 1.0
+    for seed in range(40):
+        seeds = Seeds(seed)
+        shown = through_slices(plate, 1.0, seeds, Acquisition())
+        assert float(shown.sum()) == pytest.approx(float(plate.sum()), rel=0.12)
+        axis, thick_mm = _slabs(seeds.stream("slices"))[3]
+        found = labels_of(shown, BORDERS["visible"]) > 0
+        deep = int(found.any(0).any(0).sum())
+        if axis != 2 or thick_mm <= 1.2:
+            assert deep == 2
+        else:  # 2 mm spread over two thick slices may fill neither to a quarter
+            assert (2 if thick_mm < 3.9 else 0) <= deep <= 2 + 2 * thick_mm
 
 
 @settings(max_examples=10)

@@ -9,7 +9,7 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from annofree.borders import Rule, shares
+from annofree.borders import BORDERS, Rule
 from annofree.errors import InputError
 from annofree.phantom.head import Head, Tissues
 from annofree.phantom.imaging import add_lookalikes, blur_inside, photograph
@@ -122,7 +122,7 @@ def phantom_subject(
         def seen(share: Floats, sequence: str) -> Floats:
             return blur_inside(share, tissues.brain, spread[sequence]) if visible else share
 
-        flat = draw_labels(grown, shares(borders), seen)
+        flat = draw_labels(grown, BORDERS[borders], seen)
         owner = np.where(flat > 0, grown.owner, 0).astype(np.int8)
     labels = np.zeros(tissues.brain.shape, dtype=np.uint8)
     labels[tissues.brain] = flat

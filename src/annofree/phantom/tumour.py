@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from annofree.borders import Border
 from annofree.phantom.growth import Neighbourhood
 from annofree.phantom.head import Head, Push, Tissues, template
 from annofree.phantom.places import LOBES, lobe_index
@@ -215,18 +216,20 @@ def grow(
     return Shares(whole_share, core_share, enhancing_share, owner)
 
 
-def draw_labels(shares: Shares, least: Mapping[str, float], seen: Callable[[Floats, str], Floats]) -> NDArray[np.uint8]:
-    """Labels 0 to 3 of each voxel by the rule of `annofree.borders`.
+def draw_labels(shares: Shares, border: Border, seen: Callable[[Floats, str], Floats]) -> NDArray[np.uint8]:
+    """Labels 0 to 3 of each voxel.
 
     Args:
         shares: Of tumour in each voxel.
-        least: Smallest share of each region (WT, TC, ET).
+        border: Where regions end.
         seen: From shares and a sequence's name to the shares that the sequence's slices show.
     """
     labels = np.zeros(len(shares.whole), dtype=np.uint8)
-    labels[seen(shares.whole, "FLAIR") >= least["WT"]] = OEDEMA
-    labels[seen(shares.core, "FLAIR") >= least["TC"]] = CORE
-    labels[seen(shares.enhancing, "T1C") >= least["ET"]] = ENHANCING
+    whole, core = seen(shares.whole, "FLAIR"), seen(shares.core, "FLAIR")
+    inside = whole >= border.whole
+    labels[inside] = OEDEMA
+    labels[inside & (core >= border.core * (whole if border.of_tumour else 1.0))] = CORE
+    labels[seen(shares.enhancing, "T1C") >= border.enhancing] = ENHANCING
     return labels
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from annofree.borders import shares
+from annofree.borders import BORDERS
 from annofree.synthesis import acquisition, resample
 from annofree.synthesis.bank import FRAME_CENTRE_MM, BrainMap, LabelMapBank
 from annofree.synthesis.deform import (
@@ -161,7 +161,7 @@ def drawn_labels(
     rule = settings.tumours.borders
     if rule == "visible" and sliced:
         fraction = acquisition.through_slices(fraction, spacing_mm, acquired.stream("optics"), settings.acquisition)
-    return labels_of(fraction, shares(rule))
+    return labels_of(fraction, BORDERS[rule])
 
 
 def _anatomy(

@@ -5,13 +5,13 @@ Label rule: a voxel belongs to a region where the soft fraction of that region r
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as functional
 from torch import Tensor
 
+from annofree.borders import Border
 from annofree.synthesis.deform import COARSE_MM, finer, grid_mm
 from annofree.synthesis.growth import FAR, arrival, compartments, level_for_volume
 from annofree.synthesis.matter import Matter
@@ -223,18 +223,19 @@ def joined(parts: list[Tensor]) -> Tensor:
     return total
 
 
-def labels_of(fraction: Tensor, least: Mapping[str, float]) -> Tensor:
+def labels_of(fraction: Tensor, border: Border) -> Tensor:
     """BraTS 2023 labels, uint8.
 
     Args:
         fraction: (6, X, Y, Z) soft fractions in the order of `COMPARTMENTS`.
-        least: Smallest share of each region (WT, TC, ET), see `annofree.borders`.
+        border: Where regions end.
     """
     whole, core, rim = fraction.sum(0), fraction[1:].sum(0), fraction[2]
     labels = torch.zeros(whole.shape, dtype=torch.uint8, device=whole.device)
-    labels[whole >= least["WT"]] = 2
-    labels[core >= least["TC"]] = 1
-    labels[rim >= least["ET"]] = 3
+    inside = whole >= border.whole
+    labels[inside] = 2
+    labels[inside & (core >= border.core * (whole if border.of_tumour else 1.0))] = 1
+    labels[rim >= border.enhancing] = 3
     return labels
 
 
