@@ -117,7 +117,7 @@ def test_missing_path(tmp_path: Path) -> None:
 
 
 def test_no_orientation_is_said(tmp_path: Path) -> None:
-    nib.save(nib.Nifti1Image(brain_image(spacing=1.0, shape=(30, 32, 34)), None), tmp_path / "flair.nii.gz")
+    nib.save(nib.Nifti1Image(brain_image(spacing=1.0, shape=(140, 170, 130)), None), tmp_path / "flair.nii.gz")
     assert any("states no orientation" in note for note in open_scan(tmp_path / "flair.nii.gz").notes)
 
 

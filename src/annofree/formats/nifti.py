@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 
 from annofree.errors import AnnofreeError, InputError
 from annofree.formats.contents import has_few_values
+from annofree.formats.geometry import SHEAR_COSINE, affine_mm, geometry_notes, repeats, shear
 from annofree.formats.outfolder import atomic_write
+from annofree.formats.volume_files import open_image, verified
 from annofree.scan import Grid
 
 if TYPE_CHECKING:
@@ -31,7 +33,6 @@ _GEOMETRY = (
 )
 #: No gzip file unpacks to more than this many times its size.
 _DEFLATE_LIMIT = 1032
-_CONVERT = "Convert it to NIfTI first, for instance with dcm2niix (DICOM) or mri_convert (MGZ)"
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +77,7 @@ def read_volume(source: str | Path | nib.Nifti1Image) -> Volume:
     with _one_sentence(name):
         kind = image.get_data_dtype()
         _refuse_odd_types(kind, name)
+        image = verified(image, Path(name))
         array = np.asarray(image.get_fdata(dtype=np.float32, caching="unchanged")).reshape(grid.shape)
     finite = np.isfinite(array)
     if not finite.all():
@@ -111,7 +113,7 @@ def read_labels(source: str | Path | nib.Nifti1Image) -> tuple[Array, Grid]:
     grid, _ = _grid(image, name, channels=True)
     with _one_sentence(name):
         _refuse_odd_types(image.get_data_dtype(), name)
-        array = np.asanyarray(image.dataobj)
+        array = np.asanyarray(verified(image, Path(name)).dataobj)
     if not np.isfinite(array).all():
         raise InputError("A label map holds values that are not numbers", file=name, fix="Export the map again")
     return (array if array.ndim == 4 and array.shape[3] > 1 else array.reshape(grid.shape)), grid
@@ -151,31 +153,8 @@ def _open(source: Any) -> tuple[Any, str]:
             f"A {type(source).__name__} is not an image", fix="Give a path, a nibabel NIfTI image, or a dictionary"
         )
     path = Path(source)
-    if not path.exists():
-        raise InputError("There is no such file", file=path, fix="Check the path")
-    if path.is_dir():
-        raise InputError("This is a folder, not an image file", file=path, fix="Name the file")
-    try:
-        with path.open("rb") as handle:
-            start = handle.read(4)
-    except OSError as error:
-        raise InputError("A file cannot be read", file=path, why=error.strerror, fix="Check its permissions") from None
-    if not start:
-        raise InputError("A file is empty", file=path, why="it has 0 bytes", fix="Copy or export the file again")
-    if path.name.lower().endswith(".gz") and start[:2] != b"\x1f\x8b":
-        raise InputError("A file is not NIfTI", file=path, why="it ends in .gz but is not compressed", fix=_CONVERT)
     with _one_sentence(str(path)):
-        try:
-            image = nib.load(path)
-        except nib.filebasedimages.ImageFileError:
-            raise InputError(
-                "A file is not NIfTI", file=path, why="its beginning is no NIfTI header", fix=_CONVERT
-            ) from None
-    if not isinstance(image, nib.Nifti1Pair):
-        raise InputError(
-            "A file is not NIfTI", file=path, why=f"it is {type(image).__name__.removesuffix('Image')}", fix=_CONVERT
-        )
-    return image, str(path)
+        return open_image(path), str(path)
 
 
 def _grid(image: Any, name: str, channels: bool = False) -> tuple[FileGrid, tuple[str, ...]]:
@@ -199,7 +178,7 @@ def _grid(image: Any, name: str, channels: bool = False) -> tuple[FileGrid, tupl
             "An image is flat", file=name, why=f"its shape is {shape}", fix="annofree needs the whole 3-D volume"
         )
     with _one_sentence(name):
-        affine = np.array(image.affine, dtype=np.float64)
+        affine = affine_mm(image, name)
     directions = affine[:3, :3]
     lengths = np.sqrt((directions**2).sum(axis=0)) if np.isfinite(affine).all() else np.zeros(3)
     if lengths.min() < 1e-6 or lengths.max() > 1e4 or abs(np.linalg.det(directions / lengths)) < 1e-3:
@@ -211,7 +190,8 @@ def _grid(image: Any, name: str, channels: bool = False) -> tuple[FileGrid, tupl
             fix="Repair the header (for instance with fslorient or nibabel) or convert the original DICOM again",
         )
     x, y, z = shape[:3]
-    return FileGrid((x, y, z), affine, _geometry(image)), _geometry_notes(image, name, affine)
+    geometry = _geometry(image) if repeats(image.header, affine, (x, y, z)) else None
+    return FileGrid((x, y, z), affine, geometry), geometry_notes(image, name, affine)
 
 
 def _refuse_more_than_the_file_holds(image: Any, name: str, shape: tuple[int, ...]) -> None:
@@ -233,21 +213,6 @@ def _refuse_more_than_the_file_holds(image: Any, name: str, shape: tuple[int, ..
 def _geometry(image: Any) -> dict[str, Any]:
     header = image.header
     return {field: np.array(header[field]) for field in _GEOMETRY}
-
-
-def _geometry_notes(image: Any, name: str, affine: Array) -> tuple[str, ...]:
-    header = image.header
-    q, s = int(header["qform_code"]), int(header["sform_code"])
-    if image.file_map and q <= 0 and s <= 0:
-        return (f"{Path(name).name} states no orientation (qform and sform codes are 0); its axes are taken as LAS.",)
-    if q > 0 and s > 0:
-        try:
-            other = header.get_qform()
-        except Exception:
-            return (f"{Path(name).name} has an unusable qform; its sform is used.",)
-        if not Grid(image.shape[:3], np.asarray(other)).same_as(Grid(image.shape[:3], affine), tolerance_mm=1.0):
-            return (f"{Path(name).name} has a qform and an sform that disagree by more than 1 mm; the sform is used.",)
-    return ()
 
 
 def write_volume(
@@ -276,7 +241,8 @@ def write_volume(
         header["pixdim"][4:] = 1.0
     else:
         image.set_sform(grid.affine, code="scanner")
-        image.set_qform(grid.affine, code="scanner")
+        # A qform cannot say a shear, and programs that prefer it would straighten the file without a word.
+        image.set_qform(grid.affine, code="scanner" if shear(grid.affine) <= SHEAR_COSINE else 0)
         header.set_xyzt_units("mm")
     header["descrip"] = description[:79].encode("ascii", "replace")
     if slope is not None:

@@ -12,13 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annofree.errors import InputError
+from annofree.formats.brain_mask import open_brain_mask
 from annofree.formats.case import Case, case_of_file, case_of_mapping, with_unique_ids
 from annofree.formats.dicom import DicomSettings, is_zip
 from annofree.formats.grids import MIN_OVERLAP, choose_reference, overlap, resample
 from annofree.formats.layouts import find_cases
 from annofree.formats.names import is_map
-from annofree.formats.nifti import Volume, read_labels, read_volume
+from annofree.formats.nifti import Volume, read_volume
 from annofree.formats.npy import NpyCase
+from annofree.formats.plausible import refuse_impossible_brain, refuse_impossible_view
 from annofree.formats.report_texts import read_report, read_reports
 from annofree.formats.skull import why_whole_head
 from annofree.scan import Cohort, Grid, Modality, Origin, Scan, canonical_grid, to_canonical
@@ -225,6 +227,9 @@ def _one_case(path: Path, sequence: str | None, dicom: DicomSettings | None = No
 def _read(case: Case, sequence: str | None, brain_mask: Any, report: str | None) -> Scan:
     volumes, notes = case.read(sequence)
     grids = {name: canonical_grid(volume.grid) for name, volume in volumes.items()}
+    if type(case) is Case:  # arrays and slices state no size
+        for name, own in grids.items():
+            refuse_impossible_view(own, volumes[name].source)
     reference = choose_reference(grids)
     grid = grids[reference]
     images: dict[Modality, NDArray[np.float32]] = {}
@@ -244,7 +249,7 @@ def _read(case: Case, sequence: str | None, brain_mask: Any, report: str | None)
             )
         images[name] = array
     mask = brain_mask if isinstance(brain_mask, np.ndarray) else _mask_path(brain_mask, case)
-    brain = None if mask is None else _brain(mask, case.id, grid)
+    brain, cut = (None, None) if mask is None else open_brain_mask(mask, case.id, grid, images)
     if heads and brain is None:
         name, why = next(iter(heads.items()))
         raise InputError(
@@ -254,10 +259,13 @@ def _read(case: Case, sequence: str | None, brain_mask: Any, report: str | None)
             fix="Strip the skull first (HD-BET, SynthStrip), or give a brain mask with --brain-mask FILE",
         )
     if brain is not None:
-        said.append(f"Brain mask: {'an array' if isinstance(mask, np.ndarray) else mask}.")
+        named = "an array" if mask is None or isinstance(mask, np.ndarray) else mask.name  # pages show no folders
+        said.append(f"Brain mask: {named}{f'; {cut}' if cut else ''}.")
         for name in heads:
             images[name] = np.where(brain, images[name], np.float32(0))
             said.append(f"{name} showed the whole head; everything outside the brain mask was set to 0.")
+    if type(case) is Case:
+        refuse_impossible_brain(grid, images, brain, volumes[reference].source)
     return Scan(
         id=case.id,
         images=images,
@@ -297,34 +305,6 @@ def _is_pattern(mask: str | Path) -> bool:
     return any(sign in str(mask) for sign in "*?")
 
 
-def _brain(mask: Path | NDArray[Any], scan_id: str, grid: Grid) -> NDArray[np.bool_]:
-    """A brain mask, from a file or an array, on a canonical grid."""
-    brain: NDArray[np.bool_]
-    if isinstance(mask, np.ndarray):
-        brain = mask != 0
-        if brain.shape != tuple(grid.shape):
-            raise InputError(
-                f"The brain mask has shape {brain.shape}, scan '{scan_id}' {tuple(grid.shape)}",
-                fix="Give a mask on the scan's canonical grid, or a file",
-            )
-    else:
-        labels, native = read_labels(mask)
-        if labels.ndim != 3:
-            raise InputError("A brain mask is 4-D", file=mask, fix="Give one 3-D mask")
-        own = canonical_grid(native)
-        brain = np.ascontiguousarray(to_canonical(labels, native)) != 0
-        if not own.same_as(grid):
-            brain = resample(brain, own, grid, 0)
-    share = float(brain.mean())
-    if not 0 < share < 1:
-        raise InputError(
-            f"The brain mask of scan '{scan_id}' covers {'nothing' if share == 0 else 'every voxel'} of it",
-            file=None if isinstance(mask, np.ndarray) else mask,
-            fix="Give the mask of this scan: non-zero inside the brain, 0 outside",
-        )
-    return brain
-
-
 def _mask_path(given: str | Path | None, case: Case) -> Path | None:
     if given is None:
         return case.brain_mask
@@ -349,5 +329,5 @@ def _with_extras(scan: Scan, sequence: str | None, brain_mask: Any, report: str 
         scan = scan.replace(images={wanted: scan.images[wanted]})
     if brain_mask is not None:
         mask = brain_mask if isinstance(brain_mask, np.ndarray) else Path(brain_mask)
-        scan = scan.replace(brain=_brain(mask, scan.id, scan.grid))
+        scan = scan.replace(brain=open_brain_mask(mask, scan.id, scan.grid, scan.images)[0])
     return scan if report is None else scan.replace(report=read_report(report))

@@ -1,0 +1,158 @@
+"""Where a NIfTI header says that voxels lie, and where two readers of one header would differ.
+
+We read as nibabel does: the sform where its code is set, else the qform, else the voxel sizes. ITK (SimpleITK, 3D
+Slicer, TorchIO) takes the sform only where its code is 1 or no qform is set, multiplies by the stated unit, straightens
+sheared axes, and adds an intercept whose slope is 0. Where that gives another picture, a note says so.
+"""
+
+from __future__ import annotations
+
+import gzip
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annofree.errors import InputError
+from annofree.scan import Grid
+
+Array = NDArray[Any]
+
+#: Positions that differ by less are one position (mm).
+SAME_MM = 0.5
+#: Axes further from right angles than this (cosine) are sheared; a rotation kept in float32 stays below.
+SHEAR_COSINE = 2e-3
+_UNITS_MM = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}
+_UNIT_WORDS = {1: "metres", 3: "microns"}
+
+
+def stored_header(path: Path) -> Any | None:
+    """The header as it lies in a `.nii`, `.nii.gz` or `.hdr` file: nibabel repairs some fields while it loads."""
+    import nibabel
+
+    nib: Any = nibabel
+    with suppress(Exception):
+        with gzip.open(path) if path.name.lower().endswith(".gz") else path.open("rb") as file:
+            block = file.read(540)
+        for kind, size in ((nib.Nifti1Header, 348), (nib.Nifti2Header, 540)):
+            for order in "<>":
+                if int(np.frombuffer(block[:4], f"{order}i4")[0]) == size:
+                    return kind(block[:size], order, check=False)
+    return None
+
+
+def affine_mm(image: Any, name: str) -> Array:
+    """The affine in mm, the unit of the header honoured.
+
+    Raises:
+        InputError: Nothing in the header says how large a voxel is.
+    """
+    header = (stored_header(Path(name)) if image.file_map else None) or image.header
+    sizes = np.asarray(header["pixdim"][1:4], dtype=float)
+    if int(header["sform_code"]) <= 0 and not (np.isfinite(sizes).all() and (sizes != 0).all()):
+        shown = " x ".join(f"{size:g}" for size in sizes)
+        raise InputError(
+            "An image does not say how large its voxels are",
+            file=name,
+            why=f"its voxel size (pixdim) is {shown} and it has no sform",
+            fix="Write the true voxel size into the header, or convert the original DICOM again",
+        )
+    scale = _UNITS_MM.get(int(header["xyzt_units"]) & 7, 1.0)
+    affine = np.array(image.affine, dtype=np.float64)
+    affine[:3] *= scale
+    return affine
+
+
+def shear(affine: Array) -> float:
+    """The largest cosine between two axes: 0 where all angles are right."""
+    directions = np.asarray(affine, dtype=float)[:3, :3]
+    directions = directions / np.linalg.norm(directions, axis=0)
+    return float(np.abs(directions.T @ directions - np.eye(3)).max())
+
+
+def repeats(header: Any, affine: Array, shape: tuple[int, ...]) -> bool:
+    """Whether the fields of a header may be repeated in a result: every reader sees the affine in them that we use.
+
+    No qform can say a shear: a result repeats both forms then, and so lies on its source in every program.
+    """
+    if int(header["xyzt_units"]) & 7 in (1, 3):
+        return False
+    if shear(affine) > SHEAR_COSINE:
+        return True
+    grid = Grid((shape[0], shape[1], shape[2]), affine)
+    for code, form in (("qform_code", "get_qform"), ("sform_code", "get_sform")):
+        if int(header[code]) > 0:
+            try:
+                same = grid.same_as(Grid(grid.shape, np.asarray(getattr(header, form)())), tolerance_mm=0.05)
+            except Exception:
+                return False
+            if not same:
+                return False
+    sizes = np.abs(np.asarray(header["pixdim"][1:4], dtype=float))
+    return int(header["sform_code"]) <= 0 or bool(np.allclose(sizes, grid.spacing_mm, rtol=0.01))
+
+
+def geometry_notes(image: Any, name: str, affine: Array) -> tuple[str, ...]:
+    """What a reader of the result should know about the header's geometry and scaling, in sentences."""
+    header = image.header
+    stored = (stored_header(Path(name)) if image.file_map else None) or header
+    title = Path(name).name
+    notes: list[str] = []
+    q, s = int(header["qform_code"]), int(header["sform_code"])
+    if (unit := int(header["xyzt_units"]) & 7) in _UNIT_WORDS:
+        notes.append(f"{title} states its positions in {_UNIT_WORDS[unit]}; they were turned into mm.")
+    if image.file_map and q <= 0 and s <= 0:
+        notes.append(f"{title} states no orientation (qform and sform codes are 0); its axes are taken as LAS.")
+    notes += _forms(image, title, affine, q, s)
+    if (cosine := shear(affine)) > SHEAR_COSINE:
+        angle = 90 - np.degrees(np.arccos(cosine))
+        notes.append(
+            f"{title} has axes that are {angle:.1f} degrees off right angles; volumes are by the determinant, "
+            "and ITK-based programs straighten or refuse such a file."
+        )
+    notes += _scaling(stored, title)
+    return tuple(notes)
+
+
+def _forms(image: Any, title: str, affine: Array, q: int, s: int) -> list[str]:
+    header, shape = image.header, image.shape[:3]
+    notes = []
+    if q > 0 and s > 0:
+        try:
+            other = np.asarray(header.get_qform())
+        except Exception:
+            return [f"{title} has an unusable qform; its sform is used."]
+        other[:3] *= _UNITS_MM.get(int(header["xyzt_units"]) & 7, 1.0)
+        apart = _apart_mm(other, affine, shape)
+        if apart > SAME_MM:
+            reader = "" if s == 1 else f"; ITK-based programs take the qform, since the sform's code is {s}"
+            notes.append(
+                f"{title} has a qform and an sform that disagree by {apart:.1f} mm; the sform is used{reader}."
+            )
+    if s > 0:
+        sizes = np.abs(np.asarray(header["pixdim"][1:4], dtype=float)) * _UNITS_MM.get(
+            int(header["xyzt_units"]) & 7, 1.0
+        )
+        spacing = Grid(shape, affine).spacing_mm
+        if not np.allclose(sizes, spacing, rtol=0.01):
+            stated, used = (" x ".join(f"{size:.3g}" for size in three) for three in (sizes, spacing))
+            notes.append(f"{title} states voxels of {stated} mm (pixdim) and {used} mm (sform); the sform is used.")
+    return notes
+
+
+def _apart_mm(one: Array, other: Array, shape: tuple[int, ...]) -> float:
+    far = np.asarray(shape) - 1
+    corners = np.array([[far[0] * a, far[1] * b, far[2] * c, 1] for a in (0, 1) for b in (0, 1) for c in (0, 1)])
+    return float(np.linalg.norm(corners @ (one - other).T, axis=1).max())
+
+
+def _scaling(header: Any, title: str) -> list[str]:
+    slope, intercept = float(header["scl_slope"]), float(header["scl_inter"])
+    if (slope == 0 or not np.isfinite(slope)) and np.isfinite(intercept) and intercept != 0:
+        return [
+            f"{title} has an intercept of {intercept:g} and no slope ({slope:g}); its grey levels are taken unscaled, "
+            "and ITK-based programs add the intercept."
+        ]
+    return []

@@ -1,0 +1,199 @@
+"""Opening a file that holds one volume, whatever its kind: NIfTI (one file or a pair), NRRD, MetaImage, FreeSurfer.
+
+Everything comes out as a nibabel NIfTI image whose voxels are not read yet. Compressed files are read to their end
+before their voxels are believed, so that a wrong checksum is found.
+"""
+
+from __future__ import annotations
+
+import gzip
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from annofree.errors import InputError
+
+_CONVERT = "Convert it to NIfTI first, for instance with dcm2niix (DICOM)"
+_AGAIN = "Copy or export the file again"
+#: Unpacked bytes beyond what the header claims that are still believed to be padding.
+_SLACK = 1 << 20
+_ITK_ENDINGS = (".nrrd", ".nhdr", ".mha", ".mhd")
+
+
+def open_image(path: Path) -> Any:
+    """Open a file as a nibabel image; voxels are read later.
+
+    Raises:
+        InputError: It is missing, empty, or none of the kinds that are read.
+    """
+    import nibabel
+
+    nib: Any = nibabel
+    start = _beginning(path)
+    name = path.name.lower()
+    if name.endswith(_ITK_ENDINGS):
+        return _with_itk(path)
+    packed = start[:2] == b"\x1f\x8b"
+    if name.endswith(".gz") and not packed:
+        nifti = int.from_bytes(start[:4], "little") in (348, 540) or int.from_bytes(start[:4], "big") in (348, 540)
+        why = "it ends in .gz but is not compressed"
+        raise InputError("A file is not NIfTI", file=path, why=why, fix="Rename it to .nii" if nifti else _CONVERT)
+    if packed and name.endswith((".nii", ".hdr", ".mgh")):
+        why = f"it is gzip-compressed and does not end in .gz, but in {path.suffix}"
+        raise InputError("A file has the wrong ending", file=path, why=why, fix="Rename it to end in .nii.gz")
+    try:
+        image = nib.load(path)
+    except nib.filebasedimages.ImageFileError:
+        raise InputError("A file is not NIfTI", file=path, why=_kind(start), fix=_CONVERT) from None
+    except FileNotFoundError as error:
+        missing = Path(str(getattr(error, "filename", "") or "its .img file")).name
+        raise InputError(
+            "A pair of files is not complete", file=path, why=f"{missing} is missing", fix=_AGAIN
+        ) from None
+    if isinstance(image, nib.MGHImage):
+        return _named(nib.Nifti1Image(image.dataobj, image.affine), path)
+    if not isinstance(image, nib.Nifti1Pair):
+        kind = type(image).__name__.removesuffix("Image")
+        if kind.startswith(("Analyze", "Spm")):
+            why = "it is an Analyze 7.5 pair, which does not say where left and right are"
+            raise InputError(
+                "A file is not NIfTI", file=path, why=why, fix="Convert the original DICOM with dcm2niix instead"
+            )
+        raise InputError("A file is not NIfTI", file=path, why=f"it is {kind}", fix=_CONVERT)
+    return image
+
+
+def verified(image: Any, path: Path) -> Any:
+    """The image of a compressed file with its bytes in memory, read to the end: a wrong checksum raises.
+
+    Raises:
+        OSError, EOFError, zlib.error: The file is damaged.
+        InputError: It holds far more than its header claims.
+    """
+    import nibabel
+
+    nib: Any = nibabel
+    if not nib.is_proxy(image.dataobj):
+        return image
+    if not path.name.lower().endswith(".nii.gz") or not path.is_file():
+        for name in {str(path), *(str(holder.filename) for holder in image.file_map.values())}:
+            _read_to_the_end(Path(name))
+        return image
+    claimed = int(image.dataobj.offset) + int(np.prod(image.shape, dtype=object)) * image.get_data_dtype().itemsize
+    content = bytearray()
+    with gzip.open(path) as file:
+        while block := file.read(1 << 22):
+            content += block
+            if len(content) > claimed + _SLACK:
+                raise InputError("A file holds more than its header claims", file=path, why=_more(claimed), fix=_AGAIN)
+    return type(image).from_bytes(bytes(content))
+
+
+def _read_to_the_end(path: Path) -> None:
+    if path.name.lower().endswith((".gz", ".mgz")) and path.is_file():
+        with gzip.open(path) as file:
+            while file.read(1 << 22):
+                pass
+
+
+def _more(claimed: int) -> str:
+    return f"the header claims {claimed} bytes, and there are at least {_SLACK} more"
+
+
+def _beginning(path: Path) -> bytes:
+    if not path.exists():
+        why = "it is a link that leads nowhere" if path.is_symlink() else None
+        raise InputError("There is no such file", file=path, why=why, fix="Check the path")
+    if path.is_dir():
+        raise InputError("This is a folder, not an image file", file=path, fix="Name the file")
+    if not path.is_file():
+        raise InputError("This is no ordinary file", file=path, fix="Name an image file")
+    try:
+        with path.open("rb") as handle:
+            start = handle.read(256)
+    except OSError as error:
+        raise InputError("A file cannot be read", file=path, why=error.strerror, fix="Check its permissions") from None
+    if not start:
+        raise InputError("A file is empty", file=path, why="it has 0 bytes", fix=_AGAIN)
+    return start
+
+
+def _kind(start: bytes) -> str:
+    for sign, kind in (
+        (b"\x89PNG", "PNG"),
+        (b"\xff\xd8", "JPEG"),
+        (b"PK", "zip"),
+        (b"%PDF", "PDF"),
+        (b"\x89HDF", "HDF5"),
+    ):
+        if start.startswith(sign):
+            return f"it is {kind}"
+    return "it is DICOM" if start[128:132] == b"DICM" else "its beginning is no NIfTI header"
+
+
+def _with_itk(path: Path) -> Any:
+    """NRRD and MetaImage: LPS in the file, RAS+ here."""
+    import nibabel
+    import SimpleITK
+
+    sitk: Any = SimpleITK
+    nib: Any = nibabel
+    _require_spacing(path)
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
+    try:
+        reader.ReadImageInformation()
+        size = tuple(int(n) for n in reader.GetSize())
+        if reader.GetNumberOfComponents() != 1 or len(size) != 3:
+            shape = (*size, reader.GetNumberOfComponents()) if reader.GetNumberOfComponents() > 1 else size
+            raise InputError(
+                f"An image is {len(shape)}-D",
+                file=path,
+                why=f"its shape is {shape}; one sequence is one 3-D volume",
+                fix="Split it into one file a sequence",
+            )
+        read = reader.Execute()
+    except RuntimeError as error:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        raise InputError("A file is damaged or cut short", file=path, why=lines[-1][:160], fix=_AGAIN) from None
+    affine = np.eye(4)
+    affine[:3, :3] = np.reshape(read.GetDirection(), (3, 3)) * np.asarray(read.GetSpacing())
+    affine[:3, 3] = read.GetOrigin()
+    affine[:2] *= -1
+    array = sitk.GetArrayFromImage(read).transpose()
+    return _named(nib.Nifti1Image(_plain(array), affine), path)
+
+
+def _plain(array: Any) -> Any:
+    """An array of a type that NIfTI knows: 64-bit integers become 32-bit ones."""
+    if array.dtype.kind in "iu" and array.itemsize == 8:
+        return array.astype(np.int32 if array.min() < 0 else np.uint32)
+    return array
+
+
+def _require_spacing(path: Path) -> None:
+    """A header without voxel sizes is read as 1 mm by ITK, which nobody stated."""
+    with suppress(OSError), path.open("rb") as file:
+        head = file.read(8192).split(b"\n\n")[0].lower()
+    words = (
+        (b"space directions", b"spacings")
+        if path.suffix.lower() in (".nrrd", ".nhdr")
+        else (b"elementspacing", b"elementsize")
+    )
+    if not any(word in head for word in words):
+        raise InputError(
+            "An image does not say how large its voxels are",
+            file=path,
+            why=f"its header has no {words[0].decode()}",
+            fix="Export it again with its geometry",
+        )
+
+
+def _named(image: Any, path: Path) -> Any:
+    image.header.set_xyzt_units("mm")
+    image.set_sform(image.affine, code="scanner")
+    image.set_qform(image.affine, code="scanner")
+    image.annofree_source = str(path)
+    return image

@@ -1,0 +1,242 @@
+"""Where voxels lie and how large they are: never guessed, and said where two programs would disagree."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+import SimpleITK as sitk  # noqa: N813
+
+from annofree.errors import InputError
+from annofree.formats import open_scan
+from annofree.formats.nifti import read_volume, write_volume
+
+from .conftest import AFFINE, SHAPE, SPACING, brain_image, save
+
+VOLUME_ML = float((brain_image() > 0).sum()) * SPACING**3 / 1000
+
+
+def header_only(path: Path, **fields: object) -> Path:
+    """The file with header fields written as they are, which nibabel would repair."""
+    content = bytearray(path.read_bytes())
+    header = nib.Nifti1Header(bytes(content[:348]), check=False)
+    for name, value in fields.items():
+        header[name] = value
+    content[:348] = header.binaryblock
+    path.write_bytes(bytes(content))
+    return path
+
+
+def volume_ml(path: Path) -> float:
+    scan = open_scan(path, sequence="FLAIR")
+    return float((scan.images["FLAIR"] != 0).sum() * scan.voxel_ml)
+
+
+@pytest.mark.parametrize("pixdim", [[1, 0, 0, 0], [1, 1, 1, 0], [1, np.nan, 1, 1]])
+@pytest.mark.parametrize("qform_code", [0, 1])
+def test_no_voxel_size_is_refused(tmp_path: Path, pixdim: list[float], qform_code: int) -> None:
+    path = save(tmp_path / "flair.nii", brain_image())
+    header_only(path, pixdim=[*pixdim, 0, 0, 0, 0], qform_code=qform_code, sform_code=0)
+    with pytest.raises(InputError, match=r"how large its voxels are.*flair\.nii"):
+        open_scan(path)
+
+
+def test_an_sform_is_enough(tmp_path: Path) -> None:
+    path = header_only(save(tmp_path / "flair.nii", brain_image()), pixdim=[1, 0, 0, 0, 0, 0, 0, 0], qform_code=0)
+    assert volume_ml(path) == pytest.approx(VOLUME_ML)
+
+
+@pytest.mark.parametrize(("unit", "scale", "word"), [(1, 1e-3, "metres"), (3, 1e3, "microns"), (0, 1, ""), (2, 1, "")])
+def test_units_are_honoured(tmp_path: Path, unit: int, scale: float, word: str) -> None:
+    affine = AFFINE * np.array([[scale], [scale], [scale], [1]])
+    path = save(tmp_path / "flair.nii.gz", brain_image(), affine, xyzt_units=unit)
+    scan = open_scan(path)
+    assert volume_ml(path) == pytest.approx(VOLUME_ML, rel=1e-4)
+    assert np.allclose(scan.affine[:3, 3], open_scan(save(tmp_path / "t2.nii.gz", brain_image())).affine[:3, 3])
+    assert any(word in note for note in scan.notes) or not word
+    assert scan.native is not None
+    write_volume(tmp_path / "mask.nii.gz", np.ones(SHAPE, np.uint8), scan.native)
+    assert np.allclose(nib.load(tmp_path / "mask.nii.gz").affine, AFFINE, atol=1e-3)
+    assert np.allclose(sitk.ReadImage(tmp_path / "mask.nii.gz").GetSpacing(), SPACING, atol=1e-4)
+
+
+@pytest.mark.parametrize(("unit", "scale"), [(1, 1.0), (3, 1.0), (2, 1e-3), (2, 10.0), (0, 1e-3)])
+def test_a_head_of_impossible_size_is_refused(tmp_path: Path, unit: int, scale: float) -> None:
+    affine = AFFINE * np.array([[scale], [scale], [scale], [1]])
+    path = save(tmp_path / "flair.nii.gz", brain_image(), affine, xyzt_units=unit)
+    with pytest.raises(InputError, match=r"size of a head.*flair\.nii\.gz.* mm"):
+        open_scan(path)
+
+
+@pytest.mark.parametrize("codes", [(1, 2), (1, 4), (2, 4), (1, 1)])
+def test_forms_that_disagree_are_said_and_results_agree(tmp_path: Path, codes: tuple[int, int]) -> None:
+    image = nib.Nifti1Image(brain_image(), AFFINE)
+    moved = AFFINE.copy()
+    moved[0, 3] += 0.7
+    image.set_qform(moved, codes[0])
+    image.set_sform(AFFINE, codes[1])
+    nib.save(image, tmp_path / "flair.nii.gz")
+    scan = open_scan(tmp_path / "flair.nii.gz")
+    note = next(note for note in scan.notes if "disagree by 0.7 mm" in note)
+    assert ("ITK-based programs take the qform" in note) == (codes[1] != 1)
+    assert scan.native is not None
+    write_volume(tmp_path / "mask.nii.gz", np.ones(SHAPE, np.uint8), scan.native)
+    written = nib.load(tmp_path / "mask.nii.gz")
+    assert np.allclose(written.get_qform(), written.get_sform(), atol=1e-4)
+    assert np.allclose(sitk.ReadImage(tmp_path / "mask.nii.gz").GetOrigin()[0], -AFFINE[0, 3], atol=1e-4)
+
+
+def test_forms_closer_than_half_a_millimetre_are_not_worth_a_note(tmp_path: Path) -> None:
+    image = nib.Nifti1Image(brain_image(), AFFINE)
+    moved = AFFINE.copy()
+    moved[0, 3] += 0.3
+    image.set_qform(moved, 1)
+    image.set_sform(AFFINE, 2)
+    nib.save(image, tmp_path / "flair.nii.gz")
+    assert open_scan(tmp_path / "flair.nii.gz").notes == ()
+
+
+def test_an_sform_of_another_voxel_size_is_said(tmp_path: Path) -> None:
+    path = header_only(save(tmp_path / "flair.nii", brain_image()), pixdim=[1, 1, 1, 1, 0, 0, 0, 0], qform_code=0)
+    scan = open_scan(path)
+    assert (
+        "flair.nii states voxels of 1 x 1 x 1 mm (pixdim) and 4.5 x 4.5 x 4.5 mm (sform); the sform is used."
+        in scan.notes
+    )
+    assert scan.native is not None
+    write_volume(tmp_path / "mask.nii.gz", np.ones(SHAPE, np.uint8), scan.native)
+    assert np.allclose(sitk.ReadImage(tmp_path / "mask.nii.gz").GetSpacing(), SPACING)
+
+
+def test_a_sheared_affine_measures_by_its_determinant_and_is_said(tmp_path: Path) -> None:
+    sheared = AFFINE.copy()
+    sheared[0, 2] = 2.0
+    path = save(tmp_path / "flair.nii.gz", brain_image(), sheared)
+    scan = open_scan(path)
+    assert any("24.0 degrees off right angles" in note for note in scan.notes)
+    assert scan.voxel_ml == pytest.approx(SPACING**3 / 1000)
+    assert np.prod(scan.spacing_mm) / 1000 > 1.09 * scan.voxel_ml
+    assert volume_ml(path) == pytest.approx(VOLUME_ML)
+
+
+@pytest.mark.parametrize("slope", [0.0, np.nan, np.inf])
+def test_an_intercept_without_slope_is_read_raw_and_said(tmp_path: Path, slope: float) -> None:
+    path = header_only(save(tmp_path / "flair.nii", brain_image()), scl_slope=slope, scl_inter=100.0)
+    volume = read_volume(path)
+    assert np.array_equal(volume.array, brain_image())
+    assert any("ITK-based programs add the intercept" in note for note in volume.notes)
+
+
+def test_a_wrong_checksum_is_found(tmp_path: Path) -> None:
+    path = save(tmp_path / "flair.nii.gz", brain_image())
+    content = bytearray(path.read_bytes())
+    content[-8] ^= 0xFF
+    path.write_bytes(bytes(content))
+    with pytest.raises(InputError, match=r"damaged.*flair\.nii\.gz.*CRC"):
+        open_scan(path)
+
+
+def test_several_gzip_members_are_one_file(tmp_path: Path) -> None:
+    path = save(tmp_path / "flair.nii", brain_image())
+    content = path.read_bytes()
+    packed = tmp_path / "t2.nii.gz"
+    packed.write_bytes(gzip.compress(content[:50_000]) + gzip.compress(content[50_000:]))
+    assert np.array_equal(open_scan(packed).images["T2"], open_scan(path).images["FLAIR"])
+
+
+def test_a_file_that_unpacks_far_beyond_its_header_is_refused(tmp_path: Path) -> None:
+    content = save(tmp_path / "flair.nii", brain_image()).read_bytes()
+    (tmp_path / "t2.nii.gz").write_bytes(gzip.compress(content + b"\0" * 50_000_000, compresslevel=1))
+    with pytest.raises(InputError, match="more than its header claims"):
+        open_scan(tmp_path / "t2.nii.gz")
+
+
+def test_compressed_without_the_ending_says_so(tmp_path: Path) -> None:
+    path = save(tmp_path / "t1.nii.gz", brain_image()).rename(tmp_path / "flair.nii")
+    with pytest.raises(InputError, match=r"gzip-compressed.*Rename it to end in \.nii\.gz"):
+        open_scan(path)
+    other = save(tmp_path / "t2.nii", brain_image()).rename(tmp_path / "t2.nii.gz")
+    with pytest.raises(InputError, match=r"not compressed\. Rename it to \.nii"):
+        open_scan(other)
+
+
+def test_nifti_pairs_are_read_and_analyze_is_refused(tmp_path: Path) -> None:
+    nib.save(nib.Nifti1Pair(brain_image(), AFFINE), tmp_path / "p" / "flair.hdr") if (
+        tmp_path / "p"
+    ).mkdir() is None else 0
+    scan = open_scan(tmp_path / "p")
+    assert volume_ml(tmp_path / "p" / "flair.hdr") == pytest.approx(VOLUME_ML)
+    assert scan.sequences == ("FLAIR",)
+    (tmp_path / "p" / "flair.img").unlink()
+    with pytest.raises(InputError, match=r"flair\.hdr.*flair\.img is missing|damaged.*flair\.hdr"):
+        open_scan(tmp_path / "p")
+    (tmp_path / "a").mkdir()
+    nib.save(nib.AnalyzeImage(brain_image().astype(np.int16), np.eye(4)), tmp_path / "a" / "flair.hdr")
+    with pytest.raises(InputError, match=r"Analyze 7\.5"):
+        open_scan(tmp_path / "a")
+
+
+@pytest.mark.parametrize("ending", [".nrrd", ".nhdr", ".mha", ".mhd", ".mgz", ".mgh"])
+def test_other_kinds_of_volume_give_the_same_scan(tmp_path: Path, ending: str) -> None:
+    oblique = nib.affines.from_matvec(
+        SPACING * np.array([[0.98, -0.17, 0.1], [0.17, 0.985, 0.0], [-0.0985, 0.017, 0.995]]), [-80, -99, -95]
+    )
+    u, _, v = np.linalg.svd(oblique[:3, :3])
+    oblique[:3, :3] = SPACING * u @ v
+    reference = open_scan(save(tmp_path / "nifti" / "flair.nii.gz", brain_image(), oblique))
+    (tmp_path / "other").mkdir()
+    path = tmp_path / "other" / f"p1_flair{ending}"
+    if ending.startswith(".mg"):
+        nib.save(nib.MGHImage(brain_image(), oblique), path)
+    else:
+        sitk.WriteImage(sitk.ReadImage(tmp_path / "nifti" / "flair.nii.gz"), path, useCompression=ending == ".nrrd")
+    scan = open_scan(tmp_path / "other")
+    assert scan.sequences == ("FLAIR",)
+    assert np.allclose(scan.affine, reference.affine, atol=1e-3)
+    assert np.array_equal(scan.images["FLAIR"], reference.images["FLAIR"])
+    assert open_scan(path).id == "p1"
+
+
+def test_a_nrrd_without_voxel_size_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "flair.nrrd"
+    data = brain_image().astype("<i2").tobytes(order="F")
+    head = f"NRRD0004\ntype: short\ndimension: 3\nsizes: {' '.join(map(str, SHAPE))}\nencoding: raw\nendian: little\n\n"
+    path.write_bytes(head.encode() + data)
+    with pytest.raises(InputError, match=r"how large its voxels are.*flair\.nrrd"):
+        open_scan(path)
+
+
+def test_colours_and_damage_in_other_kinds_are_refused(tmp_path: Path) -> None:
+    colours = sitk.GetImageFromArray(np.zeros((20, 20, 20, 3), np.uint8), isVector=True)
+    sitk.WriteImage(colours, tmp_path / "flair.mha")
+    with pytest.raises(InputError, match=r"4-D.*flair\.mha"):
+        open_scan(tmp_path / "flair.mha")
+    sitk.WriteImage(sitk.GetImageFromArray(brain_image()), tmp_path / "t2.nrrd")
+    (tmp_path / "t2.nrrd").write_bytes((tmp_path / "t2.nrrd").read_bytes()[:5000])
+    with pytest.raises(InputError, match=r"damaged.*t2\.nrrd"):
+        open_scan(tmp_path / "t2.nrrd")
+
+
+@pytest.mark.parametrize("slices", [2, 3, 6])
+def test_a_few_slices_are_refused(tmp_path: Path, slices: int) -> None:
+    affine = AFFINE.copy()
+    affine[2, 2] = 130 / slices
+    image = brain_image()[:, :, 18 : 18 + slices]
+    with pytest.raises(InputError, match=rf"{slices} voxels"):
+        open_scan(save(tmp_path / "flair.nii.gz", image, affine))
+
+
+@pytest.mark.parametrize("size", [2, 6])
+def test_a_brain_of_a_few_voxels_is_refused(tmp_path: Path, size: int) -> None:
+    image = np.zeros(SHAPE, np.float32)
+    image[10 : 10 + size, 10 : 10 + size, 10 : 10 + size] = np.random.default_rng(0).normal(300, 20, (size,) * 3)
+    with pytest.raises(InputError, match=r"flair\.nii\.gz.*(values|litres|voxels)"):
+        open_scan(save(tmp_path / "flair.nii.gz", image))
+    coarse = np.diag([160.0 / size, 160.0 / size, 160.0 / size, 1])
+    with pytest.raises(InputError, match=r"flair\.nii\.gz"):
+        open_scan(
+            save(tmp_path / "flair.nii.gz", np.pad(image[10 : 10 + size, 10 : 10 + size, 10 : 10 + size], 1), coarse)
+        )
