@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,10 +10,8 @@ from pydantic import Field
 from scipy import ndimage
 
 from annofree.refine.base import Mask, RefineContext, Refiner, bounding_box, margin_for
+from annofree.refine.mixture import Mixture
 from annofree.scan import Modality
-
-if TYPE_CHECKING:
-    from sklearn.mixture import GaussianMixture
 
 #: Fewer certain voxels than these say nothing about a lesion or a brain.
 _LEAST_LESION_VOX, _LEAST_HEALTHY_VOX = 30, 500
@@ -127,10 +124,10 @@ class Appearance(Refiner):
                 columns[name].append((values.astype(np.float64) - middle) / scale)
         points = {name: np.stack(values, axis=1) for name, values in columns.items()}
         kinds = min(self.lesion_kinds, max(1, len(points["lesion"]) // 200))
-        of_lesion = _mixture(points["lesion"], kinds)
-        of_healthy = _mixture(points["healthy"], self.healthy_kinds)
+        of_lesion = Mixture.fit(points["lesion"], kinds, ridge=_RIDGE)
+        of_healthy = Mixture.fit(points["healthy"], self.healthy_kinds, ridge=_RIDGE)
         ratio = np.zeros(near.shape, dtype=np.float32)
-        values = of_lesion.score_samples(points["near"]) - of_healthy.score_samples(points["near"])
+        values = of_lesion.log_likelihood(points["near"]) - of_healthy.log_likelihood(points["near"])
         ratio[near] = np.clip(values, -self.limit, self.limit)
         return ratio
 
@@ -152,12 +149,3 @@ def _some(where: Mask, count: int, rng: np.random.Generator) -> NDArray[np.int64
     """Up to so many flat indices of a mask, drawn without order."""
     indices = np.flatnonzero(where)
     return indices if len(indices) <= count else np.sort(rng.choice(indices, count, replace=False))
-
-
-def _mixture(points: NDArray[np.float64], kinds: int) -> GaussianMixture:
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.mixture import GaussianMixture
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        return GaussianMixture(kinds, random_state=0, reg_covar=_RIDGE, max_iter=50).fit(points)
