@@ -17,6 +17,8 @@ from typing import Literal
 
 #: Extras: the package to look for, and what it enables.
 EXTRAS = {
+    "fit": ("torch", "fitting methods and making training data: fit, synth, plan, weak"),
+    "dicom": ("highdicom", "compressed DICOM and DICOM SEG: docs/formats.md"),
     "xlsx": ("openpyxl", "region tables as .xlsx for 'annofree reports'"),
     "sam": ("transformers", "SAM as a refiner from a local folder: segment --refine sam"),
     "nnunet": ("nnunetv2", "nnU-Net v2 itself, best in an environment of its own: annofree nnunet"),
@@ -41,6 +43,7 @@ def examine() -> Iterator[Check]:
     """Run all checks, one after the other."""
     yield _python()
     yield from _packages()
+    yield from _engine()
     yield from _torch()
     yield _torchvision()
     yield _memory()
@@ -59,14 +62,30 @@ def _python() -> Check:
 
 
 def _packages() -> Iterator[Check]:
-    for name in ("numpy", "scipy", "nibabel", "SimpleITK", "scikit-image", "monai"):
+    for name in ("numpy", "scipy", "nibabel", "SimpleITK", "scikit-image", "onnxruntime"):
         try:
             yield Check("ok", f"{name} {version(name)}")
         except PackageNotFoundError:
             yield Check("bad", f"{name} is missing", f"pip install {name}")
 
 
+def _engine() -> Iterator[Check]:
+    """What computes the networks of a segmentation."""
+    try:
+        from annofree.inference.network import PROVIDERS, providers, threads
+
+        found = providers("auto")
+    except Exception as error:  # a runtime for another processor fails in as many ways as there are systems
+        yield Check("bad", f"onnxruntime cannot be used: {error}", "pip install --force-reinstall onnxruntime")
+        return
+    names = {provider: name for name, provider in PROVIDERS.items()}
+    yield Check("ok", f"networks are computed on {names[found[0]]}, threads: {threads()}")
+
+
 def _torch() -> Iterator[Check]:
+    """Torch, which only fitting needs."""
+    if find_spec("torch") is None:
+        return
     try:
         torch = import_module("torch")
     except Exception as error:  # a broken torch fails in many ways, each of which is worth a line here

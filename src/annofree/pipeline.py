@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from annofree.errors import InputError, OutputError, SettingsError
+from annofree.extras import explained
 
 if TYPE_CHECKING:
     from annofree.methods.base import Method
@@ -185,6 +186,7 @@ def fit(
             fix="Give --healthy DIR" if "healthy" in row.learns_from else "Use it without a fit",
         )
     learner.workspace = out
-    learner.fit(healthy=healthy, patients=patients)
-    learner.save(out)
+    with explained(f"Fitting '{method}'"):
+        learner.fit(healthy=healthy, patients=patients)
+        learner.save(out)
     return learner

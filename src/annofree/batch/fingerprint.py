@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import platform
-import sys
 from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -15,12 +14,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from annofree.inference.network import threads
 from annofree.pipeline import DEFAULT_METHOD, Choice
 from annofree.scan import Origin, Scan
 from annofree.segmentation import Segmentation
 
 #: Packages whose versions may change a number.
-PACKAGES = ("numpy", "scipy", "torch", "monai", "SimpleITK", "scikit-image", "nibabel")
+PACKAGES = ("numpy", "scipy", "onnxruntime", "SimpleITK", "scikit-image", "nibabel")
 
 
 def file_hash(path: Path) -> str:
@@ -128,7 +128,7 @@ def software() -> dict[str, Any]:
 
 
 def machine() -> dict[str, Any]:
-    """Where this process runs: host, system, processor, threads of torch."""
+    """Where this process runs: host, system, processor, threads of the networks."""
     return {
         "host": platform.node(),
         "platform": platform.platform(),
@@ -136,12 +136,6 @@ def machine() -> dict[str, Any]:
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "threads": threads(),
     }
-
-
-def threads() -> int | None:
-    """Threads that torch computes with; None where torch is not in use."""
-    torch = sys.modules.get("torch")
-    return None if torch is None else int(torch.get_num_threads())
 
 
 def _processor() -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
@@ -89,15 +88,14 @@ def rerun(
     circumstances = [*_software_now(told), *_machine_now(told), *_model_now(told, choice), *_method_now(told, choice)]
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "out" if out is None else Path(out)
-        with _threads_as_then(told):
-            report = run(
-                cohort.subset(present),
-                choice,
-                folder,
-                locate=bool(told.get("locate", True)),
-                review=bool(told.get("review")) and out is not None,
-                progress=progress,
-            )
+        report = run(
+            cohort.subset(present),
+            choice,
+            folder,
+            locate=bool(told.get("locate", True)),
+            review=bool(told.get("review")) and out is not None,
+            progress=progress,
+        )
         failed = {failure.id: failure.what for failure in report.failures}
         scans = tuple(_compare(i, told["scans"][i], read_record(report.out, i), failed.get(i)) for i in before)
     return RerunReport(scans, tuple(circumstances), report, None if out is None else report.out)
@@ -133,24 +131,6 @@ def _cohort(told: Mapping[str, Any], ids: Iterable[str]) -> Cohort:
         )
     opened = dict(told["opened"])
     return open_cohort(opened.pop("source"), **opened)
-
-
-@contextmanager
-def _threads_as_then(told: Mapping[str, Any]) -> Iterator[None]:
-    """Torch computes with the threads of that run: sums in another order differ in the last bits."""
-    machines = [scan.get("machine") or {} for scan in told["scans"].values()]
-    counts = {int(there["threads"]) for there in machines if there.get("threads")}
-    if len(counts) != 1:
-        yield
-        return
-    import torch
-
-    usual = torch.get_num_threads()
-    torch.set_num_threads(counts.pop())
-    try:
-        yield
-    finally:
-        torch.set_num_threads(usual)
 
 
 def _software_now(told: Mapping[str, Any]) -> Iterator[str]:

@@ -13,6 +13,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from annofree.errors import AnnofreeError
+from annofree.extras import explained
 
 #: Verbs in the order of the help page; each is a function of that name in a module of that name.
 VERBS: dict[str, str] = {
@@ -128,8 +129,10 @@ def _root(ctx: typer.Context, version: bool = typer.Option(False, "--version", h
 
 def main(arguments: list[str] | None = None) -> Any:
     """Run the command line; errors for users are one sentence on stderr and exit code 2."""
+    verb = next((word for word in (arguments if arguments is not None else sys.argv[1:]) if word in VERBS), "")
     try:
-        app(args=arguments, prog_name="annofree")
+        with explained(f"annofree {verb}".strip()):
+            app(args=arguments, prog_name="annofree")
     except AnnofreeError as error:
         print(f"annofree: {error}", file=sys.stderr)
         sys.exit(2)

@@ -6,7 +6,8 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from annofree.errors import InputError, OptionalDependency
+from annofree.errors import InputError
+from annofree.extras import explained
 from annofree.inference.network import OnnxNetwork
 
 MODEL = "model.onnx"
@@ -36,16 +37,9 @@ def load_network(folder: str | PathLike[str], *, device: str = "auto") -> tuple[
     config: dict[str, Any] = yaml.safe_load((source / "config.yaml").read_text(encoding="utf-8"))
     if (source / MODEL).is_file():
         return OnnxNetwork(source / MODEL, source, device=device), config
-    try:
+    with explained(f"The model in {source} was fitted before there was a {MODEL}: making it"):
         from annofree.inference.export import onnx_of
         from annofree.networks.store import load_network as load_module
 
-        module, _ = load_module(source)
-        content = onnx_of(module)
-    except ImportError as error:
-        raise OptionalDependency(
-            f"The model in {source} has no {MODEL}",
-            why=f"it was fitted before there was one, and {error.name or 'torch'} is not here to make it",
-            fix="Install what makes it: pip install 'annofree[fit]'",
-        ) from None
+        content = onnx_of(load_module(source)[0])
     return OnnxNetwork(content, source, device=device), config
