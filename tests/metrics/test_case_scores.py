@@ -198,3 +198,11 @@ def test_the_array_edge_is_not_a_lesion_border_artefact():
     truth = np.full((8, 8, 8), 3, np.uint8)
     scores = score_case(truth, truth, SPACING)
     assert (scores.value("dice"), scores.value("hd_mm"), scores.value("surface_dice_1mm")) == (1.0, 0.0, 1.0)
+
+
+def test_lesions_do_not_split_where_the_label_changes():
+    rng = np.random.default_rng(0)
+    mask = ndimage.gaussian_filter(rng.normal(size=(40, 40, 40)), 0.7) > 0.5
+    labels = np.asfortranarray(np.where(mask, rng.integers(1, 4, mask.shape), 0).astype(np.uint8))
+    pieces = ndimage.label(mask, np.ones((3, 3, 3)))[1]
+    assert score_case(labels, labels, SPACING, regions="WT").value("lesion_hits") == pieces

@@ -15,6 +15,7 @@ from annofree.anatomy.symmetry import MidsagittalPlane, midsagittal_plane
 from annofree.errors import InputError
 from annofree.scan import Modality, Scan
 from annofree.segmentation import LABEL_NAMES, Lesion, ScoreMap
+from annofree.volumes import reaches
 
 #: A lesion with at least twice as much on one side as on the other belongs to that side; any other crosses.
 _SIDE_SHARE = 2.0 / 3.0
@@ -102,8 +103,7 @@ def _components(labels: NDArray[np.uint8], scan: Scan, min_volume_ml: float) -> 
     owner = parts[tuple(inside.T)]
     order = np.argsort(owner, kind="stable")
     groups = np.split(inside[order] + start, np.cumsum(np.bincount(owner, minlength=count + 1)[1:])[:-1])
-    smallest = min_volume_ml / scan.voxel_ml
-    kept = [group for group in groups if len(group) >= smallest]
+    kept = [group for group in groups if reaches(len(group), scan.voxel_ml, min_volume_ml)]
     return sorted(kept, key=len, reverse=True)
 
 

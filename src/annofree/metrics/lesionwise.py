@@ -18,6 +18,7 @@ from annofree.metrics.boxes import Box, around, bounding_box, joint_box
 from annofree.metrics.components import Components, dilate18, shared_voxels
 from annofree.metrics.empty_cases import WORST_MM
 from annofree.metrics.surface import Spacing, area_surface, surface_distances
+from annofree.volumes import exceeds
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,7 @@ def lesionwise(
     scores, ignored = [], 0
     for lesion in range(1, lesions.count + 1):
         size = int(lesions.voxels[lesion])
-        if size * voxel_mm3 <= rule.ignore_mm3:
+        if not exceeds(size, voxel_mm3, rule.ignore_mm3):
             ignored += 1
         elif lesion not in touched:
             scores.append(LesionScore("missed", size * voxel_mm3, 0.0, rule.worst_mm))

@@ -20,6 +20,7 @@ from annofree.metrics.components import Components
 from annofree.metrics.empty_cases import EmptyCase, emptiness
 from annofree.metrics.lesion_matching import LesionMatches, match_lesions
 from annofree.metrics.surface import Spacing, SurfaceDistances, surface_distances, voxel_surface
+from annofree.volumes import reaches
 
 #: Distance in mm that `brats2025` gives to what has no counterpart; the 2023 rule has 374.
 WORST_2025_MM = 373.0
@@ -204,7 +205,8 @@ class _Brats2025:
 
     def _large(self) -> list[int]:
         voxel_mm3 = float(np.prod(self.spacing_mm))
-        return [n for n in range(1, self.lesions.count + 1) if self.lesions.voxels[n] * voxel_mm3 >= LARGE_LESION_MM3]
+        large = reaches(self.lesions.voxels, voxel_mm3, LARGE_LESION_MM3)
+        return [n for n in range(1, self.lesions.count + 1) if large[n]]
 
     def _detection(self) -> dict[str, float]:
         state = emptiness(self.lesions.count, self.found.count)

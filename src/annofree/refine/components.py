@@ -9,6 +9,7 @@ from pydantic import Field, PositiveInt
 from scipy import ndimage
 
 from annofree.refine.base import Mask, RefineContext, Refiner, bounding_box
+from annofree.volumes import reaches
 
 #: Connectivity to scipy's: voxels that share a face, an edge too, a corner too.
 NEIGHBOURS = {6: 1, 18: 2, 26: 3}
@@ -42,7 +43,7 @@ class KeepComponents(Refiner):
         labels, count = ndimage.label(mask[box], ndimage.generate_binary_structure(3, NEIGHBOURS[self.connectivity]))
         flat = labels.ravel()
         volumes = np.bincount(flat, minlength=count + 1)
-        good = volumes * context.voxel_ml >= self.min_ml * (1 - 1e-9)
+        good = reaches(volumes, context.voxel_ml, self.min_ml)
         good[0] = False
         scores = context.scores[box]
         if self.hysteresis is not None:

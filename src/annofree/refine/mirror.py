@@ -11,6 +11,7 @@ from scipy import ndimage
 
 from annofree.refine.base import Mask, RefineContext, Refiner
 from annofree.scan import Modality
+from annofree.volumes import exceeds
 
 #: A component is bright from so many robust standard deviations above the brain's median.
 _BRIGHT = 2.0
@@ -64,7 +65,7 @@ class MirrorFilter(Refiner):
         dropped = [
             part
             for part in range(1, count + 1)
-            if sizes[part] * context.voxel_ml <= self.max_ml
+            if not exceeds(sizes[part], context.voxel_ml, self.max_ml)
             and cores[part] < self.core * sizes[part]
             and self._has_twin(part, parts, matrix, context)
         ]

@@ -24,6 +24,7 @@ from annofree.refine import refine
 from annofree.refine.base import RefineContext, Refiner
 from annofree.scan import Modality, Scan
 from annofree.settings import Settings
+from annofree.volumes import reaches
 
 if TYPE_CHECKING:
     from annofree.inference import Network
@@ -255,16 +256,16 @@ def _assess(
 ) -> QualityAssessment:
     voxel_ml = coarse.scan.voxel_ml
     brain = coarse.brain
-    sizes = np.bincount(ndimage.label(finding, structure=_CONNECT_26)[0].ravel())[1:] * voxel_ml
-    large = sizes[sizes >= 0.5]
-    total = float(sizes.sum())
+    sizes = np.bincount(ndimage.label(finding, structure=_CONNECT_26)[0].ravel())[1:]
+    large = sizes[reaches(sizes, voxel_ml, 0.5)]
+    total = int(sizes.sum())
     dices = [2.0 * float((call & finding).sum()) / max(float(call.sum() + finding.sum()), 1.0) for call in calls]
     sure = (packed & 3) > 0
     found = {
         "sure_ml": float(sure.sum()) * voxel_ml,
         "unsure_ml": float(((packed & 4) > 0).sum()) * voxel_ml,
         "parts": len(large),
-        "main": float(sizes.max()) / total if total > 0 else 0.0,
+        "main": float(sizes.max() / total) if total > 0 else 0.0,
         "agreement": float(np.mean(dices)),
         "confidence": float(mean[finding].mean()) if finding.any() else 0.0,
     }
@@ -272,9 +273,9 @@ def _assess(
     if not sure.any():
         reasons.append("no sure tumour")
     elif settings.filtered:
-        if total < settings.least_ml:
+        if not reaches(total, voxel_ml, settings.least_ml):
             reasons.append("too small")
-        if total > settings.most_share * float(brain.sum()) * voxel_ml:
+        if total > settings.most_share * float(brain.sum()):
             reasons.append("too large")
         if found["parts"] > settings.most_parts or found["main"] < settings.least_main:
             reasons.append("scattered")

@@ -15,6 +15,7 @@ from scipy import ndimage
 
 from annofree.errors import InputError
 from annofree.scan import Modality, Scan
+from annofree.volumes import reaches
 
 #: Where tumours are brightest first; T1C only shows what enhances and T1 shows tumours dark.
 SEQUENCES = (Modality.FLAIR, Modality.T2)
@@ -109,10 +110,12 @@ def tumour_mask(
         if found == 0:
             continue
         number = np.arange(1, found + 1)
-        ml = np.bincount(pieces.ravel(), minlength=found + 1)[1:] * scan.voxel_ml
+        voxels = np.bincount(pieces.ravel(), minlength=found + 1)[1:]
+        ml = voxels * scan.voxel_ml
+        small = ~reaches(voxels, scan.voxel_ml, min_ml)
         opposite = ndimage.binary_dilation(_mirrored(bright, brain) > 0.5, ball)
         shared = np.asarray(ndimage.mean(opposite, pieces, number))
-        ml[(ml < min_ml) | (ml > max_share * brain.sum() * scan.voxel_ml) | (shared > two_sided)] = 0.0
+        ml[small | (ml > max_share * brain.sum() * scan.voxel_ml) | (shared > two_sided)] = 0.0
         if ml.max() > 0:
             mask: NDArray[np.bool_] = ndimage.binary_fill_holes(np.isin(pieces, number[ml > 0]))
             return mask
