@@ -34,6 +34,8 @@ def segment(
         ),
     ] = None,
     keep_ids: Annotated[bool, typer.Option(help="DICOM: name scans by patient id.")] = False,
+    dicom_seg: Annotated[bool, typer.Option("--dicom-seg", help="DICOM: write each answer as DICOM SEG too.")] = False,
+    labelmap: Annotated[bool, typer.Option("--labelmap", help="Label-map form of --dicom-seg.")] = False,
     brain_mask: Annotated[Path | None, typer.Option(help="Brain mask, for scans with a skull.")] = None,
     locate: Annotated[bool, typer.Option(help="Name side and lobe of each lesion (a few seconds).")] = True,
     review: Annotated[bool, typer.Option(help="Make a page to look at for each scan and for all of them.")] = True,
@@ -67,6 +69,13 @@ def segment(
         progress=console.is_terminal,
     )
     show_rows(report)
+    if dicom_seg:
+        from annofree.formats.dicom import DicomSettings
+        from annofree.formats.dicom.seg import export_dicom_seg
+
+        for source in inputs:
+            for path in export_dicom_seg(report.out, source, settings=DicomSettings(**(dicom or {})), labelmap=labelmap):
+                console.print(f"DICOM SEG written to {path}", highlight=False, markup=False, soft_wrap=True)
     if review:
         console.print(f"open {report.out / 'index.html'} to look at them", highlight=False, soft_wrap=True)
     if report.failures:

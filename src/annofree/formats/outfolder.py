@@ -22,6 +22,7 @@ _HARMLESS = {".DS_Store", "Thumbs.db", "desktop.ini"}
 _IGNORED = (
     "*.html",
     "**/*.html",
+    "**/*.dcm",
     "**/lesions.tsv",
     "results.tsv",
     "reports.tsv",

@@ -1,0 +1,178 @@
+"""DICOM SEG says the same as the masks: for every axis order and tilt, read back by highdicom and by dcmqi."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from annofree.errors import InputError
+from annofree.formats.dicom import DicomCase, find
+from annofree.formats.dicom.seg import export_dicom_seg, source_series, write_dicom_seg
+from annofree.scan import Grid, canonical_grid, to_canonical
+from annofree.segmentation import Segmentation
+
+from .made import PLANTED, PLANTED_ID, header, save, slices
+from .test_stacks import ORDERS, oblique
+
+highdicom = pytest.importorskip("highdicom")
+
+SHAPE = (24, 18, 20)
+
+
+def labels_of(shape: tuple[int, int, int] = SHAPE) -> NDArray[np.uint8]:
+    """Nested boxes in a corner, so that a flip or a shift shows; most slices are empty."""
+    labels = np.zeros(shape, np.uint8)
+    labels[3:12, 2:9, 4:9] = 2
+    labels[4:9, 3:7, 5:8] = 1
+    labels[5:8, 4:6, 6:7] = 3
+    return labels
+
+
+def made(folder: Path, affine: Any, regions: tuple[str, ...] = ("WT", "TC", "ET"), drop: int | None = None) -> Any:
+    """A series with noise in it, and a segmentation on it."""
+    rng = np.random.default_rng(1)
+    array = rng.integers(0, 900, SHAPE).astype(np.int32)
+    datasets = slices(array, affine, header("FLAIR", 4))
+    if drop is not None:
+        del datasets[drop]
+    (case,) = find(save(folder, datasets))
+    assert isinstance(case, DicomCase)
+    assert case.study is not None
+    (series,) = case.study.series
+    assert series.stack is not None
+    native = series.stack.grid
+    labels = labels_of()
+    grid = canonical_grid(native)
+    inverse = np.linalg.inv(affine)
+    index = np.stack([*np.indices(native.shape), np.ones(native.shape)]).reshape(4, -1)
+    place = np.rint(inverse @ native.affine @ index)[:3].astype(int)
+    own = labels[tuple(place)].reshape(native.shape)
+    if len(regions) == 1:
+        own = np.where(own > 0, 2, 0).astype(np.uint8)
+    result = Segmentation(
+        scan_id=case.id,
+        labels=np.ascontiguousarray(to_canonical(own, native)),
+        affine=grid.affine,
+        native=native,
+        regions=regions,
+        provenance={"method": "test"},
+    )
+    return result, case, own
+
+
+def by_place(volume: NDArray[Any], affine_lps: NDArray[Any], grid: Grid) -> NDArray[Any]:
+    """A volume of highdicom, (slice, row, column) with its affine, on a grid of ours."""
+    to_ras = np.diag([-1.0, -1, 1, 1])
+    index = np.stack([*np.indices(grid.shape), np.ones(grid.shape)]).reshape(4, -1)
+    place = np.linalg.inv(to_ras @ affine_lps) @ grid.affine @ index
+    assert np.abs(place - np.rint(place)).max() < 0.02
+    return np.asarray(volume[tuple(np.rint(place[:3]).astype(int))]).reshape(grid.shape)
+
+
+@pytest.mark.parametrize(("order", "signs"), ORDERS[::3])
+@pytest.mark.parametrize("labelmap", [False, True])
+def test_highdicom_reads_every_axis_order_back(tmp_path: Path, order: Any, signs: Any, labelmap: bool) -> None:
+    affine = oblique()
+    affine[:3, :3] = affine[:3, order] * np.array(signs)
+    result, case, own = made(tmp_path / "a", affine)
+    path = write_dicom_seg(result, case, tmp_path / "seg.dcm", labelmap=labelmap)
+    read = highdicom.seg.segread(path)
+    assert list(read.segment_numbers) == [1, 2, 3]
+    assert [d.SegmentNumber for d in read.SegmentSequence] == ([0, 1, 2, 3] if labelmap else [1, 2, 3])
+    volume = read.get_volume(combine_segments=True)
+    assert sorted(volume.spatial_shape) == sorted(SHAPE)  # every slice, also the empty ones
+    assert np.array_equal(by_place(volume.array, volume.affine, result.native), own)
+    sources = {frame.uid for frame in source_series(result, case).frames}
+    assert {item[2] for item in read.get_source_image_uids()} == sources
+
+
+def test_one_region_is_one_segment(tmp_path: Path) -> None:
+    result, case, own = made(tmp_path / "a", oblique(), regions=("WT",))
+    read = highdicom.seg.segread(write_dicom_seg(result, case, tmp_path / "seg.dcm"))
+    assert [d.SegmentLabel for d in read.SegmentSequence] == ["Whole tumour"]
+    volume = read.get_volume(combine_segments=True)
+    assert np.array_equal(by_place(volume.array, volume.affine, result.native), own > 0)
+
+
+def test_a_filled_slice_gets_no_frame(tmp_path: Path) -> None:
+    result, case, own = made(tmp_path / "a", oblique(), drop=6)
+    read = highdicom.seg.segread(write_dicom_seg(result, case, tmp_path / "seg.dcm"))
+    stack = source_series(result, case).stack
+    assert stack is not None
+    uids = [frame.uid for frame in stack.slots if frame is not None]
+    assert len(uids) == 19
+    frames = read.get_pixels_by_source_instance(uids, combine_segments=True)
+    present = [number for number, frame in enumerate(stack.slots) if frame is not None]
+    assert np.array_equal(frames, own[:, :, present].transpose(2, 1, 0))
+
+
+@pytest.mark.parametrize("labelmap", [False, True])
+@pytest.mark.parametrize(("order", "signs"), [ORDERS[0], ORDERS[13], ORDERS[30]])
+def test_dcmqi_reads_it_back(tmp_path: Path, order: Any, signs: Any, labelmap: bool) -> None:
+    reader = shutil.which("segimage2itkimage")
+    if reader is None:
+        pytest.skip("dcmqi is not installed (pip install dcmqi)")
+    import nibabel as nib
+
+    affine = oblique()
+    affine[:3, :3] = affine[:3, order] * np.array(signs)
+    result, case, own = made(tmp_path / "a", affine)
+    path = write_dicom_seg(result, case, tmp_path / "seg.dcm", labelmap=labelmap)
+    (tmp_path / "out").mkdir()
+    command = [reader, "--inputDICOM", str(path), "--outputDirectory", str(tmp_path / "out"), "--outputType", "nii"]
+    done = subprocess.run([*command, "--mergeSegments"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    files = sorted((tmp_path / "out").glob("*.nii*"))
+    assert files
+    found = np.zeros(result.native.shape, int)
+    for file in files:
+        image: Any = nib.load(file)
+        array = np.asarray(image.dataobj)
+        index = np.stack([*np.indices(result.native.shape), np.ones(result.native.shape)]).reshape(4, -1)
+        place = np.rint(np.linalg.inv(image.affine) @ result.native.affine @ index)[:3].astype(int)
+        found = np.maximum(found, array[tuple(place)].reshape(result.native.shape))
+    assert np.array_equal(found, own)
+
+
+def test_no_person_is_in_it_unless_asked(tmp_path: Path) -> None:
+    result, case, _ = made(tmp_path / "a", oblique())
+    content = write_dicom_seg(result, case, tmp_path / "a.dcm").read_bytes()
+    assert not [word for word in PLANTED if word.encode() in content]
+    content = write_dicom_seg(result, case, tmp_path / "b.dcm", keep_ids=True).read_bytes()
+    assert PLANTED_ID.encode() in content
+
+
+def test_the_same_answer_has_the_same_uids(tmp_path: Path) -> None:
+    import pydicom
+
+    result, case, _ = made(tmp_path / "a", oblique())
+    one = pydicom.dcmread(write_dicom_seg(result, case, tmp_path / "1.dcm"))
+    two = pydicom.dcmread(write_dicom_seg(result, case, tmp_path / "2.dcm"))
+    other = pydicom.dcmread(write_dicom_seg(result, case, tmp_path / "3.dcm", labelmap=True))
+    assert one.SOPInstanceUID == two.SOPInstanceUID != other.SOPInstanceUID
+
+
+def test_another_grid_is_refused(tmp_path: Path) -> None:
+    result, case, _ = made(tmp_path / "a", oblique())
+    moved = Grid(result.native.shape, result.native.affine + np.eye(4)[:, 3:] * 5)
+    with pytest.raises(InputError, match=r"lies on the slices of no series"):
+        write_dicom_seg(result.replace(native=moved), case, tmp_path / "1.dcm")
+
+
+def test_export_finds_the_results_of_a_folder(tmp_path: Path) -> None:
+    result, case, own = made(tmp_path / "a", oblique())
+    result.save(tmp_path / "out")
+    (path,) = export_dicom_seg(tmp_path / "out", tmp_path / "a")
+    assert path.parent == tmp_path / "out" / f"sub-{case.id.replace('-', '')}" / "anat"
+    volume = highdicom.seg.segread(path).get_volume(combine_segments=True)
+    assert np.array_equal(by_place(volume.array, volume.affine, result.native), own)
+    with pytest.raises(InputError, match=r"No segmentation belongs to a study"):
+        made(tmp_path / "b", oblique())
+        shutil.rmtree(tmp_path / "out" / path.parents[1].name)
+        export_dicom_seg(tmp_path / "out", tmp_path / "a")
