@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
-WHAT = ("slices", "volumes")
+WHAT = ("slices", "volumes", "dicom-seg")
 
 
 def export(
-    what: Annotated[str, typer.Argument(help="slices (scans to PNG) or volumes (PNG back to NIfTI).")],
-    source: Annotated[Path, typer.Argument(help="Scans; for volumes the slices.")],
+    what: Annotated[str, typer.Argument(help="slices (scans to PNG), volumes (PNG back to NIfTI) or dicom-seg.")],
+    source: Annotated[Path, typer.Argument(help="Scans; for volumes the slices, for dicom-seg the results.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder to write.", show_default=False)],
     sequence: Annotated[str | None, typer.Option(help="What to show; FLAIR, T2, T1C or T1 without.")] = None,
     brain_mask: Annotated[str | None, typer.Option(help="Brain mask, or name pattern of masks.")] = None,
@@ -25,8 +25,12 @@ def export(
     last: Annotated[int, typer.Option(help="Last slice, included.")] = 149,
     kind: Annotated[str, typer.Option(help="volumes: seg (masks) or img (grey levels).")] = "seg",
     like: Annotated[Path | None, typer.Option(help="volumes: the export that slices.json lies in.")] = None,
+    dicom: Annotated[Path | None, typer.Option(help="dicom-seg: the DICOM folder or zip that was segmented.")] = None,
+    labelmap: Annotated[bool, typer.Option("--labelmap", help="dicom-seg: the label-map form.")] = False,
+    keep_ids: Annotated[bool, typer.Option("--keep-ids", help="dicom-seg: copy the patient's name and ids.")] = False,
+    method: Annotated[str | None, typer.Option(help="dicom-seg: whose answers, where there are several.")] = None,
 ) -> None:
-    """Write scans as 8-bit PNG slices with the published names and folders, or read such slices back into volumes."""
+    """Write scans as 8-bit PNG slices, read such slices back into volumes, or write results as DICOM SEG."""
     from annofree.cli.show import console
     from annofree.errors import InputError
     from annofree.export import export_slices, import_slices
@@ -35,7 +39,17 @@ def export(
     from annofree.scan import Modality
 
     if what not in WHAT:
-        raise InputError(f"'{what}' cannot be exported", fix=f"Use {' or '.join(WHAT)}")
+        raise InputError(f"'{what}' cannot be exported", fix=f"Use {', '.join(WHAT)}")
+    if what == "dicom-seg":
+        from annofree.formats.dicom import DicomSettings
+        from annofree.formats.dicom.seg import export_dicom_seg
+
+        if dicom is None:
+            raise InputError("DICOM SEG refers to the pictures it was made on", fix="Name their folder with --dicom")
+        reading = DicomSettings(keep_ids=keep_ids)
+        for path in export_dicom_seg(source, dicom, out, settings=reading, method=method, labelmap=labelmap):
+            console.print(f"written to {path}", highlight=False, markup=False, soft_wrap=True)
+        return
     if what == "volumes":
         files = import_slices(source, out, kind=kind, like=like)
         console.print(f"{len(files)} volumes written to {out}", highlight=False, soft_wrap=True)

@@ -53,6 +53,10 @@ def segment(
     if scheduler is not None:  # the workers start elsewhere
         inputs = [path.absolute() for path in inputs]
         brain_mask = None if brain_mask is None else brain_mask.absolute()
+    if dicom_seg:
+        from annofree.formats.dicom import require_dicom
+
+        require_dicom(inputs)
     dicom = {"series": tuple(series or ()), "keep_ids": keep_ids} if series or keep_ids else None
     cohort = open_cohort(inputs, sequence=sequence, brain_mask=brain_mask, dicom=dicom)
     options = {} if quality is None else {"quality": quality}
@@ -69,12 +73,14 @@ def segment(
         progress=console.is_terminal,
     )
     show_rows(report)
-    if dicom_seg:
+    if dicom_seg and report.rows:
         from annofree.formats.dicom import DicomSettings
         from annofree.formats.dicom.seg import export_dicom_seg
 
         for source in inputs:
-            for path in export_dicom_seg(report.out, source, settings=DicomSettings(**(dicom or {})), labelmap=labelmap):
+            for path in export_dicom_seg(
+                report.out, source, settings=DicomSettings(**(dicom or {})), labelmap=labelmap
+            ):
                 console.print(f"DICOM SEG written to {path}", highlight=False, markup=False, soft_wrap=True)
     if review:
         console.print(f"open {report.out / 'index.html'} to look at them", highlight=False, soft_wrap=True)

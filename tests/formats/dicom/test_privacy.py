@@ -55,11 +55,15 @@ def leaks_of_folder(folder: Path) -> dict[str, list[str]]:
 
 
 def test_segment_and_list_let_nothing_out(planted: Path, tmp_path: Path) -> None:
-    done = annofree("segment", planted, "-o", tmp_path / "out", "--method", "intensity-published")
+    done = annofree("segment", planted, "-o", tmp_path / "out", "--method", "intensity-published", "--dicom-seg")
     assert leaks((done.stdout + done.stderr).encode()) == []
     written = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
     assert any(path.suffix == ".html" for path in written)
+    assert any(path.name.endswith("_seg.dcm") for path in written)
     assert leaks_of_folder(tmp_path / "out") == {}
+    command = ("export", "dicom-seg", tmp_path / "out", "--dicom", planted, "-o", tmp_path / "seg", "--labelmap")
+    assert "_seg.dcm" in annofree(*command).stdout
+    assert leaks_of_folder(tmp_path / "seg") == {}
     shown = annofree("dicom", "list", planted)
     assert leaks((shown.stdout + shown.stderr).encode()) == []
     assert "T1C" in shown.stdout
@@ -77,6 +81,14 @@ def test_errors_let_nothing_out(planted: Path, tmp_path: Path) -> None:
     assert "cannot be read" in done.stderr
     assert leaks((done.stdout + done.stderr).encode()) == []
     assert leaks_of_folder(tmp_path / "out") == {}
+
+
+def test_dicom_seg_of_other_formats_is_refused_before_the_work(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    done = annofree("segment", tmp_path / "in", "-o", tmp_path / "out", "--dicom-seg", check=False)
+    assert done.returncode == 2
+    assert "DICOM SEG can be made of DICOM only" in done.stderr
+    assert not (tmp_path / "out").exists()
 
 
 def test_ids_are_kept_where_the_user_asks(planted: Path, tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from annofree.formats.dicom.case import DicomCase, DicomSettings, find, open_studies, recognises
+from annofree.formats.dicom.case import DicomCase, DicomSettings, find, open_studies, recognises, require_dicom
 from annofree.formats.dicom.files import is_zip
 
-__all__ = ["DicomCase", "DicomSettings", "find", "is_zip", "open_studies", "recognises"]
+__all__ = ["DicomCase", "DicomSettings", "find", "is_zip", "open_studies", "recognises", "require_dicom"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -92,6 +92,17 @@ def _volume(verdict: Verdict) -> Volume:
 def recognises(source: Path) -> bool:
     """Whether a folder or archive holds DICOM."""
     return is_zip(source) if source.is_file() else holds_dicom(source)
+
+
+def require_dicom(sources: Iterable[Path]) -> None:
+    """Refuse sources that are no DICOM, before any work is done for a DICOM SEG.
+
+    Raises:
+        InputError: A source is no DICOM folder or archive.
+    """
+    for source in sources:
+        if source.exists() and not recognises(source):
+            raise InputError("DICOM SEG can be made of DICOM only", file=source, fix="Leave out --dicom-seg")
 
 
 def find(source: Path, settings: DicomSettings | None = None) -> list[Case]:
