@@ -76,9 +76,15 @@ def in_order(work: Callable[[Job], Result], jobs: Iterable[Job], workers: int) -
     if workers <= 1 or len(listed) <= 1:
         yield from map(work, listed)
         return
-    with _pool(_freeze(work), min(workers, len(listed)), threads="1") as pool:
+    with _pool(_freeze(work), sensible(workers, len(listed)), threads="1") as pool:
         for future in [_submit(pool, job) for job in listed]:
             yield future.result()
+
+
+def sensible(workers: int, jobs: int) -> int:
+    """Processes that can help: at most one a job and one a core; more would only wait and eat memory."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(workers, jobs, cores))
 
 
 @contextmanager

@@ -127,3 +127,32 @@ def test_a_nibabel_image_and_a_scan_segment_from_python(phantoms: Path) -> None:
     from_image = af.segment(image, sequence="FLAIR", method="intensity-published", locate=False)
     from_scan = af.segment(af.open_scan(flair), method="intensity-published", locate=False)
     assert np.array_equal(from_image.labels, from_scan.labels)
+
+
+@pytest.mark.parametrize(
+    "arguments", [("segment", "", "-o", "o"), ("segment", "x", "-o", " "), ("evaluate", "o", "--truth=")]
+)
+def test_an_empty_text_is_no_path(
+    arguments: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from annofree.errors import AnnofreeError
+    from annofree.formats import open_cohort, open_scan
+    from annofree.formats.outfolder import claim_folder
+
+    monkeypatch.chdir(tmp_path)
+    assert call(*arguments) == 2
+    assert "An empty text was given" in capsys.readouterr().err
+    for take in (open_cohort, open_scan, claim_folder):
+        with pytest.raises(AnnofreeError, match="An empty text"):
+            take("")
+    assert not list(tmp_path.iterdir())
+
+
+def test_when_all_fail_there_is_nothing_to_look_at(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    broken = tmp_path / "flair.nii.gz"
+    broken.write_bytes(b"not an image")
+    assert call("segment", broken, "-o", tmp_path / "out", "--method", "intensity-published") == 2
+    said = capsys.readouterr()
+    assert "to look at them" not in said.out
+    assert str(broken) in said.err
+    assert str(broken) in (tmp_path / "out" / "failures.tsv").read_text()

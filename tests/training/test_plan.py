@@ -116,7 +116,7 @@ def test_a_plan_is_read_back_as_written_and_a_bad_change_by_hand_is_named(tmp_pa
 def test_a_cohort_in_nnunet_layout_is_measured_by_its_brains(tmp_path: Path) -> None:
     def scan(name: str, spacing: float) -> Scan:
         image = np.zeros((30, 40, 30), np.float32)
-        image[5:25, 5:35, 8:28] = 1.0
+        image[5:25, 5:35, 8:28] = np.random.default_rng(0).normal(100, 5, (20, 30, 20))
         return Scan(name, {Modality.FLAIR: image}, np.diag([spacing, spacing, spacing, 1]))
 
     export_nnunet(Cohort.of([scan("a", 2.0), scan("b", 3.0), scan("c", 3.0)]), tmp_path / "Dataset001_Made")

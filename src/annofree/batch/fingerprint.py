@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import platform
+import time
 from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -21,6 +22,12 @@ from annofree.segmentation import Segmentation
 
 #: Packages whose versions may change a number.
 PACKAGES = ("numpy", "scipy", "onnxruntime", "SimpleITK", "scikit-image", "nibabel")
+
+
+#: What tells one content of a file from another without reading it.
+_STAMP = ("path", "size", "mtime_ns", "ctime_ns", "inode")
+#: Clocks of file systems tick as seldom as every two seconds.
+_YOUNG_NS = 2_000_000_000
 
 
 def file_hash(path: Path) -> str:
@@ -47,23 +54,32 @@ def origin_hashes(origin: Origin, known: Iterable[Mapping[str, Any]] = ()) -> li
 
     Args:
         origin: Where the scan comes from.
-        known: What an earlier call returned; a file of the same size and time is not read again.
+        known: What an earlier call returned; a file of the same size, times and inode is not read again, unless it was
+            so young then that a later change could carry the same time.
 
     Raises:
         OSError: A file is gone or unreadable.
     """
-    before = {(entry["path"], entry["size"], entry["mtime_ns"]): str(entry["sha256"]) for entry in known}
+    before = {
+        tuple(entry[name] for name in _STAMP): str(entry["sha256"])
+        for entry in known
+        if all(name in entry for name in (*_STAMP, "read_ns")) and entry["ctime_ns"] < entry["read_ns"] - _YOUNG_NS
+    }
     found = []
     for role, file in origin.files:
         path = file.resolve()
         status = path.stat()
-        stamp = (str(path), status.st_size, status.st_mtime_ns)
+        stamp = (str(path), status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+        read_ns = time.time_ns()
         found.append(
             {
                 "role": role,
                 "path": stamp[0],
                 "size": stamp[1],
                 "mtime_ns": stamp[2],
+                "ctime_ns": stamp[3],
+                "inode": stamp[4],
+                "read_ns": read_ns,
                 "sha256": before.get(stamp) or file_hash(path),
             }
         )

@@ -17,8 +17,10 @@ from annofree.batch.record import COLUMNS, RECORDS, died_before, now, read_recor
 from annofree.batch.worker import Failure, Outcome, Worker
 from annofree.errors import InputError
 from annofree.formats.derivatives import bids_label
+from annofree.formats.lock import only_run
 from annofree.formats.outfolder import atomic_write, claim_folder, table
 from annofree.pipeline import Choice
+from annofree.processes import sensible
 
 if TYPE_CHECKING:
     from annofree.scan import Cohort
@@ -64,7 +66,7 @@ def run(
         cohort: The scans.
         choice: Method or model, threshold, refiners.
         out: Output folder; results of an earlier run with the same choice and the same files are kept.
-        workers: Processes; each loads the model once.
+        workers: Processes, at most one a scan and a core; each loads the model once.
         scheduler: Address of a Dask scheduler ("tcp://host:8786") whose workers do the work instead; they need the
             same annofree, and must see scans and output folder under the same paths.
         locate: Whether lesions get side and lobe.
@@ -75,11 +77,31 @@ def run(
         Rows, failures, what was reused. Every scan is in exactly one of rows and failures.
 
     Raises:
-        AnnofreeError: The method cannot be built, the output folder cannot be used, or no scheduler answers.
+        AnnofreeError: The method cannot be built, the output folder cannot be used or another run is writing
+            into it, or no scheduler answers.
     """
     if scheduler is not None and workers > 1:
         raise InputError("Both workers and a scheduler were given", fix="Give --workers N or --scheduler, not both")
     out = claim_folder(out).absolute()
+    with only_run(out):
+        report = _run(cohort, choice, out, workers, scheduler, locate, review, progress)
+        if review:
+            from annofree.review import review as make_pages
+
+            make_pages(out)  # those that an earlier run left out, and the cohort's
+    return report
+
+
+def _run(
+    cohort: Cohort,
+    choice: Choice,
+    out: Path,
+    workers: int,
+    scheduler: str | None,
+    locate: bool,
+    review: bool,
+    progress: bool,
+) -> BatchReport:
     begun, started = now(), time.monotonic()
     build = cache(choice.build)
     described = build().describe()
@@ -97,6 +119,7 @@ def run(
                 tables.add(Outcome(scan_id, reused=True))
         tables.write()
         todo = [scan_id for scan_id in cohort.ids if scan_id not in tables.ended]
+        workers = sensible(workers, len(todo))
         outcomes = _outcomes(worker, todo, workers, scheduler)
         with closing(outcomes):
             for outcome in with_progress(outcomes, len(todo)) if progress else outcomes:
@@ -112,10 +135,6 @@ def run(
         write_manifest(
             worker, report, described=described, model=model, started=begun, workers=workers, scheduler=scheduler
         )
-    if review:
-        from annofree.review import review as make_pages
-
-        make_pages(out)  # those that an earlier run left out, and the cohort's
     return report
 
 

@@ -151,12 +151,15 @@ class Worker:
 def explain(scan_id: str, error: Exception) -> Failure:
     """An error as a row of `failures.tsv`."""
     if isinstance(error, AnnofreeError):
-        return Failure(scan_id, error.what, error.why or "n/a", error.fix or "n/a")
+        named = error.file is None or error.file in error.what
+        what = error.what if named else f"{error.what} ({error.file})"
+        return Failure(scan_id, what, error.why or "n/a", error.fix or "n/a")
     if isinstance(error, MemoryError):
         return Failure(scan_id, "Not enough memory", "the scan or the model is too large", "Use fewer --workers")
     if isinstance(error, OSError):
         why = error.strerror or str(error) or type(error).__name__
-        return Failure(scan_id, "Reading or writing failed", why, "Check disk and rights")
+        what = "Reading or writing failed" + (f" ({error.filename})" if error.filename else "")
+        return Failure(scan_id, what, why, "Check disk and rights")
     frame = traceback.extract_tb(error.__traceback__)[-1]
     why = f"{type(error).__name__}: {error} ({Path(frame.filename).name}, line {frame.lineno})"
     return Failure(scan_id, "An unexpected error", " ".join(why.split())[:300], "Report it with this line")

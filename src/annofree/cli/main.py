@@ -12,7 +12,7 @@ from typing import Any, get_type_hints
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from annofree.errors import AnnofreeError
+from annofree.errors import AnnofreeError, InputError
 from annofree.extras import explained
 
 #: Verbs in the order of the help page; each is a function of that name in a module of that name.
@@ -37,6 +37,7 @@ VERBS: dict[str, str] = {
 }
 
 
+STOPPED = "annofree: stopped; what was done is kept, the same command goes on from there."
 #: Width of help pages where the window is wide enough.
 HELP_WIDTH = 110
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": HELP_WIDTH}
@@ -47,6 +48,16 @@ _WORDS: tuple[tuple[type, str], ...] = ((Path, "PATH"), (int, "WHOLE NUMBER"), (
 
 class Verb(TyperCommand):
     """A verb whose help page looks like the group's, and says in words what each parameter takes."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Refuse an empty text, which a path would take for the current folder."""
+        for before, text in zip(["", *args], args, strict=False):
+            named = re.fullmatch(r"(--[\w-]+)=\s*", text)
+            if named or not text.strip():
+                option = named[1] if named else before if before.startswith("-") else ""
+                what = f"An empty text was given{f' after {option}' if option else ''}"
+                raise InputError(what, fix="Name a file or folder; perhaps a shell variable is not set")
+        return list(super().parse_args(ctx, args))
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """OPTIONS, then the arguments by name; those that may be left out in brackets."""
@@ -100,6 +111,14 @@ class LazyGroup(TyperGroup):
         application.command(cmd_name, cls=Verb)(function)
         return typer.main.get_command(application)
 
+    def invoke(self, ctx: Any) -> Any:
+        """Run the verb; Ctrl-C ends it with a sentence, since nobody above would say one."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            print(STOPPED, file=sys.stderr)
+            raise typer.Exit(130) from None
+
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """The verb, or the nearest one as advice."""
         if args and args[0] not in VERBS and not args[0].startswith("-"):
@@ -137,7 +156,7 @@ def main(arguments: list[str] | None = None) -> Any:
         print(f"annofree: {error}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
-        print("annofree: stopped; what was done is kept, the same command goes on from there.", file=sys.stderr)
+        print(STOPPED, file=sys.stderr)
         sys.exit(130)
     except BrokenPipeError:
         sys.exit(0)

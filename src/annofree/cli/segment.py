@@ -82,7 +82,7 @@ def segment(
                 report.out, source, settings=DicomSettings(**(dicom or {})), labelmap=labelmap
             ):
                 console.print(f"DICOM SEG written to {path}", highlight=False, markup=False, soft_wrap=True)
-    if review:
+    if review and report.rows:
         console.print(f"open {report.out / 'index.html'} to look at them", highlight=False, soft_wrap=True)
     if report.failures:
         show_failures(report)

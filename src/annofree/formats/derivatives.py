@@ -28,6 +28,8 @@ from annofree.segmentation import LABEL_NAMES, REGIONS, ScoreMap, Segmentation
 __all__ = ["bids_label", "claim_folder", "mask_path", "read_segmentation", "write_segmentation", "written_ids"]
 
 _INT16 = 32767
+#: Letters of the longest label.
+MAX_LABEL = 120
 T = TypeVar("T")
 
 
@@ -42,6 +44,8 @@ def bids_label(text: str) -> str:
     # Letters outside ASCII cannot stay; a hash keeps two such names apart.
     if not label or any(letter.isalnum() and not letter.isascii() for letter in text):
         label += hashlib.sha256(text.encode()).hexdigest()[:8]
+    if len(label) > MAX_LABEL:  # file systems end names at 255 bytes, and a label stands in a name with others
+        label = label[: MAX_LABEL - 8] + hashlib.sha256(text.encode()).hexdigest()[:8]
     return label
 
 

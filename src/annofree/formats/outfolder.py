@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import json
 import math
@@ -17,7 +18,7 @@ from annofree.errors import OutputError
 from annofree.version import VERSION
 
 DESCRIPTION = "dataset_description.json"
-_HARMLESS = {".DS_Store", "Thumbs.db", "desktop.ini"}
+_HARMLESS = {".annofree.lock", ".DS_Store", "Thumbs.db", "desktop.ini"}
 #: What we write beside the BIDS files; the validator is told to pass over it.
 _IGNORED = (
     "*.html",
@@ -32,6 +33,10 @@ _IGNORED = (
     "evaluation*",
     "*.jsonl",
 )
+
+
+#: A spreadsheet runs a cell that begins so.
+_FORMULA = frozenset("=+-@")
 
 
 def atomic_write(path: Path, content: bytes | str) -> None:
@@ -61,9 +66,9 @@ def atomic_path(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
             raise
     except OSError as error:
-        raise OutputError(
-            "A result cannot be written", file=path, why=error.strerror, fix="Choose another folder with -o"
-        ) from None
+        too_long = error.errno == errno.ENAMETOOLONG
+        fix = "Give the scan a shorter name, or a folder nearer to the root" if too_long else "Choose another folder"
+        raise OutputError("A result cannot be written", file=path, why=error.strerror, fix=fix) from None
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
@@ -76,7 +81,7 @@ def table(rows: Iterable[Mapping[str, Any]], columns: Iterable[str] = (), *, del
 
     Args:
         rows: Values by column; None, NaN and what a row lacks become "n/a"; floats get six digits; white space within a
-            cell becomes one blank.
+            cell becomes one blank, and a text that a spreadsheet would take for a formula gets an apostrophe in front.
         columns: In order; by default all that occur, in the order of their first occurrence.
         delimiter: A tab (TSV as BIDS wants it: nothing is quoted) or a comma (CSV).
     """
@@ -93,8 +98,18 @@ def table(rows: Iterable[Mapping[str, Any]], columns: Iterable[str] = (), *, del
 def _cell(value: Any) -> str:
     if isinstance(value, float):
         return "n/a" if math.isnan(value) else f"{value:.6g}"
-    text = "" if value is None else str(value)
-    return " ".join(text.split()) or "n/a"
+    text = " ".join(("" if value is None else str(value)).split())
+    if text[:1] in _FORMULA and len(text) > 1 and not _is_number(text):
+        text = f"'{text}"
+    return text or "n/a"
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def is_ours(folder: Path) -> bool:
@@ -112,6 +127,8 @@ def claim_folder(out: str | Path) -> Path:
     Raises:
         OutputError: It holds others' files, is a file, or is not writable.
     """
+    if isinstance(out, str) and not out.strip():
+        raise OutputError("An empty text was given instead of an output folder", fix="Name a folder with -o")
     folder = Path(out)
     if is_ours(folder):
         return folder

@@ -61,6 +61,7 @@ def open_scan(
         >>> open_scan(image, sequence="FLAIR").to_native(numpy.zeros((3, 3, 3))).shape
         (3, 3, 3)
     """
+    _require_a_name(source)
     if isinstance(source, Scan):
         return _with_extras(source, sequence, brain_mask, report)
     if isinstance(source, Mapping):
@@ -96,6 +97,8 @@ def open_cohort(
         InputError: A path does not exist, or nothing is found in it. Damaged scans fail when they are read.
     """
     paths = [source] if isinstance(source, str | Path) else list(source)
+    for path in paths:
+        _require_a_name(path)
     if not paths:
         raise InputError("No input was given", fix="Name a patient's folder, an image file or a cohort's folder")
     found: list[Case] = []
@@ -204,6 +207,12 @@ def _mapping(source: Mapping[str, Any], scan_id: str | None) -> Case:
         return case_of_mapping(source, scan_id)
     held = tuple((Modality.parse(name), image) for name, image in source.items())
     return _MixedCase(scan_id or "scan", Path(), held=held)
+
+
+def _require_a_name(source: Any) -> None:
+    """A path of nothing would be the current folder."""
+    if isinstance(source, str) and not source.strip():
+        raise InputError("An empty text was given instead of a path", fix="Name a patient's folder, a file or a cohort")
 
 
 def _one_case(path: Path, sequence: str | None, dicom: DicomSettings | None = None) -> Case:

@@ -1,0 +1,121 @@
+"""One run a folder, no result of a replaced file, and tables that a spreadsheet cannot be made to run."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from annofree.batch.fingerprint import origin_hashes
+from annofree.batch.run import run
+from annofree.batch.worker import explain
+from annofree.errors import InputError, OutputError
+from annofree.formats import open_cohort
+from annofree.formats.derivatives import bids_label
+from annofree.formats.lock import LOCK, only_run
+from annofree.formats.outfolder import claim_folder, table
+from annofree.pipeline import Choice
+from annofree.processes import sensible
+from annofree.scan import Origin
+
+CHOICE = Choice(method="intensity-published")
+HOLD = """
+import sys, time
+from pathlib import Path
+from annofree.formats.lock import only_run
+with only_run(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_a_second_run_into_one_folder_is_refused_while_the_first_lives(tmp_path: Path, balls: Path) -> None:
+    out = claim_folder(tmp_path / "out")
+    holder = subprocess.Popen([sys.executable, "-c", HOLD, str(out)], stdout=subprocess.PIPE, text=True)
+    try:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(OutputError, match=rf"Another run.*process {holder.pid} on .*begun"):
+            run(open_cohort(balls), CHOICE, out, locate=False)
+    finally:
+        holder.kill()
+        holder.wait()
+    assert (out / LOCK).exists()  # left by the killed one, and no hindrance
+    report = run(open_cohort(balls), CHOICE, out, locate=False)
+    assert len(report.rows) == 3
+    assert not (out / LOCK).exists()
+
+
+def test_a_lock_is_free_again_after_its_block(tmp_path: Path) -> None:
+    for _ in range(3):
+        with only_run(tmp_path), pytest.raises(OutputError, match="Another run"), only_run(tmp_path):
+            pass
+
+
+def test_a_file_replaced_within_the_second_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "flair.nii.gz"
+    path.write_bytes(b"one content")
+    origin = Origin((("FLAIR", path),))
+    known = origin_hashes(origin)
+    stamp = path.stat()
+    path.write_bytes(b"two content")
+    os.utime(path, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
+    assert origin_hashes(origin, known)[0]["sha256"] != known[0]["sha256"]
+    other = tmp_path / "other"
+    other.write_bytes(b"six content")
+    shutil.copystat(path, other)
+    other.replace(path)
+    assert origin_hashes(origin, known)[0]["sha256"] not in {known[0]["sha256"]}
+
+
+def test_an_old_file_is_not_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "flair.nii.gz"
+    path.write_bytes(b"one content")
+    origin = Origin((("FLAIR", path),))
+    (entry,) = origin_hashes(origin)
+    entry["read_ns"] += 3_000_000_000
+    monkeypatch.setattr("annofree.batch.fingerprint.file_hash", lambda path: pytest.fail("it was read again"))
+    assert origin_hashes(origin, [entry])[0]["sha256"] == entry["sha256"]
+
+
+def test_no_more_processes_than_scans_and_cores() -> None:
+    cores = len(os.sched_getaffinity(0))
+    assert sensible(999, 2) == min(2, cores)
+    assert sensible(999, 10_000) == cores
+    assert sensible(1, 0) == 1
+
+
+def test_a_failure_names_its_file(tmp_path: Path) -> None:
+    failure = explain("p", InputError("A file is empty", file=tmp_path / "flair.nii.gz", why="it has 0 bytes"))
+    assert failure.what == f"A file is empty ({tmp_path / 'flair.nii.gz'})"
+    assert "x.nii" in explain("p", FileNotFoundError(2, "No such file or directory", "x.nii")).what
+
+
+@pytest.mark.parametrize("text", ["=2+2", "+cmd|' /C calc'!A0", "@SUM(A1)", "-2+3", "=HYPERLINK(1)"])
+def test_no_cell_is_a_formula(text: str) -> None:
+    assert table([{"id": text, "x": -1.5}]) == f"id\tx\n'{text}\t-1.5\n"
+    assert table([{"id": "-2.5"}, {"id": "n/a"}, {"id": "a=b"}]) == "id\n-2.5\nn/a\na=b\n"
+
+
+def test_a_long_id_still_has_a_file_name() -> None:
+    one, other = bids_label("x" * 300), bids_label("x" * 301)
+    assert len(one) == len(other) == 120
+    assert one != other
+    assert bids_label("BraTS2021_00006") == "BraTS202100006"
+
+
+def test_ctrl_c_says_so_and_the_next_run_goes_on(tmp_path: Path, balls: Path) -> None:
+    command = [sys.executable, "-m", "annofree", "segment", str(balls), "-o", str(tmp_path / "out"), "--no-locate"]
+    code = (
+        "import sys, signal, annofree.batch.worker as w, annofree.cli.main as m, os\n"
+        "w.segment_scan = lambda *a, **k: os.kill(os.getpid(), signal.SIGINT)\n"
+        f"m.main({[*command[3:], '--method', 'intensity-published']!r})"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=600)
+    assert ended.returncode == 130
+    assert "annofree: stopped; what was done is kept, the same command goes on from there." in ended.stderr
+    assert "Traceback" not in ended.stderr
