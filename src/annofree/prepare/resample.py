@@ -57,7 +57,7 @@ def to_spacing(scan: Scan, spacing_mm: float | Sequence[float]) -> Scan:
     factors = np.asarray(target.spacing_mm) / np.asarray(scan.spacing_mm)
     images = {}
     for name, image in scan.images.items():
-        images[name] = resample(_low_passed(image, factors), scan.grid, target, 1, outside=float(image[0, 0, 0]))
+        images[name] = resample(low_passed(image, factors), scan.grid, target, 1, outside=float(image[0, 0, 0]))
     brain = None if scan.brain is None else resample(scan.brain, scan.grid, target, 0)
     spacing = " x ".join(f"{s:g}" for s in np.round(target.spacing_mm, 3))
     notes = (*scan.notes, f"Resampled linearly to {spacing} mm.")
@@ -81,7 +81,7 @@ def back(array: NDArray[Any], prepared: Scan | Grid, original: Scan | Grid, orde
     return resample(array, source, target, order)
 
 
-def _low_passed(image: NDArray[np.float32], factors: NDArray[np.float64]) -> NDArray[np.float32]:
+def low_passed(image: NDArray[np.float32], factors: NDArray[np.float64]) -> NDArray[np.float32]:
     """Gaussian low-pass whose width makes a fine voxel's profile that of a coarse one (Cardoso et al. 2015, eq. 4)."""
     from scipy import ndimage
 
