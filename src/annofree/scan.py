@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from annofree.errors import InputError, LeakError, MissingSequence
 from annofree.modality import Modality
+from annofree.preparation import Preparation
 
 __all__ = [
     "Array",
@@ -150,6 +151,7 @@ class Scan:
         report: The radiology report's text, if any.
         notes: What happened to the scan so far, in sentences for provenance.
         files: Where each sequence came from.
+        preparation: What was done to a raw study, and the way back; None where nothing was.
     """
 
     id: str
@@ -160,6 +162,7 @@ class Scan:
     report: str | None = None
     notes: tuple[str, ...] = ()
     files: Mapping[str, str] = field(default_factory=dict)
+    preparation: Preparation | None = None
 
     def __post_init__(self) -> None:
         if not self.images:
@@ -198,7 +201,7 @@ class Scan:
 
     def __reduce__(self) -> tuple[object, ...]:
         state = (self.id, dict(self.images), self.affine, self.native, self.brain, self.report, self.notes)
-        return (Scan, (*state, dict(self.files)))
+        return (Scan, (*state, dict(self.files), self.preparation))
 
     def __repr__(self) -> str:
         size = " x ".join(map(str, self.shape))

@@ -184,7 +184,7 @@ def written_ids(out: str | Path) -> tuple[str, ...]:
 def _sidecars(out: Path, sub: str = "sub-*") -> list[Path]:
     if not out.is_dir():
         raise InputError("There is no such folder", file=out, fix="Give a folder that annofree segment wrote")
-    return sorted(out.glob(f"{sub}/anat/sub-*_label-lesion_desc-*_mask.json"))
+    return sorted(out.glob(f"{sub}/anat/sub-*_space-orig_label-lesion_desc-*_mask.json"))
 
 
 def read_segmentation(

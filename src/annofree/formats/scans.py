@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,9 +23,12 @@ from annofree.formats.npy import NpyCase
 from annofree.formats.plausible import refuse_impossible_brain, refuse_impossible_view
 from annofree.formats.report_texts import read_report, read_reports
 from annofree.formats.skull import why_whole_head
+from annofree.formats.study import Study
 from annofree.scan import Cohort, Grid, Modality, Origin, Scan, canonical_grid, to_canonical
 
 Masks = str | Path | Mapping[str, str | Path] | None
+#: What makes a scan of a raw study, such as `annofree.prepare.Recipe()`.
+Prepare = Callable[[Study], Scan]
 
 
 def open_scan(
@@ -36,6 +39,7 @@ def open_scan(
     report: str | Path | None = None,
     id: str | None = None,
     dicom: DicomSettings | Mapping[str, Any] | None = None,
+    prepare: Prepare | None = None,
 ) -> Scan:
     """Open one visit of one person.
 
@@ -51,6 +55,8 @@ def open_scan(
         report: The report's text, or a file with it.
         id: A name for the scan instead of the one its files give.
         dicom: How DICOM is read: which series, and whether patients' ids are kept.
+        prepare: What to do with a skull, or with sequences on other grids, such as `annofree.prepare.Recipe()`; None
+            refuses the one and takes the headers' word for the other.
 
     Raises:
         InputError: The source cannot be used; the sentence says why and what to do.
@@ -72,7 +78,7 @@ def open_scan(
         case = _MemoryCase(id or "scan", Path(), held=source)
     if id is not None:
         case = replace(case, id=id)
-    return _read(case, sequence, brain_mask, read_report(report))
+    return _read(case, sequence, brain_mask, read_report(report), prepare)
 
 
 def open_cohort(
@@ -82,6 +88,7 @@ def open_cohort(
     sequence: str | None = None,
     brain_mask: Masks = None,
     dicom: DicomSettings | Mapping[str, Any] | None = None,
+    prepare: Prepare | None = None,
 ) -> Cohort:
     """Find all scans of a folder, or of several folders and files; each is read when it is asked for.
 
@@ -92,6 +99,7 @@ def open_cohort(
         sequence: As for `open_scan`, for every scan.
         brain_mask: As for `open_scan`; or `{id: file}`. A single file serves a cohort of one scan only.
         dicom: As for `open_scan`.
+        prepare: As for `open_scan`, for every scan.
 
     Raises:
         InputError: A path does not exist, or nothing is found in it. Damaged scans fail when they are read.
@@ -120,7 +128,7 @@ def open_cohort(
             fix="Give a pattern inside each patient's folder, such as '*_brainmask.nii.gz', or segment one by one",
         )
     loaders = {
-        name: _Loader(case, sequence, brain_mask, texts.get(name) or read_report(case.text))
+        name: _Loader(case, sequence, brain_mask, texts.get(name) or read_report(case.text), prepare)
         for name, case in cases.items()
     }
     opened = {
@@ -131,6 +139,7 @@ def open_cohort(
         if isinstance(brain_mask, Mapping)
         else _absolute(brain_mask),
         "dicom": None if dicom is None else _dicom(dicom).model_dump(mode="json"),
+        "prepare": _settings(prepare),
     }
     return Cohort(loaders, " ".join(str(path) for path in paths[:3]), opened)
 
@@ -143,12 +152,18 @@ def _absolute(path: str | Path | None) -> str | None:
     return None if path is None else str(path) if _is_pattern(path) else str(Path(path).absolute())
 
 
+def _settings(prepare: Prepare | None) -> dict[str, Any] | None:
+    found: dict[str, Any] | None = None if prepare is None else prepare.model_dump()  # type: ignore[attr-defined]
+    return found
+
+
 @dataclass(frozen=True)
 class _Loader:
     case: Case
     sequence: str | None
     brain_mask: Masks
     report: str | None
+    prepare: Prepare | None = None
 
     @property
     def _mask(self) -> str | Path | None:
@@ -170,11 +185,11 @@ class _Loader:
             return None
         return Origin(
             files if mask is None else (*files, ("brain mask", mask)),
-            {"sequence": self.sequence, "report": self.report, **facts},
+            {"sequence": self.sequence, "report": self.report, "prepare": _settings(self.prepare), **facts},
         )
 
     def __call__(self) -> Scan:
-        return _read(self.case, self.sequence, self._mask, self.report)
+        return _read(self.case, self.sequence, self._mask, self.report, self.prepare)
 
 
 @dataclass(frozen=True)
@@ -233,57 +248,82 @@ def _one_case(path: Path, sequence: str | None, dicom: DicomSettings | None = No
     return next(iter(cases.values()))
 
 
-def _read(case: Case, sequence: str | None, brain_mask: Any, report: str | None) -> Scan:
+def _read(
+    case: Case, sequence: str | None, brain_mask: Any, report: str | None, prepare: Prepare | None = None
+) -> Scan:
+    study = _study(case, sequence, brain_mask, report)
+    if prepare is not None and study.raw and not isinstance(case, NpyCase):
+        return prepare(study)
+    return _as_it_lies(study)
+
+
+def _study(case: Case, sequence: str | None, brain_mask: Any, report: str | None) -> Study:
     volumes, notes = case.read(sequence)
+    with ThreadPoolExecutor(len(volumes)) as pool:
+        arrays = dict(zip(volumes, pool.map(_canonical, volumes.values()), strict=True))
     grids = {name: canonical_grid(volume.grid) for name, volume in volumes.items()}
-    if type(case) is Case:  # arrays and slices state no size
+    sized = type(case) is Case  # arrays and slices state no size
+    if sized:
         for name, own in grids.items():
             refuse_impossible_view(own, volumes[name].source)
-    reference = choose_reference(grids)
-    grid = grids[reference]
+    whys = {} if isinstance(case, NpyCase) else {name: why_whole_head(arrays[name], grids[name]) for name in volumes}
+    return Study(
+        id=case.id,
+        images=arrays,
+        grids=grids,
+        natives={name: volume.grid for name, volume in volumes.items()},
+        heads={name: why for name, why in whys.items() if why},
+        brain=brain_mask if isinstance(brain_mask, np.ndarray) else _mask_path(brain_mask, case),
+        report=report,
+        notes=(*notes, *(note for volume in volumes.values() for note in volume.notes)),
+        files={str(name): volume.source for name, volume in volumes.items()},
+        sized=sized,
+    )
+
+
+def _as_it_lies(study: Study) -> Scan:
+    """The study without preparation: stripped already, or with a mask; positions are the headers'."""
+    reference = choose_reference(study.grids)
+    grid = study.grids[reference]
+    said = list(study.notes)
     images: dict[Modality, NDArray[np.float32]] = {}
-    heads: dict[Modality, str] = {}
-    said = [*notes, *(note for volume in volumes.values() for note in volume.notes)]
-    with ThreadPoolExecutor(len(volumes)) as pool:
-        arrays = list(pool.map(_canonical, volumes.values()))
-    for name, array in zip(volumes, arrays, strict=True):
-        if not isinstance(case, NpyCase) and (why := why_whole_head(array, grids[name])):
-            heads[name] = why
-        if not grids[name].same_as(grid):
-            _require_overlap(case.id, reference, name, grid, grids[name], volumes)
-            array = resample(array, grids[name], grid, 1, outside=_background(array))
+    for name, array in study.images.items():
+        if not study.grids[name].same_as(grid):
+            require_overlap(study, reference, name)
+            array = resample(array, study.grids[name], grid, 1, outside=background(array))
             said.append(
                 f"{name} lay on another grid and was resampled linearly onto that of {reference}; "
                 "positions are the headers', nothing was registered."
             )
         images[name] = array
-    mask = brain_mask if isinstance(brain_mask, np.ndarray) else _mask_path(brain_mask, case)
-    brain, cut = (None, None) if mask is None else open_brain_mask(mask, case.id, grid, images)
-    if heads and brain is None:
-        name, why = next(iter(heads.items()))
+    brain, cut = (None, None) if study.brain is None else open_brain_mask(study.brain, study.id, grid, images)
+    if study.heads and brain is None:
+        name, why = next(iter(study.heads.items()))
         raise InputError(
-            f"{', '.join(heads)} of scan '{case.id}' {'shows' if len(heads) == 1 else 'show'} a whole head with skull",
-            file=volumes[name].source,
+            f"{', '.join(study.heads)} of scan '{study.id}' "
+            f"{'shows' if len(study.heads) == 1 else 'show'} a whole head with skull",
+            file=study.files[str(name)],
             why=why,
-            fix="Strip the skull first (HD-BET, SynthStrip), or give a brain mask with --brain-mask FILE",
+            fix="Prepare it first (annofree prepare), or give a brain mask with --brain-mask FILE",
         )
     if brain is not None:
-        named = "an array" if mask is None or isinstance(mask, np.ndarray) else mask.name  # pages show no folders
+        given = study.brain
+        named = "an array" if given is None or isinstance(given, np.ndarray) else given.name  # pages show no folders
         said.append(f"Brain mask: {named}{f'; {cut}' if cut else ''}.")
-        for name in heads:
+        for name in study.heads:
             images[name] = np.where(brain, images[name], np.float32(0))
             said.append(f"{name} showed the whole head; everything outside the brain mask was set to 0.")
-    if type(case) is Case:
-        refuse_impossible_brain(grid, images, brain, volumes[reference].source)
+    if study.sized:
+        refuse_impossible_brain(grid, images, brain, study.files[str(reference)])
     return Scan(
-        id=case.id,
+        id=study.id,
         images=images,
         affine=grid.affine,
-        native=volumes[reference].grid,
+        native=study.natives[reference],
         brain=brain,
-        report=report,
+        report=study.report,
         notes=tuple(said),
-        files={str(name): volume.source for name, volume in volumes.items()},
+        files=study.files,
     )
 
 
@@ -291,20 +331,20 @@ def _canonical(volume: Volume) -> NDArray[np.float32]:
     return np.ascontiguousarray(to_canonical(volume.array, volume.grid))
 
 
-def _require_overlap(
-    scan_id: str, first: Modality, second: Modality, a: Grid, b: Grid, volumes: Mapping[Modality, Volume]
-) -> None:
-    shared = overlap(a, b)
+def require_overlap(study: Study, first: Modality, second: Modality) -> None:
+    """Refuse two sequences whose fields of view share too little to be of one examination of one head."""
+    shared = overlap(study.grids[first], study.grids[second])
     if shared < MIN_OVERLAP:
         raise InputError(
-            f"The fields of view of {first} and {second} of scan '{scan_id}' hardly overlap",
-            file=volumes[second].source,
+            f"The fields of view of {first} and {second} of scan '{study.id}' hardly overlap",
+            file=study.files[str(second)],
             why=f"they share {shared:.0%} of the smaller one",
             fix="Check that both are of the same visit; register them, or leave one out",
         )
 
 
-def _background(array: NDArray[Any]) -> float:
+def background(array: NDArray[Any]) -> float:
+    """The value of an image where nothing is."""
     faces = np.concatenate([np.take(array, end, axis=axis).ravel() for axis in range(3) for end in (0, -1)])
     values, counts = np.unique(faces, return_counts=True)
     return float(values[np.argmax(counts)]) if counts.max() > 0.2 * faces.size else float(np.median(faces))

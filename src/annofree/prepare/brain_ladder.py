@@ -1,0 +1,154 @@
+"""The step that finds the brain: the first rung of a ladder that holds."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annofree.errors import InputError
+from annofree.formats.nifti import read_labels, write_volume
+from annofree.formats.scans import read_brain
+from annofree.preparation import StepRecord
+from annofree.prepare.pictures import outline_picture
+from annofree.prepare.work import Work
+from annofree.scan import Grid, Modality, canonical_grid, foreground
+from annofree.settings import Settings
+
+#: Litres: the smallest and the largest brain of an adult, with its fluid, at the edge of what is believed.
+SMALL_L, LARGE_L = 0.9, 2.1
+#: Command lines of outside programs: input file, output stem; the mask that they write.
+_PROGRAMS = {
+    "hd-bet": (("hd-bet", "-i", "{image}", "-o", "{out}.nii.gz", "-device", "cpu", "--disable_tta", "--save_bet_mask"),
+               "{out}_bet.nii.gz"),
+    "synthstrip": (("mri_synthstrip", "-i", "{image}", "-m", "{out}_mask.nii.gz"), "{out}_mask.nii.gz"),
+}
+
+
+class FindBrain(Settings):
+    """Outlines the brain on one sequence; the rigid movements carry the mask to the others.
+
+    Rungs: a mask that was given; sequences that are stripped already; the network on T1, else T1C, FLAIR, T2; HD-BET or
+    SynthStrip where the user asks for it and has it. Nothing is undone on the way back: outside the brain there is no
+    finding.
+
+    Attributes:
+        by: "auto" (the rungs in order), or the one rung to use for heads: "network", "hd-bet", "synthstrip".
+        unsure: The part of the brain's volume for which the network may be unsure (0.1 to 0.9) without a warning.
+    """
+
+    by: Literal["auto", "network", "hd-bet", "synthstrip"] = "auto"
+    unsure: float = 0.12
+
+    def __call__(self, work: Work) -> Work:
+        """Find the brain."""
+        on, quality = work.hub, {}
+        if work.study.brain is not None and self.by == "auto":
+            on = self._grid_of_mask(work)
+            brain = read_brain(work.study.brain, work.study.id, work.grids[on])
+            how = "taken from the mask that was given"
+        elif (stripped := self._stripped(work)) is not None and self.by == "auto":
+            on, brain = stripped
+            how = f"what is not background of {on}, which is stripped already"
+        elif self.by in ("hd-bet", "synthstrip"):
+            brain = _outside_program(self.by, work.images[on], work.grids[on])
+            how = f"outlined on {on} by {self.by}"
+        else:
+            brain, doubt = network_brain(work.images[on], work.grids[on])
+            quality["unsure_part"] = doubt
+            how = f"outlined on {on} by the brain network"
+        litres = float(brain.sum()) * work.grids[on].voxel_ml / 1000
+        quality = {"brain_litres": litres, "on_faces_part": _cut_off(brain), **quality}
+        record = StepRecord(
+            "brain",
+            f"The brain was {how}: {litres:.2f} litres." if not how.startswith("what") else
+            f"The brain is {how}: {litres:.2f} litres.",
+            self.model_dump(),
+            quality,
+            tuple(self._warnings(quality)),
+            outline_picture(work.images[on], brain, work.grids[on].spacing_mm),
+        )
+        return work.after(record, brain=brain, brain_on=on)
+
+    def _grid_of_mask(self, work: Work) -> Modality:
+        """The sequence whose grid the mask lies on, else the reference."""
+        given = work.study.brain
+        if isinstance(given, np.ndarray) or given is None:
+            return work.reference
+        own = canonical_grid(read_labels(given)[1])
+        return next((name for name in (work.reference, *work.grids) if own.same_as(work.grids[name])), work.reference)
+
+    def _stripped(self, work: Work) -> tuple[Modality, NDArray[np.bool_]] | None:
+        """A sequence without skull, and its filled foreground."""
+        name = next((name for name in (work.hub, *work.images) if name not in work.study.heads), None)
+        return None if name is None else (name, filled(foreground(work.images[name])))
+
+    def _warnings(self, quality: dict[str, float]) -> list[str]:
+        litres, said = quality["brain_litres"], []
+        if not SMALL_L <= litres <= LARGE_L:
+            size = "small" if litres < SMALL_L else "large"
+            said.append(f"the brain is {size} ({litres:.2f} litres); look at its outline, or give a mask")
+        if quality.get("unsure_part", 0.0) > self.unsure:
+            said.append(f"the network is unsure about {quality['unsure_part']:.0%} of the brain; look at its outline")
+        return said
+
+
+def network_brain(image: NDArray[np.float32], grid: Grid) -> tuple[NDArray[np.bool_], float]:
+    """The brain by the network, largest part, filled; and the part of its volume that the network is unsure about.
+
+    Args:
+        image: (X, Y, Z) whole head.
+        grid: Its canonical grid.
+
+    Raises:
+        InputError: The network sees no brain, or something far too small to be one.
+    """
+    from annofree.prepare.brain_network import brain_probability, largest_part
+
+    probability = brain_probability(image)
+    brain = filled(largest_part(probability > 0.5))
+    litres = float(brain.sum()) * grid.voxel_ml / 1000
+    if litres < SMALL_L / 3:
+        raise InputError(
+            f"Brain: only {litres:.2f} litres of brain were found in the image",
+            why="an adult's has 0.9 and more; this may be another body part, CT, or a slab",
+            fix="Check the file, or give a brain mask with --brain-mask FILE",
+        )
+    doubtful = ((probability > 0.1) & (probability < 0.9)).sum()
+    return brain, float(doubtful / brain.sum())
+
+
+def filled(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The mask with its holes filled: slice by slice too, for the lowest slice is open below."""
+    from scipy import ndimage
+
+    out = np.asarray(ndimage.binary_fill_holes(mask))
+    for level in range(out.shape[2]):
+        out[:, :, level] = ndimage.binary_fill_holes(out[:, :, level])
+    return out
+
+
+def _cut_off(brain: NDArray[np.bool_]) -> float:
+    """The part of the brain's voxels that lie on a face of the image: a head that is only half there has many."""
+    faces = sum(int(np.take(brain, end, axis=axis).sum()) for axis in range(3) for end in (0, -1))
+    return faces / max(1, int(brain.sum()))
+
+
+def _outside_program(name: str, image: NDArray[np.float32], grid: Grid) -> NDArray[np.bool_]:
+    command, written = _PROGRAMS[name]
+    if shutil.which(command[0]) is None:
+        raise InputError(f"Brain: there is no program '{command[0]}'", fix="Install it, or leave --brain out")
+    with tempfile.TemporaryDirectory() as folder:
+        places = {"image": f"{folder}/head.nii.gz", "out": f"{folder}/brain"}
+        write_volume(places["image"], image, grid)
+        ended = subprocess.run([part.format(**places) for part in command], capture_output=True, text=True, check=False)
+        mask = Path(written.format(**places))
+        if ended.returncode != 0 or not mask.is_file():
+            why = (ended.stderr or ended.stdout).strip().splitlines()[-1:] or [f"it ended with {ended.returncode}"]
+            raise InputError(f"Brain: {command[0]} failed", why=why[0][:200], fix="Run it by hand, or leave --brain out")
+        return read_brain(mask, name, grid)

@@ -1,0 +1,72 @@
+"""Masks on the own grid of every sequence of a prepared scan."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from annofree.formats.derivatives import bids_label
+from annofree.formats.nifti import read_volume, write_volume
+from annofree.formats.outfolder import write_json
+from annofree.preparation import Preparation
+from annofree.prepare.regrid import carried_mask
+from annofree.scan import Grid, Modality, canonical_grid, to_native
+from annofree.segmentation import LABEL_NAMES, Segmentation
+
+
+def on_grid_of(result: Segmentation, sequence: Modality, native: Grid) -> np.ndarray:
+    """The labels on the own grid of one sequence, uint8 in that file's axis order.
+
+    Each label's region is carried as an indicator, nested ones inside wider ones, so that volumes stay within 1 %.
+
+    Args:
+        result: A segmentation with a preparation in its provenance, or of a scan whose sequences shared one world.
+        sequence: Which one.
+        native: Its file's grid.
+    """
+    told = result.provenance.get("preparation")
+    movement = np.eye(4) if told is None else Preparation.from_dict(told).movements[sequence]
+    grid = canonical_grid(native)
+    whole = carried_mask(result.labels > 0, result.grid, grid, movement)
+    labels = np.where(whole, np.uint8(2), np.uint8(0))
+    if len(result.regions) > 1:
+        core = carried_mask(np.isin(result.labels, (1, 3)), result.grid, grid, movement) & whole
+        enhancing = carried_mask(result.labels == 3, result.grid, grid, movement) & core
+        labels[core] = 1
+        labels[enhancing] = 3
+    return to_native(labels, native)
+
+
+def write_natives(result: Segmentation, out: str | Path) -> list[Path]:
+    """Write the whole-tumour mask, and the labels where regions are told apart, on the grid of every sequence's file.
+
+    Names are those of the main results with `space-T1w` and so on instead of `space-orig`.
+
+    Args:
+        result: A segmentation whose provenance names its files.
+        out: The output folder.
+
+    Returns:
+        The files written.
+    """
+    method = str(result.provenance.get("method") or "annofree")
+    sub = f"sub-{bids_label(result.scan_id)}"
+    written = []
+    for name, file in dict(result.provenance.get("files", {})).items():
+        sequence = Modality(name)
+        native = read_volume(file).grid
+        labels = on_grid_of(result, sequence, native)
+        stem = Path(out) / sub / "anat" / f"{sub}_space-{sequence}"
+        about = {"SpatialReference": file, "ScanId": result.scan_id, "Method": method}
+        mask = Path(f"{stem}_label-lesion_desc-{bids_label(method)}_mask.nii.gz")
+        write_volume(mask, (labels > 0).astype(np.uint8), native, description=f"annofree {method}: whole tumour")
+        write_json(Path(f"{stem}_label-lesion_desc-{bids_label(method)}_mask.json"), {**about, "Type": "Lesion"})
+        written.append(mask)
+        if len(result.regions) > 1:
+            dseg = Path(f"{stem}_desc-{bids_label(method)}_dseg.nii.gz")
+            write_volume(dseg, labels, native, description=f"annofree {method}")
+            names = {str(key): value for key, value in LABEL_NAMES.items()}
+            write_json(Path(f"{stem}_desc-{bids_label(method)}_dseg.json"), {**about, "LabelMap": names})
+            written.append(dseg)
+    return written

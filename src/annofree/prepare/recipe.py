@@ -1,0 +1,116 @@
+"""The recipe: a raw study in, a scan that every method understands out, with the way back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import numpy as np
+
+from annofree.formats.grids import choose_reference
+from annofree.formats.study import Study
+from annofree.preparation import Preparation, StepRecord
+from annofree.prepare.alarm import CompareWithTemplate
+from annofree.prepare.bias import CorrectBias
+from annofree.prepare.brain_ladder import FindBrain
+from annofree.prepare.check import CheckInput
+from annofree.prepare.coregister import Coregister
+from annofree.prepare.regrid import Regrid
+from annofree.prepare.work import Step, Work
+from annofree.scan import Modality, Scan
+from annofree.settings import Settings
+
+
+class Recipe(Settings):
+    """What is done to a raw study, step by step.
+
+    input -> brain -> co-registration -> grid -> bias field -> template (alarm). Arrays are in closest-canonical order from
+    the start, and the scan lies on the grid of one of its own files: results go back there by flips and transposes.
+
+    Attributes:
+        reference: The sequence on whose grid the scan lies; None takes the finest, FLAIR among equals.
+        brain: As `FindBrain.by`.
+        coregister: As `Coregister.mode`.
+        bias: As `CorrectBias.mode`.
+
+    Example:
+        >>> [step.__class__.__name__ for step in Recipe().steps]
+        ['CheckInput', 'FindBrain', 'Coregister', 'Regrid', 'CorrectBias', 'CompareWithTemplate']
+    """
+
+    reference: Modality | None = None
+    brain: Literal["auto", "network", "hd-bet", "synthstrip"] = "auto"
+    coregister: Literal["rigid", "headers"] = "rigid"
+    bias: Literal["off", "n4"] = "off"
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """The steps with their parameters, in order."""
+        return (
+            CheckInput(),
+            FindBrain(by=self.brain),
+            Coregister(mode=self.coregister),
+            Regrid(),
+            CorrectBias(mode=self.bias),
+            CompareWithTemplate(),
+        )
+
+    def __call__(self, study: Study) -> Scan:
+        """Prepare a study.
+
+        Raises:
+            InputError: A step cannot do its work; the sentence names the step, its number and what to do.
+        """
+        wanted = self.reference
+        reference = wanted if wanted is not None and wanted in study.images else choose_reference(study.grids)
+        work = Work.begin(study, reference)
+        for step in self.steps:
+            work = step(work)
+        return as_scan(work)
+
+
+def as_scan(work: Work) -> Scan:
+    """The scan at the end of the steps."""
+    assert work.brain is not None
+    study, grid = work.study, work.grids[work.reference]
+    preparation = Preparation(work.reference, work.movements, work.steps)
+    done = [step.did for step in work.steps if step.name != "input"]
+    return Scan(
+        id=study.id,
+        images={name: np.where(work.brain, image, np.float32(0)) for name, image in work.images.items()},
+        affine=grid.affine,
+        native=study.natives[work.reference],
+        brain=work.brain,
+        report=study.report,
+        notes=(*study.notes, *done, *(f"Warning, {warning}." for warning in preparation.warnings)),
+        files=study.files,
+        preparation=preparation,
+    )
+
+
+class Again(Settings):
+    """The preparation of an earlier run done again from its record, without looking for anything: seconds less.
+
+    Attributes:
+        record: What `Preparation.to_dict` gave.
+    """
+
+    record: Mapping[str, Any]
+
+    def __call__(self, study: Study) -> Scan:
+        """Draw the study as it was drawn then; the brain is the mask that `open_scan` was given."""
+        from annofree.formats.scans import read_brain
+
+        told = Preparation.from_dict(self.record)
+        assert study.brain is not None
+        grid = study.grids[told.reference]
+        brain = read_brain(study.brain, study.id, grid)
+        start = Work.begin(study, told.reference)
+        work = Regrid()(
+            start.after(StepRecord("brain", ""), brain=brain, brain_on=told.reference, movements=told.movements)
+        )
+        bias = [step.parameters for step in told.steps if step.name == "bias field"]
+        if bias:
+            work = CorrectBias(**bias[0])(work)
+        scan = as_scan(work)
+        return scan.replace(preparation=told, notes=study.notes)

@@ -1,0 +1,121 @@
+"""The step that draws every sequence on the reference's own grid, and masks and scores back on every other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annofree.errors import InputError
+from annofree.formats.grids import MIN_OVERLAP
+from annofree.formats.scans import background
+from annofree.preparation import StepRecord
+from annofree.prepare.resample import low_passed, resample
+from annofree.prepare.work import Work
+from annofree.scan import Grid
+from annofree.settings import Settings
+
+Affine = NDArray[np.float64]
+
+
+class Regrid(Settings):
+    """Every sequence and the brain on the grid of the reference's file, whose voxels stay untouched.
+
+    Sequences finer than the reference are low-passed to its voxels first; interpolation is linear, so thick slices are
+    filled without ringing. The inverse is `carried_mask` and `carried_scores` with the movement the other way round.
+    """
+
+    def __call__(self, work: Work) -> Work:
+        """Resample."""
+        grid = work.grids[work.reference]
+        images, moved, reach = {}, [], {}
+        for name, image in work.images.items():
+            movement = work.movements[name]
+            if name == work.reference or (work.grids[name].same_as(grid) and np.allclose(movement, np.eye(4))):
+                images[name] = image
+                continue
+            images[name] = drawn(image, work.grids[name], grid, movement)
+            moved.append(str(name))
+            reach[f"{name} covers_part"] = self._covered(work, name)
+        assert work.brain is not None
+        brain = work.brain
+        if work.brain_on is not None and work.brain_on != work.reference:
+            brain = carried_mask(brain, work.grids[work.brain_on], grid, work.movements[work.brain_on])
+        if not brain.any():
+            raise InputError(
+                f"Grid: the brain of scan '{work.study.id}' lies outside {work.reference}",
+                file=work.study.files.get(str(work.reference)),
+                fix="Check that all files are of the same visit",
+            )
+        warnings = tuple(
+            f"{name.split()[0]} covers only {part:.0%} of the brain" for name, part in reach.items() if part < 0.95
+        )
+        for name, part in reach.items():
+            if part < MIN_OVERLAP:
+                raise InputError(
+                    f"Grid: {name.split()[0]} of scan '{work.study.id}' covers only {part:.0%} of the brain",
+                    file=work.study.files.get(name.split()[0]),
+                    fix="Leave it out, or check that it is of the same visit",
+                )
+        which = f"{', '.join(moved)} drawn on it linearly" if moved else "all sequences lie on it"
+        record = StepRecord("grid", f"The scan lies on the grid of {work.reference}; {which}.", {}, reach, warnings)
+        grids = dict.fromkeys(images, grid)
+        return work.after(record, images=images, grids=grids, brain=brain, brain_on=work.reference)
+
+    def _covered(self, work: Work, name: Any) -> float:
+        """The part of the brain that lies inside a sequence's field of view."""
+        assert work.brain is not None
+        assert work.brain_on is not None
+        to_voxel = np.linalg.inv(work.grids[name].affine) @ work.movements[name]
+        to_voxel = to_voxel @ np.linalg.inv(work.movements[work.brain_on]) @ work.grids[work.brain_on].affine
+        voxels = np.argwhere(work.brain)[::50]
+        there = voxels @ to_voxel[:3, :3].T + to_voxel[:3, 3]
+        return float(((there >= -0.5) & (there <= np.asarray(work.grids[name].shape) - 0.5)).all(axis=1).mean())
+
+
+def drawn(image: NDArray[np.float32], own: Grid, grid: Grid, movement: Affine) -> NDArray[np.float32]:
+    """An image on another grid, low-passed where that one is coarser.
+
+    Args:
+        image: (X, Y, Z) on `own`.
+        own: Its grid, in its own world.
+        grid: The grid wanted.
+        movement: (4, 4) from the world of `grid` to that of `own`.
+    """
+    there = Grid(grid.shape, movement @ grid.affine)
+    smooth = low_passed(image, _coarser(own, there))
+    return np.asarray(resample(smooth, own, there, 1, outside=background(image)), dtype=np.float32)
+
+
+def carried_mask(mask: NDArray[np.bool_], own: Grid, grid: Grid, movement: Affine) -> NDArray[np.bool_]:
+    """A mask on another grid: its indicator as a float, averaged over the voxels there, cut at one half.
+
+    Args:
+        mask: (X, Y, Z) on `own`.
+        own: The mask's grid, in its own world.
+        grid: The grid wanted, in its world.
+        movement: (4, 4) from the world of `own` to that of `grid`.
+    """
+    return carried_scores(mask.astype(np.float32), own, grid, movement) >= 0.5
+
+
+def carried_scores(values: NDArray[np.float32], own: Grid, grid: Grid, movement: Affine) -> NDArray[np.float32]:
+    """Scores on another grid, averaged over the voxels there; 0 where there are none. Arguments as `carried_mask`."""
+    there = Grid(grid.shape, np.linalg.inv(movement) @ grid.affine)
+    fine = np.ceil(np.round(_coarser(there, own) ** -1, 6)).clip(1, 8).astype(int)
+    # every coarse voxel is the mean of a block of finer ones that are about as large as the mask's
+    step = np.array(there.affine, dtype=float)
+    step[:3, :3] = step[:3, :3] / fine
+    step[:3, 3] = there.affine[:3, 3] - there.affine[:3, :3] @ ((fine - 1) / 2 / fine)
+    x, y, z = (int(n * k) for n, k in zip(grid.shape, fine, strict=True))
+    found = resample(values, own, Grid((x, y, z), step), 1)
+    blocks = found.reshape(grid.shape[0], fine[0], grid.shape[1], fine[1], grid.shape[2], fine[2])
+    return np.asarray(blocks.mean(axis=(1, 3, 5)), dtype=np.float32)
+
+
+def _coarser(own: Grid, other: Grid) -> NDArray[np.float64]:
+    """How many times as long as a voxel of `own` one of `other` is, along each axis of `own`."""
+    directions = np.asarray(own.affine)[:3, :3] / np.asarray(own.spacing_mm)
+    voxels_per_mm = np.linalg.norm(np.linalg.inv(np.asarray(other.affine)[:3, :3]) @ directions, axis=0)
+    return np.asarray(1.0 / voxels_per_mm / np.asarray(own.spacing_mm))
