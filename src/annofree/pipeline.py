@@ -12,6 +12,7 @@ from annofree.extras import explained
 
 if TYPE_CHECKING:
     from annofree.methods.base import Method
+    from annofree.prepare import Recipe
     from annofree.refine.base import Refiner
     from annofree.scan import Cohort, Scan
     from annofree.segmentation import Segmentation
@@ -89,6 +90,8 @@ def segment_scan(scan: Scan, method: Method, *, locate: bool = True) -> Segmenta
         locate: Whether lesions get side and lobe (an affine alignment with the MNI template, a few seconds).
     """
     result: Segmentation = method.segment(scan)
+    if scan.preparation is not None:
+        result = result.replace(provenance={**result.provenance, "preparation": scan.preparation.to_dict()})
     from annofree.anatomy import locate as locate_lesions
 
     lesions = locate_lesions(result.labels, scan, scores=result.scores.get("WT"), with_lobes=locate)
@@ -106,6 +109,7 @@ def segment(
     brain_mask: str | Path | None = None,
     locate: bool = True,
     sam: str | Path | None = None,
+    prepare: Recipe | None = None,
     **options: Any,
 ) -> Segmentation:
     """Segment one scan.
@@ -120,6 +124,7 @@ def segment(
         brain_mask: A brain mask file for scans with a skull.
         locate: Whether lesions get side and lobe.
         sam: Folder of a SAM, for the refiner "sam".
+        prepare: What is done to a raw study, with a skull or sequences on grids of their own; None is `Recipe()`.
         **options: Settings of the method.
 
     Returns:
@@ -136,10 +141,11 @@ def segment(
         True
     """
     from annofree.formats import open_scan
+    from annofree.prepare import Recipe
 
     folders = [None if folder is None else str(folder) for folder in (model, sam)]
     choice = Choice(method, folders[0], threshold, refine, options, folders[1])
-    scan = open_scan(source, sequence=sequence, brain_mask=brain_mask)
+    scan = open_scan(source, sequence=sequence, brain_mask=brain_mask, prepare=prepare or Recipe())
     return segment_scan(scan, choice.build(), locate=locate)
 
 
@@ -169,15 +175,16 @@ def fit(
     """
     from annofree import methods
     from annofree.formats import open_cohort
+    from annofree.prepare import Recipe
 
     out = Path(out)
     if (out / "config.yaml").exists():
         raise OutputError("The model folder holds a fitted model already", file=out, fix="Name another folder with -o")
     learner = methods.create(method, **(settings or {}))
     if isinstance(healthy, str | Path):
-        healthy = open_cohort(healthy, brain_mask=brain_mask)
+        healthy = open_cohort(healthy, brain_mask=brain_mask, prepare=Recipe())
     if isinstance(patients, str | Path):
-        patients = open_cohort(patients, reports=reports)
+        patients = open_cohort(patients, reports=reports, prepare=Recipe())
     row = methods.info(method)
     if healthy is None and patients is None:
         raise InputError(

@@ -54,11 +54,15 @@ class Preparation:
         reference: The sequence on whose own grid the scan lies.
         movements: For each sequence the (4, 4) rigid movement from the reference's world (RAS+ mm) to its own.
         steps: What was done, in order.
+        natives: The grid of each sequence's file; not written down.
+        every_grid: Whether masks are wanted on the own grid of every sequence.
     """
 
     reference: Modality
     movements: Mapping[Modality, Affine]
     steps: tuple[StepRecord, ...] = ()
+    natives: Mapping[Modality, Any] = field(default_factory=dict)
+    every_grid: bool = False
 
     @property
     def warnings(self) -> tuple[str, ...]:

@@ -130,6 +130,10 @@ def _cohort(told: Mapping[str, Any], ids: Iterable[str]) -> Cohort:
             fix="Open them with open_cohort, then a run can be repeated",
         )
     opened = dict(told["opened"])
+    if opened.get("prepare") is not None:
+        from annofree.prepare import Recipe
+
+        opened["prepare"] = Recipe.from_mapping(opened["prepare"])
     return open_cohort(opened.pop("source"), **opened)
 
 

@@ -12,6 +12,7 @@ from annofree.errors import InputError
 from annofree.formats import open_scan, read_segmentation, written_ids
 from annofree.formats.outfolder import atomic_write, claim_folder, table
 from annofree.methods.decide import decide
+from annofree.prepare.recipe import again
 from annofree.refine import from_dict as refiner_from_dict
 from annofree.segmentation import Segmentation
 from annofree.thresholds import from_dict as threshold_from_dict
@@ -74,7 +75,7 @@ def _decide_again(before: Segmentation, region: str, rule: Threshold, locate: bo
     thresholds = {name: threshold_from_dict(described) for name, described in told["rules"].items()}
     thresholds[region] = rule
     refiners = {name: tuple(refiner_from_dict(d) for d in chain) for name, chain in told["refiners"].items()}
-    scan = open_scan(dict(told["files"]), brain_mask=before.brain, id=before.scan_id)
+    scan = open_scan(dict(told["files"]), brain_mask=before.brain, id=before.scan_id, prepare=again(told))
     decision = decide(
         before.scores,
         thresholds,

@@ -17,6 +17,7 @@ from annofree.batch.fingerprint import origin_hashes, scan_hashes, text_hash
 from annofree.batch.record import clear_start, forget, is_done, mark_start, read_record, write_record
 from annofree.errors import AnnofreeError
 from annofree.pipeline import Choice, segment_scan
+from annofree.prepare.natives import write_natives
 
 if TYPE_CHECKING:
     from annofree.methods.base import Method
@@ -135,6 +136,8 @@ class Worker:
         forget(self.out, scan_id)
         result = segment_scan(scan, self.method, locate=self.locate)
         result.save(self.out)
+        if scan.preparation is not None and scan.preparation.every_grid:
+            write_natives(result, scan, self.out)
         if self.review:
             self._write_page(result, scan)
         write_record(self.out, result, key, time.monotonic() - started, inputs=inputs)

@@ -35,6 +35,7 @@ def export(
     from annofree.errors import InputError
     from annofree.export import export_slices, import_slices
     from annofree.formats import open_cohort
+    from annofree.prepare import Recipe
     from annofree.prepare.slices import SliceSettings
     from annofree.scan import Modality
 
@@ -58,7 +59,7 @@ def export(
         {"frame": frame, "size": size or (128 if frame == "mni" else 96), "first": first, "last": last}
     )
     counts = export_slices(
-        open_cohort(source, reports=reports, brain_mask=brain_mask),
+        open_cohort(source, reports=reports, brain_mask=brain_mask, prepare=Recipe()),
         out,
         settings=settings,
         sequence=None if sequence is None else Modality.parse(sequence),

@@ -37,6 +37,16 @@ def segment(
     dicom_seg: Annotated[bool, typer.Option("--dicom-seg", help="DICOM: write each answer as DICOM SEG too.")] = False,
     labelmap: Annotated[bool, typer.Option("--labelmap", help="Label-map form of --dicom-seg.")] = False,
     brain_mask: Annotated[Path | None, typer.Option(help="Brain mask, for scans with a skull.")] = None,
+    brain: Annotated[
+        str, typer.Option(help="Raw heads: auto, network, hd-bet or synthstrip (where that program is installed).")
+    ] = "auto",
+    coregister: Annotated[
+        str, typer.Option(help="Sequences on other grids: rigid, or headers (nothing is registered).")
+    ] = "rigid",
+    bias: Annotated[str, typer.Option(help="Raw heads: off, or n4 (slow shading is divided out).")] = "off",
+    native: Annotated[
+        str, typer.Option(help="reference, or all: masks also on the own grid of every other sequence.")
+    ] = "reference",
     locate: Annotated[bool, typer.Option(help="Name side and lobe of each lesion (a few seconds).")] = True,
     review: Annotated[bool, typer.Option(help="Make a page to look at for each scan and for all of them.")] = True,
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
@@ -49,6 +59,7 @@ def segment(
     from annofree.cli.show import console, show_failures, show_rows
     from annofree.formats import open_cohort
     from annofree.pipeline import Choice
+    from annofree.prepare import Recipe
 
     if scheduler is not None:  # the workers start elsewhere
         inputs = [path.absolute() for path in inputs]
@@ -57,8 +68,9 @@ def segment(
         from annofree.formats.dicom import require_dicom
 
         require_dicom(inputs)
+    recipe = Recipe.from_mapping({"brain": brain, "coregister": coregister, "bias": bias, "native": native})
     dicom = {"series": tuple(series or ()), "keep_ids": keep_ids} if series or keep_ids else None
-    cohort = open_cohort(inputs, sequence=sequence, brain_mask=brain_mask, dicom=dicom)
+    cohort = open_cohort(inputs, sequence=sequence, brain_mask=brain_mask, dicom=dicom, prepare=recipe)
     options = {} if quality is None else {"quality": quality}
     chain, weights = tuple(refine) if refine else None, None if sam is None else str(sam)
     choice = Choice(method, model, threshold, chain, options, weights)

@@ -24,7 +24,7 @@ from annofree.formats.plausible import refuse_impossible_brain, refuse_impossibl
 from annofree.formats.report_texts import read_report, read_reports
 from annofree.formats.skull import why_whole_head
 from annofree.formats.study import Study
-from annofree.scan import Cohort, Grid, Modality, Origin, Scan, canonical_grid, to_canonical
+from annofree.scan import Cohort, Modality, Origin, Scan, canonical_grid, to_canonical
 
 Masks = str | Path | Mapping[str, str | Path] | None
 #: What makes a scan of a raw study, such as `annofree.prepare.Recipe()`.

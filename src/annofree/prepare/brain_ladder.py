@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annofree.errors import InputError
+from annofree.formats.brain_mask import open_brain_mask
 from annofree.formats.nifti import read_labels, write_volume
-from annofree.formats.scans import read_brain
 from annofree.preparation import StepRecord
 from annofree.prepare.pictures import outline_picture
 from annofree.prepare.work import Work
@@ -24,8 +24,10 @@ from annofree.settings import Settings
 SMALL_L, LARGE_L = 0.9, 2.1
 #: Command lines of outside programs: input file, output stem; the mask that they write.
 _PROGRAMS = {
-    "hd-bet": (("hd-bet", "-i", "{image}", "-o", "{out}.nii.gz", "-device", "cpu", "--disable_tta", "--save_bet_mask"),
-               "{out}_bet.nii.gz"),
+    "hd-bet": (
+        ("hd-bet", "-i", "{image}", "-o", "{out}.nii.gz", "-device", "cpu", "--disable_tta", "--save_bet_mask"),
+        "{out}_bet.nii.gz",
+    ),
     "synthstrip": (("mri_synthstrip", "-i", "{image}", "-m", "{out}_mask.nii.gz"), "{out}_mask.nii.gz"),
 }
 
@@ -50,7 +52,8 @@ class FindBrain(Settings):
         on, quality = work.hub, {}
         if work.study.brain is not None and self.by == "auto":
             on = self._grid_of_mask(work)
-            brain = read_brain(work.study.brain, work.study.id, work.grids[on])
+            given = {on: work.images[on]}
+            brain, _ = open_brain_mask(work.study.brain, work.study.id, work.grids[on], given)
             how = "taken from the mask that was given"
         elif (stripped := self._stripped(work)) is not None and self.by == "auto":
             on, brain = stripped
@@ -66,8 +69,9 @@ class FindBrain(Settings):
         quality = {"brain_litres": litres, "on_faces_part": _cut_off(brain), **quality}
         record = StepRecord(
             "brain",
-            f"The brain was {how}: {litres:.2f} litres." if not how.startswith("what") else
-            f"The brain is {how}: {litres:.2f} litres.",
+            f"The brain was {how}: {litres:.2f} litres."
+            if not how.startswith("what")
+            else f"The brain is {how}: {litres:.2f} litres.",
             self.model_dump(),
             quality,
             tuple(self._warnings(quality)),
@@ -150,5 +154,5 @@ def _outside_program(name: str, image: NDArray[np.float32], grid: Grid) -> NDArr
         mask = Path(written.format(**places))
         if ended.returncode != 0 or not mask.is_file():
             why = (ended.stderr or ended.stdout).strip().splitlines()[-1:] or [f"it ended with {ended.returncode}"]
-            raise InputError(f"Brain: {command[0]} failed", why=why[0][:200], fix="Run it by hand, or leave --brain out")
-        return read_brain(mask, name, grid)
+            raise InputError(f"Brain: {command[0]} failed", why=why[0][:200], fix="Run it by hand, or leave it out")
+        return open_brain_mask(mask, name, grid, {})[0]

@@ -68,7 +68,7 @@ class CheckInput(Settings):
 
 
 def looks_like_ct(image: NDArray[np.float32], air_hu: float = -900.0) -> bool:
-    """Whether an image holds Hounsfield units: air near -1000 in its corners, soft tissue at 0 to 100, bone above 300."""
+    """Whether an image holds Hounsfield units: air near -1000, soft tissue at 0 to 100, bone above 300."""
     low, high = np.quantile(image[::3, ::3, ::2], (0.001, 0.999))
     tissue = float(((image > -20) & (image < 120)).mean())
     return bool(low <= air_hu and high > 300 and tissue > 0.05)

@@ -5,28 +5,26 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from annofree.formats.derivatives import bids_label
-from annofree.formats.nifti import read_volume, write_volume
+from annofree.formats.nifti import write_volume
 from annofree.formats.outfolder import write_json
-from annofree.preparation import Preparation
 from annofree.prepare.regrid import carried_mask
-from annofree.scan import Grid, Modality, canonical_grid, to_native
+from annofree.scan import Grid, Scan, canonical_grid, to_native
 from annofree.segmentation import LABEL_NAMES, Segmentation
 
 
-def on_grid_of(result: Segmentation, sequence: Modality, native: Grid) -> np.ndarray:
+def on_grid_of(result: Segmentation, native: Grid, movement: NDArray[np.float64]) -> NDArray[np.uint8]:
     """The labels on the own grid of one sequence, uint8 in that file's axis order.
 
-    Each label's region is carried as an indicator, nested ones inside wider ones, so that volumes stay within 1 %.
+    Each region is carried as an indicator, narrower ones inside wider ones, so that volumes stay within 1 %.
 
     Args:
-        result: A segmentation with a preparation in its provenance, or of a scan whose sequences shared one world.
-        sequence: Which one.
-        native: Its file's grid.
+        result: A segmentation.
+        native: The grid of the sequence's file.
+        movement: (4, 4) from the world of the segmentation to the sequence's.
     """
-    told = result.provenance.get("preparation")
-    movement = np.eye(4) if told is None else Preparation.from_dict(told).movements[sequence]
     grid = canonical_grid(native)
     whole = carried_mask(result.labels > 0, result.grid, grid, movement)
     labels = np.where(whole, np.uint8(2), np.uint8(0))
@@ -35,30 +33,36 @@ def on_grid_of(result: Segmentation, sequence: Modality, native: Grid) -> np.nda
         enhancing = carried_mask(result.labels == 3, result.grid, grid, movement) & core
         labels[core] = 1
         labels[enhancing] = 3
-    return to_native(labels, native)
+    found: NDArray[np.uint8] = to_native(labels, native)
+    return found
 
 
-def write_natives(result: Segmentation, out: str | Path) -> list[Path]:
+def write_natives(result: Segmentation, scan: Scan, out: str | Path) -> list[Path]:
     """Write the whole-tumour mask, and the labels where regions are told apart, on the grid of every sequence's file.
 
-    Names are those of the main results with `space-T1w` and so on instead of `space-orig`.
+    Names are those of the main results with `space-T1` and so on instead of `space-orig`.
 
     Args:
-        result: A segmentation whose provenance names its files.
+        result: A segmentation.
+        scan: The prepared scan that was segmented; one that was not prepared has one grid only, and nothing is written.
         out: The output folder.
 
     Returns:
         The files written.
     """
+    told = scan.preparation
     method = str(result.provenance.get("method") or "annofree")
     sub = f"sub-{bids_label(result.scan_id)}"
     written = []
-    for name, file in dict(result.provenance.get("files", {})).items():
-        sequence = Modality(name)
-        native = read_volume(file).grid
-        labels = on_grid_of(result, sequence, native)
+    for sequence, native in () if told is None else told.natives.items():
+        assert told is not None
+        labels = on_grid_of(result, native, told.movements[sequence])
         stem = Path(out) / sub / "anat" / f"{sub}_space-{sequence}"
-        about = {"SpatialReference": file, "ScanId": result.scan_id, "Method": method}
+        about = {
+            "SpatialReference": str(scan.files.get(str(sequence), sequence)),
+            "ScanId": result.scan_id,
+            "Method": method,
+        }
         mask = Path(f"{stem}_label-lesion_desc-{bids_label(method)}_mask.nii.gz")
         write_volume(mask, (labels > 0).astype(np.uint8), native, description=f"annofree {method}: whole tumour")
         write_json(Path(f"{stem}_label-lesion_desc-{bids_label(method)}_mask.json"), {**about, "Type": "Lesion"})

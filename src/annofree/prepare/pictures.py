@@ -40,8 +40,10 @@ def outline_picture(
         grey = np.clip((image[box][:, :, level] - low) / max(float(high - low), 1e-6), 0, 1)
         near = ndimage.distance_transform_edt(~inside, sampling=spacing_mm[:2]) <= _RIM_MM
         pixels = np.repeat((np.where(near, grey, 0) * 255).astype(np.uint8)[..., None], 3, axis=2)
-        size = [max(1, round(n * s / (pixels.shape[1] * spacing_mm[1]) * _TILE_PX)) for n, s in
-                zip(pixels.shape, spacing_mm[:2], strict=False)]
+        size = [
+            max(1, round(n * s / (pixels.shape[1] * spacing_mm[1]) * _TILE_PX))
+            for n, s in zip(pixels.shape, spacing_mm[:2], strict=False)
+        ]
         picture = Image.fromarray(np.ascontiguousarray(pixels.transpose(1, 0, 2)[::-1])).resize(size)
         mask = np.asarray(Image.fromarray(np.ascontiguousarray(inside.T[::-1])).resize(size))
         edge = mask & ~ndimage.binary_erosion(mask)

@@ -24,14 +24,15 @@ from annofree.settings import Settings
 class Recipe(Settings):
     """What is done to a raw study, step by step.
 
-    input -> brain -> co-registration -> grid -> bias field -> template (alarm). Arrays are in closest-canonical order from
-    the start, and the scan lies on the grid of one of its own files: results go back there by flips and transposes.
+    input -> brain -> co-registration -> grid -> bias field -> template (alarm). Arrays are in closest-canonical order
+    from the start, and the scan lies on the grid of one of its own files: results go back by flips and transposes.
 
     Attributes:
         reference: The sequence on whose grid the scan lies; None takes the finest, FLAIR among equals.
         brain: As `FindBrain.by`.
         coregister: As `Coregister.mode`.
         bias: As `CorrectBias.mode`.
+        native: "reference" writes masks on that grid; "all" also on the own grid of every other sequence.
 
     Example:
         >>> [step.__class__.__name__ for step in Recipe().steps]
@@ -42,6 +43,7 @@ class Recipe(Settings):
     brain: Literal["auto", "network", "hd-bet", "synthstrip"] = "auto"
     coregister: Literal["rigid", "headers"] = "rigid"
     bias: Literal["off", "n4"] = "off"
+    native: Literal["reference", "all"] = "reference"
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -66,14 +68,14 @@ class Recipe(Settings):
         work = Work.begin(study, reference)
         for step in self.steps:
             work = step(work)
-        return as_scan(work)
+        return as_scan(work, every_grid=self.native == "all")
 
 
-def as_scan(work: Work) -> Scan:
+def as_scan(work: Work, *, every_grid: bool = False) -> Scan:
     """The scan at the end of the steps."""
     assert work.brain is not None
     study, grid = work.study, work.grids[work.reference]
-    preparation = Preparation(work.reference, work.movements, work.steps)
+    preparation = Preparation(work.reference, work.movements, work.steps, study.natives, every_grid)
     done = [step.did for step in work.steps if step.name != "input"]
     return Scan(
         id=study.id,
@@ -88,6 +90,12 @@ def as_scan(work: Work) -> Scan:
     )
 
 
+def again(provenance: Mapping[str, Any]) -> Again | None:
+    """How to prepare the files of a stored result as they were prepared then; None where they were not."""
+    record = provenance.get("preparation")
+    return None if record is None else Again(record=record)
+
+
 class Again(Settings):
     """The preparation of an earlier run done again from its record, without looking for anything: seconds less.
 
@@ -99,12 +107,9 @@ class Again(Settings):
 
     def __call__(self, study: Study) -> Scan:
         """Draw the study as it was drawn then; the brain is the mask that `open_scan` was given."""
-        from annofree.formats.scans import read_brain
-
         told = Preparation.from_dict(self.record)
-        assert study.brain is not None
-        grid = study.grids[told.reference]
-        brain = read_brain(study.brain, study.id, grid)
+        assert isinstance(study.brain, np.ndarray)
+        brain = study.brain != 0
         start = Work.begin(study, told.reference)
         work = Regrid()(
             start.after(StepRecord("brain", ""), brain=brain, brain_on=told.reference, movements=told.movements)

@@ -10,6 +10,7 @@ from typing import Any
 from annofree.errors import AnnofreeError, InputError
 from annofree.formats import open_scan
 from annofree.formats.derivatives import read_segmentation, written_ids
+from annofree.prepare.recipe import again
 from annofree.review.cohort import write_cohort_review
 from annofree.review.patient import page_path, source_digest, write_review
 from annofree.review.summary import Summary, read_summary
@@ -85,7 +86,7 @@ def read_again(result: Segmentation) -> Scan:
             why="it was made from arrays in memory",
             fix="Call write_review(result, scan, out) from Python",
         )
-    scan = open_scan(files, brain_mask=result.brain, id=result.scan_id)
+    scan = open_scan(files, brain_mask=result.brain, id=result.scan_id, prepare=again(result.provenance))
     if not scan.grid.same_as(result.grid):
         raise InputError(f"The images of '{result.scan_id}' have changed since then", fix="Segment it again")
     return scan
