@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 #: What is shown around the brain, and the height of a tile.
-_RIM_MM, _TILE_PX, _TILES = 12.0, 110, 6
+_RIM_MM, _TILE_PX, _TILES = 12.0, 96, 6
 
 
 def outline_picture(
@@ -51,5 +51,6 @@ def outline_picture(
         coloured[edge] = (255, 210, 0)
         shown.append(coloured)
     buffer = io.BytesIO()
-    Image.fromarray(np.concatenate(shown, axis=1)).save(buffer, "PNG", optimize=True)
+    whole = Image.fromarray(np.concatenate(shown, axis=1)).quantize(48)
+    whole.save(buffer, "PNG", optimize=True)
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
