@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from annofree.errors import InputError, OutputError, SettingsError
 from annofree.extras import explained
+from annofree.progress import stage
 
 if TYPE_CHECKING:
     from annofree.methods.base import Method
@@ -89,11 +90,14 @@ def segment_scan(scan: Scan, method: Method, *, locate: bool = True) -> Segmenta
         method: A fitted method.
         locate: Whether lesions get side and lobe (an affine alignment with the MNI template, a few seconds).
     """
+    stage("finding the tumour")
     result: Segmentation = method.segment(scan)
     if scan.preparation is not None:
         result = result.replace(provenance={**result.provenance, "preparation": scan.preparation.to_dict()})
     from annofree.anatomy import locate as locate_lesions
 
+    if locate:
+        stage("naming sides and lobes")
     lesions = locate_lesions(result.labels, scan, scores=result.scores.get("WT"), with_lobes=locate)
     return result.replace(lesions=lesions)
 

@@ -1,14 +1,21 @@
-"""The progress bar of a run."""
+"""The progress of a run on stderr: a bar on a terminal, one line a stage on a pipe or in a file."""
 
 from __future__ import annotations
 
+import sys
+import time
 from collections.abc import Iterator
 
 from annofree.batch.worker import Outcome
+from annofree.progress import listening
 
 
 def with_progress(outcomes: Iterator[Outcome], total: int) -> Iterator[Outcome]:
-    """The same outcomes, with a bar on stderr that says how many are left and for how long."""
+    """The same outcomes; on stderr stands which scan is at which stage, how many are done, and for how long still."""
+    return _bar(outcomes, total) if sys.stderr.isatty() else _lines(outcomes, total)
+
+
+def _bar(outcomes: Iterator[Outcome], total: int) -> Iterator[Outcome]:
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -20,7 +27,7 @@ def with_progress(outcomes: Iterator[Outcome], total: int) -> Iterator[Outcome]:
     )
 
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
@@ -29,6 +36,22 @@ def with_progress(outcomes: Iterator[Outcome], total: int) -> Iterator[Outcome]:
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("segmenting", total=total)
+        with listening(lambda scan_id, what: bar.update(task, description=f"{scan_id}: {what}")):
+            for outcome in outcomes:
+                bar.update(task, advance=1, description=outcome.id)
+                yield outcome
+
+
+def _lines(outcomes: Iterator[Outcome], total: int) -> Iterator[Outcome]:
+    """One line a stage where this process does the work, one a scan where others do."""
+    done, started = 0, time.monotonic()
+
+    def say(scan_id: str, what: str) -> None:
+        print(f"[{done + 1}/{total}] {scan_id}: {what}", file=sys.stderr, flush=True)
+
+    with listening(say):
         for outcome in outcomes:
-            bar.update(task, advance=1, description=outcome.id)
+            how = "failed" if outcome.failure is not None else "done"
+            say(outcome.id, f"{how}, {time.monotonic() - started:.0f} s since the start")
+            done += 1
             yield outcome

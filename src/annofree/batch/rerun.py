@@ -72,7 +72,7 @@ def rerun(
         manifest: A `run.json`, or the folder that holds it.
         out: Where to keep the new results; None compares and keeps nothing.
         only: Scans to do again; all of them where empty.
-        progress: Whether to show a progress bar.
+        progress: Whether to show progress on stderr: a bar on a terminal, else a line a stage.
 
     Raises:
         InputError: The manifest cannot be used, its scans came from memory, or its inputs are gone.

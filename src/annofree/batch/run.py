@@ -71,7 +71,7 @@ def run(
             same annofree, and must see scans and output folder under the same paths.
         locate: Whether lesions get side and lobe.
         review: Whether to make the page of each scan and of the cohort.
-        progress: Whether to show a progress bar with the time left.
+        progress: Whether to show progress on stderr: a bar on a terminal, else a line a stage.
 
     Returns:
         Rows, failures, what was reused. Every scan is in exactly one of rows and failures.

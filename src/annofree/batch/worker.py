@@ -18,6 +18,7 @@ from annofree.batch.record import clear_start, forget, is_done, mark_start, read
 from annofree.errors import AnnofreeError
 from annofree.pipeline import Choice, segment_scan
 from annofree.prepare.natives import write_natives
+from annofree.progress import stage, working_on
 
 if TYPE_CHECKING:
     from annofree.methods.base import Method
@@ -127,6 +128,8 @@ class Worker:
         if inputs is not None and is_done(self.out, scan_id, self.key(inputs)):
             return Outcome(scan_id, reused=True)
         mark_start(self.out, scan_id)
+        working_on(scan_id)
+        stage("reading")
         scan = self.cohort[scan_id]
         if inputs is None:
             inputs = scan_hashes(scan)
@@ -135,10 +138,12 @@ class Worker:
             return Outcome(scan_id, reused=True)
         forget(self.out, scan_id)
         result = segment_scan(scan, self.method, locate=self.locate)
+        stage("writing")
         result.save(self.out)
         if scan.preparation is not None and scan.preparation.every_grid:
             write_natives(result, scan, self.out)
         if self.review:
+            stage("making its page")
             self._write_page(result, scan)
         write_record(self.out, result, key, time.monotonic() - started, inputs=inputs)
         return Outcome(scan_id)

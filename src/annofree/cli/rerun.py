@@ -19,7 +19,7 @@ def rerun(
     from annofree.batch.rerun import rerun as run
     from annofree.cli.show import console, errors, table
 
-    result = run(manifest, out, only=only or (), progress=console.is_terminal)
+    result = run(manifest, out, only=only or (), progress=True)
     table(("scan", "mask", "scores", "why"), [(s.id, s.mask, s.scores, "; ".join(s.why)) for s in result.scans])
     for sentence in result.circumstances:
         errors.print(f"not as it was: {sentence}", highlight=False, markup=False, soft_wrap=True)

@@ -82,7 +82,7 @@ def segment(
         scheduler=scheduler,
         locate=locate,
         review=review,
-        progress=console.is_terminal,
+        progress=True,
     )
     show_rows(report)
     if dicom_seg and report.rows:

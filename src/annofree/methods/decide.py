@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from annofree.progress import stage
 from annofree.refine import refine
 from annofree.refine.base import RefineContext, Refiner
 from annofree.scan import Modality
@@ -55,6 +56,7 @@ def decide(
     Returns:
         The labels, the thresholds with the values used, and what the refiners had to say.
     """
+    stage("thresholds and clean-up")
     labels = np.zeros(brain.shape, dtype=np.uint8)
     used: dict[str, Threshold] = {}
     notes: list[str] = []
