@@ -40,7 +40,9 @@ bench: $(STAMP)
 # torch comes first and pinned: another package's wish for torch would bring several GB of CUDA packages.
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
+	@echo "installing torch (several hundred MB, some minutes; nothing is printed meanwhile) ..."
 	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt torch
+	@echo "installing annofree and what it and its tests need (some minutes) ..."
 	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[test,lint]'
 	touch $@
 
