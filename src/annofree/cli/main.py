@@ -68,7 +68,8 @@ class Verb(TyperCommand):
         """Arguments and options, each with what it takes."""
         hints = get_type_hints(self.callback) if self.callback else {}
         rows: dict[str, list[tuple[str, str]]] = {"Arguments": [], "Options": []}
-        for parameter in self.get_params(ctx):
+        parameters: list[Any] = self.get_params(ctx)
+        for parameter in parameters:
             is_argument = parameter.param_type_name == "argument"
             if not (is_argument or parameter.is_flag or parameter.metavar):
                 hint = str(hints.get(str(parameter.name), ""))
