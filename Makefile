@@ -1,16 +1,23 @@
-# make demo: everything set up from nothing, then the main job on phantoms; make test: lint, types, layers, tests.
+# make demo: everything set up from nothing, then the main job on phantoms. make test: lint, types, layers, the quick tests;
+# make test-all: every test, with coverage.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
-.PHONY: demo test fast-test lint docs bench clean oracles browser
+.PHONY: demo test test-all lint docs bench clean oracles browser
 
 demo: $(STAMP)
 	$(BIN)/annofree demo -o demo --overwrite
 
+# Two processes, a file to each: what a file's tests share is then made once. Threads would only fight over the cores.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --durations=8
+
 test: $(STAMP) lint browser
-	$(BIN)/python -m pytest --durations=8
+	$(PYTEST) -m "not slow and not real"
+
+test-all: $(STAMP) lint browser
+	$(PYTEST) --cov --cov-report=term
 
 # The review pages are tested in a real browser; without one these tests skip and say so.
 browser:

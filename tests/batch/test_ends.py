@@ -35,7 +35,7 @@ def ended_once(report: BatchReport, ids: tuple[str, ...]) -> bool:
     return Counter(r["id"] for r in on_disk) == Counter(told) == Counter(ids) and marks == died and not scraps
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.slow
 def test_a_scan_that_kills_its_process_fails_alone(tmp_path: Path) -> None:
     cohort = made_cohort(tmp_path, a="never", poison="always", b="never", c="never")
     report = run(cohort, CHOICE, tmp_path / "out", workers=2, locate=False)
@@ -47,7 +47,7 @@ def test_a_scan_that_kills_its_process_fails_alone(tmp_path: Path) -> None:
     assert [row["id"] for row in report.rows] == ["a", "b", "c"]
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.slow
 def test_a_foreign_scheduler_gives_the_bytes_of_one_process_though_a_worker_is_lost(tmp_path: Path) -> None:
     from dask import config
     from distributed import LocalCluster
@@ -131,7 +131,7 @@ for number in range(kills):
 def test_killed_at_random_moments_and_resumed_gives_the_same_bytes(balls: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     command = [sys.executable, "-c", FORK_AND_KILL, str(balls), str(out), "6"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     report = run(open_cohort(balls), CHOICE, out, locate=False)
     assert ended_once(report, open_cohort(balls).ids)
@@ -139,7 +139,7 @@ def test_killed_at_random_moments_and_resumed_gives_the_same_bytes(balls: Path, 
     assert written(out) == written(tmp_path / "warm")
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.slow
 def test_a_scan_that_killed_the_whole_program_is_tried_apart_next_time(tmp_path: Path) -> None:
     cohort = made_cohort(tmp_path, a="never", poison="always", b="never")
     assert run_elsewhere(cohort, tmp_path / "out") == 9
@@ -166,7 +166,7 @@ def run_elsewhere(cohort: Cohort, out: Path) -> int:
 
     held = out.with_name("cohort.pickle")
     held.write_bytes(cloudpickle.dumps(cohort))
-    return subprocess.run([sys.executable, "-c", RUN, str(held), str(out)], timeout=800, check=False).returncode
+    return subprocess.run([sys.executable, "-c", RUN, str(held), str(out)], check=False).returncode
 
 
 class Disk:
