@@ -32,9 +32,7 @@ HEAVY = (
 def test_import_help_and_methods_load_nothing_heavy(code: str) -> None:
     report = f"print('LOADED', sorted(m for m in {HEAVY} if m in sys.modules))"
     program = f"import atexit, sys\natexit.register(lambda: {report})\n"
-    done = subprocess.run(
-        [sys.executable, "-c", program + code], capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([sys.executable, "-c", program + code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "LOADED []" in done.stdout
 

@@ -5,16 +5,47 @@ A raw MRI grey level has no unit; every score that is comparable between scans s
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from annofree.errors import InputError
 
+#: Width of the middle 90 % of a normal distribution in standard deviations.
+_MIDDLE_90 = 3.2897
+
 Rule = Literal["robust-z", "percentile-99", "min-max"]
 RULES: tuple[Rule, ...] = ("robust-z", "percentile-99", "min-max")
+
+
+def robust_level(values: NDArray[Any], median: Callable[[NDArray[Any]], Any] = np.median) -> tuple[float, float]:
+    """Middle and spread of grey levels or scores, in their own unit: the one robust scale of the package.
+
+    The spread is 1.4826 times the median absolute deviation from the median, for normally distributed values their
+    standard deviation. Where more than half of the values are (nearly) one value, it is that of the middle 90 %, then
+    that of all. Every step moves with the unit and with an added constant, and none but the last with extreme values.
+
+    Args:
+        values: Any shape, at least one value.
+        median: By default the mean of the two middle values where their number is even.
+
+    Returns:
+        Middle, and spread; the spread is 1 where all values are the same, never 0.
+    """
+    flat = np.asarray(values).ravel()
+    middle = median(flat)
+    spread = 1.4826 * float(median(np.abs(flat - middle)))
+    outer = int(0.05 * (flat.size - 1))
+    low, high = np.partition(flat, (outer, flat.size - 1 - outer))[[outer, flat.size - 1 - outer]]
+    wide = (float(high) - float(low)) / _MIDDLE_90
+    if spread <= 0.05 * wide:
+        spread = wide
+    if not spread > 0:
+        spread = float(flat.std(dtype=np.float64))
+    return float(middle), spread if spread > 0 and np.isfinite(spread) else 1.0
 
 
 @dataclass(frozen=True)
@@ -22,7 +53,7 @@ class Normalisation:
     """A linear change of grey levels: `(image - shift) / scale`.
 
     Attributes:
-        rule: "robust-z" (median and 1.4826 MAD), "percentile-99" (zero to the 99th percentile) or "min-max".
+        rule: "robust-z" (`robust_level`), "percentile-99" (zero to the 99th percentile) or "min-max".
         shift: Subtracted, in grey levels.
         scale: Divided by, in grey levels; positive.
     """
@@ -47,8 +78,8 @@ class Normalisation:
         if inside.size == 0:
             raise InputError("The brain mask is empty", fix="Check the image, or give a mask with --brain-mask")
         if rule == "robust-z":
-            shift = float(np.median(inside))
-            scale = 1.4826 * float(np.median(np.abs(inside - shift)))
+            shift, scale = robust_level(inside)
+            scale = scale if inside.min() < inside.max() else 0.0
         elif rule == "percentile-99":
             shift, scale = 0.0, float(np.percentile(inside, 99))
         elif rule == "min-max":

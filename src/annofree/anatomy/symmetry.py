@@ -15,6 +15,7 @@ from scipy import ndimage, optimize
 
 from annofree.anatomy.coarse import block_factor, block_mean
 from annofree.errors import InputError
+from annofree.intensity import robust_level
 
 _COARSE_MM = 5.0
 _POINTS = 4000
@@ -159,11 +160,7 @@ def _coarse(
     mask = block_mean(brain.astype(np.float32), factor)
     channels = [2.0 * mask]
     for image in images:
-        values = image[brain]
-        middle = float(np.median(values))
-        spread = 1.4826 * float(np.median(np.abs(values - middle)))
-        if not np.isfinite(spread) or spread <= 0:
-            continue
+        middle, spread = robust_level(image[brain])
         scaled = np.where(brain, np.clip((image - middle) / spread, -3.0, 3.0), 0.0).astype(np.float32)
         averaged = block_mean(scaled, factor) / np.maximum(mask, 0.25)
         channels.append(ndimage.gaussian_filter(averaged, 0.6))

@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from annofree.intensity import robust_level
+
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
@@ -37,10 +39,7 @@ def normalise(images: Floats, brain: Mask) -> Floats:
         sample = inside[:: max(1, inside.size // _SAMPLE)]
         if sample.size == 0 or not image.any():
             continue
-        centre = _lower_median(sample)
-        scale = np.float32(1.4826) * _lower_median(np.abs(sample - centre))
-        spread = np.float32(sample.std(dtype=np.float64))
-        scale = max(scale if scale > np.float32(0.05) * spread else spread, np.float32(1e-6))
+        centre, scale = (np.float32(level) for level in robust_level(sample, _lower_median))
         target[brain] = np.clip((inside - centre) / scale, -CLIP, CLIP)
     return out
 

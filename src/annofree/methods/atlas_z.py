@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from annofree.intensity import robust_level
 from annofree.methods.base import Method
 from annofree.refine.brain import ErodedBrain
 from annofree.refine.components import KeepComponents
@@ -27,7 +28,6 @@ from annofree.thresholds.mad import Mad
 _WATER = {Modality.FLAIR: 2.0, Modality.T2: 1.0}
 #: Used only where neither is present. Contrast medium is bright and oedema dark, on T1 everything is dark.
 _OTHERWISE = (Modality.T1C, Modality.T1)
-_SMALLEST_SPREAD = 1e-6
 #: Mirrored anatomy agrees to a few millimetres only.
 _MIRROR_SIGMA_MM = 3.0
 
@@ -177,14 +177,14 @@ def tissue_z(
     ridge = 1e-6 * len(some) * np.eye(len(levels))
     for _ in range(12):
         residual = some - parts @ levels
-        spread = max(1.4826 * float(np.median(np.abs(residual - np.median(residual)))), _SMALLEST_SPREAD)
+        spread = robust_level(residual)[1]
         weight = np.clip(1.0 - (residual / (4.685 * spread)) ** 2, 0.0, 1.0) ** 2
         normal = (parts * weight[:, None]).T @ parts + ridge
         levels = np.linalg.solve(normal, (parts * weight[:, None]).T @ some + ridge @ levels)
     residual = some - parts @ levels
     near = (np.abs(residual) < 4.685 * spread)[:, None] * parts
     absolute = 1.2533 * (near * np.abs(residual)[:, None]).sum(axis=0) / np.maximum(near.sum(axis=0), 1e-9)
-    spreads = np.maximum(absolute, max(0.25 * spread, _SMALLEST_SPREAD))
+    spreads = np.maximum(absolute, 0.25 * spread)
     z = (values - shares @ levels) / (shares @ spreads)
     out = np.zeros(image.shape, dtype=np.float32)
     out[brain] = np.clip(np.abs(z) if sign == 0 else sign * z, -10.0, 10.0)

@@ -38,8 +38,12 @@ def normalise(images: Tensor, brain: Tensor) -> Tensor:
         return out
     centre = sample.median(dim=1, keepdim=True).values
     scale = 1.4826 * (sample - centre).abs().median(dim=1, keepdim=True).values
-    spread = sample.std(dim=1, keepdim=True, unbiased=False)
-    scale = torch.where(scale > 0.05 * spread, scale, spread).clamp_min(1e-6)
+    # beyond the median absolute deviation as in `annofree.intensity.robust_level`
+    outer, ranked = int(0.05 * (sample.shape[1] - 1)), sample.sort(dim=1).values
+    wide = (ranked[:, -1 - outer, None] - ranked[:, outer, None]) / 3.2897
+    scale = torch.where(scale > 0.05 * wide, scale, wide)
+    scale = torch.where(scale > 0, scale, sample.std(dim=1, keepdim=True, unbiased=False))
+    scale = torch.where(scale > 0, scale, torch.ones_like(scale))
     present = (images != 0).flatten(1).any(dim=1).view(-1, 1)
     out[:, brain] = ((inside - centre) / scale).clamp(-CLIP, CLIP) * present
     return out

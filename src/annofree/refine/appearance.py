@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from scipy import ndimage
 
+from annofree.intensity import robust_level
 from annofree.refine.base import Mask, RefineContext, Refiner, bounding_box, margin_for
 from annofree.refine.mixture import Mixture
 from annofree.scan import Modality
@@ -114,8 +115,7 @@ class Appearance(Refiner):
         columns: dict[str, list[NDArray[np.float64]]] = {"lesion": [], "healthy": [], "near": []}
         for image in images:
             example = image.ravel()[voxels["healthy"]]
-            middle = np.median(example)
-            scale = 1.4826 * float(np.median(np.abs(example - middle))) or 1.0
+            middle, scale = robust_level(example)
             for name, values in (
                 ("lesion", image.ravel()[voxels["lesion"]]),
                 ("healthy", example),

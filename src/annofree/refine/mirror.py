@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from scipy import ndimage
 
+from annofree.intensity import robust_level
 from annofree.refine.base import Mask, RefineContext, Refiner
 from annofree.scan import Modality
 from annofree.volumes import exceeds
@@ -109,7 +110,5 @@ class MirrorFilter(Refiner):
         image = images.get(Modality.FLAIR, images.get(Modality.T2))
         if image is None:
             return None
-        inside = image[context.brain]
-        usual, level = float(np.median(inside)), float(np.median(image[own]))
-        spread = 1.4826 * float(np.median(np.abs(inside - usual)))
+        (usual, spread), level = robust_level(image[context.brain]), float(np.median(image[own]))
         return context.brain & (image > 0.5 * (usual + level)) if level > usual + _BRIGHT * spread else None

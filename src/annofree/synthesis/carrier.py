@@ -19,6 +19,7 @@ from torch import Tensor
 
 from annofree.errors import InputError
 from annofree.formats.outfolder import atomic_path
+from annofree.intensity import robust_level
 from annofree.scan import Grid, Modality, Scan
 from annofree.synthesis.bank import DEPTH_STEP_MM, FRAME_CENTRE_MM, FRAME_SHAPE, BrainMap
 from annofree.synthesis.tissues import RIGHT, Tissue
@@ -224,8 +225,7 @@ def cluster(images: Images, brain: Mask, sequences: tuple[Modality, ...]) -> NDA
     features, start = [], []
     for index, sequence in used:
         values = images[index][brain]
-        middle = np.median(values)
-        spread = max(1.4826 * float(np.median(np.abs(values - middle))), 1e-6)
+        middle, spread = robust_level(values)
         scores = np.clip((values - middle) / spread, -3.0, 3.0).astype(np.float32)
         features.append(scores)
         start.append(np.quantile(scores, QUANTILES[sequence]))

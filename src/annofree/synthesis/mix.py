@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from annofree.errors import InputError
+from annofree.intensity import robust_level
 from annofree.scan import Modality, Scan
 from annofree.settings import Settings
 
@@ -238,6 +239,4 @@ def _levels(
     if settings.normalise == "volume":
         return float(image.mean()), max(float(image.std()), 1e-6)
     inside = scan.foreground() if labels is None else scan.foreground() & (labels == 0)
-    values = image[inside]
-    middle = float(np.median(values))
-    return middle, max(1.4826 * float(np.median(np.abs(values - middle))), 1e-6)
+    return robust_level(image[inside])

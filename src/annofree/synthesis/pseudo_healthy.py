@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from scipy import ndimage
 
+from annofree.intensity import robust_level
 from annofree.scan import Modality, Scan
 from annofree.settings import Settings
 from annofree.synthesis.blob import largest_part
@@ -87,8 +88,7 @@ def robust_scores(images: Images, brain: Mask) -> Images:
     out = np.zeros(images.shape, np.float32)
     for image, target in zip(images, out, strict=True):
         values = image[brain]
-        middle = float(np.median(values))
-        spread = max(1.4826 * float(np.median(np.abs(values - middle))), 1e-6)
+        middle, spread = robust_level(values)
         target[brain] = np.clip((values - middle) / spread, -5.0, 5.0)
     return out
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
+from annofree.intensity import robust_level
 from annofree.reports import PriorSettings, VolumeRange
 from annofree.thresholds.report_targets import ReportTarget
 
@@ -167,8 +168,7 @@ def soft_target(
     if not where.any():
         return out
     values = scores[brain].astype(np.float64)
-    middle = float(np.median(values))
-    spread = max(1.4826 * float(np.median(np.abs(values - middle))), 1e-6)
+    middle, spread = robust_level(values)
     odds = slope * np.clip((scores[where] - middle) / spread, -10, 10)
     if target.prior is not None:
         words = np.clip(target.prior[where].astype(np.float64), 1e-4, 0.95)

@@ -285,9 +285,7 @@ def test_two_processes_equal_one_with_twice_the_batch(tmp_path: Path) -> None:
         port = free.getsockname()[1]
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", f"--master-port={port}"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [*torchrun, str(script)], env=environment, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([*torchrun, str(script)], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     for level in ("reconstructor", "threshold"):
         one, two, half = (moments(tmp_path / name, level) for name in ("one", "two", "half"))

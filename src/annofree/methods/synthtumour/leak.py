@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from annofree.intensity import robust_level
 from annofree.refine.base import bounding_box, margin_for
 from annofree.scan import Modality, Scan
 
@@ -91,10 +92,10 @@ class Leak:
             healthy &= ndimage.distance_transform_edt(~lesion, sampling=spacing_mm) > AWAY_MM
         if healthy.sum() < LEAST:
             return None
-        before, after = _robust(t1[healthy]), _robust(t1c[healthy])
+        before, after = robust_level(t1[healthy]), robust_level(t1c[healthy])
         x, y = (t1[healthy] - before[0]) / before[1], (t1c[healthy] - after[0]) / after[1]
         slope = float(np.cov(x, y)[0, 1] / max(float(np.var(x)), 1e-6))
-        middle, spread = _robust(y - slope * x)
+        middle, spread = robust_level(y - slope * x)
         away = (y - slope * x - middle) / spread
         stray, lowest = (_healthy_reach(away, share) for share in (STRAY, LOWEST))
         return cls(before, after, slope, middle, spread, stray, lowest, float(np.quantile(y, DARKER)))
@@ -210,9 +211,3 @@ def _healthy_reach(away: NDArray[np.float32], share: float) -> float:
     """
     low, high = np.quantile(away, (1.0 - share, share))
     return float(min(-low, high))
-
-
-def _robust(values: NDArray[np.float32]) -> tuple[float, float]:
-    """Median, and median absolute deviation scaled to a normal distribution's standard deviation."""
-    middle = float(np.median(values))
-    return middle, max(1.4826 * float(np.median(np.abs(values - middle))), 1e-6)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from scipy import ndimage
 
+from annofree.intensity import robust_level
 from annofree.methods.synthtumour.coarse import Coarse
 from annofree.methods.synthtumour.leak import with_enhancement
 from annofree.methods.synthtumour.partial import pack
@@ -235,8 +236,7 @@ def _alike(images: Any, brain: Mask, finding: Mask, outside: NDArray[Any], reach
     if wanted is None or reach_mm <= 0:
         return np.zeros_like(brain)
     image = ndimage.gaussian_filter(images[wanted], 0.5)
-    usual = float(np.median(image[brain]))
-    stands_out = usual + 1.4826 * float(np.median(np.abs(image[brain] - usual)))
+    stands_out = sum(robust_level(image[brain]))
     if float(np.median(image[finding])) < stands_out:
         return np.zeros_like(brain)
     level = max(float(np.quantile(image[finding], 0.25)), stands_out)

@@ -16,6 +16,7 @@ from scipy import ndimage
 from annofree.inference.channels import SEQUENCES
 from annofree.inference.network import Network
 from annofree.inference.predict import sigmoid
+from annofree.intensity import robust_level
 
 Mask = NDArray[np.bool_]
 Floats = NDArray[np.floating[Any]]
@@ -128,10 +129,8 @@ def _smooth(values: Floats, sigma_vox: float) -> Floats:
 
 
 def _against(image: Floats, brain: Mask, outer: Mask) -> NDArray[np.float32]:
-    """Grey levels in units of the surroundings: median 0, 1.4826 MAD 1; 0 outside the brain."""
-    around = image[outer]
-    centre = float(np.median(around))
-    scale = max(1.4826 * float(np.median(np.abs(around - centre))), 0.05 * float(around.std()), 1e-6)
+    """Grey levels in units of the surroundings: robust middle 0, spread 1; 0 outside the brain."""
+    centre, scale = robust_level(image[outer])
     return np.where(brain, np.clip((image - centre) / scale, -8.0, 12.0), 0.0).astype(np.float32)
 
 
