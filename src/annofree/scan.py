@@ -241,7 +241,7 @@ class Scan:
             raise MissingSequence(
                 f"Scan '{self.id}' lacks {', '.join(missing)}, which {why} needs",
                 why=f"it has {', '.join(self.sequences)}",
-                fix="Add the file, name it with --sequence if its name hides it, or choose another method "
+                fix="Add the file, rename it (t1, t1ce, t2, flair) if its name hides it, or choose another method "
                 "(annofree methods)",
             )
 

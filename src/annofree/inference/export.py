@@ -24,10 +24,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from annofree.errors import AnnofreeError
+from annofree.formats.network_folder import MODEL, WEIGHTS, state_weights
 from annofree.formats.outfolder import atomic_write
 from annofree.inference.network import SETTINGS, OnnxNetwork
 from annofree.inference.predict import sigmoid
-from annofree.inference.store import MODEL
 
 #: Both forms may differ by this much: in probability, or in the unit of what a network restores.
 TOLERANCE = 1e-3
@@ -162,6 +162,8 @@ def write_onnx(module: nn.Module, folder: str | PathLike[str]) -> Path:
     """
     path = Path(folder) / MODEL
     atomic_write(path, onnx_of(module))
+    if (path.parent / WEIGHTS).is_file():
+        state_weights(path.parent)
     return path
 
 

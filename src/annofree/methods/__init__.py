@@ -6,6 +6,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from annofree.errors import AnnofreeError, InputError
 from annofree.methods.registry import METHODS, MethodInfo, info, method_class
 
 if TYPE_CHECKING:
@@ -30,7 +31,22 @@ def load(folder: str | Path) -> Method:
     from annofree.methods.base import read_model
 
     config, _ = read_model(folder)
-    return method_class(config["method"]).load(folder)
+    try:
+        method = method_class(config["method"]).load(folder)
+    except AnnofreeError:
+        raise
+    except Exception as error:  # whatever a foreign or damaged folder makes the readers raise
+        why = f"{type(error).__name__}: {' '.join(str(error).split())[:160]}".rstrip(": ")
+        raise InputError(
+            "A model cannot be loaded",
+            file=folder,
+            why=why,
+            fix="Copy the folder again, or fit the model anew: something in it is missing, damaged or of another model",
+        ) from None
+    if getattr(method, "network", method) is None or not getattr(method, "networks", [method]):
+        fix = "Copy the folder again, or fit the model to its end"
+        raise InputError("A model has no network", file=folder, why="its network folder is missing", fix=fix)
+    return method
 
 
 def shipped(name: str) -> Method:
@@ -39,8 +55,6 @@ def shipped(name: str) -> Method:
     Raises:
         InputError: The method has to be fitted first.
     """
-    from annofree.errors import InputError
-
     row = info(name)
     folder = WEIGHTS / name
     if (folder / "config.yaml").is_file():

@@ -11,6 +11,7 @@ import yaml
 from torch import nn
 
 from annofree.errors import InputError
+from annofree.formats.network_folder import read_config
 from annofree.formats.outfolder import atomic_path, atomic_write
 from annofree.networks.build import build, parse
 
@@ -62,12 +63,16 @@ def load_network(
             raise InputError(
                 "Not a network folder", file=source, why=f"{name} is missing", fix="Give a folder written by a fit"
             )
-    config: dict[str, Any] = yaml.safe_load((source / "config.yaml").read_text(encoding="utf-8"))
+    config = read_config(source)
     network = build(parse(config["network"]))
     try:
         network.load_state_dict({k: v.float() for k, v in load_file(source / "model.safetensors").items()})
-    except RuntimeError as error:
-        raise InputError("The weights do not fit the config", file=source, why=str(error).splitlines()[0]) from None
+    except Exception as error:  # torch and safetensors raise classes of their own on foreign and on damaged files
+        why = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"[:160]
+        fix = "Copy the model folder again, or fit anew"
+        raise InputError(
+            "The weights do not fit the config", file=source / "model.safetensors", why=why, fix=fix
+        ) from None
     for parameter in network.parameters():
         if parameter.ndim in _FASTEST:
             parameter.data = parameter.data.contiguous(memory_format=_FASTEST[parameter.ndim])
