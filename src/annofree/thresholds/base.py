@@ -125,8 +125,7 @@ class Fittable(Threshold):
             raise SettingsError(
                 f"The threshold '{self.describe()}' has no value yet",
                 why="it learns its value from healthy scans",
-                fix="Fit the method first (annofree fit METHOD --healthy DIR -o MODEL), or choose a rule that needs none: "
-                "fixed:2.0, otsu, mad:3",
+                fix="Fit the method first (annofree fit), or choose a rule that needs none: fixed:2.0, otsu, mad:3",
             )
         return self.value
 
