@@ -15,7 +15,7 @@ from annofree.batch.run import run
 from annofree.batch.worker import explain
 from annofree.errors import InputError, OutputError
 from annofree.formats import open_cohort
-from annofree.formats.derivatives import bids_label
+from annofree.formats.bids_names import bids_label
 from annofree.formats.lock import LOCK, only_run
 from annofree.formats.outfolder import claim_folder, table
 from annofree.pipeline import Choice

@@ -13,7 +13,8 @@ from typing import Any
 
 from annofree.batch.fingerprint import machine, result_hashes
 from annofree.errors import OutputError
-from annofree.formats.derivatives import bids_label, mask_path
+from annofree.formats.bids_names import bids_folder
+from annofree.formats.derivatives import mask_path
 from annofree.formats.outfolder import atomic_write
 from annofree.segmentation import Segmentation
 
@@ -123,7 +124,7 @@ def forget(out: Path, scan_id: str) -> None:
     """
     try:
         record_path(out, scan_id).unlink(missing_ok=True)
-        sweep(out / f"sub-{bids_label(scan_id)}")
+        sweep(bids_folder(out, scan_id))
     except OSError as error:
         raise OutputError("What an earlier run left cannot be removed", file=out, why=error.strerror) from None
 

@@ -16,7 +16,7 @@ from annofree.batch.progress import with_progress
 from annofree.batch.record import COLUMNS, RECORDS, died_before, now, read_record, sweep
 from annofree.batch.worker import Failure, Outcome, Worker
 from annofree.errors import InputError
-from annofree.formats.derivatives import bids_label
+from annofree.formats.bids_names import bids_stem
 from annofree.formats.lock import only_run
 from annofree.formats.outfolder import atomic_write, claim_folder, table
 from annofree.pipeline import Choice
@@ -166,9 +166,9 @@ def _collisions(ids: Iterable[str]) -> Iterator[Failure]:
     """Scans whose files would carry the name of a scan before them; found first, so that no race decides it."""
     first: dict[str, str] = {}
     for scan_id in ids:
-        other = first.setdefault(bids_label(scan_id), scan_id)
+        other = first.setdefault(bids_stem(scan_id), scan_id)
         if other != scan_id:
-            what = f"Scans '{other}' and '{scan_id}' would share the files of sub-{bids_label(scan_id)}"
+            what = f"Scans '{other}' and '{scan_id}' would share the files of {bids_stem(scan_id)}"
             yield Failure(scan_id, what, "BIDS names keep letters and digits only", "Rename one of them")
 
 

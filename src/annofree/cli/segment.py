@@ -13,7 +13,11 @@ def segment(
         list[Path],
         typer.Argument(help="Patient folders, image files, or a folder of many patients.", show_default=False),
     ],
-    out: Annotated[Path, typer.Option("-o", "--out", help="Output folder.", show_default=False)],
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="Output folder.", show_default=False)] = None,
+    participant_label: Annotated[
+        list[str] | None,
+        typer.Option("--participant-label", "--participant_label", help="BIDS: these persons only; may be repeated."),
+    ] = None,
     method: Annotated[str | None, typer.Option(help="Method (see 'annofree methods'); the best shipped one.")] = None,
     model: Annotated[str | None, typer.Option(help="Folder of a model that 'annofree fit' wrote.")] = None,
     quality: Annotated[str | None, typer.Option(help="fast, default or best, for methods with a network.")] = None,
@@ -56,11 +60,13 @@ def segment(
 ) -> None:
     """Segment scans: masks, score maps and a table, in each scan's own space."""
     from annofree.batch.run import run
+    from annofree.cli.bids_app import sort_arguments, take_participants
     from annofree.cli.show import console, show_failures, show_rows
     from annofree.formats import open_cohort
     from annofree.pipeline import Choice
     from annofree.prepare import Recipe
 
+    inputs, folder, labels = sort_arguments(inputs, out, participant_label)
     if scheduler is not None:  # the workers start elsewhere
         inputs = [path.absolute() for path in inputs]
         brain_mask = None if brain_mask is None else brain_mask.absolute()
@@ -71,13 +77,14 @@ def segment(
     recipe = Recipe.from_mapping({"brain": brain, "coregister": coregister, "bias": bias, "native": native})
     dicom = {"series": tuple(series or ()), "keep_ids": keep_ids} if series or keep_ids else None
     cohort = open_cohort(inputs, sequence=sequence, brain_mask=brain_mask, dicom=dicom, prepare=recipe)
+    cohort = take_participants(cohort, labels)
     options = {} if quality is None else {"quality": quality}
     chain, weights = tuple(refine) if refine else None, None if sam is None else str(sam)
     choice = Choice(method, model, threshold, chain, options, weights)
     report = run(
         cohort,
         choice,
-        out,
+        folder,
         workers=workers,
         scheduler=scheduler,
         locate=locate,

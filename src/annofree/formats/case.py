@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from annofree.errors import InputError, MissingSequence
+from annofree.formats.bids_names import run_of
 from annofree.formats.contents import holds_labels
 from annofree.formats.names import (
     GENERIC,
@@ -19,7 +20,7 @@ from annofree.formats.names import (
     stem_of,
     truth_rank,
 )
-from annofree.formats.nifti import Volume, read_volume
+from annofree.formats.nifti import Volume, coarsest_edge_mm, read_volume
 from annofree.modality import Modality
 
 _RENAME = "Rename the file (t1, t1ce, t2, flair), or say what it holds: --sequence for one file, a dictionary in Python"
@@ -109,8 +110,9 @@ class Case:
         Raises:
             InputError: A sequence occurs twice or cannot be told, or a file is unusable.
         """
-        chosen = self._choose(None if sequence is None else Modality.parse(sequence))
         notes = list(self.remarks)
+        images = self._without_runs(notes)
+        chosen = replace(self, images=tuple(images))._choose(None if sequence is None else Modality.parse(sequence))
         loose = {*self.unnamed, *(doubt.path for doubt in self.doubts)}
         if self.ignored or not loose <= set(chosen.values()):
             left = sorted({path.name for path in (*self.ignored, *loose)})
@@ -152,6 +154,20 @@ class Case:
                 f"Scan '{self.id}' lacks {sequence}", file=self.folder, why=f"it has {', '.join(sorted(chosen))}"
             )
         return {sequence: chosen[sequence]}
+
+    def _without_runs(self, notes: list[str]) -> list[tuple[Modality, Path]]:
+        """Images with one of each sequence where BIDS names tell several apart: the finest, then the last run."""
+        found: list[tuple[Modality, Path]] = []
+        for kind in dict.fromkeys(name for name, _ in self.images):
+            paths = [path for name, path in self.images if name == kind]
+            if len(paths) > 1 and all(path.name.startswith("sub-") for path in paths):
+                edges = {path: coarsest_edge_mm(path) for path in paths}
+                best = min(paths, key=lambda path: (round(edges[path], 1), -run_of(path.name)))
+                others = ", ".join(path.name for path in paths if path != best)
+                notes.append(f"Of several {kind} the finest, then the last run was taken: {best.name}, not {others}.")
+                paths = [best]
+            found += [(kind, path) for path in paths]
+        return found
 
     def _ask_about_doubts(self, known: set[Modality], sequence: Modality | None) -> None:
         """A doubtful file matters where it may be a sequence that no other file is."""

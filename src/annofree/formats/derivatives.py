@@ -6,9 +6,7 @@ without running a method again; the JSON beside each says unit, scale and the la
 
 from __future__ import annotations
 
-import hashlib
 import json
-import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -19,34 +17,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annofree.errors import InputError, OutputError
+from annofree.formats.bids_names import bids_folder, bids_label, bids_stem, scan_folders
+from annofree.formats.label_tables import write_label_table
 from annofree.formats.lesion_table import read_lesions, write_lesions
 from annofree.formats.nifti import read_labels, write_volume
 from annofree.formats.outfolder import claim_folder, write_json
 from annofree.scan import canonical_grid, to_canonical, to_native
 from annofree.segmentation import LABEL_NAMES, REGIONS, ScoreMap, Segmentation
 
-__all__ = ["bids_label", "claim_folder", "mask_path", "read_segmentation", "write_segmentation", "written_ids"]
+__all__ = ["claim_folder", "mask_path", "read_segmentation", "write_segmentation", "written_ids"]
 
 _INT16 = 32767
-#: Letters of the longest label.
-MAX_LABEL = 120
 T = TypeVar("T")
-
-
-def bids_label(text: str) -> str:
-    """A BIDS label (letters and digits) for any text.
-
-    Example:
-        >>> bids_label("BraTS2021_00006")
-        'BraTS202100006'
-    """
-    label = re.sub(r"[^A-Za-z0-9]", "", text)
-    # Letters outside ASCII cannot stay; a hash keeps two such names apart.
-    if not label or any(letter.isalnum() and not letter.isascii() for letter in text):
-        label += hashlib.sha256(text.encode()).hexdigest()[:8]
-    if len(label) > MAX_LABEL:  # file systems end names at 255 bytes, and a label stands in a name with others
-        label = label[: MAX_LABEL - 8] + hashlib.sha256(text.encode()).hexdigest()[:8]
-    return label
 
 
 def mask_path(out: str | Path, scan_id: str, method: str) -> Path:
@@ -55,9 +37,9 @@ def mask_path(out: str | Path, scan_id: str, method: str) -> Path:
 
 
 def _stem(out: Path, scan_id: str, method: str, label: str = "") -> Path:
-    sub = f"sub-{bids_label(scan_id)}"
     middle = f"_{label}" if label else ""
-    return out / sub / "anat" / f"{sub}_space-orig{middle}_desc-{bids_label(method)}"
+    name = f"{bids_stem(scan_id)}_space-orig{middle}_desc-{bids_label(method)}"
+    return bids_folder(out, scan_id) / "anat" / name
 
 
 def _sidecar(path: Path) -> Path:
@@ -91,6 +73,7 @@ def write_segmentation(result: Segmentation, out: str | Path) -> Path:
             _sidecar(dseg),
             {**common, "Description": "Tumour labels", "LabelMap": {str(k): v for k, v in LABEL_NAMES.items()}},
         )
+        write_label_table(dseg)
     for name, score in result.scores.items():
         stem = _stem(root, result.scan_id, method, f"label-{bids_label(name)}")
         _write_score(_named(stem, "probseg"), score, result, common)
@@ -123,7 +106,7 @@ def _named(stem: Path, suffix: str) -> Path:
 def _refuse_collision(sidecar: Path, scan_id: str) -> None:
     if sidecar.is_file() and (other := _json(sidecar).get("ScanId")) != scan_id:
         raise OutputError(
-            f"Scans '{other}' and '{scan_id}' would share the files of sub-{bids_label(scan_id)}",
+            f"Scans '{other}' and '{scan_id}' would share the files of {bids_stem(scan_id)}",
             file=sidecar.parents[1],
             why="BIDS names keep letters and digits only",
             fix="Rename one of them, or use another output folder",
@@ -181,10 +164,13 @@ def written_ids(out: str | Path) -> tuple[str, ...]:
     return tuple(sorted({str(_json(path).get("ScanId")) for path in _sidecars(Path(out))}))
 
 
-def _sidecars(out: Path, sub: str = "sub-*") -> list[Path]:
+def _sidecars(out: Path, scan_id: str | None = None) -> list[Path]:
     if not out.is_dir():
         raise InputError("There is no such folder", file=out, fix="Give a folder that annofree segment wrote")
-    return sorted(out.glob(f"{sub}/anat/sub-*_space-orig_label-lesion_desc-*_mask.json"))
+    folders = scan_folders(out) if scan_id is None else [bids_folder(out, scan_id)]
+    return sorted(
+        path for folder in folders for path in folder.glob("anat/sub-*_space-orig_label-lesion_desc-*_mask.json")
+    )
 
 
 def read_segmentation(
@@ -210,7 +196,7 @@ def read_segmentation(
     """
     root = Path(out)
     # Only this scan's folder is read: a cohort is read scan by scan, and would be read all over for each.
-    records = {path: _json(path) for path in _sidecars(root, f"sub-{bids_label(scan_id)}")}
+    records = {path: _json(path) for path in _sidecars(root, scan_id)}
     fitting = [p for p, r in records.items() if r.get("ScanId") == scan_id and method in (None, r.get("Method"))]
     if len(fitting) != 1:
         records = {path: _json(path) for path in _sidecars(root)}

@@ -100,6 +100,17 @@ def read_volume(source: str | Path | nib.Nifti1Image) -> Volume:
     return Volume(array, grid, name, notes)
 
 
+def coarsest_edge_mm(source: str | Path) -> float:
+    """The longest voxel edge that a file's header gives.
+
+    Raises:
+        InputError: The file cannot be opened.
+    """
+    image, name = _open(source)
+    with _one_sentence(name):
+        return float(max(np.sqrt((np.asarray(image.affine, dtype=float)[:3, :3] ** 2).sum(axis=0))))
+
+
 def read_labels(source: str | Path | nib.Nifti1Image) -> tuple[Array, Grid]:
     """Read a mask or label map, 3-D or one-hot 4-D, with its exact values.
 

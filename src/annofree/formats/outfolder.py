@@ -34,6 +34,14 @@ _IGNORED = (
     "*.jsonl",
 )
 
+_README = """Brain-tumour segmentations by annofree, from networks and rules that saw no annotated tumour.
+Research software, not a medical device.
+
+index.html shows all scans; results.tsv has a row for each; failures.tsv those that failed, with why.
+Below each subject lie masks (label-lesion), label maps (dseg: 1 core, 2 oedema, 3 enhancing) and score
+maps (probseg) in the space of the scan itself. run.json tells how they were made.
+"""
+
 
 #: A spreadsheet runs a cell that begins so.
 _FORMULA = frozenset("=+-@")
@@ -153,9 +161,10 @@ def claim_folder(out: str | Path) -> Path:
             "Name": "annofree segmentations",
             "BIDSVersion": "1.10.0",
             "DatasetType": "derivative",
-            "GeneratedBy": [{"Name": "annofree", "Version": VERSION}],
+            "GeneratedBy": [{"Name": "annofree", "Version": VERSION, "Description": "Label-free tumour segmentation"}],
         },
     )
+    atomic_write(folder / "README", _README)
     atomic_write(folder / ".bidsignore", "\n".join(_IGNORED) + "\n")
     return folder
 

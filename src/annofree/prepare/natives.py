@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from annofree.formats.derivatives import bids_label
+from annofree.formats.bids_names import bids_folder, bids_label, bids_stem
+from annofree.formats.label_tables import write_label_table
 from annofree.formats.nifti import write_volume
 from annofree.formats.outfolder import write_json
 from annofree.prepare.regrid import carried_mask
@@ -52,12 +53,11 @@ def write_natives(result: Segmentation, scan: Scan, out: str | Path) -> list[Pat
     """
     told = scan.preparation
     method = str(result.provenance.get("method") or "annofree")
-    sub = f"sub-{bids_label(result.scan_id)}"
     written = []
     for sequence, native in () if told is None else told.natives.items():
         assert told is not None
         labels = on_grid_of(result, native, told.movements[sequence])
-        stem = Path(out) / sub / "anat" / f"{sub}_space-{sequence}"
+        stem = bids_folder(out, result.scan_id) / "anat" / f"{bids_stem(result.scan_id)}_space-{sequence}"
         about = {
             "SpatialReference": str(scan.files.get(str(sequence), sequence)),
             "ScanId": result.scan_id,
@@ -72,5 +72,6 @@ def write_natives(result: Segmentation, scan: Scan, out: str | Path) -> list[Pat
             write_volume(dseg, labels, native, description=f"annofree {method}")
             names = {str(key): value for key, value in LABEL_NAMES.items()}
             write_json(Path(f"{stem}_desc-{bids_label(method)}_dseg.json"), {**about, "LabelMap": names})
+            write_label_table(dseg)
             written.append(dseg)
     return written

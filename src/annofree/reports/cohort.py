@@ -11,7 +11,7 @@ import numpy as np
 
 from annofree.anatomy.atlas import Atlas, default_atlas
 from annofree.errors import InputError
-from annofree.formats.derivatives import bids_label
+from annofree.formats.bids_names import bids_label
 from annofree.formats.nifti import write_volume
 from annofree.formats.outfolder import atomic_write, claim_folder, write_json
 from annofree.formats.outfolder import table as table_text

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from annofree.errors import InputError
+from annofree.formats.bids_names import scan_folders
 from annofree.formats.derivatives import claim_folder
 from annofree.formats.outfolder import atomic_write
 from annofree.page import DISCLAIMER, style
@@ -59,7 +60,8 @@ def attention(row: Summary) -> tuple[float, ...]:
 
 def _summaries(root: Path) -> list[Summary]:
     """Rows of the results table in its order, completed from pages; without a table, whatever pages there are."""
-    pages = {s.scan_id: s for path in sorted(root.glob("sub-*/sub-*.html")) if (s := read_summary(path)) is not None}
+    paths = [path for folder in scan_folders(root) for path in sorted(folder.glob("sub-*.html"))]
+    pages = {summary.scan_id: summary for path in paths if (summary := read_summary(path)) is not None}
     table = {row["id"]: row for row in _table(root / "results.tsv")}
     return [pages.get(i) or _from_row(row) for i, row in table.items()] if table else list(pages.values())
 
@@ -142,7 +144,7 @@ def _columns(regions: Iterable[str], certainty: str, with_notes: bool) -> str:
 
 def _row(root: Path, row: Summary, regions: Iterable[str], with_notes: bool) -> str:
     page = page_path(root, row.scan_id)
-    link = f"{page.parent.name}/{page.name}" if page.is_file() else None
+    link = page.relative_to(root).as_posix() if page.is_file() else None
     name = escape(row.scan_id)
     picture = f'<img src="{row.thumbnail}" alt="Slice of {name}">' if row.thumbnail else ""
     if link:

@@ -7,7 +7,8 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from annofree.formats.derivatives import bids_label, claim_folder, mask_path
+from annofree.formats.bids_names import bids_folder, bids_stem
+from annofree.formats.derivatives import claim_folder, mask_path
 from annofree.formats.outfolder import atomic_write
 from annofree.page import DISCLAIMER, style
 from annofree.review import assets, panels
@@ -33,8 +34,7 @@ MOSAIC_TILES = 16
 
 def page_path(out: str | Path, scan_id: str) -> Path:
     """Where a scan's page lies below an output folder."""
-    sub = f"sub-{bids_label(scan_id)}"
-    return Path(out) / sub / f"{sub}.html"
+    return bids_folder(out, scan_id) / f"{bids_stem(scan_id)}.html"
 
 
 def source_digest(out: Path, scan_id: str, method: str) -> str:

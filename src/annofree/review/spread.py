@@ -66,7 +66,7 @@ def _strip(
             f"<title>{escape(row.scan_id)}: {value}</title></circle>"
         )
         page = page_path(root, row.scan_id)
-        parts.append(f'<a href="{page.parent.name}/{page.name}">{dot}</a>' if page.is_file() else dot)
+        parts.append(f'<a href="{page.relative_to(root).as_posix()}">{dot}</a>' if page.is_file() else dot)
     return (
         f'<section class="card"><h2>{title} <span class="soft small">one dot a scan</span></h2>'
         f'<svg class="spread" viewBox="0 0 {_WIDTH:.0f} {height:.0f}" role="img" aria-label="Distribution: {title}">'
