@@ -16,8 +16,8 @@ class Settings(BaseModel):
     Example:
         >>> class Blur(Settings):
         ...     sigma_mm: float = 1.5
-        >>> Blur(sigma_mm=2.0).sigma_mm
-        2.0
+        >>> Blur(sigma_mm=2.0).replace(sigma_mm=3.0).sigma_mm
+        3.0
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
@@ -33,6 +33,10 @@ class Settings(BaseModel):
         """Build from a mapping, for instance a YAML file's content."""
         return cls(**values)
 
+    def replace(self, **changes: Any) -> Self:
+        """A copy with some settings changed, checked like new ones."""
+        return type(self)(**{**dict(self), **changes})
+
 
 def _explain(model: type[BaseModel], error: ValidationError) -> str:
     sentences = []
@@ -42,6 +46,8 @@ def _explain(model: type[BaseModel], error: ValidationError) -> str:
             near = difflib.get_close_matches(key, list(model.model_fields), n=1, cutoff=0.5)
             known = f"did you mean '{near[0]}'?" if near else f"known keys: {', '.join(model.model_fields)}"
             sentences.append(f"'{key}' is not a setting of {model.__name__}; {known}")
+        elif detail["type"] == "missing":
+            sentences.append(f"{model.__name__} lacks '{key}'")
         else:
             sentences.append(f"'{key}' of {model.__name__}: {detail['msg']} (given {detail['input']!r})")
     return "; ".join(sentences)

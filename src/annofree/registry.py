@@ -1,0 +1,166 @@
+"""One kind of table for everything that has a name: methods, networks, thresholds, refiners.
+
+A table is plain data and loads a class when it is used; names that do not exist are answered with the nearest that do.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, ClassVar, Generic, Self, TypeVar
+
+from annofree.errors import SettingsError
+from annofree.settings import Settings
+
+
+def nearest(word: str, known: Iterable[str], cutoff: float = 0.4) -> str | None:
+    """The known word that is most like another one, if any is."""
+    return next(iter(difflib.get_close_matches(word, list(known), n=1, cutoff=cutoff)), None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One named class, not loaded yet.
+
+    Attributes:
+        name: Name on the command line, in Python and in files.
+        module: Module that holds the class.
+        cls: Class name.
+        form: How it is written on the command line, as an example.
+    """
+
+    name: str
+    module: str
+    cls: str
+    form: str = ""
+
+    def load(self) -> Any:
+        """The class."""
+        return getattr(import_module(self.module), self.cls)
+
+
+R = TypeVar("R", bound=Row)
+
+
+class Registry(Mapping[str, R], Generic[R]):
+    """Rows by name, in order.
+
+    Args:
+        what: What a row is, in words ("threshold").
+        rows: The rows that come with the package.
+        found: Gives the rows that other packages bring; asked once, when it first matters.
+    """
+
+    def __init__(self, what: str, rows: Iterable[R], found: Callable[[], Iterable[R]] = tuple) -> None:
+        self.what = what
+        self._rows = {row.name: row for row in rows}
+        self._found: Callable[[], Iterable[R]] | None = found
+
+    def __getitem__(self, name: str) -> R:
+        """The row of a name.
+
+        Raises:
+            SettingsError: Nothing has that name; the nearest is named.
+        """
+        if name not in self._rows:
+            self._find()
+        if name not in self._rows:
+            near = nearest(name, self._rows)
+            forms = ", ".join(row.form or row.name for row in self._rows.values())
+            raise SettingsError(
+                f"There is no {self.what} '{name}'" + (f"; did you mean '{near}'?" if near else ""),
+                fix=f"Use one of: {forms}",
+            )
+        return self._rows[name]
+
+    def __contains__(self, name: object) -> bool:
+        self._find()
+        return name in self._rows
+
+    def __iter__(self) -> Iterator[str]:
+        self._find()
+        return iter(self._rows)
+
+    def __len__(self) -> int:
+        self._find()
+        return len(self._rows)
+
+    def _find(self) -> None:
+        found, self._found = self._found, None
+        for row in found() if found else ():
+            self._rows.setdefault(row.name, row)
+
+    def parse(self, text: str) -> Any:
+        """An object from its short form, `"kind:main setting,name=value"`.
+
+        Raises:
+            SettingsError: The kind or a setting is unknown (the nearest is named), or a value is impossible.
+        """
+        name, _, rest = text.strip().partition(":")
+        row = self[name.strip().lower().replace("_", "-")]
+        try:
+            return row.load().from_text(rest)
+        except SettingsError as error:
+            fix = error.fix or (f"Write it like '{row.form}'" if row.form else None)
+            raise SettingsError(f"'{text}': {error.what}", file=error.file, why=error.why, fix=fix) from None
+
+    def from_dict(self, values: Mapping[str, Any]) -> Any:
+        """The inverse of `Kind.to_dict`.
+
+        Raises:
+            SettingsError: The mapping does not describe one.
+        """
+        rest = dict(values)
+        return self[str(rest.pop("kind", ""))].load()(**rest)
+
+
+class Kind(Settings):
+    """Settings that have a name in a registry, and a short form: `kind:main setting,name=value`."""
+
+    kind: ClassVar[str]
+    #: Settings that may be given without their names, in order.
+    main: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, *main: Any, **values: Any) -> None:
+        if len(main) > len(self.main):
+            raise SettingsError(f"{type(self).__name__} takes {len(self.main)} values without a name, not {len(main)}")
+        super().__init__(**dict(zip(self.main, main, strict=False)), **values)
+
+    @classmethod
+    def from_text(cls, text: str) -> Self:
+        """From what follows the colon of the short form.
+
+        Raises:
+            SettingsError: It cannot be read.
+        """
+        values: dict[str, Any] = {}
+        for position, part in enumerate(p.strip() for p in text.split(",") if p.strip()):
+            key, equals, value = (word.strip() for word in part.partition("="))
+            if equals:
+                values[key] = read_value(value)
+            elif position == 0 and cls.main:
+                values |= cls.main_from_text(part)
+            else:
+                raise SettingsError(f"'{part}' is not a setting", fix="Write settings as name=value")
+        return cls(**values)
+
+    @classmethod
+    def main_from_text(cls, text: str) -> dict[str, Any]:
+        """The settings that stand right after the colon."""
+        return {cls.main[0]: read_value(text)}
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-able description that `Registry.from_dict` turns back into an equal object."""
+        return {"kind": self.kind, **self.model_dump(mode="json")}
+
+
+def read_value(text: str) -> Any:
+    """A number, true, false or none where the text is one, else the text."""
+    for number in (int, float):
+        try:
+            return number(text)
+        except ValueError:
+            continue
+    return {"true": True, "false": False, "none": None}.get(text.lower(), text)
