@@ -42,19 +42,28 @@ class Row:
 
 
 R = TypeVar("R", bound=Row)
+T = TypeVar("T")
 
 
-class Registry(Mapping[str, R], Generic[R]):
+class Registry(Mapping[str, R], Generic[R, T]):
     """Rows by name, in order.
 
     Args:
         what: What a row is, in words ("threshold").
         rows: The rows that come with the package.
         found: Gives the rows that other packages bring; asked once, when it first matters.
+        former: Names of older files and command lines, and what they are called now.
     """
 
-    def __init__(self, what: str, rows: Iterable[R], found: Callable[[], Iterable[R]] = tuple) -> None:
+    def __init__(
+        self,
+        what: str,
+        rows: Iterable[R],
+        found: Callable[[], Iterable[R]] = tuple,
+        former: Mapping[str, str] | None = None,
+    ) -> None:
         self.what = what
+        self._former = dict(former or {})
         self._rows = {row.name: row for row in rows}
         self._found: Callable[[], Iterable[R]] | None = found
 
@@ -64,6 +73,7 @@ class Registry(Mapping[str, R], Generic[R]):
         Raises:
             SettingsError: Nothing has that name; the nearest is named.
         """
+        name = self._former.get(name, name)
         if name not in self._rows:
             self._find()
         if name not in self._rows:
@@ -92,7 +102,7 @@ class Registry(Mapping[str, R], Generic[R]):
         for row in found() if found else ():
             self._rows.setdefault(row.name, row)
 
-    def parse(self, text: str) -> Any:
+    def parse(self, text: str) -> T:
         """An object from its short form, `"kind:main setting,name=value"`.
 
         Raises:
@@ -101,19 +111,21 @@ class Registry(Mapping[str, R], Generic[R]):
         name, _, rest = text.strip().partition(":")
         row = self[name.strip().lower().replace("_", "-")]
         try:
-            return row.load().from_text(rest)
+            made: T = row.load().from_text(rest)
+            return made
         except SettingsError as error:
             fix = error.fix or (f"Write it like '{row.form}'" if row.form else None)
             raise SettingsError(f"'{text}': {error.what}", file=error.file, why=error.why, fix=fix) from None
 
-    def from_dict(self, values: Mapping[str, Any]) -> Any:
+    def from_dict(self, values: Mapping[str, Any]) -> T:
         """The inverse of `Kind.to_dict`.
 
         Raises:
             SettingsError: The mapping does not describe one.
         """
         rest = dict(values)
-        return self[str(rest.pop("kind", ""))].load()(**rest)
+        made: T = self[str(rest.pop("kind", ""))].load()(**rest)
+        return made
 
 
 class Kind(Settings):

@@ -74,7 +74,7 @@ def test_text_forms() -> None:
     assert refine.parse("components:6,keep=3,by=score,hysteresis=2.5").hysteresis == 2.5  # type: ignore[attr-defined]
     assert refine.parse("morphology:closing,mm=3") == Morphology(operation="closing", mm=3)
     assert refine.parse_chain("eroded-brain:3 + fill-holes:axial=true") == (ErodedBrain(mm=3), FillHoles(axial=True))
-    for kind in refine.KINDS:
+    for kind in refine.REFINERS:
         assert refine.parse(kind).kind == kind
 
 

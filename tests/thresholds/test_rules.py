@@ -112,17 +112,17 @@ def test_a_threshold_survives_json(text: str) -> None:
         ("fixd:2", "did you mean 'fixed'"),
         ("quantile:0.9", "healthy-quantile"),
         ("", "fixed:2.0, healthy-quantile:0.99"),
-        ("fixed", "lacks value"),
-        ("fixed:two", "'two' is not a number"),
+        ("fixed", "lacks 'value'"),
+        ("fixed:two", "valid number, unable to parse string as a number (given 'two'"),
         ("fixed:inf", "finite"),
-        ("fixed:1,tier=T9", "T0, R, T1"),
+        ("fixed:1,tier=T9", "'T0', 'R', 'T1'"),
         ("mad:3,kk=1", "did you mean 'k'"),
         ("otsu:5", "2, 3 or 4"),
         ("conformal:2@0.2", "conformal:2ml@0.2"),
-        ("conformal:2ml@1.5", "between 0 and 1"),
-        ("conformal:0ml@0.2", "above 0 ml"),
-        ("healthy-quantile:1", "between 0 and 1"),
-        ("oracle:XX", "WT, TC, ET"),
+        ("conformal:2ml@1.5", "less than 1"),
+        ("conformal:0ml@0.2", "greater than 0"),
+        ("healthy-quantile:1", "less than 1"),
+        ("oracle:XX", "'WT', 'TC' or 'ET'"),
     ],
 )
 def test_a_wrong_spec_is_answered_with_what_to_write(text: str, message: str) -> None:
@@ -131,15 +131,15 @@ def test_a_wrong_spec_is_answered_with_what_to_write(text: str, message: str) ->
 
 
 def test_every_listed_form_can_be_parsed() -> None:
-    for kind, (_, _, form) in thresholds.KINDS.items():
-        assert thresholds.parse(form).kind == kind
+    for kind, row in thresholds.THRESHOLDS.items():
+        assert thresholds.parse(row.form).kind == kind
 
 
 def test_a_fixed_number_is_of_the_tier_of_who_chose_it() -> None:
     assert Fixed(1.5).tier == "T2"
     assert thresholds.parse("fixed:1.5").tier == "T2"
     assert Fixed(0.5, tier="T0").tier == "T0"
-    with pytest.raises(SettingsError, match="needs a number"):
+    with pytest.raises(SettingsError, match="valid number"):
         thresholds.from_dict({"kind": "fixed", "value": None})
 
 

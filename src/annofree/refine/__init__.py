@@ -1,6 +1,7 @@
 """Refiners: one file an idea. `parse("components:26,min_ml=0.5")` and `from_dict(...)` make them."""
 
-from annofree.refine.base import RefineContext, Refiner
+from annofree.registry import Registry, Row
+from annofree.refine.base import RefineContext, Refiner, refine
 from annofree.refine.brain import ErodedBrain
 from annofree.refine.components import KeepComponents
 from annofree.refine.healthy import healthy_min_ml
@@ -10,11 +11,10 @@ from annofree.refine.mirror import MirrorFilter
 from annofree.refine.morphology import Morphology
 from annofree.refine.promptable import Promptable
 from annofree.refine.sam import Sam
-from annofree.refine.spec import KINDS, from_dict, parse, parse_chain, refine
 from annofree.refine.walker import RandomWalker
 
 __all__ = [
-    "KINDS",
+    "REFINERS",
     "ErodedBrain",
     "FillHoles",
     "KeepComponents",
@@ -32,3 +32,30 @@ __all__ = [
     "parse_chain",
     "refine",
 ]
+
+REFINERS: Registry[Row, Refiner] = Registry(
+    "refiner",
+    [
+        Row(name=name, module=f"annofree.refine.{module}", cls=cls, form=name)
+        for name, module, cls in (
+            ("components", "components", "KeepComponents"),
+            ("eroded-brain", "brain", "ErodedBrain"),
+            ("fill-holes", "holes", "FillHoles"),
+            ("half-height", "half_height", "HalfHeight"),
+            ("median", "median", "Median"),
+            ("morphology", "morphology", "Morphology"),
+            ("promptable", "promptable", "Promptable"),
+            ("sam", "sam", "Sam"),
+            ("mirror", "mirror", "MirrorFilter"),
+            ("appearance", "appearance", "Appearance"),
+            ("random-walker", "walker", "RandomWalker"),
+        )
+    ],
+    former={"twins": "mirror"},
+)
+parse, from_dict = REFINERS.parse, REFINERS.from_dict
+
+
+def parse_chain(text: str) -> tuple[Refiner, ...]:
+    """Refiners that follow each other, joined by `+`: `"eroded-brain:3 + components:6,keep=largest"`."""
+    return tuple(parse(part) for part in text.split("+") if part.strip())

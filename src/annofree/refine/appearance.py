@@ -56,6 +56,7 @@ class Appearance(Refiner):
     """
 
     kind: ClassVar[str] = "appearance"
+    main: ClassVar[tuple[str, ...]] = ("reach_mm",)
     needs_images: ClassVar[bool] = True
 
     reach_mm: float = Field(default=16.0, gt=0.0)

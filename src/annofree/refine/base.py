@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annofree.errors import InputError
+from annofree.registry import Kind
 from annofree.scan import Modality
-from annofree.settings import Settings
 
 Mask = NDArray[np.bool_]
 Box = tuple[slice, slice, slice]
@@ -30,6 +30,9 @@ class RefineContext:
         threshold_value: The value that cut the scores, if there was one.
         inner: (X, Y, Z) boolean, what the scores of the next region in call (the core, for the whole tumour), if known.
         notes: Sentences that refiners leave behind ("random walker skipped: ..."), for the provenance.
+        region: The region whose mask is refined.
+        maps: Every score map that the method gave, by name, on the same grid.
+        cuts: The value that cut each region's scores, by region.
     """
 
     scores: NDArray[np.float32]
@@ -39,6 +42,9 @@ class RefineContext:
     threshold_value: float | None = None
     inner: Mask | None = None
     notes: list[str] = field(default_factory=list)
+    region: str = "WT"
+    maps: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    cuts: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.scores.shape != self.brain.shape:
@@ -51,10 +57,9 @@ class RefineContext:
         return x * y * z / 1000.0
 
 
-class Refiner(Settings, ABC):
+class Refiner(Kind, ABC):
     """A frozen set of settings that turns a mask into a better one; never changes its input."""
 
-    kind: ClassVar[str]
     needs_images: ClassVar[bool] = False
 
     def check(self) -> None:
@@ -69,13 +74,22 @@ class Refiner(Settings, ABC):
         context.notes.append(f"{self.kind.replace('-', ' ')} skipped: {why}")
         return mask
 
-    def to_dict(self) -> dict[str, Any]:
-        """A JSON-able description that `annofree.refine.from_dict` turns back into an equal refiner."""
-        return {"kind": self.kind, **self.model_dump(mode="json")}
-
     def __str__(self) -> str:
         settings = ", ".join(f"{key}={value}" for key, value in self.model_dump(exclude_none=True).items())
         return f"{self.kind}({settings})"
+
+
+def refine(mask: Mask, refiners: Iterable[Refiner], context: RefineContext) -> Mask:
+    """Apply refiners one after the other.
+
+    Raises:
+        InputError: The mask is not on the grid of the scores.
+    """
+    if mask.shape != context.scores.shape:
+        raise InputError(f"The mask has shape {mask.shape}, the score map {context.scores.shape}")
+    for refiner in refiners:
+        mask = refiner.apply(mask, context)
+    return mask
 
 
 def bounding_box(mask: Mask, margin_vox: tuple[int, int, int] = (0, 0, 0)) -> Box | None:

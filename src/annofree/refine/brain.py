@@ -24,6 +24,7 @@ class ErodedBrain(Refiner):
     """
 
     kind: ClassVar[str] = "eroded-brain"
+    main: ClassVar[tuple[str, ...]] = ("mm",)
 
     mm: float = Field(default=3.0, ge=0.0)
 

@@ -27,6 +27,7 @@ class KeepComponents(Refiner):
     """
 
     kind: ClassVar[str] = "components"
+    main: ClassVar[tuple[str, ...]] = ("connectivity",)
 
     connectivity: Literal[6, 18, 26] = 26
     min_ml: float = Field(default=0.0, ge=0.0)

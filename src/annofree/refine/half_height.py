@@ -25,6 +25,7 @@ class HalfHeight(Refiner):
     """
 
     kind: ClassVar[str] = "half-height"
+    main: ClassVar[tuple[str, ...]] = ("share",)
 
     share: float = Field(default=0.5, gt=0.0, lt=1.0)
     quantile: float = Field(default=0.5, gt=0.0, lt=1.0)

@@ -20,6 +20,7 @@ class FillHoles(Refiner):
     """
 
     kind: ClassVar[str] = "fill-holes"
+    main: ClassVar[tuple[str, ...]] = ("max_ml",)
 
     max_ml: float | None = Field(default=None, gt=0.0)
     axial: bool = False

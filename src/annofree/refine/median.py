@@ -20,6 +20,7 @@ class Median(Refiner):
     """
 
     kind: ClassVar[str] = "median"
+    main: ClassVar[tuple[str, ...]] = ("size",)
 
     size: int = Field(default=3, ge=1)
     axial: bool = False

@@ -20,6 +20,7 @@ class Morphology(Refiner):
     """
 
     kind: ClassVar[str] = "morphology"
+    main: ClassVar[tuple[str, ...]] = ("operation",)
 
     operation: Literal["opening", "closing", "erosion", "dilation"] = "opening"
     mm: float = Field(default=2.0, gt=0.0)

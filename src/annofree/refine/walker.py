@@ -44,6 +44,7 @@ class RandomWalker(Refiner):
     """
 
     kind: ClassVar[str] = "random-walker"
+    main: ClassVar[tuple[str, ...]] = ("edge",)
     needs_images: ClassVar[bool] = True
 
     inner_mm: float = Field(default=3.0, gt=0.0)

@@ -1,5 +1,6 @@
 """Thresholds: one file a rule. `parse("fixed:2.0")` and `from_dict(...)` make them from text and from JSON."""
 
+from annofree.registry import Registry, Row
 from annofree.thresholds.base import Fittable, HealthyScores, Threshold
 from annofree.thresholds.conformal import Conformal
 from annofree.thresholds.fixed import Fixed
@@ -7,10 +8,9 @@ from annofree.thresholds.healthy import HealthyQuantile
 from annofree.thresholds.mad import Mad
 from annofree.thresholds.oracle import Oracle
 from annofree.thresholds.otsu import Otsu
-from annofree.thresholds.spec import KINDS, from_dict, parse
 
 __all__ = [
-    "KINDS",
+    "THRESHOLDS",
     "Conformal",
     "Fittable",
     "Fixed",
@@ -23,3 +23,20 @@ __all__ = [
     "from_dict",
     "parse",
 ]
+
+THRESHOLDS: Registry[Row, Threshold] = Registry(
+    "threshold",
+    [
+        Row(name=name, module=f"annofree.thresholds.{module}", cls=cls, form=form)
+        for name, module, cls, form in (
+            ("fixed", "fixed", "Fixed", "fixed:2.0"),
+            ("healthy-quantile", "healthy", "HealthyQuantile", "healthy-quantile:0.99"),
+            ("conformal", "conformal", "Conformal", "conformal:2ml@0.2"),
+            ("otsu", "otsu", "Otsu", "otsu"),
+            ("mad", "mad", "Mad", "mad:3"),
+            ("oracle", "oracle", "Oracle", "oracle"),
+            ("learned", "learned", "Learned", "learned"),
+        )
+    ],
+)
+parse, from_dict = THRESHOLDS.parse, THRESHOLDS.from_dict

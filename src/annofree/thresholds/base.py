@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields, replace
-from typing import Any, ClassVar, Self
+from dataclasses import dataclass
+from typing import Any, Literal, Self, get_args
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from annofree.errors import InputError, SettingsError
+from annofree.registry import Kind
 
-TIERS = ("T0", "R", "T1", "T2", "T3", "S")
+Tier = Literal["T0", "R", "T1", "T2", "T3", "S"]
+TIERS: tuple[str, ...] = get_args(Tier)
 
 
 def worst_tier(tiers: Iterable[str]) -> str:
@@ -42,8 +45,7 @@ class HealthyScores:
     voxel_ml: float
 
 
-@dataclass(frozen=True, kw_only=True)
-class Threshold(ABC):
+class Threshold(Kind, ABC):
     """A rule that turns a score map into a mask; print it to see its value and where that came from.
 
     Attributes:
@@ -53,21 +55,10 @@ class Threshold(ABC):
         saw: What the rule saw: numbers of scans and voxels, ids. JSON-able.
     """
 
-    kind: ClassVar[str]
-
-    value: float | None = None
-    tier: str = "T0"
+    value: float | None = Field(None, allow_inf_nan=False)
+    tier: Tier = "T0"
     source: str = ""
-    saw: Mapping[str, Any] = field(default_factory=dict, hash=False)
-
-    def __post_init__(self) -> None:
-        if self.tier not in TIERS:
-            raise SettingsError(f"'{self.tier}' is not a tier", fix=f"Use one of {', '.join(TIERS)}")
-        if self.value is not None:
-            if not np.isfinite(self.value):
-                raise SettingsError(f"The value of a threshold must be a finite number, not {self.value}")
-            object.__setattr__(self, "value", float(self.value))
-        object.__setattr__(self, "saw", dict(self.saw))
+    saw: dict[str, Any] = {}
 
     @abstractmethod
     def value_for(self, scores: NDArray[np.float32], brain: NDArray[np.bool_]) -> float:
@@ -91,11 +82,7 @@ class Threshold(ABC):
         """This rule with `value` filled in for one score map, to be kept beside the mask it gave."""
         if self.value is not None:
             return self
-        return replace(self, value=self.value_for(scores, brain), saw={**self.saw, "voxels": int(brain.sum())})
-
-    def to_dict(self) -> dict[str, Any]:
-        """A JSON-able description that `annofree.thresholds.from_dict` turns back into an equal object."""
-        return {"kind": self.kind, **{f.name: getattr(self, f.name) for f in fields(self)}, "saw": dict(self.saw)}
+        return self.replace(value=self.value_for(scores, brain), saw={**self.saw, "voxels": int(brain.sum())})
 
     def describe(self) -> str:
         """The rule and its settings in a few words, without its value."""
@@ -107,7 +94,6 @@ class Threshold(ABC):
         return f"{value} ({'; '.join(fact for fact in facts if fact)})"
 
 
-@dataclass(frozen=True, kw_only=True)
 class Fittable(Threshold):
     """A rule whose value comes from tumour-free scans; it refuses to be applied before `fit`."""
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
+from pydantic import Field
 
 from annofree.errors import InputError, SettingsError
 from annofree.thresholds.base import Fittable, HealthyScores, brain_scores
 from annofree.thresholds.healthy import not_extreme
 
 
-@dataclass(frozen=True, kw_only=True)
 class Conformal(Fittable):
     """At most `max_ml` of a new healthy brain lies above the value, for a share `1 - alpha` of healthy people.
 
@@ -29,17 +29,19 @@ class Conformal(Fittable):
     """
 
     kind: ClassVar[str] = "conformal"
+    main: ClassVar[tuple[str, ...]] = ("max_ml", "alpha")
 
-    max_ml: float = field(kw_only=False)
-    alpha: float = field(kw_only=False)
+    max_ml: float = Field(gt=0)
+    alpha: float = Field(gt=0, lt=1)
     floor: float | None = None
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not self.max_ml > 0:
-            raise SettingsError(f"The largest false-positive volume must be above 0 ml, not {self.max_ml}")
-        if not 0 < self.alpha < 1:
-            raise SettingsError(f"The level alpha lies between 0 and 1, not {self.alpha}", fix="Try conformal:2ml@0.2")
+    @classmethod
+    def main_from_text(cls, text: str) -> dict[str, Any]:
+        """The volume and the level, as in "2ml@0.2"."""
+        found = re.fullmatch(r"([\d.eE+-]+)\s*ml\s*@\s*([\d.eE+-]+)", text)
+        if not found:
+            raise SettingsError(f"'{text}' is no volume and level")
+        return {"max_ml": found[1], "alpha": found[2]}
 
     @property
     def needed_scans(self) -> int:
@@ -76,8 +78,7 @@ class Conformal(Fittable):
         source = (
             f"number {rank} of {len(cuts)} healthy scans' own values" if reached else f"the floor, above {value:.4g}"
         )
-        return replace(
-            self,
+        return self.replace(
             value=not_extreme(value, lowest, highest, self.floor, self.describe()),
             source=source,
             saw={"scans": len(ids), "ids": ids, "voxels": voxels},

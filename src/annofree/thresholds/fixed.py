@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
-from annofree.errors import SettingsError
-from annofree.thresholds.base import Threshold
+from annofree.thresholds.base import Threshold, Tier
 
 
-@dataclass(frozen=True)
 class Fixed(Threshold):
     """One value for every image.
 
@@ -26,15 +24,11 @@ class Fixed(Threshold):
     """
 
     kind: ClassVar[str] = "fixed"
+    main: ClassVar[tuple[str, ...]] = ("value",)
 
-    value: float = field(kw_only=False)
-    tier: str = field(default="T2", kw_only=True)
-    source: str = field(default="given by the user", kw_only=True)
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.value, int | float):
-            raise SettingsError(f"A fixed threshold needs a number, not {self.value!r}", fix="Write it like fixed:2.0")
-        super().__post_init__()
+    value: float = Field(allow_inf_nan=False)
+    tier: Tier = "T2"
+    source: str = "given by the user"
 
     def value_for(self, scores: NDArray[np.float32], brain: NDArray[np.bool_]) -> float:
         """The number itself."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
-from annofree.errors import InputError, SettingsError
+from annofree.errors import InputError
 from annofree.thresholds.base import Fittable, HealthyScores, brain_scores
 
 #: A quantile is only given where at least this many voxels of each scan lie beyond it.
@@ -18,7 +18,6 @@ _BEYOND = 10
 _KEPT = 2**18
 
 
-@dataclass(frozen=True, kw_only=True)
 class HealthyQuantile(Fittable):
     """The value that a stated share of healthy brain voxels stays below; every scan has equal weight.
 
@@ -29,17 +28,11 @@ class HealthyQuantile(Fittable):
     """
 
     kind: ClassVar[str] = "healthy-quantile"
+    main: ClassVar[tuple[str, ...]] = ("quantile",)
 
-    quantile: float = field(kw_only=False)
+    quantile: float = Field(gt=0, lt=1)
     floor: float | None = None
-    min_scans: int = 3
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not 0 < self.quantile < 1:
-            raise SettingsError(f"A healthy quantile lies between 0 and 1, not {self.quantile}", fix="Try 0.99")
-        if self.min_scans < 1:
-            raise SettingsError(f"min_scans must be at least 1, not {self.min_scans}")
+    min_scans: int = Field(3, ge=1)
 
     def fit(self, healthy: Iterable[HealthyScores]) -> Self:
         """The quantile of the equal-weight mixture of the scans' brain scores."""
@@ -68,8 +61,7 @@ class HealthyQuantile(Fittable):
         below = np.cumsum(weights[order])
         value = float(pooled[order[min(int(np.searchsorted(below, self.quantile - 1e-12)), order.size - 1)]])
         source = f"{100 * self.quantile:.6g} % of healthy brain voxels stay below it"
-        return replace(
-            self,
+        return self.replace(
             value=not_extreme(value, float(pooled.min()), float(pooled.max()), self.floor, self.describe()),
             source=source if self.floor is None or value >= self.floor else f"the floor; the quantile was {value:.4g}",
             saw={"scans": len(ids), "ids": ids, "voxels": voxels},

@@ -14,26 +14,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from annofree.errors import InputError, SettingsError
 from annofree.formats.outfolder import atomic_write
-from annofree.thresholds.base import Threshold, brain_scores
+from annofree.thresholds.base import Threshold, Tier, brain_scores
 from annofree.thresholds.report_curves import FAMILIES, PRIOR, Curves, ReportedScores
-
-if TYPE_CHECKING:
-    from annofree.thresholds.report_losses import Form
 
 __all__ = ["Learned", "ReportedScores"]
 
+#: Losses of a value by a report, see `annofree.thresholds.report_losses`.
+Form = Literal["auto", "expected-dice", "soft-target"]
+
 #: Penalties on the squared shift of the value by one standard deviation of a feature, in spreads of the scores.
 PENALTIES = (0.1, 0.01)
-FORMS = ("auto", "soft-target", "expected-dice")
 #: A richer rule must be better by this on reports left out. Reports are vague, and a rule that follows them closely
 #: follows that, too: on phantoms, smaller gains by the reports were losses by the truth.
 _GAIN = 0.02
@@ -44,7 +42,6 @@ _ENOUGH = 12
 _ENOUGH_SIZED = 3
 
 
-@dataclass(frozen=True, kw_only=True)
 class Learned(Threshold):
     """The value that reports make best, for each score map by its own levels (tier R).
 
@@ -65,12 +62,10 @@ class Learned(Threshold):
     highest: float | None = None
     form: Form = "auto"
     loss: float | None = None
-    tier: str = "R"
+    tier: Tier = "R"
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        object.__setattr__(self, "quantiles", tuple(float(q) for q in self.quantiles))
-        object.__setattr__(self, "weights", tuple(float(w) for w in self.weights))
+    def model_post_init(self, context: object) -> None:
+        """Refuse quantiles and weights that do not go together."""
         if not all(0 <= q <= 1 for q in self.quantiles):
             raise SettingsError(f"Quantiles lie between 0 and 1, not {self.quantiles}")
         if self.weights and len(self.weights) != 1 + len(self.quantiles):
@@ -78,8 +73,11 @@ class Learned(Threshold):
                 f"A learned threshold with {len(self.quantiles)} quantiles has {1 + len(self.quantiles)} weights, "
                 f"not {len(self.weights)}"
             )
-        if self.form not in FORMS:
-            raise SettingsError(f"'{self.form}' is not a loss", fix=f"Use one of {', '.join(FORMS)}")
+
+    @classmethod
+    def from_text(cls, text: str) -> Self:
+        """`learned:FILE.json` reads what `save` wrote."""
+        return cls.load(text.strip()) if text.strip() else cls()
 
     def value_for(self, scores: NDArray[np.float32], brain: NDArray[np.bool_]) -> float:
         """The value for these scores."""
@@ -131,8 +129,7 @@ class Learned(Threshold):
             weights = np.array([curves.held(float(weights[0]))])
         used = curves.used(weights, best[1])
         patients = int(sum(curves.patients))
-        return replace(
-            self,
+        return self.replace(
             quantiles=best[1],
             weights=tuple(weights.tolist()),
             lowest=float(used.min()),

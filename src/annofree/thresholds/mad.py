@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
-from annofree.errors import InputError, SettingsError
+from annofree.errors import InputError
 from annofree.thresholds.base import Threshold, brain_scores
 
 
-@dataclass(frozen=True, kw_only=True)
 class Mad(Threshold):
     """Median + k x 1.4826 x median absolute deviation of the brain's scores; looks at the image alone.
 
@@ -23,14 +22,10 @@ class Mad(Threshold):
     """
 
     kind: ClassVar[str] = "mad"
+    main: ClassVar[tuple[str, ...]] = ("k",)
 
-    k: float = field(default=3.0, kw_only=False)
+    k: float = Field(3.0, allow_inf_nan=False)
     source: str = "the image's own median and spread"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not np.isfinite(self.k):
-            raise SettingsError(f"k must be a finite number, not {self.k}")
 
     def value_for(self, scores: NDArray[np.float32], brain: NDArray[np.bool_]) -> float:
         """The value for these scores."""

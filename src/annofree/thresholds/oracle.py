@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +17,6 @@ from annofree.thresholds.base import Threshold, brain_scores
 _CANDIDATES = 512
 
 
-@dataclass(frozen=True, kw_only=True)
 class Oracle(Threshold):
     """The value with the best mean Dice on the very cases it is scored on: cheating, and printed as such.
 
@@ -28,17 +26,11 @@ class Oracle(Threshold):
     """
 
     kind: ClassVar[str] = "oracle"
+    main: ClassVar[tuple[str, ...]] = ("region",)
 
-    region: str = field(default="WT", kw_only=False)
+    region: Literal["WT", "TC", "ET"] = "WT"
     dice: float | None = None
-    tier: str = "T3"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.tier != "T3":
-            raise SettingsError(f"An oracle threshold is of tier T3, not {self.tier}")
-        if self.region not in REGIONS:
-            raise SettingsError(f"'{self.region}' is not a region", fix=f"Use one of {', '.join(REGIONS)}")
+    tier: Literal["T3"] = "T3"
 
     def fit(self, cases: Iterable[tuple[NDArray[np.float32], NDArray[np.bool_], Truth]]) -> Self:
         """Choose the value with the best mean Dice over cases of (scores, brain, truth).
@@ -75,8 +67,7 @@ class Oracle(Threshold):
             both = called + size
             total += np.where(both > 0, 2 * found / np.maximum(both, 1), 1.0)
         best = int(np.argmax(total))
-        return replace(
-            self,
+        return self.replace(
             value=float(candidates[best]),
             dice=float(total[best] / len(sizes)),
             source="chosen with the truth that it is scored on",

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from annofree.errors import InputError, SettingsError
+from annofree.errors import InputError
 from annofree.thresholds.base import Threshold, brain_scores
 
 #: Histogram bins by number of classes (the search grows with their power).
 _BINS = {2: 256, 3: 256, 4: 96}
 
 
-@dataclass(frozen=True, kw_only=True)
 class Otsu(Threshold):
     """The cut that best separates the brain's scores into classes of equal spread (Otsu 1979; Liao 2001 for several).
 
@@ -26,14 +24,10 @@ class Otsu(Threshold):
     """
 
     kind: ClassVar[str] = "otsu"
+    main: ClassVar[tuple[str, ...]] = ("classes",)
 
-    classes: int = field(default=2, kw_only=False)
+    classes: Literal[2, 3, 4] = 2
     source: str = "largest variance between classes inside the brain"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.classes not in _BINS:
-            raise SettingsError(f"Otsu's rule takes 2, 3 or 4 classes, not {self.classes}")
 
     def value_for(self, scores: NDArray[np.float32], brain: NDArray[np.bool_]) -> float:
         """The highest of the cuts between the classes."""

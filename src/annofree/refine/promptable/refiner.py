@@ -34,6 +34,7 @@ class Promptable(Refiner):
     """
 
     kind: ClassVar[str] = "promptable"
+    main: ClassVar[tuple[str, ...]] = ("most",)
     needs_images: ClassVar[bool] = True
 
     weights: str | None = None

@@ -46,6 +46,7 @@ class Sam(Refiner):
     """
 
     kind: ClassVar[str] = "sam"
+    main: ClassVar[tuple[str, ...]] = ("folder",)
     needs_images: ClassVar[bool] = True
 
     folder: str | None = None
