@@ -42,7 +42,7 @@ def main() -> None:
         "promptable": (Promptable(weights=wanted.weights),),
         "promptable + random-walker": (Promptable(weights=wanted.weights), RandomWalker()),
     }
-    built = {name: methods.shipped(name).with_options(**QUALITY.get(name, {})) for name in wanted.methods}
+    built = {name: methods.shipped(name).replace(**QUALITY.get(name, {})) for name in wanted.methods}
     rows = [json.loads(line) for line in wanted.out.read_text().splitlines()] if wanted.out.exists() else []
     done, started = {row["id"] for row in rows}, time.monotonic()
     for subject in phantom_cohort(wanted.tumours, seed=SEED, healthy_fraction=0.0):

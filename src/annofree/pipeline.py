@@ -56,15 +56,14 @@ class Choice:
                 "Both a method and a model were given", fix="Give --method NAME for a shipped one, or --model FOLDER"
             )
         built = methods.load(self.model) if self.model else methods.shipped(self.method or DEFAULT_METHOD)
-        if self.options:
-            built = built.with_options(**self.options)
+        changes: dict[str, Any] = dict(self.options or {})
         if self.threshold is not None:
             from annofree.thresholds import parse as parse_threshold
 
-            built.thresholds = {**built.thresholds, "WT": parse_threshold(self.threshold)}
+            changes["thresholds"] = {"WT": parse_threshold(self.threshold)}
         if self.refine is not None or self.sam is not None:
-            built.refiners = {**built.refiners, "WT": self._chain(built.refiners.get("WT", ()))}
-        return built
+            changes["refiners"] = {"WT": self._chain(built.refiners.get("WT", ()))}
+        return built.replace(**changes)
 
     def _chain(self, own: tuple[Refiner, ...]) -> tuple[Refiner, ...]:
         """The chosen refiners of the whole tumour, able to run."""
@@ -196,8 +195,7 @@ def fit(
             why=f"it learns from {' and '.join(row.learns_from) or 'nothing'}",
             fix="Give --healthy DIR" if "healthy" in row.learns_from else "Use it without a fit",
         )
-    learner.workspace = out
     with explained(f"Fitting '{method}'"):
-        learner.fit(healthy=healthy, patients=patients)
-        learner.save(out)
-    return learner
+        fitted = learner.fit(healthy=healthy, patients=patients, workspace=out)
+        fitted.save(out)
+    return fitted

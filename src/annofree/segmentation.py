@@ -23,26 +23,55 @@ LABEL_NAMES = {0: "background", 1: "core", 2: "oedema", 3: "enhancing"}
 
 Unit = Literal["probability", "z", "residual"]
 
+_INT16 = 32767
+
 
 @dataclass(frozen=True, eq=False)
 class ScoreMap:
     """Abnormality per voxel: higher is more abnormal.
 
     Attributes:
-        values: Float32 (X, Y, Z) on the scan's grid.
+        values: Float32 (X, Y, Z).
         name: What it scores: a region ("WT", "TC", "ET") or a detail such as "residual-FLAIR".
         unit: "probability", "z" (robust standard deviations) or "residual" (normalised grey levels).
+        grid: Where the voxels lie: the scan's own grid, or a coarser one in closest-canonical RAS+ order
+            (`annofree.formats.grids.on_grid` brings it to another).
+        step: All values are whole multiples of this, -32767 to 32767 of them; None before `rounded`.
     """
 
     values: NDArray[np.float32]
     name: str
     unit: Unit
+    grid: Grid
+    step: float | None = None
 
     def __post_init__(self) -> None:
         values = np.asarray(self.values, dtype=np.float32)
-        if values.ndim != 3:
-            raise InputError(f"Score map '{self.name}' has {values.ndim} dimensions; a score map is (X, Y, Z)")
+        if values.shape != tuple(self.grid.shape):
+            raise InputError(f"Score map '{self.name}' is {values.shape} on a grid of {tuple(self.grid.shape)} voxels")
         object.__setattr__(self, "values", values)
+
+    def counts(self) -> NDArray[np.int16]:
+        """The values of a rounded map in steps, as they are kept on disk."""
+        assert self.step is not None
+        counts: NDArray[np.int16] = np.rint(self.values / np.float32(self.step)).astype(np.int16)
+        return counts
+
+    def rounded(self) -> ScoreMap:
+        """The map as it is kept on disk, in 16 bits: whoever decides on it decides the same after reading it back.
+
+        Raises:
+            InputError: A value is not finite.
+        """
+        if self.step is not None:
+            return self
+        largest = float(np.abs(self.values).max())
+        if not np.isfinite(largest):
+            raise InputError(f"Score map '{self.name}' is not finite", why="it holds NaN or infinity")
+        # The step is a float32, as file headers have it, so that reading is exact.
+        step = np.float32((max(1.0, largest) if self.unit == "probability" else largest or 1.0) / _INT16)
+        counts = np.clip(np.rint(self.values / step), -_INT16, _INT16)
+        return replace(self, values=counts.astype(np.float32) * step, step=float(step))
 
 
 @dataclass(frozen=True)

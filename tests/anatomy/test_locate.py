@@ -68,7 +68,7 @@ def test_lesions_of_a_turned_head_get_volume_side_lobe_and_labels(turned):
     labels[ball(scan, to_scanner, (40, 25, 25), 7)] = 3
     labels[ball(scan, to_scanner, (-50, -30, -8), 9)] = 1
     labels[2, 2, 2] = 2  # 0.06 ml
-    scores = ScoreMap(np.where(labels == 1, 0.75, 0.5).astype(np.float32), "WT", "probability")
+    scores = ScoreMap(np.where(labels == 1, 0.75, 0.5).astype(np.float32), "WT", "probability", scan.grid)
     first, second = locate(labels, scan, scores=scores, min_volume_ml=0.1)
     assert (first.side, first.lobe, second.side, second.lobe) == ("right", "Frontal", "left", "Temporal")
     assert first.volume_ml == pytest.approx(4 / 3 * np.pi * 1.4**3, rel=0.1)

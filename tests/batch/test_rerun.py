@@ -7,13 +7,14 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from annofree.batch.rerun import rerun
 from annofree.batch.run import run
 from annofree.cli.main import main
 from annofree.errors import InputError
-from annofree.formats import open_cohort
+from annofree.formats import open_cohort, read_segmentation
 from annofree.pipeline import Choice
 
 from .conftest import made_cohort, written
@@ -148,7 +149,20 @@ def test_masks_with_another_threshold_are_not_taken_for_those_of_the_run(balls: 
 
     cohort = open_cohort(balls)
     run(cohort, CHOICE, tmp_path / "out", locate=False)
-    rethreshold(tmp_path / "out", "fixed:2.5", locate=False)
+    first = rerun(tmp_path / "out")
+    assert first.reproduced
+    rethreshold(tmp_path / "out", "fixed:2.5", overwrite=True, locate=False)
+    told = json.loads((tmp_path / "out" / "run.json").read_text())
+    (step,) = told["rethresholds"]
+    assert step["threshold"]["value"] == 2.5
+    again = rerun(tmp_path / "out", tmp_path / "new")
+    assert [s.mask for s in again.scans] == [s.mask for s in first.scans]
+    assert again.reproduced  # the run and what was done to its masks afterwards
+    ids = [scan_id for scan_id in told["scans"] if told["scans"][scan_id]["state"] == "done"]
+    for scan_id in ids:
+        now, then = (read_segmentation(tmp_path / name, scan_id) for name in ("new", "out"))
+        assert np.array_equal(now.labels, then.labels)
+        assert now.thresholds["WT"].value == 2.5
     assert run(cohort, CHOICE, tmp_path / "out", locate=False).reused == []
 
 

@@ -103,17 +103,17 @@ def test_a_threshold_changes_from_saved_scores_alone(
         raise AssertionError("rethreshold ran the method again")
 
     monkeypatch.setattr("annofree.methods.intensity.Intensity.score", forbidden)
-    after = rethreshold(out, "fixed:2.5", locate=False)
+    after = rethreshold(out, "fixed:2.5", overwrite=True, locate=False)
     for old, new in zip(before.rows, after.rows, strict=True):
         assert float(new["WT_ml"]) < float(old["WT_ml"])
         assert new["threshold_WT"] == "2.5"
-    again = rethreshold(out, "fixed:1.5", locate=False)
+    again = rethreshold(out, "fixed:1.5", overwrite=True, locate=False)
     for old, new in zip(before.rows, again.rows, strict=True):
         assert float(new["WT_ml"]) == pytest.approx(float(old["WT_ml"]), rel=2e-3)  # scores are kept as int16
     with pytest.raises(SettingsError, match="fixed"):
         rethreshold(out, "fixd:2")
     with pytest.raises(InputError, match="no scores for ET"):
-        rethreshold(out, "fixed:2", region="ET")
+        rethreshold(out, "fixed:2", region="ET", overwrite=True)
 
 
 def test_scores_against_truth_match_what_was_written(phantoms: Path, tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ def test_segment_evaluate_rethreshold_in_a_row(
     assert "tier T2" in capsys.readouterr().out
     assert call("evaluate", out, "--truth", phantoms / "truth") == 0
     assert "Dice" in capsys.readouterr().out
-    assert call("rethreshold", out, "--threshold", "mad:2", "--no-locate") == 0
+    assert call("rethreshold", out, "--threshold", "mad:2", "--no-locate", "--overwrite") == 0
 
 
 def test_part_failure_is_exit_code_3_and_names_the_scan(

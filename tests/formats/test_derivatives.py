@@ -32,8 +32,8 @@ def answer(folder: Path, regions: tuple[str, ...] = ("WT", "TC", "ET"), **change
         native=scan.native,  # type: ignore[arg-type]
         regions=regions,
         scores={
-            "WT": ScoreMap(z, "WT", "z"),
-            "residual-T2": ScoreMap(rng.random(scan.shape), "residual-T2", "probability"),
+            "WT": ScoreMap(z, "WT", "z", scan.grid),
+            "residual-T2": ScoreMap(rng.random(scan.shape), "residual-T2", "probability", scan.grid),
         },
         brain=scan.foreground(),
         lesions=(
@@ -186,5 +186,5 @@ def test_missing_and_damaged_answers(patient: Path, tmp_path: Path) -> None:
 def test_scores_must_be_numbers(patient: Path, tmp_path: Path) -> None:
     result = answer(patient)
     bad = np.full(result.labels.shape, np.nan, np.float32)
-    with pytest.raises(OutputError, match=r"'WT' of scan .* not finite"):
-        write_segmentation(result.replace(scores={"WT": ScoreMap(bad, "WT", "z")}), tmp_path / "out")
+    with pytest.raises(InputError, match="'WT' is not finite"):
+        write_segmentation(result.replace(scores={"WT": ScoreMap(bad, "WT", "z", result.grid)}), tmp_path / "out")

@@ -36,7 +36,7 @@ def healthy() -> Cohort:
 def ready(name: str) -> Method:
     """The method as a user gets it: shipped weights, thresholds included; at its fastest where it has a choice."""
     method = methods.shipped(name)
-    return method.with_options(quality="fast") if "quality" in type(method.settings).model_fields else method
+    return method.replace(quality="fast") if "quality" in method.run_settings else method
 
 
 def stored(scan: Scan, order: tuple[int, ...], flips: tuple[bool, ...]) -> dict[str, nibabel.Nifti1Image]:

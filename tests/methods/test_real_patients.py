@@ -38,5 +38,5 @@ def test_the_flair_rule_reproduces_the_table_of_the_data(shared_data: Path, name
 def test_a_brain_without_tumour_is_left_alone_by_the_default_method(shared_data: Path) -> None:
     folder = shared_data / "healthy" / "nichart_Subj5"
     scan = open_scan(folder, brain_mask="*_DLMUSE.nii.gz")
-    method = methods.shipped("synthtumour").with_options(quality="fast")
+    method = methods.shipped("synthtumour").replace(quality="fast")
     assert method.segment(scan).volumes_ml["WT"] < 2.0

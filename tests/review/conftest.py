@@ -35,7 +35,10 @@ def make_case(seed: int, scan_id: str, *, regions: tuple[str, ...] = ("WT",), no
     scan = subject.scan.replace(id=scan_id)
     scores = {
         name: ScoreMap(
-            gaussian_filter(np.isin(subject.labels, REGIONS[name]).astype(np.float32), 1.0), name, "probability"
+            gaussian_filter(np.isin(subject.labels, REGIONS[name]).astype(np.float32), 1.0),
+            name,
+            "probability",
+            scan.grid,
         )
         for name in regions
     }

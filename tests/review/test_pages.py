@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from annofree.errors import InputError
 from annofree.formats.derivatives import read_segmentation
-from annofree.refine import spec as refiners
+from annofree.refine import REFINERS
 from annofree.review import review, write_cohort_review, write_review
 from annofree.review.levels import make_levels
 from annofree.review.patient import page_path
@@ -26,8 +26,8 @@ from annofree.review.summary import Summary, read_summary
 from annofree.review.volumes import cut_brain, pack
 from annofree.review.words import CLEAN_UP, RULES, centre_words, clean_up_sentence
 from annofree.scan import Modality, Scan
-from annofree.segmentation import Lesion, ScoreMap
-from annofree.thresholds import spec as thresholds
+from annofree.segmentation import Lesion
+from annofree.thresholds import THRESHOLDS
 
 from .conftest import NASTY, Case, make_case
 
@@ -46,7 +46,7 @@ def test_levels_hold_the_mask_of_every_stop_exactly(seed: int, threshold: float,
     values = rng.normal(size=(6, 5, 4)).astype(np.float32)
     values.flat[:3] = np.float32(threshold), np.nextafter(np.float32(threshold), np.float32(9)), np.float32(threshold)
     counted = rng.random(values.shape) < 0.8
-    levels = make_levels(ScoreMap(values, "WT", unit), threshold, counted)
+    levels = make_levels(values, unit, threshold, counted)
     assert levels.stops[levels.own] == np.float32(threshold)
     assert (np.diff(levels.stops) >= 0).all()
     for stop in {0, levels.own, levels.own // 2, len(levels.stops) - 1}:
@@ -298,8 +298,8 @@ def test_centres_in_words_name_side_depth_and_height() -> None:
 
 
 def test_every_rule_has_its_sentence() -> None:
-    assert set(RULES) == set(thresholds.KINDS)
-    assert set(CLEAN_UP) == set(refiners.KINDS)
+    assert set(RULES) == set(THRESHOLDS)
+    assert set(CLEAN_UP) == set(REFINERS)
     assert clean_up_sentence([{"kind": "components", "keep": "largest"}]) == "Then only the largest piece kept."
     assert clean_up_sentence([]) == "Nothing is done to the mask after that."
 

@@ -13,6 +13,7 @@ from annofree.anatomy.atlas import Atlas, default_atlas
 from annofree.anatomy.regions import Side
 from annofree.anatomy.symmetry import MidsagittalPlane, midsagittal_plane
 from annofree.errors import InputError
+from annofree.formats.grids import on_grid
 from annofree.scan import Modality, Scan
 from annofree.segmentation import LABEL_NAMES, Lesion, ScoreMap
 from annofree.volumes import reaches
@@ -61,6 +62,7 @@ def locate(
     if not found:
         return ()
     scan = scan.replace(brain=scan.foreground())
+    scores = None if scores is None else on_grid(scores, scan.grid)
     plane = plane_of(scan)
     alignment = register_to_mni(scan) if with_lobes else None
     return tuple(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
     from annofree.batch.worker import Worker
 
 MANIFEST = "run.json"
-#: The form of the file; another one is not read.
-FORM = 1
+#: The form of the file; older ones are read too. The second tells what was decided again afterwards.
+FORM = 2
 
 
 def write_manifest(
@@ -84,11 +85,36 @@ def write_manifest(
     return path
 
 
+def note_rethreshold(source: Path, target: Path, ids: Iterable[str], change: Mapping[str, Any]) -> None:
+    """Let the manifest beside masks that were decided again say so; results that no run wrote have none.
+
+    Args:
+        source: The folder whose scores were decided on.
+        target: The folder that holds the new masks.
+        ids: The scans.
+        change: What was changed.
+    """
+    if not (source / MANIFEST).is_file():
+        return
+    ids = list(ids)
+    content = read_manifest(source)
+    scans = content["scans"]
+    for scan_id in scans:
+        record = read_record(target, scan_id)
+        if scan_id in ids and record is not None:
+            scans[scan_id] |= {"outputs": record["outputs"], "finished": record["finished"]}
+        elif target.resolve() != source.resolve():
+            scans[scan_id] = {"state": "not reached"}
+    steps = [*content.get("rethresholds", ()), {**change, "scans": ids, "finished": now()}]
+    content |= {"form": FORM, "finished": now(), "rethresholds": steps}
+    atomic_write(target / MANIFEST, json.dumps(content, indent=1, default=str) + "\n")
+
+
 def read_manifest(path: str | Path) -> dict[str, Any]:
     """A manifest; the output folder that holds one will do.
 
     Raises:
-        InputError: There is none, or it is none of ours, or of another form.
+        InputError: There is none, or it is none of ours, or of a newer form.
     """
     file = Path(path)
     file = file / MANIFEST if file.is_dir() else file
@@ -99,9 +125,9 @@ def read_manifest(path: str | Path) -> dict[str, Any]:
         raise InputError("The run manifest cannot be read", file=file, why=str(error)[:100], fix=fix) from None
     if not isinstance(content, dict) or not {"choice", "scans", "opened"} <= content.keys():
         raise InputError("This is no run manifest", file=file, fix=fix)
-    if content.get("form") != FORM:
+    if not isinstance(content.get("form"), int) or content["form"] > FORM:
         raise InputError(
-            "The run manifest was written by another version",
+            "The run manifest was written by a newer version",
             file=file,
             why=f"annofree {content.get('annofree', 'unknown')}",
             fix="Run it with that version",

@@ -12,11 +12,13 @@ from typing import Any, Literal
 from annofree.batch.fingerprint import PACKAGES, machine, model_hashes, software
 from annofree.batch.manifest import read_manifest
 from annofree.batch.record import read_record
+from annofree.batch.rethreshold import rethreshold
 from annofree.batch.run import BatchReport, run
 from annofree.errors import InputError
 from annofree.formats import open_cohort
 from annofree.pipeline import Choice
 from annofree.scan import Cohort
+from annofree.thresholds import THRESHOLDS
 
 Verdict = Literal["same", "differs", "missing"]
 
@@ -96,9 +98,19 @@ def rerun(
             review=bool(told.get("review")) and out is not None,
             progress=progress,
         )
+        for change in told.get("rethresholds", ()):
+            _decide_again(report, change)
         failed = {failure.id: failure.what for failure in report.failures}
         scans = tuple(_compare(i, told["scans"][i], read_record(report.out, i), failed.get(i)) for i in before)
     return RerunReport(scans, tuple(circumstances), report, None if out is None else report.out)
+
+
+def _decide_again(report: BatchReport, change: Mapping[str, Any]) -> None:
+    """What was done to the masks after that run, done to the new ones."""
+    done = [row["id"] for row in report.rows if row["id"] in change["scans"]]
+    if done:
+        rule = None if change["threshold"] is None else THRESHOLDS.from_dict(change["threshold"])
+        rethreshold(report.out, rule, region=change["region"], only=done, overwrite=True, locate=False)
 
 
 def _ended(told: Mapping[str, Any], only: set[str]) -> list[str]:

@@ -3,61 +3,96 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from annofree.anatomy import locate as locate_lesions
+from annofree.batch.fingerprint import file_hash
+from annofree.batch.manifest import note_rethreshold
 from annofree.batch.record import COLUMNS, forget, make_row, read_record, write_record
 from annofree.batch.run import BatchReport
-from annofree.errors import InputError
+from annofree.batch.worker import explain
+from annofree.errors import AnnofreeError, InputError, OutputError, SettingsError
 from annofree.formats import open_scan, read_segmentation, written_ids
 from annofree.formats.outfolder import atomic_write, claim_folder, table
-from annofree.methods.decide import decide
+from annofree.methods.base import FORM
+from annofree.methods.decide import Rules, Scored, decide
+from annofree.methods.registry import method_class
 from annofree.prepare.recipe import again
-from annofree.refine import from_dict as refiner_from_dict
 from annofree.segmentation import Segmentation
-from annofree.thresholds import from_dict as threshold_from_dict
 from annofree.thresholds import parse
 from annofree.thresholds.base import Threshold, worst_tier
 
 
+@dataclass
+class RethresholdReport(BatchReport):
+    """How it ended.
+
+    Attributes:
+        sentences: What a reader of the new masks should know, such as why their tier is another.
+    """
+
+    sentences: dict[str, None] = field(default_factory=dict)
+
+
 def rethreshold(
-    results: str | Path, threshold: str, *, region: str = "WT", out: str | Path | None = None, locate: bool = True
-) -> BatchReport:
+    results: str | Path,
+    threshold: str | Threshold | None,
+    *,
+    region: str = "WT",
+    out: str | Path | None = None,
+    overwrite: bool = False,
+    only: Collection[str] | None = None,
+    locate: bool = True,
+) -> RethresholdReport:
     """Change the threshold of one region in every segmentation of a folder.
 
     Args:
         results: A folder that `annofree segment` wrote.
-        threshold: The new rule, such as "fixed:2.0", "otsu" or "mad:3".
+        threshold: The new rule, such as "fixed:2.0", "otsu" or "mad:3"; None decides again by the rules in use.
         region: The region that it decides.
-        out: Another folder for the new masks; None replaces them in place (scores stay as they are).
+        out: Another folder for the new masks.
+        overwrite: Without `out`, replace the masks in place (scores stay as they are).
+        only: Scans to decide on; all of them where None.
         locate: Whether the new lesions get side and lobe, for which the scan's images are read again.
 
     Returns:
-        The new rows of `results.tsv`.
+        The new rows of `results.tsv`; a scan that cannot be decided again keeps its mask and is among the failures.
 
     Raises:
-        InputError: The folder holds no segmentation, or the region has no scores.
+        InputError: The folder holds no segmentation, or none can be decided again.
+        OutputError: Masks would be replaced and nobody allowed it.
         SettingsError: The threshold is not understood.
     """
     started = time.monotonic()
-    rule = parse(threshold)
+    rule = parse(threshold) if isinstance(threshold, str) else threshold
     source = Path(results)
-    ids = written_ids(source)
+    ids = [scan_id for scan_id in written_ids(source) if only is None or scan_id in only]
     if not ids:
         raise InputError("There is no segmentation in the folder", file=source, fix="Run annofree segment first")
+    if (out is None or Path(out).resolve() == source.resolve()) and not overwrite:
+        raise OutputError(
+            "The new masks would replace the old ones", file=source, fix="Name another folder with -o, or --overwrite"
+        )
     target = claim_folder(out if out is not None else source)
-    report = BatchReport(target)
+    report = RethresholdReport(target)
     for scan_id in ids:
-        before = read_segmentation(source, scan_id)
-        after = _decide_again(before, region, rule, locate)
-        old = read_record(source, scan_id) or {}
-        key = f"rethreshold {region} {threshold} of {old.get('key', 'unknown')}"
-        forget(target, scan_id)
-        after.save(target)
-        write_record(target, after, key, float(old.get("seconds", 0.0)), inputs=old.get("inputs", ()))
-        report.rows.append(make_row(after))
+        try:
+            _one(source, target, scan_id, region, rule, locate, report)
+        except AnnofreeError as error:
+            if len(ids) == 1:
+                raise
+            report.failures.append(explain(scan_id, error))
+    if not report.rows:
+        first = report.failures[0]
+        raise InputError(f"No scan could be decided again; '{first.id}': {first.what}", why=first.why, fix=first.next)
     report.seconds = time.monotonic() - started
-    atomic_write(target / "results.tsv", table(report.rows, COLUMNS))
+    done = [row["id"] for row in report.rows]
+    records = (read_record(target, scan_id) for scan_id in written_ids(target))
+    atomic_write(target / "results.tsv", table((record["row"] for record in records if record), COLUMNS))
+    note_rethreshold(source, target, done, {"region": region, "threshold": None if rule is None else rule.to_dict()})
     if (target / "index.html").exists():
         from annofree.review import review as make_pages
 
@@ -65,36 +100,97 @@ def rethreshold(
     return report
 
 
-def _decide_again(before: Segmentation, region: str, rule: Threshold, locate: bool) -> Segmentation:
-    if region not in before.scores or before.brain is None:
+def _one(
+    source: Path,
+    target: Path,
+    scan_id: str,
+    region: str,
+    rule: Threshold | None,
+    locate: bool,
+    report: RethresholdReport,
+) -> None:
+    old = read_record(source, scan_id) or {}
+    _refuse_changed(old.get("inputs", ()))
+    after, sentences = _decide_again(read_segmentation(source, scan_id), region, rule, locate)
+    report.sentences |= dict.fromkeys(sentences)
+    described = "own rules" if rule is None else rule.to_dict()
+    key = f"rethreshold {region} {described} of {old.get('key', 'unknown')}"
+    forget(target, scan_id)
+    after.save(target)
+    write_record(target, after, key, float(old.get("seconds", 0.0)), inputs=old.get("inputs", ()))
+    report.rows.append(make_row(after))
+
+
+def _refuse_changed(inputs: Iterable[Mapping[str, Any]]) -> None:
+    """Refiners look at the images again: they must be those that were segmented."""
+    for entry in inputs:
+        path = Path(str(entry["path"]))
+        if not entry["path"] or not entry["mtime_ns"] or not path.is_file():
+            continue
+        status = path.stat()
+        same = (status.st_size, status.st_mtime_ns) == (entry["size"], entry["mtime_ns"])
+        if not same and file_hash(path) != entry["sha256"]:
+            raise InputError("An image has changed since it was segmented", file=path, fix="Segment the scan again")
+
+
+def _rules(told: Mapping[str, Any]) -> tuple[Rules, list[str]]:
+    """The rules that made a mask, as the record beside it tells them, and what is doubtful about them."""
+    described = {"form": 1, "settings": told["settings"], "thresholds": told["rules"], "refiners": told["refiners"]}
+    if told.get("form") == FORM:
+        return Rules.from_dict(described), []
+    doubt = f"its mask is of an older form (annofree {told.get('annofree')}) and was decided a little otherwise"
+    try:
+        described = method_class(str(told["method"])).migrated(described)
+    except SettingsError:
+        doubt = f"the method '{told['method']}' is not installed"
+    return Rules.from_dict(described), [f"Besides the new threshold other voxels may differ: {doubt}."]
+
+
+def _decide_again(
+    before: Segmentation, region: str, rule: Threshold | None, locate: bool
+) -> tuple[Segmentation, list[str]]:
+    told = before.provenance
+    if region not in before.scores or region not in before.regions or before.brain is None:
         raise InputError(
             f"The segmentation of '{before.scan_id}' has no scores for {region}",
             why=f"it keeps {', '.join(before.scores) or 'none'}",
         )
-    told = before.provenance
-    thresholds = {name: threshold_from_dict(described) for name, described in told["rules"].items()}
-    thresholds[region] = rule
-    refiners = {name: tuple(refiner_from_dict(d) for d in chain) for name, chain in told["refiners"].items()}
+    if not told.get("files"):
+        raise InputError(
+            f"The images of scan '{before.scan_id}' are not at hand",
+            why="it was segmented from memory, and refiners look at the images",
+            fix="Segment it with the new threshold instead",
+        )
+    rules, sentences = _rules(told)
+    was = rules.thresholds[region]
+    if rule is not None:
+        rules = rules.replace({region: rule})
     scan = open_scan(dict(told["files"]), brain_mask=before.brain, id=before.scan_id, prepare=again(told))
-    decision = decide(
-        before.scores,
-        thresholds,
-        refiners,
-        brain=before.brain,
-        spacing_mm=before.grid.spacing_mm,
-        images=scan.images,
-    )
-    rules = {name: threshold.to_dict() for name, threshold in thresholds.items()}
+    if not scan.grid.same_as(before.grid):
+        raise InputError(f"The images of scan '{scan.id}' lie on another grid now", fix="Segment the scan again")
+    scored = Scored(before.scores, rules, tuple(told.get("score notes", ())))
+    decision = decide(scored, scan)
+    learned = str(told.get("learned tier", "T0" if told.get("form") else told["tier"]))
+    tier = worst_tier([learned, *(threshold.tier for threshold in rules.thresholds.values())])
+    if rule is not None and tier != told["tier"]:
+        sentences.append(
+            f"The tier changes from {told['tier']} to {tier}: the threshold of {region} was {was.describe()} "
+            f"(tier {was.tier}) and is now {rule.describe()} (tier {rule.tier}; {rule.source or 'no source stated'})."
+        )
     provenance = {
         **told,
-        "tier": worst_tier([str(told["tier"]), rule.tier]),
+        "form": FORM,
+        "tier": tier,
+        "notes": [*told.get("scan notes", told["notes"]), *decision.notes, *sentences],
         "thresholds": {name: threshold.to_dict() for name, threshold in decision.thresholds.items()},
-        "rules": rules,
-        "rethresholded": {"region": region, "before": told["rules"][region]},
+        "rules": rules.to_dict()["thresholds"],
+        "refiners": rules.to_dict()["refiners"],
+        "rethresholded": {"region": region, "before": was.to_dict()},
     }
-    return before.replace(
+    after = before.replace(
         labels=decision.labels,
         thresholds=decision.thresholds,
         provenance=provenance,
         lesions=locate_lesions(decision.labels, scan, scores=before.scores.get("WT"), with_lobes=locate),
     )
+    return after, sentences

@@ -13,6 +13,7 @@ import numpy as np
 from annofree.errors import AnnofreeError, InputError, OutputError
 from annofree.evaluation.sanity import SanityRow, SanityRows
 from annofree.formats import label_values, locate_truth, open_truth, read_segmentation, written_ids
+from annofree.formats.grids import on_grid
 from annofree.formats.label_sets import UnclearLabels
 from annofree.formats.truth import FileTruth
 from annofree.metrics import (
@@ -157,7 +158,11 @@ def evaluate(
                     answer.grid.spacing_mm,
                     case=scan_id,
                     regions=regions,
-                    scores={name: score.values for name, score in answer.scores.items() if name in regions},
+                    scores={
+                        name: on_grid(score, answer.grid).values
+                        for name, score in answer.scores.items()
+                        if name in regions
+                    },
                     brain=answer.brain,
                     task=task,
                     rule=rule,

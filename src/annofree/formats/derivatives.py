@@ -22,12 +22,11 @@ from annofree.formats.label_tables import write_label_table
 from annofree.formats.lesion_table import read_lesions, write_lesions
 from annofree.formats.nifti import read_labels, write_volume
 from annofree.formats.outfolder import claim_folder, write_json
-from annofree.scan import canonical_grid, to_canonical, to_native
+from annofree.scan import Grid, canonical_grid, to_canonical, to_native
 from annofree.segmentation import LABEL_NAMES, REGIONS, ScoreMap, Segmentation
 
 __all__ = ["claim_folder", "mask_path", "read_segmentation", "write_segmentation", "written_ids"]
 
-_INT16 = 32767
 T = TypeVar("T")
 
 
@@ -114,25 +113,21 @@ def _refuse_collision(sidecar: Path, scan_id: str) -> None:
 
 
 def _write_score(path: Path, score: ScoreMap, result: Segmentation, common: Mapping[str, Any]) -> None:
-    values = score.values
-    if not np.isfinite(values).all():
-        raise OutputError(
-            f"Score map '{score.name}' of scan '{result.scan_id}' is not finite", why="it holds NaN or infinity"
-        )
-    largest = 1.0 if score.unit == "probability" else float(np.abs(values).max()) or 1.0
-    # The stored scale is float32 in the header; rounding with that very number makes reading exact.
-    scale = float(np.float32(max(largest, float(np.abs(values).max())) / _INT16))
-    stored = np.clip(np.rint(values / np.float32(scale)), -_INT16, _INT16).astype(np.int16)
-    native = to_native(stored, result.native)
-    write_volume(path, native, result.native, slope=scale, description=f"annofree {score.name} {score.unit}")
-    about = f"Score map, higher is more abnormal ({score.unit})"
+    score = score.rounded()
+    assert score.step is not None
+    own = score.grid.same_as(result.grid)
+    stored = to_native(score.counts(), result.native) if own else score.counts()
+    where = result.native if own else score.grid
+    write_volume(path, stored, where, slope=score.step, description=f"annofree {score.name} {score.unit}")
     record = {
         **common,
-        "Description": about,
+        "Description": f"Score map, higher is more abnormal ({score.unit})",
         "Name": score.name,
         "Unit": score.unit,
-        "Scale": scale,
-        "LargestRoundingError": scale / 2,
+        "Scale": score.step,
+        "LargestRoundingError": score.step / 2,
+        # Headers hold affines in single precision; a decision made again needs the very same grid.
+        **({} if own else {"Affine": score.grid.affine.tolist()}),
     }
     write_json(_sidecar(path), record)
 
@@ -250,8 +245,13 @@ def _rebuild(
     def score_map(name: str) -> ScoreMap:
         path = _named(_stem(root, scan_id, method, f"label-{bids_label(name)}"), "probseg")
         about = _json(_sidecar(path))
-        values = np.ascontiguousarray(to_canonical(read_labels(path)[0], native), dtype=np.float32)
-        return ScoreMap(values, str(about["Name"]), about["Unit"])
+        values, where = read_labels(path)[0], grid
+        if "Affine" in about:
+            where = Grid(values.shape, np.asarray(about["Affine"], dtype=float))
+        else:
+            values = to_canonical(values, native)
+        values = np.ascontiguousarray(values, dtype=np.float32)
+        return ScoreMap(values, str(about["Name"]), about["Unit"], where, about.get("Scale"))
 
     names = [name for name in record["Scores"] if wanted is None or name in wanted]
     maps = {name: may_lack(partial(score_map, name)) for name in names}

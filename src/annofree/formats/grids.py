@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from annofree.errors import InputError
 from annofree.scan import Grid, Modality
+from annofree.segmentation import ScoreMap
 
 #: Fields of view that share less than this part of the smaller one are not of one examination of one head.
 MIN_OVERLAP = 0.5
@@ -61,6 +62,13 @@ def resample(array: NDArray[Any], from_grid: Grid, to_grid: Grid, order: int, *,
     image = sitk.GetImageFromArray(np.ascontiguousarray(stored))
     result: NDArray[Any] = sitk.GetArrayFromImage(resampler.Execute(image))
     return result.astype(bool) if array.dtype == bool and order == 0 else result
+
+
+def on_grid(score: ScoreMap, grid: Grid) -> ScoreMap:
+    """A score map on another grid, linearly; the map itself where it lies there already."""
+    if score.grid.same_as(grid):
+        return score
+    return ScoreMap(resample(score.values, score.grid, grid, 1), score.name, score.unit, grid)
 
 
 def choose_reference(grids: Mapping[Modality, Grid]) -> Modality:

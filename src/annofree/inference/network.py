@@ -96,6 +96,9 @@ class OnnxNetwork:
         found: NDArray[np.float32] = self._session.run(None, given)[0]
         return found
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_again, (self._model, self.folder, self._device))
+
     def on(self, device: str) -> OnnxNetwork:
         """The same network on another device; loaded there once."""
         if device == self._device:
@@ -121,6 +124,10 @@ class OnnxNetwork:
             for name in ("model.safetensors", "model.onnx"):
                 shutil.copyfile(self.folder / name, out / name)
         (out / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
+
+
+def _again(model: Path | bytes, folder: Path, device: str) -> OnnxNetwork:
+    return OnnxNetwork(model, folder, device=device)
 
 
 def threads() -> int:

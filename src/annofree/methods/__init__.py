@@ -1,13 +1,14 @@
-"""Methods: every way from a scan to a segmentation, behind one interface."""
+"""Methods: every way from a scan to a segmentation, behind one interface. `annofree.methods()` lists them."""
 
 from __future__ import annotations
 
-from importlib import import_module
+import sys
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from annofree.errors import AnnofreeError, InputError
-from annofree.methods.registry import METHODS, MethodInfo, info, method_class
+from annofree.methods.registry import METHODS, MethodInfo, method_class
 
 if TYPE_CHECKING:
     from annofree.methods.base import Method
@@ -15,6 +16,15 @@ if TYPE_CHECKING:
 __all__ = ["METHODS", "MethodInfo", "create", "info", "load", "shipped"]
 
 WEIGHTS = Path(__file__).resolve().parent.parent / "weights"
+
+
+def info(name: str) -> MethodInfo:
+    """The row of a method.
+
+    Raises:
+        SettingsError: No method has that name; the nearest is named.
+    """
+    return METHODS[name]
 
 
 def create(name: str, **options: Any) -> Method:
@@ -43,7 +53,8 @@ def load(folder: str | Path) -> Method:
             why=why,
             fix="Copy the folder again, or fit the model anew: something in it is missing, damaged or of another model",
         ) from None
-    if getattr(method, "network", method) is None or not getattr(method, "networks", [method]):
+    computes = getattr(method.settings, "reconstruction", "network") == "network"
+    if computes and (getattr(method, "network", method) is None or not getattr(method, "networks", [method])):
         fix = "Copy the folder again, or fit the model to its end"
         raise InputError("A model has no network", file=folder, why="its network folder is missing", fix=fix)
     return method
@@ -71,5 +82,15 @@ def __getattr__(name: str) -> Any:
     """Method classes by name: `annofree.methods.Intensity`."""
     for row in METHODS.values():
         if row.cls == name:
-            return getattr(import_module(row.module), name)
+            return row.load()
     raise AttributeError(f"module 'annofree.methods' has no attribute '{name}'")
+
+
+class _Room(ModuleType):
+    """A module that is also the list of what is in it."""
+
+    def __call__(self) -> tuple[MethodInfo, ...]:
+        return tuple(METHODS.values())
+
+
+sys.modules[__name__].__class__ = _Room

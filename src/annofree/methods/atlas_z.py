@@ -8,6 +8,7 @@ hyperintensities of age are nearly symmetric and fade; a tumour is neither expec
 from __future__ import annotations
 
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -16,6 +17,7 @@ from pydantic import Field
 
 from annofree.intensity import robust_level
 from annofree.methods.base import Method
+from annofree.methods.decide import Rules, Scored
 from annofree.refine.brain import ErodedBrain
 from annofree.refine.components import KeepComponents
 from annofree.scan import Cohort, Modality, Scan
@@ -59,20 +61,23 @@ class AtlasZ(Method):
     settings_class = AtlasZSettings
     settings: AtlasZSettings
 
-    def __init__(self, settings: Settings | None = None, **options: Any) -> None:
-        super().__init__(settings, **options)
-        self.thresholds = {"WT": Mad(3.0)}
-        self.refiners = {"WT": (ErodedBrain(mm=3.0), KeepComponents(connectivity=6, keep="largest"))}
+    def default_rules(self) -> Rules:
+        """Three robust standard deviations, the eroded brain, the largest component."""
+        chain = (ErodedBrain(mm=3.0), KeepComponents(connectivity=6, keep="largest"))
+        return Rules({"WT": Mad(k=3.0)}, {"WT": chain})
 
-    def fit(self, *, healthy: Cohort | None = None, patients: Cohort | None = None) -> Self:
+    def fit(
+        self, *, healthy: Cohort | None = None, patients: Cohort | None = None, workspace: Path | None = None
+    ) -> Self:
         """Set the threshold to what 99 % of healthy brain voxels stay below; without healthy scans it stays."""
-        if healthy is not None:
-            if isinstance(self.thresholds["WT"], Mad):
-                self.thresholds = {"WT": HealthyQuantile(0.99)}
-            self.calibrate(healthy)
-        return self
+        if healthy is None:
+            return self
+        learner = self
+        if isinstance(self.thresholds["WT"], Mad):
+            learner = self.replace(thresholds={"WT": HealthyQuantile(quantile=0.99)})
+        return learner.calibrate(healthy)
 
-    def score(self, scan: Scan) -> dict[str, ScoreMap]:
+    def score(self, scan: Scan) -> Scored:
         """Tissue z less what the other side shows, too, in robust standard deviations; 0 outside the brain."""
         from scipy import ndimage
 
@@ -80,7 +85,6 @@ class AtlasZ(Method):
         from annofree.anatomy.locate import plane_of
         from annofree.anatomy.symmetry import mirrored
 
-        scan = scan.replace(brain=self.brain(scan))
         assert scan.brain is not None
         box = ndimage.find_objects(scan.brain.astype(np.int8))[0]
         brain = scan.brain[box]
@@ -103,7 +107,7 @@ class AtlasZ(Method):
             z = z - self.settings.asymmetry * np.maximum(opposite[0], 0.0)
         values = np.zeros(scan.shape, dtype=np.float32)
         values[box] = np.where(brain, z, 0.0)
-        return {"WT": ScoreMap(values, "WT", "z")}
+        return Scored({"WT": ScoreMap(values, "WT", "z", scan.grid)}, self.rules)
 
 
 def _looked_at(scan: Scan) -> list[tuple[Modality, float, int]]:

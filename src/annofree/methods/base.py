@@ -1,30 +1,32 @@
-"""What every method is: something that fits, scores, segments, saves and loads."""
+"""What every method is: a frozen value that scores, segments, saves and loads; fitting gives a new one."""
 
 from __future__ import annotations
 
+import copy
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-import numpy as np
 from numpy.typing import NDArray
 
-from annofree.errors import InputError
-from annofree.methods.decide import Decision, decide
+from annofree.errors import InputError, SettingsError
+from annofree.methods.decide import Decision, Rules, Scored, decide
 from annofree.prepare.brain import brain_of
-from annofree.refine import from_dict as refiner_from_dict
 from annofree.refine.base import Refiner
+from annofree.registry import nearest
 from annofree.scan import Cohort, Modality, Scan, learning, scoring
-from annofree.segmentation import ScoreMap, Segmentation
+from annofree.segmentation import Segmentation
 from annofree.settings import Settings
-from annofree.thresholds import from_dict as threshold_from_dict
-from annofree.thresholds.base import HealthyScores, Threshold, worst_tier
+from annofree.thresholds.base import Fittable, Threshold, worst_tier
+from annofree.version import VERSION
 
 CARD = "card.json"
 CONFIG = "config.yaml"
+#: Form of a model folder; folders without a number are of the first.
+FORM = 2
 
 
 def _guarded(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -36,114 +38,198 @@ def _guarded(function: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-class Method(ABC):
-    """Base of all methods.
+def _prepared(score: Callable[..., Scored]) -> Callable[..., Scored]:
+    @wraps(score)
+    def call(self: Any, scan: Scan) -> Scored:
+        with learning():
+            return score(self, self.prepared(scan))
 
-    A subclass gives `score`; it may give `fit`, `brain` and weights of its own. Thresholds and refiners are data on
-    the instance, so that a user can print, swap and save them.
+    return call
+
+
+class Method(ABC):
+    """Base of all methods: a value that never changes.
+
+    A subclass gives `score` and `default_rules`; it may give `fit`, `brain`, and weights of its own, whose attributes
+    it names in `learned`. Whatever changes a method gives a new one: `fit`, `calibrate`, `replace`.
 
     Attributes:
         name: Name on the command line, in Python and in YAML.
-        regions: Regions that the method tells apart, outermost first.
         needs: Sequences that must be present.
-        settings: The frozen settings.
-        thresholds: One per region.
-        refiners: Refiners per region, in order.
-        tier: Supervision tier of what was learned; the worst of the fit and the thresholds is printed.
+        settings_class: The settings, frozen.
+        run_settings: Settings that a run may change; all others belong to the fit.
+        learned: Attributes that a fit fills, None before.
+        settings: The settings.
+        rules: Thresholds and refiners per region.
         card: What the model learned from; written to `card.json`.
-        workspace: Folder in which a long fit may keep checkpoints and artefacts; None keeps nothing.
+        device: Where networks compute: "cpu", "cuda:0", "mps".
     """
 
     name: ClassVar[str]
-    regions: ClassVar[tuple[str, ...]] = ("WT",)
     needs: ClassVar[tuple[Modality, ...]] = ()
     settings_class: ClassVar[type[Settings]] = Settings
-    learned_tier: ClassVar[str] = "T0"
+    run_settings: ClassVar[frozenset[str]] = frozenset()
+    learned: ClassVar[tuple[str, ...]] = ()
+
+    settings: Any
+    rules: Rules
+    card: dict[str, Any]
+    device: str
 
     def __init__(self, settings: Settings | None = None, **options: Any) -> None:
         if settings is not None and options:
             raise InputError("Give either a settings object or single options, not both")
-        self.settings = settings if settings is not None else self.settings_class(**options)
-        self.thresholds: dict[str, Threshold] = {}
-        self.refiners: dict[str, tuple[Refiner, ...]] = {}
-        self.card: dict[str, Any] = {}
-        self.workspace: Path | None = None
+        state = {"settings": settings or self.settings_class(**options), "card": {}, "device": "cpu"}
+        self.__dict__.update(state, **dict.fromkeys(self.learned))
+        self.__dict__["rules"] = self.default_rules()
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        """Forbid truth while a method learns or scores, unless masks are what it openly learns from (tier S)."""
+        super().__init_subclass__(**keywords)
+        for name, wrap in (("fit", _guarded), ("calibrate", _guarded), ("score", _prepared)):
+            function = cls.__dict__.get(name)
+            if function is not None and not getattr(function, "__isabstractmethod__", False):
+                setattr(cls, name, wrap(function))
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise SettingsError(f"A method is a value: '{name}' cannot be set", fix=f"Write method.replace({name}=...)")
+
+    @property
+    def thresholds(self) -> Mapping[str, Threshold]:
+        """One per region."""
+        return self.rules.thresholds
+
+    @property
+    def refiners(self) -> Mapping[str, tuple[Refiner, ...]]:
+        """Refiners per region, in order."""
+        return self.rules.refiners
+
+    @property
+    def learned_tier(self) -> str:
+        """Supervision tier of what was learned."""
+        return "T0"
 
     @property
     def tier(self) -> str:
         """The worst tier of anything that was chosen: fit or thresholds."""
-        return worst_tier([self.learned_tier, *(threshold.tier for threshold in self.thresholds.values())])
+        return self.tier_with(self.rules)
 
-    def __init_subclass__(cls, **keywords: Any) -> None:
-        """Forbid truth while a method learns or segments, unless masks are what it openly learns from (tier S)."""
-        super().__init_subclass__(**keywords)
-        for name in ("fit", "segment", "score", "calibrate"):
-            function = cls.__dict__.get(name)
-            if function is not None:
-                setattr(cls, name, _guarded(function))
+    def tier_with(self, rules: Rules) -> str:
+        """The tier that results have under other rules."""
+        return worst_tier([self.learned_tier, *(threshold.tier for threshold in rules.thresholds.values())])
 
-    def with_options(self, **options: Any) -> Self:
-        """This method with some settings changed; fitted thresholds, refiners and weights are kept."""
-        values = {**self.settings.model_dump(), **options}
-        self.settings = self.settings_class.from_mapping(values)
-        return self
+    def replace(self, **changes: Any) -> Self:
+        """This method with something else: run settings, `thresholds` or `refiners` of some regions, `device`.
+
+        Args:
+            **changes: Settings by name, or attributes.
+
+        Raises:
+            SettingsError: A setting does not exist, or belongs to the fit.
+
+        Example:
+            >>> from annofree.methods.intensity import Intensity
+            >>> Intensity().replace(sequence="T2").settings.sequence
+            <Modality.T2: 'T2'>
+        """
+        rules = {name: changes.pop(name) for name in ("thresholds", "refiners") if name in changes}
+        if rules:
+            changes["rules"] = changes.get("rules", self.rules).replace(**rules)
+        options = {name: value for name, value in changes.items() if name not in self.__dict__}
+        if options:
+            changes["settings"] = self._with_run_settings(changes.get("settings", self.settings), options)
+        new = copy.copy(self)
+        new.__dict__.update({name: value for name, value in changes.items() if name not in options})
+        return new
+
+    def _with_run_settings(self, settings: Settings, options: Mapping[str, Any]) -> Settings:
+        changed = settings.replace(**options)
+        allowed = ", ".join(sorted(self.run_settings)) or "nothing"
+        for name in options:
+            if name not in self.run_settings and getattr(changed, name) != getattr(settings, name):
+                raise SettingsError(
+                    f"'{name}' of '{self.name}' is decided when the model is fitted, not when it runs",
+                    why=f"this one was fitted with {name}={getattr(settings, name)}; a run may change {allowed}",
+                    fix=f"Fit a model of your own: annofree fit {self.name} --set {name}={options[name]} -o MODEL",
+                )
+        return changed
 
     @abstractmethod
-    def score(self, scan: Scan) -> dict[str, ScoreMap]:
-        """Score maps on the scan's grid, one per region of the method, and any further ones worth keeping."""
+    def default_rules(self) -> Rules:
+        """Thresholds and refiners before any fit, by the settings."""
 
-    def brain(self, scan: Scan) -> NDArray[np.bool_]:
-        """Where the method looks: the scan's brain mask or its foreground.
+    @abstractmethod
+    def score(self, scan: Scan) -> Scored:
+        """Score maps on one grid, and the rules that are to decide on them.
+
+        Args:
+            scan: Has the sequences that the method needs, and in `scan.brain` where the method looks.
+        """
+
+    def brain(self, scan: Scan) -> NDArray[Any]:
+        """Where the method looks, (X, Y, Z) boolean: the scan's brain mask or its foreground.
 
         Raises:
             InputError: There is none.
         """
         return brain_of(scan)
 
-    @_guarded
-    def fit(self, *, healthy: Cohort | None = None, patients: Cohort | None = None) -> Self:
-        """Learn what the method can learn; by default, thresholds from healthy scans."""
-        if healthy is not None:
-            self.calibrate(healthy)
-        return self
+    def prepared(self, scan: Scan) -> Scan:
+        """The scan as `score` gets it.
 
-    @_guarded
+        Raises:
+            MissingSequence: The scan lacks a sequence that the method needs.
+            InputError: It has no brain.
+        """
+        scan.require(*self.needs, why=f"method '{self.name}'")
+        return scan.replace(brain=self.brain(scan))
+
+    def fit(
+        self, *, healthy: Cohort | None = None, patients: Cohort | None = None, workspace: Path | None = None
+    ) -> Self:
+        """A method that has learned; by default, thresholds from healthy scans.
+
+        Args:
+            healthy: Healthy scans.
+            patients: Patients' scans, without masks.
+            workspace: Folder in which a long fit keeps checkpoints and artefacts; a stopped fit goes on from there.
+        """
+        return self if healthy is None else self.calibrate(healthy)
+
     def calibrate(self, healthy: Cohort) -> Self:
-        """Fit those thresholds that learn from healthy scans."""
-        for region, threshold in list(self.thresholds.items()):
-            fit = getattr(threshold, "fit", None)
-            if fit is not None:
-                self.thresholds[region] = fit(
-                    HealthyScores(scan.id, self.score(scan)[region].values, self.brain(scan), scan.voxel_ml)
-                    for scan in healthy
-                )
-        self.card.setdefault("healthy", list(healthy.ids))
-        return self
+        """A method whose thresholds have learned from healthy scans, those that do."""
 
-    @_guarded
+        def scores(region: str) -> Any:
+            for scan in healthy:
+                scan = self.prepared(scan)
+                yield self.score(scan).healthy(scan, region)
+
+        fitted = {
+            region: rule.fit(scores(region)) for region, rule in self.thresholds.items() if isinstance(rule, Fittable)
+        }
+        return self.replace(thresholds=fitted, card={"healthy": list(healthy.ids), **self.card})
+
     def segment(self, scan: Scan) -> Segmentation:
-        """Score, threshold, refine.
+        """Score and decide.
 
         Raises:
             MissingSequence: The scan lacks a sequence that the method needs.
         """
-        scan.require(*self.needs, why=f"method '{self.name}'")
-        scores = self.score(scan)
-        brain = self.brain(scan)
-        decision = decide(
-            scores, self.thresholds, self.refiners, brain=brain, spacing_mm=scan.spacing_mm, images=scan.images
-        )
+        with learning():
+            scan = self.prepared(scan)
+            scored = self.score(scan)
+            decision = decide(scored, scan)
         assert scan.native is not None
         return Segmentation(
             scan_id=scan.id,
             labels=decision.labels,
             affine=scan.affine,
             native=scan.native,
-            regions=self.regions,
-            scores=scores,
+            regions=scored.regions,
+            scores=scored.scores,
             thresholds=decision.thresholds,
-            brain=brain,
-            provenance=self.provenance(scan, decision),
+            brain=scan.brain,
+            provenance=self.provenance(scan, scored, decision),
         )
 
     def describe(self) -> dict[str, Any]:
@@ -152,70 +238,96 @@ class Method(ABC):
             "method": self.name,
             "tier": self.tier,
             "settings": self.settings.model_dump(mode="json"),
-            "thresholds": {region: t.to_dict() for region, t in self.thresholds.items()},
-            "refiners": {region: [r.to_dict() for r in chain] for region, chain in self.refiners.items()},
+            **self.rules.to_dict(),
             "model": self.card,
         }
 
-    def provenance(self, scan: Scan, decision: Decision) -> dict[str, Any]:
+    def provenance(self, scan: Scan, scored: Scored, decision: Decision) -> dict[str, Any]:
         """What was done, for the record beside every result."""
-        from annofree.version import VERSION
-
+        rules = scored.rules.to_dict()
         return {
             "annofree": VERSION,
+            "form": FORM,
             "sequences": [str(s) for s in scan.sequences],
             "files": {name: str(Path(file).resolve()) for name, file in scan.files.items()},
             "notes": [*scan.notes, *decision.notes],
+            "scan notes": list(scan.notes),
+            "device": self.device,
             **self.describe(),
+            "tier": self.tier_with(scored.rules),
+            "learned tier": self.learned_tier,
             "thresholds": {region: threshold.to_dict() for region, threshold in decision.thresholds.items()},
-            "rules": {region: threshold.to_dict() for region, threshold in self.thresholds.items()},
+            "rules": rules["thresholds"],
+            "refiners": rules["refiners"],
+            "score notes": list(scored.notes),
         }
 
     def save(self, folder: str | Path) -> Path:
-        """Write the fitted model: `config.yaml`, `card.json` and, where there are weights, `model.safetensors`."""
+        """Write the fitted model: `config.yaml`, `card.json` and, where there are weights, their files."""
         import yaml
+
+        from annofree.formats.outfolder import atomic_write
 
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        config = self.describe()
+        config = {"form": FORM, **self.describe()}
         card = {"method": self.name, "tier": self.tier, **config.pop("model")}
         self.save_weights(folder)
-        (folder / CONFIG).write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
-        (folder / CARD).write_text(json.dumps(card, indent=1, ensure_ascii=False) + "\n")
+        atomic_write(folder / CONFIG, yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
+        atomic_write(folder / CARD, json.dumps(card, indent=1, ensure_ascii=False) + "\n")
         return folder
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:
-        """Read a model that `save` wrote."""
+        """Read a model that `save` wrote.
+
+        Raises:
+            InputError: The folder is no model folder, or of a newer form.
+            SettingsError: It holds a setting, threshold or refiner that does not exist.
+        """
         config, card = read_model(folder)
+        config = cls.migrated(config)
         method = cls(cls.settings_class.from_mapping(config["settings"]))
-        method.thresholds = {region: threshold_from_dict(d) for region, d in config["thresholds"].items()}
-        method.refiners = {region: tuple(refiner_from_dict(d) for d in c) for region, c in config["refiners"].items()}
-        method.card = card
-        method.load_weights(Path(folder))
-        return method
+        method = method.replace(rules=Rules.from_dict(config), card=card)
+        return method.replace(**method.load_weights(Path(folder)))
+
+    @classmethod
+    def migrated(cls, config: dict[str, Any]) -> dict[str, Any]:
+        """A configuration of an older form as one of today's."""
+        return config
 
     def save_weights(self, folder: Path) -> None:
-        """Write `model.safetensors`; methods without weights have nothing to write."""
+        """Write the weights; methods without any have nothing to write."""
 
-    def load_weights(self, folder: Path) -> None:
-        """Read `model.safetensors`; methods without weights have nothing to read."""
+    def load_weights(self, folder: Path) -> dict[str, Any]:
+        """The attributes of `learned` from what `save_weights` wrote; `self` has settings, rules and card already."""
+        return {}
 
 
 def read_model(folder: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """The configuration and the card of a model folder.
 
     Raises:
-        InputError: The folder is no model folder.
+        InputError: The folder is no model folder, or was written by a newer version.
     """
     import yaml
 
     folder = Path(folder)
+    wanted = {"method": str, "settings": dict, "thresholds": dict, "refiners": dict}
+    known = (*wanted, "form", "tier")
     try:
-        config = yaml.safe_load((folder / CONFIG).read_text())
-        card = json.loads((folder / CARD).read_text())
+        config = yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8"))
+        card = json.loads((folder / CARD).read_text(encoding="utf-8"))
         if not isinstance(config, dict) or "method" not in config:
             raise ValueError("no method is named in it")
+        for key, kind in wanted.items():
+            if not isinstance(config.get(key), kind):
+                raise ValueError(f"its {CONFIG} has no usable '{key}'")
+        for key in config.keys() - set(known):
+            near = nearest(str(key), known)
+            raise ValueError(f"its {CONFIG} has an unknown key '{key}'" + (f"; did you mean '{near}'?" if near else ""))
+        if not isinstance(card, dict):
+            raise ValueError(f"its {CARD} is no table")
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise InputError(
             "This is not a model folder",
@@ -223,4 +335,9 @@ def read_model(folder: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:
             why=str(error).splitlines()[0],
             fix="Give the folder that 'annofree fit ... -o FOLDER' wrote",
         ) from None
+    form = config.setdefault("form", 1)
+    if not isinstance(form, int) or form > FORM:
+        raise InputError(
+            "The model was written by a newer version", file=folder, fix="Install that version of annofree"
+        )
     return config, card

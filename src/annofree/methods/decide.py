@@ -1,22 +1,118 @@
-"""From score maps to labels: thresholds, then refiners, then one label per voxel. The same for every method."""
+"""From scores to labels, by one rule for every method, and for whoever changes a threshold afterwards."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from annofree.errors import InputError
+from annofree.prepare.brain import brain_of
+from annofree.prepare.resample import back, to_grid
 from annofree.progress import stage
-from annofree.refine import refine
-from annofree.refine.base import RefineContext, Refiner
-from annofree.scan import Modality
-from annofree.segmentation import ScoreMap
-from annofree.thresholds.base import Threshold
+from annofree.refine import REFINERS
+from annofree.refine.base import RefineContext, Refiner, refine
+from annofree.scan import Grid, Modality, Scan
+from annofree.segmentation import REGIONS, ScoreMap
+from annofree.thresholds import THRESHOLDS
+from annofree.thresholds.base import HealthyScores, Threshold
 
 #: Each region lies inside the one before it; the label that is written where it is the innermost.
 NESTED = (("WT", 2), ("TC", 1), ("ET", 3))
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How scores become masks: data that can be printed, swapped and saved.
+
+    Attributes:
+        thresholds: One per region; further ones may be in use inside a method.
+        refiners: Refiners per region, applied in order.
+    """
+
+    thresholds: Mapping[str, Threshold]
+    refiners: Mapping[str, tuple[Refiner, ...]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "thresholds", MappingProxyType(dict(self.thresholds)))
+        chains = {region: tuple(chain) for region, chain in self.refiners.items()}
+        object.__setattr__(self, "refiners", MappingProxyType(chains))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (Rules, (dict(self.thresholds), dict(self.refiners)))
+
+    def replace(
+        self,
+        thresholds: Mapping[str, Threshold] | None = None,
+        refiners: Mapping[str, Iterable[Refiner]] | None = None,
+    ) -> Rules:
+        """The rules with those of some regions changed."""
+        chains = {region: tuple(chain) for region, chain in (refiners or {}).items()}
+        return Rules({**self.thresholds, **(thresholds or {})}, {**self.refiners, **chains})
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-able description; `from_dict` turns it back."""
+        return {
+            "thresholds": {region: rule.to_dict() for region, rule in self.thresholds.items()},
+            "refiners": {region: [rule.to_dict() for rule in chain] for region, chain in self.refiners.items()},
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """The inverse of `to_dict`.
+
+        Raises:
+            SettingsError: A threshold or refiner is not known.
+        """
+        return cls(
+            {region: THRESHOLDS.from_dict(rule) for region, rule in values["thresholds"].items()},
+            {region: tuple(map(REFINERS.from_dict, chain)) for region, chain in values["refiners"].items()},
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """What a method answers: scores, and the rules that are to decide on them.
+
+    Scores are rounded to what is kept beside a mask, so that the same rules decide the same whenever they are asked.
+
+    Attributes:
+        scores: Score maps by name, all on one grid: the scan's own or a coarser one. The ones named "WT", "TC" and
+            "ET" decide.
+        rules: How they become masks.
+        notes: Sentences on how the scores came about.
+    """
+
+    scores: Mapping[str, ScoreMap]
+    rules: Rules
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "scores", {name: score.rounded() for name, score in self.scores.items()})
+        if any(not score.grid.same_as(self.grid) for score in self.scores.values()):
+            raise InputError("The score maps of one scan lie on different grids", fix="Bring them to one grid first")
+
+    def __getitem__(self, name: str) -> ScoreMap:
+        return self.scores[name]
+
+    @property
+    def grid(self) -> Grid:
+        """Where the scores lie, and where they are decided on."""
+        return self.scores["WT"].grid
+
+    @property
+    def regions(self) -> tuple[str, ...]:
+        """The regions that are told apart, outermost first."""
+        return tuple(region for region, _ in NESTED if region in self.scores)
+
+    def healthy(self, scan: Scan, region: str) -> HealthyScores:
+        """The scores of a tumour-free scan for rules that learn from them."""
+        at = to_grid(scan, self.grid)
+        return HealthyScores(scan.id, self.scores[region].values, brain_of(at), at.voxel_ml)
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,9 +120,9 @@ class Decision:
     """Labels and how they came about.
 
     Attributes:
-        labels: Uint8 (X, Y, Z): 0 background, 1 core, 2 oedema, 3 enhancing.
+        labels: Uint8 (X, Y, Z) on the scan's grid: 0 background, 1 core, 2 oedema, 3 enhancing.
         thresholds: The thresholds with the values that they had for this scan.
-        notes: Sentences that refiners left behind.
+        notes: Sentences on what was done and what is doubtful.
     """
 
     labels: NDArray[np.uint8]
@@ -34,54 +130,68 @@ class Decision:
     notes: tuple[str, ...] = ()
 
 
-def decide(
-    scores: Mapping[str, ScoreMap],
-    thresholds: Mapping[str, Threshold],
-    refiners: Mapping[str, Iterable[Refiner]],
-    *,
-    brain: NDArray[np.bool_],
-    spacing_mm: tuple[float, float, float],
-    images: Mapping[Modality, NDArray[np.float32]] | None = None,
-) -> Decision:
-    """Labels from scores.
+def decide(scored: Scored, scan: Scan) -> Decision:
+    """Labels from scores: thresholds, then refiners, then one label per voxel.
+
+    Where the scores lie on a coarser grid than the scan, all of it happens there and the borders are brought back
+    linearly.
 
     Args:
-        scores: Score maps; the ones named "WT", "TC", "ET" decide, the others are ignored.
-        thresholds: One per region.
-        refiners: Refiners per region, applied in order.
-        brain: (X, Y, Z) boolean; nothing outside it is labelled.
-        spacing_mm: Voxel edges in mm.
-        images: Images for refiners that look at them.
-
-    Returns:
-        The labels, the thresholds with the values used, and what the refiners had to say.
+        scored: Scores and rules.
+        scan: The scan; nothing outside its brain mask is labelled, and its images are there for refiners.
     """
     stage("thresholds and clean-up")
+    scan = scan.replace(brain=brain_of(scan))
+    at = to_grid(scan, scored.grid)
+    decision = _decide_on_own_grid(scored, at)
+    labels, notes = decision.labels, [*scored.notes, *decision.notes]
+    if at is not scan:
+        labels = _finer(labels, at, scan)
+        notes.append(f"Decided on a grid of {' x '.join(f'{s:.3g}' for s in at.spacing_mm)} mm, borders brought back.")
+    if {"TC", "ET"} <= set(scored.regions) and (labels == 1).any() and not (labels == 3).any():
+        missing = [str(s) for s in (Modality.T1, Modality.T1C) if s not in scan.images]
+        why = f"{' and '.join(missing)} missing" if missing else "nothing enhances"
+        notes.append(f"The core is of low confidence: {why}")
+    return Decision(labels, decision.thresholds, tuple(notes))
+
+
+def _decide_on_own_grid(scored: Scored, scan: Scan) -> Decision:
+    """The same for a scan on the scores' grid."""
+    brain = scan.brain
+    assert brain is not None
+    rules, regions = scored.rules, scored.regions
+    maps = {name: score.values for name, score in scored.scores.items()}
+    used = {region: rules.thresholds[region].resolve(maps[region], brain) for region in regions}
+    cuts = {region: rule.value for region, rule in used.items() if rule.value is not None}
     labels = np.zeros(brain.shape, dtype=np.uint8)
-    used: dict[str, Threshold] = {}
     notes: list[str] = []
-    found = [(region, label) for region, label in NESTED if region in scores]
-    for region, _ in found:
-        used[region] = thresholds[region].resolve(scores[region].values, brain)
     outer = brain
-    for place, (region, label) in enumerate(found):
-        called = [_called(scores[name].values, used[name]) for name, _ in found[place : place + 2]]
+    for place, region in enumerate(regions):
+        called = [maps[name] > cuts[name] for name in regions[place : place + 2]]
         context = RefineContext(
-            scores=scores[region].values,
+            scores=maps[region],
             brain=brain,
-            spacing_mm=spacing_mm,
-            images=images,
-            threshold_value=used[region].value,
+            spacing_mm=scan.spacing_mm,
+            images=scan.images,
+            threshold_value=cuts[region],
             inner=called[1] if len(called) > 1 else None,
+            region=region,
+            maps=maps,
+            cuts=cuts,
         )
-        mask = refine(called[0] & outer, refiners.get(region, ()), context) & outer
+        mask = refine(called[0] & outer, rules.refiners.get(region, ()), context) & outer
         notes += context.notes
-        labels[mask] = label
+        labels[mask] = dict(NESTED)[region]
         outer = mask
     return Decision(labels, used, tuple(notes))
 
 
-def _called(scores: NDArray[np.float32], threshold: Threshold) -> NDArray[np.bool_]:
-    assert threshold.value is not None
-    called: NDArray[np.bool_] = scores > threshold.value
-    return called
+def _finer(labels: NDArray[np.uint8], coarse: Scan, scan: Scan) -> NDArray[np.uint8]:
+    """Labels of a coarser grid on the scan's own: each region's border where it is half inside."""
+    fine = np.zeros(scan.shape, dtype=np.uint8)
+    for region, label in NESTED:
+        mask = np.isin(labels, REGIONS[region])
+        if mask.any():
+            fine[back(mask.astype(np.float32), coarse, scan) > 0.5] = label
+    fine[~scan.foreground()] = 0
+    return fine

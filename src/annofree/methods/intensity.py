@@ -11,6 +11,7 @@ import numpy as np
 
 from annofree.intensity import Normalisation
 from annofree.methods.base import Method
+from annofree.methods.decide import Rules, Scored
 from annofree.refine.brain import ErodedBrain
 from annofree.refine.components import KeepComponents
 from annofree.scan import Modality, Scan
@@ -41,12 +42,13 @@ class Intensity(Method):
 
     name: ClassVar[str] = "intensity"
     settings_class = IntensitySettings
+    run_settings: ClassVar[frozenset[str]] = frozenset({"sequence"})
     settings: IntensitySettings
 
-    def __init__(self, settings: Settings | None = None, **options: Any) -> None:
-        super().__init__(settings, **options)
-        self.thresholds = {"WT": self.default_threshold()}
-        self.refiners = {"WT": (ErodedBrain(mm=3.0), KeepComponents(connectivity=6, keep="largest"))}
+    def default_rules(self) -> Rules:
+        """The threshold, the eroded brain, the largest component."""
+        chain = (ErodedBrain(mm=3.0), KeepComponents(connectivity=6, keep="largest"))
+        return Rules({"WT": self.default_threshold()}, {"WT": chain})
 
     def default_threshold(self) -> Any:
         """Learned from healthy scans by `fit`."""
@@ -54,16 +56,16 @@ class Intensity(Method):
 
         return HealthyQuantile(quantile=0.99)
 
-    def score(self, scan: Scan) -> dict[str, ScoreMap]:
+    def score(self, scan: Scan) -> Scored:
         """Smoothed robust z of the sequence; -5 outside the brain, so that the edge is never bright."""
         from scipy.ndimage import gaussian_filter
 
         sequence = self.settings.sequence or next(s for s in PREFERRED if s in scan.images)
         scan.require(sequence, why=f"method '{self.name}'")
-        image, brain = scan.images[sequence], self.brain(scan)
+        image, brain = scan.images[sequence], scan.foreground()
         z = np.where(brain, Normalisation.fit(image, brain)(image), np.float32(-5.0))
         sigma = [self.settings.sigma_mm / step for step in scan.spacing_mm]
-        return {"WT": ScoreMap(gaussian_filter(z, sigma), "WT", "z")}
+        return Scored({"WT": ScoreMap(gaussian_filter(z, sigma), "WT", "z", scan.grid)}, self.rules)
 
 
 class PublishedIntensity(Intensity):

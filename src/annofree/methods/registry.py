@@ -2,38 +2,40 @@
 
 from __future__ import annotations
 
-import difflib
+from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib import import_module
+from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
-from annofree.errors import SettingsError
+from annofree.errors import InputError
+from annofree.registry import Registry, Row
 from annofree.scan import Modality
 
 if TYPE_CHECKING:
     from annofree.methods.base import Method
 
 
-@dataclass(frozen=True)
-class MethodInfo:
+#: Entry points through which other packages bring methods: each names a `MethodInfo`.
+GROUP = "annofree.methods"
+
+
+@dataclass(frozen=True, kw_only=True)
+class MethodInfo(Row):
     """One row of `annofree methods`.
 
     Attributes:
         name: Name on the command line, in Python and in YAML.
-        summary: One line for a user.
         module: Module that holds the class.
         cls: Class name.
+        summary: One line for a user.
         needs: Sequences without which the method refuses a scan; empty means any one sequence will do.
         tier: Supervision tier of the method with its default settings.
         regions: Regions that it tells apart.
         learns_from: What `fit` uses: "nothing", "healthy", "patients", "reports".
-        ships: Whether fitted weights come with the package.
+        ships: Whether it can be used without a fit: it needs none, or fitted weights come with the package.
     """
 
-    name: str
     summary: str
-    module: str
-    cls: str
     needs: tuple[Modality, ...] = ()
     tier: str = "T0"
     regions: tuple[str, ...] = ("WT",)
@@ -41,9 +43,25 @@ class MethodInfo:
     ships: bool = False
 
 
-METHODS: dict[str, MethodInfo] = {
-    info.name: info
-    for info in (
+def _installed() -> Iterator[MethodInfo]:
+    """The methods of other packages; one that cannot be read is refused by its package's name."""
+    for entry in entry_points(group=GROUP):
+        try:
+            found = entry.load()
+        except Exception as error:
+            raise InputError(
+                f"The method '{entry.name}' of another package cannot be loaded",
+                why=f"{type(error).__name__}: {error} ({entry.value})",
+                fix="Repair that package, or remove it",
+            ) from error
+        if not isinstance(found, MethodInfo):
+            raise InputError(f"'{entry.value}' describes no method", fix="Let the entry point name a MethodInfo")
+        yield found
+
+
+METHODS: Registry[MethodInfo, Method] = Registry(
+    "method",
+    (
         MethodInfo(
             name="synthtumour",
             summary="a network trained on made brains with made tumours; any subset of sequences",
@@ -150,27 +168,16 @@ METHODS: dict[str, MethodInfo] = {
             tier="T2",
             ships=True,
         ),
-    )
-}
+    ),
+    found=_installed,
+)
 
 
-def info(name: str) -> MethodInfo:
-    """The row of a method.
+def method_class(name: str) -> type[Method]:
+    """The class of a method, loaded now.
 
     Raises:
         SettingsError: No method has that name; the nearest is named.
     """
-    if name not in METHODS:
-        near = difflib.get_close_matches(name, METHODS, n=1, cutoff=0.4)
-        raise SettingsError(
-            f"There is no method '{name}'",
-            fix=f"Did you mean '{near[0]}'?" if near else f"Methods: {', '.join(METHODS)}",
-        )
-    return METHODS[name]
-
-
-def method_class(name: str) -> type[Method]:
-    """The class of a method, loaded now."""
-    row = info(name)
-    cls: type[Method] = getattr(import_module(row.module), row.cls)
+    cls: type[Method] = METHODS[name].load()
     return cls

@@ -12,7 +12,7 @@ from annofree.errors import InputError
 from annofree.formats.grids import resample
 from annofree.scan import Grid, Scan
 
-__all__ = ["back", "grid_at", "resample", "to_spacing"]
+__all__ = ["back", "grid_at", "resample", "to_grid", "to_spacing"]
 
 #: Axes coarsened more than this many times are low-passed first; up to it linear interpolation itself averages.
 _SMOOTH_BEYOND = 2.05
@@ -43,15 +43,20 @@ def grid_at(grid: Grid, spacing_mm: float | Sequence[float]) -> Grid:
 
 
 def to_spacing(scan: Scan, spacing_mm: float | Sequence[float]) -> Scan:
-    """The scan resampled to a spacing (images linearly, the brain mask by nearest neighbour).
-
-    `Scan.native` stays the file's grid; `back` brings results onto the original scan's grid.
+    """The scan resampled to a spacing, see `to_grid`.
 
     Args:
         scan: Any scan.
         spacing_mm: One edge length in mm, or one per axis.
     """
-    target = grid_at(scan.grid, spacing_mm)
+    return to_grid(scan, grid_at(scan.grid, spacing_mm))
+
+
+def to_grid(scan: Scan, target: Grid) -> Scan:
+    """The scan on another grid (images linearly, the brain mask by nearest neighbour); itself where it lies there.
+
+    `Scan.native` stays the file's grid; `back` brings results onto the original scan's grid.
+    """
     if target.same_as(scan.grid):
         return scan
     factors = np.asarray(target.spacing_mm) / np.asarray(scan.spacing_mm)

@@ -1,6 +1,5 @@
 """Refiners: one file an idea. `parse("components:26,min_ml=0.5")` and `from_dict(...)` make them."""
 
-from annofree.registry import Registry, Row
 from annofree.refine.base import RefineContext, Refiner, refine
 from annofree.refine.brain import ErodedBrain
 from annofree.refine.components import KeepComponents
@@ -12,6 +11,7 @@ from annofree.refine.morphology import Morphology
 from annofree.refine.promptable import Promptable
 from annofree.refine.sam import Sam
 from annofree.refine.walker import RandomWalker
+from annofree.registry import Registry, Row
 
 __all__ = [
     "REFINERS",
@@ -49,6 +49,7 @@ REFINERS: Registry[Row, Refiner] = Registry(
             ("mirror", "mirror", "MirrorFilter"),
             ("appearance", "appearance", "Appearance"),
             ("random-walker", "walker", "RandomWalker"),
+            ("published-mvit", "published_mvit", "PublishedMViT"),
         )
     ],
     former={"twins": "mirror"},

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from annofree.segmentation import ScoreMap
+from annofree.segmentation import Unit
 
 #: Levels fit in a byte: 0 for the outside and for what no stop lets through.
 STOPS = 254
@@ -49,20 +49,21 @@ class Levels:
         return above / below if below else None
 
 
-def make_levels(score: ScoreMap, threshold: float, counts_where: NDArray[np.bool_]) -> Levels:
+def make_levels(scores: NDArray[np.float32], unit: Unit, threshold: float, counts_where: NDArray[np.bool_]) -> Levels:
     """Cut a score map at slider stops.
 
     Args:
-        score: The score map (X, Y, Z).
+        scores: Values of a score map (X, Y, Z).
+        unit: Their unit.
         threshold: The value that the method used.
         counts_where: Boolean (X, Y, Z): voxels that a mask may hold (the brain, or the region around).
 
     Returns:
         Levels over the same grid.
     """
-    inside = score.values[counts_where]
-    stops, own = _stops(inside, threshold, score.unit)
-    values = np.zeros(score.values.shape, dtype=np.uint8)
+    inside = scores[counts_where]
+    stops, own = _stops(inside, threshold, unit)
+    values = np.zeros(scores.shape, dtype=np.uint8)
     # 'left' counts the stops that are smaller than the score: the same comparison as score > stop, in float32.
     values[counts_where] = np.searchsorted(stops, inside, side="left")
     counts = np.bincount(values[counts_where], minlength=stops.size + 1)

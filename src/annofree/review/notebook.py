@@ -6,6 +6,7 @@ from html import escape
 
 import numpy as np
 
+from annofree.formats.grids import on_grid
 from annofree.page import DISCLAIMER
 from annofree.review.pictures import EDGES, PLANE_NAMES, key_voxel, make_tile
 from annofree.review.volumes import Brain
@@ -69,7 +70,7 @@ def _planes(result: Segmentation) -> str:
     )
     grey = inside[box] * np.uint8(_GROUND)
     if score is not None:
-        values = score.values[box]
+        values = on_grid(score, result.grid).values[box]
         low, high = np.quantile(values[inside[box]], (0.01, 0.998))
         bright = np.clip((values - low) / max(float(high - low), 1e-9), 0, 1) * (255 - _GROUND)
         grey = (inside[box] * (_GROUND + bright)).astype(np.uint8)

@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annofree.errors import InputError
+from annofree.formats.grids import on_grid
 from annofree.formats.skull import why_whole_head
 from annofree.review.levels import Levels, make_levels
 from annofree.scan import Grid, Modality, Scan
-from annofree.segmentation import ScoreMap, Segmentation
+from annofree.segmentation import Segmentation
 
 #: Sequences in the order in which a page offers them.
 SHOWN_FIRST = (Modality.FLAIR, Modality.T1C, Modality.T2, Modality.T1)
@@ -104,9 +105,8 @@ def cut_brain(result: Segmentation, scan: Scan) -> Brain:
             counts_where = inside if around is None or around not in result.regions else result.mask(around)[box]
             if around is None and result.brain is not None:
                 counts_where = result.brain[box]
-            score = result.scores[name]
-            cropped = ScoreMap(score.values[box], score.name, score.unit)
-            levels[name] = make_levels(cropped, used.value, counts_where)
+            score = on_grid(result.scores[name], result.grid)
+            levels[name] = make_levels(score.values[box], score.unit, used.value, counts_where)
     order = [s for s in SHOWN_FIRST if s in scan.images]
     return Brain(
         images={s: _to_bytes(scan.images[s][box], inside) for s in order},

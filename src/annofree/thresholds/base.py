@@ -58,7 +58,7 @@ class Threshold(Kind, ABC):
     value: float | None = Field(None, allow_inf_nan=False)
     tier: Tier = "T0"
     source: str = ""
-    saw: dict[str, Any] = {}
+    saw: dict[str, Any] = Field(default_factory=dict)
 
     @abstractmethod
     def value_for(self, scores: NDArray[np.float32], brain: NDArray[np.bool_]) -> float:

@@ -39,12 +39,10 @@ def straight(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def blank(**options: object) -> Blogrr:
     """With a network that has learned nothing: its reconstruction is a smooth nothing, the error the image itself."""
-    made = Blogrr(width=4, quality="fast", **options)
     torch.manual_seed(0)
     module = build({"kind": "denoising_unet", "widths": [4, 8]}).eval()
     torch.nn.init.zeros_(module.head.weight)
-    made.network = TorchNetwork(module)
-    return made
+    return Blogrr(width=4, quality="fast", **options).replace(network=TorchNetwork(module))
 
 
 def cohort(subjects: list[PhantomSubject]) -> Cohort:
@@ -65,8 +63,7 @@ def test_each_patient_is_segmented_with_what_the_others_taught(subjects: list[Ph
     assert loaded.thresholds == method.thresholds
     assert loaded.folds == method.folds
     assert np.mean(loaded.segment(subjects[0].scan).labels != own.labels) < 1e-3
-    other = loaded.with_options()
-    other.thresholds = {"WT": methods.create("intensity-published").thresholds["WT"]}
+    other = loaded.replace(thresholds={"WT": methods.create("intensity-published").thresholds["WT"]})
     assert other.segment(subjects[0].scan).thresholds["WT"].value == 1.5  # a threshold of the user's own wins
 
 
@@ -93,14 +90,13 @@ def test_the_threshold_network_is_learned_kept_and_used(
     monkeypatch.setattr(Blogrr, "slices", property(lambda self: SMALL))
     method = blank(preset=preset, threshold="network", rounds=1, bilevel_steps=1, bilevel_batch=2)
     assert method.settings.use == ("published" if preset == "published" else "lobe+size")
-    method.fit_threshold(cohort(subjects[:2]), healthy(subjects[2].scan))
+    method = method.fit_threshold(cohort(subjects[:2]), healthy(subjects[2].scan))
     result = method.segment(subjects[0].scan)
     assert result.thresholds["WT"].value == 1.0
     assert result.thresholds["WT"].tier == "R"
     again = Blogrr.load(method.save(tmp_path / "model")).segment(subjects[0].scan)
     assert np.mean(again.labels != result.labels) < 1e-3
-    bare = blank(preset=preset)
-    bare.network = method.network
+    bare = blank(preset=preset).replace(network=method.network)
     plain, ratio = bare.score(subjects[0].scan)["WT"].values, result.scores["WT"].values
     seen = plain > 0.02
     taus = plain[seen] / ratio[seen]

@@ -16,10 +16,11 @@ from annofree.methods.mvit_ae.fusion import fuse
 from annofree.methods.mvit_ae.healthy import HealthySlices, HealthyVolume
 from annofree.methods.mvit_ae.learn import LearnSettings, SliceSampler, fit_autoencoder, hide, slice_loss
 from annofree.methods.mvit_ae.network import MaskedViTAE, MaskedViTAESettings, ViTAESettings, patches
-from annofree.methods.mvit_ae.published import BRATS_MM3, network_settings, published_labels, whole_volume_z
+from annofree.methods.mvit_ae.published import BRATS_MM3, network_settings, whole_volume_z
 from annofree.methods.mvit_ae.reconstruct import reconstruct
 from annofree.networks import build
 from annofree.phantom import phantom_subject
+from annofree.refine.published_mvit import PublishedMViT
 from annofree.scan import Cohort, Modality, Scan
 from annofree.training.settings import TrainSettings
 
@@ -167,7 +168,7 @@ def test_levels_come_from_real_scans_and_from_made_brains_where_those_lack_a_seq
     assert all(name.startswith("made-") for name in ours.thresholds["constant-T1C"].saw["ids"])
     patient = phantom_subject(seed=4, kind="glioblastoma", spacing_mm=4.0)
     for fusion in ("early", "late", "early-late"):
-        result = ours.with_options(fusion=fusion).segment(patient.scan)
+        result = ours.replace(fusion=fusion).segment(patient.scan)
         assert result.volumes_ml["WT"] > 5
 
 
@@ -192,13 +193,13 @@ def test_the_published_normalisation_puts_background_and_brain_where_its_descrip
     assert z[brain].mean() == pytest.approx(2.1, abs=0.1)
 
 
-def residuals_of(oedema: np.ndarray, enhancing: np.ndarray) -> dict[Modality, tuple[np.ndarray, float]]:
+def residuals_of(oedema: np.ndarray, enhancing: np.ndarray) -> tuple[tuple[np.ndarray, float], ...]:
     rng = np.random.default_rng(0)
     speckle = rng.uniform(0.0, 0.1, oedema.shape).astype(np.float32)
-    return {
-        Modality.FLAIR: (np.where(oedema, 3.0, 0.0).astype(np.float32) + speckle, 1.5),
-        Modality.T1C: (np.where(enhancing, 3.0, 0.0).astype(np.float32) + speckle, 1.2),
-    }
+    return (
+        (np.where(oedema, 3.0, 0.0).astype(np.float32) + speckle, 1.5),
+        (np.where(enhancing, 3.0, 0.0).astype(np.float32) + speckle, 1.2),
+    )
 
 
 def test_the_published_hole_filling_deletes_enhancing_tumour_that_oedema_encloses() -> None:
@@ -206,8 +207,8 @@ def test_the_published_hole_filling_deletes_enhancing_tumour_that_oedema_enclose
     distance = np.sqrt((grid**2).sum(0))
     oedema, enhancing = distance < 12, (distance < 7) & (distance > 3)
     oedema[:4, :4, :4] = True
-    as_published = published_labels(residuals_of(oedema, enhancing))
-    corrected = published_labels(residuals_of(oedema, enhancing), over_enhancing=False)
+    as_published = PublishedMViT().labels(*residuals_of(oedema, enhancing))
+    corrected = PublishedMViT(over_enhancing=False).labels(*residuals_of(oedema, enhancing))
     assert not (as_published == 3).any()
     assert (corrected == 3).sum() > 0.9 * enhancing.sum()
     assert (corrected[distance < 2] == 2).all()  # a core that is bright on FLAIR, too, stays oedema

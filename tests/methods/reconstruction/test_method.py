@@ -30,9 +30,7 @@ def patient() -> PhantomSubject:
 
 
 def with_network(cls: type[Reconstruction] = DAE, **options: object) -> Reconstruction:
-    method = cls(**options)
-    method.network = Blank()
-    return method
+    return cls(**options).replace(network=Blank())
 
 
 def test_the_score_is_the_blurred_error_in_robust_z_over_12(patient: PhantomSubject) -> None:
@@ -70,11 +68,10 @@ def test_every_other_slice_is_close_to_every_slice(patient: PhantomSubject) -> N
 
 def test_any_threshold_can_be_put_on(patient: PhantomSubject) -> None:
     method = with_network()
-    method.refiners = {}
+    method = method.replace(refiners={"WT": ()})
     volumes = []
     for rule in (Fixed(value=0.05), Fixed(value=0.2), Otsu()):
-        method.thresholds = {"WT": rule}
-        volumes.append(method.segment(patient.scan).volumes_ml["WT"])
+        volumes.append(method.replace(thresholds={"WT": rule}).segment(patient.scan).volumes_ml["WT"])
     assert volumes[0] > volumes[1] > 0
     assert volumes[2] > 0
 

@@ -12,7 +12,7 @@ def test_fast_answers_on_the_scans_own_grid_and_nearly_as_default_does() -> None
     subject = phantom_subject(seed=4, kind="glioblastoma", spacing_mm=1.5)
     model = methods.shipped("synthtumour")
     default = model.segment(subject.scan)
-    fast = model.with_options(quality="fast").segment(subject.scan)
+    fast = model.replace(quality="fast").segment(subject.scan)
     assert fast.labels.shape == default.labels.shape
     assert fast.native is default.native
     assert set(fast.scores) == set(default.scores)
@@ -25,7 +25,7 @@ def test_fast_answers_on_the_scans_own_grid_and_nearly_as_default_does() -> None
 
 def test_fast_stays_on_a_grid_that_is_coarse_already() -> None:
     subject = phantom_subject(seed=4, kind="glioblastoma", spacing_mm=4.0)
-    fast = methods.shipped("synthtumour").with_options(quality="fast").segment(subject.scan)
+    fast = methods.shipped("synthtumour").replace(quality="fast").segment(subject.scan)
     assert not any("Resampled" in note for note in fast.provenance["notes"])
 
 

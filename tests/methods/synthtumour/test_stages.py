@@ -182,9 +182,8 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 @pytest.fixture(scope="module")
 def junior(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
-    method = SynthTumour()
     module = build(ThinUNetSettings(full=4, widths=(4, 8), deep_supervision=1)).eval()
-    method.networks = [(TorchNetwork(module), {"spacing_mm": 4.0})]
+    method = SynthTumour().replace(networks=[(TorchNetwork(module), {"spacing_mm": 4.0})])
     return method.save(tmp_path_factory.mktemp("junior") / "model")
 
 
@@ -194,7 +193,6 @@ def test_both_stages_run_stop_and_go_on(
     healthy, patients = people
     options = {"junior": str(junior), "senior_steps": 2, "mixed": 2, "quality": "fast"}
     method = SynthTumour(**options)
-    method.workspace = tmp_path
 
     from annofree.methods.synthtumour import senior
 
@@ -205,13 +203,14 @@ def test_both_stages_run_stop_and_go_on(
 
     monkeypatch.setattr(senior, "fit_senior", stopped)
     with pytest.raises(KeyboardInterrupt):
-        method.fit(healthy=healthy, patients=patients)
+        method.fit(healthy=healthy, patients=patients, workspace=tmp_path)
     assert sorted(quick) == sorted(patients.ids[:2])
     made = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*.nii.gz")}
     assert any("mixed" in p.parts for p in made)
 
     monkeypatch.setattr(senior, "fit_senior", real)
-    method.fit(healthy=healthy, patients=patients)
+    assert method.networks is None  # a fit changes nothing, it gives a new method
+    method = method.fit(healthy=healthy, patients=patients, workspace=tmp_path)
     assert len(quick) == 2  # nobody was looked at again
     assert {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*.nii.gz")} == made
 
@@ -226,9 +225,8 @@ def test_both_stages_run_stop_and_go_on(
     assert methods.load(tmp_path).segment(patients[patients.ids[0]]).labels.shape
 
     other = SynthTumour(**{**options, "seed": 1})
-    other.workspace = tmp_path
     with pytest.raises(OutputError, match="unfinished fit of other scans"):
-        other.fit(healthy=healthy, patients=patients)
+        other.fit(healthy=healthy, patients=patients, workspace=tmp_path)
 
 
 def test_a_refused_senior_leaves_the_junior_in_place(
@@ -237,8 +235,7 @@ def test_a_refused_senior_leaves_the_junior_in_place(
     verdict = {"taken": False, "why": "it calls 9.0 ml in a healthy brain, the junior 1.0 ml"}
     monkeypatch.setattr(stages, "_senior", lambda *_: ((TorchNetwork(build(ThinUNetSettings())), {}), verdict))
     method = SynthTumour(junior=str(junior), mixed=1, quality="fast")
-    method.workspace = tmp_path
-    method.fit(healthy=people[0], patients=people[1])
+    method = method.fit(healthy=people[0], patients=people[1], workspace=tmp_path)
     assert sum(p.numel() for p in method.networks[0][0].module().parameters()) < 50_000
     assert method.card["second stage"]["senior"] == verdict
 
@@ -259,8 +256,7 @@ def test_the_published_preset_runs_both_stages_on_flair_alone(
     monkeypatch.setattr(published_junior, "ShiftedValidation", One)
     monkeypatch.setattr(first, "PUBLISHED_SPACING_MM", 4.0)
     method = SynthTumour(preset="published", steps=2, quality="fast", mixed=2)
-    method.workspace = tmp_path
-    method.fit(healthy=people[0], patients=people[1].subset(people[1].ids[:2]))
+    method = method.fit(healthy=people[0], patients=people[1].subset(people[1].ids[:2]), workspace=tmp_path)
     assert method.card["second stage"]["senior"]["taken"]
     assert method.refiners == {"WT": ()}
     folders = sorted((tmp_path / "mixed").glob("0*"))
@@ -295,9 +291,7 @@ def test_a_junior_learns_in_half_of_the_healthy_brains_and_is_calibrated_on_the_
 
     monkeypatch.setattr(first, "fit_made", fit_made)
     monkeypatch.setattr(SynthTumour, "label_maps", lambda *_: None)
-    method = SynthTumour(quality="fast")
-    method.workspace = tmp_path
-    method.fit(healthy=people[0])
+    method = SynthTumour(quality="fast").fit(healthy=people[0], workspace=tmp_path)
     assert len(seen["teach"]) == len(people[0].ids) // 2
     assert not any(scan_id in name for name in seen["teach"] for scan_id in seen["check"])
     assert method.card["healthy"] == seen["check"]

@@ -7,10 +7,9 @@ at each slice, trained in turns with the autoencoder.
 
 from __future__ import annotations
 
-import copy
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
@@ -19,11 +18,12 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from annofree.errors import InputError
+from annofree.methods.decide import Scored
 from annofree.methods.reconstruction import DAE, DAESettings
 from annofree.prepare.slices import framed, mni_alignment, pick_sequence, to_slices
 from annofree.scan import Cohort, Modality, Scan, learning
-from annofree.segmentation import Segmentation
 from annofree.settings import Settings
+from annofree.thresholds.base import Threshold
 from annofree.thresholds.fixed import Fixed
 from annofree.thresholds.healthy import HealthyQuantile
 from annofree.thresholds.learned import Learned, ReportedScores
@@ -97,36 +97,44 @@ class Blogrr(DAE):
     name: ClassVar[str] = "blogrr"
     settings_class = BlogrrSettings
     settings: BlogrrSettings
-    learned_tier: ClassVar[str] = "R"
+    learned: ClassVar[tuple[str, ...]] = ("network", "thresholder", "folds")
+    thresholder: Network | None
+    folds: dict[str, Learned] | None
 
-    def __init__(self, settings: Settings | None = None, **options: Any) -> None:
-        super().__init__(settings, **options)
-        self.thresholder: Network | None = None
-        self.folds: dict[str, Learned] = {}
+    @property
+    def learned_tier(self) -> str:
+        """Reports teach it."""
+        return "R"
 
-    def fit(self, *, healthy: Cohort | None = None, patients: Cohort | None = None) -> Self:
+    def fit(
+        self, *, healthy: Cohort | None = None, patients: Cohort | None = None, workspace: Path | None = None
+    ) -> Self:
         """Learn healthy slices, then the threshold from patients' reports.
 
         Args:
             healthy: Healthy scans; without any, a network that is there already is kept.
             patients: Scans with reports; those whose report names no tumour are left out. Without any, the threshold is
                 the 99 % quantile of healthy errors.
+            workspace: Keeps checkpoints; a stopped fit goes on from there.
         """
+        learner = self
         if healthy is not None or self.network is None:
-            self.thresholds = {"WT": HealthyQuantile(quantile=0.99)}
-            super().fit(healthy=healthy)
-        if patients is not None:
-            apart = not self.settings.by_network
-            self.fit_threshold(patients, healthy.subset(self.card["healthy"]) if apart and healthy else healthy)
-        return self
+            learner = super(Blogrr, self.replace(thresholds={"WT": HealthyQuantile(quantile=0.99)})).fit(
+                healthy=healthy, workspace=workspace
+            )
+        if patients is None:
+            return learner
+        apart = healthy if healthy is None or self.settings.by_network else healthy.subset(learner.card["healthy"])
+        return learner.fit_threshold(patients, apart, workspace)
 
-    def fit_threshold(self, patients: Cohort, healthy: Cohort | None = None) -> Self:
+    def fit_threshold(self, patients: Cohort, healthy: Cohort | None = None, workspace: Path | None = None) -> Self:
         """Learn the threshold alone, for the network that is there.
 
         Args:
             patients: Scans with reports.
             healthy: Healthy scans that the network has not learned: false findings in them count too. For the threshold
                 network, slices to learn from.
+            workspace: Keeps checkpoints.
 
         Raises:
             InputError: No report names a tumour.
@@ -134,31 +142,28 @@ class Blogrr(DAE):
         with learning():
             seen = list(self._reported(patients))
             well = list(self._cut(healthy)) if healthy is not None else []
-        self.card["patients with reports"] = [p.slices.id for p in seen if p.target is not None]
-        self.card["patients left out"] = [p.slices.id for p in seen if p.target is None]
         ill = [p for p in seen if p.target is not None]
+        card = {
+            **self.card,
+            "patients with reports": [p.slices.id for p in ill],
+            "patients left out": [p.slices.id for p in seen if p.target is None],
+        }
         if self.settings.by_network:
-            self._train_pair(ill, well)
-            self.thresholds = {
-                "WT": Fixed(value=1.0, tier="R", source="errors in multiples of the threshold network's value")
-            }
-            return self
+            network, thresholder = self._train_pair(ill, well, workspace)
+            rule: Threshold = Fixed(value=1.0, tier="R", source="errors in multiples of the threshold network's value")
+            return self.replace(network=network, thresholder=thresholder, thresholds={"WT": rule}, card=card)
         cases = [p.scores() for p in (*ill, *well)]
-        rule = Learned()
-        self.thresholds = {"WT": rule.learn(cases)}
-        self.folds = rule.cross_fit(cases) if len(ill) > 1 else {}
-        return self
+        rule = Learned().learn(cases)
+        folds = Learned().cross_fit(cases) if len(ill) > 1 else {}
+        return self.replace(thresholds={"WT": rule}, folds=folds, card=card)
 
-    def segment(self, scan: Scan) -> Segmentation:
-        """As every method; a patient whose report was learned from gets the rule that the others taught."""
-        rule = self.folds.get(scan.id)
-        if rule is None or not isinstance(self.thresholds.get("WT"), Learned):
-            own: Segmentation = super().segment(scan)
-            return own
-        other = copy.copy(self)
-        other.thresholds, other.folds = {**self.thresholds, "WT": rule}, {}
-        result: Segmentation = other.segment(scan)
-        return result
+    def score(self, scan: Scan) -> Scored:
+        """As every reconstruction; a patient whose report was learned from gets the rule that the others taught."""
+        scored = super().score(scan)
+        fold = (self.folds or {}).get(scan.id)
+        if fold is None or not isinstance(self.thresholds["WT"], Learned):
+            return scored
+        return replace(scored, rules=scored.rules.replace({"WT": fold}))
 
     def reconstruct(self, slices: Scan, sequence: Modality) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Error map, in multiples of the slice's threshold where a network gives one, and reconstruction."""
@@ -196,23 +201,23 @@ class Blogrr(DAE):
             rules = {name: rule.to_dict() for name, rule in self.folds.items()}
             (folder / FOLDS).write_text(json.dumps(rules, indent=1) + "\n", encoding="utf-8")
 
-    def load_weights(self, folder: Path) -> None:
+    def load_weights(self, folder: Path) -> dict[str, Any]:
         """Read what `save_weights` wrote."""
         from annofree.thresholds import from_dict
 
-        super().load_weights(folder)
+        found = super().load_weights(folder)
         if (folder / THRESHOLD_NETWORK).is_dir():
             from annofree.inference import load_network
 
-            self.thresholder, _ = load_network(folder / THRESHOLD_NETWORK)
+            found["thresholder"], _ = load_network(folder / THRESHOLD_NETWORK)
         if (folder / FOLDS).is_file():
             rules = json.loads((folder / FOLDS).read_text(encoding="utf-8"))
-            self.folds = {name: from_dict(values) for name, values in rules.items()}  # type: ignore[misc]
+            found["folds"] = {name: from_dict(values) for name, values in rules.items()}
+        return found
 
     def _cut(self, cohort: Cohort) -> Iterator[_Looked]:
         """Slices and error maps of scans without a report."""
-        bare = copy.copy(self)
-        bare.thresholder = None
+        bare = self.replace(thresholder=None)
         for scan in cohort:
             sequence = pick_sequence(scan, self.settings.sequence)
             alone = scan.replace(images={sequence: scan.images[sequence]}, brain=self.brain(scan))
@@ -235,7 +240,7 @@ class Blogrr(DAE):
             target = report_target(looked.slices, regions, wanted, alignment=alignment)
             yield _Looked(looked.slices, looked.sequence, looked.error, target)
 
-    def _train_pair(self, ill: list[_Looked], well: list[_Looked]) -> None:
+    def _train_pair(self, ill: list[_Looked], well: list[_Looked], workspace: Path | None) -> tuple[Network, Network]:
         import tempfile
 
         import torch
@@ -259,7 +264,7 @@ class Blogrr(DAE):
             thresholder.start_at(float(np.clip(start, _LEAST, 0.9)))  # type: ignore[operator]
         assert self.network is not None
         with tempfile.TemporaryDirectory() as temporary:
-            folder = (self.workspace or Path(temporary)) / "bilevel"
+            folder = (workspace or Path(temporary)) / "bilevel"
             train_pair(
                 self.network.module(),
                 thresholder,
@@ -269,8 +274,8 @@ class Blogrr(DAE):
                 settings=self.settings.bilevel(self.error(ill[0].sequence)),
                 monitor=monitor_on(self, self.settings.monitor),
             )
-            self.network = TorchNetwork(load_network(folder / "reconstructor")[0])
-            self.thresholder = TorchNetwork(load_network(folder / "threshold")[0])
+            trained = (TorchNetwork(load_network(folder / name)[0]) for name in ("reconstructor", "threshold"))
+            return next(trained), next(trained)
 
 
 @dataclass(frozen=True, eq=False)

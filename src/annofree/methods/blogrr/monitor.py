@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,10 +37,9 @@ def monitor_on(method: Blogrr, where: str | None) -> Monitor | None:
     cases = list(_phantoms() if where == "phantoms" else _labelled(Path(where)))
 
     def measure(reconstructor: nn.Module, thresholder: nn.Module) -> dict[str, float]:
-        watcher = copy.copy(method)
-        watcher.network, watcher.thresholder = TorchNetwork(reconstructor), TorchNetwork(thresholder)
-        watcher.folds = {}
-        watcher.thresholds = {"WT": Fixed(value=1.0, tier="R", source="the threshold network")}
+        rule = Fixed(value=1.0, tier="R", source="the threshold network")
+        pair = {"network": TorchNetwork(reconstructor), "thresholder": TorchNetwork(thresholder)}
+        watcher = method.replace(**pair, folds={}, thresholds={"WT": rule})
         dices = []
         for scan, truth in cases:
             found = watcher.segment(scan).mask("WT")

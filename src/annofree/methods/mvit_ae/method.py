@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
 from annofree.errors import InputError
+from annofree.methods.decide import NESTED, Rules, Scored, decide
 from annofree.methods.mvit_ae.frame import Frame, frame
 from annofree.methods.mvit_ae.fusion import DIRECTION, Fusion, fuse
 from annofree.methods.mvit_ae.healthy import HOLD_OUT_SEEDS, bank_of, made_scan
@@ -21,6 +22,7 @@ from annofree.methods.mvit_ae.network_method import NetworkMethod
 from annofree.methods.mvit_ae.rules import healthy_scores, region_refiners
 from annofree.refine.half_height import HalfHeight
 from annofree.refine.healthy import healthy_min_ml
+from annofree.refine.mirror import MirrorFilter
 from annofree.scan import Cohort, Modality, Scan
 from annofree.segmentation import ScoreMap
 from annofree.settings import Settings
@@ -94,17 +96,16 @@ class MViTAE(NetworkMethod):
     """
 
     name: ClassVar[str] = "mvit-ae"
-    regions: ClassVar[tuple[str, ...]] = ("WT", "TC", "ET")
     settings_class = MViTAESettings
+    run_settings: ClassVar[frozenset[str]] = frozenset({"fusion", "reconstruction"})
     settings: MViTAESettings
 
-    def __init__(self, settings: Settings | None = None, **options: Any) -> None:
-        super().__init__(settings, **options)
-        one = Fixed(1.0, tier="T0", source="the healthy level of the sequence, in whose units the scores are")
-        self.thresholds: dict[str, Threshold] = {"WT": one, "TC": one, "ET": one}
-        self.refiners = region_refiners(SMALLEST_ML[0])
+    def default_rules(self) -> Rules:
+        """One is the healthy level, in whose units the scores are."""
+        one = Fixed(value=1.0, tier="T0", source="the healthy level of the sequence, in whose units the scores are")
+        return Rules({"WT": one, "TC": one, "ET": one}, region_refiners(SMALLEST_ML[0]))
 
-    def score(self, scan: Scan) -> dict[str, ScoreMap]:
+    def score(self, scan: Scan) -> Scored:
         """How far image minus reconstruction exceeds what is healthy: 1 is the healthy level, 0 as expected.
 
         Raises:
@@ -117,14 +118,14 @@ class MViTAE(NetworkMethod):
         maps = fuse(residuals, levels, self.settings.fusion, inside)
         if self.settings.fusion == "early":
             maps["WT"] = maps["WT"] / np.float32(self._level(self._key("early", MEAN)))
-        brain = self.brain(scan)
+        brain = scan.foreground()
         on_scan: dict[int, Map] = {}
         scores = {}
         for region, values in maps.items():
             if id(values) not in on_scan:
                 on_scan[id(values)] = framed.to_scan(values, scan) * brain
-            scores[region] = ScoreMap(on_scan[id(values)], region, "residual")
-        return scores
+            scores[region] = ScoreMap(on_scan[id(values)], region, "residual", scan.grid)
+        return Scored(scores, self.rules)
 
     def framed(self, scan: Scan) -> Frame:
         """The scan as the network sees it.
@@ -135,7 +136,7 @@ class MViTAE(NetworkMethod):
         if self.settings.reconstruction == "network" and self.network is None:
             raise InputError(f"This {self.name} model has no network", fix="Fit it, or leave --model out")
         size = tuple(self.network.settings.size) if self.network is not None else SLICE
-        spacing = float(self.network_extra.get("spacing_mm", self.settings.spacing_mm))
+        spacing = float((self.network_extra or {}).get("spacing_mm", self.settings.spacing_mm))
         return frame(scan.replace(brain=self.brain(scan)), size, spacing)[0]
 
     def residuals(self, framed: Frame, fusion: Fusion) -> dict[Modality, Map]:
@@ -191,17 +192,20 @@ class MViTAE(NetworkMethod):
             )
         return rule.value
 
-    def fit(self, *, healthy: Cohort | None = None, patients: Cohort | None = None) -> Self:
+    def fit(
+        self, *, healthy: Cohort | None = None, patients: Cohort | None = None, workspace: Path | None = None
+    ) -> Self:
         """Train the autoencoder on healthy slices, then set the levels on healthy scans.
 
-        No mask is read. Checkpoints stay in `workspace`; a stopped fit goes on from there.
+        No mask is read.
 
         Args:
             healthy: Real healthy scans, of any sequences.
             patients: Patients, of whom the better half is mirrored over the worse one where that can be checked.
+            workspace: Keeps checkpoints; a stopped fit goes on from there.
         """
-        self.learn(healthy, patients)
-        return self.calibrate(healthy if healthy is not None else Cohort({}))
+        learner = self.learn(workspace, healthy, patients)
+        return learner.calibrate(healthy if healthy is not None else Cohort({}))
 
     def trained(self, workspace: Path, healthy: Cohort | None, patients: Cohort | None) -> Fitted:
         """The fit itself."""
@@ -222,20 +226,16 @@ class MViTAE(NetworkMethod):
         ways: list[tuple[str, Fusion]] = [("constant", "early-late")]
         if self.network is not None:
             ways += [("network", "early-late"), ("network", "late")]
-        probe = self.with_options_copied(reconstruction=ways[-1][0])
+        probe = self.replace(reconstruction=ways[-1][0])
         frames = [(scan.id, number < len(real), probe.framed(scan)) for number, scan in enumerate((*real, *made))]
         levels: dict[str, Threshold] = {}
         for option, fusion in ways:
-            levels |= self.with_options_copied(reconstruction=option)._levels(frames, fusion)
-        self.thresholds = {r: self.thresholds[r] for r in self.regions} | levels
-        self.card["healthy"] = list(healthy.ids)
-        return self._calibrate_size(real)
-
-    def with_options_copied(self, **options: Any) -> Self:
-        """A copy with some settings changed, which shares the network."""
-        copy = type(self)(self.settings).with_options(**options)
-        copy.network, copy.network_extra = self.network, self.network_extra
-        return copy
+            levels |= self.replace(reconstruction=option)._levels(frames, fusion)
+        own = {region: self.thresholds[region] for region, _ in NESTED}
+        learner = self.replace(
+            rules=Rules(own | levels, self.refiners), card={**self.card, "healthy": list(healthy.ids)}
+        )
+        return learner._calibrate_size(real)
 
     def _levels(self, frames: list[tuple[str, bool, Frame]], fusion: Fusion) -> dict[str, Threshold]:
         """Levels of each sequence, and of early fusion's mean over sequences in units of theirs.
@@ -244,7 +244,7 @@ class MViTAE(NetworkMethod):
             frames: Id, whether it is a real scan, and slices of each healthy brain.
             fusion: What the network is shown.
         """
-        rule = HealthyQuantile(self.settings.quantile, floor=LEAST_LEVEL)
+        rule = HealthyQuantile(quantile=self.settings.quantile, floor=LEAST_LEVEL)
         residuals = [self.residuals(framed, fusion) for _, _, framed in frames]
         levels: dict[str, Threshold] = {}
         for sequence in Modality:
@@ -254,7 +254,7 @@ class MViTAE(NetworkMethod):
             scores = [healthy_scores(name, framed, DIRECTION[sequence] * r) for (name, _, framed), r in having]
             levels[self._key(fusion, sequence)] = rule.fit(scores)
             if sequence is Modality.T1C:
-                levels[self._key(fusion, INSIDE)] = replace(rule, quantile=self.settings.inside_quantile).fit(scores)
+                levels[self._key(fusion, INSIDE)] = rule.replace(quantile=self.settings.inside_quantile).fit(scores)
         if fusion != "late":
             own = {s: float(levels[self._key(fusion, s)].value or 1.0) for s in Modality}
             levels[self._key("early", MEAN)] = rule.fit(
@@ -264,17 +264,13 @@ class MViTAE(NetworkMethod):
         return levels
 
     def _calibrate_size(self, scans: list[Scan]) -> Self:
-        from annofree.methods.decide import decide
-
         smallest = SMALLEST_ML[0]
         if scans:
-            before = {"WT": tuple(r for r in region_refiners(0.0)["WT"] if not isinstance(r, HalfHeight))}
+            before = tuple(r for r in region_refiners(0.0)["WT"] if not isinstance(r, HalfHeight | MirrorFilter))
+            rules = Rules(self.thresholds, {"WT": before})
             masks = []
-            for scan in scans:
-                whole = {"WT": self.score(scan)["WT"]}
-                brain = self.brain(scan)
-                decision = decide(whole, self.thresholds, before, brain=brain, spacing_mm=scan.spacing_mm)
+            for scan in map(self.prepared, scans):
+                decision = decide(replace(self.score(scan), rules=rules), scan)
                 masks.append((decision.labels > 0, scan.voxel_ml))
             smallest = float(np.clip(healthy_min_ml(masks, alpha=0.5), *SMALLEST_ML))
-        self.refiners = region_refiners(round(smallest, 2))
-        return self
+        return self.replace(refiners=region_refiners(round(smallest, 2)))

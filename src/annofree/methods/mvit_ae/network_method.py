@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 from abc import abstractmethod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from numpy.typing import NDArray
 
 from annofree.methods.base import Method
 from annofree.prepare.brain import filled_brain
 from annofree.scan import Cohort, Scan
-from annofree.settings import Settings
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,10 +30,10 @@ class NetworkMethod(Method):
         network_extra: What is kept beside its weights.
     """
 
-    def __init__(self, settings: Settings | None = None, **options: Any) -> None:
-        super().__init__(settings, **options)
-        self.network: Network | None = None
-        self.network_extra: dict[str, Any] = {}
+    learned: ClassVar[tuple[str, ...]] = ("network", "network_extra")
+
+    network: Network | None
+    network_extra: dict[str, Any] | None
 
     def brain(self, scan: Scan) -> NDArray[np.bool_]:
         """The brain with its holes filled: dark fluid may equal the background."""
@@ -44,26 +43,27 @@ class NetworkMethod(Method):
     def trained(self, workspace: Path, healthy: Cohort | None, patients: Cohort | None) -> Fitted:
         """The fit itself."""
 
-    def learn(self, healthy: Cohort | None, patients: Cohort | None) -> None:
-        """Train the network, in `workspace` where that is set; a stopped fit goes on from there."""
+    def learn(self, workspace: Path | None, healthy: Cohort | None, patients: Cohort | None) -> Self:
+        """A method with a trained network; what a stopped fit left in `workspace` is used again."""
         import tempfile
 
         from annofree.inference.torch_network import TorchNetwork
 
         with tempfile.TemporaryDirectory() as temporary:
-            fitted = self.trained(self.workspace or Path(temporary), healthy, patients)
-        self.network, self.network_extra = TorchNetwork(fitted.network), fitted.extra
-        self.card["learned from"] = fitted.card
+            fitted = self.trained(workspace or Path(temporary), healthy, patients)
+        card = {**self.card, "learned from": fitted.card}
+        return self.replace(network=TorchNetwork(fitted.network), network_extra=fitted.extra, card=card)
 
     def save_weights(self, folder: Path) -> None:
         """The network: half precision, and the ONNX form."""
         if self.network is not None:
-            self.network.save(folder / NETWORK, extra=json.loads(json.dumps(self.network_extra)))
+            self.network.save(folder / NETWORK, extra=json.loads(json.dumps(self.network_extra or {})))
 
-    def load_weights(self, folder: Path) -> None:
+    def load_weights(self, folder: Path) -> dict[str, Any]:
         """Read the network that `save_weights` wrote."""
         from annofree.inference import load_network
 
-        if (folder / NETWORK).is_dir():
-            self.network, config = load_network(folder / NETWORK)
-            self.network_extra = {key: value for key, value in config.items() if key != "network"}
+        if not (folder / NETWORK).is_dir():
+            return {}
+        network, config = load_network(folder / NETWORK)
+        return {"network": network, "network_extra": {key: v for key, v in config.items() if key != "network"}}

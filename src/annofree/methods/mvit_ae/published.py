@@ -12,20 +12,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
-from scipy import ndimage
 
 from annofree.errors import InputError
-from annofree.methods.decide import Decision
+from annofree.methods.decide import NESTED, Rules, Scored
 from annofree.methods.mvit_ae.frame import Frame, Map, frame
 from annofree.methods.mvit_ae.network_method import NetworkMethod
-from annofree.refine import refine
-from annofree.refine.base import RefineContext
+from annofree.refine.published_mvit import PublishedMViT
 from annofree.scan import Cohort, Modality, Scan
-from annofree.segmentation import ScoreMap, Segmentation
+from annofree.segmentation import ScoreMap
 from annofree.settings import Settings
-from annofree.thresholds.base import Threshold
 from annofree.thresholds.fixed import Fixed
 
 if TYPE_CHECKING:
@@ -37,9 +33,7 @@ if TYPE_CHECKING:
 BRATS_MM3 = 240.0 * 240.0 * 155.0
 
 #: Thresholds of the published container, in units of that z-score.
-THRESHOLDS = {Modality.T1C: 1.2, Modality.FLAIR: 1.5}
-
-_CROSS = ndimage.generate_binary_structure(2, 1)[:, :, None]
+THRESHOLDS = {Modality.T1C: PublishedMViT().t1c, Modality.FLAIR: PublishedMViT().flair}
 
 
 class MViTAEPublishedSettings(Settings):
@@ -48,8 +42,6 @@ class MViTAEPublishedSettings(Settings):
     Attributes:
         reconstruction: "network"; or "constant", the control that the authors' log reports: the brain's median stands
             in everywhere (their constant is not stated).
-        fill_over_enhancing: Whether the holes of the oedema become core even where they hold enhancing tumour; True as
-            published, which deletes enhancing tumour that oedema encloses.
         network: What `fit` trains: "published" (40.7 million parameters, slices of 1 mm) or "narrow" (the same layout
             at 3 mm, which two CPU cores can train).
         labelmaps: Folder (or bank file) of anatomical label maps to make brains from; None takes the MNI tissue maps.
@@ -59,7 +51,6 @@ class MViTAEPublishedSettings(Settings):
     """
 
     reconstruction: Literal["network", "constant"] = "network"
-    fill_over_enhancing: bool = True
     network: Literal["published", "narrow"] = "published"
     labelmaps: str | None = None
     made: int = Field(24, ge=1)
@@ -81,38 +72,32 @@ class MViTAEPublished(NetworkMethod):
     """The published preset: signed residuals of T1C and FLAIR, fixed thresholds, the largest component of each."""
 
     name: ClassVar[str] = "mvit-ae-published"
-    regions: ClassVar[tuple[str, ...]] = ("WT", "TC", "ET")
     needs: ClassVar[tuple[Modality, ...]] = tuple(Modality)
     settings_class = MViTAEPublishedSettings
     settings: MViTAEPublishedSettings
+    run_settings: ClassVar[frozenset[str]] = frozenset({"reconstruction"})
 
-    def __init__(self, settings: Settings | None = None, **options: Any) -> None:
-        super().__init__(settings, **options)
-        source = "published constant, chosen by results on masks"
-        one = Fixed(1.0, tier="T2", source="the published constants, in whose units the scores are")
-        self.thresholds: dict[str, Threshold] = {"WT": one, "TC": one, "ET": one}
-        self.thresholds |= {f"residual-{s}": Fixed(v, tier="T2", source=source) for s, v in THRESHOLDS.items()}
-        self.refiners = {"WT": ()}
+    def default_rules(self) -> Rules:
+        """The published constants; the same two-step decision gives every region."""
+        source = "the published constants, chosen by results on masks, in whose units the scores are"
+        regions = [region for region, _ in NESTED]
+        one = Fixed(value=1.0, tier="T2", source=source)
+        return Rules(dict.fromkeys(regions, one), dict.fromkeys(regions, (PublishedMViT(),)))
 
-    def score(self, scan: Scan) -> dict[str, ScoreMap]:
+    def score(self, scan: Scan) -> Scored:
         """Image minus reconstruction of FLAIR and T1C, and the regions' scores in units of the thresholds.
 
         Raises:
             InputError: The model is not fitted, or a sequence has no contrast.
         """
-        scan.require(*self.needs, why=f"method '{self.name}'")
-        scan = scan.replace(brain=self.brain(scan))
         expected = self._expected(scan)
-        maps = {s: (whole_volume_z(scan, s)[0] - expected[s]) * np.float32(scan.brain) for s in THRESHOLDS}
-        enhancing = maps[Modality.T1C] / np.float32(self._constant(Modality.T1C))
-        whole = np.maximum(enhancing, maps[Modality.FLAIR] / np.float32(self._constant(Modality.FLAIR)))
-        scores = {r: ScoreMap(m, r, "residual") for r, m in (("WT", whole), ("TC", enhancing), ("ET", enhancing))}
-        return scores | {f"residual-{s}": ScoreMap(m, f"residual-{s}", "residual") for s, m in maps.items()}
-
-    def _constant(self, sequence: Modality) -> float:
-        value = self.thresholds[f"residual-{sequence}"].value
-        assert value is not None
-        return value
+        maps = {
+            f"residual-{s}": (whole_volume_z(scan, s)[0] - expected[s]) * np.float32(scan.brain) for s in THRESHOLDS
+        }
+        scaled = {s: maps[f"residual-{s}"] / np.float32(v) for s, v in THRESHOLDS.items()}
+        enhancing = scaled[Modality.T1C]
+        maps = {"WT": np.maximum(enhancing, scaled[Modality.FLAIR]), "TC": enhancing, "ET": enhancing, **maps}
+        return Scored({name: ScoreMap(m, name, "residual", scan.grid) for name, m in maps.items()}, self.rules)
 
     def _expected(self, scan: Scan) -> dict[Modality, Map]:
         """The reconstruction of FLAIR and T1C on the scan's grid."""
@@ -127,47 +112,17 @@ class MViTAEPublished(NetworkMethod):
         found = reconstruct_slices(self.network, framed.images)
         return {s: framed.to_scan(found[list(Modality).index(s)], scan) for s in THRESHOLDS}
 
-    def segment(self, scan: Scan) -> Segmentation:
-        """Score, then the published decisions; refiners of the whole tumour, if any were given, come last.
-
-        Raises:
-            MissingSequence: One of the four sequences is missing.
-        """
-        scores = self.score(scan)
-        brain = self.brain(scan)
-        values = {s: scores[f"residual-{s}"].values for s in THRESHOLDS}
-        labels = published_labels(
-            {s: (values[s], self._constant(s)) for s in THRESHOLDS}, over_enhancing=self.settings.fill_over_enhancing
-        )
-        labels[~brain] = 0
-        context = RefineContext(
-            scores=scores["WT"].values, brain=brain, spacing_mm=scan.spacing_mm, images=scan.images, threshold_value=1.0
-        )
-        whole = refine(labels > 0, self.refiners.get("WT", ()), context) & brain
-        labels = np.where(whole, np.where(labels > 0, labels, 2), 0).astype(np.uint8)
-        used = {region: self.thresholds[region] for region in self.regions}
-        assert scan.native is not None
-        return Segmentation(
-            scan_id=scan.id,
-            labels=labels,
-            affine=scan.affine,
-            native=scan.native,
-            regions=self.regions,
-            scores=scores,
-            thresholds=used,
-            brain=brain,
-            provenance=self.provenance(scan, Decision(labels, used, tuple(context.notes))),
-        )
-
-    def fit(self, *, healthy: Cohort | None = None, patients: Cohort | None = None) -> Self:
+    def fit(
+        self, *, healthy: Cohort | None = None, patients: Cohort | None = None, workspace: Path | None = None
+    ) -> Self:
         """Train the network on four-sequence healthy slices; the constants stay.
 
         Args:
             healthy: Real healthy scans; those without all four sequences are left out.
             patients: Patients, of whom the better half is mirrored over the worse one where that can be checked.
+            workspace: Keeps checkpoints; a stopped fit goes on from there.
         """
-        self.learn(healthy, patients)
-        return self
+        return self.learn(workspace, healthy, patients)
 
     def trained(self, workspace: Path, healthy: Cohort | None, patients: Cohort | None) -> Fitted:
         """The fit itself."""
@@ -177,8 +132,19 @@ class MViTAEPublished(NetworkMethod):
 
     def calibrate(self, healthy: Cohort) -> Self:
         """Nothing to set: the constants are the published ones."""
-        self.card["healthy"] = [scan.id for scan in healthy]
-        return self
+        return self.replace(card={**self.card, "healthy": [scan.id for scan in healthy]})
+
+    @classmethod
+    def migrated(cls, config: dict[str, Any]) -> dict[str, Any]:
+        """In the first form the decisions were part of the method, and one of them was a setting."""
+        if config["form"] > 1:
+            return config
+        settings = dict(config["settings"])
+        last = PublishedMViT(over_enhancing=settings.pop("fill_over_enhancing", True)).to_dict()
+        regions = [region for region, _ in NESTED]
+        refiners = {region: [last, *config["refiners"].get(region, [])] for region in regions}
+        thresholds = {region: config["thresholds"][region] for region in regions}
+        return {**config, "settings": settings, "refiners": refiners, "thresholds": thresholds}
 
 
 def whole_volume_z(scan: Scan, sequence: Modality) -> tuple[Map, tuple[float, float]]:
@@ -219,43 +185,3 @@ def published_frame(scan: Scan, network: ViTAESettings) -> Frame:
         grey = np.where(framed.brain, rules[sequence].back(framed.images[channel]), np.float32(0.0))
         images[channel] = (grey - mean) / deviation
     return Frame(images, framed.brain, framed.height, framed.present, framed.grid, framed.start)
-
-
-def published_labels(residuals: dict[Modality, tuple[Map, float]], *, over_enhancing: bool = True) -> NDArray[np.uint8]:
-    """Labels from the residuals of T1C and FLAIR, as published.
-
-    Per sequence: what exceeds the threshold, cut again by Otsu's rule slice by slice (zeros included), opened and
-    closed in the slice, the largest 6-connected component. FLAIR's becomes oedema, T1C's enhancing tumour on top; holes
-    of the oedema, then of the enhancing tumour, become core.
-
-    Args:
-        residuals: (X, Y, Z) residual and threshold, by sequence.
-        over_enhancing: Whether the oedema's holes become core even where they hold enhancing tumour (as published).
-    """
-    oedema = _largest(*residuals[Modality.FLAIR])
-    enhancing = _largest(*residuals[Modality.T1C])
-    labels = np.zeros(oedema.shape, dtype=np.uint8)
-    labels[oedema] = 2
-    labels[enhancing] = 3
-    for label in (2, 3):
-        part = labels == label
-        holes = ndimage.binary_fill_holes(part) & ~part
-        if not over_enhancing:
-            holes &= labels == 0
-        labels[holes] = 1
-    return labels
-
-
-def _largest(residual: Map, threshold: float) -> NDArray[np.bool_]:
-    from skimage.filters import threshold_otsu
-
-    above = np.where(residual > threshold, residual, np.float32(0.0))
-    mask: NDArray[np.bool_] = np.zeros(above.shape, dtype=bool)
-    for z in np.flatnonzero(above.any(axis=(0, 1))):
-        mask[:, :, z] = above[:, :, z] > threshold_otsu(above[:, :, z])  # type: ignore[no-untyped-call]
-    mask = ndimage.binary_closing(ndimage.binary_opening(mask, _CROSS), _CROSS)
-    parts, count = ndimage.label(mask)
-    if count == 0:
-        return np.zeros(above.shape, dtype=bool)
-    kept: NDArray[np.bool_] = parts == 1 + int(np.argmax(np.bincount(parts.ravel())[1:]))
-    return kept

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
 from annofree.methods.reconstruction.method import Reconstruction, ReconstructionSettings
 from annofree.prepare.slices import SliceSettings
 from annofree.settings import Settings
+
+if TYPE_CHECKING:
+    from annofree.inference import Network
 
 
 class DAESettings(ReconstructionSettings):
@@ -101,7 +104,7 @@ class FAnoGANMethod(Reconstruction):
 
         return FAnoGANSettings(**narrow(self.slices))
 
-    def learn(self, stacks: list[Any], folder: Path) -> None:
+    def learn(self, stacks: list[Any], folder: Path) -> Network:
         """First generator against critic, then the encoder; half of the steps each."""
         from annofree.inference.torch_network import TorchNetwork
         from annofree.methods.reconstruction.adversarial import AdversarialSettings, train_fanogan
@@ -116,4 +119,4 @@ class FAnoGANMethod(Reconstruction):
         )
         sampler = SliceSampler(stacks, self.variation(), seed=self.settings.seed)
         trained = train_fanogan(self.network_settings(), sampler, folder, settings)  # type: ignore[arg-type]
-        self.network = TorchNetwork(load_network(trained)[0])
+        return TorchNetwork(load_network(trained)[0])

@@ -15,6 +15,7 @@ from pydantic import Field
 
 from annofree.errors import InputError
 from annofree.methods.base import Method
+from annofree.methods.decide import Rules, Scored
 from annofree.prepare.brain import filled_brain
 from annofree.prepare.slices import SliceSettings, framed, from_slices, pick_sequence, to_slices, unframed
 from annofree.refine.base import Refiner
@@ -70,14 +71,15 @@ class Reconstruction(Method):
 
     settings_class = ReconstructionSettings
     settings: ReconstructionSettings
+    run_settings: ClassVar[frozenset[str]] = frozenset({"quality", "sequence"})
+    learned: ClassVar[tuple[str, ...]] = ("network",)
+    network: Network | None
     denoises: ClassVar[bool] = False
     default_slices: ClassVar[SliceSettings] = SliceSettings()
 
-    def __init__(self, settings: Settings | None = None, **options: Any) -> None:
-        super().__init__(settings, **options)
-        self.thresholds = {"WT": HealthyQuantile(quantile=0.99)}
-        self.refiners = {"WT": self.default_refiners()}
-        self.network: Network | None = None
+    def default_rules(self) -> Rules:
+        """A quantile of healthy errors; the rim of the brain and specks go, where not published."""
+        return Rules({"WT": HealthyQuantile(quantile=0.99)}, {"WT": self.default_refiners()})
 
     def network_settings(self) -> Settings:
         """The network that `fit` trains."""
@@ -105,18 +107,19 @@ class Reconstruction(Method):
             return ()
         return (ErodedBrain(mm=3.0), KeepComponents(connectivity=26, min_ml=0.5))
 
-    def score(self, scan: Scan) -> dict[str, ScoreMap]:
+    def score(self, scan: Scan) -> Scored:
         """Error map of one sequence on the scan's grid, in grey levels of the slices (robust z / 12).
 
         Raises:
             InputError: The model holds no network, or the scan has no brain.
         """
         sequence = pick_sequence(scan, self.settings.sequence)
-        alone = scan.replace(images={sequence: scan.images[sequence]}, brain=self.brain(scan))
+        alone = scan.replace(images={sequence: scan.images[sequence]})
         slices = framed(alone, self.slices)
         error, _ = self.reconstruct(slices, sequence)
         back = unframed(error, slices, scan)
-        return {"WT": ScoreMap(np.where(alone.foreground(), back, np.float32(0)), "WT", "residual")}
+        values = np.where(alone.foreground(), back, np.float32(0))
+        return Scored({"WT": ScoreMap(values, "WT", "residual", scan.grid)}, self.rules)
 
     def reconstruct(self, slices: Scan, sequence: Modality) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Error map and reconstruction of a scan cut to slices.
@@ -153,15 +156,18 @@ class Reconstruction(Method):
         """The brain with its holes filled: dark fluid may equal the background."""
         return filled_brain(scan)
 
-    def fit(self, *, healthy: Cohort | None = None, patients: Cohort | None = None) -> Self:
+    def fit(
+        self, *, healthy: Cohort | None = None, patients: Cohort | None = None, workspace: Path | None = None
+    ) -> Self:
         """Learn healthy slices, then set the threshold on healthy scans that were not learned from.
 
         A third of the healthy scans (at least 3) is kept for the threshold where there are 6 or more; with fewer, all
-        serve both ends. Training keeps checkpoints in `workspace` and goes on from there when it was stopped.
+        serve both ends.
 
         Args:
             healthy: Healthy scans; without any, made brains alone are learned from and the threshold stays unset.
             patients: Not used.
+            workspace: Keeps checkpoints; a stopped fit goes on from there.
         """
         import tempfile
 
@@ -173,18 +179,17 @@ class Reconstruction(Method):
         stacks = stacks_of((s for s in scans if s.id not in kept), self.slices)
         made = made_stacks(self.settings.labelmaps, self.settings.made, self.slices, seed=self.settings.seed)
         with tempfile.TemporaryDirectory() as temporary:
-            self.learn(stacks + made, (self.workspace or Path(temporary)) / "reconstructor")
-        self.card["learned from"] = {
+            network = self.learn(stacks + made, (workspace or Path(temporary)) / "reconstructor")
+        learned_from = {
             "healthy scans": [i for i in ids if i not in kept],
             "made healthy brains": self.settings.made,
             "steps": self.settings.steps,
         }
-        if healthy is not None:
-            self.calibrate(healthy.subset(kept) if kept else healthy)
-        return self
+        fitted = self.replace(network=network, card={**self.card, "learned from": learned_from})
+        return fitted if healthy is None else fitted.calibrate(healthy.subset(kept) if kept else healthy)
 
-    def learn(self, stacks: list[Any], folder: Path) -> None:
-        """Train the network on healthy slices; a subclass that trains otherwise overrides this.
+    def learn(self, stacks: list[Any], folder: Path) -> Network:
+        """The network, trained on healthy slices; a subclass that trains otherwise overrides this.
 
         Args:
             stacks: Of `slice_samples.Stack`, at least two; every twelfth is held out to choose weights.
@@ -219,7 +224,7 @@ class Reconstruction(Method):
             ),
             validate=HeldOutSlices(held_out, variation),
         )
-        self.network = TorchNetwork(load_network(folder / "best")[0])
+        return TorchNetwork(load_network(folder / "best")[0])
 
     def variation(self) -> Any:
         """Variation put on slices while learning; denoisers get coarse noise."""
@@ -233,12 +238,11 @@ class Reconstruction(Method):
         if self.network is not None:
             self.network.save(folder / NETWORK)
 
-    def load_weights(self, folder: Path) -> None:
+    def load_weights(self, folder: Path) -> dict[str, Any]:
         """Read what `save_weights` wrote."""
         from annofree.inference import load_network
 
-        if (folder / NETWORK).is_dir():
-            self.network, _ = load_network(folder / NETWORK)
+        return {"network": load_network(folder / NETWORK)[0]} if (folder / NETWORK).is_dir() else {}
 
 
 def _spread(values: NDArray[np.float32], at: list[int], count: int) -> NDArray[np.float32]:

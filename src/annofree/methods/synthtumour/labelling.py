@@ -41,6 +41,7 @@ def pseudo_label(
     Returns:
         Folders of the patients that are used, and how many were given, kept, and left out for which reason.
     """
+    assert method.networks is not None
     networks = [network for network, _ in method.networks]
     spacing_mm = float(method.networks[0][1]["spacing_mm"])
     rules = [refiner for refiner in method.refiners["WT"] if not isinstance(refiner, Appearance | RandomWalker)]

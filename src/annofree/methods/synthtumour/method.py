@@ -6,6 +6,7 @@ and trains nnU-Net; here whole brains of four sequences are made, and any subset
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
@@ -15,7 +16,7 @@ from pydantic import Field
 
 from annofree.errors import InputError
 from annofree.methods.base import Method
-from annofree.methods.decide import NESTED
+from annofree.methods.decide import NESTED, Rules, Scored, decide
 from annofree.methods.synthtumour.coarse import coarse_of
 from annofree.methods.synthtumour.leak import with_enhancement
 from annofree.prepare.brain import filled_brain
@@ -25,7 +26,7 @@ from annofree.refine.holes import FillHoles
 from annofree.refine.mirror import MirrorFilter
 from annofree.refine.walker import RandomWalker
 from annofree.scan import Cohort, Modality, Scan
-from annofree.segmentation import ScoreMap, Segmentation
+from annofree.segmentation import ScoreMap
 from annofree.settings import Settings
 from annofree.thresholds.fixed import Fixed
 
@@ -79,65 +80,40 @@ class SynthTumourSettings(Settings):
     plan: str | None = None
 
 
-def _why_unsure(scan: Scan) -> str:
-    missing = [str(s) for s in (Modality.T1, Modality.T1C) if s not in scan.images]
-    return f"{' and '.join(missing)} missing" if missing else "nothing enhances"
-
-
-def _on_grid_of(scan: Scan, result: Segmentation) -> Segmentation:
-    """A result of the coarse scan on the scan's own grid, its borders interpolated."""
-    from annofree.prepare.resample import back
-
-    labels = np.zeros(scan.shape, dtype=np.uint8)
-    for region, label in NESTED:
-        if region in result.regions:
-            mask = result.mask(region)
-            labels[back(mask.astype(np.float32), result.grid, scan.grid) > EVEN] = label
-    scores = {
-        name: ScoreMap(back(score.values, result.grid, scan.grid), score.name, score.unit)
-        for name, score in result.scores.items()
-    }
-    brain = filled_brain(scan)
-    labels[~brain] = 0
-    return result.replace(labels=labels, affine=scan.affine, scores=scores, brain=brain)
-
-
 class SynthTumour(Method):
     """A network that saw made tumours only; WT, TC and ET from any subset of T1, T1C, T2 and FLAIR."""
 
     name: ClassVar[str] = "synthtumour"
-    regions: ClassVar[tuple[str, ...]] = ("WT", "TC", "ET")
     settings_class = SynthTumourSettings
     settings: SynthTumourSettings
 
-    def __init__(self, settings: Settings | None = None, **options: Any) -> None:
-        super().__init__(settings, **options)
-        even = Fixed(value=EVEN, tier="T0", source="even odds of the network")
-        self.thresholds = {"WT": even, "TC": even, "ET": even}
-        self.refiners = {
-            "WT": (
-                FillHoles(),
-                MirrorFilter(),
-                KeepComponents(connectivity=26, min_ml=SMALLEST_ML[0]),
-                Appearance(),
-                RandomWalker(),
-                # crumbs that the border rules cut off are no findings of their own
-                KeepComponents(connectivity=26, min_ml=SMALLEST_ML[0]),
-            ),
-            "TC": (FillHoles(), RandomWalker()),
-            "ET": (RandomWalker(inner_mm=2.0, outer_mm=2.0),),
-        }
-        self.networks: list[tuple[Network, dict[str, Any]]] = []
-        if self.settings.preset == "published":
-            # one region and no rule of ours: what the published network answers, cut at one half
-            self.__dict__["regions"] = ("WT",)
-            self.thresholds, self.refiners = {"WT": even}, {"WT": ()}
+    run_settings: ClassVar[frozenset[str]] = frozenset({"quality"})
+    learned: ClassVar[tuple[str, ...]] = ("networks",)
+    #: Networks, and the configuration of each.
+    networks: list[tuple[Network, dict[str, Any]]] | None
 
-    def score(self, scan: Scan) -> dict[str, ScoreMap]:
+    def default_rules(self) -> Rules:
+        """Even odds; then what drops, and what moves borders. The published preset has no rule of ours."""
+        even = Fixed(value=EVEN, tier="T0", source="even odds of the network")
+        if self.settings.preset == "published":
+            return Rules({"WT": even}, {"WT": ()})
+        crumbs = KeepComponents(connectivity=26, min_ml=SMALLEST_ML[0])
+        return Rules(
+            {"WT": even, "TC": even, "ET": even},
+            {
+                # crumbs that the border rules cut off are no findings of their own
+                "WT": (FillHoles(), MirrorFilter(), crumbs, Appearance(), RandomWalker(), crumbs),
+                "TC": (FillHoles(), RandomWalker()),
+                "ET": (RandomWalker(inner_mm=2.0, outer_mm=2.0),),
+            },
+        )
+
+    def score(self, scan: Scan) -> Scored:
         """Probabilities of whole tumour, tumour core and enhancing tumour.
 
         The scan is resampled to the networks' spacing, normalised inside the brain, seen by every network in every
-        pass of the chosen quality, and the mean probability is brought back to the scan's grid (linearly).
+        pass of the chosen quality, and the mean probability is brought back to the scan's grid (linearly). With
+        `quality="fast"` it stays on the networks' grid where that is coarser.
 
         Raises:
             InputError: The model holds no network.
@@ -149,10 +125,10 @@ class SynthTumour(Method):
             raise InputError(
                 "This synthtumour model has no network", fix="Fit it, or leave --model out to use the shipped one"
             )
-        if self.settings.preset == "published":
-            scan.require(Modality.FLAIR, why="the published preset")
-            scan = scan.replace(images={Modality.FLAIR: scan.images[Modality.FLAIR]})
-        brain = self.brain(scan)
+        spacing_mm = float(self.networks[0][1]["spacing_mm"])
+        if self.settings.quality == "fast" and spacing_mm**3 / 1000.0 > scan.voxel_ml:
+            scan = coarse_of(scan, spacing_mm).scan
+        brain = scan.foreground()
         total: NDArray[np.float32] | None = None
         count = 0
         for network, config in self.networks:
@@ -166,8 +142,8 @@ class SynthTumour(Method):
         grid = coarse.scan.grid
         assert total is not None
         odds = {
-            region: back(values, grid, scan.grid) if grid.shape != scan.shape else values
-            for region, values in zip(self.regions, total / count, strict=False)
+            region: values if grid.same_as(scan.grid) else back(values, grid, scan.grid)
+            for (region, _), values in zip(NESTED, total / count, strict=False)
         }
         if "ET" in odds:
             odds = with_enhancement(odds, scan, coarse.scan, total[0] / count > EVEN)
@@ -175,41 +151,34 @@ class SynthTumour(Method):
         outer = brain.astype(np.float32)
         for region, values in odds.items():
             outer = np.minimum(np.clip(values, 0.0, 1.0), outer)
-            maps[region] = ScoreMap(outer, region, "probability")
-        return maps
+            maps[region] = ScoreMap(outer, region, "probability", scan.grid)
+        return Scored(maps, self.rules)
 
-    def segment(self, scan: Scan) -> Segmentation:
-        """Score, threshold, refine; a core without enhancement is said to be of low confidence.
-
-        With `quality="fast"` all of it happens on the networks' grid where the scan's own is finer, and the borders
-        found there are brought back.
-        """
-        spacing_mm = float(self.networks[0][1]["spacing_mm"]) if self.networks else 0.0
-        if self.settings.quality == "fast" and spacing_mm**3 / 1000.0 > scan.voxel_ml:
-            result = _on_grid_of(scan, super().segment(coarse_of(scan, spacing_mm).scan))
-        else:
-            result = super().segment(scan)
-        volumes = result.volumes_ml
-        if volumes.get("TC", 0.0) > 0 and volumes.get("ET", 0.0) == 0:
-            notes = [*result.provenance["notes"], f"The core is of low confidence: {_why_unsure(scan)}"]
-            result = result.replace(provenance={**result.provenance, "notes": notes})
-        return result
+    def prepared(self, scan: Scan) -> Scan:
+        """As every method; the published preset sees FLAIR and nothing else."""
+        if self.settings.preset == "published":
+            scan.require(Modality.FLAIR, why="the published preset")
+            scan = scan.replace(images={Modality.FLAIR: scan.images[Modality.FLAIR]})
+        return super().prepared(scan)
 
     def brain(self, scan: Scan) -> NDArray[np.bool_]:
         """The brain with its holes filled: dark fluid may equal the background."""
         return filled_brain(scan)
 
-    def fit(self, *, healthy: Cohort | None = None, patients: Cohort | None = None) -> Self:
+    def fit(
+        self, *, healthy: Cohort | None = None, patients: Cohort | None = None, workspace: Path | None = None
+    ) -> Self:
         """Train, then set the smallest kept lesion on healthy scans.
 
         Without patients: a junior, trained on made brains and on half of the healthy ones, with made tumours; nothing
         about real tumours enters. With patients: both stages, see `annofree.methods.synthtumour.stages`; no mask
-        enters either. Everything is kept in `workspace`, and a stopped fit goes on from there.
+        enters either.
 
         Args:
             healthy: Healthy scans: half of them teach, the other half checks and calibrates. A junior that is not
                 trained here is calibrated on all of them.
             patients: Patients' scans without masks, for the second stage.
+            workspace: Keeps everything; a stopped fit goes on from there.
 
         Raises:
             InputError: The scans do not suffice.
@@ -218,7 +187,7 @@ class SynthTumour(Method):
         import tempfile
 
         with tempfile.TemporaryDirectory() as temporary:
-            work = self.workspace or Path(temporary)
+            work = workspace or Path(temporary)
             if patients is not None:
                 from annofree.methods.synthtumour.stages import fit_stages
 
@@ -228,21 +197,18 @@ class SynthTumour(Method):
                         why="tumours are mixed into them, and they check the senior",
                         fix="Give --healthy DIR",
                     )
-                fit_stages(self, healthy, patients, work)
-                return self
+                return fit_stages(self, healthy, patients, work)
             if healthy is None:
                 if self.settings.preset == "published":
                     raise InputError("The published preset makes tumours in healthy scans", fix="Give --healthy DIR")
-                self.card["learned from"] = self.fit_or_load_junior(None, None, work, default="fit")
-                return self
+                return self.fit_or_load_junior(None, None, work, default="fit")
             from annofree.methods.synthtumour.stages import halves
 
             teach: Cohort | None = None
             published = self.settings.preset == "published"
             if self.junior_from("fit") == "fit" and (published or len(healthy.ids) > 1):
                 teach, healthy = halves(healthy)
-            self.card["learned from"] = self.fit_or_load_junior(teach, healthy, work, default="fit")
-        return self.calibrate(healthy)
+            return self.fit_or_load_junior(teach, healthy, work, default="fit").calibrate(healthy)
 
     def junior_from(self, default: str) -> str:
         """Where the first network comes from: "fit", "shipped" or a model folder; `default` where no setting says."""
@@ -257,8 +223,8 @@ class SynthTumour(Method):
         *,
         patients: Cohort | None = None,
         default: str = "shipped",
-    ) -> dict[str, Any]:
-        """Put the first network in place: the shipped one, another model's, or a new one.
+    ) -> Self:
+        """This method with its first network: the shipped one, another model's, or a new one.
 
         Args:
             teach: Healthy scans in which tumours are made.
@@ -266,9 +232,6 @@ class SynthTumour(Method):
             work: Keeps the training in `junior/`.
             patients: Their healthier halves, mirrored, carry made tumours too.
             default: What `junior=None` means.
-
-        Returns:
-            What it learned from, for the card.
         """
         from annofree import methods
         from annofree.methods.synthtumour.carriers import write_carriers
@@ -288,16 +251,16 @@ class SynthTumour(Method):
                 files = write_carriers(teach or Cohort({}), patients or Cohort({}), work / "carriers")
                 bank, name = self.label_maps(work), self.settings.labelmaps
                 network, card = fit_made(bank, name, work / "junior", train, plan, carriers=files, check=check)
-            self.networks = [network]
-            return card
+            return self.replace(networks=[network], card={**self.card, "learned from": card})
         model = methods.shipped("synthtumour") if where == "shipped" else methods.load(where)
         if not isinstance(model, SynthTumour) or model.settings.preset != self.settings.preset:
             raise InputError(
                 f"A junior of preset '{self.settings.preset}' is needed, and '{where}' is none",
                 fix="Name a synthtumour model folder of that preset, or --set junior=fit",
             )
-        self.networks = model.networks
-        return {**model.card.get("learned from", {}), "junior": where if where == "shipped" else "another model"}
+        origin = where if where == "shipped" else "another model"
+        card = {**model.card.get("learned from", {}), "junior": origin}
+        return self.replace(networks=model.networks, card={**self.card, "learned from": card})
 
     def train_settings(self, steps: int) -> TrainSettings:
         """How long, and the seed."""
@@ -314,19 +277,11 @@ class SynthTumour(Method):
 
     def first_masks(self, healthy: Cohort) -> list[tuple[NDArray[np.bool_], float]]:
         """What is called tumour in each healthy scan before small findings are dropped, and its voxel volume in ml."""
-        from annofree.methods.decide import decide
-
-        rules = tuple(r for r in self.refiners["WT"] if not isinstance(r, KeepComponents | Appearance | RandomWalker))
+        chain = tuple(r for r in self.refiners["WT"] if not isinstance(r, KeepComponents | Appearance | RandomWalker))
+        rules = Rules(self.thresholds, {"WT": chain})
         masks = []
-        for scan in healthy:
-            decision = decide(
-                self.score(scan),
-                self.thresholds,
-                {"WT": rules},
-                brain=self.brain(scan),
-                spacing_mm=scan.spacing_mm,
-                images=scan.images,
-            )
+        for scan in map(self.prepared, healthy):
+            decision = decide(replace(self.score(scan), rules=rules), scan)
             masks.append((decision.labels > 0, scan.voxel_ml))
         return masks
 
@@ -339,23 +294,23 @@ class SynthTumour(Method):
         """
         from annofree.refine import healthy_min_ml
 
-        if self.settings.preset != "published":
-            smallest = float(np.clip(healthy_min_ml(self.first_masks(healthy), alpha=0.5), *SMALLEST_ML))
-            first = next(rule for rule in self.refiners["WT"] if isinstance(rule, KeepComponents))
-            components = KeepComponents(connectivity=26, min_ml=round(smallest, 2))
-            chain = tuple(components if rule is first else rule for rule in self.refiners["WT"])
-            self.refiners = {**self.refiners, "WT": chain}
-        self.card["healthy"] = list(healthy.ids)
-        return self
+        card = {**self.card, "healthy": list(healthy.ids)}
+        if self.settings.preset == "published":
+            return self.replace(card=card)
+        smallest = float(np.clip(healthy_min_ml(self.first_masks(healthy), alpha=0.5), *SMALLEST_ML))
+        first = next(n for n, rule in enumerate(self.refiners["WT"]) if isinstance(rule, KeepComponents))
+        chain = list(self.refiners["WT"])
+        chain[first] = KeepComponents(connectivity=26, min_ml=round(smallest, 2))
+        return self.replace(refiners={"WT": chain}, card=card)
 
     def save_weights(self, folder: Path) -> None:
         """One folder a network: half precision, and the ONNX form."""
-        for number, (network, config) in enumerate(self.networks):
+        for number, (network, config) in enumerate(self.networks or ()):
             extra = {key: value for key, value in config.items() if key != "network"}
             network.save(folder / NETWORKS / str(number), extra=extra)
 
-    def load_weights(self, folder: Path) -> None:
+    def load_weights(self, folder: Path) -> dict[str, Any]:
         """Read the networks that `save_weights` wrote."""
         from annofree.inference import load_network
 
-        self.networks = [load_network(path) for path in sorted((folder / NETWORKS).iterdir()) if path.is_dir()]
+        return {"networks": [load_network(path) for path in sorted((folder / NETWORKS).glob("*/"))]}

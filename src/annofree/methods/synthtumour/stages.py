@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from annofree.training.loop import Validate
     from annofree.training.sources import MadeCases
     from annofree.training.stream import CaseMaker
+
+M = TypeVar("M", bound="SynthTumour")
 
 #: What lies further than this from a sure tumour stays behind when the tumour is mixed, mm.
 REACH_MM = 12.0
@@ -86,11 +88,11 @@ class Material:
     mixed: list[Path]
 
 
-def fit_stages(method: SynthTumour, healthy: Cohort, patients: Cohort, work: Path) -> None:
-    """Fit both stages into a method: its networks, its smallest kept lesion, its card.
+def fit_stages(method: M, healthy: Cohort, patients: Cohort, work: Path) -> M:
+    """A method with both stages fitted: its networks, its smallest kept lesion, its card.
 
     Args:
-        method: Gets the result; its settings say what to do.
+        method: Its settings say what to do.
         healthy: Healthy scans, at least two.
         patients: Patients without masks.
         work: Keeps the artefacts.
@@ -106,7 +108,8 @@ def fit_stages(method: SynthTumour, healthy: Cohort, patients: Cohort, work: Pat
     teach, check = halves(healthy)
     own = method.settings.model_dump(mode="json", exclude={"quality"})
     _claim(work / "stages.json", {"settings": own, "teach": teach.ids, "check": check.ids, "patients": patients.ids})
-    junior_card = method.fit_or_load_junior(teach, check, work, patients=patients)
+    method = method.fit_or_load_junior(teach, check, work, patients=patients)
+    assert method.networks is not None
     _claim(work / "junior.json", {"weights": _checksum(method.networks[0][0].module())})
     spacing_mm = float(method.networks[0][1]["spacing_mm"])
 
@@ -125,10 +128,9 @@ def fit_stages(method: SynthTumour, healthy: Cohort, patients: Cohort, work: Pat
     material = Material(teach, check, patients, hosts, kept, mixed)
     senior, verdict = _senior(method, plan, material, work)
     if verdict["taken"]:
-        method.networks = [senior]
-    method.calibrate(check if verdict["taken"] else healthy)
-    method.card["learned from"] = junior_card
-    method.card["second stage"] = {
+        method = method.replace(networks=[senior])
+    method = method.calibrate(check if verdict["taken"] else healthy)
+    stage = {
         "preset": method.settings.preset,
         "patients": counts,
         "mixed cases": len(mixed),
@@ -138,6 +140,7 @@ def fit_stages(method: SynthTumour, healthy: Cohort, patients: Cohort, work: Pat
         "senior": verdict,
         "note": "patients' images without any mask entered; results on the same patients are transductive",
     }
+    return method.replace(card={**method.card, "second stage": stage})
 
 
 def plan_of(method: SynthTumour) -> StagePlan:
@@ -194,6 +197,7 @@ def _senior(
     from annofree.methods.synthtumour.validation import MadeValidation
     from annofree.networks import build, load_network
 
+    assert method.networks is not None
     config = method.networks[0][1]
     junior = method.networks[0][0].module()
     spacing_mm = float(config["spacing_mm"])
@@ -223,9 +227,8 @@ def _senior(
     with torch.inference_mode():
         scores = validate(junior), validate(module)
     before = [float(mask.sum()) * ml for mask, ml in method.first_masks(material.check)]
-    held, method.networks = method.networks, [senior]
-    after = [float(mask.sum()) * ml for mask, ml in method.first_masks(material.check)]
-    method.networks = held
+    challenger = method.replace(networks=[senior])
+    after = [float(mask.sum()) * ml for mask, ml in challenger.first_masks(material.check)]
     verdict = passes(before, after, *scores)
     if plan.published and not verdict["taken"]:
         verdict |= {"taken": True, "why": f"the published form has no gate; with one: {verdict['why']}"}

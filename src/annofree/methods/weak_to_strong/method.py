@@ -8,6 +8,7 @@ tumours, from the weak stage's tumour masks, or from any other method's answers.
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -16,13 +17,14 @@ from numpy.typing import NDArray
 
 from annofree.errors import InputError
 from annofree.methods.base import Method
+from annofree.methods.decide import Rules, Scored, decide
 from annofree.methods.weak_to_strong.settings import MADE, WeakToStrongSettings
 from annofree.prepare.brain import filled_brain
 from annofree.refine.components import KeepComponents
 from annofree.refine.holes import FillHoles
 from annofree.scan import Cohort, Scan
 from annofree.segmentation import ScoreMap
-from annofree.settings import Settings
+from annofree.thresholds.base import Threshold
 from annofree.thresholds.fixed import Fixed
 
 if TYPE_CHECKING:
@@ -43,17 +45,21 @@ class WeakToStrong(Method):
     settings_class = WeakToStrongSettings
     settings: WeakToStrongSettings
 
-    def __init__(self, settings: Settings | None = None, **options: Any) -> None:
-        super().__init__(settings, **options)
-        if self.settings.supervision == "truth":
-            # The guard around fit reads this: truth is open to tier S alone.
-            self.learned_tier = "S"  # type: ignore[misc]
-        self.thresholds = {"WT": Fixed(value=0.5, tier="T0", source="even odds of the network")}
-        self.refiners = {"WT": (FillHoles(), KeepComponents(connectivity=26, min_ml=0.5))}
-        self.network: Network | None = None
-        self.spacing_mm = 0.0
+    run_settings: ClassVar[frozenset[str]] = frozenset({"quality"})
+    learned: ClassVar[tuple[str, ...]] = ("network", "spacing_mm")
+    network: Network | None
+    spacing_mm: float | None
 
-    def score(self, scan: Scan) -> dict[str, ScoreMap]:
+    @property
+    def learned_tier(self) -> str:
+        """That of the labels; truth is open to a fit of tier S alone."""
+        return "S" if self.settings.supervision == "truth" else str(self.card.get(_TIER, "T0"))
+
+    def default_rules(self) -> Rules:
+        """Even odds; holes are filled, specks go."""
+        return _rules(Fixed(value=0.5, tier="T0", source="even odds of the network"), SMALLEST_ML[0])
+
+    def score(self, scan: Scan) -> Scored:
         """Probability of whole tumour, by sliding windows over the brain as it is and flipped left to right.
 
         Raises:
@@ -63,27 +69,31 @@ class WeakToStrong(Method):
         from annofree.methods.weak_to_strong.view import view_of
         from annofree.prepare.resample import back
 
-        if self.network is None:
+        if self.network is None or self.spacing_mm is None:
             raise InputError("This weak-to-strong model has no network", fix="Fit it, or use the shipped one")
-        brain = self.brain(scan)
+        brain = scan.foreground()
         view = view_of(scan, self.spacing_mm, brain)
         found = probabilities(self.network, view.images, view.brain, quality=self.settings.quality)
-        fine = back(found, view.grid, scan.grid) if view.grid.shape != scan.shape else found
-        return {"WT": ScoreMap(np.clip(fine, 0.0, 1.0) * brain, "WT", "probability")}
+        fine = found if view.grid.same_as(scan.grid) else back(found, view.grid, scan.grid)
+        values = np.clip(fine, 0.0, 1.0) * brain
+        return Scored({"WT": ScoreMap(values, "WT", "probability", scan.grid)}, self.rules)
 
     def brain(self, scan: Scan) -> NDArray[np.bool_]:
         """The brain with its holes filled: dark fluid may equal the background."""
         return filled_brain(scan)
 
-    def fit(self, *, healthy: Cohort | None = None, patients: Cohort | None = None) -> Self:
+    def fit(
+        self, *, healthy: Cohort | None = None, patients: Cohort | None = None, workspace: Path | None = None
+    ) -> Self:
         """Learn, then set the smallest lesion that is kept on healthy scans.
 
-        Checkpoints stay in `workspace`, and a stopped fit goes on from there. Weights are chosen on held-out cases
-        with the same kind of label; patients' truth is read under supervision "truth" alone.
+        Weights are chosen on held-out cases with the same kind of label; patients' truth is read under supervision
+        "truth" alone.
 
         Args:
             healthy: Healthy scans for the calibration, and for pre-training.
             patients: Scans that the labels belong to, and for pre-training.
+            workspace: Keeps checkpoints; a stopped fit goes on from there.
 
         Raises:
             InputError: The labels need patients and there are none, or a label does not fit its scan.
@@ -100,13 +110,10 @@ class WeakToStrong(Method):
             if pretrains:
                 unlabelled.append(volume_of(scan, size.spacing_mm, brain))
         with tempfile.TemporaryDirectory() as temporary:
-            self._learn(size, patients, unlabelled, self.workspace or Path(temporary))
-        self.spacing_mm = size.spacing_mm
-        if healthy is not None:
-            self.calibrate(healthy)
-        return self
+            fitted = self._learn(size, patients, unlabelled, workspace or Path(temporary))
+        return fitted if healthy is None else fitted.calibrate(healthy)
 
-    def _learn(self, size: Size, patients: Cohort | None, unlabelled: list[Volume], workspace: Path) -> None:
+    def _learn(self, size: Size, patients: Cohort | None, unlabelled: list[Volume], workspace: Path) -> Self:
         from annofree.inference.torch_network import TorchNetwork
         from annofree.methods.weak_to_strong.lessons import made_lessons, patient_lessons
         from annofree.methods.weak_to_strong.scores import score_volumes
@@ -129,9 +136,8 @@ class WeakToStrong(Method):
             unlabelled=unlabelled,
             pretrain_steps=settings.pretrain_steps,
         )
-        self.network = TorchNetwork(module)
-        self.learned_tier = lessons.tier  # type: ignore[misc]
-        self.card |= {
+        card = {
+            **self.card,
             "learned from": lessons.card,
             _TIER: lessons.tier,
             "steps": trained.step,
@@ -140,43 +146,41 @@ class WeakToStrong(Method):
         }
         if lessons.test:
             scores = score_volumes(module, lessons.test)
-            self.card["held-out scans against labels of the same kind"] = str(scores)
+            card["held-out scans against labels of the same kind"] = str(scores)
             print(f"held-out scans against labels of the same kind: {scores}")
+        return self.replace(network=TorchNetwork(module), spacing_mm=size.spacing_mm, card=card)
 
     def calibrate(self, healthy: Cohort) -> Self:
         """Set the smallest lesion that is kept: the volume at which half of healthy people have nothing called.
 
         At least 0.5 ml and at most 3 ml: a finding of more than that is never dropped for its size.
         """
-        from annofree.methods.decide import decide
         from annofree.refine import healthy_min_ml
 
         masks = []
-        for scan in healthy:
-            decision = decide(
-                self.score(scan),
-                self.thresholds,
-                {"WT": (FillHoles(),)},
-                brain=self.brain(scan),
-                spacing_mm=scan.spacing_mm,
-                images=scan.images,
-            )
+        for scan in map(self.prepared, healthy):
+            scored = self.score(scan)
+            decision = decide(replace(scored, rules=Rules(self.thresholds, {"WT": (FillHoles(),)})), scan)
             masks.append((decision.labels > 0, scan.voxel_ml))
         smallest = float(np.clip(healthy_min_ml(masks, alpha=0.5), *SMALLEST_ML))
-        self.refiners = {"WT": (FillHoles(), KeepComponents(connectivity=26, min_ml=round(smallest, 2)))}
-        self.card["healthy"] = list(healthy.ids)
-        return self
+        rules = _rules(self.thresholds["WT"], round(smallest, 2))
+        return self.replace(rules=rules, card={**self.card, "healthy": list(healthy.ids)})
 
     def save_weights(self, folder: Path) -> None:
         """The network: half precision, and the ONNX form."""
         if self.network is not None:
             self.network.save(folder / NETWORK, extra={"spacing_mm": self.spacing_mm})
 
-    def load_weights(self, folder: Path) -> None:
-        """Read the network that `save_weights` wrote, and the tier of what it learned from."""
+    def load_weights(self, folder: Path) -> dict[str, Any]:
+        """Read the network that `save_weights` wrote."""
         from annofree.inference import load_network
 
-        self.learned_tier = str(self.card.get(_TIER, self.learned_tier))  # type: ignore[misc]
-        if (folder / NETWORK).is_dir():
-            self.network, config = load_network(folder / NETWORK)
-            self.spacing_mm = float(config["spacing_mm"])
+        if not (folder / NETWORK).is_dir():
+            return {}
+        network, config = load_network(folder / NETWORK)
+        return {"network": network, "spacing_mm": float(config["spacing_mm"])}
+
+
+def _rules(threshold: Threshold, smallest_ml: float) -> Rules:
+    chain = (FillHoles(), KeepComponents(connectivity=26, min_ml=smallest_ml))
+    return Rules({"WT": threshold}, {"WT": chain})
