@@ -66,9 +66,8 @@ def dices(method: Blogrr, judged: Judged) -> tuple[float, float, float]:
     with_network, curves, used = [], [], []
     values = np.geomspace(0.005, 0.5, 120)
     for slices, name, truth in judged:
-        bare = Coarse(method.settings)
-        bare.network = method.network
-        error, _ = bare.look(slices, name)
+        bare = method.replace(thresholder=None)
+        error, _ = bare.reconstruct(slices, name)
         taus = method.thresholds_of(slices.images[name], error)
         found = error > taus
         with_network.append(2.0 * (found & truth).sum() / max(found.sum() + truth.sum(), 1))
@@ -117,8 +116,7 @@ def run(
     method = Coarse(width=4, seed=seed, steps=steps, made=0, bilevel_steps=5, bilevel_batch=8, learning_rate=3e-3)
     well = [s.scan for s in learn if not (s.labels > 0).any()]
     ill = [s.scan for s in learn if (s.labels > 0).any()]
-    method.workspace = out / str(seed)
-    method.fit(healthy=Cohort.of(well))
+    method = method.fit(healthy=Cohort.of(well), workspace=out / str(seed))
     base = method.network.module()
     seen = [p for p in method._reported(Cohort.of(ill)) if p.target is not None]
     free = list(method._cut(Cohort.of(well)))
@@ -135,10 +133,8 @@ def run(
     rows: list[dict[str, Any]] = json.loads(file.read_text()) if file.is_file() else []
 
     def note(form: str, stage: str, folder: Path, done: int, seconds: float) -> None:
-        method.network, method.thresholder = (
-            TorchNetwork(load_network(folder / n)[0]) for n in ("reconstructor", "threshold")
-        )
-        dice, best, tau = dices(method, judged)
+        pair = [TorchNetwork(load_network(folder / n)[0]) for n in ("reconstructor", "threshold")]
+        dice, best, tau = dices(method.replace(network=pair[0], thresholder=pair[1]), judged)
         rows.append(
             {"form": form, "stage": stage, "rounds": done, "cpu": seconds, "dice": dice, "oracle": best, "tau": tau}
         )

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from annofree import methods
-from annofree.methods.decide import decide
+from annofree.methods.decide import Rules, Scored, decide
 from annofree.phantom import phantom_cohort
 from annofree.refine import Refiner
 from annofree.refine.promptable import Promptable
@@ -52,17 +52,12 @@ def main() -> None:
             break
         row: dict[str, object] = {"id": subject.scan.id, "kind": subject.kind, "ml": subject.findings["volume_ml"]}
         for name, method in built.items():
-            scan, scores, brain = subject.scan, method.score(subject.scan), method.brain(subject.scan)
+            scan = method.prepared(subject.scan)
+            answer = method.score(scan)
+            whole = {"WT": answer["WT"]}
             own = tuple(r for r in method.refiners["WT"] if r.kind not in SURFACE)
             for label, chain in chains.items():
-                decision = decide(
-                    {"WT": scores["WT"]},
-                    method.thresholds,
-                    {"WT": own + chain},
-                    brain=brain,
-                    spacing_mm=scan.spacing_mm,
-                    images=scan.images,
-                )
+                decision = decide(Scored(whole, Rules(method.thresholds, {"WT": own + chain})), scan)
                 row[f"{name} / {label}"] = dice(subject.labels > 0, decision.labels > 0)
         rows.append(row)
         with wanted.out.open("a") as file:

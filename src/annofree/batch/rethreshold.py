@@ -165,9 +165,12 @@ def _decide_again(
     was = rules.thresholds[region]
     if rule is not None:
         rules = rules.replace({region: rule})
-    scan = open_scan(dict(told["files"]), brain_mask=before.brain, id=before.scan_id, prepare=again(told))
+    prepare = again(told)
+    mask = None if prepare is None else before.brain
+    scan = open_scan(dict(told["files"]), brain_mask=mask, id=before.scan_id, prepare=prepare)
     if not scan.grid.same_as(before.grid):
         raise InputError(f"The images of scan '{scan.id}' lie on another grid now", fix="Segment the scan again")
+    scan = scan.replace(brain=before.brain)
     scored = Scored(before.scores, rules, tuple(told.get("score notes", ())))
     decision = decide(scored, scan)
     learned = str(told.get("learned tier", "T0" if told.get("form") else told["tier"]))

@@ -79,9 +79,9 @@ def show_failures(report: BatchReport) -> None:
 def show_settings(method: str) -> None:
     """Every setting of a method with its unit, default and meaning."""
     from annofree.methods.describe import settings_of
-    from annofree.methods.registry import info
+    from annofree.methods.registry import METHODS
 
-    row = info(method)
+    row = METHODS[method]
     console.print(f"{row.name}: {row.summary} (tier {row.tier})", highlight=False, markup=False, soft_wrap=True)
     for setting in settings_of(row.name):
         unit = f", in {setting.unit}" if setting.unit and setting.unit != "0 to 1" else ""
