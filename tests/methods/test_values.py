@@ -263,7 +263,7 @@ def test_masks_are_not_replaced_unless_asked_and_a_change_of_tier_is_explained(c
     with pytest.raises(OutputError, match="--overwrite"):
         rethreshold(out, "fixed:0.7", locate=False)
     assert np.array_equal(read_segmentation(out, coarse.id).labels, result.labels)
-    report = rethreshold(out, "fixed:0.7", overwrite=True, locate=False)
+    report = rethreshold(out, "fixed:0.95", overwrite=True, locate=False)
     (sentence,) = report.sentences
     assert "from T0 to T2" in sentence
     assert "given by the user" in sentence
