@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from string import Template
 
-from annofree.methods.registry import info
+from annofree.methods.registry import METHODS
 from annofree.version import VERSION
 
 #: Keys in `citations.bib` beside the software's own.
@@ -39,7 +39,7 @@ def bibtex(method: str) -> str:
         2
     """
     entries = _entries()
-    return "\n\n".join(entries[key] for key in ("annofree", *WORKS[info(method).name])) + "\n"
+    return "\n\n".join(entries[key] for key in ("annofree", *WORKS[METHODS[method].name])) + "\n"
 
 
 @cache
