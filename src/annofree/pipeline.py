@@ -178,6 +178,7 @@ def fit(
     """
     from annofree import methods
     from annofree.formats import open_cohort
+    from annofree.formats.standing import unfinished_fit
     from annofree.prepare import Recipe
 
     out = Path(out)
@@ -195,7 +196,7 @@ def fit(
             why=f"it learns from {' and '.join(row.learns_from) or 'nothing'}",
             fix="Give --healthy DIR" if "healthy" in row.learns_from else "Use it without a fit",
         )
-    with explained(f"Fitting '{method}'"):
+    with explained(f"Fitting '{method}'"), unfinished_fit(out, method):
         fitted = learner.fit(healthy=healthy, patients=patients, workspace=out)
         fitted.save(out)
     return fitted

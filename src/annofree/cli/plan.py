@@ -17,13 +17,16 @@ def plan(
     spacing: Annotated[float | None, typer.Option(help="Voxel size in mm, instead of the data's own.")] = None,
     filters: Annotated[int, typer.Option(min=8, help="Channels of the finest level.")] = 32,
     brain_mask: Annotated[str | None, typer.Option(help="Name pattern of brain masks beside the scans.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a plan that stands at -o.")] = False,
 ) -> None:
     """Choose voxel size, patch, network and batch from data and memory; the plan is a file to read and change."""
     from annofree.cli.show import console
     from annofree.formats import open_cohort
+    from annofree.formats.standing import refuse_standing
     from annofree.training.memory import activations_are_half, memory_gb
     from annofree.training.planner import fingerprint, make_plan
 
+    refuse_standing(out, overwrite=overwrite)
     found = fingerprint(open_cohort(data, brain_mask=brain_mask))
     made = make_plan(
         found,

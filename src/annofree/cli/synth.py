@@ -31,6 +31,7 @@ def synth(
         str | None, typer.Option(help="Brain mask of the image, or name pattern of masks beside the scans.")
     ] = None,
     validation: Annotated[bool, typer.Option(help="One image: the distribution-shifted twin.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="One image: replace IMG and LAB that stand.")] = False,
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
     layout: Annotated[str, typer.Option(help="nnunet or folders.")] = "nnunet",
 ) -> None:
@@ -50,7 +51,9 @@ def synth(
         console.print(f"slices written to {write_class_folders(out, n or 20, seed)}", highlight=False, soft_wrap=True)
         return
     if files:
-        drawn = synthesise_one(files, preset=preset, seed=seed, brain_mask=brain_mask, validation=validation, out=out)
+        drawn = synthesise_one(
+            files, preset=preset, seed=seed, brain_mask=brain_mask, validation=validation, overwrite=overwrite, out=out
+        )
         console.print(
             f"tumour of {drawn['realised_ml']:.1f} ml ({drawn['requested_ml']:.1f} ml requested), "
             f"label {drawn['label_ml']:.1f} ml, written to {files[1]} and {files[2]}",

@@ -18,6 +18,7 @@ from annofree.errors import InputError, OutputError
 from annofree.formats.nifti import write_volume
 from annofree.formats.nnunet import write_description
 from annofree.formats.outfolder import atomic_write, table
+from annofree.formats.standing import refuse_standing
 from annofree.processes import in_order
 from annofree.scan import Cohort, Modality, Scan
 from annofree.synthesis.published import PublishedSettings, make_published
@@ -180,6 +181,7 @@ def write_one(
     settings: PublishedSettings | None = None,
     brain_mask: str | Path | None = None,
     validation: bool = False,
+    overwrite: bool = False,
 ) -> dict[str, Any]:
     """Put a tumour into one healthy image file and write image and label file.
 
@@ -191,16 +193,18 @@ def write_one(
         settings: The published form by default.
         brain_mask: File that is non-zero inside the brain.
         validation: Make the distribution-shifted twin.
+        overwrite: Whether image and label files that stand may be replaced; the healthy image never is.
 
     Returns:
         What was drawn.
 
     Raises:
         InputError: The image cannot be used.
-        OutputError: A file cannot be written.
+        OutputError: A file cannot be written, stands already, or is named twice.
     """
     from annofree.formats.scans import open_scan
 
+    refuse_standing(image_out, labels_out, inputs=(source,), overwrite=overwrite)
     guessed = Modality.guess(Path(source).name) or Modality.FLAIR
     scan = open_scan(source, sequence=str(guessed), brain_mask=brain_mask)
     assert scan.native is not None

@@ -82,6 +82,7 @@ def synthesise_one(
     seed: int = 0,
     brain_mask: str | None = None,
     validation: bool = False,
+    overwrite: bool = False,
     out: Path | None = None,
 ) -> dict[str, Any]:
     """Put a tumour into one healthy image: IN, the image to write, the labels to write.
@@ -96,7 +97,9 @@ def synthesise_one(
             fix="Give three files (healthy image, image to write, labels to write), or -o FOLDER and no file",
         )
     settings = _published("published" if preset == "default" else preset)
-    return write_one(*files, seed=seed, settings=settings, brain_mask=brain_mask, validation=validation)
+    return write_one(
+        *files, seed=seed, settings=settings, brain_mask=brain_mask, validation=validation, overwrite=overwrite
+    )
 
 
 def _published(preset: str) -> PublishedSettings:

@@ -1,0 +1,88 @@
+"""What stands already is not written over: single files, and the folder of a model while it is being fitted."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from annofree.errors import OutputError
+from annofree.formats.lock import LOCK, only_run
+from annofree.formats.outfolder import atomic_write
+
+#: Stands in a model folder from the beginning of a fit to its end.
+MARK = ".annofree-fit.json"
+
+
+def refuse_standing(*outputs: str | Path, inputs: tuple[str | Path, ...] = (), overwrite: bool = False) -> None:
+    """Refuse output files that are inputs, that are one another, or that stand already.
+
+    Args:
+        outputs: Files to write.
+        inputs: Files that are read.
+        overwrite: Whether files that stand may be replaced; inputs never are.
+
+    Raises:
+        OutputError: One of them would be lost.
+    """
+    seen = {Path(path).resolve(): "is read as well" for path in inputs}
+    for path in map(Path, outputs):
+        place = path.resolve()
+        twin = next((told for other, told in seen.items() if other == place or _same(other, place)), None)
+        if twin is not None:
+            raise OutputError("A file to write is named twice", file=path, why=f"it {twin}", fix="Name another file")
+        seen[place] = "is written as well"
+        if path.is_dir():
+            raise OutputError("A file to write is a folder", file=path, fix="Name a file")
+        if path.exists() and not overwrite:
+            fix = "Name another file, or allow it with --overwrite"
+            raise OutputError("A file stands there already", file=path, fix=fix)
+
+
+def _same(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except OSError:
+        return False
+
+
+@contextmanager
+def unfinished_fit(folder: Path, method: str) -> Iterator[None]:
+    """Within this context a model folder belongs to a fit of one method, and to one run.
+
+    The folder must be absent, empty, or hold an unfinished fit of the same method, which goes on. A mark says so until
+    the fit has ended well.
+
+    Raises:
+        OutputError: It holds something else, or another run is writing into it.
+    """
+    if os.environ.get("RANK", "0") not in ("", "0"):  # torchrun starts a process a card; the first one asks for all
+        yield
+        return
+    fix = "Name another folder with -o"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        others = sorted(path.name for path in folder.iterdir() if path.name not in (LOCK, MARK, ".DS_Store"))
+    except OSError as error:
+        why = "it is a file" if isinstance(error, FileExistsError | NotADirectoryError) else error.strerror
+        raise OutputError("The model folder cannot be made", file=folder, why=why, fix=fix) from None
+    begun = _begun(folder)
+    if others and begun is None:
+        why = f"for instance {others[0]}"
+        raise OutputError("The model folder holds files that no unfinished fit left", file=folder, why=why, fix=fix)
+    if others and begun != method:
+        why = f"it holds an unfinished fit of '{begun}'"
+        raise OutputError("The model folder belongs to another method", file=folder, why=why, fix=fix)
+    with only_run(folder):
+        atomic_write(folder / MARK, json.dumps({"method": method}) + "\n")
+        yield
+        (folder / MARK).unlink(missing_ok=True)
+
+
+def _begun(folder: Path) -> str | None:
+    try:
+        return str(json.loads((folder / MARK).read_text(encoding="utf-8"))["method"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
