@@ -131,7 +131,7 @@ def segment(
         **options: Settings of the method.
 
     Returns:
-        The segmentation on the scan's grid; `.save(out)` writes it.
+        The segmentation on the scan's grid; `.save(out)` writes it, its page included.
 
     Raises:
         AnnofreeError: The input cannot be used, or the method does not exist; the message says what to do.
@@ -149,7 +149,7 @@ def segment(
     folders = [None if folder is None else str(folder) for folder in (model, sam)]
     choice = Choice(method, folders[0], threshold, refine, options, folders[1])
     scan = open_scan(source, sequence=sequence, brain_mask=brain_mask, prepare=prepare or Recipe())
-    return segment_scan(scan, choice.build(), locate=locate)
+    return segment_scan(scan, choice.build(), locate=locate).replace(scan=scan)
 
 
 def fit(

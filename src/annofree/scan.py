@@ -404,6 +404,17 @@ class Cohort:
         found: Origin | None = getattr(self._loaders[scan_id], "origin", None)
         return found
 
+    def look(self, scan_id: str) -> Any:
+        """A scan's images as they lie (a `formats.study.Study`), read but not prepared.
+
+        Raises:
+            InputError: The files cannot be used, or the scan came from memory.
+        """
+        loader = self._loaders[scan_id]
+        if not hasattr(loader, "look"):
+            raise InputError(f"Scan '{scan_id}' lies in memory", why="it has no files to look at")
+        return loader.look()
+
     def subset(self, ids: Iterable[str]) -> Cohort:
         """The scans with these ids, in this order, still lazy."""
         return Cohort({i: self._loaders[i] for i in ids}, self.name, self.opened)

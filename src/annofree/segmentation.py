@@ -15,6 +15,7 @@ from annofree.scan import Grid
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from annofree.scan import Scan
     from annofree.thresholds.base import Threshold
 
 #: BraTS 2023 labels: 0 background, 1 core (NCR/NET), 2 oedema, 3 enhancing; regions are unions of labels.
@@ -113,6 +114,7 @@ class Segmentation:
         brain: Boolean (X, Y, Z) mask of the voxels that the method looked at.
         lesions: Findings, largest first.
         provenance: Method, tier, model, versions, settings, notes.
+        scan: The scan that was segmented, where it is still at hand: the page shows its images.
     """
 
     scan_id: str
@@ -125,6 +127,7 @@ class Segmentation:
     brain: NDArray[np.bool_] | None = None
     lesions: tuple[Lesion, ...] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    scan: Scan | None = None
 
     @property
     def grid(self) -> Grid:
@@ -165,8 +168,22 @@ class Segmentation:
 
         return notebook_html(self)
 
-    def save(self, out: str | Path) -> Path:
-        """Write masks, score maps and the lesion table below `out`, in the scan's own space; see `docs/formats.md`."""
+    def save(self, out: str | Path, *, page: bool = True) -> Path:
+        """Write masks, score maps and the lesion table below `out`, in the scan's own space; see `docs/formats.md`.
+
+        Args:
+            out: Output folder.
+            page: Whether to write the page to look at too, `sub-<id>/sub-<id>.html`. Without a scan at hand it needs
+                the scan's files where they were; where they are not, there is no page.
+
+        Returns:
+            The folder of the scan's files.
+        """
         from annofree.formats.derivatives import write_segmentation
 
-        return write_segmentation(self, out)
+        written = write_segmentation(self, out)
+        if page:
+            from annofree.review.remake import write_own_page
+
+            write_own_page(self, out)
+        return written

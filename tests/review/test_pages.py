@@ -309,3 +309,19 @@ def test_the_cohort_page_of_failures_alone_says_so(tmp_path: Path) -> None:
     text = write_cohort_review(_claimed(tmp_path)).read_text()
     assert '<p class="sentence">1 failed</p>' in text
     assert "No scan was segmented" in text
+
+
+def test_saving_a_result_writes_its_page_too(cases: tuple[Case, ...], tmp_path: Path) -> None:
+    import annofree as af
+
+    scan = cases[0].scan
+    result = af.segment(scan, method="intensity-published", locate=False)
+    result.save(tmp_path / "out")
+    text = page_path(tmp_path / "out", scan.id).read_text()
+    assert f"{result.volumes_ml['WT']:.1f} <small>ml</small>" in text
+    result.save(tmp_path / "bare", page=False)
+    assert not page_path(tmp_path / "bare", scan.id).exists()
+    # without the scan and without its files there is no page, and the masks are written all the same
+    result.replace(scan=None).save(tmp_path / "alone")
+    assert not page_path(tmp_path / "alone", scan.id).exists()
+    assert read_segmentation(tmp_path / "alone", scan.id).volumes_ml == pytest.approx(result.volumes_ml)

@@ -139,7 +139,7 @@ class Worker:
         forget(self.out, scan_id)
         result = segment_scan(scan, self.method, locate=self.locate)
         stage("writing")
-        result.save(self.out)
+        result.save(self.out, page=False)
         if scan.preparation is not None and scan.preparation.every_grid:
             write_natives(result, scan, self.out)
         if self.review:

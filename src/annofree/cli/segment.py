@@ -57,6 +57,9 @@ def segment(
     scheduler: Annotated[
         str | None, typer.Option(help="Dask scheduler whose workers do the work, such as tcp://host:8786.")
     ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be read and done, how long it takes, what is missing.")
+    ] = False,
 ) -> None:
     """Segment scans: masks, score maps and a table, in each scan's own space."""
     from annofree.batch.run import run
@@ -81,6 +84,16 @@ def segment(
     options = {} if quality is None else {"quality": quality}
     chain, weights = tuple(refine) if refine else None, None if sam is None else str(sam)
     choice = Choice(method, model, threshold, chain, options, weights)
+    if dry_run:
+        from annofree.batch.dry_run import expect
+        from annofree.cli.show import show_expected
+
+        built = choice.build()
+        expected = [expect(cohort, scan_id, built) for scan_id in cohort.ids]
+        show_expected(expected, built, out, workers)
+        if any(scan.problems for scan in expected):
+            raise typer.Exit(2 if all(scan.problems for scan in expected) else 3)
+        return
     report = run(
         cohort,
         choice,

@@ -9,7 +9,11 @@ from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from annofree.batch.dry_run import Expected
     from annofree.batch.run import BatchReport
+    from annofree.methods.base import Method
 
 #: Width of tables where the output is a file or a pipe, which has none of its own.
 PIPE_WIDTH = 160
@@ -93,3 +97,26 @@ def show_settings(method: str) -> None:
             soft_wrap=True,
         )
     console.print(f"\nSet one with: annofree fit {row.name} --set NAME=VALUE, or af.methods.create(...) in Python")
+
+
+def show_expected(expected: Sequence[Expected], method: Method, out: Path, workers: int) -> None:
+    """What a run would do; nothing was written."""
+
+    def say(text: str) -> None:
+        console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    for scan in expected:
+        say(scan.id)
+        for line in (*scan.lines, *scan.steps, *scan.notes):
+            say(f"  {line}")
+        for problem in scan.problems:
+            say(f"  would fail: {problem}")
+    able = [scan for scan in expected if not scan.problems]
+    say(
+        f"method {method.name} (tier {method.tier}); {len(able)} of {len(expected)} scans would be segmented into {out}"
+    )
+    if able:
+        minutes = sum(scan.seconds for scan in able) / 60 / min(workers, len(able))
+        memory = max(scan.memory_gb for scan in able) * min(workers, len(able))
+        say(f"expected: {minutes:.1f} minutes, {memory:.1f} GB of memory (as measured on two cores; yours may differ)")
+    say("nothing was written (--dry-run)")

@@ -183,7 +183,7 @@ class NnUNetRun:
         export_nnunet(cohort, asked, sequences=channels)
         answered.mkdir(parents=True)
         self._do(self.predict_command(asked / "imagesTs", answered))
-        return [self.read(scan, answered).save(out) for scan in cohort]
+        return [self.read(scan, answered).save(out, page=False) for scan in cohort]
 
     def read(self, scan: Scan, folder: Path) -> Segmentation:
         """One of nnU-Net's predictions as a segmentation on the scan's grid.

@@ -73,6 +73,14 @@ def _fits(root: Path, old: Summary) -> bool:
     return old.source == source_digest(root, old.scan_id, old.method)
 
 
+def write_own_page(result: Segmentation, out: str | Path) -> Path | None:
+    """The page of a result that was just written; None where its images are not to be had any more."""
+    try:
+        return write_review(result, result.scan if result.scan is not None else read_again(result), out)
+    except AnnofreeError:
+        return None
+
+
 def read_again(result: Segmentation) -> Scan:
     """The scan of a stored segmentation, from the files that it came from.
 

@@ -186,7 +186,7 @@ def tumour_masks(
         for scan in patients:
             brain = filled_brain(scan)
             mask = from_otsu(scan, brain)
-            _answer(scan, mask, brain, "otsu-tumour").save(root / "otsu")
+            _answer(scan, mask, brain, "otsu-tumour").save(root / "otsu", page=False)
             if settings.steps:
                 volumes.append(volume_of(scan, settings.spacing_mm, brain, mask))
         if not settings.steps:
@@ -195,5 +195,5 @@ def tumour_masks(
         for scan, volume in zip(patients, volumes, strict=True):
             found = back(student_mask(network, volume).numpy(), volume.grid, scan.grid, order=0)
             brain = filled_brain(scan)
-            _answer(scan, found.astype(bool) & brain, brain, "otsu-student").save(root / "student")
+            _answer(scan, found.astype(bool) & brain, brain, "otsu-student").save(root / "student", page=False)
     return root / "student"

@@ -1,0 +1,101 @@
+"""What a run would do, without doing it: files, sequences, grids, preparation, time and memory, and what is missing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from annofree.batch.worker import explain
+
+if TYPE_CHECKING:
+    from annofree.formats.study import Study
+    from annofree.methods.base import Method
+    from annofree.scan import Cohort
+
+#: Seconds and peak GB of one scan of 240 x 240 x 155 voxels with four sequences on two cores, as
+#: measured (docs/results.md); a method that is not listed is taken to cost as much as the dearest.
+COSTS: dict[str, tuple[float, float]] = {
+    "intensity": (6.9, 0.67),
+    "intensity-published": (6.9, 0.67),
+    "atlas-z": (11.9, 0.78),
+    "synthtumour": (20.4, 1.1),
+}
+_DEAREST = max(COSTS.values())
+#: Registering one sequence, and finding the brain of one head, s: rough.
+_REGISTER_S, _BRAIN_S = 30.0, 40.0
+_REFERENCE_VOXELS = 240 * 240 * 155
+#: What a run costs whatever the scan's size: starting, loading the model, aligning with the template.
+_FIXED_S, _FIXED_GB = 4.0, 0.4
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What a run would do with one scan.
+
+    Attributes:
+        id: The scan.
+        lines: What is read: one line a sequence with file and grid.
+        steps: What would be prepared.
+        notes: What reading had to say.
+        problems: Why it would fail, or what is missing; empty when it would run.
+        seconds: Expected time on two cores, 0 when it would fail.
+        memory_gb: Expected peak memory.
+    """
+
+    id: str
+    lines: tuple[str, ...] = ()
+    steps: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
+    seconds: float = 0.0
+    memory_gb: float = 0.0
+
+
+def expect(cohort: Cohort, scan_id: str, method: Method) -> Expected:
+    """Read the images of one scan, prepare and segment nothing, and say what a run would do."""
+    try:
+        study = cohort.look(scan_id)
+    except Exception as error:  # whatever a run would meet is what a dry run is for
+        failure = explain(scan_id, error)
+        parts = (failure.what, failure.why, failure.next)
+        return Expected(scan_id, problems=(": ".join(part for part in parts if part != "n/a"),))
+    lines = tuple(
+        f"{name}: {_file(study, str(name))}, {' x '.join(map(str, grid.shape))} voxels of "
+        f"{' x '.join(f'{edge:.3g}' for edge in grid.spacing_mm)} mm"
+        for name, grid in study.grids.items()
+    )
+    problems = tuple(
+        f"'{method.name}' needs {name}, which is missing" for name in method.needs if name not in study.images
+    )
+    absent = [str(name) for name in type(next(iter(study.images))) if name not in study.images]
+    notes = (*study.notes, *([f"not there: {', '.join(absent)}; the method goes on without"] if absent else []))
+    steps = _steps(study)
+    seconds, memory = _cost(study, method)
+    return Expected(scan_id, lines, steps, notes, problems, 0.0 if problems else seconds, memory)
+
+
+def _file(study: Study, name: str) -> str:
+    return study.files.get(name, "in memory").replace("\\", "/").rsplit("/", 1)[-1]
+
+
+def _steps(study: Study) -> tuple[str, ...]:
+    found = []
+    grids = list(study.grids.values())
+    if study.heads and study.brain is None:
+        found.append(f"the skull is taken off ({', '.join(map(str, study.heads))} show the whole head)")
+    if any(not grid.same_as(grids[0]) for grid in grids[1:]):
+        found.append("sequences are brought onto one grid")
+    return tuple(found)
+
+
+def _cost(study: Study, method: Method) -> tuple[float, float]:
+    voxels = max(image.size for image in study.images.values())
+    share = voxels * len(study.images) / (4 * _REFERENCE_VOXELS)
+    seconds, memory = COSTS.get(method.name, _DEAREST)
+    grids = list(study.grids.values())
+    extra = _REGISTER_S * sum(not grid.same_as(grids[0]) for grid in grids[1:])
+    extra += _BRAIN_S if study.heads and study.brain is None else 0.0
+    return (
+        _FIXED_S + (seconds - _FIXED_S) * share + extra,
+        _FIXED_GB + (memory - _FIXED_GB) * max(share, 0.1),
+    )
