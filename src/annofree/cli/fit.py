@@ -47,6 +47,7 @@ def fit(
     """Fit a method on healthy scans and unlabelled patients; the model is a folder that 'segment --model' takes."""
     from annofree.cli.show import console
     from annofree.pipeline import fit as run
+    from annofree.thresholds.base import worst_tier
 
     settings = dict(_parse(text) for text in setting or [])
     model = run(
@@ -54,7 +55,8 @@ def fit(
     )
     console.print(f"fitted {model.name} (tier {model.tier}), written to {out}", highlight=False, soft_wrap=True)
     for region, threshold in model.thresholds.items():
-        console.print(f"{region}: {threshold}", highlight=False, markup=False, soft_wrap=True)
+        shown = threshold.replace(tier=worst_tier([threshold.tier, model.tier]))  # scores learned from masks are no T0
+        console.print(f"{region}: {shown}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _parse(text: str) -> tuple[str, object]:

@@ -130,7 +130,8 @@ def _threshold_words(name: str, levels: Levels, result: Segmentation) -> str:
     if name in result.regions:
         plain += f" {clean_up_sentence(chain)} That leaves the mask: {result.volumes_ml[name]:.2f} ml."
     details = [
-        f"Threshold {levels.stops[levels.own]:.4g}: {threshold_sentence(used, result.scores[name].unit)}.",
+        f"Threshold {levels.stops[levels.own]:.4g}: "
+        f"{threshold_sentence(used, result.scores[name].unit, str(result.provenance.get('tier', '')))}.",
         f"Clean-up: {'; '.join(map(refiner_sentence, chain)) or 'none'}.",
     ]
     if (share := levels.steadiness()) is not None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from annofree.segmentation import Lesion, Segmentation
+from annofree.thresholds.base import worst_tier
 
 #: A remark of reading that is no note on the result: files beside the images that are none.
 _NO_NOTE = "Not taken as images"
@@ -137,14 +138,21 @@ def confidence_words(lesions: Sequence[Lesion], steadiness: float | None) -> tup
     return "n/a", "no confidence is known for this result"
 
 
-def threshold_sentence(described: Mapping[str, Any], unit: str) -> str:
-    """Where a threshold came from: "fixed, picked on ...; tier T2"."""
+def threshold_sentence(described: Mapping[str, Any], unit: str, tier: str = "T0") -> str:
+    """Where a threshold came from: "fixed, picked on ...; tier T2".
+
+    Args:
+        described: The threshold, as data.
+        unit: Of the scores.
+        tier: Of the result: a rule that saw nothing gives no tier T0 mask where the scores were learned from masks.
+    """
     kind = str(described.get("kind", "unknown")).replace("-", " ")
     saw = described.get("saw") or {}
     parts = [kind, str(described.get("source") or "")]
     if saw:
         parts.append("saw " + ", ".join(f"{key} {_short(value)}" for key, value in saw.items() if key != "ids"))
-    parts.append(f"tier {described.get('tier', 'unknown')}")
+    known = [name for name in (str(described.get("tier", "unknown")), tier) if name in TIERS]
+    parts.append(f"tier {worst_tier(known) if known else 'unknown'}")
     parts.append(UNIT_NAMES.get(unit, unit))
     return "; ".join(part for part in parts if part)
 
