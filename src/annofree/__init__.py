@@ -14,36 +14,48 @@ __version__ = VERSION
 
 if TYPE_CHECKING:
     from annofree import methods as methods
+    from annofree.evaluation.evaluate import evaluate as evaluate
     from annofree.formats import open_cohort as open_cohort
     from annofree.formats import open_scan as open_scan
     from annofree.methods import load as load
-    from annofree.pipeline import segment as segment
+    from annofree.pipeline import fit as fit
+    from annofree.review import review as review
     from annofree.scan import Cohort as Cohort
     from annofree.scan import Modality as Modality
     from annofree.scan import Scan as Scan
     from annofree.segmentation import Segmentation as Segmentation
+    from annofree.segmenter import Segmenter as Segmenter
+    from annofree.segmenter import open as open
+    from annofree.segmenter import segment as segment
 
-_LAZY = {
-    "Cohort": "annofree.scan",
-    "Scan": "annofree.scan",
-    "Modality": "annofree.scan",
-    "Segmentation": "annofree.segmentation",
-    "load": "annofree.methods",
-    "methods": "annofree.methods",
-    "open_cohort": "annofree.formats",
-    "open_scan": "annofree.formats",
-    "segment": "annofree.pipeline",
+#: The face: name, module, and the name there; rooms that can be called have none.
+_FACE = {
+    "Cohort": ("annofree.scan", "Cohort"),
+    "Modality": ("annofree.scan", "Modality"),
+    "Scan": ("annofree.scan", "Scan"),
+    "Segmentation": ("annofree.segmentation", "Segmentation"),
+    "Segmenter": ("annofree.segmenter", "Segmenter"),
+    "evaluate": ("annofree.evaluation.evaluate", "evaluate"),
+    "fit": ("annofree.pipeline", "fit"),
+    "load": ("annofree.methods", "load"),
+    "methods": ("annofree.methods", ""),
+    "open": ("annofree.segmenter", "open"),
+    "open_cohort": ("annofree.formats", "open_cohort"),
+    "open_scan": ("annofree.formats", "open_scan"),
+    "review": ("annofree.review", ""),
+    "segment": ("annofree.segmenter", "segment"),
 }
-__all__ = ["__version__", *_LAZY]
+__all__ = ["__version__", *_FACE]
 
 
 def __getattr__(name: str) -> Any:
     """Load a public name when it is first used, so that `import annofree` stays quick."""
-    if name not in _LAZY:
+    if name not in _FACE:
         raise AttributeError(f"module 'annofree' has no attribute '{name}'")
-    module = import_module(_LAZY[name])
-    return module if name == "methods" else getattr(module, name)
+    module, inside = _FACE[name]
+    loaded = import_module(module)
+    return getattr(loaded, inside) if inside else loaded
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_LAZY])
+    return sorted(__all__)

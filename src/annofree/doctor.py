@@ -168,7 +168,8 @@ def _self_test() -> Check:
     started = time.monotonic()
     try:
         from annofree.phantom import phantom_subject
-        from annofree.pipeline import DEFAULT_METHOD, segment
+        from annofree.pipeline import DEFAULT_METHOD
+        from annofree.segmenter import segment
 
         scan = phantom_subject(seed=3, spacing_mm=4.0).scan
         result = segment(scan, method=DEFAULT_METHOD, locate=False, quality="fast")

@@ -1,9 +1,9 @@
-"""From file to answer: what `af.segment` does for a scan, and from folders to a fitted model."""
+"""Which method, built and ready; one scan through it; and from folders to a fitted model."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +13,10 @@ from annofree.progress import stage
 
 if TYPE_CHECKING:
     from annofree.methods.base import Method
-    from annofree.prepare import Recipe
     from annofree.refine.base import Refiner
     from annofree.scan import Cohort, Scan
     from annofree.segmentation import Segmentation
+    from annofree.thresholds.base import Threshold
 
 DEFAULT_METHOD = "synthtumour"
 
@@ -26,21 +26,57 @@ class Choice:
     """Which method, and how it decides.
 
     Attributes:
-        method: A method's name; None takes the default.
+        method: A method's name, or a method; None takes the default.
         model: A folder that `annofree fit` wrote, instead of a shipped model.
-        threshold: A threshold for the whole tumour such as "fixed:2.0"; None keeps the method's own.
-        refine: Refiners for the whole tumour such as ("components:26,min_ml=0.5",); None keeps the method's own, and
-            "own" among them stands for those.
-        options: Further settings of the method, by name.
+        threshold: A threshold for the whole tumour, or its short form such as "fixed:2.0"; None keeps the method's own.
+        refine: Refiners for the whole tumour, or their short forms such as "components:26,min_ml=0.5"; None keeps the
+            method's own, and "own" among them stands for those.
+        options: Settings of the method that a run may change, by name.
         sam: Folder of a SAM, for the refiner "sam".
+        device: "auto", "cpu", "cuda", "cuda:1" or "mps".
     """
 
-    method: str | None = None
+    method: str | Method | None = None
     model: str | None = None
-    threshold: str | None = None
-    refine: tuple[str, ...] | None = None
+    threshold: str | Threshold | None = None
+    refine: tuple[str | Refiner, ...] | None = None
     options: Mapping[str, Any] | None = None
     sam: str | None = None
+    device: str = "auto"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The choice as JSON can hold it; a method that was given as such is only named."""
+        plain = {f.name: getattr(self, f.name) for f in fields(self)}
+        for name in ("method", "threshold"):
+            if hasattr(plain[name], "name") or hasattr(plain[name], "to_dict"):
+                held = plain[name]
+                plain[name] = held.to_dict() if hasattr(held, "to_dict") else {"in memory": held.name}
+        if self.refine is not None:
+            plain["refine"] = [one if isinstance(one, str) else one.to_dict() for one in self.refine]
+        return plain
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Choice:
+        """The inverse of `to_dict`.
+
+        Raises:
+            InputError: The method lived in memory.
+        """
+        from annofree.refine import REFINERS
+        from annofree.thresholds import THRESHOLDS
+
+        known = {f.name for f in fields(cls)}
+        plain = {name: value for name, value in values.items() if name in known}
+        if isinstance(plain.get("method"), Mapping):
+            raise InputError(
+                f"The method '{plain['method']['in memory']}' of that run lived in memory",
+                fix="Save it with method.save(FOLDER), run it with --model FOLDER, then a run can be repeated",
+            )
+        if isinstance(plain.get("threshold"), Mapping):
+            plain["threshold"] = THRESHOLDS.from_dict(plain["threshold"])
+        if plain.get("refine") is not None:
+            plain["refine"] = tuple(r if isinstance(r, str) else REFINERS.from_dict(r) for r in plain["refine"])
+        return cls(**plain)
 
     def build(self) -> Method:
         """The method, loaded and ready.
@@ -55,23 +91,31 @@ class Choice:
             raise InputError(
                 "Both a method and a model were given", fix="Give --method NAME for a shipped one, or --model FOLDER"
             )
-        built = methods.load(self.model) if self.model else methods.shipped(self.method or DEFAULT_METHOD)
+        if self.model:
+            built = methods.load(self.model)
+        else:
+            chosen = self.method or DEFAULT_METHOD
+            built = methods.shipped(chosen) if isinstance(chosen, str) else chosen
         changes: dict[str, Any] = dict(self.options or {})
         if self.threshold is not None:
             from annofree.thresholds import parse as parse_threshold
 
-            changes["thresholds"] = {"WT": parse_threshold(self.threshold)}
+            own = self.threshold
+            changes["thresholds"] = {"WT": parse_threshold(own) if isinstance(own, str) else own}
         if self.refine is not None or self.sam is not None:
             changes["refiners"] = {"WT": self._chain(built.refiners.get("WT", ()))}
-        return built.replace(**changes)
+        return built.replace(**changes).on(self.device)
 
     def _chain(self, own: tuple[Refiner, ...]) -> tuple[Refiner, ...]:
         """The chosen refiners of the whole tumour, able to run."""
         from annofree.refine import Sam, parse
 
         chain: list[Refiner] = []
-        for text in ("own",) if self.refine is None else self.refine:
-            chain += own if text.strip().lower() == "own" else (parse(text),)
+        for one in ("own",) if self.refine is None else self.refine:
+            if not isinstance(one, str):
+                chain.append(one)
+            else:
+                chain += own if one.strip().lower() == "own" else (parse(one),)
         if self.sam is not None:
             if not any(isinstance(refiner, Sam) for refiner in chain):
                 raise SettingsError("A SAM was given, but no refiner uses it", fix="Add --refine sam")
@@ -99,57 +143,6 @@ def segment_scan(scan: Scan, method: Method, *, locate: bool = True) -> Segmenta
         stage("naming sides and lobes")
     lesions = locate_lesions(result.labels, scan, scores=result.scores.get("WT"), with_lobes=locate)
     return result.replace(lesions=lesions)
-
-
-def segment(
-    source: Any,
-    *,
-    method: str | None = None,
-    model: str | Path | None = None,
-    threshold: str | None = None,
-    refine: tuple[str, ...] | None = None,
-    sequence: str | None = None,
-    brain_mask: str | Path | None = None,
-    locate: bool = True,
-    sam: str | Path | None = None,
-    prepare: Recipe | None = None,
-    **options: Any,
-) -> Segmentation:
-    """Segment one scan.
-
-    Args:
-        source: A patient's folder, one image file, a nibabel image, `{sequence: file}`, or a `Scan`.
-        method: A method's name; None takes the best one that ships.
-        model: Folder of a model of your own.
-        threshold: Threshold for the whole tumour, such as "fixed:2.0"; None keeps the method's own.
-        refine: Refiners for the whole tumour; None keeps the method's own, and "own" among them stands for those.
-        sequence: What a single file holds, where its name does not say.
-        brain_mask: A brain mask file for scans with a skull.
-        locate: Whether lesions get side and lobe.
-        sam: Folder of a SAM, for the refiner "sam".
-        prepare: What is done to a raw study, with a skull or sequences on grids of their own; None is `Recipe()`.
-        **options: Settings of the method.
-
-    Returns:
-        The segmentation on the scan's grid; `.save(out)` writes it, its page included.
-
-    Raises:
-        AnnofreeError: The input cannot be used, or the method does not exist; the message says what to do.
-
-    Example:
-        >>> import annofree as af
-        >>> from annofree.phantom import phantom_subject
-        >>> result = af.segment(phantom_subject(seed=1).scan, method="intensity-published", locate=False)
-        >>> result.volumes_ml["WT"] > 0
-        True
-    """
-    from annofree.formats import open_scan
-    from annofree.prepare import Recipe
-
-    folders = [None if folder is None else str(folder) for folder in (model, sam)]
-    choice = Choice(method, folders[0], threshold, refine, options, folders[1])
-    scan = open_scan(source, sequence=sequence, brain_mask=brain_mask, prepare=prepare or Recipe())
-    return segment_scan(scan, choice.build(), locate=locate).replace(scan=scan)
 
 
 def fit(

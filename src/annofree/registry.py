@@ -6,9 +6,11 @@ A table is plain data and loads a class when it is used; names that do not exist
 from __future__ import annotations
 
 import difflib
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
+from types import ModuleType
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
 from annofree.errors import SettingsError
@@ -126,6 +128,16 @@ class Registry(Mapping[str, R], Generic[R, T]):
         rest = dict(values)
         made: T = self[str(rest.pop("kind", ""))].load()(**rest)
         return made
+
+
+def callable_room(name: str, function: Callable[..., Any]) -> None:
+    """Let a module be called: `annofree.methods()` lists what `annofree.methods` holds."""
+
+    class Room(ModuleType):
+        def __call__(self, *args: Any, **keywords: Any) -> Any:
+            return function(*args, **keywords)
+
+    sys.modules[name].__class__ = Room
 
 
 class Kind(Settings):

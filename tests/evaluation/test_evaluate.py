@@ -89,7 +89,10 @@ def test_one_truth_is_not_taken_for_many_scans(tmp_path: Path) -> None:
 
 
 def test_score_maps_that_scoring_does_not_use_may_be_gone(tmp_path: Path) -> None:
-    maps = {name: ScoreMap(np.random.default_rng(0).random(SHAPE), name, "z") for name in ("WT", "residual-FLAIR")}
+    maps = {
+        name: ScoreMap(np.random.default_rng(0).random(SHAPE), name, "z", Grid(SHAPE, np.eye(4)))
+        for name in ("WT", "residual-FLAIR")
+    }
     write_segmentation(answer("a", blocks(2), scores=maps), tmp_path / "out")
     nib.save(nib.Nifti1Image(blocks(2), np.eye(4)), tmp_path / "a_seg.nii.gz")
     anat = tmp_path / "out" / "sub-a" / "anat"

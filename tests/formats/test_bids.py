@@ -60,8 +60,8 @@ def errors_of_validator(folder: Path) -> list[str]:
 def made(scan_id: str) -> Segmentation:
     labels = np.zeros(SHAPE, np.uint8)
     labels[10:20, 20:30, 20:26], labels[12:16, 22:26, 21:24], labels[13, 23, 22] = 2, 1, 3
-    score = ScoreMap((labels > 0).astype(np.float32), "WT", "probability")
     grid = Grid(SHAPE, np.diag([4.5, 4.5, 4.5, 1.0]))
+    score = ScoreMap((labels > 0).astype(np.float32), "WT", "probability", grid)
     return Segmentation(
         scan_id=scan_id,
         labels=labels,

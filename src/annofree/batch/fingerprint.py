@@ -8,8 +8,10 @@ import os
 import platform
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -106,12 +108,18 @@ def model_folder(choice: Choice) -> Path | None:
     """The folder of the model that a choice loads; None for a method that needs none."""
     from annofree.methods import WEIGHTS
 
+    if choice.method is not None and not isinstance(choice.method, str):
+        return None
     folder = Path(choice.model) if choice.model else WEIGHTS / (choice.method or DEFAULT_METHOD)
     return folder if folder.is_dir() else None
 
 
 def model_hashes(choice: Choice) -> dict[str, str]:
     """SHA-256 of every file of the model, by its name inside the model folder; a SAM's files are among them."""
+    if choice.method is not None and not isinstance(choice.method, str):
+        with TemporaryDirectory() as temporary:  # a method from memory is known by what it would save
+            choice.method.save(temporary)
+            return model_hashes(replace(choice, method=None, model=temporary))
     folders = {"": model_folder(choice), "sam/": None if choice.sam is None else Path(choice.sam)}
     return {
         before + path.relative_to(folder).as_posix(): file_hash(path)

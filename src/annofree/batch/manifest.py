@@ -72,7 +72,7 @@ def write_manifest(
         "seed": described.get("settings", {}).get("seed"),
         "workers": workers,
         "scheduler": scheduler,
-        "choice": asdict(worker.choice),
+        "choice": worker.choice.to_dict(),
         "locate": worker.locate,
         "review": worker.review,
         "method": described,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -127,11 +127,7 @@ def _refuse_own_folder(manifest: str | Path, out: str | Path | None) -> None:
 
 
 def _choice(told: Mapping[str, Any]) -> Choice:
-    known = {field.name for field in fields(Choice)}
-    values = {name: value for name, value in told["choice"].items() if name in known}
-    if values.get("refine") is not None:
-        values["refine"] = tuple(values["refine"])
-    return Choice(**values)
+    return Choice.from_dict(told["choice"])
 
 
 def _cohort(told: Mapping[str, Any], ids: Iterable[str]) -> Cohort:

@@ -16,6 +16,7 @@ from annofree.batch.run import BatchReport
 from annofree.batch.worker import explain
 from annofree.errors import AnnofreeError, InputError, OutputError, SettingsError
 from annofree.formats import open_scan, read_segmentation, written_ids
+from annofree.formats.lock import only_run
 from annofree.formats.outfolder import atomic_write, claim_folder, table
 from annofree.methods.base import FORM
 from annofree.methods.decide import Rules, Scored, decide
@@ -77,27 +78,32 @@ def rethreshold(
             "The new masks would replace the old ones", file=source, fix="Name another folder with -o, or --overwrite"
         )
     target = claim_folder(out if out is not None else source)
-    report = RethresholdReport(target)
-    for scan_id in ids:
-        try:
-            _one(source, target, scan_id, region, rule, locate, report)
-        except AnnofreeError as error:
-            if len(ids) == 1:
-                raise
-            report.failures.append(explain(scan_id, error))
-    if not report.rows:
-        first = report.failures[0]
-        raise InputError(f"No scan could be decided again; '{first.id}': {first.what}", why=first.why, fix=first.next)
-    report.seconds = time.monotonic() - started
-    done = [row["id"] for row in report.rows]
-    records = (read_record(target, scan_id) for scan_id in written_ids(target))
-    atomic_write(target / "results.tsv", table((record["row"] for record in records if record), COLUMNS))
-    note_rethreshold(source, target, done, {"region": region, "threshold": None if rule is None else rule.to_dict()})
-    if (target / "index.html").exists():
-        from annofree.review import review as make_pages
+    with only_run(target):
+        report = RethresholdReport(target)
+        for scan_id in ids:
+            try:
+                _one(source, target, scan_id, region, rule, locate, report)
+            except AnnofreeError as error:
+                if len(ids) == 1:
+                    raise
+                report.failures.append(explain(scan_id, error))
+        if not report.rows:
+            first = report.failures[0]
+            raise InputError(
+                f"No scan could be decided again; '{first.id}': {first.what}", why=first.why, fix=first.next
+            )
+        report.seconds = time.monotonic() - started
+        done = [row["id"] for row in report.rows]
+        records = (read_record(target, scan_id) for scan_id in written_ids(target))
+        atomic_write(target / "results.tsv", table((record["row"] for record in records if record), COLUMNS))
+        note_rethreshold(
+            source, target, done, {"region": region, "threshold": None if rule is None else rule.to_dict()}
+        )
+        if (target / "index.html").exists():
+            from annofree.review import review as make_pages
 
-        make_pages(target)
-    return report
+            make_pages(target)
+        return report
 
 
 def _one(

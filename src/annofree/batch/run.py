@@ -23,6 +23,7 @@ from annofree.pipeline import Choice
 from annofree.processes import sensible
 
 if TYPE_CHECKING:
+    from annofree.methods.base import Method
     from annofree.scan import Cohort
 
 __all__ = ["BatchReport", "Failure", "Outcome", "Worker", "run"]
@@ -59,6 +60,7 @@ def run(
     locate: bool = True,
     review: bool = False,
     progress: bool = False,
+    method: Method | None = None,
 ) -> BatchReport:
     """Segment every scan of a cohort.
 
@@ -72,6 +74,7 @@ def run(
         locate: Whether lesions get side and lobe.
         review: Whether to make the page of each scan and of the cohort.
         progress: Whether to show progress on stderr: a bar on a terminal, else a line a stage.
+        method: The choice's method where it is loaded already; other processes load their own.
 
     Returns:
         Rows, failures, what was reused. Every scan is in exactly one of rows and failures.
@@ -84,7 +87,7 @@ def run(
         raise InputError("Both workers and a scheduler were given", fix="Give --workers N or --scheduler, not both")
     out = claim_folder(out).absolute()
     with only_run(out):
-        report = _run(cohort, choice, out, workers, scheduler, locate, review, progress)
+        report = _run(cohort, choice, out, workers, scheduler, locate, review, progress, method)
         if review:
             from annofree.review import review as make_pages
 
@@ -101,9 +104,10 @@ def _run(
     locate: bool,
     review: bool,
     progress: bool,
+    method: Method | None,
 ) -> BatchReport:
     begun, started = now(), time.monotonic()
-    build = cache(choice.build)
+    build = cache(choice.build if method is None else lambda: method)
     described = build().describe()
     model = model_hashes(choice)
     setup = text_hash(software()["annofree"], described, model, locate)

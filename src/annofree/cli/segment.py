@@ -30,6 +30,7 @@ def segment(
         ),
     ] = None,
     sam: Annotated[Path | None, typer.Option(help="Folder of a SAM, SAM 2 or MedSAM, for --refine sam.")] = None,
+    device: Annotated[str, typer.Option(help="Where networks compute: auto, cpu, cuda, cuda:1 or mps.")] = "auto",
     sequence: Annotated[str | None, typer.Option(help="What single files hold: T1, T1C, T2 or FLAIR.")] = None,
     series: Annotated[
         list[str] | None,
@@ -83,7 +84,7 @@ def segment(
     cohort = take_participants(cohort, labels)
     options = {} if quality is None else {"quality": quality}
     chain, weights = tuple(refine) if refine else None, None if sam is None else str(sam)
-    choice = Choice(method, model, threshold, chain, options, weights)
+    choice = Choice(method, model, threshold, chain, options, weights, device)
     if dry_run:
         from annofree.batch.dry_run import expect
         from annofree.cli.show import show_expected

@@ -76,7 +76,10 @@ class OnnxNetwork:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 3
         given = model if isinstance(model, bytes) else str(model)
-        chosen = providers(device)
+        chosen: list[Any] = list(providers(device))
+        number = device.partition(":")[2]
+        if number:
+            chosen[0] = (chosen[0], {"device_id": int(number)})
         try:
             self._session = onnxruntime.InferenceSession(given, options, providers=chosen)
         except Exception as error:  # the runtime has one class per status, none of them public
@@ -95,6 +98,14 @@ class OnnxNetwork:
         given = dict(zip(self._names, (np.ascontiguousarray(value) for value in inputs), strict=True))
         found: NDArray[np.float32] = self._session.run(None, given)[0]
         return found
+
+    @property
+    def device(self) -> str:
+        """Where it really computes."""
+        names = {provider: name for name, provider in PROVIDERS.items()}
+        kind = names.get(self._session.get_providers()[0], "cpu")
+        number = self._device.partition(":")[2]
+        return f"{kind}:{number}" if number and kind != "cpu" else kind
 
     def __reduce__(self) -> tuple[object, ...]:
         return (_again, (self._model, self.folder, self._device))
@@ -164,3 +175,47 @@ def providers(device: str) -> list[str]:
             fix=f"Use --device cpu, or install {build.get(kind, 'onnxruntime')} in its place",
         )
     return list(dict.fromkeys([PROVIDERS[kind], PROVIDERS["cpu"]]))
+
+
+def placed(held: dict[str, Any], wanted: str) -> tuple[dict[str, Any], str | None, str | None]:
+    """Networks on a device, or on the processor where that one is not at hand.
+
+    Args:
+        held: Networks, lists of pairs whose first is one, and anything else, by name.
+        wanted: "auto", "cpu", "cuda", "cuda:1", "mps", or another key of `PROVIDERS`.
+
+    Returns:
+        The same by name, networks moved; the device that computes, None where there is no network; and a sentence
+        where it is another one than was wanted.
+
+    Raises:
+        SettingsError: There is no such kind of device.
+    """
+    kind, _, number = wanted.partition(":")
+    if kind not in ("auto", "mps", *PROVIDERS) or (number and not number.isdigit()):
+        raise SettingsError(f"'{wanted}' is not a device", fix="Use auto, cpu, cuda, cuda:1 or mps")
+    device = "coreml" if kind == "mps" else wanted
+
+    def move(value: Any, device: str) -> Any:
+        if _pairs(value):
+            return [(one.on(device), *rest) for one, *rest in value]
+        return value.on(device) if hasattr(value, "on") else value
+
+    note = None
+    try:
+        moved = {name: move(value, device) for name, value in held.items()}
+    except SettingsError as error:
+        note = f"The device '{wanted}' is not at hand, the processor computes instead ({error.why})."
+        moved = {name: move(value, "cpu") for name, value in held.items()}
+    every = [one for value in moved.values() for one in ([pair[0] for pair in value] if _pairs(value) else [value])]
+    found = {one.device for one in every if hasattr(one, "device")}
+    if not found:
+        return moved, None, None
+    actual = ", ".join(sorted(found))
+    if note is None and kind not in ("auto", "cpu") and "cpu" in found:
+        note = f"The device '{wanted}' could not be used, the processor computes instead."
+    return moved, actual, note
+
+
+def _pairs(value: Any) -> bool:
+    return isinstance(value, list)

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from annofree.errors import SettingsError
 from annofree.inference.predict import predict_scan_array
 
 #: Memory formats in which convolutions are fastest, by an input's dimensions (2-D and 3-D).
@@ -42,8 +43,18 @@ class TorchNetwork:
         """The same network with its weights moved to another device."""
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
+        device = "mps" if device == "coreml" else device
+        if device.startswith("cuda") and not torch.cuda.is_available():
+            raise SettingsError(f"The device '{device}' is not at hand", why="torch sees no such device")
+        if device == "mps" and not torch.backends.mps.is_available():
+            raise SettingsError(f"The device '{device}' is not at hand", why="torch sees no such device")
         self._module.to(device)
         return self
+
+    @property
+    def device(self) -> str:
+        """Where its weights are."""
+        return str(next(self._module.parameters()).device)
 
     def module(self) -> nn.Module:
         """The module itself."""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from annofree.errors import AnnofreeError, InputError
 from annofree.methods.registry import METHODS, MethodInfo, method_class
+from annofree.registry import callable_room
 
 if TYPE_CHECKING:
     from annofree.methods.base import Method
@@ -86,11 +85,4 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module 'annofree.methods' has no attribute '{name}'")
 
 
-class _Room(ModuleType):
-    """A module that is also the list of what is in it."""
-
-    def __call__(self) -> tuple[MethodInfo, ...]:
-        return tuple(METHODS.values())
-
-
-sys.modules[__name__].__class__ = _Room
+callable_room(__name__, lambda: tuple(METHODS.values()))

@@ -62,7 +62,8 @@ class Method(ABC):
         settings: The settings.
         rules: Thresholds and refiners per region.
         card: What the model learned from; written to `card.json`.
-        device: Where networks compute: "cpu", "cuda:0", "mps".
+        device: Where networks compute: "cpu", "cuda", "cuda:1", "coreml".
+        device_note: A sentence where that is not what was asked for.
     """
 
     name: ClassVar[str]
@@ -75,11 +76,13 @@ class Method(ABC):
     rules: Rules
     card: dict[str, Any]
     device: str
+    device_note: str | None
 
     def __init__(self, settings: Settings | None = None, **options: Any) -> None:
         if settings is not None and options:
             raise InputError("Give either a settings object or single options, not both")
         state = {"settings": settings or self.settings_class(**options), "card": {}, "device": "cpu"}
+        state["device_note"] = None
         self.__dict__.update(state, **dict.fromkeys(self.learned))
         self.__dict__["rules"] = self.default_rules()
 
@@ -153,6 +156,24 @@ class Method(ABC):
                     fix=f"Fit a model of your own: annofree fit {self.name} --set {name}={options[name]} -o MODEL",
                 )
         return changed
+
+    def on(self, wanted: str) -> Self:
+        """This method with its networks on a device; on the processor, with a note, where that one is not at hand.
+
+        Args:
+            wanted: "auto", "cpu", "cuda", "cuda:1" or "mps".
+
+        Raises:
+            SettingsError: There is no such kind of device.
+        """
+        from annofree.inference.network import placed
+
+        networks = {name: getattr(self, name) for name in self.learned if name.startswith(("network", "thresholder"))}
+        moved, device, note = placed(networks, wanted)
+        if device is None:
+            asked = wanted not in ("auto", "cpu")
+            note = f"The method '{self.name}' has no network: the processor computes." if asked else None
+        return self.replace(**moved, device=device or "cpu", device_note=note)
 
     @abstractmethod
     def default_rules(self) -> Rules:
@@ -237,6 +258,7 @@ class Method(ABC):
         return {
             "method": self.name,
             "tier": self.tier,
+            "device": self.device,
             "settings": self.settings.model_dump(mode="json"),
             **self.rules.to_dict(),
             "model": self.card,
@@ -250,9 +272,8 @@ class Method(ABC):
             "form": FORM,
             "sequences": [str(s) for s in scan.sequences],
             "files": {name: str(Path(file).resolve()) for name, file in scan.files.items()},
-            "notes": [*scan.notes, *decision.notes],
+            "notes": [*scan.notes, *decision.notes, *((self.device_note,) if self.device_note else ())],
             "scan notes": list(scan.notes),
-            "device": self.device,
             **self.describe(),
             "tier": self.tier_with(scored.rules),
             "learned tier": self.learned_tier,
@@ -271,6 +292,7 @@ class Method(ABC):
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         config = {"form": FORM, **self.describe()}
+        del config["device"]  # of the machine, not of the model
         card = {"method": self.name, "tier": self.tier, **config.pop("model")}
         self.save_weights(folder)
         atomic_write(folder / CONFIG, yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
