@@ -14,6 +14,7 @@ __version__ = VERSION
 
 if TYPE_CHECKING:
     from annofree import methods as methods
+    from annofree import prepare as prepare
     from annofree.evaluation.evaluate import evaluate as evaluate
     from annofree.formats import open_cohort as open_cohort
     from annofree.formats import open_scan as open_scan
@@ -42,6 +43,7 @@ _FACE = {
     "open": ("annofree.segmenter", "open"),
     "open_cohort": ("annofree.formats", "open_cohort"),
     "open_scan": ("annofree.formats", "open_scan"),
+    "prepare": ("annofree.prepare", ""),
     "review": ("annofree.review", ""),
     "segment": ("annofree.segmenter", "segment"),
 }

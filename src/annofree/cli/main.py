@@ -18,6 +18,7 @@ from annofree.extras import explained
 #: Verbs in the order of the help page; each is a function of that name in a module of that name.
 VERBS: dict[str, str] = {
     "segment": "Segment scans: masks, score maps, a table.",
+    "prepare": "Take skulls off raw heads and bring their sequences together.",
     "review": "Make the pages to look at: one per patient, one for the cohort.",
     "evaluate": "Score segmentations against truth.",
     "rerun": "Do a run again and compare it bit for bit.",

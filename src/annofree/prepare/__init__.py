@@ -1,14 +1,18 @@
 """From a study as it was stored to a scan as a method wants it, and back.
 
-`Recipe()` is the whole way as a visible list of steps; each step is one small object in a file of its own.
+`Recipe()` is the whole way as a visible list of steps; each step is one small object in a file of its own. The room
+itself is the verb: `annofree.prepare("patient/")`.
 """
 
 from __future__ import annotations
 
+import sys
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from annofree.prepare.recipe import Recipe as Recipe
+    from annofree.scan import Scan
 
 __all__ = ["Recipe"]
 
@@ -20,3 +24,26 @@ def __getattr__(name: str) -> Any:
     from annofree.prepare.recipe import Recipe
 
     return Recipe
+
+
+class _Room(ModuleType):
+    """A room that can be called: Python binds a package's name to the room once anything in it is imported."""
+
+    def __call__(self, source: Any, *, brain_mask: Any = None, **settings: Any) -> Scan:
+        """Open a scan, preparing it where it shows a skull or has sequences on grids of their own.
+
+        Args:
+            source: As for `open_scan`.
+            brain_mask: As for `open_scan`.
+            **settings: Of `Recipe`.
+
+        Raises:
+            AnnofreeError: It cannot be prepared; the sentence names the step, its number and what to do.
+        """
+        from annofree.formats import open_scan
+        from annofree.prepare.recipe import Recipe
+
+        return open_scan(source, brain_mask=brain_mask, prepare=Recipe(**settings))
+
+
+sys.modules[__name__].__class__ = _Room

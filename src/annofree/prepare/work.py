@@ -53,7 +53,7 @@ class Work:
     @property
     def hub(self) -> Modality:
         """The sequence that the brain is looked for on, and that all others are registered to."""
-        return next(name for name in BRAIN_ORDER if name in self.images)
+        return self.brain_on if self.brain_on is not None else next(name for name in BRAIN_ORDER if name in self.images)
 
 
 class Step(Protocol):
