@@ -3,7 +3,8 @@
     python benchmarks/raw_brain.py ../shared/data
 
 Reference: HD-BET's masks for the raw glioma patient; DLMUSE above 0, closed by 8 mm, for the thirteen healthy heads (on
-FLAIR carried over by the rigid movement, for the headers are some mm apart). "carried" is T1's mask carried by the rigid movement.
+FLAIR carried over by the rigid movement, for the headers are some mm apart).
+"carried" is T1's mask carried by the rigid movement.
 """
 
 from __future__ import annotations
