@@ -119,3 +119,16 @@ def test_ctrl_c_says_so_and_the_next_run_goes_on(tmp_path: Path, balls: Path) ->
     assert ended.returncode == 130
     assert "annofree: stopped; what was done is kept, the same command goes on from there." in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_a_link_to_itself_fails_alone(tmp_path: Path, balls: Path) -> None:
+    for name in ("good", "bad"):
+        (tmp_path / "c" / name).mkdir(parents=True)
+    shutil.copy(next(balls.rglob("*flair*")), tmp_path / "c" / "good" / "flair.nii.gz")
+    (tmp_path / "c" / "bad" / "flair.nii.gz").symlink_to("flair.nii.gz")
+    (tmp_path / "c" / "loop").symlink_to("loop")
+    report = run(open_cohort(tmp_path / "c"), CHOICE, tmp_path / "out", locate=False)
+    assert [row["id"] for row in report.rows] == ["good"]
+    (failure,) = report.failures
+    assert failure.id == "bad"
+    assert "flair.nii.gz" in failure.what

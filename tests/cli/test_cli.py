@@ -156,3 +156,17 @@ def test_when_all_fail_there_is_nothing_to_look_at(tmp_path: Path, capsys: pytes
     assert "to look at them" not in said.out
     assert str(broken) in said.err
     assert str(broken) in (tmp_path / "out" / "failures.tsv").read_text()
+
+
+def test_a_fault_of_ours_is_a_line_and_no_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("two\nlines")
+
+    monkeypatch.setattr("annofree.batch.run.run", broken)
+    (tmp_path / "flair.nii.gz").write_bytes(b"x")
+    assert call("segment", tmp_path / "flair.nii.gz", "-o", tmp_path / "out") == 1
+    said = capsys.readouterr().err
+    assert "an unexpected error: RuntimeError: two lines (test_cli.py, line" in said
+    assert "Traceback" not in said

@@ -90,7 +90,7 @@ def sphere(radius_mm: float, at: tuple[int, int, int] = (20, 24, 21)) -> NDArray
 SHELL = (BRAIN & ~ndimage.binary_erosion(BRAIN, iterations=2)).astype(np.uint8)
 WRONG = {
     "a tumour": (sphere(25), "ml"),
-    "a large tumour": (sphere(40), "ml"),
+    "a large tumour": (sphere(40), "of the head|stripped"),
     "tumour probabilities": (sphere(25) * np.float32(0.93), "ml"),
     "inverted": ((~BRAIN).astype(np.uint8), "litres"),
     "inverted and soft": (1 - softened(), "litres"),

@@ -69,7 +69,7 @@ def origin_hashes(origin: Origin, known: Iterable[Mapping[str, Any]] = ()) -> li
     }
     found = []
     for role, file in origin.files:
-        path = file.resolve()
+        path = Path(os.path.realpath(file))  # resolve() has an error of its own for links in a circle
         status = path.stat()
         stamp = (str(path), status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
         read_ns = time.time_ns()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 import sys
+import traceback
 from importlib import import_module
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -149,7 +150,7 @@ def _root(ctx: typer.Context, version: bool = typer.Option(False, "--version", h
 
 
 def main(arguments: list[str] | None = None) -> Any:
-    """Run the command line; errors for users are one sentence on stderr and exit code 2."""
+    """Run the command line; errors for users are one sentence on stderr and exit code 2, our own faults a line and 1."""
     verb = next((word for word in (arguments if arguments is not None else sys.argv[1:]) if word in VERBS), "")
     try:
         with explained(f"annofree {verb}".strip()):
@@ -162,3 +163,9 @@ def main(arguments: list[str] | None = None) -> Any:
         sys.exit(130)
     except BrokenPipeError:
         sys.exit(0)
+    except Exception as error:  # nobody is shown a traceback
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{Path(frame.filename).name}, line {frame.lineno}"
+        told = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        print(f"annofree: an unexpected error: {told} ({where}). Report it with this line.", file=sys.stderr)
+        sys.exit(1)

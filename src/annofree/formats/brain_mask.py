@@ -21,8 +21,10 @@ from annofree.formats.nifti import read_labels
 from annofree.formats.skull import MAX_BRAIN_L, why_whole_head
 from annofree.scan import Grid, Modality, canonical_grid, foreground, to_canonical
 
-#: Litres of the smallest brain that is believed: a newborn's. A tumour's mask stays below.
-MIN_BRAIN_L = 0.3
+#: Litres of the smallest brain that is believed: a newborn's in part. Masks of all but the largest tumours stay below.
+MIN_BRAIN_L = 0.2
+#: A brain is at least this part of the head around it; a tumour is less.
+MIN_OF_HEAD = 0.12
 #: A brain is one piece; specks beside it may be this part of it at most.
 MAX_LOOSE = 0.2
 #: Mask and stripped brain share at least this part of either.
@@ -182,6 +184,8 @@ def _why_elsewhere(
         return None
     if not head.any():
         return None
+    if (part := float(brain.sum() / head.sum())) < MIN_OF_HEAD:
+        return f"it is {part:.0%} of the head around it"
     air = 1 - float((brain & head).sum() / brain.sum())
     if air > MAX_IN_AIR:
         return f"{air:.0%} of it lies outside the head"

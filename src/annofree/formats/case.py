@@ -23,7 +23,7 @@ from annofree.formats.names import (
 from annofree.formats.nifti import Volume, coarsest_edge_mm, read_volume
 from annofree.modality import Modality
 
-_RENAME = "Rename the file (t1, t1ce, t2, flair), or say what it holds: --sequence for one file, a dictionary in Python"
+_RENAME = "Rename the file (t1, t1ce, t2, flair); or segment it alone with --sequence, or give a dictionary in Python"
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,7 @@ class Case:
                 f"The sequence of scan '{self.id}' cannot be told from its file name",
                 file=files[0] if len(files) == 1 else self.folder,
                 why=f"image files: {shown}; no name holds t1, t1ce, t2, flair or another known spelling",
-                fix="Say it with --sequence T1, T1C, T2 or FLAIR (one file), or rename the files",
+                fix="Rename the files (t1, t1ce, t2, flair), or segment one alone with --sequence",
             )
         if sequence is None:
             return chosen
@@ -253,7 +253,7 @@ def case_of_file(path: Path) -> Case:
             "This looks like a mask or a label map, not an image",
             file=path,
             why="its name says so",
-            fix="Name an image, or say with --sequence what the file holds",
+            fix="Name an image, or segment it with --sequence if it is one",
         )
     name = read_name(path.name, known)
     scan_id = name.case or (folder.name if name.sequence is not None else stem_of(path.name)) or "scan"
@@ -309,4 +309,4 @@ def case_of_mapping(files: Mapping[str, str | Path], scan_id: str | None = None)
 def case_id_of(path: Path) -> str:
     """The id that a single image file gives to its scan."""
     name = read_name(path.name)
-    return name.case or path.resolve().parent.name or "scan"
+    return name.case or path.absolute().parent.name or "scan"

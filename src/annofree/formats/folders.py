@@ -101,7 +101,7 @@ def _here(folder: Path, files: list[Path]) -> list[Case]:
     rest = [path for path in pictures if not names[path].other]
     if not rest:
         shown = ", ".join(path.name for path in pictures[:3])
-        fix = "Give one of them, or say with --sequence what a single file holds"
+        fix = "Add one of them, or segment a single file with --sequence"
         problem = Problem("A folder holds no T1, T1C, T2 or FLAIR", folder, f"its images are {shown}", fix)
         return [Case(_name(folder), folder, unnamed=tuple(pictures), problem=problem)]
     if len(rest) == 1:
@@ -119,7 +119,7 @@ def _misnamed(folder: Path, files: list[Path], grey: list[Path]) -> Case:
         "A file is called a mask or a label map, and holds grey levels",
         grey[0],
         "there is no other image in its folder",
-        "Rename it if it is an image (t1, t1ce, t2, flair), or name it alone with --sequence",
+        "Rename it if it is an image (t1, t1ce, t2, flair), or segment it alone with --sequence",
     )
     return Case(_name(folder), folder, unnamed=tuple(grey), ignored=tuple(files), problem=problem)
 

@@ -123,7 +123,7 @@ def find(folder: Path) -> list[Case]:
 
 def case_of_file(path: Path) -> Case:
     """A single `.npy` file as a case."""
-    return NpyCase(stem_of(path.name), path.resolve().parent, unnamed=(path,))
+    return NpyCase(stem_of(path.name), path.absolute().parent, unnamed=(path,))
 
 
 def _places(folder: Path) -> list[tuple[Path, str]]:

@@ -16,7 +16,7 @@ MIN_EXTENT_MM, MAX_EXTENT_MM = 60.0, 600.0
 #: Voxels that a brain has along each axis at least.
 MIN_VOXELS = 8
 #: What is not background fills so many litres: a newborn's brain in part, and a head with its neck.
-MIN_LITRES, MAX_LITRES = 0.3, 9.0
+MIN_LITRES, MAX_LITRES = 0.2, 9.0
 _OTHERS = ((1, 2), (0, 2), (0, 1))
 _FIX = "Check voxel size and unit in the header against the scanner's protocol, and give the whole head or brain"
 

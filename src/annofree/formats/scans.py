@@ -240,7 +240,7 @@ def _require_a_name(source: Any) -> None:
 def _one_case(path: Path, sequence: str | None, dicom: DicomSettings | None = None) -> Case:
     archive = is_zip(path)
     if sequence is not None and path.is_file() and not archive and path.suffix != ".npy" and is_map(path.name):
-        return Case(path.name.split(".")[0], path.resolve().parent, unnamed=(path,))
+        return Case(path.name.split(".")[0], path.absolute().parent, unnamed=(path,))
     if sequence is not None and path.is_file() and not archive and path.suffix != ".npy":
         return case_of_file(path)
     cases = find_cases(path, dicom)

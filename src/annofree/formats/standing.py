@@ -27,9 +27,9 @@ def refuse_standing(*outputs: str | Path, inputs: tuple[str | Path, ...] = (), o
     Raises:
         OutputError: One of them would be lost.
     """
-    seen = {Path(path).resolve(): "is read as well" for path in inputs}
+    seen = {Path(os.path.realpath(path)): "is read as well" for path in inputs}
     for path in map(Path, outputs):
-        place = path.resolve()
+        place = Path(os.path.realpath(path))
         twin = next((told for other, told in seen.items() if other == place or _same(other, place)), None)
         if twin is not None:
             raise OutputError("A file to write is named twice", file=path, why=f"it {twin}", fix="Name another file")
