@@ -150,7 +150,7 @@ def _root(ctx: typer.Context, version: bool = typer.Option(False, "--version", h
 
 
 def main(arguments: list[str] | None = None) -> Any:
-    """Run the command line; errors for users are one sentence on stderr and exit code 2, our own faults a line and 1."""
+    """Run the command line; errors for users are one sentence on stderr and exit code 2, our faults a line and 1."""
     verb = next((word for word in (arguments if arguments is not None else sys.argv[1:]) if word in VERBS), "")
     try:
         with explained(f"annofree {verb}".strip()):
