@@ -51,7 +51,7 @@ def test_fit_segment_evaluate_review_and_reports_open_no_socket(tmp_path: Path) 
     done = guarded(
         ["segment", f"{scans}/phantom-000", "-o", out, "--quality", "fast"],
         ["evaluate", out, "--truth", str(made.truth)],
-        ["rethreshold", out, "--threshold", "fixed:0.6"],
+        ["rethreshold", out, "--threshold", "fixed:0.6", "-o", str(tmp_path / "other")],
         ["review", out],
         ["fit", "intensity", "--healthy", scans, "-o", str(tmp_path / "model")],
         ["segment", f"{scans}/phantom-001", "-o", str(tmp_path / "own"), "--model", str(tmp_path / "model")],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
 import nibabel
@@ -138,3 +139,64 @@ def test_the_script_for_a_cluster_has_every_step(tmp_path: Path, data: Path) -> 
     lines = run.script().splitlines()
     assert lines[0] == f"export nnUNet_raw='{tmp_path}/my work/nnUNet_raw'"
     assert [line.split()[0].rsplit("/")[-1] for line in lines[3:]] == [COMMANDS[0], "cp", COMMANDS[1]]
+
+
+def test_the_script_needs_no_nnunet_where_it_is_made_and_runs_where_it_is(tmp_path: Path, data: Path) -> None:
+    run = NnUNetRun(data, tmp_path / "my work", Environment(tmp_path / "none" / "python"), NnUNetSettings(dataset_id=7))
+    run.stage()
+    text = run.script(tmp_path / "scans")
+    assert str(tmp_path / "none") not in text
+    # on the cluster: nnU-Net's commands and annofree on the path
+    bodies = {COMMANDS[0]: 'mkdir -p "$nnUNet_preprocessed/Dataset007_made"'}
+    fake(tmp_path / "there", bodies)
+    annofree = tmp_path / "there" / "bin" / "annofree"
+    annofree.write_text(f'#!/bin/sh\necho "annofree $*" >> {tmp_path}/there/calls\n')
+    annofree.chmod(0o755)
+    script = tmp_path / "run.sh"
+    script.write_text(text)
+    path = {"PATH": f"{tmp_path}/there/bin:/usr/bin:/bin"}
+    subprocess.run(["sh", str(script)], env=path, check=True)
+    calls = [line.split(" | ")[0] for line in (tmp_path / "there" / "calls").read_text().splitlines()]
+    assert calls[0] == "nnUNetv2_plan_and_preprocess -d 7 -c 3d_fullres -np 2 --verify_dataset_integrity"
+    assert calls[1].strip() == "nnUNetv2_train 7 3d_fullres 0 -tr nnUNetTrainer -device cpu"
+    assert calls[2].startswith(f"annofree nnunet {data} -o {tmp_path}/my work --id 7")
+    assert f"--predict {tmp_path}/scans" in calls[2]
+    assert (tmp_path / "my work/nnUNet_preprocessed/Dataset007_made/splits_final.json").is_file()
+
+    (run.fold_folder).mkdir(parents=True)
+    (run.fold_folder / "checkpoint_latest.pth").touch()
+    subprocess.run(["sh", str(script)], env=path, check=True)
+    again = (tmp_path / "there" / "calls").read_text().splitlines()
+    assert "--c" in again[4].split()  # a training that was stopped goes on
+
+
+def test_the_script_stops_where_a_step_fails(tmp_path: Path, data: Path) -> None:
+    environment = fake(tmp_path / "env", {COMMANDS[0]: "exit 3"})
+    script = tmp_path / "run.sh"
+    script.write_text(NnUNetRun(data, tmp_path / "work", environment, NnUNetSettings()).script())
+    assert subprocess.run(["sh", str(script)], check=False).returncode == 3
+    assert len((tmp_path / "env" / "calls").read_text().splitlines()) == 1
+
+
+@pytest.mark.parametrize("said", ["cuda", "mps", "cpu"])
+def test_the_device_is_what_there_is(tmp_path: Path, data: Path, said: str) -> None:
+    environment = fake(tmp_path / "env")
+    (tmp_path / "env" / "bin" / "python").write_text(f"#!/bin/sh\necho {said}\n")
+    (tmp_path / "env" / "bin" / "python").chmod(0o755)
+    assert NnUNetRun(data, tmp_path / "work", environment, NnUNetSettings()).device == said
+    assert NnUNetRun(data, tmp_path / "work", environment, NnUNetSettings(device="cpu")).device == "cpu"
+    assert Environment(tmp_path / "none" / "python").device == "cpu"
+
+
+def test_a_failed_export_leaves_nothing_behind(tmp_path: Path) -> None:
+    cohort = Cohort.of([scan("a", 1), scan("b", 2)])
+    with pytest.raises(InputError, match="holds"):
+        export_nnunet(cohort, tmp_path / "made", labels=lambda s: np.full(s.shape, 0 if s.id == "a" else 9))
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "made").mkdir()
+    with pytest.raises(InputError, match="no label map"):
+        export_nnunet(cohort, tmp_path / "made", labels={"a": np.zeros((10, 12, 9))})
+    assert list((tmp_path / "made").iterdir()) == []
+    export_nnunet(cohort, tmp_path / "made", labels=lambda s: np.zeros(s.shape))  # the same folder can be used then
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["made"]
+    assert len(list((tmp_path / "made" / "imagesTr").iterdir())) == 2

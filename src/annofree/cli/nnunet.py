@@ -20,7 +20,7 @@ def nnunet(
     configuration: Annotated[str, typer.Option(help="2d, 3d_fullres or 3d_lowres.")] = "3d_fullres",
     fold: Annotated[str, typer.Option(help="Fold, or all.")] = "0",
     trainer: Annotated[str, typer.Option(help="Trainer class, such as nnUNetTrainer_20epochs.")] = "nnUNetTrainer",
-    device: Annotated[str, typer.Option(help="cuda, cpu or mps.")] = "cuda",
+    device: Annotated[str, typer.Option(help="cuda, cpu or mps; auto is what there is.")] = "auto",
     script: Annotated[bool, typer.Option("--script", help="Print the commands instead of running them.")] = False,
 ) -> None:
     """Train nnU-Net v2 itself on the same data, in an environment of its own, and read its answers back."""
@@ -38,7 +38,7 @@ def nnunet(
         run.environment = Environment.create(out.resolve() / "environment")
     if script:
         run.stage()
-        console.print(run.script(), highlight=False, markup=False, soft_wrap=True, end="")
+        console.print(run.script(predict), highlight=False, markup=False, soft_wrap=True, end="")
         return
 
     def say(text: str) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -133,6 +135,37 @@ def export_nnunet(
         raise InputError(f"No scan '{sorted(unknown)[0]}' in the cohort", why="it is named for validation")
     names = dict(label_names or {"background": 0, "tumour": 1})
     channels = None if sequences is None else [Modality.parse(word) for word in sequences]
+    with _whole_or_nothing(root) as folder:
+        _write_cases(cohort, folder, labels, names, channels, held_out, mark_validation)
+    return root
+
+
+@contextmanager
+def _whole_or_nothing(root: Path) -> Iterator[Path]:
+    """A folder beside `root` that takes its place when all went well, and goes when anything did not."""
+    half = root.with_name(f".{root.name}.half")
+    try:
+        shutil.rmtree(half, ignore_errors=True)
+        half.mkdir(parents=True)
+        yield half
+        if root.exists():
+            root.rmdir()
+        half.replace(root)
+    except OSError as error:
+        raise OutputError("The data set folder cannot be written", file=root, why=error.strerror) from None
+    finally:
+        shutil.rmtree(half, ignore_errors=True)
+
+
+def _write_cases(
+    cohort: Cohort,
+    root: Path,
+    labels: Mapping[str, NDArray[Any]] | Callable[[Scan], NDArray[Any]] | None,
+    names: Mapping[str, int],
+    channels: list[Modality] | None,
+    held_out: set[str],
+    mark_validation: bool,
+) -> None:
     part = "Ts" if labels is None else "Tr"
     split: dict[str, list[str]] = {"train": [], "val": []}
     for scan in cohort:
@@ -149,7 +182,6 @@ def export_nnunet(
         split["val" if scan.id in held_out else "train"].append(marked)
     number = 0 if labels is None else len(cohort)
     write_description(root, channels or (), names, number, split if labels is not None and held_out else None)
-    return root
 
 
 def write_description(

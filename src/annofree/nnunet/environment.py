@@ -40,6 +40,20 @@ class Environment:
             run_command([str(made.python), "-m", "pip", "install", "nnunetv2"], {}, folder / "install.log")
         return made
 
+    @property
+    def device(self) -> str:
+        """What nnU-Net can compute on there: "cuda" or "mps" where its torch says so, else "cpu"."""
+        code = (
+            "import torch; print('cuda' if torch.cuda.is_available() else "
+            "'mps' if torch.backends.mps.is_available() else 'cpu')"
+        )
+        try:
+            done = subprocess.run([str(self.python), "-c", code], capture_output=True, text=True, check=False)
+        except OSError:
+            return "cpu"
+        said = done.stdout.strip()
+        return said if said in ("cuda", "mps") else "cpu"
+
     def found(self, command: str) -> str | None:
         """The command beside the interpreter, or None."""
         return shutil.which(command, path=str(self.python.parent))

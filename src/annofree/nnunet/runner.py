@@ -25,6 +25,7 @@ from annofree.settings import Settings
 
 METHOD = "nnunet"
 DONE = "annofree-preprocessed"
+COMMANDS = ("nnUNetv2_plan_and_preprocess", "nnUNetv2_train", "nnUNetv2_predict")
 
 
 class NnUNetSettings(Settings):
@@ -35,7 +36,7 @@ class NnUNetSettings(Settings):
         configuration: "2d", "3d_fullres" or "3d_lowres".
         fold: A fold's number, or "all".
         trainer: Class of the trainer; "nnUNetTrainer_20epochs" and the like are short ones.
-        device: "cuda", "cpu" or "mps".
+        device: "cuda", "cpu" or "mps"; "auto" is what there is: a GPU if nnU-Net's torch can use one.
         processes: Processes that nnU-Net preprocesses with.
     """
 
@@ -43,7 +44,7 @@ class NnUNetSettings(Settings):
     configuration: str = "3d_fullres"
     fold: str = "0"
     trainer: str = "nnUNetTrainer"
-    device: str = "cuda"
+    device: str = "auto"
     processes: int = 2
 
 
@@ -94,12 +95,12 @@ class NnUNetRun:
 
     def prepare_command(self) -> list[str]:
         """Plan and preprocess."""
+        return [self.environment.command("nnUNetv2_plan_and_preprocess"), *self._prepare_options()]
+
+    def _prepare_options(self) -> list[str]:
         own = self.settings
-        return [
-            self.environment.command("nnUNetv2_plan_and_preprocess"),
-            *("-d", str(own.dataset_id), "-c", own.configuration, "-np", str(own.processes)),
-            "--verify_dataset_integrity",
-        ]
+        options = ["-d", str(own.dataset_id), "-c", own.configuration, "-np", str(own.processes)]
+        return [*options, "--verify_dataset_integrity"]
 
     def train_command(self) -> list[str]:
         """Train, or go on training where there is a checkpoint."""
@@ -107,7 +108,7 @@ class NnUNetRun:
         going_on = any((self.fold_folder / f"checkpoint_{kind}.pth").is_file() for kind in ("latest", "best"))
         return [
             self.environment.command("nnUNetv2_train"),
-            *(str(own.dataset_id), own.configuration, own.fold, "-tr", own.trainer, "-device", own.device),
+            *(str(own.dataset_id), own.configuration, own.fold, "-tr", own.trainer, "-device", self.device),
             *(["--c"] if going_on else []),
         ]
 
@@ -117,17 +118,44 @@ class NnUNetRun:
         return [
             self.environment.command("nnUNetv2_predict"),
             *("-i", str(images), "-o", str(out), "-d", str(own.dataset_id), "-c", own.configuration),
-            *("-f", own.fold, "-tr", own.trainer, "-device", own.device),
+            *("-f", own.fold, "-tr", own.trainer, "-device", self.device),
         ]
 
-    def script(self) -> str:
-        """Everything up to the trained network as shell lines, for a cluster."""
-        lines = [f"export {name}={shlex.quote(folder)}" for name, folder in self.folders.items()]
+    @property
+    def device(self) -> str:
+        """The device that is asked for, or what there is."""
+        return self.environment.device if self.settings.device == "auto" else self.settings.device
+
+    def script(self, predict: Path | None = None) -> str:
+        """Everything as shell lines, for a cluster; nnU-Net need not be installed where the script is made.
+
+        Each command runs only after the one before went well. A training that was stopped goes on. Commands are those
+        of the environment, or bare names where it has none: then they have to be on the path where the script runs.
+
+        Args:
+            predict: Scans to segment after the training.
+        """
+        own = self.settings
+        named = {name: self.environment.found(name) or name for name in COMMANDS}
+        device = "$(nvidia-smi > /dev/null 2>&1 && echo cuda || echo cpu)" if own.device == "auto" else own.device
+        checkpoint = shlex.quote(str(self.fold_folder / "checkpoint_latest.pth"))
+        steps = [shlex.join([named[COMMANDS[0]], *self._prepare_options()])]
         split = self.data / "splits_final.json"
-        lines.append(shlex.join(self.prepare_command()))
         if split.is_file():
-            lines.append(shlex.join(["cp", str(split), f"{self.folders['nnUNet_preprocessed']}/{self.name}/"]))
-        return "\n".join([*lines, shlex.join(self.train_command())]) + "\n"
+            steps.append(shlex.join(["cp", str(split), f"{self.folders['nnUNet_preprocessed']}/{self.name}/"]))
+        training = [named[COMMANDS[1]], str(own.dataset_id), own.configuration, own.fold, "-tr", own.trainer]
+        steps.append(f"{shlex.join(training)} -device {device} $(test -f {checkpoint} && echo --c)")
+        if predict is not None:  # what is trained is not trained again; annofree writes and reads the scans
+            python = self.environment.python
+            again = ["annofree", "nnunet", str(self.data), "-o", str(self.work), "--id", str(own.dataset_id)]
+            again += ["--configuration", own.configuration, "--fold", own.fold, "--trainer", own.trainer]
+            installed = self.environment.found(COMMANDS[2]) is not None
+            again += ["--device", own.device, "--predict", str(predict.resolve())]
+            steps.append(
+                f"{shlex.join(again)} --python {shlex.quote(str(python)) if installed else '$(command -v python)'}"
+            )
+        exports = [f"export {name}={shlex.quote(folder)}" for name, folder in self.folders.items()]
+        return "\n".join([*exports, " && \\\n".join(steps)]) + "\n"
 
     def stage(self) -> Path:
         """The data set below `nnUNet_raw` under nnU-Net's name: a link, or a copy where links are not allowed."""
@@ -161,7 +189,7 @@ class NnUNetRun:
         if split.is_file():
             shutil.copy(split, preprocessed / split.name)
         if not (self.fold_folder / "checkpoint_final.pth").is_file():
-            say(f"training {self.settings.trainer}, fold {self.settings.fold}, on {self.settings.device}")
+            say(f"training {self.settings.trainer}, fold {self.settings.fold}, on {self.device}")
             self._do(self.train_command())
         return self.fold_folder
 
