@@ -8,11 +8,14 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from annofree.hooks import HOOKS
 from annofree.version import VERSION
 
 __version__ = VERSION
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from annofree import methods as methods
     from annofree import prepare as prepare
     from annofree.evaluation.evaluate import evaluate as evaluate
@@ -61,3 +64,23 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted(__all__)
+
+
+def _save(result: Any, out: Any, page: bool) -> Path:
+    from annofree.formats.derivatives import write_segmentation
+
+    written = write_segmentation(result, out)
+    if page:
+        from annofree.review.remake import write_own_page
+
+        write_own_page(result, out)
+    return written
+
+
+def _html(result: Any) -> str:
+    from annofree.review.notebook import notebook_html
+
+    return notebook_html(result)
+
+
+HOOKS.save, HOOKS.html = _save, _html

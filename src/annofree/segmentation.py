@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from annofree.errors import InputError
+from annofree.hooks import HOOKS
 from annofree.scan import Grid
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from annofree.scan import Scan
-    from annofree.thresholds.base import Threshold
 
 #: BraTS 2023 labels: 0 background, 1 core (NCR/NET), 2 oedema, 3 enhancing; regions are unions of labels.
 REGIONS: dict[str, tuple[int, ...]] = {"WT": (1, 2, 3), "TC": (1, 3), "ET": (3,)}
@@ -25,6 +25,24 @@ LABEL_NAMES = {0: "background", 1: "core", 2: "oedema", 3: "enhancing"}
 Unit = Literal["probability", "z", "residual"]
 
 _INT16 = 32767
+
+
+class Rule(Protocol):
+    """What a segmentation tells of the threshold behind a score map; `annofree.thresholds` has them."""
+
+    @property
+    def value(self) -> float | None:
+        """The number that cut, where one is known."""
+
+    @property
+    def tier(self) -> str:
+        """Supervision that the number took."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """As data."""
+
+    def describe(self) -> str:
+        """In words."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,7 +141,7 @@ class Segmentation:
     native: Grid
     regions: tuple[str, ...] = ("WT",)
     scores: Mapping[str, ScoreMap] = field(default_factory=dict)
-    thresholds: Mapping[str, Threshold] = field(default_factory=dict)
+    thresholds: Mapping[str, Rule] = field(default_factory=dict)
     brain: NDArray[np.bool_] | None = None
     lesions: tuple[Lesion, ...] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
@@ -164,9 +182,7 @@ class Segmentation:
         return f"<Segmentation of '{self.scan_id}': {volumes}; {found}{made}>"
 
     def _repr_html_(self) -> str:
-        from annofree.review.notebook import notebook_html
-
-        return notebook_html(self)
+        return HOOKS.html(self)
 
     def save(self, out: str | Path, *, page: bool = True) -> Path:
         """Write masks, score maps and the lesion table below `out`, in the scan's own space; see `docs/formats.md`.
@@ -179,11 +195,4 @@ class Segmentation:
         Returns:
             The folder of the scan's files.
         """
-        from annofree.formats.derivatives import write_segmentation
-
-        written = write_segmentation(self, out)
-        if page:
-            from annofree.review.remake import write_own_page
-
-            write_own_page(self, out)
-        return written
+        return HOOKS.save(self, out, page)

@@ -7,16 +7,14 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from annofree.batch.fingerprint import machine, model_folder, software
 from annofree.batch.record import now, read_record
+from annofree.batch.report import BatchReport
+from annofree.batch.worker import Worker
 from annofree.errors import InputError
 from annofree.formats.outfolder import atomic_write
-
-if TYPE_CHECKING:
-    from annofree.batch.run import BatchReport
-    from annofree.batch.worker import Worker
 
 MANIFEST = "run.json"
 #: The form of the file; older ones are read too. The second tells what was decided again afterwards.

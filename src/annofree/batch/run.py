@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ from annofree.batch.fingerprint import model_hashes, software, text_hash
 from annofree.batch.manifest import write_manifest
 from annofree.batch.progress import with_progress
 from annofree.batch.record import COLUMNS, RECORDS, died_before, now, read_record, sweep
+from annofree.batch.report import BatchReport
 from annofree.batch.worker import Failure, Outcome, Worker
 from annofree.errors import InputError
 from annofree.formats.bids_names import bids_stem
@@ -29,25 +30,6 @@ if TYPE_CHECKING:
 __all__ = ["BatchReport", "Failure", "Outcome", "Worker", "run"]
 
 FAILURE_COLUMNS = ("id", "what", "why", "next")
-
-
-@dataclass
-class BatchReport:
-    """How a run ended.
-
-    Attributes:
-        out: The output folder.
-        rows: Rows of `results.tsv`, in cohort order.
-        failures: Rows of `failures.tsv`, in cohort order.
-        reused: Ids that an earlier run had done already.
-        seconds: Wall time.
-    """
-
-    out: Path
-    rows: list[dict[str, str]] = field(default_factory=list)
-    failures: list[Failure] = field(default_factory=list)
-    reused: list[str] = field(default_factory=list)
-    seconds: float = 0.0
 
 
 def run(

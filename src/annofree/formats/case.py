@@ -10,7 +10,6 @@ from typing import Any
 
 from annofree.errors import InputError, MissingSequence
 from annofree.formats.bids_names import run_of
-from annofree.formats.contents import holds_labels
 from annofree.formats.names import (
     GENERIC,
     is_brain_mask,
@@ -20,7 +19,7 @@ from annofree.formats.names import (
     stem_of,
     truth_rank,
 )
-from annofree.formats.nifti import Volume, coarsest_edge_mm, read_volume
+from annofree.formats.nifti import Volume, coarsest_edge_mm, holds_labels, read_volume
 from annofree.modality import Modality
 
 _RENAME = "Rename the file (t1, t1ce, t2, flair); or segment it alone with --sequence, or give a dictionary in Python"

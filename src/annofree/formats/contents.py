@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
-from annofree.errors import InputError
 
 #: Neighbours inside a label map have the same value nearly always; grey levels of any depth seldom do.
 MIN_EQUAL_NEIGHBOURS = 0.6
@@ -16,24 +13,12 @@ MIN_EQUAL_NEIGHBOURS = 0.6
 FEW_VALUES = 8
 
 
-def holds_labels(path: Path, *, unreadable: bool = False) -> bool:
-    """Whether a file's voxels look like a mask, a label map or a map of probabilities.
+def look_like_labels(array: NDArray[Any]) -> bool:
+    """Whether voxels look like a mask, a label map or a map of probabilities.
 
     Args:
-        path: The file.
-        unreadable: The answer for a file that cannot be read.
+        array: Of any shape.
     """
-    from annofree.formats.nifti import read_labels
-
-    try:
-        array, _ = read_labels(path)
-    except InputError:
-        return unreadable
-    return look_like_labels(array)
-
-
-def look_like_labels(array: NDArray[Any]) -> bool:
-    """The same for an array of any shape."""
     if has_few_values(array):
         return True
     values = np.asarray(array, dtype=np.float32)

@@ -12,7 +12,6 @@ from collections import Counter
 from pathlib import Path
 
 from annofree.formats.case import Case, Problem, case_of_files, is_a_map
-from annofree.formats.contents import holds_labels
 from annofree.formats.names import (
     GENERIC,
     ImageName,
@@ -22,6 +21,7 @@ from annofree.formats.names import (
     stem_of,
     truth_rank,
 )
+from annofree.formats.nifti import holds_labels
 from annofree.formats.outfolder import is_ours
 
 #: Folders of BIDS that never hold one of our sequences.

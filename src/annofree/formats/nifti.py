@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annofree.errors import AnnofreeError, InputError
-from annofree.formats.contents import has_few_values
+from annofree.formats.contents import has_few_values, look_like_labels
 from annofree.formats.geometry import SHEAR_COSINE, affine_mm, geometry_notes, repeats, shear
 from annofree.formats.outfolder import atomic_write
 from annofree.formats.volume_files import open_image, verified
@@ -272,3 +272,17 @@ def _bytes(image: Any, array: Array, slope: float | None) -> bytes:
     header["scl_slope"], header["scl_inter"] = (1.0 if slope is None else slope), 0.0
     stored = np.asarray(array, dtype=header.get_data_dtype())
     return bytes(header.binaryblock) + b"\0" * 4 + stored.tobytes(order="F")
+
+
+def holds_labels(path: Path, *, unreadable: bool = False) -> bool:
+    """Whether a file's voxels look like a mask, a label map or a map of probabilities.
+
+    Args:
+        path: The file.
+        unreadable: The answer for a file that cannot be read.
+    """
+    try:
+        array, _ = read_labels(path)
+    except InputError:
+        return unreadable
+    return look_like_labels(array)

@@ -14,19 +14,19 @@ from annofree.scan import Scan, scoring
 if TYPE_CHECKING:
     from torch import nn
 
+    from annofree.methods.base import Method
     from annofree.methods.blogrr.bilevel import Monitor
-    from annofree.methods.blogrr.method import Blogrr
 
 #: Phantoms that are watched; their seeds are used nowhere else.
 _SEEDS = (990_001, 990_002, 990_003)
 _SPACING_MM = 3.0
 
 
-def monitor_on(method: Blogrr, where: str | None) -> Monitor | None:
+def monitor_on(method: Method, where: str | None) -> Monitor | None:
     """The function that looks at two networks in training.
 
     Args:
-        method: Cuts slices and cleans up masks.
+        method: BLOGRR; cuts slices and cleans up masks.
         where: Folder of labelled scans, or "phantoms"; None watches nothing.
     """
     if where is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from annofree.methods.mvit_ae.frame import Frame, frame
 from annofree.methods.mvit_ae.healthy import (
@@ -16,13 +16,11 @@ from annofree.methods.mvit_ae.healthy import (
 )
 from annofree.methods.mvit_ae.learn import LearnSettings, fit_autoencoder
 from annofree.methods.mvit_ae.network import MaskedViTAE, MaskedViTAESettings, ViTAE, ViTAESettings
+from annofree.methods.mvit_ae.published_frame import network_settings, published_frame
+from annofree.methods.mvit_ae.settings import MViTAEPublishedSettings, MViTAESettings
 from annofree.networks.store import load_network
 from annofree.scan import Cohort, Scan
 from annofree.training.settings import TrainSettings
-
-if TYPE_CHECKING:
-    from annofree.methods.mvit_ae.method import MViTAESettings
-    from annofree.methods.mvit_ae.published import MViTAEPublishedSettings
 
 #: Held-out made brains by which weights are chosen.
 _VALIDATION = 2
@@ -83,8 +81,6 @@ def fit_published(
     settings: MViTAEPublishedSettings, workspace: Path, *, healthy: Cohort | None, patients: Cohort | None
 ) -> Fitted:
     """As `fit_ours`, for the published network: four sequences only, whole slices, its own rate and batch."""
-    from annofree.methods.mvit_ae.published import network_settings, published_frame
-
     network = network_settings(settings.network)
     training = training_settings(settings.steps, settings.seed)
     if settings.network == "published":

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
 from annofree.errors import InputError
 from annofree.methods.decide import NESTED, Rules, Scored, decide
@@ -20,12 +19,12 @@ from annofree.methods.mvit_ae.fusion import DIRECTION, Fusion, fuse
 from annofree.methods.mvit_ae.healthy import HOLD_OUT_SEEDS, bank_of, made_scan
 from annofree.methods.mvit_ae.network_method import NetworkMethod
 from annofree.methods.mvit_ae.rules import healthy_scores, region_refiners
+from annofree.methods.mvit_ae.settings import MViTAESettings
 from annofree.refine.half_height import HalfHeight
 from annofree.refine.healthy import healthy_min_ml
 from annofree.refine.mirror import MirrorFilter
 from annofree.scan import Cohort, Modality, Scan
 from annofree.segmentation import ScoreMap
-from annofree.settings import Settings
 from annofree.thresholds.base import Threshold
 from annofree.thresholds.fixed import Fixed
 from annofree.thresholds.healthy import HealthyQuantile
@@ -52,41 +51,6 @@ HELD_OUT = 4
 SLICE = (64, 80)
 
 Map = NDArray[np.float32]
-
-
-class MViTAESettings(Settings):
-    """Settings of the method.
-
-    Attributes:
-        fusion: "early": all sequences reconstructed together, one decision on their mean; "late": each reconstructed
-            from itself and decided on its own; "early-late": reconstructed together, decided one by one.
-        reconstruction: "network"; or "constant", a control that expects the brain's median everywhere, so that the
-            plain grey levels go through the same decisions.
-        rounds: How often the network looks; in every round after the first the patches explained worst are hidden.
-        hide_share: Share of the brain's patches that such a round hides.
-        sigma_mm: Smoothing of residuals.
-        quantile: Share of healthy voxels below the level from which a residual is abnormal.
-        inside_quantile: The same for enhancement within what is called tumour: healthy T1C is bright in vessels, dura
-            and choroid plexus, which are rare there.
-        spacing_mm: Voxel of the slices that `fit` learns.
-        labelmaps: Folder (or bank file) of anatomical label maps to make brains from; None takes the MNI tissue maps.
-        made: Made brains that `fit` learns from.
-        steps: Training steps of `fit`.
-        seed: Decides a fit.
-    """
-
-    fusion: Fusion = "early-late"
-    reconstruction: Literal["network", "constant"] = "network"
-    rounds: int = Field(2, ge=1)
-    hide_share: float = Field(0.2, gt=0, lt=1)
-    sigma_mm: float = Field(1.5, ge=0)
-    quantile: float = Field(0.99, gt=0, lt=1)
-    inside_quantile: float = Field(0.95, gt=0, lt=1)
-    spacing_mm: float = Field(2.5, gt=0)
-    labelmaps: str | None = None
-    made: int = Field(24, ge=1)
-    steps: int = Field(1600, ge=1)
-    seed: int = 0
 
 
 class MViTAE(NetworkMethod):

@@ -1,5 +1,6 @@
 """SynthTumour: networks that learned from made tumours alone."""
 
-from annofree.methods.synthtumour.method import SynthTumour, SynthTumourSettings
+from annofree.methods.synthtumour.method import SynthTumour
+from annofree.methods.synthtumour.settings import SynthTumourSettings
 
 __all__ = ["SynthTumour", "SynthTumourSettings"]

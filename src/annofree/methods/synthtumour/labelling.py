@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
@@ -19,20 +20,28 @@ from annofree.refine.walker import RandomWalker
 from annofree.scan import Cohort
 
 if TYPE_CHECKING:
-    from annofree.methods.synthtumour.method import SynthTumour
+    from annofree.inference import Network
+    from annofree.refine.base import Refiner
 
 UNUSABLE = "unusable scan"
 
 
 def pseudo_label(
-    method: SynthTumour, patients: Cohort, folder: Path, settings: PseudoLabelSettings, *, seed: int
+    networks: Sequence[tuple[Network, Mapping[str, Any]]],
+    rules: Iterable[Refiner],
+    patients: Cohort,
+    folder: Path,
+    settings: PseudoLabelSettings,
+    *,
+    seed: int,
 ) -> tuple[list[Path], dict[str, Any]]:
-    """Label all patients with a method's networks; those that are there already are not looked at again.
+    """Label all patients with networks; those that are there already are not looked at again.
 
     A scan that cannot be used is left out with its reason and does not stop the others.
 
     Args:
-        method: Its networks and its rules for the whole tumour (but those that move the border, which is left open).
+        networks: With the configuration of each.
+        rules: For the whole tumour; those that move the border, which is left open, are not applied.
         patients: Scans without masks.
         folder: Gets one folder a patient, `cases.csv` and `sheet.png`.
         settings: See `PseudoLabelSettings`.
@@ -41,10 +50,9 @@ def pseudo_label(
     Returns:
         Folders of the patients that are used, and how many were given, kept, and left out for which reason.
     """
-    assert method.networks is not None
-    networks = [network for network, _ in method.networks]
-    spacing_mm = float(method.networks[0][1]["spacing_mm"])
-    rules = [refiner for refiner in method.refiners["WT"] if not isinstance(refiner, Appearance | RandomWalker)]
+    spacing_mm = float(networks[0][1]["spacing_mm"])
+    looking = [network for network, _ in networks]
+    dropping = [refiner for refiner in rules if not isinstance(refiner, Appearance | RandomWalker)]
     kept, rows = [], []
     for scan_id in patients.ids:
         target = folder / folder_name(scan_id)
@@ -58,7 +66,7 @@ def pseudo_label(
             else:
                 rng = np.random.default_rng([seed, crc32(scan_id.encode())])
                 packed, assessment = assess_quality(
-                    predict_views(networks, coarse, rng, settings), coarse, rules, settings
+                    predict_views(looking, coarse, rng, settings), coarse, dropping, settings
                 )
                 record = {"id": scan_id, **assessment.row()}
                 write_case(target, coarse.scan, packed, record)

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
 from annofree.errors import InputError
 from annofree.methods.base import Method
 from annofree.methods.decide import NESTED, Rules, Scored, decide
 from annofree.methods.synthtumour.coarse import coarse_of
 from annofree.methods.synthtumour.leak import with_enhancement
+from annofree.methods.synthtumour.settings import SynthTumourSettings
 from annofree.prepare.brain import filled_brain
 from annofree.refine.appearance import Appearance
 from annofree.refine.components import KeepComponents
@@ -27,7 +27,6 @@ from annofree.refine.mirror import MirrorFilter
 from annofree.refine.walker import RandomWalker
 from annofree.scan import Cohort, Modality, Scan
 from annofree.segmentation import ScoreMap
-from annofree.settings import Settings
 from annofree.thresholds.fixed import Fixed
 
 if TYPE_CHECKING:
@@ -49,35 +48,6 @@ EVEN = 0.5
 
 #: Range in which healthy scans may set the smallest lesion that is kept, ml.
 SMALLEST_ML = (0.5, 3.0)
-
-
-class SynthTumourSettings(Settings):
-    """Settings of the method.
-
-    Attributes:
-        quality: "fast" one pass, and the rules on the networks' grid; "default" adds the left-right flipped scan;
-            "best" adds two more contrasts of both.
-        labelmaps: Folder of anatomical label maps that `fit` makes brains from; None takes the MNI tissue maps.
-        steps: Training steps of the junior.
-        seed: Decides a fit.
-        preset: "ours", or "published": the published stages, which tell the whole tumour in FLAIR and nothing else.
-        junior: Where the first network comes from: "fit" trains it (hours), "shipped" takes the one that comes with the
-            package, anything else is a model folder. None is "shipped" when patients are given, "fit" otherwise and
-            for the published preset, of which none is shipped.
-        senior_steps: Training steps of the senior; None is 400, or `steps` for the published preset.
-        mixed: Mixed cases at most.
-        plan: File that `annofree plan` wrote: voxel size, patch, batch and network of a junior that is then trained.
-    """
-
-    quality: Literal["fast", "default", "best"] = "default"
-    labelmaps: str | None = None
-    steps: int = Field(2000, ge=1)
-    seed: int = 0
-    preset: Literal["ours", "published"] = "ours"
-    junior: str | None = None
-    senior_steps: int | None = Field(None, ge=1)
-    mixed: int = Field(24, ge=1)
-    plan: str | None = None
 
 
 class SynthTumour(Method):

@@ -9,11 +9,11 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,22 +28,55 @@ from annofree.methods.synthtumour.labelling import pseudo_label
 from annofree.methods.synthtumour.mixing import most_pairs, write_mixed_cases
 from annofree.methods.synthtumour.pictures import draw_sheet
 from annofree.methods.synthtumour.pseudo_labels import PseudoLabelSettings, near_tumour
+from annofree.methods.synthtumour.settings import SynthTumourSettings
 from annofree.scan import Cohort, Modality, Scan
 from annofree.synthesis.mix import MixSettings
 
 if TYPE_CHECKING:
     from annofree.inference import Network
-    from annofree.methods.synthtumour.method import SynthTumour
+    from annofree.refine.base import Refiner
+    from annofree.synthesis import LabelMapBank
     from annofree.training.loop import Validate
+    from annofree.training.settings import TrainSettings
     from annofree.training.sources import MadeCases
     from annofree.training.stream import CaseMaker
 
-M = TypeVar("M", bound="SynthTumour")
+M = TypeVar("M", bound="TwoStages")
 
 #: What lies further than this from a sure tumour stays behind when the tumour is mixed, mm.
 REACH_MM = 12.0
 #: Made cases that choose the senior's weights.
 VALIDATION_CASES = 8
+
+
+class TwoStages(Protocol):
+    """What the stages need of the method that they fit."""
+
+    @property
+    def settings(self) -> SynthTumourSettings: ...  # noqa: D102
+
+    @property
+    def networks(self) -> list[tuple[Network, dict[str, Any]]] | None: ...  # noqa: D102
+
+    @property
+    def card(self) -> Mapping[str, Any]: ...  # noqa: D102
+
+    @property
+    def refiners(self) -> Mapping[str, Sequence[Refiner]]: ...  # noqa: D102
+
+    def replace(self, **changes: Any) -> Self: ...  # noqa: D102
+
+    def calibrate(self, healthy: Cohort) -> Self: ...  # noqa: D102
+
+    def fit_or_load_junior(  # noqa: D102
+        self, teach: Cohort | None, check: Cohort | None, work: Path, *, patients: Cohort | None = None
+    ) -> Self: ...
+
+    def train_settings(self, steps: int) -> TrainSettings: ...  # noqa: D102
+
+    def label_maps(self, work: Path) -> LabelMapBank: ...  # noqa: D102
+
+    def first_masks(self, healthy: Cohort) -> list[tuple[NDArray[np.bool_], float]]: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
@@ -114,7 +147,9 @@ def fit_stages(method: M, healthy: Cohort, patients: Cohort, work: Path) -> M:
     spacing_mm = float(method.networks[0][1]["spacing_mm"])
 
     _say(f"pseudo-labels of {len(patients)} patients")
-    kept, counts = pseudo_label(method, patients, work / "pseudo_labels", plan.pseudo, seed=plan.seed)
+    kept, counts = pseudo_label(
+        method.networks, method.refiners["WT"], patients, work / "pseudo_labels", plan.pseudo, seed=plan.seed
+    )
     if not kept:
         raise InputError(
             f"None of {len(patients)} patients has a pseudo-label that is good enough",
@@ -143,7 +178,7 @@ def fit_stages(method: M, healthy: Cohort, patients: Cohort, work: Path) -> M:
     return method.replace(card={**method.card, "second stage": stage})
 
 
-def plan_of(method: SynthTumour) -> StagePlan:
+def plan_of(method: TwoStages) -> StagePlan:
     """The plan that a method's settings mean."""
     own = method.settings
     published = own.preset == "published"
@@ -186,7 +221,7 @@ def _mixed(kept: list[Path], hosts: Mapping[str, Scan], plan: StagePlan, folder:
 
 
 def _senior(
-    method: SynthTumour, plan: StagePlan, material: Material, work: Path
+    method: TwoStages, plan: StagePlan, material: Material, work: Path
 ) -> tuple[tuple[Network, dict[str, Any]], dict[str, Any]]:
     """Train, and compare with the junior on what neither saw; the verdict is written to `gate.json`."""
     import torch
@@ -237,7 +272,7 @@ def _senior(
 
 
 def _sources(
-    method: SynthTumour, material: Material, spacing_mm: float, work: Path
+    method: TwoStages, material: Material, spacing_mm: float, work: Path
 ) -> tuple[MadeCases, dict[str, CaseMaker]]:
     """Made brains, and everything that takes turns with them."""
     from annofree.methods.synthtumour.senior import HeldCases

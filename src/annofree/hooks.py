@@ -1,0 +1,35 @@
+"""What a segmentation can do that higher rooms know how to do; the package itself (`__init__.py`) fills it in.
+
+`result.save(out)` needs the room of formats and a notebook the room of pages, both of which stand on `Segmentation`. So
+that no lower room imports a higher one, they are called through this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+
+@dataclass
+class Hooks:
+    """Functions of higher rooms.
+
+    Attributes:
+        save: Writes a segmentation below a folder, with its page where that is asked for; returns that of the scan.
+        html: A segmentation as a notebook shows it.
+    """
+
+    save: Callable[[Any, str | PathLike[str], bool], Path]
+    html: Callable[[Any], str]
+
+
+def _unknown(*_: Any) -> Any:
+    raise NotImplementedError("annofree/__init__.py fills the hooks")
+
+
+HOOKS = Hooks(save=_unknown, html=_unknown)
