@@ -106,8 +106,8 @@ class Scored:
 
     @property
     def regions(self) -> tuple[str, ...]:
-        """The regions that are told apart, outermost first."""
-        return tuple(region for region, _ in NESTED if region in self.scores)
+        """The regions that are told apart, outermost first: those with a score map and a rule."""
+        return tuple(region for region, _ in NESTED if region in self.scores and region in self.rules.thresholds)
 
     def healthy(self, scan: Scan, region: str) -> HealthyScores:
         """The scores of a tumour-free scan for rules that learn from them."""
