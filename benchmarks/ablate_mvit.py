@@ -25,7 +25,6 @@ from annofree.refine import RefineContext, Refiner, refine
 from annofree.refine.appearance import Appearance
 from annofree.refine.half_height import HalfHeight
 from annofree.refine.promptable import Promptable
-from annofree.refine.walker import RandomWalker
 from annofree.scan import Modality, Scan, scoring
 from annofree.segmentation import REGIONS
 
@@ -46,8 +45,6 @@ CROSSED = ("early-late", "early", "late", "constant")
 BORDERS: dict[str, tuple[Refiner, ...]] = {
     "as cut by the level": (),
     "half-height (default)": (HalfHeight(reach_mm=5.0),),
-    "random-walker": (RandomWalker(),),
-    "half-height + random-walker": (HalfHeight(reach_mm=5.0), RandomWalker()),
     "appearance": (Appearance(),),
     "promptable": (Promptable(),),
 }

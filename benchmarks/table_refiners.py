@@ -2,7 +2,7 @@
 
     python benchmarks/table_refiners.py --out OUT.jsonl [--tumours 44] [--minutes 60] [--weights FOLDER]
 
-The refiners follow the method's own ones, of which the surface refiners (random walker, appearance, promptable) are
+The refiners follow the method's own ones, of which the surface refiners (appearance, promptable) are
 taken out first. Phantoms at 2 mm of all kinds, none healthy; they taught none of the methods and none of the refiners.
 Each finished phantom is a line in OUT.jsonl, and a run that was stopped goes on from there.
 """
@@ -20,11 +20,11 @@ from annofree import methods
 from annofree.methods.decide import Rules, Scored, decide
 from annofree.phantom import phantom_cohort
 from annofree.refine import Refiner
+from annofree.refine.appearance import Appearance
 from annofree.refine.promptable import Promptable
-from annofree.refine.walker import RandomWalker
 
 SEED = 20261121
-SURFACE = ("random-walker", "appearance", "promptable")
+SURFACE = ("appearance", "promptable")
 QUALITY = {"synthtumour": {"quality": "fast"}}
 
 
@@ -38,9 +38,8 @@ def main() -> None:
     wanted = parser.parse_args()
     chains: dict[str, tuple[Refiner, ...]] = {
         "none": (),
-        "random-walker": (RandomWalker(),),
         "promptable": (Promptable(weights=wanted.weights),),
-        "promptable + random-walker": (Promptable(weights=wanted.weights), RandomWalker()),
+        "appearance": (Appearance(),),
     }
     built = {name: methods.shipped(name).replace(**QUALITY.get(name, {})) for name in wanted.methods}
     rows = [json.loads(line) for line in wanted.out.read_text().splitlines()] if wanted.out.exists() else []
@@ -77,7 +76,7 @@ def report(rows: list[dict[str, object]]) -> None:
     print(f"{len(rows)} phantoms")
     for name in columns:
         method = name.split(" / ")[0]
-        better = values[f"{method} / none"], values[f"{method} / random-walker"]
+        better = values[f"{method} / none"], values[f"{method} / appearance"]
         best = max(better, key=np.mean)
         draws = rng.integers(0, len(rows), (10_000, len(rows)))
         low, high = np.percentile((values[name] - best)[draws].mean(axis=1), (2.5, 97.5))

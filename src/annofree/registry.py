@@ -55,6 +55,7 @@ class Registry(Mapping[str, R], Generic[R, T]):
         rows: The rows that come with the package.
         found: Gives the rows that other packages bring; asked once, when it first matters.
         former: Names of older files and command lines, and what they are called now.
+        gone: Names of older files that mean nothing any more, and why.
     """
 
     def __init__(
@@ -63,8 +64,10 @@ class Registry(Mapping[str, R], Generic[R, T]):
         rows: Iterable[R],
         found: Callable[[], Iterable[R]] = tuple,
         former: Mapping[str, str] | None = None,
+        gone: Mapping[str, str] | None = None,
     ) -> None:
         self.what = what
+        self.gone = dict(gone or {})
         self._former = dict(former or {})
         self._rows = {row.name: row for row in rows}
         self._found: Callable[[], Iterable[R]] | None = found
@@ -80,6 +83,8 @@ class Registry(Mapping[str, R], Generic[R, T]):
             self._find()
         if name not in self._rows:
             near = nearest(name, self._rows)
+            if name in self.gone:
+                raise SettingsError(f"There is no {self.what} '{name}' any more", why=self.gone[name])
             forms = ", ".join(row.form or row.name for row in self._rows.values())
             raise SettingsError(
                 f"There is no {self.what} '{name}'" + (f"; did you mean '{near}'?" if near else ""),

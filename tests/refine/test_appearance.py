@@ -88,7 +88,7 @@ def test_too_little_to_learn_from_changes_nothing() -> None:
     speck = np.zeros_like(context.brain)
     speck[20, 20, 20] = True
     assert np.array_equal(Appearance().apply(speck, context), speck)
-    assert context.notes == ["appearance skipped: too few voxels are certain"]
+    assert context.notes == ["appearance skipped: the finding is too thin to show an inside of its own"]
     assert not Appearance().apply(np.zeros_like(speck), context).any()
 
 

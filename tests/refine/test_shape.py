@@ -13,7 +13,7 @@ from scipy import ndimage
 
 from annofree import refine
 from annofree.errors import InputError, SettingsError
-from annofree.refine import ErodedBrain, FillHoles, KeepComponents, Median, Morphology, RandomWalker, RefineContext
+from annofree.refine import ErodedBrain, FillHoles, KeepComponents, Median, Morphology, RefineContext
 from annofree.refine.brain import eroded
 from annofree.refine.holes import fill_holes
 
@@ -42,7 +42,6 @@ EVERY = [
     Morphology(operation="closing", mm=1.5),
     Morphology(operation="erosion", mm=1),
     Morphology(operation="dilation", mm=2),
-    RandomWalker(),
 ]
 
 

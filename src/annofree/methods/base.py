@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from annofree.errors import InputError, SettingsError
 from annofree.methods.decide import Decision, Rules, Scored, decide
 from annofree.prepare.brain import brain_of
+from annofree.refine import REFINERS
 from annofree.refine.base import Refiner
 from annofree.registry import nearest
 from annofree.scan import Cohort, Modality, Scan, learning, scoring
@@ -310,6 +311,9 @@ class Method(ABC):
         config, card = read_model(folder)
         config = cls.migrated(config)
         method = cls(cls.settings_class.from_mapping(config["settings"]))
+        gone = {rule.get("kind") for chain in config["refiners"].values() for rule in chain} & REFINERS.gone.keys()
+        if gone:
+            card = {**card, "refiners left out": {name: REFINERS.gone[name] for name in sorted(gone)}}
         method = method.replace(rules=Rules.from_dict(config), card=card)
         return method.replace(**method.load_weights(Path(folder)))
 

@@ -70,7 +70,10 @@ class Rules:
         """
         return cls(
             {region: THRESHOLDS.from_dict(rule) for region, rule in values["thresholds"].items()},
-            {region: tuple(map(REFINERS.from_dict, chain)) for region, chain in values["refiners"].items()},
+            {
+                region: tuple(REFINERS.from_dict(one) for one in chain if one.get("kind") not in REFINERS.gone)
+                for region, chain in values["refiners"].items()
+            },
         )
 
 

@@ -41,6 +41,7 @@ class Appearance(Refiner):
     Attributes:
         reach_mm: How far beyond the mask the border may move.
         depth_mm: Depth below the mask's surface from which a voxel stays in any case.
+        thin_mm: Parts of the mask that are nowhere deeper stay as they are: blurred as they are here, they would grow.
         gap_mm: Distance from the mask from which brain counts as healthy.
         around_mm: Brain further from the mask's box than this is not looked at.
         weight: Trust in the score map: 0 ignores it, 1 takes its log-odds as they are.
@@ -61,6 +62,7 @@ class Appearance(Refiner):
 
     reach_mm: float = Field(default=16.0, gt=0.0)
     depth_mm: float = Field(default=6.0, ge=0.0)
+    thin_mm: float = Field(default=2.5, ge=0.0)
     gap_mm: float = Field(default=6.0, ge=0.0)
     around_mm: float = Field(default=25.0, gt=0.0)
     weight: float = Field(default=0.25, ge=0.0)
@@ -85,6 +87,12 @@ class Appearance(Refiner):
         if not images:
             return self.skipped(result, context, "none of the sequences it may look at is at hand")
         spacing, brain, scores, inner = context.spacing_mm, context.brain[box], context.scores[box], mask[box]
+        depth = ndimage.distance_transform_edt(np.pad(inner, 1), sampling=spacing)[1:-1, 1:-1, 1:-1]
+        parts, count = ndimage.label(inner)
+        deepest = np.append(np.inf, ndimage.maximum(depth, parts, np.arange(1, count + 1)))
+        thin = deepest[parts] <= self.thin_mm
+        if thin.sum() == inner.sum():
+            return self.skipped(result, context, "the finding is too thin to show an inside of its own")
         away = ndimage.distance_transform_edt(~inner, sampling=spacing)
         healthy = brain & (away > self.gap_mm) & (scores < self.certain_below)
         lesion = inner & (scores > self.certain_above)
@@ -98,13 +106,12 @@ class Appearance(Refiner):
         believed = np.clip(scores, 1.0 - _SUREST, _SUREST)
         odds = np.where(near, self.weight * np.log(believed / (1.0 - believed)) + ratio, -self.limit)
         odds = _smoothed(odds, brain, self.smooth_odds_mm, spacing)
-        depth = ndimage.distance_transform_edt(np.pad(inner, 1), sampling=spacing)[1:-1, 1:-1, 1:-1]
         stays = inner & (depth > self.depth_mm)
         found = (near & (odds > 0)) | stays
         labels, _ = ndimage.label(found)
-        touching = np.unique(labels[found & inner])
+        touching = np.unique(labels[found & inner & ~thin])
         found = np.isin(labels, touching[touching > 0])
-        result[box] = ndimage.binary_fill_holes(found) & (brain | inner)
+        result[box] = ndimage.binary_fill_holes(found) & (brain | inner) | thin
         return result
 
     def _ratio(

@@ -29,7 +29,7 @@ class RefineContext:
         images: The scan's own sequences, for refiners that look at them.
         threshold_value: The value that cut the scores, if there was one.
         inner: (X, Y, Z) boolean, what the scores of the next region in call (the core, for the whole tumour), if known.
-        notes: Sentences that refiners leave behind ("random walker skipped: ..."), for the provenance.
+        notes: Sentences that refiners leave behind ("appearance skipped: ..."), for the provenance.
         region: The region whose mask is refined.
         maps: Every score map that the method gave, by name, on the same grid.
         cuts: The value that cut each region's scores, by region.

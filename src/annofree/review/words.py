@@ -38,7 +38,6 @@ CLEAN_UP = {
     "sam": "each finding drawn anew by a Segment Anything model",
     "mirror": "findings dropped that have their like on the other side of the brain",
     "appearance": "the border moved to where the images stop looking like the lesion",
-    "random-walker": "the border moved to the nearest edge in the images",
     "published-mvit": "each slice cut again at its own level, the largest piece of each kind kept and its holes filled",
 }
 UNIT_NAMES = {

@@ -16,7 +16,6 @@ from annofree.methods.synthtumour.coarse import coarse_of
 from annofree.methods.synthtumour.pictures import draw_sheet
 from annofree.methods.synthtumour.pseudo_labels import PseudoLabelSettings, assess_quality, predict_views
 from annofree.refine.appearance import Appearance
-from annofree.refine.walker import RandomWalker
 from annofree.scan import Cohort
 
 if TYPE_CHECKING:
@@ -52,7 +51,7 @@ def pseudo_label(
     """
     spacing_mm = float(networks[0][1]["spacing_mm"])
     looking = [network for network, _ in networks]
-    dropping = [refiner for refiner in rules if not isinstance(refiner, Appearance | RandomWalker)]
+    dropping = [refiner for refiner in rules if not isinstance(refiner, Appearance)]
     kept, rows = [], []
     for scan_id in patients.ids:
         target = folder / folder_name(scan_id)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from annofree.borders import BORDERS
 from annofree.intensity import robust_level
 from annofree.refine.base import bounding_box, margin_for
 from annofree.scan import Modality, Scan
@@ -110,9 +111,10 @@ class Leak:
         """How surely each voxel is enhancing tumour, (X, Y, Z) in 0..1, on any grid of the scan.
 
         Tissue surely enhances where it strays from the line like 0.5 % of healthy tissue, is as bright after contrast
-        as 10 % of it, and is core with probability `CORE`. A voxel that such tissue half fills shows half its height:
-        within `REACH_MM` of a part that surely enhances the border lies at half of that part's median distance from
-        the line, but never where 2.5 % of healthy tissue strays as far. One half of the score lies at that level.
+        as 10 % of it, and is core with probability `CORE`. A voxel that such tissue fills to a quarter shows a quarter
+        of its height and is seen to enhance (`annofree.borders`): within `REACH_MM` of a part that surely enhances the
+        border lies at that share of the part's median distance from the line, but never where 2.5 % of healthy tissue
+        strays as far. One half of the score lies at that level.
 
         Args:
             t1: Before contrast.
@@ -129,8 +131,8 @@ class Leak:
             parts, count = ndimage.label(sure[box], np.ones((3, 3, 3)))
             heights = np.append(0.0, ndimage.median(strays[box], parts, np.arange(1, count + 1)))
             away, nearest = ndimage.distance_transform_edt(parts == 0, sampling=spacing_mm, return_indices=True)
-            half = np.maximum(0.5 * heights[parts[tuple(nearest)]], self.lowest)
-            level[box] = np.where(away <= REACH_MM, half, self.stray)
+            low = np.maximum(BORDERS["visible"].enhancing * heights[parts[tuple(nearest)]], self.lowest)
+            level[box] = np.where(away <= REACH_MM, low, self.stray)
         excess = np.minimum(strays - level, y - self.bright)
         leaks = 1.0 / (1.0 + np.exp(-np.clip(excess, -30.0, 30.0)))
         score: NDArray[np.float32] = np.minimum(leaks, np.clip(0.5 * core / CORE, 0.0, 1.0)).astype(np.float32)
@@ -147,8 +149,20 @@ def enclosed(enhancing: NDArray[np.bool_], spacing_mm: tuple[float, float, float
     # beyond the array the lesion is taken to go on: closing must not eat what touches the border
     closed = ndimage.distance_transform_edt(np.pad(grown, 1, constant_values=True), sampling=spacing_mm)[_INNER]
     out = enhancing.copy()
-    out[box] |= ndimage.binary_fill_holes((closed > CLOSING_MM) & grown | padded)[2:-2, 2:-2, 2:-2]
+    out[box] |= _filled((closed > CLOSING_MM) & grown | padded)[2:-2, 2:-2, 2:-2]
     return out
+
+
+def _filled(rim: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """A rim with what it encloses within its slices along any axis, as readers see it.
+
+    Thick slices leave a rim open at its top or bottom, depending on where the first slice happens to lie.
+    """
+    plane = ndimage.generate_binary_structure(2, 1)
+    filled = rim.copy()
+    for axis in range(3):
+        filled |= ndimage.binary_fill_holes(rim, np.expand_dims(plane, axis))
+    return filled
 
 
 def core_around(

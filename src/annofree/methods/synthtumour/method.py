@@ -24,7 +24,6 @@ from annofree.refine.appearance import Appearance
 from annofree.refine.components import KeepComponents
 from annofree.refine.holes import FillHoles
 from annofree.refine.mirror import MirrorFilter
-from annofree.refine.walker import RandomWalker
 from annofree.scan import Cohort, Modality, Scan
 from annofree.segmentation import ScoreMap
 from annofree.thresholds.fixed import Fixed
@@ -72,9 +71,9 @@ class SynthTumour(Method):
             {"WT": even, "TC": even, "ET": even},
             {
                 # crumbs that the border rules cut off are no findings of their own
-                "WT": (FillHoles(), MirrorFilter(), crumbs, Appearance(), RandomWalker(), crumbs),
-                "TC": (FillHoles(), RandomWalker()),
-                "ET": (RandomWalker(inner_mm=2.0, outer_mm=2.0),),
+                "WT": (FillHoles(), MirrorFilter(), crumbs, Appearance(), crumbs),
+                "TC": (FillHoles(),),
+                "ET": (),
             },
         )
 
@@ -247,7 +246,7 @@ class SynthTumour(Method):
 
     def first_masks(self, healthy: Cohort) -> list[tuple[NDArray[np.bool_], float]]:
         """What is called tumour in each healthy scan before small findings are dropped, and its voxel volume in ml."""
-        chain = tuple(r for r in self.refiners["WT"] if not isinstance(r, KeepComponents | Appearance | RandomWalker))
+        chain = tuple(r for r in self.refiners["WT"] if not isinstance(r, KeepComponents | Appearance))
         rules = Rules(self.thresholds, {"WT": chain})
         masks = []
         for scan in map(self.prepared, healthy):
