@@ -91,7 +91,7 @@ def segment(
 
         built = choice.build()
         expected = [expect(cohort, scan_id, built) for scan_id in cohort.ids]
-        show_expected(expected, built, out, workers)
+        show_expected(expected, built, folder, workers)
         if any(scan.problems for scan in expected):
             raise typer.Exit(2 if all(scan.problems for scan in expected) else 3)
         return

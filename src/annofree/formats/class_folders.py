@@ -18,7 +18,15 @@ from annofree.formats.outfolder import atomic_path
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
 PARTS = ("train", "val", "test")
-_FIX = "Give a folder that holds one folder a class, with JPEG or PNG files in each"
+#: Folder names of the parts, as public sets write them.
+_PART_NAMES = {
+    "train": ("train", "training", "tr"),
+    "val": ("val", "valid", "validation", "dev"),
+    "test": ("test", "testing", "ts"),
+}
+_FIX = (
+    "Give a folder that holds one folder a class, with JPEG or PNG files in each; or train/, val/ and test/ with these"
+)
 
 
 @dataclass(frozen=True)
@@ -28,15 +36,17 @@ class Picture:
     Attributes:
         label: Its class, the folder's name.
         path: Its file.
+        part: "train", "val" or "test" where the set comes already split, else "".
     """
 
     label: str
     path: Path
+    part: str = ""
 
     @property
     def name(self) -> str:
-        """Class and file name; unique in the set, also where two classes use one file name."""
-        return f"{self.label}/{self.path.name}"
+        """Part, class and file name; unique in the set, also where two classes use one file name."""
+        return f"{self.part}/{self.label}/{self.path.name}".lstrip("/")
 
 
 @dataclass(frozen=True)
@@ -58,20 +68,64 @@ class PictureSet:
         """The classes."""
         return tuple(dict.fromkeys(picture.label for picture in self.pictures))
 
+    @property
+    def split(self) -> bool:
+        """Whether the set comes already split."""
+        return any(picture.part for picture in self.pictures)
+
 
 def open_class_folders(folder: str | Path) -> PictureSet:
     """Find the pictures of class folders; every file's head is read.
 
     Args:
-        folder: Holds the class folders.
+        folder: Holds the class folders, or `train`, `val` and `test` (or `training`, `testing` ...) with class folders
+            in each: a set that comes already split keeps its split.
 
     Raises:
-        InputError: There is no class folder, or a class holds no readable picture.
+        InputError: There is no class folder, a class holds no readable picture, two folders are the same part, or
+            parts and classes stand side by side.
     """
     root = Path(folder)
     if not root.is_dir():
         raise InputError("There is no such folder", file=root, fix=_FIX)
-    classes = sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
+    parts = _parts(root)
+    if parts:
+        sets = [_open_classes(place, part) for part, place in parts.items()]
+        found = [picture for pictures, _ in sets for picture in pictures]
+        return PictureSet(root, tuple(found), tuple(sentence for _, skipped in sets for sentence in skipped))
+    pictures, skipped = _open_classes(root, "")
+    return PictureSet(root, tuple(pictures), tuple(skipped))
+
+
+def _parts(root: Path) -> dict[str, Path]:
+    """The folders of the parts by "train", "val", "test", where the set comes already split."""
+    folders = _folders(root)
+    named = [(part, place) for place in folders for part, names in _PART_NAMES.items() if place.name.lower() in names]
+    split = [(part, place) for part, place in named if _folders(place)]  # a class may be called "test"; it holds files
+    if not split:
+        return {}
+    parts = dict(split)
+    if len(parts) < len(split):
+        raise InputError("Two folders are the same part of a split set", file=root, fix="Join them")
+    if len(split) < len(folders):
+        lone = next(place for place in folders if place not in parts.values())
+        raise InputError(
+            "Parts of a split set stand beside other folders",
+            file=lone,
+            why=f"there are {', '.join(place.name for place in parts.values())}",
+            fix="Put it into one of them, or move it away",
+        )
+    if "train" not in parts:
+        raise InputError("A split set has no training part", file=root, fix="Name one folder train")
+    return {part: parts[part] for part in PARTS if part in parts}
+
+
+def _folders(root: Path) -> list[Path]:
+    return sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
+
+
+def _open_classes(root: Path, part: str) -> tuple[list[Picture], list[str]]:
+    classes = _folders(root)
     if not classes:
         raise InputError("The folder holds no class folders", file=root, fix=_FIX)
     pictures: list[Picture] = []
@@ -82,7 +136,7 @@ def open_class_folders(folder: str | Path) -> PictureSet:
         for path in files:
             reason = _unreadable(path)
             if reason is None:
-                readable.append(Picture(place.name, path))
+                readable.append(Picture(place.name, path, part))
             else:
                 skipped.append(f"{place.name}/{path.name} cannot be read: {reason}")
         if not readable:
@@ -91,7 +145,7 @@ def open_class_folders(folder: str | Path) -> PictureSet:
                 "A class folder holds no readable picture", file=place, why=why, fix="Remove the folder or repair it"
             )
         pictures += readable
-    return PictureSet(root, tuple(pictures), tuple(skipped))
+    return pictures, skipped
 
 
 def _unreadable(path: Path) -> str | None:
@@ -110,6 +164,9 @@ def split_by_class(
 ) -> dict[str, tuple[Picture, ...]]:
     """Shuffle every class and cut it into training, validation and test, rounding the first two down.
 
+    A set that comes already split keeps its split: no picture moves between its parts. Where it has no validation
+    part, one is cut from the training part in the same proportion.
+
     Args:
         pictures: The set.
         seed: Decides the shuffles.
@@ -124,6 +181,8 @@ def split_by_class(
     """
     if not (0 < train < 1 and 0 <= val < 1 and train + val <= 1):
         raise InputError(f"Shares of {train:g} and {val:g} do not split a set", fix="Use for instance 0.70 and 0.15")
+    if pictures.split:
+        return _kept_split(pictures, seed, val / (train + val))
     parts: dict[str, list[Picture]] = {name: [] for name in PARTS}
     rng = np.random.default_rng(seed)
     for label in pictures.labels:
@@ -137,6 +196,20 @@ def split_by_class(
     if not parts["train"]:
         raise InputError("Too few pictures to split", file=pictures.root, why="no class has two pictures")
     return {name: tuple(found) for name, found in parts.items()}
+
+
+def _kept_split(pictures: PictureSet, seed: int, share: float) -> dict[str, tuple[Picture, ...]]:
+    parts = {part: [picture for picture in pictures.pictures if picture.part == part] for part in PARTS}
+    if not parts["val"]:
+        rng, training = np.random.default_rng(seed), parts["train"]
+        parts["train"] = []
+        for label in dict.fromkeys(picture.label for picture in training):
+            own = [picture for picture in training if picture.label == label]
+            own = [own[i] for i in rng.permutation(len(own))]
+            cut = floor(share * len(own) + 1e-9)
+            parts["val"] += own[:cut]
+            parts["train"] += own[cut:]
+    return {part: tuple(found) for part, found in parts.items()}
 
 
 def read_grey(path: str | Path, size: int | None = 224) -> NDArray[np.uint8]:

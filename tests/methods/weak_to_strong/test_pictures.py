@@ -150,3 +150,46 @@ def test_the_weak_stage_scores_pictures_that_it_never_saw(folders: Path, tmp_pat
     lone.unlink()
     with pytest.raises(AnnofreeError, match="no picture of its name"):
         Pictures.read(tmp_path / "out" / "train")
+
+
+def _split_set(root: Path, **parts: dict[str, int]) -> Path:
+    """A set that comes already split: pictures by part and class, the same file names in every part."""
+    rng = np.random.default_rng(0)
+    for part, classes in parts.items():
+        for label, number in classes.items():
+            for index in range(number):
+                path = root / part / label / f"p{index}.png"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(rng.integers(0, 255, (32, 32), dtype=np.uint8)).save(path)
+    return root
+
+
+def test_a_set_that_comes_already_split_keeps_its_split(tmp_path: Path) -> None:
+    root = _split_set(tmp_path / "set", Training={"glioma": 6, "none": 4}, valid={"glioma": 2}, Testing={"none": 3})
+    found = open_class_folders(root)
+    assert found.labels == ("glioma", "none")  # not "Training" and "Testing"
+    parts = split_by_class(found, seed=1)
+    assert {part: len(pictures) for part, pictures in parts.items()} == {"train": 10, "val": 2, "test": 3}
+    folders = {"train": "Training", "val": "valid", "test": "Testing"}
+    for part, pictures in parts.items():
+        assert {picture.path.parents[1].name for picture in pictures} == {folders[part]}
+    make_masks(root, tmp_path / "out", ForegroundSettings(side=32))
+    for part, number in (("train", 10), ("val", 2), ("test", 3)):  # same names in all parts, none lost
+        assert len(list((tmp_path / "out" / part / "images").rglob("*.png"))) == number
+
+
+def test_validation_is_cut_from_training_where_a_split_set_has_none(tmp_path: Path) -> None:
+    root = _split_set(tmp_path / "set", train={"a": 17, "b": 17}, test={"a": 5, "b": 5})
+    parts = split_by_class(open_class_folders(root), seed=1)
+    assert {part: len(pictures) for part, pictures in parts.items()} == {"train": 28, "val": 6, "test": 10}
+    assert all(picture.part == "train" for picture in (*parts["train"], *parts["val"]))
+    assert not {p.path for p in parts["train"]} & {p.path for p in parts["val"]}
+
+
+def test_half_split_sets_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="beside other folders"):
+        open_class_folders(_split_set(tmp_path / "a", train={"x": 2}, test={"x": 2}, extra={"x": 2}))
+    with pytest.raises(InputError, match="no training part"):
+        open_class_folders(_split_set(tmp_path / "b", val={"x": 2}, test={"x": 2}))
+    with pytest.raises(InputError, match="same part"):
+        open_class_folders(_split_set(tmp_path / "c", train={"x": 2}, training={"x": 2}))
