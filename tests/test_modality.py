@@ -15,12 +15,12 @@ NAMES = {
         contrast-T1 T1.CE T1_C mprage_gado 3D_T1_MPRAGE_post_contrast BraTS-GLI-00027-000-t1c
         bet_TCGA-DU-7294_t1c_bet T1_post_2mm T1_preop_ce t1ce_n4 T1_FLAIR_post T1CE_postop sub-1_acq-postgd_T1w
         T1_fs_Gd bravo_post enhanced_T1 cT1w T1+KM T1_plus_C T1-Gd-DTPA SPGR_GAD gadT1 t1_ax_gd_001
-        hdbet_native_t1c""",
+        hdbet_native_t1c CE-T1w CE-MPRAGE Ax_FSPGR_3D_BRAVO_+C""",
     "T1": """T1 t1n T1w t1_pre t1native t1_mprage mprage pre_contrast_T1 T1_pre_contrast T1_without_contrast
         T1_no_contrast T1_noCE sub-01_T1w sub-01_ses-post_T1w T1_FLAIR t1_flair_ax post_op_T1 T1_postop
         T1_brain_n4 T1_to_SRI24 T1_2mm T1_space-FLAIR BraTS2021_00006_t1 T1w_in_FLAIR T1_weighted
         sub-01_ce-none_T1w T1_native t1_ax_0001 t1_unenhanced t1_fl3d T1_C-_ bet_t1 sub-CE01_T1w fspgr_brain""",
-    "T2": "T2 t2w t2_tse T2_TSE_ax t2_fs t2_to_t1 sub-1_T2w",
+    "T2": "T2 t2_spc t2w t2_tse T2_TSE_ax t2_fs t2_to_t1 sub-1_T2w",
     "FLAIR": """fla fl t2f T2_FLAIR flair dark_fluid t2_tirm_dark-fluid T2_FLAIR_FS t2flair FLAIR_T2 darkfluid
         T2-dark-fluid t2_space_dark-fluid_sag FLAIR_to_T1 FLAIR_space-T1w sub-1_space-T1w_FLAIR flair2t1
         Subj1_FL ax_flair 3D_FLAIR tirm_dark_fluid fluid_attenuated_inversion_recovery""",

@@ -126,9 +126,8 @@ def read_words(stem: str, *, known_case: str = "") -> NameReading:
     said = [word for word in (*role, *after) if word.kind not in ("neutral", "id")]
     bases = [word for word in said if word.kind == "base"]
     possible = _possible({word.base for word in bases if word.base})
-    trailing = next(
-        (word.text for word in after if word.kind == "id" and not word.ignored and _like_an_id(word.text)), ""
-    )
+    ids = (word for word in after if word.kind == "id" and not word.ignored and _like_an_id(word.text))
+    trailing = next((stem[word.start : word.start + len(word.text)] for word in ids), "")
 
     def doubtful(why: str, *extra: Modality | None) -> NameReading:
         wide = _possible({*possible, *extra})
@@ -200,7 +199,7 @@ def _words(stem: str, skipped: int) -> list[_Word]:
     for part in re.finditer(r"[^_]+", text[skipped:]):
         start, chunk = skipped + part.start(), part.group()
         entity = ENTITY.fullmatch(chunk)
-        if entity and not _is_subtraction(entity, found):
+        if entity and not _is_subtraction(entity, found) and not _names_a_base(entity):
             found += _entity(entity[1].lower(), entity[2].lower(), start)
         elif re.fullmatch(r"(c|ce|gd|km|cm)-", chunk, flags=re.IGNORECASE):
             found.append(_Word("cminus", "plain", start))
@@ -208,6 +207,11 @@ def _words(stem: str, skipped: int) -> list[_Word]:
             for match in re.finditer(r"[^-. ,;()\[\]{}&+]+|\+", chunk):
                 found += _kinds(match.group().lower(), start + match.start())
     return found
+
+
+def _names_a_base(entity: re.Match[str]) -> bool:
+    """`CE-T1w` is no entity, but contrast and T1."""
+    return entity[1].lower() == "ce" and any(word.kind == "base" for word in _kinds(entity[2].lower(), 0))
 
 
 def _is_subtraction(entity: re.Match[str], before: list[_Word]) -> bool:
@@ -309,7 +313,7 @@ def _joined(words: list[_Word]) -> list[_Word]:
         text, second = word.text, following.text if following else ""
         before = found[-1] if found else None
         step = 1
-        if text == "dark" and second == "fluid":
+        if (text, second) in (("dark", "fluid"), ("da", "fl")):
             found.append(_Word("dark fluid", "base", word.start, Modality.FLAIR))
             step = 2
         elif text == "fluid" and second.startswith("attenuat"):
@@ -347,7 +351,7 @@ def _joined(words: list[_Word]) -> list[_Word]:
         elif text in ("c", "n") and before is not None and (before.kind == "base" or before.text in ("w", "weighted")):
             found.append(_Word(text, "contrast" if text == "c" else "plain", word.start))
         elif text in ("tirm", "stir"):
-            flair = any(w.base is Modality.FLAIR or w.text == "dark" for w in words)
+            flair = any(w.base is Modality.FLAIR or w.text in ("dark", "da") for w in words)
             found.append(_Word(text, "neutral" if flair else "unknown", word.start))
         elif word.kind == "link" and following is not None and following.kind in ("neutral", "id") and text != "2":
             found.append(_Word(text, "neutral", word.start))

@@ -15,7 +15,7 @@ CONTRAST = _set(
     "multihance omniscan gbca gddtpa dtpa km kontrast kontrastmittel contrast contrasted contraste contrasto "
     "kontrastas mdc cplus post postcontrast enhanced enhancement enhancing enh inj injection injected 增强 造影 增強 "
 )
-PLAIN = _set("unenhanced noncontrast nocontrast precontrast noce nogd nogad nocon native nativ nc 平扫 cminus")
+PLAIN = _set("unenhanced plain noncontrast nocontrast precontrast noce nogd nogad nocon native nativ nc 平扫 cminus")
 NEGATORS = _set("pre non no not without wo sans ohne minus before prior")
 LINKS = _set("to in into on onto 2")
 OTHER = _set(
@@ -26,7 +26,8 @@ OTHER = _set(
 )
 NEUTRAL = _set(
     "ax axi axial axiale tra trans transversal transverse cor coronal sag sagittal obl oblique se tse fse ffe tfe "
-    "gre space cube vista ir tir fs fatsat fatsuppressed spir spair blade propeller iso isotropic hr hires "
+    "gre space cube vista spc ns nonselective wip ir tir fs fatsat fatsuppressed spir spair blade "
+    "propeller iso isotropic hr hires "
     "highres lowres mpr mprs vibe thrive tfl fl2d fl3d fl sense grappa caipi turbo fast w wi wt wtd weighted "
     "weighting seq sequence series magn "
     # processing and places

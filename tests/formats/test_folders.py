@@ -68,6 +68,37 @@ def test_files_of_two_patients_are_never_one_scan(tmp_path: Path, names: tuple[s
         cohort["x"]
 
 
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("t1_mpr_ns_sag_p2_iso", "t2_tirm_tra_dark-fluid_320", "t1_se_tra_KM_0007", "t2_tse_tra_p2"),
+        ("T1_s003", "T1_gd_s011", "T2_s005", "FLAIR_s004"),
+        ("AX_T1", "AX_T1_POST", "SAG_T2", "COR_FLAIR"),
+        ("CE-T1w", "T1w", "T2w", "FLAIR"),
+        ("P1_T1", "T1ce", "P1_T2", "FLAIR"),
+    ],
+)
+def test_names_from_the_scanner_are_one_patient(tmp_path: Path, names: tuple[str, ...]) -> None:
+    save_patient(tmp_path / "x", *(f"{name}.nii.gz" for name in names))
+    scan = open_scan(tmp_path / "x")
+    assert scan.id == "x"
+    assert len(scan.sequences) == len({*names}) == 4
+
+
+def test_ids_behind_the_sequence(tmp_path: Path) -> None:
+    save_patient(tmp_path / "x", "T1_P01.nii.gz", "FLAIR_P01.nii.gz", "T1_P02.nii.gz", "FLAIR_P02.nii.gz")
+    assert {scan.id: scan.sequences for scan in open_cohort(tmp_path)} == {
+        "P01": ("T1", "FLAIR"),
+        "P02": ("T1", "FLAIR"),
+    }
+
+
+def test_two_dates_are_two_visits(tmp_path: Path) -> None:
+    save_patient(tmp_path / "x", "P1_T1_20200101.nii.gz", "P1_FLAIR_20210505.nii.gz")
+    with pytest.raises(InputError, match="different patients or visits"):
+        open_cohort(tmp_path)["x"]
+
+
 def test_two_patients_with_a_shared_sequence_are_two_scans(tmp_path: Path) -> None:
     save_patient(tmp_path / "x", "P1_T1.nii.gz", "P1_FLAIR.nii.gz", "P2_FLAIR.nii.gz")
     assert {scan.id: scan.sequences for scan in open_cohort(tmp_path)} == {"P1": ("T1", "FLAIR"), "P2": ("FLAIR",)}

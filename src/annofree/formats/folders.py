@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 from annofree.formats.case import Case, Problem, case_of_files, is_a_map
@@ -144,6 +145,8 @@ def _scans(
     known: dict[Path, str],
     pictures: list[Path],
 ) -> list[Case]:
+    if all(name.trailing and not name.case for name in telling.values()):  # `T1_P01`, `FLAIR_P01`
+        telling = {path: replace(name, case=name.trailing) for path, name in telling.items()}
     cases = {name.case for name in telling.values() if name.case}
     if len(cases) <= 1:
         case = next(iter(cases), "")
@@ -153,9 +156,9 @@ def _scans(
     if not _share_a_sequence(telling):
         shown = sorted(cases)
         problem = Problem(
-            "The files of one folder seem to belong to different patients",
+            "The files of one folder seem to belong to different patients or visits",
             folder,
-            f"their names begin with {shown[0]} and {shown[1]}",
+            f"their names speak of {shown[0]} and {shown[1]}",
             "Put each patient's files into a folder of their own, or give them one beginning",
         )
         return [Case(_name(folder), folder, unnamed=tuple(sorted(telling)), problem=problem)]

@@ -46,6 +46,11 @@ _OTHER_ENTITY = re.compile(
     r"(?:^|(?<=_))(acq|ce|rec|run|desc|space|echo|part|res|den|mod|dir|task|label|hemi|inv|mt|flip)-[^_]*_?",
     flags=re.IGNORECASE,
 )
+#: Letters and at least two digits, and no number of a series, an echo, a slice or the like.
+_TRAILING_ID = re.compile(
+    r"(?!(s|e|v|r|se|series|run|tp|vol|echo|im|img|slice|scan|rep|acq|te|tr|ti|fa)\d)[A-Za-z]+\d{2,}[A-Za-z0-9]*",
+    flags=re.IGNORECASE,
+)
 _DATE = re.compile(r"(19|20)\d\d(0[1-9]|1[0-2])([0-2]\d|3[01])")
 #: Words of an expert's label map, the surest first. A fusion of networks is no expert.
 _TRUTH_RANKS = (
@@ -151,6 +156,7 @@ class ImageName:
         other: It is known to be no T1, T1C, T2 or FLAIR (diffusion, a subtraction ...).
         remark: What a reader of the result should know.
         prefix: The text before the words about the sequence, as it stands.
+        trailing: What looks like an id behind the sequence (`T1_P01`).
     """
 
     case: str
@@ -160,6 +166,7 @@ class ImageName:
     other: bool = False
     remark: str | None = None
     prefix: str = ""
+    trailing: str = ""
 
 
 def read_name(name: str, known_case: str = "") -> ImageName:
@@ -177,11 +184,11 @@ def read_name(name: str, known_case: str = "") -> ImageName:
     stem = stem_of(name)
     found = read_words(stem, known_case=known_case)
     prefix = stem[: found.start]
-    case = _case(_OTHER_ENTITY.sub("", prefix)) or found.trailing_id
-    date = _DATE.fullmatch(found.trailing_id)
-    if date and case != found.trailing_id:
-        case = f"{case}_{found.trailing_id}"
-    return ImageName(case, found.sequence, found.doubt, found.possible, found.other, found.remark, prefix)
+    case = _case(_OTHER_ENTITY.sub("", prefix))
+    if _DATE.fullmatch(found.trailing_id):
+        case = f"{case}_{found.trailing_id}".strip("_")
+    trailing = found.trailing_id if _TRAILING_ID.fullmatch(found.trailing_id) else ""
+    return ImageName(case, found.sequence, found.doubt, found.possible, found.other, found.remark, prefix, trailing)
 
 
 def known_case_of(stem: str, folder: Path) -> str:
