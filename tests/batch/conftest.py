@@ -71,7 +71,7 @@ class Loader:
         distance = np.sqrt((grid**2).sum(0))
         image = np.where(distance < 10, 100 + grid[0] + 10 * np.cos(grid[1] + len(self.scan_id)), 0)
         image[np.sqrt(((grid - 3) ** 2).sum(0)) < 4] += 80
-        return Scan(self.scan_id, {Modality.FLAIR: image.astype(np.float32)}, np.diag([4.0, 4.0, 4.0, 1.0]))
+        return Scan(self.scan_id, {Modality.FLAIR: image.astype(np.float32)}, np.diag([6.0, 6.0, 6.0, 1.0]))
 
 
 def made_cohort(folder: Path, **deaths: str) -> Cohort:

@@ -166,6 +166,21 @@ def test_masks_with_another_threshold_are_not_taken_for_those_of_the_run(balls: 
     assert run(cohort, CHOICE, tmp_path / "out", locate=False).reused == []
 
 
+def test_a_manifest_of_the_first_form_is_read(balls: Path, tmp_path: Path) -> None:
+    run(open_cohort(balls), CHOICE, tmp_path / "out", locate=False)
+    file = tmp_path / "out" / "run.json"
+    told = json.loads(file.read_text())
+    assert told["form"] == 2
+    old = {**told, "form": 1, "choice": {k: v for k, v in told["choice"].items() if k != "device"}}
+    old["method"] = {k: v for k, v in told["method"].items() if k != "device"}
+    file.write_text(json.dumps(old))
+    again = rerun(file)
+    assert again.reproduced
+    file.write_text(json.dumps({**told, "form": 3}))
+    with pytest.raises(InputError, match="newer version"):
+        rerun(file)
+
+
 def test_scans_from_memory_are_told_apart_by_their_voxels(tmp_path: Path) -> None:
     cohort = made_cohort(tmp_path, a="never")
     scan = cohort["a"]

@@ -175,7 +175,10 @@ def _model_now(told: Mapping[str, Any], choice: Choice) -> Iterator[str]:
 
 
 def _method_now(told: Mapping[str, Any], choice: Choice) -> Iterator[str]:
-    then, now = dict(told["method"]), json.loads(json.dumps(choice.build().describe(), default=str))
+    then, now = (
+        {"device": told.get("device"), **told["method"]},
+        json.loads(json.dumps(choice.build().describe(), default=str)),
+    )
     for name in sorted(then.keys() | now.keys()):
         if then.get(name) != now.get(name):
             yield f"the method's {name} changed"

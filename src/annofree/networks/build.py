@@ -2,33 +2,57 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
 from torch import nn
 
-from annofree.errors import SettingsError
+from annofree.registry import Registry, Row
 from annofree.settings import Settings
 
-#: The ``kind`` in a config, the module that holds the network, and its settings and class there. Plain data, so that a
-#: network that belongs to one method lives with that method and is loaded when it is built.
-NETWORKS: dict[str, tuple[str, str, str]] = {
-    "thin_unet": ("annofree.networks.unet", "ThinUNetSettings", "ThinUNet"),
-    "dyn_unet": ("annofree.networks.dyn_unet", "DynUNetSettings", "DynUNet"),
-    "denoising_unet": ("annofree.methods.reconstruction.denoising_unet", "DenoisingUNetSettings", "DenoisingUNet"),
-    "ae": ("annofree.methods.reconstruction.ae", "AESettings", "AutoEncoder"),
-    "vae": ("annofree.methods.reconstruction.vae", "VAESettings", "VariationalAutoEncoder"),
-    "vq_vae": ("annofree.methods.reconstruction.vq_vae", "VQVAESettings", "VectorQuantisedAutoEncoder"),
-    "fanogan": ("annofree.methods.reconstruction.fanogan", "FAnoGANSettings", "FAnoGAN"),
-    "threshold_net": ("annofree.methods.blogrr.threshold_net", "ThresholdNetSettings", "ThresholdNet"),
-    "mvit_ae": ("annofree.methods.mvit_ae.network", "MaskedViTAESettings", "MaskedViTAE"),
-    "vit_ae": ("annofree.methods.mvit_ae.network", "ViTAESettings", "ViTAE"),
-    "unetr": ("annofree.methods.weak_to_strong.unetr", "UNETRSettings", "UNETR"),
-    "flat_unet": ("annofree.methods.weak_to_strong.flat_unet", "FlatUNetSettings", "FlatUNet"),
-    "prompt_net": ("annofree.refine.promptable.network", "PromptNetSettings", "PromptNet"),
-}
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkRow(Row):
+    """A kind of network: `cls` names its settings.
+
+    Attributes:
+        network: Name of its module class.
+    """
+
+    network: str
+
+
+_RECONSTRUCTION = "annofree.methods.reconstruction"
+#: By the ``kind`` in a config. Plain data, so that a network that belongs to one method lives with that method and is
+#: loaded when it is built.
+NETWORKS: Registry[NetworkRow, Settings] = Registry(
+    "kind of network",
+    [
+        NetworkRow(name=kind, module=module, cls=settings, network=network)
+        for kind, module, settings, network in (
+            ("thin_unet", "annofree.networks.unet", "ThinUNetSettings", "ThinUNet"),
+            ("dyn_unet", "annofree.networks.dyn_unet", "DynUNetSettings", "DynUNet"),
+            (
+                "denoising_unet",
+                f"{_RECONSTRUCTION}.denoising_unet",
+                "DenoisingUNetSettings",
+                "DenoisingUNet",
+            ),
+            ("ae", f"{_RECONSTRUCTION}.ae", "AESettings", "AutoEncoder"),
+            ("vae", f"{_RECONSTRUCTION}.vae", "VAESettings", "VariationalAutoEncoder"),
+            ("vq_vae", f"{_RECONSTRUCTION}.vq_vae", "VQVAESettings", "VectorQuantisedAutoEncoder"),
+            ("fanogan", f"{_RECONSTRUCTION}.fanogan", "FAnoGANSettings", "FAnoGAN"),
+            ("threshold_net", "annofree.methods.blogrr.threshold_net", "ThresholdNetSettings", "ThresholdNet"),
+            ("mvit_ae", "annofree.methods.mvit_ae.network", "MaskedViTAESettings", "MaskedViTAE"),
+            ("vit_ae", "annofree.methods.mvit_ae.network", "ViTAESettings", "ViTAE"),
+            ("unetr", "annofree.methods.weak_to_strong.unetr", "UNETRSettings", "UNETR"),
+            ("flat_unet", "annofree.methods.weak_to_strong.flat_unet", "FlatUNetSettings", "FlatUNet"),
+            ("prompt_net", "annofree.refine.promptable.network", "PromptNetSettings", "PromptNet"),
+        )
+    ],
+)
 
 
 def parse(config: Mapping[str, Any] | Settings) -> Settings:
@@ -39,15 +63,7 @@ def parse(config: Mapping[str, Any] | Settings) -> Settings:
     """
     if isinstance(config, Settings):
         return config
-    kind = str(config.get("kind", ""))
-    if kind not in NETWORKS:
-        near = difflib.get_close_matches(kind, list(NETWORKS), n=1, cutoff=0.3)
-        raise SettingsError(
-            f"'{kind}' is not a kind of network",
-            fix=f"Did you mean '{near[0]}'?" if near else f"Use one of {', '.join(NETWORKS)}",
-        )
-    module, settings, _ = NETWORKS[kind]
-    found: Settings = getattr(import_module(module), settings)(**dict(config))
+    found: Settings = NETWORKS[str(config.get("kind", ""))].load()(**dict(config))
     return found
 
 
@@ -68,6 +84,6 @@ def build(config: Mapping[str, Any] | Settings) -> nn.Module:
         >>> net = build({"kind": "thin_unet", "in_channels": 4, "widths": [8, 16]})
     """
     settings = parse(config)
-    module, _, network = NETWORKS[settings.kind]  # type: ignore[attr-defined]
-    made: nn.Module = getattr(import_module(module), network)(settings)
+    row = NETWORKS[settings.kind]  # type: ignore[attr-defined]
+    made: nn.Module = getattr(import_module(row.module), row.network)(settings)
     return made
