@@ -18,7 +18,9 @@ from annofree.prepare import Recipe
 from annofree.prepare.bias import CorrectBias, bias_field
 from annofree.prepare.check import looks_like_ct
 from annofree.prepare.recipe import again
+from annofree.prepare.regrid import Regrid
 from annofree.prepare.rigid import register
+from annofree.prepare.work import Work
 from annofree.scan import Modality, Scan
 
 MOVED = movement((9.0, -6.0, 14.0), 7.0)
@@ -56,6 +58,16 @@ def test_the_scan_lies_on_the_reference_and_has_no_skull(prepared: Scan) -> None
     expected = study().brain
     assert isinstance(expected, np.ndarray)
     assert np.array_equal(prepared.brain, expected)
+
+
+def test_a_mask_outlined_on_one_sequence_is_carried_to_the_reference_by_the_movement(prepared: Scan) -> None:
+    given, told = study(), prepared.preparation
+    assert told is not None
+    brain = brain_of(points_of(FINE)).reshape(FINE.shape)
+    start = Work(given, Modality.FLAIR, given.images, given.grids, told.movements, brain, Modality.T1)
+    found, expected = Regrid()(start).brain, given.brain
+    assert found is not None
+    assert 2 * (found & expected).sum() / (found.sum() + expected.sum()) > 0.98
 
 
 def test_every_step_says_what_it_did_with_a_number(prepared: Scan) -> None:

@@ -6,15 +6,15 @@ itself is the verb: `annofree.prepare("patient/")`.
 
 from __future__ import annotations
 
-import sys
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
+
+from annofree.registry import callable_room
 
 if TYPE_CHECKING:
     from annofree.prepare.recipe import Recipe as Recipe
     from annofree.scan import Scan
 
-__all__ = ["Recipe"]
+__all__ = ["Recipe", "prepare"]
 
 
 def __getattr__(name: str) -> Any:
@@ -26,24 +26,21 @@ def __getattr__(name: str) -> Any:
     return Recipe
 
 
-class _Room(ModuleType):
-    """A room that can be called: Python binds a package's name to the room once anything in it is imported."""
+def prepare(source: Any, *, brain_mask: Any = None, **settings: Any) -> Scan:
+    """Open a scan, preparing it where it shows a skull or has sequences on grids of their own.
 
-    def __call__(self, source: Any, *, brain_mask: Any = None, **settings: Any) -> Scan:
-        """Open a scan, preparing it where it shows a skull or has sequences on grids of their own.
+    Args:
+        source: As for `open_scan`.
+        brain_mask: As for `open_scan`.
+        **settings: Of `Recipe`.
 
-        Args:
-            source: As for `open_scan`.
-            brain_mask: As for `open_scan`.
-            **settings: Of `Recipe`.
+    Raises:
+        AnnofreeError: It cannot be prepared; the sentence names the step, its number and what to do.
+    """
+    from annofree.formats import open_scan
+    from annofree.prepare.recipe import Recipe
 
-        Raises:
-            AnnofreeError: It cannot be prepared; the sentence names the step, its number and what to do.
-        """
-        from annofree.formats import open_scan
-        from annofree.prepare.recipe import Recipe
-
-        return open_scan(source, brain_mask=brain_mask, prepare=Recipe(**settings))
+    return open_scan(source, brain_mask=brain_mask, prepare=Recipe(**settings))
 
 
-sys.modules[__name__].__class__ = _Room
+callable_room(__name__, prepare)

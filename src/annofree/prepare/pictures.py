@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 #: What is shown around the brain, and the height of a tile.
-_RIM_MM, _TILE_PX, _TILES = 12.0, 96, 6
+RIM_MM, _TILE_PX, _TILES = 8.0, 96, 6
 
 
 def outline_picture(
@@ -31,14 +31,14 @@ def outline_picture(
         return ""
     picks = levels[np.linspace(0, len(levels) - 1, tiles + 2).round().astype(int)[1:-1]]
     columns = [np.flatnonzero(brain.any(axis=tuple(a for a in range(3) if a != axis)))[[0, -1]] for axis in (0, 1)]
-    rims = [int(np.ceil(_RIM_MM / spacing)) for spacing in spacing_mm[:2]]
+    rims = [int(np.ceil(RIM_MM / spacing)) for spacing in spacing_mm[:2]]
     box = tuple(slice(max(0, low - rim), high + rim + 1) for (low, high), rim in zip(columns, rims, strict=True))
     low, high = np.quantile(image[brain][::7], (0.01, 0.99))
     shown = []
     for level in picks:
         inside = brain[box][:, :, level]
         grey = np.clip((image[box][:, :, level] - low) / max(float(high - low), 1e-6), 0, 1)
-        near = ndimage.distance_transform_edt(~inside, sampling=spacing_mm[:2]) <= _RIM_MM
+        near = ndimage.distance_transform_edt(~inside, sampling=spacing_mm[:2]) <= RIM_MM
         pixels = np.repeat((np.where(near, grey, 0) * 255).astype(np.uint8)[..., None], 3, axis=2)
         size = [
             max(1, round(n * s / (pixels.shape[1] * spacing_mm[1]) * _TILE_PX))

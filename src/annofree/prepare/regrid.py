@@ -41,7 +41,8 @@ class Regrid(Settings):
         assert work.brain is not None
         brain = work.brain
         if work.brain_on is not None and work.brain_on != work.reference:
-            brain = carried_mask(brain, work.grids[work.brain_on], grid, work.movements[work.brain_on])
+            to_reference = np.linalg.inv(work.movements[work.brain_on])
+            brain = carried_mask(brain, work.grids[work.brain_on], grid, to_reference)
         if not brain.any():
             raise InputError(
                 f"Grid: the brain of scan '{work.study.id}' lies outside {work.reference}",

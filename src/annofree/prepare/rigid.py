@@ -23,13 +23,13 @@ Affine = NDArray[np.float64]
 
 _BINS = 32
 #: Spacing at which starts are compared, and that of the answer; a thicker axis of the image is left as it is.
-_COARSE_MM, _FINE_MM = 5.0, 2.0
+_COARSE_MM, _FINE_MM = 6.0, 2.5
 #: Turns tried about each axis, alone, and shifts along the body's axis.
 _TURNS_DEG, _LIFTS_MM = 12.0, (-25.0, 25.0)
 #: A turn of 1 radian moves the brain's surface by so much.
 _REACH_MM = 60.0
 #: So many starts are followed on coarse voxels.
-_FOLLOWED = 3
+_FOLLOWED = 2
 #: The masked solution may differ from the one without mask by so much inside the mask, no more.
 _LARGEST_CORRECTION_MM = 15.0
 

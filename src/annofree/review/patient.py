@@ -21,6 +21,7 @@ from annofree.review.pictures import (
     make_tile,
     thumbnail,
 )
+from annofree.review.preparation import RIM_SENTENCE, preparation_card
 from annofree.review.summary import Summary, script_json
 from annofree.review.volumes import Brain, Packed, cut_brain, pack
 from annofree.review.words import TIERS, citation, finding_sentence, is_note, place
@@ -119,6 +120,8 @@ def _page(result: Segmentation, brain: Brain, packed: Packed, summary: Summary) 
         findings=panels.findings(result, brain, packed),
         mosaic="".join(panels.tile_html(tile, sequences, button=True) for tile in _mosaic(brain, sequences)),
         notes=panels.notes(summary.notes),
+        preparation=preparation_card(told),
+        rim=RIM_SENTENCE if told.get("preparation") else "",
         facts=panels.facts(result),
         more=panels.more_facts(result),
         tier=escape(f"{tier}: {TIERS.get(tier, 'unknown')}"),
