@@ -33,7 +33,7 @@ class AnnofreeError(Exception):
             text += f" ({self.file})"
         if self.why:
             text += f": {self.why}"
-        text = text.rstrip(".") + "."
+        text = text if text.endswith("?") else text.rstrip(".") + "."
         if self.fix:
             text += f" {self.fix.rstrip('.')}" + ("" if self.fix.endswith("?") else ".")
         return text
