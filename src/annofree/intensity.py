@@ -14,6 +14,10 @@ from numpy.typing import NDArray
 
 from annofree.errors import InputError
 
+#: Grey levels this many robust spreads from the middle of the brain are no tissue's.
+EXTREME = 50.0
+#: About so many voxels tell the robust level of a brain.
+_SAMPLE = 60_000
 #: Width of the middle 90 % of a normal distribution in standard deviations.
 _MIDDLE_90 = 3.2897
 
@@ -46,6 +50,24 @@ def robust_level(values: NDArray[Any], median: Callable[[NDArray[Any]], Any] = n
     if not spread > 0:
         spread = float(flat.std(dtype=np.float64))
     return float(middle), spread if spread > 0 and np.isfinite(spread) else 1.0
+
+
+def without_extremes(image: NDArray[np.float32], brain: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Grey levels cut where no tissue is: `EXTREME` robust spreads from the brain's middle.
+
+    A few voxels of 10^6 say nothing of a brain, but spread over their neighbourhood when an image is resampled or
+    smoothed. An image without such voxels is returned as it is.
+
+    Args:
+        image: (X, Y, Z) grey levels.
+        brain: (X, Y, Z) boolean, not empty.
+    """
+    inside = image[brain]
+    middle, spread = robust_level(inside[:: max(1, inside.size // _SAMPLE)])
+    low, high = np.float32(middle - EXTREME * spread), np.float32(middle + EXTREME * spread)
+    if inside.min() >= low and inside.max() <= high:
+        return image
+    return np.where(brain, np.clip(image, low, high), image)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The nouns of the input side: `Grid`, `Scan`, `Truth`, `Cohort` (and `Modality`, which has a file of its own).
+"""The nouns of the input side: `Scan`, `Truth`, `Cohort` (`Grid` and `Modality` have files of their own).
 
 Arrays are `(X, Y, Z)` in closest-canonical RAS+ axis order; affines map voxel indices to scanner millimetres (RAS+).
 """
@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annofree.errors import InputError, LeakError, MissingSequence
+from annofree.grid import Array, Grid, axis_order, canonical_grid, to_canonical, to_native
 from annofree.modality import Modality
 from annofree.preparation import Preparation
 
@@ -36,85 +37,6 @@ __all__ = [
     "to_canonical",
     "to_native",
 ]
-
-Array = NDArray[Any]
-
-
-@dataclass(frozen=True, eq=False)
-class Grid:
-    """A voxel grid in the world: array shape and voxel-to-world affine.
-
-    Attributes:
-        shape: Voxels along each array axis.
-        affine: (4, 4) float64, voxel index to scanner mm (RAS+).
-    """
-
-    shape: tuple[int, int, int]
-    affine: Array
-
-    @property
-    def spacing_mm(self) -> tuple[float, float, float]:
-        """Voxel edge lengths in mm, in array-axis order."""
-        x, y, z = np.sqrt((np.asarray(self.affine)[:3, :3] ** 2).sum(axis=0))
-        return float(x), float(y), float(z)
-
-    @property
-    def voxel_ml(self) -> float:
-        """Volume of one voxel in millilitres."""
-        return float(abs(np.linalg.det(np.asarray(self.affine)[:3, :3])) / 1000.0)
-
-    def same_as(self, other: Grid, tolerance_mm: float = 1e-2) -> bool:
-        """Whether both grids place every voxel at the same point of the world, within a tolerance in mm."""
-        if tuple(self.shape) != tuple(other.shape):
-            return False
-        far = np.array([*(np.asarray(self.shape) - 1), 1.0])
-        corners = np.array([[far[0] * a, far[1] * b, far[2] * c, 1] for a in (0, 1) for b in (0, 1) for c in (0, 1)])
-        return bool(np.abs(corners @ (self.affine - other.affine).T).max() <= tolerance_mm)
-
-
-def axis_order(affine: Array) -> tuple[tuple[int, int, int], tuple[bool, bool, bool]]:
-    """How a file's array axes become closest-canonical RAS+ axes.
-
-    Args:
-        affine: (4, 4) voxel-to-world of the file.
-
-    Returns:
-        `(order, flip)`: canonical axis `i` is file axis `order[i]`, reversed where `flip[i]`. Every world axis gets
-        exactly one array axis, the assignment with the largest total alignment.
-    """
-    from itertools import permutations
-
-    directions = np.asarray(affine, dtype=float)[:3, :3]
-    cosines = directions / np.linalg.norm(directions, axis=0, keepdims=True)
-    order = max(permutations(range(3)), key=lambda p: sum(round(abs(cosines[i, p[i]]), 9) for i in range(3)))
-    flip = tuple(bool(cosines[i, order[i]] < 0) for i in range(3))
-    return order, flip  # type: ignore[return-value]
-
-
-def canonical_grid(native: Grid) -> Grid:
-    """The closest-canonical RAS+ grid that covers the same voxels as a file's grid."""
-    order, flip = axis_order(native.affine)
-    affine = np.eye(4)
-    affine[:3, 3] = native.affine[:3, 3]
-    for axis, (source, reverse) in enumerate(zip(order, flip, strict=True)):
-        step = native.affine[:3, source]
-        affine[:3, axis] = -step if reverse else step
-        if reverse:
-            affine[:3, 3] = affine[:3, 3] + step * (native.shape[source] - 1)
-    return Grid((native.shape[order[0]], native.shape[order[1]], native.shape[order[2]]), affine)
-
-
-def to_canonical(array: Array, native: Grid) -> Array:
-    """A view of a file-order array in closest-canonical RAS+ order (flips and transposes only)."""
-    order, flip = axis_order(native.affine)
-    return array.transpose(order)[tuple(slice(None, None, -1 if reverse else None) for reverse in flip)]
-
-
-def to_native(array: Array, native: Grid) -> Array:
-    """The exact inverse of `to_canonical`: back to the file's axis order."""
-    order, flip = axis_order(native.affine)
-    array = array[tuple(slice(None, None, -1 if reverse else None) for reverse in flip)]
-    return np.ascontiguousarray(array.transpose(np.argsort(order)))
 
 
 def foreground(image: Array) -> NDArray[np.bool_]:

@@ -128,6 +128,7 @@ for number in range(kills):
 """
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments_and_resumed_gives_the_same_bytes(balls: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     command = [sys.executable, "-c", FORK_AND_KILL, str(balls), str(out), "6"]

@@ -39,7 +39,7 @@ def scan() -> Scan:
 
 
 @pytest.mark.parametrize("name", ["intensity", "dae", "weak-to-strong", "mvit-ae"])
-@pytest.mark.parametrize(("change", "least_dice"), [(tiny, 1.0), (raised, 1.0), (with_spikes, 0.98)])
+@pytest.mark.parametrize(("change", "least_dice"), [(tiny, 1.0), (raised, 1.0), (with_spikes, 0.99)])
 def test_the_answer_does_not_move(scan: Scan, name: str, change: Callable[[Image], Image], least_dice: float) -> None:
     method = methods.shipped(name)
     brain = scan.foreground()

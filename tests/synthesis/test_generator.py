@@ -133,6 +133,7 @@ def _digest(folder: Path) -> dict[str, str]:
     return out
 
 
+@pytest.mark.slow
 def test_export_is_the_same_for_any_number_of_workers(mni_bank: LabelMapBank, tmp_path: Path) -> None:
     one = export_cases(tmp_path / "one", 2, mni_bank, seed=3)
     two = export_cases(tmp_path / "two", 2, mni_bank, seed=3, workers=2)

@@ -91,6 +91,7 @@ def test_loss_falls_on_an_easy_task(tmp_path: Path) -> None:
     assert last["loss"] < first["loss"]
 
 
+@pytest.mark.slow
 def test_two_gloo_processes_equal_one_with_twice_the_batch(tmp_path: Path) -> None:
     # The gradient itself is compared (Adam's first moment after one step): Adam divides by the gradient's own size, so
     # that later weights magnify the rounding of a different order of summation.

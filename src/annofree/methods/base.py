@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Self
 from numpy.typing import NDArray
 
 from annofree.errors import InputError, SettingsError
+from annofree.intensity import without_extremes
 from annofree.methods.decide import Decision, Rules, Scored, decide
 from annofree.prepare.brain import brain_of
 from annofree.refine import REFINERS
@@ -204,7 +205,11 @@ class Method(ABC):
             InputError: It has no brain.
         """
         scan.require(*self.needs, why=f"method '{self.name}'")
-        return scan.replace(brain=self.brain(scan))
+        brain = self.brain(scan)
+        if not brain.any():
+            return scan.replace(brain=brain)
+        images = {sequence: without_extremes(image, brain) for sequence, image in scan.images.items()}
+        return scan.replace(brain=brain, images=images)
 
     def fit(
         self, *, healthy: Cohort | None = None, patients: Cohort | None = None, workspace: Path | None = None

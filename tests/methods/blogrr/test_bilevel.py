@@ -271,6 +271,7 @@ def test_a_run_learns_a_threshold_that_finds_the_lesion_and_watching_it_changes_
     assert (tmp_path / "watched" / "threshold" / "model.safetensors").is_file()
 
 
+@pytest.mark.slow
 def test_two_processes_equal_one_with_twice_the_batch(tmp_path: Path) -> None:
     run(tmp_path / "one", 1, lower_steps=1, upper_steps=1, weight_decay=0.0, batch=4)
     run(tmp_path / "half", 1, lower_steps=1, upper_steps=1, weight_decay=0.0, batch=2)
