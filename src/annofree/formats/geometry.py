@@ -7,7 +7,6 @@ sheared axes, and adds an intercept whose slope is 0. Where that gives another p
 
 from __future__ import annotations
 
-import gzip
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annofree.errors import InputError
+from annofree.formats.gz import open_gz
 from annofree.scan import Grid
 
 Array = NDArray[Any]
@@ -34,7 +34,7 @@ def stored_header(path: Path) -> Any | None:
 
     nib: Any = nibabel
     with suppress(Exception):
-        with gzip.open(path) if path.name.lower().endswith(".gz") else path.open("rb") as file:
+        with open_gz(path) if path.name.lower().endswith(".gz") else path.open("rb") as file:
             block = file.read(540)
         for kind, size in ((nib.Nifti1Header, 348), (nib.Nifti2Header, 540)):
             for order in "<>":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from annofree.errors import AnnofreeError, InputError
 from annofree.formats.contents import has_few_values, look_like_labels
 from annofree.formats.geometry import SHEAR_COSINE, affine_mm, geometry_notes, repeats, shear
+from annofree.formats.gz import compress
 from annofree.formats.outfolder import atomic_write
 from annofree.formats.volume_files import open_image, verified
 from annofree.scan import Grid
@@ -260,7 +260,7 @@ def write_volume(
         header.set_slope_inter(slope, 0.0)
     content = _bytes(image, array, slope)
     if str(path).endswith(".gz"):
-        content = gzip.compress(content, compresslevel=1, mtime=0)
+        content = compress(content)
     atomic_write(Path(path), content)
 
 

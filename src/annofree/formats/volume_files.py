@@ -6,7 +6,6 @@ before their voxels are believed, so that a wrong checksum is found.
 
 from __future__ import annotations
 
-import gzip
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from annofree.errors import InputError
+from annofree.formats.gz import open_gz
 
 _CONVERT = "Convert it to NIfTI first, for instance with dcm2niix (DICOM)"
 _AGAIN = "Copy or export the file again"
@@ -83,7 +83,7 @@ def verified(image: Any, path: Path) -> Any:
         return image
     claimed = int(image.dataobj.offset) + int(np.prod(image.shape, dtype=object)) * image.get_data_dtype().itemsize
     content = bytearray()
-    with gzip.open(path) as file:
+    with open_gz(path) as file:
         while block := file.read(1 << 22):
             content += block
             if len(content) > claimed + _SLACK:
@@ -93,7 +93,7 @@ def verified(image: Any, path: Path) -> Any:
 
 def _read_to_the_end(path: Path) -> None:
     if path.name.lower().endswith((".gz", ".mgz")) and path.is_file():
-        with gzip.open(path) as file:
+        with open_gz(path) as file:
             while file.read(1 << 22):
                 pass
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import gzip
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from annofree.errors import InputError
 from annofree.formats.grids import on_grid
+from annofree.formats.gz import compress
 from annofree.formats.skull import why_whole_head
 from annofree.review.levels import Levels, make_levels
 from annofree.scan import Grid, Modality, Scan
@@ -169,7 +169,7 @@ def _nifti(array: NDArray[np.uint8], affine: NDArray[np.float64], intent: str = 
     image.header.set_intent(intent)  # the viewer draws outlines around what is called a label
     image.set_qform(None, code=0)
     image.set_sform(affine, code=1)
-    return base64.b64encode(gzip.compress(image.to_bytes(), compresslevel=6, mtime=0)).decode()
+    return base64.b64encode(compress(image.to_bytes(), small=True)).decode()
 
 
 def _hits(mask: NDArray[np.bool_]) -> list[NDArray[np.intp]]:
