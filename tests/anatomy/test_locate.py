@@ -169,3 +169,16 @@ def test_axis_order_of_the_file_changes_nothing(shared_data):
 
 def test_default_atlas_is_kept():
     assert default_atlas() is default_atlas()
+
+
+def test_the_coarse_template_is_what_the_template_gives() -> None:
+    from annofree.anatomy.coarse_template import coarse_template, make, tissue_maps
+
+    made = make()
+    t1, brain, affine = coarse_template()
+    np.testing.assert_allclose(t1, made["t1"], atol=1e-6)
+    np.testing.assert_allclose(brain, made["brain"], atol=1e-6)
+    np.testing.assert_array_equal(affine, made["affine"])
+    tissues, tissues_affine = tissue_maps()
+    np.testing.assert_allclose(np.stack(tissues), np.asarray(made["tissues"]) / 250, atol=1e-6)
+    np.testing.assert_array_equal(tissues_affine, made["tissues_affine"])

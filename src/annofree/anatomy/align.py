@@ -9,19 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from annofree.anatomy.coarse import block_factor, block_mean
-from annofree.anatomy.template import template
+from annofree.anatomy.coarse import coarse_brain
+from annofree.anatomy.coarse_template import coarse_template, tissue_maps
 from annofree.scan import Modality, Scan
 
 Affine = NDArray[np.float64]
 
-_GRID_MM = 4.0
 _PREFERRED = (Modality.T1, Modality.T1C, Modality.T2, Modality.FLAIR)
 _PITCH_STARTS_DEG = (-20.0, 0.0, 20.0)
 #: Aligned brains overlap by 0.92 and more (Dice); brains whose header lies about an axis stay below 0.87.
@@ -73,8 +71,8 @@ def register_to_mni(scan: Scan) -> Alignment:
         The alignment; look at `trusted` before naming anything from it.
     """
     sequence = next(s for s in _PREFERRED if s in scan.images)
-    fixed, mask, affine = _coarse(scan.images[sequence], scan.foreground(), scan.affine)
-    moving, moving_mask, moving_affine = _coarse_template()
+    fixed, mask, affine = coarse_brain(scan.images[sequence], scan.foreground(), scan.affine)
+    moving, moving_mask, moving_affine = coarse_template()
     if int((mask > 0.5).sum()) < 64 or min(mask.shape) < 4:
         return Alignment(np.eye(4), 0.0, 0.0, False)
     starts = _starts(mask, affine, moving_mask, moving_affine)
@@ -127,30 +125,6 @@ def _one_thread() -> Iterator[None]:
         yield
     finally:
         sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(before)
-
-
-def _coarse(
-    image: NDArray[np.float32], brain: NDArray[np.bool_], affine: Affine
-) -> tuple[NDArray[np.float32], NDArray[np.float32], Affine]:
-    """Image (0..1, 0 outside the brain) and brain share of voxels of about 4 mm, and their affine."""
-    spacing = np.sqrt((affine[:3, :3] ** 2).sum(axis=0))
-    factor = block_factor(spacing, _GRID_MM)
-    share = block_mean(brain.astype(np.float32), factor)
-    values = image[brain]
-    low, high = np.percentile(values[:: max(1, values.size // 100_000)], (1, 99)) if values.size else (0.0, 1.0)
-    scaled = np.zeros(image.shape, dtype=np.float32)
-    scaled[brain] = np.clip((values - low) / max(float(high - low), 1e-12), 0.0, 1.0) * 0.9 + 0.1
-    mean = block_mean(scaled, factor)
-    joined = affine.copy()
-    joined[:3, :3] = affine[:3, :3] * factor
-    joined[:3, 3] = affine[:3, 3] + affine[:3, :3] @ ((factor - 1) / 2.0)
-    return mean, share, joined
-
-
-@cache
-def _coarse_template() -> tuple[NDArray[np.float32], NDArray[np.float32], Affine]:
-    brain = template()
-    return _coarse(brain.t1, brain.brain, brain.affine)
 
 
 def _starts(
@@ -242,7 +216,7 @@ def _agreement(found: Affine, image: NDArray[np.float32], mask: NDArray[np.float
     """How well a mixture of the template's tissues explains the image: a blob does not look like it."""
     from scipy import ndimage
 
-    maps, maps_affine = _tissue_maps()
+    maps, maps_affine = tissue_maps()
     to_voxel = np.linalg.inv(maps_affine) @ found @ affine
     voxels = np.argwhere(mask > 0.9)
     where = (voxels @ to_voxel[:3, :3].T + to_voxel[:3, 3]).T
@@ -254,25 +228,6 @@ def _agreement(found: Affine, image: NDArray[np.float32], mask: NDArray[np.float
     design = np.column_stack([tissues[inside], np.ones(len(values))])
     residual = values - design @ np.linalg.lstsq(design, values, rcond=None)[0]
     return float(np.sqrt(np.clip(1.0 - residual.var() / values.var(), 0.0, 1.0)))
-
-
-@cache
-def _tissue_maps() -> tuple[tuple[NDArray[np.float32], ...], Affine]:
-    """Grey matter, white matter and fluid of the template in voxels of 2 mm, as smooth as the scan's of 4 mm.
-
-    A Gaussian of half a voxel adds to the variance of a 2 mm block what a 4 mm block has more.
-    """
-    from scipy import ndimage
-
-    brain = template()
-    grey, white, inside = (
-        block_mean(volume, np.array([2, 2, 2])) for volume in (brain.grey, brain.white, brain.brain.astype(np.float32))
-    )
-    fluid = np.clip(inside - grey - white, 0.0, 1.0)
-    affine = brain.affine.copy()
-    affine[:3, 3] += affine[:3, :3] @ np.full(3, 0.5)
-    affine[:3, :3] *= 2.0
-    return tuple(ndimage.gaussian_filter(volume, 0.5) for volume in (grey, white, fluid)), affine
 
 
 def _plausible(found: Affine) -> bool:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+#: Voxel size at which brains are aligned.
+GRID_MM = 4.0
+
 
 def block_factor(spacing_mm: NDArray[np.float64], target_mm: float) -> NDArray[np.int_]:
     """How many voxels to join along each axis to come near a voxel size in mm."""
@@ -24,3 +27,21 @@ def block_mean(volume: NDArray[np.float32], factor: NDArray[np.int_]) -> NDArray
         head, tail = padded.shape[:axis], padded.shape[axis + 1 :]
         padded = padded.reshape((*head, padded.shape[axis] // int(f), int(f), *tail)).mean(axis=axis + 1)
     return np.asarray(padded, dtype=np.float32)
+
+
+def coarse_brain(
+    image: NDArray[np.float32], brain: NDArray[np.bool_], affine: NDArray[np.float64]
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float64]]:
+    """Image (0..1, 0 outside the brain) and brain share of voxels of about 4 mm, and their affine."""
+    spacing = np.sqrt((affine[:3, :3] ** 2).sum(axis=0))
+    factor = block_factor(spacing, GRID_MM)
+    share = block_mean(brain.astype(np.float32), factor)
+    values = image[brain]
+    low, high = np.percentile(values[:: max(1, values.size // 100_000)], (1, 99)) if values.size else (0.0, 1.0)
+    scaled = np.zeros(image.shape, dtype=np.float32)
+    scaled[brain] = np.clip((values - low) / max(float(high - low), 1e-12), 0.0, 1.0) * 0.9 + 0.1
+    mean = block_mean(scaled, factor)
+    joined = affine.copy()
+    joined[:3, :3] = affine[:3, :3] * factor
+    joined[:3, 3] = affine[:3, 3] + affine[:3, :3] @ ((factor - 1) / 2.0)
+    return mean, share, joined

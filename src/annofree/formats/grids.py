@@ -19,7 +19,7 @@ _PREFERENCE = (Modality.FLAIR, Modality.T1C, Modality.T2, Modality.T1)
 
 
 def resample(array: NDArray[Any], from_grid: Grid, to_grid: Grid, order: int, *, outside: float = 0.0) -> NDArray[Any]:
-    """Resample an array onto another grid of the same world (SimpleITK).
+    """Resample an array onto another grid of the same world (SimpleITK; numpy where axes are parallel).
 
     The transform is composed between voxel indices, so sheared and oblique affines are exact. A point up to half a
     voxel beyond the outermost centres takes the edge's value.
@@ -37,20 +37,21 @@ def resample(array: NDArray[Any], from_grid: Grid, to_grid: Grid, order: int, *,
     Raises:
         InputError: Shape and grid disagree, or the order is unknown.
     """
-    import SimpleITK
-
-    sitk: Any = SimpleITK
-
-    interpolators = {0: sitk.sitkNearestNeighbor, 1: sitk.sitkLinear, 3: sitk.sitkBSpline3}
-    if order not in interpolators:
+    if order not in (0, 1, 3):
         raise InputError(f"Resampling of order {order} does not exist", fix="Use 0 nearest, 1 linear or 3 cubic")
     if array.shape != tuple(from_grid.shape):
         raise InputError(f"An array of shape {array.shape} does not lie on a grid of shape {tuple(from_grid.shape)}")
     stored = array if order == 0 else array.astype(np.float32, copy=False)
+    indices = np.linalg.inv(from_grid.affine) @ to_grid.affine
+    if order == 1 and (steps := _along_axes(indices, tuple(from_grid.shape))) is not None:
+        return _linear(stored, *steps, tuple(to_grid.shape), outside)
+    import SimpleITK
+
+    sitk: Any = SimpleITK
+    interpolators = {0: sitk.sitkNearestNeighbor, 1: sitk.sitkLinear, 3: sitk.sitkBSpline3}
     if stored.dtype == bool:
         stored = stored.view(np.uint8)
     # A C-ordered (X, Y, Z) array is, to ITK, an image with axes (Z, Y, X); a reversed matrix saves two transpositions.
-    indices = np.linalg.inv(from_grid.affine) @ to_grid.affine
     transform = sitk.AffineTransform(3)
     transform.SetMatrix(indices[2::-1, 2::-1].ravel().tolist())
     transform.SetTranslation(indices[2::-1, 3].tolist())
@@ -69,6 +70,51 @@ def on_grid(score: ScoreMap, grid: Grid) -> ScoreMap:
     if score.grid.same_as(grid):
         return score
     return ScoreMap(resample(score.values, score.grid, grid, 1), score.name, score.unit, grid)
+
+
+def _along_axes(
+    indices: NDArray[np.float64], shape: tuple[int, ...]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+    """Step and start along each axis, where both grids have the same axes to a thousandth of a voxel; else None."""
+    matrix, start = indices[:3, :3], indices[:3, 3]
+    skew = np.abs(matrix - np.diag(np.diag(matrix))) / np.abs(np.diag(matrix)).clip(1e-12)
+    return (np.diag(matrix), start) if float((skew * np.asarray(shape)).max()) < 1e-3 else None
+
+
+def _linear(
+    array: NDArray[np.float32],
+    step: NDArray[np.float64],
+    start: NDArray[np.float64],
+    shape: tuple[int, ...],
+    outside: float,
+) -> NDArray[np.float32]:
+    """Linear interpolation one axis after the other, each a product with a matrix of two weights a row."""
+    given, unseen = array, []
+    for axis in sorted(range(3), key=lambda a: shape[a] / array.shape[a]):
+        size = array.shape[axis]
+        place = start[axis] + step[axis] * np.arange(shape[axis])
+        # rounding must not push a voxel's own centre, or an edge, to the wrong side
+        place = np.where(np.abs(place - np.rint(place)) < 1e-6, np.rint(place), place)
+        unseen.append((axis, (place < -0.5 - 1e-6) | (place > size - 0.5 + 1e-6)))
+        place = place.clip(0, size - 1)
+        if np.array_equal(place, np.arange(size)):
+            continue
+        rows, low = np.arange(len(place)), np.floor(place).astype(np.intp)
+        weights = np.zeros((len(place), size), dtype=np.float32)
+        weights[rows, np.minimum(low + 1, size - 1)] = place - low
+        weights[rows, low] = 1.0 - (place - low)
+        x, y, z = array.shape
+        if axis == 0:
+            array = (weights @ array.reshape(x, y * z)).reshape(-1, y, z)
+        elif axis == 1:
+            array = np.matmul(weights, array)
+        else:
+            array = (array.reshape(x * y, z) @ weights.T).reshape(x, y, -1)
+    array = array.copy() if array is given else array
+    for axis, beyond in unseen:
+        if beyond.any():
+            array[(slice(None),) * axis + (beyond,)] = outside
+    return array
 
 
 def choose_reference(grids: Mapping[Modality, Grid]) -> Modality:

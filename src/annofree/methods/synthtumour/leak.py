@@ -31,6 +31,8 @@ REACH_MM = 5.0
 DARKER = 0.9
 #: Probability of the tumour core from which leaking tissue is called enhancing tumour.
 CORE = 0.3
+#: Below this probability of the core nothing is called enhancing; the score there is 0.
+NEGLIGIBLE = 0.01
 #: Least number of healthy voxels that can say anything.
 LEAST = 500
 
@@ -122,8 +124,14 @@ class Leak:
             core: Probability of the tumour core.
             spacing_mm: Voxel edges.
         """
-        y = (t1c - self.after[0]) / self.after[1]
-        strays = (y - self.slope * ((t1 - self.before[0]) / self.before[1]) - self.middle) / self.spread
+        score = np.zeros(core.shape, dtype=np.float32)
+        seen = bounding_box(core >= NEGLIGIBLE, margin_for(REACH_MM, spacing_mm))
+        if seen is None:
+            return score
+        t1, t1c, core = t1[seen], t1c[seen], core[seen]
+        y = (t1c - np.float32(self.after[0])) / np.float32(self.after[1])
+        before = (t1 - np.float32(self.before[0])) / np.float32(self.before[1])
+        strays = (y - np.float32(self.slope) * before - np.float32(self.middle)) / np.float32(self.spread)
         level = np.full(strays.shape, self.stray, dtype=np.float32)
         sure = (strays > self.stray) & (y > self.bright) & (core >= CORE)
         box = bounding_box(sure, margin_for(REACH_MM, spacing_mm))
@@ -135,7 +143,7 @@ class Leak:
             level[box] = np.where(away <= REACH_MM, low, self.stray)
         excess = np.minimum(strays - level, y - self.bright)
         leaks = 1.0 / (1.0 + np.exp(-np.clip(excess, -30.0, 30.0)))
-        score: NDArray[np.float32] = np.minimum(leaks, np.clip(0.5 * core / CORE, 0.0, 1.0)).astype(np.float32)
+        score[seen] = np.minimum(leaks, np.clip(core * np.float32(0.5 / CORE), 0.0, 1.0))
         return score
 
 
