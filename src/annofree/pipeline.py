@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from annofree.extras import explained
 from annofree.progress import stage
 
 if TYPE_CHECKING:
+    from annofree.anatomy import Alignment
     from annofree.methods.base import Method
     from annofree.refine.base import Refiner
     from annofree.scan import Cohort, Scan
@@ -134,15 +136,32 @@ def segment_scan(scan: Scan, method: Method, *, locate: bool = True) -> Segmenta
         locate: Whether lesions get side and lobe (an affine alignment with the MNI template, a few seconds).
     """
     stage("finding the tumour")
-    result: Segmentation = method.segment(scan)
+    with ThreadPoolExecutor(1) as beside:
+        alignment = beside.submit(_aligned, scan) if locate else None
+        result: Segmentation = method.segment(scan)
     if scan.preparation is not None:
         result = result.replace(provenance={**result.provenance, "preparation": scan.preparation.to_dict()})
     from annofree.anatomy import locate as locate_lesions
 
     if locate:
         stage("naming sides and lobes")
-    lesions = locate_lesions(result.labels, scan, scores=result.scores.get("WT"), with_lobes=locate)
+    lesions = locate_lesions(
+        result.labels,
+        scan,
+        scores=result.scores.get("WT"),
+        with_lobes=locate,
+        alignment=None if alignment is None else alignment.result,
+    )
     return result.replace(lesions=lesions)
+
+
+def _aligned(scan: Scan) -> Alignment:
+    from annofree.anatomy import default_atlas, register_to_mni
+
+    alignment = register_to_mni(scan)
+    if alignment.trusted:
+        default_atlas()  # kept for whoever names the lobe
+    return alignment
 
 
 def fit(

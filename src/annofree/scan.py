@@ -168,13 +168,17 @@ class Scan:
             )
 
     def foreground(self) -> NDArray[np.bool_]:
-        """The brain mask where given, else the voxels that are not background in any sequence."""
+        """The brain mask where given, else the voxels that are not background in any sequence; worked out once."""
         if self.brain is not None:
             return self.brain
-        mask = np.zeros(self.shape, dtype=bool)
-        for image in self.images.values():
-            mask |= foreground(image)
-        return mask
+        known: NDArray[np.bool_] | None = self.__dict__.get("_foreground")
+        if known is None:
+            known = np.zeros(self.shape, dtype=bool)
+            for image in self.images.values():
+                known |= foreground(image)
+            known.flags.writeable = False
+            object.__setattr__(self, "_foreground", known)
+        return known
 
     def to_native(self, array: Array) -> Array:
         """A result on this scan's grid, in the axis order of the reference file."""

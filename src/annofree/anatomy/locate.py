@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -33,6 +35,7 @@ def locate(
     with_lobes: bool = True,
     min_volume_ml: float = 0.05,
     atlas: Atlas | None = None,
+    alignment: Callable[[], Alignment] | None = None,
 ) -> tuple[Lesion, ...]:
     """Describe the lesions of a segmentation.
 
@@ -49,6 +52,7 @@ def locate(
         with_lobes: Whether to align the brain with the atlas; without, lobes are None.
         min_volume_ml: Smaller parts are left out.
         atlas: An atlas of your own; AAL2 where None.
+        alignment: Gives the alignment with the MNI template where somebody has begun it already.
 
     Returns:
         Lesions, largest first.
@@ -64,9 +68,9 @@ def locate(
     scan = scan.replace(brain=scan.foreground())
     scores = None if scores is None else on_grid(scores, scan.grid)
     plane = plane_of(scan)
-    alignment = register_to_mni(scan) if with_lobes else None
+    aligned = (alignment or partial(register_to_mni, scan))() if with_lobes else None
     return tuple(
-        _describe(number + 1, voxels, labels, scan, scores, plane, alignment, atlas)
+        _describe(number + 1, voxels, labels, scan, scores, plane, aligned, atlas)
         for number, voxels in enumerate(found)
     )
 
