@@ -29,8 +29,10 @@ HEAVY = (
     "triton",
     "transformers",
 )
-#: Loaded by no segmentation.
-UNWANTED = ("torch", "monai", "lightning", "safetensors", "onnx", "sklearn", "pandas", "nilearn", "transformers")
+#: What the extra brings.
+FIT = EXTRAS["fit"]
+#: Loaded by no segmentation of NIfTI files.
+UNWANTED = (*FIT, "sklearn", "pandas", "nilearn", "pydicom", "transformers")
 
 
 def needed(names: list[str]) -> set[str]:
@@ -97,7 +99,7 @@ def test_a_segmentation_loads_nothing_that_belongs_to_training(patient: Path, tm
 @pytest.mark.parametrize("verb", ["fit", "synth"])
 def test_a_verb_that_needs_the_extra_says_so_with_the_command(verb: str, patient: Path, tmp_path: Path) -> None:
     given = {"fit": ["dae", "--healthy", str(patient.parent)], "synth": []}[verb]
-    done = run([verb, *given, "-o", str(tmp_path / "out")], without=UNWANTED)
+    done = run([verb, *given, "-o", str(tmp_path / "out")], without=FIT)
     assert done.returncode == 2
     assert "which is not installed: it comes with the extra 'fit'. pip install 'annofree[fit]'." in done.stderr
     assert "Traceback" not in done.stderr

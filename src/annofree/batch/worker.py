@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from annofree.batch.fingerprint import origin_hashes, scan_hashes, text_hash
 from annofree.batch.record import clear_start, forget, is_done, mark_start, read_record, write_record
 from annofree.errors import AnnofreeError
+from annofree.formats.quick_nibabel import load_nibabel
 from annofree.pipeline import Choice, segment_scan
 from annofree.prepare.natives import write_natives
 from annofree.progress import stage, working_on
@@ -128,6 +129,7 @@ class Worker:
         if inputs is not None and is_done(self.out, scan_id, self.key(inputs)):
             return Outcome(scan_id, reused=True)
         mark_start(self.out, scan_id)
+        load_nibabel()
         working_on(scan_id)
         stage("reading")
         scan = self.cohort[scan_id]
