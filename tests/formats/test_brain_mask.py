@@ -97,7 +97,7 @@ WRONG = {
     "the whole head": ((head_image() > 40).astype(np.uint8), "litres|stripped"),
     "shifted to the side": (moved(7, 0, 0), "outside the head|beside the middle|stripped"),
     "shifted up": (moved(0, 0, 12), "outside the head|stripped"),
-    "shifted down": (moved(0, 0, -13), "below the top|outside the head|stripped"),
+    "shifted down": (moved(0, 0, -13), "from the top|outside the head|stripped"),
     "one half": (np.where(np.indices(SHAPE)[0] < 20, BRAIN, 0).astype(np.uint8), "beside the middle|stripped"),
     "grey matter only": (SHELL, "outline|stripped"),
     "nothing": (np.zeros(SHAPE, np.uint8), "nothing"),

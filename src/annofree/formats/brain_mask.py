@@ -24,15 +24,15 @@ from annofree.scan import Grid, Modality, canonical_grid, foreground, to_canonic
 #: Litres of the smallest brain that is believed: a newborn's in part. Masks of all but the largest tumours stay below.
 MIN_BRAIN_L = 0.2
 #: A brain is at least this part of the head around it; a tumour is less.
-MIN_OF_HEAD = 0.12
+MIN_OF_HEAD = 0.2
 #: A brain is one piece; specks beside it may be this part of it at most.
 MAX_LOOSE = 0.2
 #: Mask and stripped brain share at least this part of either.
 MIN_SHARED = 0.7
 #: Inside a head: part of the mask that may lie in the air, and how far its middle may be off the head's (left-right).
 MAX_IN_AIR, MAX_OFF_MM = 0.1, 20.0
-#: From the top of the head to the top of the brain (mm).
-MAX_BELOW_TOP_MM = 45.0
+#: From the head's top, back and front to the brain's (mm); 0 to 16, 7 to 36 and 20 to 48 in twelve heads.
+MAX_TO_TOP_MM, MAX_TO_BACK_MM, MAX_TO_FRONT_MM = 35.0, 48.0, 75.0
 #: A mask that fills less of its own outline than this is a tissue, not a brain.
 MIN_SOLID = 0.6
 #: A rim above this part of the top is a step; a deep inside whose 10th and 90th percentiles have this ratio is flat.
@@ -192,11 +192,21 @@ def _why_elsewhere(
     off = abs(float(np.nonzero(brain)[0].mean() - np.nonzero(head)[0].mean())) * spacing[0]
     if off > MAX_OFF_MM:
         return f"its middle lies {off:.0f} mm beside the middle of the head"
-    tops = [int(np.flatnonzero(mask.any(axis=(0, 1))).max()) for mask in (head, brain)]
-    below = (tops[0] - tops[1]) * spacing[2]
-    if below > MAX_BELOW_TOP_MM and tops[0] < head.shape[2] - 1:
-        return f"it ends {below:.0f} mm below the top of the head"
-    return None
+    tops, fronts = (_ends(axis, head, brain) for axis in (2, 1))
+    gaps = (
+        ("top", (tops[0][1] - tops[1][1]) * spacing[2], MAX_TO_TOP_MM),
+        ("back", (fronts[1][0] - fronts[0][0]) * spacing[1], MAX_TO_BACK_MM),
+        ("front", (fronts[0][1] - fronts[1][1]) * spacing[1], MAX_TO_FRONT_MM),
+    )
+    far = next(((side, gap) for side, gap, most in gaps if gap > most), None)
+    return None if far is None else f"it ends {far[1]:.0f} mm from the {far[0]} of the head"
+
+
+def _ends(axis: int, *masks: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """First and last index of each mask along an axis."""
+    others = tuple(other for other in range(3) if other != axis)
+    found = [np.flatnonzero(mask.any(axis=others)) for mask in masks]
+    return [(int(places[0]), int(places[-1])) for places in found]
 
 
 def _body(image: NDArray[Any]) -> NDArray[np.bool_]:
