@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import csv
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from math import isnan
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from annofree.errors import InputError, OutputError
+from annofree.errors import InputError
 from annofree.metrics.case import CaseScores, Score
 from annofree.metrics.ranking import RankCounts, oracle_common_threshold
 from annofree.metrics.statistics import RESAMPLES, bootstrap_interval
@@ -174,21 +171,8 @@ def write_table(path: str | Path, header: Sequence[str], rows: Iterable[tuple[ob
     Raises:
         OutputError: The file cannot be written.
     """
+    from annofree.formats.outfolder import atomic_write, table
+
     path = Path(path)
-    draft = path.with_name(path.name + ".tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with draft.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file, delimiter="\t", lineterminator="\n")
-            writer.writerow(header)
-            writer.writerows([_cell(value) for value in row] for row in rows)
-        os.replace(draft, path)
-    except OSError as error:
-        raise OutputError("The table cannot be written", file=path, why=error.strerror or str(error)) from error
+    atomic_write(path, table((dict(zip(header, row, strict=True)) for row in rows), header))
     return path
-
-
-def _cell(value: object) -> object:
-    if isinstance(value, float):
-        return "n/a" if isnan(value) else f"{value:.6g}"
-    return value
