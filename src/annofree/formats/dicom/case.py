@@ -14,6 +14,7 @@ from annofree.errors import InputError, OptionalDependency
 from annofree.formats.case import Case
 from annofree.formats.dicom.choose import choose
 from annofree.formats.dicom.files import holds_dicom, is_zip, read_headers, unpack
+from annofree.formats.dicom.header import quiet
 from annofree.formats.dicom.kind import Verdict, judge_study
 from annofree.formats.dicom.pixels import read_stack
 from annofree.formats.dicom.study import Study, find_studies
@@ -45,7 +46,8 @@ class DicomCase(Case):
     def verdicts(self) -> list[Verdict]:
         """What each series was taken for."""
         assert self.study is not None
-        return judge_study(self.study)
+        with quiet():
+            return judge_study(self.study)
 
     def chosen(self, sequence: str | None = None) -> dict[Modality, Verdict]:
         """The series that are taken, by kind."""
@@ -76,7 +78,8 @@ class DicomCase(Case):
         left = [v.series.key for v in self.verdicts if v not in chosen.values()]
         if left:
             notes.append(f"DICOM series not taken: {', '.join(left[:12])}{' and more' if len(left) > 12 else ''}.")
-        with ThreadPoolExecutor(len(chosen)) as pool:
+        # Silenced here and not in the threads: Python's filters of warnings belong to the whole process.
+        with quiet(), ThreadPoolExecutor(min(len(chosen), 2)) as pool:
             volumes = dict(zip(chosen, pool.map(_volume, chosen.values()), strict=True))
         return volumes, tuple(notes)
 
@@ -174,4 +177,5 @@ def open_studies(source: Path) -> list[Study]:
         raise InputError(
             "No DICOM picture was found", file=source, why=f"none of its files has one{lost}", fix="Check the folder"
         )
-    return find_studies(found, source)
+    with quiet():
+        return find_studies(found, source)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annofree.errors import InputError
-from annofree.formats.dicom.header import Frame, quiet
+from annofree.formats.dicom.header import Frame
 from annofree.formats.dicom.stack import Stack
 from annofree.formats.nifti import MAX_VOXELS
 
@@ -25,8 +25,7 @@ def _decode(path: Path, index: int | None) -> NDArray[Any]:
     from pydicom import pixels
 
     decode: Any = pixels.pixel_array  # type: ignore[attr-defined]
-    with quiet():
-        return np.asarray(decode(path, index=index))
+    return np.asarray(decode(path, index=index))
 
 
 def read_stack(stack: Stack, name: str) -> NDArray[np.float32]:
