@@ -15,7 +15,7 @@ from annofree.formats import open_cohort, read_segmentation, written_ids
 from annofree.formats.bids_names import bids_folder, bids_stem, participant_of
 from annofree.modality import Modality
 from annofree.scan import Grid
-from annofree.segmentation import ScoreMap, Segmentation
+from annofree.segmentation import LABEL_NAMES, ScoreMap, Segmentation
 
 from .conftest import AFFINE, SHAPE, brain_image, save
 
@@ -94,6 +94,11 @@ def test_derivatives_pass_the_validator(tmp_path: Path) -> None:
     rows = [line.split("\t") for line in table.read_text().splitlines()]
     assert rows[0] == ["index", "name", "abbreviation", "color"]
     assert [row[0] for row in rows[1:]] == ["0", "1", "2", "3"]
+    snap = [line.split(maxsplit=7) for line in (tmp_path / "out" / "labels.label").read_text().splitlines()[4:]]
+    slicer = [line.split() for line in (tmp_path / "out" / "labels.ctbl").read_text().splitlines()[2:]]
+    assert [row[0] for row in snap] == [row[0] for row in slicer] == ["0", "1", "2", "3"]
+    assert [row[1:4] for row in snap] == [row[2:5] for row in slicer]
+    assert [row[1] for row in slicer] == [row[1] for row in rows[1:]] == [*LABEL_NAMES.values()]
     about = json.loads((tmp_path / "out" / "dataset_description.json").read_text())
     assert about["GeneratedBy"][0]["Name"] == "annofree"
     assert errors_of_validator(tmp_path / "out") == []

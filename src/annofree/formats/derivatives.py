@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from annofree.errors import InputError, OutputError
 from annofree.formats.bids_names import bids_folder, bids_label, bids_stem, scan_folders
-from annofree.formats.label_tables import write_label_table
+from annofree.formats.label_tables import write_label_table, write_viewer_tables
 from annofree.formats.lesion_table import read_lesions, write_lesions
 from annofree.formats.nifti import read_labels, write_volume
 from annofree.formats.outfolder import claim_folder, write_json
@@ -73,6 +73,7 @@ def write_segmentation(result: Segmentation, out: str | Path) -> Path:
             {**common, "Description": "Tumour labels", "LabelMap": {str(k): v for k, v in LABEL_NAMES.items()}},
         )
         write_label_table(dseg)
+        write_viewer_tables(root)
     for name, score in result.scores.items():
         stem = _stem(root, result.scan_id, method, f"label-{bids_label(name)}")
         _write_score(_named(stem, "probseg"), score, result, common)

@@ -21,3 +21,23 @@ def write_label_table(dseg: Path) -> Path:
     path = dseg.with_name(dseg.name.removesuffix(".nii.gz") + ".tsv")
     atomic_write(path, "\n".join(lines) + "\n")
     return path
+
+
+def write_viewer_tables(folder: Path) -> tuple[Path, Path]:
+    """Write the colours and names of the labels for ITK-SNAP (`.label`) and for 3D Slicer (`.ctbl`) into a folder.
+
+    Both programs then show the label maps in the colours and under the names that the pages use.
+    """
+    snap = ["################################################", "# ITK-SnAP Label Description File"]
+    snap += ["# IDX   -R-  -G-  -B-  -A--  VIS MSH  LABEL", "################################################"]
+    slicer = ["# Color table file", f"# {len(LABEL_NAMES)} values"]
+    for index, name in LABEL_NAMES.items():
+        red, green, blue = COLOURS[index]
+        seen = int(index > 0)
+        shown = "Clear Label" if index == 0 else name
+        snap.append(f'{index:5d} {red:5d} {green:4d} {blue:4d} {seen:8.2f} {seen:2d} {seen:2d}    "{shown}"')
+        slicer.append(f"{index} {name} {red} {green} {blue} {255 * seen}")
+    paths = folder / "labels.label", folder / "labels.ctbl"
+    atomic_write(paths[0], "\n".join(snap) + "\n")
+    atomic_write(paths[1], "\n".join(slicer) + "\n")
+    return paths

@@ -32,6 +32,7 @@ _IGNORED = (
     "run.json",
     "evaluation*",
     "*.jsonl",
+    "labels.*",
 )
 
 _README = """Brain-tumour segmentations by annofree, from networks and rules that saw no annotated tumour.

@@ -88,6 +88,17 @@ def only_grid() -> Any:
     return Grid(SHAPE, np.diag([1.0, 1, 3, 1]))
 
 
+def test_inverse_grey_levels_are_turned_over(tmp_path: Path) -> None:
+    plain = only(save(tmp_path / "p", made(tmp_path)))
+    datasets = slices(ramp().max() - ramp(), oblique(), header("T2", 1))
+    for dataset in datasets:
+        dataset.PhotometricInterpretation = "MONOCHROME1"
+    turned = only(save(tmp_path / "t", datasets))
+    assert plain.stack is not None
+    assert turned.stack is not None
+    assert np.array_equal(read_stack(turned.stack, "1"), read_stack(plain.stack, "1"))
+
+
 def test_a_missing_slice_is_named_and_filled(tmp_path: Path) -> None:
     datasets = made(tmp_path, np.diag([1.0, 1, 3, 1]))
     del datasets[8]

@@ -88,7 +88,8 @@ def _volume(verdict: Verdict) -> Volume:
     series = verdict.series
     assert series.stack is not None
     name = f"series {series.key}"
-    notes = tuple(f"DICOM {name}: {note}." for note in (*series.notes, *series.stack.notes))
+    inverse = ("values were turned over, because the smallest is white",) * (series.first.photometric == "MONOCHROME1")
+    notes = tuple(f"DICOM {name}: {note}." for note in (*series.notes, *series.stack.notes, *inverse))
     return Volume(read_stack(series.stack, name), series.stack.grid, f"DICOM {name}", notes)
 
 

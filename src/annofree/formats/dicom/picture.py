@@ -46,6 +46,8 @@ def look_at(series: Series) -> Look | None:
     picks = sorted({round(len(present) * share) for share in (0.4, 0.45, 0.5, 0.55, 0.6)} & set(range(len(present))))
     try:
         slices = [np.asarray(read_frame(present[i]), np.float32) * present[i].slope for i in picks]
+        if series.first.photometric == "MONOCHROME1":
+            slices = [picture.max() - picture for picture in slices]
     except Exception:  # a series that cannot be decoded says so when it is taken
         return None
     step = [max(1, round(_MM / edge)) for edge in (series.first.spacing_mm or (1.0, 1.0))]

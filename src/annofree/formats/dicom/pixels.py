@@ -53,6 +53,8 @@ def read_stack(stack: Stack, name: str) -> NDArray[np.float32]:
             after = min(n for n in present if n > number)
             part = np.float32((number - before) / (after - before))
             array[:, :, number] = (1 - part) * array[:, :, before] + part * array[:, :, after]
+    if stack.frames[0].photometric == "MONOCHROME1":  # the smallest value is white
+        array = array.max() + array.min() - array
     if not np.isfinite(array).all():
         raise InputError(f"DICOM {name} holds values that are not numbers", fix="Export the series again")
     if array.min() == array.max():
