@@ -42,10 +42,12 @@ class FindBrain(Settings):
     Attributes:
         by: "auto" (the rungs in order), or the one rung to use for heads: "network", "hd-bet", "synthstrip".
         unsure: The part of the brain's volume for which the network may be unsure (0.1 to 0.9) without a warning.
+        on_faces: The part of the brain's voxels that may lie on a face of the image without a warning.
     """
 
     by: Literal["auto", "network", "hd-bet", "synthstrip"] = "auto"
     unsure: float = 0.12
+    on_faces: float = 0.03
 
     def __call__(self, work: Work) -> Work:
         """Find the brain."""
@@ -99,6 +101,11 @@ class FindBrain(Settings):
             said.append(f"the brain is {size} ({litres:.2f} litres); look at its outline, or give a mask")
         if quality.get("unsure_part", 0.0) > self.unsure:
             said.append(f"the network is unsure about {quality['unsure_part']:.0%} of the brain; look at its outline")
+        if quality["on_faces_part"] > self.on_faces:
+            said.append(
+                f"{quality['on_faces_part']:.0%} of the brain's voxels lie on the edge of the image; "
+                "part of the brain may lie outside it"
+            )
         return said
 
 
