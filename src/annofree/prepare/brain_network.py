@@ -75,7 +75,8 @@ def _grey_levels(image: NDArray[np.float32]) -> NDArray[np.float32]:
     scaled -= scaled.mean()
     scaled *= np.float32(_DEVIATION / max(float(scaled.std(ddof=1)), 1e-12))
     scaled += np.float32(_MEAN)
-    return scaled
+    found: NDArray[np.float32] = scaled
+    return found
 
 
 def _box(found: NDArray[np.bool_], shape: tuple[int, ...]) -> tuple[slice, ...]:
