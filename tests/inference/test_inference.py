@@ -201,3 +201,18 @@ def test_every_shipped_network_comes_in_both_forms() -> None:
         assert network.settings.kind == config["network"]["kind"]
         known = json.loads(json.dumps(config["network"]))
         assert {key: getattr(network.settings, key) for key in known} == known
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [1, 2])
+def test_masks_of_the_default_method_agree_with_those_of_torch(seed: int) -> None:
+    from annofree import methods
+    from annofree.phantom import phantom_subject
+
+    ours = methods.shipped("synthtumour")
+    theirs = ours.replace(networks=[(TorchNetwork(network.module()), config) for network, config in ours.networks])
+    scan = phantom_subject(seed=seed, spacing_mm=3.0).scan
+    found, expected = ours.segment(scan), theirs.segment(scan)
+    for region in ("WT", "TC", "ET"):
+        one, two = found.mask(region), expected.mask(region)
+        assert 2 * (one & two).sum() >= 0.98 * (one.sum() + two.sum())
