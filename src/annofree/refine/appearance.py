@@ -135,8 +135,8 @@ class Appearance(Refiner):
         of_lesion = Mixture.fit(points["lesion"], kinds, ridge=_RIDGE)
         of_healthy = Mixture.fit(points["healthy"], self.healthy_kinds, ridge=_RIDGE)
         ratio = np.zeros(near.shape, dtype=np.float32)
-        values = of_lesion.log_likelihood(points["near"]) - of_healthy.log_likelihood(points["near"])
-        ratio[near] = np.clip(values, -self.limit, self.limit)
+        lead = of_lesion.log_likelihood(points["near"]) - of_healthy.log_likelihood(points["near"])
+        ratio[near] = np.clip(lead, -self.limit, self.limit)
         return ratio
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -23,7 +24,27 @@ def regions_of(labels: Tensor) -> Tensor:
     return torch.stack([labels > 0, (labels == 1) | (labels == 3), labels == 3], dim=1).float()
 
 
-def dice_ce(logits: Tensor, target: Tensor, brain: Tensor, *, smooth: float = 20.0) -> Tensor:
+@dataclass(frozen=True)
+class Mix:
+    """Weights of the three parts of :func:`dice_ce`.
+
+    Attributes:
+        dice: Of the soft Dice.
+        mean: Of the mean cross-entropy.
+        worst: Of the cross-entropy of the worst voxels.
+    """
+
+    dice: float = 1.0
+    mean: float = 0.5
+    worst: float = 0.5
+
+
+EVEN = Mix()
+CALIBRATED = Mix(0.3, 3.0, 0.5)
+"""Mostly cross-entropy: a network that is unsure gains Dice by calling more than half of what may be tumour."""
+
+
+def dice_ce(logits: Tensor, target: Tensor, brain: Tensor, *, smooth: float = 20.0, mix: Mix = EVEN) -> Tensor:
     """Soft Dice plus binary cross-entropy, each averaged over regions, then over samples.
 
     Both are taken inside the brain. Half of the cross-entropy looks only at the worst twentieth of the patch's voxels,
@@ -33,6 +54,7 @@ def dice_ce(logits: Tensor, target: Tensor, brain: Tensor, *, smooth: float = 20
         logits: ``(B, R, X, Y, Z)``.
         target: ``(B, R, X, Y, Z)`` in 0..1, soft at coarse levels.
         brain: ``(B, 1, X, Y, Z)`` in 0..1.
+        mix: Weights of the parts.
         smooth: Voxels added above and below in the Dice (Milletari 2016): it stays defined for an empty region, and its
             gradient is large when few voxels are wrongly called.
 
@@ -48,7 +70,7 @@ def dice_ce(logits: Tensor, target: Tensor, brain: Tensor, *, smooth: float = 20
     entropy = functional.binary_cross_entropy_with_logits(logits, target, reduction="none") * brain
     mean = entropy.sum(axes) / brain.sum(axes).clamp_min(1.0)
     worst = entropy.flatten(2).topk(max(1, entropy[0, 0].numel() // 20), dim=2).values.mean(2)
-    return (dice + 0.5 * mean + 0.5 * worst).mean()
+    return (mix.dice * dice + mix.mean * mean + mix.worst * worst).mean()
 
 
 def deep_dice_ce(levels: Sequence[Tensor], target: Tensor, brain: Tensor) -> Tensor:

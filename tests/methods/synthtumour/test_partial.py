@@ -7,15 +7,17 @@ import torch
 from torch import nn
 
 from annofree.methods.synthtumour.partial import (
+    UNSURE_ET,
     UNSURE_TC,
     UNSURE_WT,
     PartialSampler,
+    core_left_open,
     labels_and_unsure,
     pack,
     partial_objective,
 )
 from annofree.methods.synthtumour.senior import HeldCases
-from annofree.training.losses import region_objective
+from annofree.training.losses import CALIBRATED, Mix, dice_ce, region_objective
 from annofree.training.sources import Turns
 from annofree.training.stream import Batch
 
@@ -92,3 +94,29 @@ def test_sources_take_turns_and_each_counts_its_own_steps() -> None:
 def test_held_cases_come_round_again() -> None:
     cases = HeldCases([(torch.zeros(1), torch.zeros(1), torch.tensor([n])) for n in range(3)])
     assert [int(cases(seed)[2]) for seed in range(5)] == [0, 1, 2, 0, 1]
+
+
+def test_core_without_enhancement_is_left_open() -> None:
+    packed = torch.tensor([0, 1, 2, 3, 1 | UNSURE_ET], dtype=torch.uint8).view(5, 1, 1)
+    _, _, opened = core_left_open((torch.zeros(4, 5, 1, 1), torch.ones(5, 1, 1, dtype=torch.bool), packed))
+    labels, unsure = labels_and_unsure(opened.numpy())
+    assert labels.ravel().tolist() == [0, 1, 2, 3, 1]
+    assert unsure[1].ravel().tolist() == [False, True, False, False, True]
+    assert not unsure[0].any()
+
+
+def test_an_unsure_network_loses_nothing_by_saying_what_it_knows() -> None:
+    """Two voxels in five are tumour, nobody can tell which: Dice alone would have all of them called."""
+    generator = torch.Generator().manual_seed(0)
+    target = (torch.rand(1, 3, 12, 12, 12, generator=generator) < 0.4).float()
+    brain = torch.ones(1, 1, 12, 12, 12)
+
+    def best(mix: Mix) -> float:
+        shares = torch.linspace(0.2, 0.98, 79)
+        losses = [dice_ce(torch.full_like(target, float(torch.logit(p))), target, brain, mix=mix) for p in shares]
+        return float(shares[int(torch.stack(losses).argmin())])
+
+    even = best(Mix(1.0, 0.5, 0.0))
+    calibrated = best(Mix(CALIBRATED.dice, CALIBRATED.mean, 0.0))
+    assert calibrated < even
+    assert calibrated < 0.5

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from annofree.training.losses import dice_ce, regions_of
-from annofree.training.stream import Batch, Sampler
+from annofree.training.losses import EVEN, Mix, dice_ce, regions_of
+from annofree.training.stream import Batch, Sampler, TrainingCase
 
 LABEL_BITS = 0b11
 UNSURE_WT, UNSURE_TC, UNSURE_ET = 4, 8, 16
@@ -51,6 +51,17 @@ def labels_and_unsure(packed: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDA
     return packed & np.uint8(LABEL_BITS), np.stack([(packed & bit) > 0 for bit in UNSURE])
 
 
+def core_left_open(case: TrainingCase) -> TrainingCase:
+    """A pseudo-labelled case in which core that does not enhance may be core or not.
+
+    Enhancement is measured in the scan itself; core beside it is an opinion of the first network, and a second one that
+    learned it would only be surer of it.
+    """
+    images, brain, labels = case
+    opinion = (labels & LABEL_BITS) == 1
+    return images, brain, torch.where(opinion, labels | UNSURE_TC, labels)
+
+
 class PartialSampler:
     """Samples of another sampler whose ``labels`` are partial, taken apart.
 
@@ -69,7 +80,7 @@ class PartialSampler:
         return {"x": sample["x"], "labels": packed & LABEL_BITS, "known": sample["brain"] & ~unsure}
 
 
-def partial_objective(model: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
+def partial_objective(model: nn.Module, batch: Mapping[str, Tensor], *, mix: Mix = EVEN) -> Tensor:
     """Dice and cross-entropy over the levels of a network, region by region where the region is known.
 
     As :func:`annofree.training.losses.deep_dice_ce`; a coarse voxel's target is the share of tumour among those of
@@ -78,6 +89,7 @@ def partial_objective(model: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
     Args:
         model: In training mode.
         batch: ``x``, ``labels`` (B, X, Y, Z) 0..3 and ``known`` (B, 3, X, Y, Z).
+        mix: Weights of the parts of the loss.
     """
     levels = model(batch["x"])
     known = batch["known"].float()
@@ -91,5 +103,5 @@ def partial_objective(model: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
         else:
             looked = functional.adaptive_avg_pool3d(known, size)
             here = (functional.adaptive_avg_pool3d(target, size) / looked.clamp_min(1e-3)).clamp(0.0, 1.0)
-        total = total + weight / sum(weights) * dice_ce(logits, here, looked)
+        total = total + weight / sum(weights) * dice_ce(logits, here, looked, mix=mix)
     return total

@@ -7,6 +7,7 @@ partial pseudo-labels, their tumours in healthy people's scans, and healthy scan
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from torch import nn
@@ -14,6 +15,7 @@ from torch import nn
 from annofree.methods.synthtumour.partial import PartialSampler, partial_objective
 from annofree.settings import Settings
 from annofree.training.loop import Trained, Validate, train
+from annofree.training.losses import CALIBRATED
 from annofree.training.samples import SampleSettings
 from annofree.training.settings import TrainSettings
 from annofree.training.sources import Turns
@@ -30,7 +32,7 @@ class SeniorSettings(Settings):
     """
 
     train: TrainSettings = TrainSettings(
-        steps=400, batch=2, learning_rate=3e-4, warmup=20, ema=0.99, validate_every=100
+        steps=400, batch=2, learning_rate=4e-4, warmup=20, ema=0.99, validate_every=100
     )
     sample: SampleSettings = SampleSettings()
     reuse: int = 2
@@ -88,7 +90,7 @@ def fit_senior(
     return train(
         network,
         PartialSampler(Turns(samplers)),
-        partial_objective,
+        partial(partial_objective, mix=CALIBRATED),
         folder,
         settings=settings.train,
         validate=validate,

@@ -275,6 +275,7 @@ def _sources(
     method: TwoStages, material: Material, spacing_mm: float, work: Path
 ) -> tuple[MadeCases, dict[str, CaseMaker]]:
     """Made brains, and everything that takes turns with them."""
+    from annofree.methods.synthtumour.partial import core_left_open
     from annofree.methods.synthtumour.senior import HeldCases
     from annofree.synthesis import SynthesisSettings
     from annofree.training.sources import MadeCases, PaintedCases
@@ -284,13 +285,13 @@ def _sources(
     healthy = [coarse_of(scan, spacing_mm).tumour_free() for scan in material.hosts.values()]
     sources: dict[str, CaseMaker] = {
         "made": made,
-        "pseudo-labelled": HeldCases([read_case(f) for f in material.real]),
+        "pseudo-labelled": HeldCases([core_left_open(read_case(f)) for f in material.real]),
         "healthy": HeldCases(healthy),
     }
     if files:
         sources["painted"] = PaintedCases(files, SynthesisSettings(), spacing_mm)
     if material.mixed:
-        sources["mixed"] = HeldCases([read_case(f) for f in material.mixed])
+        sources["mixed"] = HeldCases([core_left_open(read_case(f)) for f in material.mixed])
     return made, sources
 
 
