@@ -1,0 +1,81 @@
+"""Raw heads from the command line: prepare, and segment with masks on every grid."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+from prepare_made_head import brain_of, grid, head, points_of
+
+import annofree as af
+from annofree.cli.main import main
+from annofree.scan import Modality
+
+GRIDS = {"T1": grid((43, 51, 40), (4.5, 4.5, 4.5)), "FLAIR": grid((48, 57, 26), (4.0, 4.0, 7.0), 10.0)}
+
+
+def call(*arguments: object) -> int:
+    """Exit code of a command."""
+    try:
+        main([str(a) for a in arguments])
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    return 0
+
+
+@pytest.fixture(scope="module")
+def patient(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two sequences of one head with its skull, on grids of their own, and the brain on T1's."""
+    folder = tmp_path_factory.mktemp("raw") / "p7"
+    folder.mkdir()
+    for name, own in GRIDS.items():
+        nibabel.save(nibabel.Nifti1Image(head(name, own), own.affine), folder / f"p7_{name.lower()}.nii.gz")
+    brain = brain_of(points_of(GRIDS["T1"])).reshape(GRIDS["T1"].shape).astype(np.uint8)
+    nibabel.save(nibabel.Nifti1Image(brain, GRIDS["T1"].affine), folder / "p7_brainmask.nii.gz")
+    return folder
+
+
+def test_prepare_writes_a_folder_that_needs_no_preparation(
+    patient: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    assert call("prepare", patient, "-o", out, "--coregister", "headers", "--reference", "FLAIR") == 0
+    assert "p7, grid: The scan lies on the grid of FLAIR; T1 drawn on it linearly." in capsys.readouterr().out
+    record = json.loads((out / "p7" / "preparation.json").read_text())
+    assert [step["name"] for step in record["steps"]] == ["input", "brain", "co-registration", "grid", "template"]
+    assert (out / "p7" / "p7_brain.png").stat().st_size > 1000
+    again = af.open_scan(out / "p7")
+    assert again.preparation is None
+    assert again.grid.same_as(GRIDS["FLAIR"])
+    assert again.brain is not None
+    litres = again.brain.sum() * again.voxel_ml / 1000
+    whole = brain_of(points_of(GRIDS["T1"])).sum() * GRIDS["T1"].voxel_ml / 1000
+    assert abs(litres / whole - 1) < 0.01
+    assert call("prepare", patient, "-o", out, "--coregister", "headers") == 2
+    assert "not empty" in capsys.readouterr().out
+
+
+def test_segment_takes_the_raw_head_and_draws_masks_on_every_grid(patient: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    options = ("--method", "intensity-published", "--no-locate", "--no-review", "--coregister", "headers")
+    assert call("segment", patient, "-o", out, *options, "--native", "all") == 0
+    volumes, shapes = {}, {}
+    for space in ("orig", "T1", "FLAIR"):
+        image = nibabel.load(next(out.glob(f"sub-p7/anat/*space-{space}_label-lesion*mask.nii.gz")))
+        shapes[space] = image.shape
+        volumes[space] = np.asarray(image.dataobj).sum() * abs(np.linalg.det(image.affine[:3, :3])) / 1000
+    assert shapes["T1"] == GRIDS["T1"].shape
+    assert shapes["FLAIR"] == GRIDS["FLAIR"].shape
+    assert volumes["orig"] > 5  # the lump has 11 ml
+    assert volumes["T1"] == pytest.approx(volumes["orig"], rel=0.1)  # some 100 voxels of 0.1 ml
+    assert volumes["FLAIR"] == pytest.approx(volumes["orig"], rel=0.1)
+
+
+def test_the_room_is_the_verb(patient: Path) -> None:
+    scan = af.prepare(patient, coregister="headers", reference=Modality.FLAIR)
+    assert scan.preparation is not None
+    assert scan.preparation.reference == Modality.FLAIR
+    assert scan.grid.same_as(GRIDS["FLAIR"])
