@@ -115,3 +115,13 @@ def test_help_of_the_command_line_still_works(capsys: pytest.CaptureFixture[str]
         main(["--version"])
     assert not stop.value.code
     assert "annofree" in capsys.readouterr().out
+
+
+def test_listing_the_methods_loads_no_array_library() -> None:
+    program = (
+        "import sys\nsys.argv = ['annofree', 'methods']\nfrom annofree.cli.main import main\n"
+        "try:\n    main()\nfinally:\n"
+        "    print('loaded:', *[n for n in ('numpy', 'scipy', 'nibabel') if n in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines()[-1].strip() == "loaded:", done.stderr

@@ -8,8 +8,8 @@ from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
 from annofree.errors import InputError
+from annofree.modality import Modality
 from annofree.registry import Registry, Row
-from annofree.scan import Modality
 
 if TYPE_CHECKING:
     from annofree.methods.base import Method
