@@ -43,6 +43,7 @@ class Frame:
         position: Centre of the first pixel in DICOM's LPS+ world.
         orientation: Direction of a row and of a column, six numbers.
         spacing_mm: Distance between rows and between columns.
+        begun: Time of day of the acquisition.
     """
 
     path: Path
@@ -60,6 +61,7 @@ class Frame:
     is_3d: bool | None
     when: str
     day: str
+    begun: str
     series_number: int | None
     instance: int | None
     acquisition: int | None
@@ -156,6 +158,7 @@ def _common(dataset: Any, path: Path, uid: str, rows: int, columns: int) -> dict
         "scanning": tuple(part.upper() for part in _texts(dataset, "ScanningSequence")),
         "when": _text(dataset, "StudyDate") + _text(dataset, "StudyTime"),
         "day": day,
+        "begun": _text(dataset, "AcquisitionTime") or _text(dataset, "SeriesTime"),
         "series_number": _whole(dataset, "SeriesNumber"),
         "acquisition": _whole(dataset, "AcquisitionNumber"),
         "images_in_acquisition": _whole(dataset, "ImagesInAcquisition"),

@@ -7,7 +7,7 @@ protocol, and headers lose their times in anonymisers.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from annofree.formats.dicom.header import Frame
 from annofree.formats.dicom.picture import Look, look_at
@@ -89,24 +89,28 @@ class _Evidence:
 def judge_study(study: Study) -> list[Verdict]:
     """A verdict for each series of a study, in its order.
 
-    Two T1 series of which neither says anything of contrast agent are told apart by the picture: the later one that
-    holds more that is brighter than the brain is taken for T1C.
+    Contrast agent comes last in an examination. Of several T1 series of which none says anything of it, one that was
+    taken after all others and holds brighter spots is taken for T1C; where time and picture disagree, nothing is.
     """
     verdicts = [judge(series) for series in study.series]
-    plain = [v for v in verdicts if v.modality == Modality.T1 and not v.contrast_known and v.look is not None]
-    known = [v for v in verdicts if v.modality == Modality.T1C]
-    native = [v for v in verdicts if v.modality == Modality.T1 and v not in plain and v.look is not None]
-    if plain and not known and len(plain) + len(native) > 1:
-        candidate = max(plain, key=lambda v: v.look.bright if v.look else 0.0)
-        others = [v for v in [*plain, *native] if v is not candidate]
-        second = max(v.look.bright for v in others if v.look)
-        if candidate.look and candidate.look.bright > 1.15 * second:
-            at = verdicts.index(candidate)
-            said = "brighter spots than the other T1 series, as contrast agent makes them"
-            verdicts[at] = Verdict(
-                candidate.series, Modality.T1C, (*candidate.reasons, said), False, True, candidate.look
-            )
-    return verdicts
+    silent = [v for v in verdicts if v.modality == Modality.T1 and not v.contrast_known and v.look is not None]
+    native = [v for v in verdicts if v.modality == Modality.T1 and v.contrast_known and v.look is not None]
+    if not silent or len(silent) + len(native) < 2 or any(v.modality == Modality.T1C for v in verdicts):
+        return verdicts
+    last = max(silent, key=lambda v: _order(v.series.first))
+    others = [v for v in [*silent, *native] if v is not last]
+    later = all(_order(v.series.first) < _order(last.series.first) for v in others)
+    brighter = all(v.look and last.look and last.look.bright > 1.15 * v.look.bright for v in others)
+    if later and brighter:
+        said = "taken last and with brighter spots than the other T1 series, as contrast agent makes them"
+        verdicts[verdicts.index(last)] = replace(last, modality=Modality.T1C, reasons=(*last.reasons, said), sure=False)
+        return verdicts
+    doubt = "which of the T1 series has contrast agent cannot be told (say it: --series T1=NUMBER --series T1C=NUMBER)"
+    return [replace(v, reasons=(*v.reasons, doubt), sure=False) if v in silent else v for v in verdicts]
+
+
+def _order(frame: Frame) -> tuple[str, int]:
+    return frame.begun, frame.series_number or 0
 
 
 def judge(series: Series) -> Verdict:
