@@ -23,6 +23,7 @@ VERBS: dict[str, str] = {
     "review": "Make the pages to look at: one per patient, one for the cohort.",
     "evaluate": "Score segmentations against truth.",
     "rerun": "Do a run again and compare it bit for bit.",
+    "accept": "Take corrected masks back, and say what changed.",
     "rethreshold": "Change masks from saved scores, without running a method again.",
     "plan": "Choose voxel size, patch, network and batch from data and memory.",
     "fit": "Fit a method on healthy scans and unlabelled patients.",

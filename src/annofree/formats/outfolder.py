@@ -33,6 +33,7 @@ _IGNORED = (
     "evaluation*",
     "*.jsonl",
     "labels.*",
+    "accepted.tsv",
 )
 
 _README = """Brain-tumour segmentations by annofree, from networks and rules that saw no annotated tumour.

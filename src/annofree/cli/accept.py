@@ -1,0 +1,32 @@
+"""`annofree accept`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def accept(
+    corrected: Annotated[Path, typer.Argument(help="A corrected mask, or a folder of them, under their own names.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="The output folder of the run.", show_default=False)],
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a correction accepted earlier.")] = False,
+) -> None:
+    """Take masks back that were corrected in another program, and say what changed; originals stay."""
+    from annofree.cli.show import console, table
+    from annofree.evaluation.accept import accept as take
+
+    rows = take(corrected, out, overwrite=overwrite)
+    shown = [
+        (
+            str(row["id"]),
+            row["region"],
+            f"{row['before_ml']:.3f}",
+            f"{row['after_ml']:.3f}",
+            "n/a" if row["dice"] is None else f"{row['dice']:.4f}",
+        )
+        for row in rows
+    ]
+    table(("scan", "region", "before ml", "after ml", "Dice"), shown)
+    console.print(f"written to {out / 'accepted.tsv'}", highlight=False, markup=False, soft_wrap=True)

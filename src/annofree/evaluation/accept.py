@@ -1,0 +1,141 @@
+"""Masks that a person corrected in another program: checked, kept beside the original, with what changed.
+
+The original is never touched. A corrected mask was drawn by a person: whatever learns from it has tier S.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annofree.errors import InputError, OutputError
+from annofree.formats.names import is_volume, stem_of
+from annofree.formats.nifti import read_labels, write_volume
+from annofree.formats.outfolder import atomic_write, is_ours, table, write_json
+from annofree.scan import canonical_grid, to_canonical, to_native
+from annofree.segmentation import LABEL_NAMES, REGIONS
+
+#: Headers that other programs write differ from ours by less than this.
+_SAME_MM = 0.1
+COLUMNS = ("id", "file", "region", "before_ml", "after_ml", "dice")
+
+
+def accept(corrected: str | Path, out: str | Path, *, overwrite: bool = False) -> list[dict[str, Any]]:
+    """Take corrected masks back.
+
+    Args:
+        corrected: A mask, or a folder of masks, each under the name of the file in `out` that it corrects.
+        out: The output folder of the run; `accepted.tsv` there gets a row for each region of each mask.
+        overwrite: Whether a correction accepted earlier may be replaced.
+
+    Returns:
+        The rows: volumes before and after in ml, and their Dice; nothing is written unless all masks are in order.
+
+    Raises:
+        InputError: A mask belongs to no result, lies on another grid, or holds other labels.
+        OutputError: `out` is no output folder, or holds a correction of that mask already.
+    """
+    root = Path(out)
+    if not is_ours(root):
+        raise OutputError("This is no output folder of annofree", file=root, fix="Name the folder that segment wrote")
+    originals = {stem_of(p.name): p for kind in ("mask", "dseg") for p in root.rglob(f"sub-*_{kind}.nii.gz")}
+    originals = {stem: path for stem, path in originals.items() if "label-brain" not in stem}
+    checked = [_check(path, originals, overwrite) for path in _files(Path(corrected))]
+    rows: list[dict[str, Any]] = []
+    for original, after, before, grid in checked:
+        told = json.loads(_sidecar(original).read_text(encoding="utf-8"))
+        changes = _changes(before, after, canonical_grid(grid).voxel_ml, "_dseg" in original.name)
+        target = _target(original)
+        write_volume(target, to_native(after, grid), grid, description="corrected by a person")
+        about = {key: told[key] for key in ("SpatialReference", "LabelMap", "Type") if key in told}
+        about |= {"Description": "Corrected by a person", "Corrects": original.name, "Tier": "S", "Changes": changes}
+        write_json(_sidecar(target), about)
+        rows += [{"id": told.get("ScanId"), "file": target.relative_to(root).as_posix(), **row} for row in changes]
+    atomic_write(root / "accepted.tsv", table([*_earlier(root, rows), *rows], COLUMNS))
+    return rows
+
+
+def _files(source: Path) -> Iterable[Path]:
+    if not source.exists():
+        raise InputError("There is no such file or folder", file=source, fix="Check the path")
+    found = [source] if source.is_file() else sorted(path for path in source.rglob("*") if is_volume(path))
+    if not found:
+        raise InputError("A folder holds no mask", file=source, fix="Save the corrected masks there as .nii.gz")
+    return found
+
+
+def _check(path: Path, originals: dict[str, Path], overwrite: bool) -> tuple[Path, NDArray[Any], NDArray[Any], Any]:
+    """The original, the corrected and the original labels in canonical order, and the original's grid."""
+    original = originals.get(stem_of(path.name))
+    if original is None:
+        raise InputError(
+            "A corrected mask belongs to no result",
+            file=path,
+            why=f"results are called {', '.join(list(originals)[:2])}",
+            fix="Save it under the name of the file that it corrects",
+        )
+    if _target(original).exists() and not overwrite:
+        raise OutputError(
+            "A correction was accepted already", file=_target(original), fix="Give --overwrite to replace it"
+        )
+    stored, own = read_labels(path)
+    before, grid = read_labels(original)
+    if stored.ndim != 3 or not canonical_grid(own).same_as(canonical_grid(grid), _SAME_MM):
+        raise InputError(
+            "A corrected mask lies on another grid than its original",
+            file=path,
+            why=f"its shape is {stored.shape}, the original's {before.shape}, or they lie elsewhere",
+            fix="Draw on the mask of annofree and save it without resampling",
+        )
+    allowed = set(LABEL_NAMES) if "_dseg" in original.name else {0, 1}
+    strange = sorted({float(value) for value in np.unique(stored)} - allowed)
+    if strange:
+        raise InputError(
+            "A corrected mask holds labels that its original does not have",
+            file=path,
+            why=f"it holds {', '.join(f'{value:g}' for value in strange[:4])}; known are {sorted(allowed)}",
+            fix="Use 1 core, 2 oedema, 3 enhancing" if len(allowed) > 2 else "Use 1 for the tumour",
+        )
+    after = np.ascontiguousarray(to_canonical(stored, own)).astype(np.uint8)
+    return original, after, np.ascontiguousarray(to_canonical(before, grid)), grid
+
+
+def _changes(before: NDArray[Any], after: NDArray[Any], voxel_ml: float, parts: bool) -> list[dict[str, Any]]:
+    rows = []
+    for region, labels in REGIONS.items() if parts else (("WT", (1,)),):
+        a, b = np.isin(before, labels), np.isin(after, labels)
+        total = int(a.sum() + b.sum())
+        dice = 2 * int((a & b).sum()) / total if total else None  # both empty: nothing to compare
+        rows.append(
+            {
+                "region": region,
+                "before_ml": round(float(a.sum() * voxel_ml), 4),
+                "after_ml": round(float(b.sum() * voxel_ml), 4),
+                "dice": None if dice is None else round(dice, 4),
+            }
+        )
+    return rows
+
+
+def _target(original: Path) -> Path:
+    name, suffix = stem_of(original.name).rsplit("_", 1)
+    return original.with_name(f"{name}Corrected_{suffix}.nii.gz")
+
+
+def _sidecar(path: Path) -> Path:
+    return path.with_name(path.name.removesuffix(".nii.gz") + ".json")
+
+
+def _earlier(root: Path, rows: list[dict[str, Any]]) -> list[dict[str, str]]:
+    """Rows of masks accepted before, without those that are replaced."""
+    path, replaced = root / "accepted.tsv", {row["file"] for row in rows}
+    if not path.is_file():
+        return []
+    lines = [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines()]
+    kept = [dict(zip(lines[0], line, strict=True)) for line in lines[1:]]
+    return [row for row in kept if row["file"] not in replaced]

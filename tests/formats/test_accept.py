@@ -1,0 +1,82 @@
+"""A mask corrected elsewhere comes back beside the original, checked, with what changed."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from annofree.errors import InputError, OutputError
+from annofree.evaluation.accept import accept
+from annofree.formats import read_segmentation
+from annofree.formats.nifti import read_labels
+
+from .test_bids import errors_of_validator, made
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> tuple[Path, Path]:
+    """An output folder, and its label map with one enhancing voxel more, stored in another axis order."""
+    made("sub-01_ses-pre").save(tmp_path / "out")
+    original = next((tmp_path / "out").rglob("*_dseg.nii.gz"))
+    labels, _ = read_labels(original)
+    labels = labels.copy()
+    labels[12, 22, 21] = 3
+    image = nib.Nifti1Image(labels.astype(np.int16), nib.load(original).affine)
+    turned = image.as_reoriented(np.array([[1, 1], [0, -1], [2, 1]]))
+    (tmp_path / "back").mkdir()
+    nib.save(turned, tmp_path / "back" / original.name)
+    return tmp_path / "out", tmp_path / "back"
+
+
+def test_what_changed_is_said_and_the_original_stays(results: tuple[Path, Path]) -> None:
+    out, back = results
+    before = {path: path.read_bytes() for path in out.rglob("*.nii.gz")}
+    rows = {row["region"]: row for row in accept(back, out)}
+    voxel = 4.5**3 / 1000
+    assert rows["ET"]["before_ml"] == pytest.approx(voxel, abs=1e-4)
+    assert rows["ET"]["after_ml"] == pytest.approx(2 * voxel, abs=1e-4)
+    assert rows["ET"]["dice"] == pytest.approx(2 / 3, abs=1e-4)
+    assert rows["WT"]["dice"] == 1
+    assert all(path.read_bytes() == content for path, content in before.items())
+    (target,) = set(out.rglob("*.nii.gz")) - set(before)
+    assert target.name == "sub-01_ses-pre_space-orig_desc-testCorrected_dseg.nii.gz"
+    corrected, _ = read_labels(target)
+    assert corrected[12, 22, 21] == 3
+    assert json.loads(target.with_name(target.name.replace(".nii.gz", ".json")).read_text())["Tier"] == "S"
+    assert np.array_equal(read_segmentation(out, "sub-01_ses-pre").labels, made("x").labels)
+    assert errors_of_validator(out) == []
+
+
+def test_a_second_time_needs_overwrite(results: tuple[Path, Path]) -> None:
+    out, back = results
+    accept(back, out)
+    with pytest.raises(OutputError, match=r"accepted already"):
+        accept(back, out)
+    accept(back, out, overwrite=True)
+    assert len((out / "accepted.tsv").read_text().splitlines()) == 4
+
+
+def test_what_does_not_belong_is_refused_before_anything_is_written(results: tuple[Path, Path]) -> None:
+    out, back = results
+    (path,) = back.iterdir()
+    image = nib.load(path)
+    shutil.copy(path, back / "other_dseg.nii.gz")
+    with pytest.raises(InputError, match=r"belongs to no result"):
+        accept(back, out)
+    (back / "other_dseg.nii.gz").unlink()
+    voxels, affine = np.array(image.dataobj), np.array(image.affine)
+    moved = affine.copy()
+    moved[0, 3] += 2
+    nib.save(nib.Nifti1Image(voxels, moved), path)
+    with pytest.raises(InputError, match=r"lies on another grid"):
+        accept(back, out)
+    nib.save(nib.Nifti1Image(voxels * 2, affine), path)
+    with pytest.raises(InputError, match=r"it holds 4, 6; known are"):
+        accept(back, out)
+    assert not (out / "accepted.tsv").exists()
+    assert not list(out.rglob("*Corrected*"))
