@@ -80,3 +80,11 @@ def test_scores_are_averaged_not_sampled() -> None:
     values[:, :, 4:8] = np.array([0.0, 0.4, 0.8, 1.2], np.float32)
     found = carried_scores(values, own, there, np.eye(4))
     assert np.allclose(found[4:12, 4:12, 1], 0.6, atol=1e-5)
+
+
+def test_a_thin_mask_on_thick_slices_keeps_its_volume() -> None:
+    own = oblique(80, (1.0, 1.0, 1.0), (0, 0, 0), (1, 1, 1))
+    there = oblique(90, (0.9, 0.9, 5.5), (4, 7, 0), (1, 1, 1))
+    mask = ball(own, np.zeros(3), (22, 26, 20)) & ~ball(own, np.zeros(3), (19, 23, 17))  # a rim of 3 mm
+    found = carried_mask(mask, own, there, np.eye(4))
+    assert abs(found.sum() * there.voxel_ml / (mask.sum() * own.voxel_ml) - 1) < 0.01
