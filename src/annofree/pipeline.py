@@ -36,6 +36,7 @@ class Choice:
         options: Settings of the method that a run may change, by name.
         sam: Folder of a SAM, for the refiner "sam".
         device: "auto", "cpu", "cuda", "cuda:1" or "mps".
+        strict: Whether a scan that does not seem to belong is refused; otherwise it is segmented with a warning.
     """
 
     method: str | Method | None = None
@@ -45,6 +46,7 @@ class Choice:
     options: Mapping[str, Any] | None = None
     sam: str | None = None
     device: str = "auto"
+    strict: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """The choice as JSON can hold it; a method that was given as such is only named."""
@@ -127,20 +129,32 @@ class Choice:
         return tuple(chain)
 
 
-def segment_scan(scan: Scan, method: Method, *, locate: bool = True) -> Segmentation:
-    """Segment a scan with a method and describe each lesion.
+def segment_scan(scan: Scan, method: Method, *, locate: bool = True, strict: bool = False) -> Segmentation:
+    """Look whether a scan belongs, segment it with a method and describe each lesion.
 
     Args:
         scan: The scan.
         method: A fitted method.
         locate: Whether lesions get side and lobe (an affine alignment with the MNI template, a few seconds).
+        strict: Whether a scan that does not seem to belong is refused.
+
+    Raises:
+        InputError: It is.
     """
+    from annofree.trust.belongs import examine, note_of, refuse_misfit
+
+    checks = examine(scan)
+    if strict:
+        refuse_misfit(scan, checks)
+    scan = scan.replace(notes=(*scan.notes, *(note_of(check) for check in checks if check.warning)))
     stage("finding the tumour")
     with ThreadPoolExecutor(1) as beside:
         alignment = beside.submit(_aligned, scan) if locate else None
         result: Segmentation = method.segment(scan)
+    told = {**result.provenance, "checks": [check.to_dict() for check in checks]}
     if scan.preparation is not None:
-        result = result.replace(provenance={**result.provenance, "preparation": scan.preparation.to_dict()})
+        told["preparation"] = scan.preparation.to_dict()
+    result = result.replace(provenance=told)
     from annofree.anatomy import locate as locate_lesions
 
     if locate:

@@ -29,6 +29,7 @@ class Segmenter:
         threshold: For the whole tumour, a threshold or its short form such as "fixed:2.0"; None keeps the method's own.
         refine: Refiners of the whole tumour, or their short forms; "own" stands for the method's, None keeps those.
         sam: Folder of a SAM, for the refiner "sam".
+        strict: Whether a scan that does not seem to belong is refused; otherwise `result.provenance["notes"]` says why.
         **options: Further settings that a run may change.
 
     Attributes:
@@ -55,6 +56,7 @@ class Segmenter:
         threshold: str | Threshold | None = None,
         refine: str | Refiner | Iterable[str | Refiner] | None = None,
         sam: str | Path | None = None,
+        strict: bool = False,
         **options: Any,
     ) -> None:
         from annofree.methods import METHODS
@@ -75,6 +77,7 @@ class Segmenter:
             options=options,
             sam=None if sam is None else str(sam),
             device=device,
+            strict=strict,
         )
         self.method = self.choice.build()
 
@@ -106,7 +109,7 @@ class Segmenter:
         from annofree.prepare import Recipe
 
         scan = open_scan(source, sequence=sequence, brain_mask=brain_mask, prepare=prepare or Recipe())
-        return segment_scan(scan, self.method, locate=locate).replace(scan=scan)
+        return segment_scan(scan, self.method, locate=locate, strict=self.choice.strict).replace(scan=scan)
 
     def run(self, cohort: Cohort | str | Path, out: str | Path, **options: Any) -> BatchReport:
         """Segment every scan of a cohort into a folder; a run that was stopped goes on from there.

@@ -17,6 +17,7 @@ from annofree.formats.bids_names import bids_folder
 from annofree.formats.derivatives import mask_path
 from annofree.formats.outfolder import atomic_write
 from annofree.segmentation import Segmentation
+from annofree.trust.check import warnings_of
 
 RECORDS = ".records"
 COLUMNS = (
@@ -32,6 +33,7 @@ COLUMNS = (
     "lobe",
     "confidence",
     "threshold_WT",
+    "belongs",
     "sequences",
     "notes",
 )
@@ -54,6 +56,7 @@ def make_row(result: Segmentation) -> dict[str, str]:
         "lobe": (first.lobe if first else None) or "n/a",
         "confidence": f"{first.confidence:.3f}" if first and first.confidence is not None else "n/a",
         "threshold_WT": "n/a" if used is None else f"{used:.6g}",
+        "belongs": ", ".join(warnings_of(result.provenance.get("checks", []))) or "yes",
         "sequences": ",".join(result.provenance.get("sequences", [])),
         "notes": " | ".join(result.provenance.get("notes", [])) or "n/a",
     }

@@ -58,6 +58,9 @@ def segment(
     scheduler: Annotated[
         str | None, typer.Option(help="Dask scheduler whose workers do the work, such as tcp://host:8786.")
     ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Refuse scans that do not seem to belong, instead of a warning.")
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be read and done, how long it takes, what is missing.")
     ] = False,
@@ -84,7 +87,7 @@ def segment(
     cohort = take_participants(cohort, labels)
     options = {} if quality is None else {"quality": quality}
     chain, weights = tuple(refine) if refine else None, None if sam is None else str(sam)
-    choice = Choice(method, model, threshold, chain, options, weights, device)
+    choice = Choice(method, model, threshold, chain, options, weights, device, strict)
     if dry_run:
         from annofree.batch.dry_run import expect
         from annofree.cli.show import show_expected

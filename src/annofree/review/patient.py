@@ -12,6 +12,7 @@ from annofree.formats.derivatives import claim_folder, mask_path
 from annofree.formats.outfolder import atomic_write
 from annofree.page import DISCLAIMER, style
 from annofree.review import assets, panels
+from annofree.review.checks import checks_card
 from annofree.review.pictures import (
     LABEL_COLOURS,
     PLANE_NAMES,
@@ -120,7 +121,7 @@ def _page(result: Segmentation, brain: Brain, packed: Packed, summary: Summary) 
         findings=panels.findings(result, brain, packed),
         mosaic="".join(panels.tile_html(tile, sequences, button=True) for tile in _mosaic(brain, sequences)),
         notes=panels.notes(summary.notes),
-        preparation=preparation_card(told),
+        preparation=checks_card(told) + preparation_card(told),
         rim=RIM_SENTENCE if told.get("preparation") else "",
         facts=panels.facts(result),
         more=panels.more_facts(result),

@@ -1,0 +1,63 @@
+"""Does this scan belong? All checks, run where every scan passes and before anything is segmented."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from annofree.errors import InputError
+from annofree.scan import Scan
+from annofree.trust.check import Check
+from annofree.trust.contrast import enhancement, fluid_in_flair, fluid_in_t2, same_image
+from annofree.trust.levels import contrast_range, hounsfield
+from annofree.trust.shape import cavity, cut, void
+from annofree.trust.sides import sides
+from annofree.trust.stripes import repetition
+from annofree.trust.view import View
+
+#: In the order in which they are told. A check that cannot be made on a scan gives None.
+CHECKS: tuple[Callable[[View], Check | None], ...] = (
+    hounsfield,
+    same_image,
+    enhancement,
+    fluid_in_flair,
+    fluid_in_t2,
+    contrast_range,
+    cut,
+    void,
+    cavity,
+    repetition,
+    sides,
+)
+
+
+def examine(scan: Scan) -> tuple[Check, ...]:
+    """Every check that can be made on a scan.
+
+    Args:
+        scan: Prepared: its images hold a brain, or it has a brain mask.
+
+    Raises:
+        InputError: There is no brain at all.
+    """
+    view = View.of(scan)
+    return tuple(found for check in CHECKS if (found := check(view)) is not None)
+
+
+def note_of(check: Check) -> str:
+    """A warning as a note on the scan."""
+    return f"Does this scan belong? {check.warning[:1].upper()}{check.warning[1:]} ({check.name} {check.number:.3g})."
+
+
+def refuse_misfit(scan: Scan, checks: tuple[Check, ...]) -> None:
+    """Refuse a scan with a warning.
+
+    Raises:
+        InputError: There is one; it names the first check.
+    """
+    warned = [check for check in checks if check.warning]
+    if warned:
+        raise InputError(
+            f"Scan '{scan.id}' does not belong to what the methods are made for",
+            why="; ".join(f"{check.warning} ({check.name} {check.number:.3g})" for check in warned),
+            fix="Mend the scan, or leave --strict out: it is segmented then, with a warning",
+        )

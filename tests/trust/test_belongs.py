@@ -1,0 +1,102 @@
+"""Does this scan belong? Each made misfit is found by its own check, and what belongs raises no warning."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from annofree.errors import InputError
+from annofree.formats import open_cohort
+from annofree.phantom import phantom_subject
+from annofree.phantom.misfits import MISFITS, contrast_swapped, fluid_swapped, moved, striped
+from annofree.pipeline import Choice, segment_scan
+from annofree.scan import Modality, Scan
+from annofree.trust import Check, examine
+
+#: The checks that find most but not all of a misfit; docs/trust.md has the shares.
+_NOT_ALWAYS = (moved, striped)
+
+
+@cache
+def _phantom(seed: int, spacing_mm: float = 3.0) -> Scan:
+    return phantom_subject(seed, kind="diffuse", spacing_mm=spacing_mm).scan
+
+
+def _warned(scan: Scan) -> dict[str, Check]:
+    return {check.name: check for check in examine(scan) if check.warning}
+
+
+@pytest.mark.parametrize("seed", [11, 12, 13])
+def test_a_scan_that_belongs_raises_no_warning(seed: int) -> None:
+    assert _warned(_phantom(seed)) == {}
+
+
+@pytest.mark.parametrize("make", [make for make in MISFITS if make not in _NOT_ALWAYS], ids=lambda make: make.__name__)
+@pytest.mark.parametrize("seed", [11, 12])
+def test_a_misfit_is_found(make: Callable[[Scan, np.random.Generator], Scan], seed: int) -> None:
+    warned = _warned(make(_phantom(seed), np.random.default_rng(seed)))
+    assert set(MISFITS[make]) & warned.keys()
+
+
+def test_stripes_in_an_image_of_one_millimetre_are_found() -> None:
+    scan = _phantom(11, 1.5)
+    assert "stripes" in _warned(striped(scan, np.random.default_rng(1)))
+
+
+def test_flair_alone_and_normalised_images_are_no_misfits() -> None:
+    scan = _phantom(11)
+    brain = scan.foreground()
+    flair = scan.images[Modality.FLAIR]
+    assert _warned(scan.replace(images={Modality.FLAIR: flair})) == {}
+    normalised = {
+        name: np.where(brain, (image - image[brain].mean()) / image[brain].std(), 0).astype(np.float32)
+        for name, image in scan.images.items()
+    }
+    assert _warned(scan.replace(images=normalised, brain=brain)) == {}
+
+
+def test_units_of_grey_levels_do_not_matter() -> None:
+    scan = _phantom(12)
+    scaled = scan.replace(images={name: image * np.float32(0.01) for name, image in scan.images.items()})
+    before, after = examine(scan), examine(scaled)
+    assert [check.name for check in before] == [check.name for check in after]
+    assert [check.number for check in after] == pytest.approx([check.number for check in before], abs=1e-3)
+
+
+def test_a_misfit_is_segmented_with_a_warning_or_refused() -> None:
+    method = Choice("intensity-published").build()
+    swapped = fluid_swapped(_phantom(11), np.random.default_rng(0))
+    result = segment_scan(swapped, method, locate=False)
+    warned = {one["name"] for one in result.provenance["checks"] if one["warning"]}
+    assert warned >= {"fluid in FLAIR", "fluid in T2"}
+    assert sum("Does this scan belong?" in note for note in result.provenance["notes"]) == len(warned)
+    with pytest.raises(InputError, match="does not belong") as refused:
+        segment_scan(swapped, method, locate=False, strict=True)
+    assert "FLAIR and T2 may be swapped" in (refused.value.why or "")
+
+
+def test_the_table_says_whether_a_scan_belongs(tmp_path: Path) -> None:
+    from annofree.batch.run import run
+    from annofree.scan import Cohort
+
+    good = _phantom(11).replace(id="good")
+    bad = contrast_swapped(good, np.random.default_rng(0)).replace(id="bad")
+    cohort = Cohort.of([good, bad])
+    report = run(cohort, Choice("intensity-published"), tmp_path / "warned", locate=False, review=True)
+    assert {row["id"]: row["belongs"] for row in report.rows} == {"good": "yes", "bad": "enhancement"}
+    page = (tmp_path / "warned" / "sub-bad" / "sub-bad.html").read_text(encoding="utf-8")
+    assert "1 of " in page
+    assert "T1 enhances against T1C" in page
+    strict = run(cohort, Choice("intensity-published", strict=True), tmp_path / "strict", locate=False)
+    assert [row["id"] for row in strict.rows] == ["good"]
+    assert [failure.id for failure in strict.failures] == ["bad"]
+
+
+@pytest.mark.real
+def test_ordinary_scans_raise_no_warning(shared_data: Path) -> None:
+    cohort = open_cohort(shared_data / "unlabelled")
+    assert {scan.id: list(_warned(scan)) for scan in cohort} == {scan_id: [] for scan_id in cohort.ids}
