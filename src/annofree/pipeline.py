@@ -15,6 +15,7 @@ from annofree.progress import stage
 if TYPE_CHECKING:
     from annofree.anatomy import Alignment
     from annofree.methods.base import Method
+    from annofree.methods.registry import MethodInfo
     from annofree.refine.base import Refiner
     from annofree.scan import Cohort, Scan
     from annofree.segmentation import Segmentation
@@ -186,9 +187,14 @@ def fit(
     patients: str | Path | Cohort | None = None,
     reports: str | Path | None = None,
     brain_mask: str | Path | None = None,
+    patients_mask: str | Path | None = None,
+    sequence: str | None = None,
     settings: Mapping[str, Any] | None = None,
+    keep: bool = False,
 ) -> Method:
     """Fit a method and save it as a model folder.
+
+    A fit that is stopped leaves no model; the same call goes on. A finished one leaves the model and its log.
 
     Args:
         method: A method's name.
@@ -197,32 +203,60 @@ def fit(
         patients: Patients' scans without masks, a folder or a cohort.
         reports: Folder of the patients' reports.
         brain_mask: A brain mask file, or a name pattern of mask files beside the healthy scans ("*_brainmask*").
+        patients_mask: The same for the patients.
+        sequence: What the images are, where their names do not say it and each scan has one.
         settings: Settings of the method, by name.
+        keep: Leave what the fit worked with (checkpoints, pseudo-labels) in `training/`.
 
     Raises:
         AnnofreeError: There is nothing to learn from, or a folder cannot be used.
+        KeyboardInterrupt: Ctrl-C stopped it.
     """
     from annofree import methods
     from annofree.formats import open_cohort
     from annofree.formats.standing import unfinished_fit
     from annofree.prepare import Recipe
+    from annofree.training.remains import WORK, clear_up, require_space
 
     out = Path(out)
     if (out / "config.yaml").exists():
         raise OutputError("The model folder holds a fitted model already", file=out, fix="Name another folder with -o")
     learner = methods.create(method, **(settings or {}))
-    if isinstance(healthy, str | Path):
-        healthy = open_cohort(healthy, brain_mask=brain_mask, prepare=Recipe())
-    if isinstance(patients, str | Path):
-        patients = open_cohort(patients, reports=reports, prepare=Recipe())
     row = methods.info(method)
+    _check_sources(row, healthy, patients, reports)
+    if isinstance(healthy, str | Path):
+        healthy = open_cohort(healthy, brain_mask=brain_mask, sequence=sequence, prepare=Recipe())
+    if isinstance(patients, str | Path):
+        patients = open_cohort(patients, reports=reports, brain_mask=patients_mask, sequence=sequence, prepare=Recipe())
+    learner.check_fit(healthy, patients)
+    asked = {
+        "settings": learner.settings.model_dump(mode="json", exclude=set(learner.run_settings)),
+        "healthy scans": [] if healthy is None else list(healthy.ids),
+        "patients": [] if patients is None else list(patients.ids),
+    }
+    with explained(f"Fitting '{method}'"), unfinished_fit(out, method, asked):
+        require_space(out, learner.fit_mb)
+        fitted = learner.fit(healthy=healthy, patients=patients, workspace=out / WORK)
+        fitted.save(out)
+        if not keep:
+            clear_up(out)
+    return fitted
+
+
+def _check_sources(row: MethodInfo, healthy: Any, patients: Any, reports: Any) -> None:
+    """Refuse to fit on nothing, and to be given what the method would not look at."""
     if healthy is None and patients is None:
         raise InputError(
-            f"There is nothing to fit '{method}' on",
+            f"There is nothing to fit '{row.name}' on",
             why=f"it learns from {' and '.join(row.learns_from) or 'nothing'}",
             fix="Give --healthy DIR" if "healthy" in row.learns_from else "Use it without a fit",
         )
-    with explained(f"Fitting '{method}'"), unfinished_fit(out, method):
-        fitted = learner.fit(healthy=healthy, patients=patients, workspace=out)
-        fitted.save(out)
-    return fitted
+    for kind, given in (("patients", patients), ("reports", reports)):
+        if given is not None and row.learns_from and kind not in row.learns_from:
+            raise InputError(
+                f"'{row.name}' learns nothing from {kind}",
+                why=f"it learns from {' and '.join(row.learns_from)}",
+                fix=f"Leave --{kind} out, or choose another method (annofree methods)",
+            )
+    if reports is not None and patients is None:
+        raise InputError("Reports were given without the patients' scans", fix="Name their folder with --patients")

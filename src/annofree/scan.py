@@ -330,6 +330,11 @@ class Cohort:
         found: Origin | None = getattr(self._loaders[scan_id], "origin", None)
         return found
 
+    def report(self, scan_id: str) -> str | None:
+        """A scan's report, without reading its images."""
+        found: str | None = getattr(self._loaders[scan_id], "report", None)
+        return found
+
     def look(self, scan_id: str) -> Any:
         """A scan's images as they lie (a `formats.study.Study`), read but not prepared.
 
@@ -349,6 +354,10 @@ class Cohort:
 @dataclass(frozen=True)
 class _Held:
     scan: Scan
+
+    @property
+    def report(self) -> str | None:
+        return self.scan.report
 
     def __call__(self) -> Scan:
         return self.scan

@@ -19,6 +19,7 @@ from annofree.training.loop import train
 from annofree.training.losses import region_objective
 from annofree.training.samples import SampleSettings
 from annofree.training.settings import TrainSettings
+from annofree.training.stop import Interrupted
 from annofree.training.stream import MadeSampler, StreamSettings, TrainingCase
 
 NETWORK = ThinUNetSettings(full=4, widths=(4, 8), deep_supervision=1)
@@ -38,12 +39,17 @@ def ball_case(seed: int) -> TrainingCase:
 
 def run(folder: Path, steps: int, batch: int = 1, stop_at: int | None = None) -> dict[str, torch.Tensor]:
     torch.manual_seed(0)
+    seen = []
     settings = TrainSettings(steps=steps, batch=batch, warmup=2, validate_every=2, precision="fp32", ahead=0)
 
     def validate(net: torch.nn.Module) -> dict[str, float]:
-        if stop_at is not None and stop_at == 2:
-            raise KeyboardInterrupt
         return {"score": 0.5}
+
+    def objective(net: torch.nn.Module, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        seen.append(0)
+        if len(seen) - 1 == stop_at:
+            raise KeyboardInterrupt
+        return region_objective(net, batch)
 
     train(
         build(NETWORK),
@@ -54,7 +60,7 @@ def run(folder: Path, steps: int, batch: int = 1, stop_at: int | None = None) ->
             batch=batch,
             seed=0,
         ),
-        region_objective,
+        objective,
         folder,
         settings=settings,
         validate=validate,
@@ -68,8 +74,9 @@ def run(folder: Path, steps: int, batch: int = 1, stop_at: int | None = None) ->
 
 def test_two_and_two_steps_equal_four_bit_for_bit(tmp_path: Path) -> None:
     whole = run(tmp_path / "whole", 4)
-    run(tmp_path / "parts", 4, stop_at=2)  # Ctrl-C after step 2
-    assert not (tmp_path / "parts" / "best").exists()
+    with pytest.raises(Interrupted) as stopped:
+        run(tmp_path / "parts", 4, stop_at=2)
+    assert (stopped.value.done, stopped.value.wanted) == (2, 4)
     parts = run(tmp_path / "parts", 4)
     assert all(torch.equal(whole[name], parts[name]) for name in whole)
     steps = [json.loads(line)["step"] for line in (tmp_path / "parts" / "log.jsonl").read_text().splitlines()]

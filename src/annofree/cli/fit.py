@@ -32,6 +32,15 @@ def fit(
     brain_mask: Annotated[
         str | None, typer.Option(help="Name pattern of brain masks beside the healthy scans.")
     ] = None,
+    patients_mask: Annotated[
+        str | None, typer.Option(help="Name pattern of brain masks beside the patients' scans.")
+    ] = None,
+    sequence: Annotated[
+        str | None, typer.Option(help="What the images are (T1, T1C, T2, FLAIR), where their names do not say it.")
+    ] = None,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Leave checkpoints and pseudo-labels in MODEL/training.")
+    ] = False,
     setting: Annotated[
         list[str] | None, typer.Option("--set", help="A setting of the method, as key=value; may be repeated.")
     ] = None,
@@ -51,7 +60,16 @@ def fit(
 
     settings = dict(_parse(text) for text in setting or [])
     model = run(
-        method, out=out, healthy=healthy, patients=patients, reports=reports, brain_mask=brain_mask, settings=settings
+        method,
+        out=out,
+        healthy=healthy,
+        patients=patients,
+        reports=reports,
+        brain_mask=brain_mask,
+        patients_mask=patients_mask,
+        sequence=sequence,
+        settings=settings,
+        keep=keep,
     )
     console.print(f"fitted {model.name} (tier {model.tier}), written to {out}", highlight=False, soft_wrap=True)
     for region, threshold in model.thresholds.items():

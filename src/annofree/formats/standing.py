@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from annofree.errors import OutputError
 from annofree.formats.lock import LOCK, only_run
@@ -49,15 +50,21 @@ def _same(one: Path, other: Path) -> bool:
 
 
 @contextmanager
-def unfinished_fit(folder: Path, method: str) -> Iterator[None]:
+def unfinished_fit(folder: Path, method: str, asked: Mapping[str, Any] | None = None) -> Iterator[None]:
     """Within this context a model folder belongs to a fit of one method, and to one run.
 
-    The folder must be absent, empty, or hold an unfinished fit of the same method, which goes on. A mark says so until
-    the fit has ended well.
+    The folder must be absent, empty, or hold an unfinished fit of the same method with the same settings and scans,
+    which goes on. A mark says so until the fit has ended well.
+
+    Args:
+        folder: The model folder.
+        method: The method's name.
+        asked: What else must be the same for the fit to go on, as plain values.
 
     Raises:
         OutputError: It holds something else, or another run is writing into it.
     """
+    wanted = json.loads(json.dumps({"method": method, "asked": asked or {}}))
     if os.environ.get("RANK", "0") not in ("", "0"):  # torchrun starts a process a card; the first one asks for all
         yield
         return
@@ -72,17 +79,39 @@ def unfinished_fit(folder: Path, method: str) -> Iterator[None]:
     if others and begun is None:
         why = f"for instance {others[0]}"
         raise OutputError("The model folder holds files that no unfinished fit left", file=folder, why=why, fix=fix)
-    if others and begun != method:
-        why = f"it holds an unfinished fit of '{begun}'"
-        raise OutputError("The model folder belongs to another method", file=folder, why=why, fix=fix)
+    if others and begun is not None and begun != wanted:
+        if begun["method"] != method:
+            why = f"it holds an unfinished fit of '{begun['method']}'"
+            raise OutputError("The model folder belongs to another method", file=folder, why=why, fix=fix)
+        raise OutputError(
+            "The model folder holds an unfinished fit of other settings or scans",
+            file=folder,
+            why="; ".join(_differences(begun.get("asked", {}), wanted["asked"])),
+            fix="Give the same again to go on, or name another folder with -o",
+        )
     with only_run(folder):
-        atomic_write(folder / MARK, json.dumps({"method": method}) + "\n")
+        atomic_write(folder / MARK, json.dumps(wanted) + "\n")
         yield
         (folder / MARK).unlink(missing_ok=True)
 
 
-def _begun(folder: Path) -> str | None:
+def _begun(folder: Path) -> dict[str, Any] | None:
     try:
-        return str(json.loads((folder / MARK).read_text(encoding="utf-8"))["method"])
-    except (OSError, ValueError, KeyError, TypeError):
+        begun = json.loads((folder / MARK).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
         return None
+    return begun if isinstance(begun, dict) and "method" in begun else None
+
+
+def _differences(begun: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[str]:
+    """What differs, one clause each: "steps was 400 and is now 300"."""
+    for key in sorted(begun.keys() | wanted.keys()):
+        before, now = begun.get(key), wanted.get(key)
+        if before == now:
+            continue
+        if isinstance(before, dict) and isinstance(now, dict):
+            yield from _differences(before, now)
+        elif isinstance(before, list) or isinstance(now, list):
+            yield f"other {key} ({len(before or ())} before, {len(now or ())} now)"
+        else:
+            yield f"{key} was {before} and is now {now}"

@@ -66,6 +66,11 @@ class AtlasZ(Method):
         chain = (ErodedBrain(mm=3.0), KeepComponents(connectivity=6, keep="largest"))
         return Rules({"WT": Mad(k=3.0)}, {"WT": chain})
 
+    def check_fit(self, healthy: Cohort | None, patients: Cohort | None) -> None:
+        """The threshold that a fit sets needs three healthy scans."""
+        if healthy is not None and healthy.ids:
+            self.require_healthy(healthy, HealthyQuantile(quantile=0.99).needed_scans)
+
     def fit(
         self, *, healthy: Cohort | None = None, patients: Cohort | None = None, workspace: Path | None = None
     ) -> Self:

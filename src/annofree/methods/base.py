@@ -34,7 +34,10 @@ FORM = 2
 def _guarded(function: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(function)
     def call(self: Any, *args: Any, **keywords: Any) -> Any:
-        with scoring("a fit of tier S") if self.learned_tier == "S" and function.__name__ == "fit" else learning():
+        fits = function.__name__ == "fit"
+        if fits:
+            self.check_fit(keywords.get("healthy"), keywords.get("patients"))
+        with scoring("a fit of tier S") if self.learned_tier == "S" and fits else learning():
             return function(self, *args, **keywords)
 
     return call
@@ -223,6 +226,34 @@ class Method(ABC):
         """
         return self if healthy is None else self.calibrate(healthy)
 
+    @property
+    def fit_mb(self) -> int:
+        """Disk space that a fit may take while it runs, megabytes."""
+        return 20
+
+    def check_fit(self, healthy: Cohort | None, patients: Cohort | None) -> None:
+        """Refuse, before anything is learned and without reading an image, scans that cannot suffice.
+
+        Raises:
+            InputError: They do not.
+        """
+        if healthy is not None and healthy.ids:
+            needed = max((r.needed_scans for r in self.thresholds.values() if isinstance(r, Fittable)), default=1)
+            self.require_healthy(healthy, needed)
+
+    def require_healthy(self, healthy: Cohort, needed: int) -> None:
+        """Refuse too few healthy scans.
+
+        Raises:
+            InputError: There are fewer.
+        """
+        if len(healthy) < needed:
+            raise InputError(
+                f"The threshold of '{self.name}' needs at least {needed} healthy scans",
+                why=f"{len(healthy)} were given",
+                fix="Give more healthy scans",
+            )
+
     def calibrate(self, healthy: Cohort) -> Self:
         """A method whose thresholds have learned from healthy scans, those that do."""
 
@@ -301,8 +332,9 @@ class Method(ABC):
         del config["device"]  # of the machine, not of the model
         card = {"method": self.name, "tier": self.tier, **config.pop("model")}
         self.save_weights(folder)
-        atomic_write(folder / CONFIG, yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
         atomic_write(folder / CARD, json.dumps(card, indent=1, ensure_ascii=False) + "\n")
+        # last, as it is what makes the folder a model
+        atomic_write(folder / CONFIG, yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
         return folder
 
     @classmethod

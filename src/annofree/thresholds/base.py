@@ -97,6 +97,11 @@ class Threshold(Kind, ABC):
 class Fittable(Threshold):
     """A rule whose value comes from tumour-free scans; it refuses to be applied before `fit`."""
 
+    @property
+    def needed_scans(self) -> int:
+        """With fewer healthy scans `fit` refuses."""
+        return 1
+
     @abstractmethod
     def fit(self, healthy: Iterable[HealthyScores]) -> Self:
         """This rule with the value that the healthy scans give.

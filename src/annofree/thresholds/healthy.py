@@ -34,6 +34,11 @@ class HealthyQuantile(Fittable):
     floor: float | None = None
     min_scans: int = Field(3, ge=1)
 
+    @property
+    def needed_scans(self) -> int:
+        """The setting."""
+        return self.min_scans
+
     def fit(self, healthy: Iterable[HealthyScores]) -> Self:
         """The quantile of the equal-weight mixture of the scans' brain scores."""
         kept: list[NDArray[Any]] = []

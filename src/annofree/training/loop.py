@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from annofree.training.checkpoint import has_state, load_state, save_state
 from annofree.training.log import RunLog
 from annofree.training.precision import choose
 from annofree.training.settings import TrainSettings
+from annofree.training.stop import Interrupted, stoppable
 from annofree.training.stream import Batch, Sampler, SampleStream, loader
 
 Objective = Callable[[nn.Module, Batch], Tensor]
@@ -28,19 +30,17 @@ Validate = Callable[[nn.Module], dict[str, float]]
 
 @dataclass(frozen=True)
 class Trained:
-    """Where a run got to.
+    """A run that did all its steps.
 
     Attributes:
         folder: Holds ``best/`` and ``last/`` (networks), ``state.safetensors``, ``log.jsonl``, the curves.
         step: Steps done.
         best_score: Validation score of ``best/``; None when nothing was validated.
-        interrupted: Stopped by Ctrl-C before the last step.
     """
 
     folder: Path
     step: int
     best_score: float | None
-    interrupted: bool
 
 
 def train(
@@ -74,7 +74,10 @@ def train(
         quiet: No progress bar.
 
     Returns:
-        Where it got to. Ctrl-C stops after the running step and keeps everything.
+        What it made.
+
+    Raises:
+        Interrupted: Ctrl-C stopped it after a whole step; everything is kept, and the same call goes on.
     """
     from lightning.fabric import Fabric
 
@@ -119,56 +122,60 @@ def train(
     bar = _Bar(settings.steps, step, hidden=quiet or not leads)
     saved_at = started = time.monotonic()
     losses: list[float] = []
-    interrupted = False
 
     def keep() -> None:
         save_state(folder, network, average, optimiser, {"step": step, "best": best})
         _save_average(network, average, folder / "last", extra)
 
     batches = loader(dataset, ahead=settings.ahead)
-    try:
-        while step < settings.steps:
-            batch = {key: value.to(fabric.device) for key, value in next(batches).items()}
-            batch["x"] = _laid_out(batch["x"], accelerator)
-            for group in optimiser.param_groups:
-                group["lr"] = settings.rate(step)
-            model.train()
-            loss = objective(model, batch)
-            fabric_optimiser.zero_grad()
-            fabric.backward(loss)
-            fabric.clip_gradients(model, fabric_optimiser, max_norm=settings.clip, error_if_nonfinite=False)
-            fabric_optimiser.step()
-            _follow(average, network, min(settings.ema, (1 + step) / (10 + step)))
-            step += 1
-            losses.append(float(loss.detach()))
-            bar.advance(step, losses[-1])
+    whole = True
+    with stoppable() as stop, closing(bar):
+        try:
+            while step < settings.steps and not stop.asked:
+                batch = {key: value.to(fabric.device) for key, value in next(batches).items()}
+                batch["x"] = _laid_out(batch["x"], accelerator)
+                for group in optimiser.param_groups:
+                    group["lr"] = settings.rate(step)
+                model.train()
+                loss = objective(model, batch)
+                fabric_optimiser.zero_grad()
+                fabric.backward(loss)
+                fabric.clip_gradients(model, fabric_optimiser, max_norm=settings.clip, error_if_nonfinite=False)
+                whole = False
+                fabric_optimiser.step()
+                _follow(average, network, min(settings.ema, (1 + step) / (10 + step)))
+                step += 1
+                losses.append(float(loss.detach()))
+                bar.advance(step, losses[-1])
 
-            last = step == settings.steps
-            if log is not None and (step % 20 == 0 or last):
-                record = {"loss": sum(losses) / len(losses), "rate": settings.rate(step - 1)}
-                log.add(step=step, seconds=round(time.monotonic() - started, 1), **record)
-                losses.clear()
-            if leads and validate is not None and (step % settings.validate_every == 0 or last):
-                found = _validate(network, average, validate)
-                if best is None or found["score"] > best:
-                    best = found["score"]
-                    _save_average(network, average, folder / "best", extra)
-                assert log is not None
-                log.add(step=step, seconds=round(time.monotonic() - started, 1), **found)
-                log.draw()
-                bar.say(f"step {step}: " + ", ".join(f"{k} {v:.3f}" for k, v in found.items()))
-            if leads and (last or time.monotonic() - saved_at > 60 * settings.checkpoint_minutes):
+                last = step == settings.steps
+                if log is not None and (step % 20 == 0 or last):
+                    record = {"loss": sum(losses) / len(losses), "rate": settings.rate(step - 1)}
+                    log.add(step=step, seconds=round(time.monotonic() - started, 1), **record)
+                    losses.clear()
+                if leads and validate is not None and (step % settings.validate_every == 0 or last):
+                    found = _validate(network, average, validate)
+                    if best is None or found["score"] > best:
+                        best = found["score"]
+                        _save_average(network, average, folder / "best", extra)
+                    assert log is not None
+                    log.add(step=step, seconds=round(time.monotonic() - started, 1), **found)
+                    log.draw()
+                    bar.say(f"step {step}: " + ", ".join(f"{k} {v:.3f}" for k, v in found.items()))
+                whole = True
+                if leads and (last or time.monotonic() - saved_at > 60 * settings.checkpoint_minutes):
+                    keep()
+                    saved_at = time.monotonic()
+            stop.check(step, settings.steps)
+        except (KeyboardInterrupt, RuntimeError) as error:  # a worker that Ctrl-C reached first ends in the latter
+            if not (isinstance(error, KeyboardInterrupt) or stop.asked):
+                raise
+            if leads and whole:  # otherwise the last checkpoint stands
                 keep()
-                saved_at = time.monotonic()
-    except KeyboardInterrupt:
-        interrupted = True
-        if leads:
-            keep()
-            bar.say(f"Stopped at step {step}; the same command goes on from there")
-    finally:
-        bar.close()
-    fabric.barrier() if not interrupted else None
-    return Trained(folder, step, best, interrupted)
+            bar.say(f"Stopped after step {step} of {settings.steps}")
+            raise Interrupted(step, settings.steps) from None
+    fabric.barrier()
+    return Trained(folder, step, best)
 
 
 def _laid_out(tensor: Tensor, accelerator: str) -> Tensor:

@@ -6,6 +6,7 @@ stopped, and the lanes of a batch are shared out over processes without any chan
 
 from __future__ import annotations
 
+import signal
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
 
@@ -130,11 +131,12 @@ def loader(dataset: SampleStream, *, ahead: int) -> Iterator[Batch]:
             batch_size=None,
             num_workers=1,
             prefetch_factor=ahead,
-            worker_init_fn=_one_thread,
+            worker_init_fn=_as_worker,
             multiprocessing_context="spawn",
         )
     )
 
 
-def _one_thread(worker: int) -> None:
+def _as_worker(worker: int) -> None:
     torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process; the training one decides

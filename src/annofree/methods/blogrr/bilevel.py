@@ -19,6 +19,7 @@ from annofree.methods.blogrr.joint_checkpoint import has_joint, load_joint, save
 from annofree.methods.blogrr.levels import BilevelSettings, Levels
 from annofree.networks.store import save_network
 from annofree.training.log import RunLog
+from annofree.training.stop import stoppable
 from annofree.training.stream import Batch, Sampler
 
 Monitor = Callable[[nn.Module, nn.Module], dict[str, float]]
@@ -27,17 +28,15 @@ Monitor = Callable[[nn.Module, nn.Module], dict[str, float]]
 
 @dataclass(frozen=True)
 class TrainedPair:
-    """Where a run got to.
+    """A run that did all its rounds.
 
     Attributes:
         folder: Holds `reconstructor/`, `threshold/`, the joint checkpoint, `log.jsonl`, the curves.
         rounds: Rounds done.
-        interrupted: Stopped by Ctrl-C before the last round.
     """
 
     folder: Path
     rounds: int
-    interrupted: bool
 
 
 def train_pair(
@@ -71,6 +70,7 @@ def train_pair(
     Raises:
         SettingsError: The batch cannot be shared by the processes, or the hypergradient does not go with the networks
             or with a pooled Dice.
+        Interrupted: Ctrl-C stopped it; the last whole round is kept, as a torn one would not resume bit by bit.
     """
     form = settings or BilevelSettings()
     fabric = _launch()
@@ -97,17 +97,17 @@ def train_pair(
     share = form.batch // fabric.world_size
     own = range(fabric.global_rank * share, (fabric.global_rank + 1) * share)
     log = RunLog(folder, from_step=done) if fabric.is_global_zero else None
-    began, interrupted = time.monotonic(), False
-    try:
+    began = time.monotonic()
+    with stoppable() as stop:
         for turn in range(done, form.rounds):
             lower = [
                 _lower_step(
                     levels, optimisers["reconstructor"], _batch(healthy, step, own, fabric.device), turn, summed
                 )
-                for step in _steps(turn, form.lower_steps)
+                for step in stop.each(_steps(turn, form.lower_steps), done, form.rounds)
             ]
             upper = []
-            for step in _steps(turn, form.upper_steps):
+            for step in stop.each(_steps(turn, form.upper_steps), done, form.rounds):
                 seen = _lower_batches(healthy, step, form, fabric.device)
                 batch = _batch(patients, step, own, fabric.device)
                 upper.append(_upper_step(levels, optimisers["threshold"], batch, seen, turn, summed))
@@ -121,15 +121,13 @@ def train_pair(
                 if not quiet:
                     print(f"round {done} of {form.rounds}: " + ", ".join(f"{k} {v:.4f}" for k, v in numbers.items()))
                 save_joint(folder, networks, optimisers, {"rounds": done})
-    except KeyboardInterrupt:
-        interrupted = True  # the last whole round is on disk; a torn one would not resume bit by bit
+            stop.check(done, form.rounds)
     if log is not None:
         for name, network in networks.items():
             save_network(network.eval(), folder / name, extra={"error": form.error.model_dump()})
         log.draw()
-    if not interrupted:
-        fabric.barrier()
-    return TrainedPair(folder, done, interrupted)
+    fabric.barrier()
+    return TrainedPair(folder, done)
 
 
 def _launch() -> Any:

@@ -106,6 +106,32 @@ class Blogrr(DAE):
         """Reports teach it."""
         return "R"
 
+    @property
+    def fit_mb(self) -> int:
+        """As of the reconstructor; ResNet-18 comes on top where published."""
+        return super().fit_mb + (700 if self.settings.by_network and self.settings.preset == "published" else 0)
+
+    def check_fit(self, healthy: Cohort | None, patients: Cohort | None) -> None:
+        """At least one patient's report must name a tumour; texts alone are read.
+
+        Raises:
+            InputError: None does, or there are too few healthy scans.
+        """
+        from annofree.reports import read_report
+
+        super().check_fit(healthy, patients)
+        if patients is None or not patients.ids:
+            return
+        texts = {scan_id: patients.report(scan_id) for scan_id in patients.ids}
+        told = {scan_id: text for scan_id, text in texts.items() if text}
+        if not any(read_report(text, id=scan_id).lesions for scan_id, text in told.items()):
+            raise InputError(
+                "No patient's report names a tumour",
+                why=f"{len(told)} of {len(texts)} patients have a report"
+                + (f"; that of '{next(iter(told))}' was read without finding one" if told else ""),
+                fix="Name the folder of the texts with --reports; 'annofree reports' shows how each is understood",
+            )
+
     def fit(
         self, *, healthy: Cohort | None = None, patients: Cohort | None = None, workspace: Path | None = None
     ) -> Self:

@@ -39,6 +39,11 @@ class NetworkMethod(Method):
         """The brain with its holes filled: dark fluid may equal the background."""
         return filled_brain(scan)
 
+    @property
+    def fit_mb(self) -> int:
+        """Checkpoints, and the slices that are learned from."""
+        return 400
+
     @abstractmethod
     def trained(self, workspace: Path, healthy: Cohort | None, patients: Cohort | None) -> Fitted:
         """The fit itself."""

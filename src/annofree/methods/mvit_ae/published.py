@@ -75,6 +75,11 @@ class MViTAEPublished(NetworkMethod):
         found = reconstruct_slices(self.network, framed.images)
         return {s: framed.to_scan(found[list(Modality).index(s)], scan) for s in THRESHOLDS}
 
+    @property
+    def fit_mb(self) -> int:
+        """40.7 million weights, their average, Adam's two, and the copy that is being written."""
+        return 2500 if self.settings.network == "published" else 400
+
     def fit(
         self, *, healthy: Cohort | None = None, patients: Cohort | None = None, workspace: Path | None = None
     ) -> Self:

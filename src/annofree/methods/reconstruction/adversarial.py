@@ -22,6 +22,7 @@ from annofree.training.checkpoint import has_state, load_state, save_state
 from annofree.training.log import RunLog
 from annofree.training.loop import train
 from annofree.training.settings import TrainSettings
+from annofree.training.stop import stoppable
 from annofree.training.stream import Sampler
 
 
@@ -62,6 +63,9 @@ def train_fanogan(network: FAnoGANSettings, sampler: Sampler, folder: Path, sett
 
     Returns:
         Folder of the trained network.
+
+    Raises:
+        Interrupted: Ctrl-C stopped it after a whole step, which is kept.
     """
     torch.manual_seed(settings.seed)
     model = build(network)
@@ -126,32 +130,38 @@ def _adversarial(model: FAnoGAN, sampler: Sampler, folder: Path, settings: Adver
     model.to(fabric.device)
     log = RunLog(folder, from_step=step)
     saved_at = time.monotonic()
-    while step < settings.generator_steps:
-        for turn in range(settings.critic_steps):
-            number = step * settings.critic_steps + turn
-            lanes = [sampler(number, lane)["clean"] for lane in range(settings.batch)]
-            real = torch.stack(lanes).to(fabric.device)
-            with torch.no_grad():
-                fake = model.generator(_codes(model, settings, 2 * number, fabric.device))
-            distance = model.critic(fake)[0].mean() - model.critic(real)[0].mean()
-            loss = distance + settings.penalty * gradient_penalty(model.critic, real, fake, settings.seed + number)
-            critic_optimiser.zero_grad()
-            fabric.backward(loss)
-            critic_optimiser.step()
-        code = _codes(model, settings, 2 * step * settings.critic_steps + 1, fabric.device)
-        answer = -model.critic(model.generator(code))[0].mean()
-        makers.zero_grad()
-        fabric.backward(answer)
-        makers.step()
-        step += 1
-        last = step == settings.generator_steps
-        if step % 20 == 0 or last:
-            log.add(step=step, wasserstein=-float(distance.detach()), generator=float(answer.detach()))
-        if last or time.monotonic() - saved_at > 60 * settings.checkpoint_minutes:
-            # The critic first: should the run be killed between the two, the generator still tells the older step.
-            save_state(folder / "judge", model.critic, {}, critic_optimiser, {"step": step})
-            save_state(folder / "maker", model.generator, {}, makers, {"step": step})
-            saved_at = time.monotonic()
+
+    def keep() -> None:
+        # The critic first: should the run be killed between the two, the generator still tells the older step.
+        save_state(folder / "judge", model.critic, {}, critic_optimiser, {"step": step})
+        save_state(folder / "maker", model.generator, {}, makers, {"step": step})
+
+    with stoppable() as stop:
+        while step < settings.generator_steps:
+            for turn in range(settings.critic_steps):
+                number = step * settings.critic_steps + turn
+                lanes = [sampler(number, lane)["clean"] for lane in range(settings.batch)]
+                real = torch.stack(lanes).to(fabric.device)
+                with torch.no_grad():
+                    fake = model.generator(_codes(model, settings, 2 * number, fabric.device))
+                distance = model.critic(fake)[0].mean() - model.critic(real)[0].mean()
+                penalty = gradient_penalty(model.critic, real, fake, settings.seed + number)
+                critic_optimiser.zero_grad()
+                fabric.backward(distance + settings.penalty * penalty)
+                critic_optimiser.step()
+            code = _codes(model, settings, 2 * step * settings.critic_steps + 1, fabric.device)
+            answer = -model.critic(model.generator(code))[0].mean()
+            makers.zero_grad()
+            fabric.backward(answer)
+            makers.step()
+            step += 1
+            last = step == settings.generator_steps
+            if step % 20 == 0 or last:
+                log.add(step=step, wasserstein=-float(distance.detach()), generator=float(answer.detach()))
+            if last or stop.asked or time.monotonic() - saved_at > 60 * settings.checkpoint_minutes:
+                keep()
+                saved_at = time.monotonic()
+            stop.check(step, settings.generator_steps)
     log.draw()
 
 

@@ -156,6 +156,11 @@ class Reconstruction(Method):
         """The brain with its holes filled: dark fluid may equal the background."""
         return filled_brain(scan)
 
+    @property
+    def fit_mb(self) -> int:
+        """Weights, averages, Adam's two, and the copy that is being written; 7.7 million weights as published."""
+        return 500 if self.settings.preset == "published" else 100
+
     def fit(
         self, *, healthy: Cohort | None = None, patients: Cohort | None = None, workspace: Path | None = None
     ) -> Self:

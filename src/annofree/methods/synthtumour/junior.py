@@ -48,7 +48,7 @@ def fit_made(
         The network with its config, and what it learned from.
 
     Raises:
-        KeyboardInterrupt: Ctrl-C stopped it.
+        Interrupted: Ctrl-C stopped it.
     """
     from annofree.methods.synthtumour.made_junior import JuniorSettings, fit_junior
 
@@ -79,7 +79,7 @@ def fit_published(
     Raises:
         InputError: There is no FLAIR on one of the sides.
         SettingsError: The plan is for voxels that are not cubes.
-        KeyboardInterrupt: Ctrl-C stopped it.
+        Interrupted: Ctrl-C stopped it.
     """
     from annofree.methods.synthtumour.published_junior import fit_published_junior
     from annofree.training.samples import SampleSettings
@@ -104,8 +104,6 @@ def _finished(trained: Any) -> Fitted:
     from annofree.inference.torch_network import TorchNetwork
     from annofree.networks import load_network
 
-    if trained.interrupted:
-        raise KeyboardInterrupt
     module, config = load_network(trained.folder / ("best" if trained.best_score is not None else "last"))
     return TorchNetwork(module), config
 

@@ -134,6 +134,30 @@ class SynthTumour(Method):
         """The brain with its holes filled: dark fluid may equal the background."""
         return filled_brain(scan)
 
+    @property
+    def fit_mb(self) -> int:
+        """Checkpoints of two networks, and the cases that are kept."""
+        return 600
+
+    def check_fit(self, healthy: Cohort | None, patients: Cohort | None) -> None:
+        """The second stage needs healthy scans on both sides, and so does the published first one.
+
+        Raises:
+            InputError: There are none, or too few.
+        """
+        from annofree.methods.synthtumour.stages import halves
+
+        if patients is not None and healthy is None:
+            raise InputError(
+                "The second stage needs healthy scans",
+                why="tumours are mixed into them, and they check the senior",
+                fix="Give --healthy DIR",
+            )
+        if patients is None and healthy is None and self.settings.preset == "published":
+            raise InputError("The published preset makes tumours in healthy scans", fix="Give --healthy DIR")
+        if patients is not None and healthy is not None and healthy.ids:
+            halves(healthy)
+
     def fit(
         self, *, healthy: Cohort | None = None, patients: Cohort | None = None, workspace: Path | None = None
     ) -> Self:
@@ -151,7 +175,7 @@ class SynthTumour(Method):
 
         Raises:
             InputError: The scans do not suffice.
-            KeyboardInterrupt: Ctrl-C stopped a training; the same fit goes on.
+            Interrupted: Ctrl-C stopped a training; the same fit goes on.
         """
         import tempfile
 
@@ -160,16 +184,9 @@ class SynthTumour(Method):
             if patients is not None:
                 from annofree.methods.synthtumour.stages import fit_stages
 
-                if healthy is None:
-                    raise InputError(
-                        "The second stage needs healthy scans",
-                        why="tumours are mixed into them, and they check the senior",
-                        fix="Give --healthy DIR",
-                    )
+                assert healthy is not None
                 return fit_stages(self, healthy, patients, work)
             if healthy is None:
-                if self.settings.preset == "published":
-                    raise InputError("The published preset makes tumours in healthy scans", fix="Give --healthy DIR")
                 return self.fit_or_load_junior(None, None, work, default="fit")
             from annofree.methods.synthtumour.stages import halves
 

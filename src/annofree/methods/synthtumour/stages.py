@@ -133,7 +133,7 @@ def fit_stages(method: M, healthy: Cohort, patients: Cohort, work: Path) -> M:
     Raises:
         InputError: There are too few healthy scans, or no patient's pseudo-label is good enough.
         OutputError: The folder holds the steps of another fit.
-        KeyboardInterrupt: Ctrl-C stopped a training.
+        Interrupted: Ctrl-C stopped a training.
     """
     plan = plan_of(method)
     if plan.published:
@@ -253,9 +253,7 @@ def _senior(
         train = settings.train.model_copy(update={"steps": plan.senior_steps, "seed": plan.seed})
     _say(f"senior: {plan.senior_steps} steps on {', '.join(sources)}")
     recipe = settings.model_copy(update={"train": train})
-    trained = fit_senior(network, sources, work / "senior", recipe, spacing_mm=spacing_mm, validate=validate)
-    if trained.interrupted:
-        raise KeyboardInterrupt
+    fit_senior(network, sources, work / "senior", recipe, spacing_mm=spacing_mm, validate=validate)
     _say("checking the senior on healthy scans")
     module, learned = load_network(work / "senior" / "best")
     senior = TorchNetwork(module), learned

@@ -82,6 +82,12 @@ class WeakToStrong(Method):
         """The brain with its holes filled: dark fluid may equal the background."""
         return filled_brain(scan)
 
+    @property
+    def fit_mb(self) -> int:
+        """Weights, their average, Adam's two, and the copy that is being written; twice where it is pre-trained."""
+        once = {"small": 200, "compact": 4000, "published": 4000}[self.settings.size]
+        return once * (2 if self.settings.pretrain_steps else 1)
+
     def fit(
         self, *, healthy: Cohort | None = None, patients: Cohort | None = None, workspace: Path | None = None
     ) -> Self:

@@ -1,0 +1,148 @@
+"""Ctrl-C in a fit leaves no model, the same fit goes on and ends as if nobody had stopped it, and clears up."""
+
+from __future__ import annotations
+
+import json
+import signal
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+from safetensors.numpy import load_file
+
+from annofree import pipeline
+from annofree.cli.main import STOPPED, main
+from annofree.errors import InputError, OutputError
+from annofree.phantom import phantom_subject
+from annofree.scan import Cohort
+from annofree.training import loop
+
+STEP = "annofree.training.loop:_follow"
+TURN = "annofree.methods.reconstruction.adversarial:gradient_penalty"
+ROUND = "annofree.methods.blogrr.bilevel:_upper_step"
+SMALL = {"steps": 6, "made": 2}
+PAIR = {**SMALL, "threshold": "network", "rounds": 3, "bilevel_steps": 2, "bilevel_batch": 2, "width": 4}
+
+#: Method, settings, where Ctrl-C comes (a function that a step calls) and at which call, whether patients are given.
+FITS = {
+    "dae": ("dae", {**SMALL, "width": 4}, STEP, 3, False),
+    "ae": ("ae", SMALL, STEP, 3, False),
+    "vae": ("vae", SMALL, STEP, 3, False),
+    "vq-vae": ("vq-vae", SMALL, STEP, 3, False),
+    "f-anogan, generator": ("f-anogan", SMALL, TURN, 5, False),
+    "f-anogan, encoder": ("f-anogan", SMALL, STEP, 2, False),
+    "mvit-ae": ("mvit-ae", SMALL, STEP, 3, False),
+    "mvit-ae-published": ("mvit-ae-published", {**SMALL, "network": "narrow"}, STEP, 3, False),
+    "weak-to-strong": ("weak-to-strong", {"steps": 4, "made_cases": 2}, STEP, 2, False),
+    "weak-to-strong, pre-training": ("weak-to-strong", {"steps": 2, "pretrain_steps": 3}, STEP, 2, False),
+    "blogrr, reconstructor": ("blogrr", PAIR, STEP, 3, True),
+    "blogrr, pair": ("blogrr", PAIR, ROUND, 3, True),
+    "synthtumour": ("synthtumour", {"steps": 3}, STEP, 2, False),
+    "synthtumour, published": ("synthtumour", {"steps": 3, "preset": "published"}, STEP, 2, False),
+    "synthtumour, senior": ("synthtumour", {"junior": "shipped", "senior_steps": 2, "mixed": 2}, STEP, 1, True),
+}
+SLOW = {"synthtumour", "synthtumour, senior", "weak-to-strong", "weak-to-strong, pre-training", "mvit-ae-published"}
+KEPT = {"config.yaml", "card.json", "model.safetensors", "model.onnx", "folds.json"}
+LOGS = {"log.jsonl", "curves.csv", "curves.png", "recipe.json", "gate.json"}
+
+
+@pytest.fixture(scope="module")
+def people() -> tuple[Cohort, Cohort]:
+    healthy = Cohort.of(phantom_subject(seed=20 + i, healthy=True, spacing_mm=5.0).scan for i in range(4))
+    ill = [phantom_subject(seed=30 + i, kind="glioblastoma", spacing_mm=5.0) for i in range(3)]
+    return healthy, Cohort.of(s.scan for s in ill)
+
+
+def press(monkeypatch: pytest.MonkeyPatch, where: str, at: int) -> dict[str, int]:
+    """Ctrl-C in the middle of the step that calls this function for the n-th time."""
+    module, name = where.split(":")
+    real, calls = getattr(import_module(module), name), {"made": 0}
+
+    def watched(*given: Any, **named: Any) -> Any:
+        calls["made"] += 1
+        if calls["made"] == at:
+            signal.raise_signal(signal.SIGINT)
+        return real(*given, **named)
+
+    monkeypatch.setattr(import_module(module), name, watched)
+    return calls
+
+
+def weights(model: Path) -> dict[str, bytes]:
+    found = {}
+    for file in sorted(model.rglob("*.safetensors")):
+        found |= {f"{file.relative_to(model)}/{key}": value.tobytes() for key, value in load_file(file).items()}
+    return found
+
+
+@pytest.mark.parametrize("case", [pytest.param(c, marks=[pytest.mark.slow] if c in SLOW else []) for c in FITS])
+def test_a_stopped_fit_is_no_model_and_the_same_fit_ends_as_if_it_had_not_been(
+    case: str, people: tuple[Cohort, Cohort], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    method, settings, where, at, with_patients = FITS[case]
+    sources = {"healthy": people[0], **({"patients": people[1]} if with_patients else {})}
+    monkeypatch.setattr(loop, "loader", lambda dataset, ahead: iter(dataset))  # no second process
+    whole = pipeline.fit(method, out=tmp_path / "whole", settings=settings, **sources)
+
+    stopped = tmp_path / "stopped"
+    with monkeypatch.context() as patched:
+        calls = press(patched, where, at)
+        with pytest.raises(KeyboardInterrupt):
+            pipeline.fit(method, out=stopped, settings=settings, **sources)
+        assert calls["made"] >= at
+    assert not [name for name in ("config.yaml", "card.json") if (stopped / name).exists()]
+
+    with pytest.raises(OutputError, match=r"unfinished fit of other settings.*seed was 0 and is now 5"):
+        pipeline.fit(method, out=stopped, settings={**settings, "seed": 5}, **sources)
+
+    resumed = pipeline.fit(method, out=stopped, settings=settings, **sources)
+    assert resumed.describe() == whole.describe()
+    assert weights(stopped) == weights(tmp_path / "whole")
+    assert json.loads((stopped / "card.json").read_text()) == json.loads((tmp_path / "whole" / "card.json").read_text())
+    files = [path.relative_to(stopped) for path in stopped.rglob("*") if path.is_file()]
+    assert {path.name for path in files if path.parts[0] != "log"} <= KEPT
+    assert {path.name for path in files if path.parts[0] == "log"} <= LOGS
+    assert any(path.name == "log.jsonl" for path in files)
+
+
+def test_the_command_line_says_that_it_stopped(
+    people: tuple[Cohort, Cohort], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stop(*given: Any, **named: Any) -> None:
+        raise loop.Interrupted(3, 6)
+
+    monkeypatch.setattr(pipeline, "fit", stop)
+    with pytest.raises(SystemExit) as ended:
+        main(["fit", "dae", "-o", str(tmp_path / "m"), "--healthy", str(tmp_path)])
+    assert ended.value.code == 130
+    assert STOPPED in capsys.readouterr().err
+
+
+def test_needs_are_checked_before_anything_is_learned(
+    people: tuple[Cohort, Cohort], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def learned(*given: Any, **named: Any) -> None:
+        raise AssertionError("training began")
+
+    monkeypatch.setattr("annofree.methods.reconstruction.slice_samples.stacks_of", learned)
+    healthy, patients = people
+    two = healthy.subset(healthy.ids[:2])
+    for method in ("dae", "f-anogan", "blogrr", "atlas-z", "intensity"):
+        with pytest.raises(InputError, match=r"at least 3 healthy scans.*2 were given"):
+            pipeline.fit(method, out=tmp_path / method, healthy=two)
+    normal = Cohort.of(scan.replace(report="Normal brain. No mass.") for scan in patients)
+    silent = Cohort.of(scan.replace(report=None) for scan in patients)
+    with pytest.raises(InputError, match=r"No patient's report names a tumour.*3 of 3 patients have a report"):
+        pipeline.fit("blogrr", out=tmp_path / "b", healthy=healthy, patients=normal)
+    with pytest.raises(InputError, match=r"No patient's report names a tumour.*0 of 3 patients have a report"):
+        pipeline.fit("blogrr", out=tmp_path / "b", healthy=healthy, patients=silent)
+    with pytest.raises(InputError, match="'dae' learns nothing from patients"):
+        pipeline.fit("dae", out=tmp_path / "b", healthy=healthy, patients=patients)
+    with pytest.raises(InputError, match="second stage needs healthy scans"):
+        pipeline.fit("synthtumour", out=tmp_path / "b", patients=patients)
+    with pytest.raises(InputError, match="Reports were given without the patients"):
+        pipeline.fit("blogrr", out=tmp_path / "b", healthy=healthy, reports=tmp_path)
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: type("Usage", (), {"free": 50e6}))
+    with pytest.raises(OutputError, match=r"disk is too full.*50 MB are free, and up to 100 MB"):
+        pipeline.fit("dae", out=tmp_path / "b", healthy=healthy)
