@@ -72,7 +72,7 @@ def test_part_failure_is_exit_code_3_and_names_the_scan(
     ("arguments", "words"),
     [
         (["segment", "nowhere", "-o", "out"], "nowhere"),
-        (["segment", "{scan}", "-o", "out", "--method", "intensty"], "Did you mean 'intensity"),
+        (["segment", "{scan}", "-o", "out", "--method", "intensty"], "did you mean 'intensity'?"),
         (["segment", "{scan}", "-o", "out", "--threshold", "fixd:2"], "fixed"),
         (["segment", "{scan}", "-o", "out", "--model", "nowhere"], "not a model folder"),
         (["segment", "{scan}", "-o", "out", "--method", "intensity", "--model", "m"], "Both a method and a model"),
