@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Guess, written down first: in medpy an object that the prediction adds leaves obj_tpr at 1 and raises obj_fpr to 0.5.
-# The guess was wrong. Prints version, behaviour and output; exits with 1 when the behaviour has changed.
+# What one would expect: in medpy an object that the prediction adds leaves obj_tpr at 1 and raises obj_fpr to 0.5.
+# It is not so. Prints version, behaviour and output; exits with 1 when the behaviour has changed.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Guess, written down first: miseval agrees with itself on two empty masks: Dice and IoU are both 1 (or both undefined).
-# The guess was wrong. Prints version, behaviour and output; exits with 1 when the behaviour has changed.
+# What one would expect: miseval agrees with itself on two empty masks: Dice and IoU are both 1 (or both undefined).
+# It is not so. Prints version, behaviour and output; exits with 1 when the behaviour has changed.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Guess, written down first: panoptica compares sub.1.nii.gz with sub.2.nii.gz as two NIfTI files.
-# The guess was wrong. Prints version, behaviour and output; exits with 1 when the behaviour has changed.
+# What one would expect: panoptica compares sub.1.nii.gz with sub.2.nii.gz as two NIfTI files.
+# It is not so. Prints version, behaviour and output; exits with 1 when the behaviour has changed.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Guess, written down first: with a single lesion panoptica's global and lesion-wise surface Dice are the same number.
-# The guess was wrong. Prints version, behaviour and output; exits with 1 when the behaviour has changed.
+# What one would expect: with a single lesion panoptica's global and lesion-wise surface Dice are the same number.
+# It is not so. Prints version, behaviour and output; exits with 1 when the behaviour has changed.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
