@@ -200,6 +200,17 @@ def test_other_kinds_of_volume_give_the_same_scan(tmp_path: Path, ending: str) -
     assert open_scan(path).id == "p1"
 
 
+def test_a_nrrd_with_directions_and_no_space_is_one_sentence(tmp_path: Path) -> None:
+    lines = [
+        *("NRRD0005", "type: uint8", "dimension: 3", "sizes: 4 5 6", "encoding: raw"),
+        *("space directions: (1,0,0) (0,2,0) (0,0,3)", "", ""),
+    ]
+    (tmp_path / "flair.nrrd").write_bytes("\n".join(lines).encode() + bytes(120))
+    with pytest.raises(InputError, match=r"flair\.nrrd") as refused:
+        open_scan(tmp_path / "flair.nrrd")
+    assert "space dimension" in str(refused.value)
+
+
 def test_a_nrrd_without_voxel_size_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "flair.nrrd"
     data = brain_image().astype("<i2").tobytes(order="F")

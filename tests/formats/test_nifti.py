@@ -72,6 +72,19 @@ def test_a_last_axis_of_one_is_no_fourth_dimension(tmp_path: Path) -> None:
     assert open_scan(path).shape == SHAPE
 
 
+def test_nifti_2_is_read_and_results_are_nifti_1_for_itk(tmp_path: Path) -> None:
+    SimpleITK = pytest.importorskip("SimpleITK")
+    source = tmp_path / "flair.nii.gz"
+    nib.save(nib.Nifti2Image(brain_image(), AFFINE), source)
+    scan = read_volume(source)
+    assert np.array_equal(scan.array, brain_image())
+    write_volume(tmp_path / "mask.nii.gz", (scan.array > 0).astype(np.uint8), scan.grid)
+    found = SimpleITK.ReadImage(str(tmp_path / "mask.nii.gz"))
+    assert found.GetSize() == SHAPE
+    assert np.allclose(found.GetOrigin(), AFFINE[:3, 3] * (-1, -1, 1))
+    assert type(nib.load(tmp_path / "mask.nii.gz")) is nib.Nifti1Image
+
+
 def test_a_picture_is_no_volume(tmp_path: Path) -> None:
     refused(save(tmp_path / "flair.nii.gz", np.ones((30, 30, 1), np.int16)), "flat")
 

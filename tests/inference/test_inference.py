@@ -216,3 +216,19 @@ def test_masks_of_the_default_method_agree_with_those_of_torch(seed: int) -> Non
     for region in ("WT", "TC", "ET"):
         one, two = found.mask(region), expected.mask(region)
         assert 2 * (one & two).sum() >= 0.98 * (one.sum() + two.sum())
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_an_answer_that_is_no_number_is_refused_and_not_read_as_no_tumour(value: float, tmp_path: Path) -> None:
+    from onnx import TensorProto, helper, numpy_helper
+
+    from annofree.inference.network import SETTINGS
+
+    weight = numpy_helper.from_array(np.array([value], np.float32), "weight")
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, (1, 1, 2, 2, 2)) for name in ("x", "y")]
+    graph = helper.make_graph([helper.make_node("Mul", ["x", "weight"], ["y"])], "g", ends[:1], ends[1:], [weight])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    helper.set_model_props(model, {SETTINGS: "{}"})
+    network = OnnxNetwork(model.SerializeToString(), tmp_path, device="cpu")
+    with pytest.raises(InputError, match=r"not numbers.*8 of 8 values"):
+        network(np.ones((1, 1, 2, 2, 2), np.float32))

@@ -55,6 +55,19 @@ def test_forward_backward_and_round_trip(config: object, tmp_path: Path) -> None
     torch.testing.assert_close(ours, theirs, atol=5e-3, rtol=0)
 
 
+def test_saved_weights_are_the_same_bytes_each_time_and_keep_a_transposed_weight(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    net = build(THIN)
+    name, weight = next((n, p) for n, p in net.named_parameters() if p.dim() > 1)
+    weight.data = weight.data.half().float().transpose(0, 1).contiguous().transpose(0, 1)
+    for folder in ("a", "b"):
+        save_network(net, tmp_path / folder)
+    loaded = dict(load_network(tmp_path / "a")[0].named_parameters())[name]
+    assert torch.equal(loaded.detach(), weight.detach())
+    a, b = ((tmp_path / folder / "model.safetensors").read_bytes() for folder in ("a", "b"))
+    assert a == b
+
+
 def test_normalisation_ignores_units_and_a_large_tumour() -> None:
     images, brain = head()
     z = normalise(images, brain)

@@ -94,9 +94,21 @@ class OnnxNetwork:
         self._names = [entry.name for entry in self._session.get_inputs()]
 
     def __call__(self, *inputs: NDArray[Any]) -> NDArray[np.float32]:
-        """The answer to a batch, finest output only."""
+        """The answer to a batch, finest output only.
+
+        Raises:
+            InputError: The answer is not a number somewhere: below every threshold, it would read as no tumour.
+        """
         given = dict(zip(self._names, (np.ascontiguousarray(value) for value in inputs), strict=True))
         found: NDArray[np.float32] = self._session.run(None, given)[0]
+        # the sum is NaN or infinite as soon as one value is, and needs no array beside it
+        if not np.isfinite(found.sum(dtype=np.float64)):
+            raise InputError(
+                "A network answers with values that are not numbers",
+                file=self.folder / "model.onnx",
+                why=f"{int((~np.isfinite(found)).sum())} of {found.size} values on {self.device} are NaN or infinite",
+                fix="Copy the model folder again; if it is whole, try --device cpu",
+            )
         return found
 
     @property

@@ -119,6 +119,12 @@ def test_too_many_missing_slices_are_refused(tmp_path: Path) -> None:
     assert "3 of 20 slices are missing" in (series.problem or "")
 
 
+def test_a_single_slice_is_refused_and_no_thickness_is_guessed(tmp_path: Path) -> None:
+    series = only(save(tmp_path / "a", made(tmp_path)[:1]))
+    assert series.stack is None
+    assert "single slice" in (series.problem or "")
+
+
 def test_uneven_slices_are_refused(tmp_path: Path) -> None:
     datasets = made(tmp_path, np.diag([1.0, 1, 3, 1]))
     for number, dataset in enumerate(datasets):
