@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from annofree.errors import InputError
 from annofree.prepare.brain import brain_of
+from annofree.prepare.regrid import carried_mask
 from annofree.prepare.resample import back, to_grid
 from annofree.progress import stage
 from annofree.refine import REFINERS
@@ -84,7 +85,7 @@ class Scored:
     Scores are rounded to what is kept beside a mask, so that the same rules decide the same whenever they are asked.
 
     Attributes:
-        scores: Score maps by name, all on one grid: the scan's own or a coarser one. The ones named "WT", "TC" and
+        scores: Score maps by name, all on one grid, the scan's own or another. The ones named "WT", "TC" and
             "ET" decide.
         rules: How they become masks.
         notes: Sentences on how the scores came about.
@@ -136,8 +137,7 @@ class Decision:
 def decide(scored: Scored, scan: Scan) -> Decision:
     """Labels from scores: thresholds, then refiners, then one label per voxel.
 
-    Where the scores lie on a coarser grid than the scan, all of it happens there and the borders are brought back
-    linearly.
+    Where the scores lie on another grid than the scan's, all of it happens there and the borders are brought back.
 
     Args:
         scored: Scores and rules.
@@ -149,7 +149,7 @@ def decide(scored: Scored, scan: Scan) -> Decision:
     decision = _decide_on_own_grid(scored, at)
     labels, notes = decision.labels, [*scored.notes, *decision.notes]
     if at is not scan:
-        labels = _finer(labels, at, scan)
+        labels = _brought_back(labels, at, scan)
         notes.append(f"Decided on a grid of {' x '.join(f'{s:.3g}' for s in at.spacing_mm)} mm, borders brought back.")
     if {"TC", "ET"} <= set(scored.regions) and (labels == 1).any() and not (labels == 3).any():
         missing = [str(s) for s in (Modality.T1, Modality.T1C) if s not in scan.images]
@@ -189,12 +189,18 @@ def _decide_on_own_grid(scored: Scored, scan: Scan) -> Decision:
     return Decision(labels, used, tuple(notes))
 
 
-def _finer(labels: NDArray[np.uint8], coarse: Scan, scan: Scan) -> NDArray[np.uint8]:
-    """Labels of a coarser grid on the scan's own: each region's border where it is half inside."""
-    fine = np.zeros(scan.shape, dtype=np.uint8)
+def _brought_back(labels: NDArray[np.uint8], at: Scan, scan: Scan) -> NDArray[np.uint8]:
+    """Labels of another grid on the scan's own: each region's border where it is half inside; volumes stay."""
+    own = np.zeros(scan.shape, dtype=np.uint8)
+    thick = any(mine > 1.01 * there for mine, there in zip(scan.spacing_mm, at.spacing_mm, strict=True))
     for region, label in NESTED:
         mask = np.isin(labels, REGIONS[region])
-        if mask.any():
-            fine[back(mask.astype(np.float32), coarse, scan) > 0.5] = label
-    fine[~scan.foreground()] = 0
-    return fine
+        if not mask.any():
+            continue
+        if thick:
+            found = carried_mask(mask, at.grid, scan.grid, np.eye(4))
+        else:
+            found = back(mask.astype(np.float32), at, scan) > 0.5
+        own[found] = label
+    own[~scan.foreground()] = 0
+    return own

@@ -44,7 +44,7 @@ TELLING_SHARE = 0.1
 #: Gaps in enhancing tumour up to twice this width are closed, mm; what is then enclosed is core.
 CLOSING_MM = 6.0
 #: Probability from which the networks' core is believed beyond what enhancing tumour encloses.
-SURE_CORE = 0.8
+SURE_CORE = 0.97
 
 
 @dataclass(frozen=True)

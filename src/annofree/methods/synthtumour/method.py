@@ -45,6 +45,9 @@ PASSES: dict[str, tuple[tuple[float, bool], ...]] = {
 
 EVEN = 0.5
 
+#: Slices thicker than this are thicker than what the rules of borders look at, mm.
+THICK_MM = 2.0
+
 #: Range in which healthy scans may set the smallest lesion that is kept, ml.
 SMALLEST_ML = (0.5, 3.0)
 
@@ -82,13 +85,14 @@ class SynthTumour(Method):
 
         The scan is resampled to the networks' spacing, normalised inside the brain, seen by every network in every
         pass of the chosen quality, and the mean probability is brought back to the scan's grid (linearly). With
-        `quality="fast"` it stays on the networks' grid where that is coarser.
+        `quality="fast"` it stays on the networks' grid where that is coarser; a scan of thick slices is decided on
+        cubes of its finest edge (at least 1 mm).
 
         Raises:
             InputError: The model holds no network.
         """
         from annofree.inference import predict_scan_array
-        from annofree.prepare.resample import back
+        from annofree.prepare.resample import back, to_spacing
 
         if not self.networks:
             raise InputError(
@@ -97,6 +101,9 @@ class SynthTumour(Method):
         spacing_mm = float(self.networks[0][1]["spacing_mm"])
         if self.settings.quality == "fast" and spacing_mm**3 / 1000.0 > scan.voxel_ml:
             scan = coarse_of(scan, spacing_mm).scan
+        elif max(scan.spacing_mm) > THICK_MM:
+            # rules of mm cannot be drawn on slices that are thicker than they reach
+            scan = to_spacing(scan, max(1.0, min(scan.spacing_mm)))
         brain = scan.foreground()
         total: NDArray[np.float32] | None = None
         count = 0
