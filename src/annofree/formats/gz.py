@@ -27,4 +27,5 @@ def open_gz(path: str | Path) -> Any:
     """
     from isal import igzip
 
-    return igzip.open(path)
+    opened: Any = igzip.open
+    return opened(path)

@@ -80,4 +80,4 @@ def bias_field(
         found = sitk.GetArrayFromImage(corrector.GetLogBiasFieldAsImage(whole)).transpose(2, 1, 0)
     field = np.exp(found - found[brain].mean())
     # outside the brain the spline runs free
-    return np.clip(field, field[brain].min(), field[brain].max()).astype(np.float32)
+    return np.asarray(np.clip(field, field[brain].min(), field[brain].max()), np.float32)

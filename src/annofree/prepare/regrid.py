@@ -41,7 +41,7 @@ class Regrid(Settings):
         assert work.brain is not None
         brain = work.brain
         if work.brain_on is not None and work.brain_on != work.reference:
-            to_reference = np.linalg.inv(work.movements[work.brain_on])
+            to_reference = np.asarray(np.linalg.inv(work.movements[work.brain_on]), np.float64)
             brain = carried_mask(brain, work.grids[work.brain_on], grid, to_reference)
         if not brain.any():
             raise InputError(
@@ -52,11 +52,12 @@ class Regrid(Settings):
         warnings = tuple(
             f"{name.split()[0]} covers only {part:.0%} of the brain" for name, part in reach.items() if part < 0.95
         )
-        for name, part in reach.items():
+        for measure, part in reach.items():
             if part < MIN_OVERLAP:
+                sequence = measure.split()[0]
                 raise InputError(
-                    f"Grid: {name.split()[0]} of scan '{work.study.id}' covers only {part:.0%} of the brain",
-                    file=work.study.files.get(name.split()[0]),
+                    f"Grid: {sequence} of scan '{work.study.id}' covers only {part:.0%} of the brain",
+                    file=work.study.files.get(sequence),
                     fix="Leave it out, or check that it is of the same visit",
                 )
         which = f"{', '.join(moved)} drawn on it linearly" if moved else "all sequences lie on it"

@@ -113,7 +113,7 @@ def _pair(
 
 def _coarse(array: NDArray[np.float32], grid: Grid, spacing_mm: float) -> Any:
     """The image on straight axes with voxels of at least so many mm, its extreme grey levels clipped."""
-    target = _straight(grid_at(grid, np.maximum(grid.spacing_mm, spacing_mm)))
+    target = _straight(grid_at(grid, [max(own, spacing_mm) for own in grid.spacing_mm]))
     factors = np.asarray(target.spacing_mm) / np.asarray(grid.spacing_mm)
     low, high = np.quantile(array[::2, ::2, ::1], (0.005, 0.995))
     clipped = np.clip(array, low, max(float(high), float(low) + 1e-6))
