@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from annofree.errors import InputError, OutputError, SettingsError
 from annofree.extras import explained
 from annofree.progress import stage
+from annofree.trust.false_alarms import DEFAULT_RATE
 
 if TYPE_CHECKING:
     from annofree.anatomy import Alignment
@@ -38,6 +39,7 @@ class Choice:
         sam: Folder of a SAM, for the refiner "sam".
         device: "auto", "cpu", "cuda", "cuda:1" or "mps".
         strict: Whether a scan that does not seem to belong is refused; otherwise it is segmented with a warning.
+        false_alarms: Share of tumour-free scans that may be called tumour.
     """
 
     method: str | Method | None = None
@@ -48,6 +50,12 @@ class Choice:
     sam: str | None = None
     device: str = "auto"
     strict: bool = False
+    false_alarms: float = DEFAULT_RATE
+
+    @property
+    def trust(self) -> dict[str, Any]:
+        """How `segment_scan` is to doubt."""
+        return {"strict": self.strict, "false_alarms": self.false_alarms}
 
     def to_dict(self) -> dict[str, Any]:
         """The choice as JSON can hold it; a method that was given as such is only named."""
@@ -92,6 +100,10 @@ class Choice:
         """
         from annofree import methods
 
+        if not 0 < self.false_alarms < 1:
+            raise SettingsError(
+                f"A false-alarm rate of {self.false_alarms:g} makes no sense", fix="Give a share such as 0.05"
+            )
         if self.method and self.model:
             raise InputError(
                 "Both a method and a model were given", fix="Give --method NAME for a shipped one, or --model FOLDER"
@@ -130,7 +142,9 @@ class Choice:
         return tuple(chain)
 
 
-def segment_scan(scan: Scan, method: Method, *, locate: bool = True, strict: bool = False) -> Segmentation:
+def segment_scan(
+    scan: Scan, method: Method, *, locate: bool = True, strict: bool = False, false_alarms: float = DEFAULT_RATE
+) -> Segmentation:
     """Look whether a scan belongs, segment it with a method and describe each lesion.
 
     Args:
@@ -138,6 +152,7 @@ def segment_scan(scan: Scan, method: Method, *, locate: bool = True, strict: boo
         method: A fitted method.
         locate: Whether lesions get side and lobe (an affine alignment with the MNI template, a few seconds).
         strict: Whether a scan that does not seem to belong is refused.
+        false_alarms: Share of tumour-free scans that may be called tumour.
 
     Raises:
         InputError: It is.
@@ -167,7 +182,8 @@ def segment_scan(scan: Scan, method: Method, *, locate: bool = True, strict: boo
         with_lobes=locate,
         alignment=None if alignment is None else alignment.result,
     )
-    return result.replace(lesions=lesions)
+    finding = method.judge(lesions, false_alarms)
+    return result.replace(lesions=lesions, provenance={**result.provenance, "finding": finding.to_dict()})
 
 
 def _aligned(scan: Scan) -> Alignment:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from annofree.pipeline import Choice, segment_scan
+from annofree.trust.false_alarms import DEFAULT_RATE
 
 if TYPE_CHECKING:
     from annofree.batch.run import BatchReport
@@ -30,6 +31,7 @@ class Segmenter:
         refine: Refiners of the whole tumour, or their short forms; "own" stands for the method's, None keeps those.
         sam: Folder of a SAM, for the refiner "sam".
         strict: Whether a scan that does not seem to belong is refused; otherwise `result.provenance["notes"]` says why.
+        false_alarms: Share of tumour-free scans that may be called; `result.provenance["finding"]` has the answer.
         **options: Further settings that a run may change.
 
     Attributes:
@@ -57,6 +59,7 @@ class Segmenter:
         refine: str | Refiner | Iterable[str | Refiner] | None = None,
         sam: str | Path | None = None,
         strict: bool = False,
+        false_alarms: float = DEFAULT_RATE,
         **options: Any,
     ) -> None:
         from annofree.methods import METHODS
@@ -78,6 +81,7 @@ class Segmenter:
             sam=None if sam is None else str(sam),
             device=device,
             strict=strict,
+            false_alarms=false_alarms,
         )
         self.method = self.choice.build()
 
@@ -109,7 +113,7 @@ class Segmenter:
         from annofree.prepare import Recipe
 
         scan = open_scan(source, sequence=sequence, brain_mask=brain_mask, prepare=prepare or Recipe())
-        return segment_scan(scan, self.method, locate=locate, strict=self.choice.strict).replace(scan=scan)
+        return segment_scan(scan, self.method, locate=locate, **self.choice.trust).replace(scan=scan)
 
     def run(self, cohort: Cohort | str | Path, out: str | Path, **options: Any) -> BatchReport:
         """Segment every scan of a cohort into a folder; a run that was stopped goes on from there.

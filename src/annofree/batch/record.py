@@ -33,6 +33,8 @@ COLUMNS = (
     "lobe",
     "confidence",
     "threshold_WT",
+    "finding",
+    "false_alarms",
     "belongs",
     "sequences",
     "notes",
@@ -44,6 +46,7 @@ def make_row(result: Segmentation) -> dict[str, str]:
     volumes = result.volumes_ml
     first = result.lesions[0] if result.lesions else None
     whole = result.thresholds.get("WT")
+    finding = result.provenance.get("finding", {})
     used = None if whole is None else whole.value
     return {
         "id": result.scan_id,
@@ -56,6 +59,8 @@ def make_row(result: Segmentation) -> dict[str, str]:
         "lobe": (first.lobe if first else None) or "n/a",
         "confidence": f"{first.confidence:.3f}" if first and first.confidence is not None else "n/a",
         "threshold_WT": "n/a" if used is None else f"{used:.6g}",
+        "finding": str(finding.get("word", "n/a")),
+        "false_alarms": "n/a" if finding.get("rate") is None else f"{finding['rate']:g}",
         "belongs": ", ".join(warnings_of(result.provenance.get("checks", []))) or "yes",
         "sequences": ",".join(result.provenance.get("sequences", [])),
         "notes": " | ".join(result.provenance.get("notes", [])) or "n/a",

@@ -92,7 +92,7 @@ def _run(
     build = cache(choice.build if method is None else lambda: method)
     described = build().describe()
     model = model_hashes(choice)
-    setup = text_hash(software()["annofree"], described, model, locate, choice.strict)
+    setup = text_hash(software()["annofree"], described, model, locate, choice.strict, choice.false_alarms)
     worker = Worker(cohort, _anywhere(choice), out, locate, review, setup, build)
     tables = _Tables(cohort, out)
     _sweep(out)

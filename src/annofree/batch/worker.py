@@ -139,7 +139,7 @@ class Worker:
         if is_done(self.out, scan_id, key):
             return Outcome(scan_id, reused=True)
         forget(self.out, scan_id)
-        result = segment_scan(scan, self.method, locate=self.locate, strict=self.choice.strict)
+        result = segment_scan(scan, self.method, locate=self.locate, **self.choice.trust)
         stage("writing")
         result.save(self.out, page=False)
         if scan.preparation is not None and scan.preparation.every_grid:

@@ -61,6 +61,9 @@ def segment(
     strict: Annotated[
         bool, typer.Option("--strict", help="Refuse scans that do not seem to belong, instead of a warning.")
     ] = False,
+    false_alarms: Annotated[
+        float, typer.Option("--false-alarms", help="Share of tumour-free scans that may be called tumour.")
+    ] = 0.05,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be read and done, how long it takes, what is missing.")
     ] = False,
@@ -87,7 +90,7 @@ def segment(
     cohort = take_participants(cohort, labels)
     options = {} if quality is None else {"quality": quality}
     chain, weights = tuple(refine) if refine else None, None if sam is None else str(sam)
-    choice = Choice(method, model, threshold, chain, options, weights, device, strict)
+    choice = Choice(method, model, threshold, chain, options, weights, device, strict, false_alarms)
     if dry_run:
         from annofree.batch.dry_run import expect
         from annofree.cli.show import show_expected

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -20,9 +20,10 @@ from annofree.refine import REFINERS
 from annofree.refine.base import Refiner
 from annofree.registry import nearest
 from annofree.scan import Cohort, Modality, Scan, learning, scoring
-from annofree.segmentation import Segmentation
+from annofree.segmentation import Lesion, Segmentation
 from annofree.settings import Settings
 from annofree.thresholds.base import Fittable, Threshold, worst_tier
+from annofree.trust.false_alarms import FalseAlarms, Finding, rules_fingerprint, uncalibrated
 from annofree.version import VERSION
 
 CARD = "card.json"
@@ -68,6 +69,7 @@ class Method(ABC):
         rules: Thresholds and refiners per region.
         card: What the model learned from; written to `card.json`.
         device: Where networks compute: "cpu", "cuda", "cuda:1", "coreml".
+        false_alarms: What the model finds in tumour-free scans, where it was calibrated.
         device_note: A sentence where that is not what was asked for.
     """
 
@@ -82,12 +84,13 @@ class Method(ABC):
     card: dict[str, Any]
     device: str
     device_note: str | None
+    false_alarms: FalseAlarms | None
 
     def __init__(self, settings: Settings | None = None, **options: Any) -> None:
         if settings is not None and options:
             raise InputError("Give either a settings object or single options, not both")
         state = {"settings": settings or self.settings_class(**options), "card": {}, "device": "cpu"}
-        state["device_note"] = None
+        state["device_note"] = state["false_alarms"] = None
         self.__dict__.update(state, **dict.fromkeys(self.learned))
         self.__dict__["rules"] = self.default_rules()
 
@@ -290,6 +293,22 @@ class Method(ABC):
             provenance=self.provenance(scan, scored, decision),
         )
 
+    def judge(self, lesions: Iterable[Lesion], rate: float) -> Finding:
+        """Whether there is a tumour, at a stated rate of false alarms.
+
+        Args:
+            lesions: What was found in a scan.
+            rate: Share of tumour-free scans that may be called.
+        """
+        known = self.false_alarms
+        return known.judge(lesions, rate) if known and known.rules == self.deciding else uncalibrated(lesions)
+
+    @property
+    def deciding(self) -> str:
+        """A fingerprint of what decides beside the weights."""
+        told = self.settings.model_dump(mode="json")
+        return rules_fingerprint({name: told[name] for name in sorted(self.run_settings)}, self.rules.to_dict())
+
     def describe(self) -> dict[str, Any]:
         """Everything that decides a result, as data: settings, thresholds, refiners, the model's card."""
         return {
@@ -351,7 +370,7 @@ class Method(ABC):
         gone = {rule.get("kind") for chain in config["refiners"].values() for rule in chain} & REFINERS.gone.keys()
         if gone:
             card = {**card, "refiners left out": {name: REFINERS.gone[name] for name in sorted(gone)}}
-        method = method.replace(rules=Rules.from_dict(config), card=card)
+        method = method.replace(rules=Rules.from_dict(config), card=card, false_alarms=FalseAlarms.read(folder))
         return method.replace(**method.load_weights(Path(folder)))
 
     @classmethod

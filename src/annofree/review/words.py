@@ -57,7 +57,13 @@ TIERS = {
 
 
 def finding_sentence(result: Segmentation) -> str:
-    """What was found, in one sentence."""
+    """What was found, in one sentence, and how sure it is that there is anything."""
+    told = result.provenance.get("finding")
+    known = told is not None and told.get("rate") is not None and result.lesions
+    return f"{_found(result)} {told['sentence']}" if known else _found(result)
+
+
+def _found(result: Segmentation) -> str:
     if not result.lesions:
         if (result.labels > 0).any():
             return "Only specks too small to list were found."

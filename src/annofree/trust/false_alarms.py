@@ -1,0 +1,146 @@
+"""Is there a tumour at all? A finding with a stated false-alarm rate, by conformal calibration on tumour-free scans."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from annofree.errors import InputError
+from annofree.formats.outfolder import atomic_write
+from annofree.segmentation import Lesion
+
+FILE = "false_alarms.json"
+FORM = 1
+#: Of 100 tumour-free scans, so many may be called where nobody says otherwise.
+DEFAULT_RATE = 0.05
+
+Word = Literal["tumour", "none", "unsure"]
+
+
+def evidence(lesions: Iterable[Lesion]) -> float:
+    """How certain the most certain finding is: mean probability inside it, 0 where nothing is left after clean-up."""
+    return max((lesion.confidence or 0.0 for lesion in lesions), default=0.0)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The answer for a scan as a whole.
+
+    Attributes:
+        word: "tumour", "none" (nothing is left after clean-up) or "unsure".
+        rate: Share of tumour-free scans that may be called; None where the model was not calibrated.
+        p: Share of tumour-free scans with as much evidence, this one counted; None likewise.
+        evidence: See `evidence`.
+        sentence: All of that in words.
+    """
+
+    word: Word
+    rate: float | None
+    p: float | None
+    evidence: float
+    sentence: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class FalseAlarms:
+    """What a model finds in tumour-free scans.
+
+    For a new tumour-free scan that is exchangeable with these n, the share p = (1 + number with as much evidence) /
+    (n + 1) is at most `rate` with a chance of at most `rate`, whatever the scores are (split conformal prediction,
+    Vovk 2005; Bates et al. 2023, "Testing for outliers with conformal p-values").
+
+    Attributes:
+        evidence: Of each calibration scan, by its id.
+        rules: Fingerprint of thresholds, refiners and run settings; other ones were not calibrated.
+        weights: Fingerprint of the networks.
+        groups: How many scans of each kind.
+    """
+
+    evidence: Mapping[str, float]
+    rules: str
+    weights: str
+    groups: Mapping[str, int]
+
+    def judge(self, lesions: Iterable[Lesion], rate: float = DEFAULT_RATE) -> Finding:
+        """Tumour, none, or unsure.
+
+        Args:
+            lesions: Of the scan.
+            rate: Share of tumour-free scans that may be called.
+        """
+        found, n = evidence(lesions), len(self.evidence)
+        alike = sum(value >= found for value in self.evidence.values())
+        p = (1 + alike) / (n + 1)
+        promise = f"of 100 tumour-free scans, {100 * rate:g} are called at most"
+        if found == 0.0:
+            said = "No tumour was found. That is no proof that there is none."
+            return Finding("none", rate, 1.0, found, said)
+        if p <= rate:
+            said = f"Tumour: {promise}; {alike} of {n} tumour-free scans show a finding as certain ({found:.2f})."
+            return Finding("tumour", rate, p, found, said)
+        if 1 / (n + 1) > rate:
+            said = f"Unsure: {n} tumour-free scans cannot promise a false-alarm rate of {rate:g}."
+        else:
+            said = f"Unsure: {alike} of {n} tumour-free scans show a finding as certain ({found:.2f}); {promise}."
+        return Finding("unsure", rate, p, found, said)
+
+    def write(self, folder: str | Path) -> Path:
+        """Put the calibration beside the model."""
+        path = Path(folder) / FILE
+        values = {name: round(value, 5) for name, value in sorted(self.evidence.items())}
+        told = {"form": FORM, "rules": self.rules, "weights": self.weights, "groups": dict(self.groups)}
+        atomic_write(path, json.dumps({**told, "evidence": values}, indent=1) + "\n")
+        return path
+
+    @classmethod
+    def read(cls, folder: str | Path) -> FalseAlarms | None:
+        """The calibration of a model folder; None where it has none, or one of other weights.
+
+        Raises:
+            InputError: The file is damaged.
+        """
+        path = Path(folder) / FILE
+        if not path.is_file():
+            return None
+        try:
+            told = json.loads(path.read_text(encoding="utf-8"))
+            evidence = {str(name): float(value) for name, value in told["evidence"].items()}
+            known = cls(evidence, str(told["rules"]), str(told["weights"]), dict(told["groups"]))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            why = f"{type(error).__name__}: {error}"
+            raise InputError(
+                "A calibration of false alarms cannot be read", file=path, why=why, fix="Calibrate the model again"
+            ) from None
+        return known if known.weights == weights_fingerprint(folder) else None
+
+
+def uncalibrated(lesions: Iterable[Lesion]) -> Finding:
+    """The finding of a model, or of rules, that was not calibrated on tumour-free scans."""
+    found = list(lesions)
+    why = "no false-alarm rate is known: the model was not calibrated with these weights and settings"
+    if not found:
+        return Finding("none", None, None, 0.0, f"No tumour was found; {why}.")
+    return Finding("unsure", None, None, evidence(found), f"Something was found; {why}.")
+
+
+def rules_fingerprint(settings: Mapping[str, Any], rules: Mapping[str, Any]) -> str:
+    """A fingerprint of what decides beside the weights: run settings, thresholds, refiners."""
+    text = json.dumps([dict(settings), dict(rules)], sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def weights_fingerprint(folder: str | Path) -> str:
+    """A fingerprint of the networks in a model folder."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(folder).rglob("*.safetensors")):
+        digest.update(path.relative_to(folder).as_posix().encode() + b"\0")
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]

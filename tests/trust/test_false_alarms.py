@@ -1,0 +1,83 @@
+"""A finding with a stated false-alarm rate."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from annofree.errors import InputError, SettingsError
+from annofree.methods.intensity import Intensity
+from annofree.phantom import phantom_subject
+from annofree.pipeline import Choice, segment_scan
+from annofree.segmentation import Lesion
+from annofree.trust.false_alarms import FILE, FalseAlarms, evidence, uncalibrated, weights_fingerprint
+
+
+def _lesion(confidence: float | None) -> Lesion:
+    return Lesion(index=1, volume_ml=5.0, centre_mm=(0.0, 0.0, 0.0), confidence=confidence)
+
+
+def _calibrated(values: list[float], rules: str = "r", weights: str = "w") -> FalseAlarms:
+    return FalseAlarms({str(n): value for n, value in enumerate(values)}, rules, weights, {"made": len(values)})
+
+
+def test_evidence_is_the_most_certain_finding() -> None:
+    assert evidence(()) == 0.0
+    assert evidence([_lesion(0.4), _lesion(0.9), _lesion(None)]) == 0.9
+
+
+def test_the_three_words_by_hand() -> None:
+    known = _calibrated([0.0] * 36 + [0.5, 0.6, 0.7])  # n = 39: p = (1 + alike) / 40
+    assert known.judge([], 0.05).word == "none"
+    tumour = known.judge([_lesion(0.65)], 0.05)
+    assert (tumour.word, tumour.p) == ("tumour", 2 / 40)
+    unsure = known.judge([_lesion(0.6)], 0.05)
+    assert (unsure.word, unsure.p) == ("unsure", 3 / 40)
+    assert known.judge([_lesion(0.6)], 0.1).word == "tumour"
+
+
+def test_too_few_scans_promise_nothing() -> None:
+    found = _calibrated([0.0] * 10).judge([_lesion(0.99)], 0.05)
+    assert found.word == "unsure"
+    assert "10 tumour-free scans cannot promise" in found.sentence
+
+
+def test_of_exchangeable_scans_no_more_than_stated_are_called() -> None:
+    rng = np.random.default_rng(0)
+    called = []
+    for _ in range(400):
+        drawn = rng.beta(2, 2, 61)
+        known = _calibrated(list(drawn[:60]))
+        called.append(known.judge([_lesion(float(drawn[60]))], 0.1).word == "tumour")
+    assert 0.05 < np.mean(called) < 0.15  # 0.1 stated; three standard errors are 0.045
+
+
+def test_a_calibration_holds_for_its_weights_and_rules_only(tmp_path: Path) -> None:
+    Intensity().save(tmp_path)
+    plain = Intensity.load(tmp_path)
+    _calibrated([0.0] * 39, plain.deciding, weights_fingerprint(tmp_path)).write(tmp_path)
+    method = Intensity.load(tmp_path)
+    assert method.judge([_lesion(0.9)], 0.05).word == "tumour"
+    other = Choice(method, threshold="fixed:3.0").build()
+    assert other.judge([_lesion(0.9)], 0.05) == uncalibrated([_lesion(0.9)])
+    (tmp_path / "network.safetensors").write_bytes(b"other weights")
+    assert Intensity.load(tmp_path).judge([_lesion(0.9)], 0.05).rate is None
+
+
+def test_a_damaged_calibration_is_told(tmp_path: Path) -> None:
+    Intensity().save(tmp_path)
+    (tmp_path / FILE).write_text(json.dumps({"form": 1}))
+    with pytest.raises(InputError, match="cannot be read"):
+        Intensity.load(tmp_path)
+
+
+def test_results_carry_the_finding() -> None:
+    scan = phantom_subject(3, kind="diffuse", spacing_mm=4.0).scan
+    result = segment_scan(scan, Choice("intensity-published").build(), locate=False)
+    assert result.provenance["finding"]["word"] in ("unsure", "none")
+    assert "not calibrated" in result.provenance["finding"]["sentence"]
+    with pytest.raises(SettingsError, match="false-alarm rate"):
+        Choice("intensity-published", false_alarms=1.5).build()
