@@ -21,7 +21,7 @@ def _lesion(confidence: float | None) -> Lesion:
 
 
 def _calibrated(values: list[float], rules: str = "r", weights: str = "w") -> FalseAlarms:
-    return FalseAlarms({str(n): value for n, value in enumerate(values)}, rules, weights, {"made": len(values)})
+    return FalseAlarms({"made": {str(n): value for n, value in enumerate(values)}}, rules, weights)
 
 
 def test_evidence_is_the_most_certain_finding() -> None:
@@ -42,7 +42,14 @@ def test_the_three_words_by_hand() -> None:
 def test_too_few_scans_promise_nothing() -> None:
     found = _calibrated([0.0] * 10).judge([_lesion(0.99)], 0.05)
     assert found.word == "unsure"
-    assert "10 tumour-free scans cannot promise" in found.sentence
+    assert "10 made scans can promise no rate of false alarms below 0.09" in found.sentence
+
+
+def test_few_real_scans_are_not_diluted_by_many_made_ones() -> None:
+    known = FalseAlarms({"made": dict.fromkeys("abcdefghij", 0.0), "healthy": {"1": 0.0, "2": 0.8, "3": 0.0}}, "r", "w")
+    found = known.judge([_lesion(0.7)], 0.3)
+    assert (found.word, found.p) == ("unsure", 0.5)
+    assert "1 of 3 tumour-free scans (healthy)" in found.sentence
 
 
 def test_of_exchangeable_scans_no_more_than_stated_are_called() -> None:

@@ -145,7 +145,7 @@ def _ball(scan: Scan, rng: np.random.Generator, radius_mm: float) -> NDArray[np.
     low, high = points.min(axis=0), points.max(axis=0)
     side = rng.choice([0.28, 0.72])
     place = low + (high - low) * np.array([side, rng.uniform(0.4, 0.65), rng.uniform(0.5, 0.65)])
-    grid = np.stack(np.indices(scan.shape), axis=-1)
+    grid = np.moveaxis(np.indices(scan.shape), 0, -1)
     distance = np.sqrt((((grid - place) * spacing) ** 2).sum(axis=-1))
     ball: NDArray[np.bool_] = (distance < radius_mm) & brain
     return ball

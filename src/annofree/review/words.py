@@ -59,8 +59,9 @@ TIERS = {
 def finding_sentence(result: Segmentation) -> str:
     """What was found, in one sentence, and how sure it is that there is anything."""
     told = result.provenance.get("finding")
-    known = told is not None and told.get("rate") is not None and result.lesions
-    return f"{_found(result)} {told['sentence']}" if known else _found(result)
+    if told is None or told.get("rate") is None or not result.lesions:
+        return _found(result)
+    return f"{_found(result)} {told['sentence']}"
 
 
 def _found(result: Segmentation) -> str:

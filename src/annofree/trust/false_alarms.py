@@ -15,8 +15,8 @@ from annofree.segmentation import Lesion
 
 FILE = "false_alarms.json"
 FORM = 1
-#: Of 100 tumour-free scans, so many may be called where nobody says otherwise.
-DEFAULT_RATE = 0.05
+#: Share of tumour-free scans that may be called by default; the eight real ones promise no less than 0.11.
+DEFAULT_RATE = 0.15
 
 Word = Literal["tumour", "none", "unsure"]
 
@@ -33,7 +33,7 @@ class Finding:
     Attributes:
         word: "tumour", "none" (nothing is left after clean-up) or "unsure".
         rate: Share of tumour-free scans that may be called; None where the model was not calibrated.
-        p: Share of tumour-free scans with as much evidence, this one counted; None likewise.
+        p: The largest share, over kinds, of tumour-free scans with as much evidence, this one counted; None likewise.
         evidence: See `evidence`.
         sentence: All of that in words.
     """
@@ -53,21 +53,20 @@ class Finding:
 class FalseAlarms:
     """What a model finds in tumour-free scans.
 
-    For a new tumour-free scan that is exchangeable with these n, the share p = (1 + number with as much evidence) /
-    (n + 1) is at most `rate` with a chance of at most `rate`, whatever the scores are (split conformal prediction,
-    Vovk 2005; Bates et al. 2023, "Testing for outliers with conformal p-values").
+    For a new tumour-free scan that is exchangeable with the n scans of a kind, the share p = (1 + number with as much
+    evidence) / (n + 1) is at most `rate` with a chance of at most `rate`, whatever the scores are (split conformal
+    prediction, Vovk 2005; Bates et al. 2023, "Testing for outliers with conformal p-values"). The kinds are kept
+    apart and the largest p counts: many made scans do not dilute what few real ones show.
 
     Attributes:
-        evidence: Of each calibration scan, by its id.
+        evidence: Of each calibration scan, by kind ("healthy" are real scans) and id.
         rules: Fingerprint of thresholds, refiners and run settings; other ones were not calibrated.
         weights: Fingerprint of the networks.
-        groups: How many scans of each kind.
     """
 
-    evidence: Mapping[str, float]
+    evidence: Mapping[str, Mapping[str, float]]
     rules: str
     weights: str
-    groups: Mapping[str, int]
 
     def judge(self, lesions: Iterable[Lesion], rate: float = DEFAULT_RATE) -> Finding:
         """Tumour, none, or unsure.
@@ -76,27 +75,31 @@ class FalseAlarms:
             lesions: Of the scan.
             rate: Share of tumour-free scans that may be called.
         """
-        found, n = evidence(lesions), len(self.evidence)
-        alike = sum(value >= found for value in self.evidence.values())
-        p = (1 + alike) / (n + 1)
-        promise = f"of 100 tumour-free scans, {100 * rate:g} are called at most"
+        found = evidence(lesions)
         if found == 0.0:
             said = "No tumour was found. That is no proof that there is none."
             return Finding("none", rate, 1.0, found, said)
+        shares = {}
+        for kind, values in self.evidence.items():
+            alike = sum(value >= found for value in values.values())
+            shares[kind] = ((1 + alike) / (len(values) + 1), alike, len(values))
+        worst = max(shares, key=lambda kind: shares[kind][0])
+        p, alike, n = shares[worst]
         if p <= rate:
-            said = f"Tumour: {promise}; {alike} of {n} tumour-free scans show a finding as certain ({found:.2f})."
+            said = f"Tumour, and of 100 tumour-free scans {100 * rate:g} at most are called one"
+            said += f" (mean probability {found:.2f}; {alike} of {n} {worst} scans show as much)."
             return Finding("tumour", rate, p, found, said)
         if 1 / (n + 1) > rate:
-            said = f"Unsure: {n} tumour-free scans cannot promise a false-alarm rate of {rate:g}."
+            said = f"Unsure: {n} {worst} scans can promise no rate of false alarms below {1 / (n + 1):.2f}."
         else:
-            said = f"Unsure: {alike} of {n} tumour-free scans show a finding as certain ({found:.2f}); {promise}."
+            said = f"Unsure: {alike} of {n} tumour-free scans ({worst}) show a finding as certain ({found:.2f})."
         return Finding("unsure", rate, p, found, said)
 
     def write(self, folder: str | Path) -> Path:
         """Put the calibration beside the model."""
         path = Path(folder) / FILE
-        values = {name: round(value, 5) for name, value in sorted(self.evidence.items())}
-        told = {"form": FORM, "rules": self.rules, "weights": self.weights, "groups": dict(self.groups)}
+        values = {kind: {name: round(value, 5) for name, value in own.items()} for kind, own in self.evidence.items()}
+        told = {"form": FORM, "rules": self.rules, "weights": self.weights}
         atomic_write(path, json.dumps({**told, "evidence": values}, indent=1) + "\n")
         return path
 
@@ -112,8 +115,8 @@ class FalseAlarms:
             return None
         try:
             told = json.loads(path.read_text(encoding="utf-8"))
-            evidence = {str(name): float(value) for name, value in told["evidence"].items()}
-            known = cls(evidence, str(told["rules"]), str(told["weights"]), dict(told["groups"]))
+            evidence = {kind: {n: float(v) for n, v in own.items()} for kind, own in told["evidence"].items()}
+            known = cls(evidence, str(told["rules"]), str(told["weights"]))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             why = f"{type(error).__name__}: {error}"
             raise InputError(

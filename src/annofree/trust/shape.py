@@ -69,9 +69,9 @@ def cavity(view: View) -> Check | None:
     fluid = view.deep & (view.levels(Modality.T1) < 0.6) & (view.levels(Modality.FLAIR) < 0.5)
     if Modality.T2 in view.images:
         fluid &= view.levels(Modality.T2) > 1.4
-    across = view.brain.any(axis=(1, 2))
+    across = np.asarray(view.brain.any(axis=(1, 2)))
     middle = float(np.mean(np.flatnonzero(across)))
-    left = np.arange(len(across)) < middle
+    left = np.arange(across.size) < middle
     apart = abs(int(fluid[left].sum()) - int(fluid[~left].sum())) * view.voxel_ml
     return Check.measured(
         "cavity",
