@@ -244,13 +244,13 @@ def fit(
         healthy = open_cohort(healthy, brain_mask=brain_mask, sequence=sequence, prepare=Recipe())
     if isinstance(patients, str | Path):
         patients = open_cohort(patients, reports=reports, brain_mask=patients_mask, sequence=sequence, prepare=Recipe())
-    learner.check_fit(healthy, patients)
     asked = {
         "settings": learner.settings.model_dump(mode="json", exclude=set(learner.run_settings)),
         "healthy scans": [] if healthy is None else list(healthy.ids),
         "patients": [] if patients is None else list(patients.ids),
     }
     with explained(f"Fitting '{method}'"), unfinished_fit(out, method, asked):
+        learner.check_fit(healthy, patients)
         require_space(out, learner.fit_mb)
         fitted = learner.fit(healthy=healthy, patients=patients, workspace=out / WORK)
         fitted.save(out)

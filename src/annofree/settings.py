@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -36,6 +37,23 @@ class Settings(BaseModel):
     def replace(self, **changes: Any) -> Self:
         """A copy with some settings changed, checked like new ones."""
         return type(self)(**{**dict(self), **changes})
+
+    def changed(self, changes: Mapping[str, Any]) -> Self:
+        """A copy with settings changed by dotted names, for instance {"tumours.kind": "metastases"}, checked like new.
+
+        Raises:
+            SettingsError: One does not exist, or cannot have that value.
+        """
+        values = self.model_dump()
+        for name, value in changes.items():
+            *path, last = name.split(".")
+            place, known = values, type(self).__name__
+            for part in path:
+                if not isinstance(place.get(part), dict):
+                    raise SettingsError(f"'{name}' is not a setting of {known}", fix=f"Known: {', '.join(place)}")
+                place = place[part]
+            place[last] = value
+        return type(self)(**values)
 
 
 def _explain(model: type[BaseModel], error: ValidationError) -> str:

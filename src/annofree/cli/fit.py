@@ -54,11 +54,11 @@ def fit(
     ] = False,
 ) -> None:
     """Fit a method on healthy scans and unlabelled patients; the model is a folder that 'segment --model' takes."""
-    from annofree.cli.show import console
+    from annofree.cli.show import console, parse_setting
     from annofree.pipeline import fit as run
     from annofree.thresholds.base import worst_tier
 
-    settings = dict(_parse(text) for text in setting or [])
+    settings = dict(parse_setting(text) for text in setting or [])
     model = run(
         method,
         out=out,
@@ -75,14 +75,3 @@ def fit(
     for region, threshold in model.thresholds.items():
         shown = threshold.replace(tier=worst_tier([threshold.tier, model.tier]))  # scores learned from masks are no T0
         console.print(f"{region}: {shown}", highlight=False, markup=False, soft_wrap=True)
-
-
-def _parse(text: str) -> tuple[str, object]:
-    import yaml
-
-    from annofree.errors import SettingsError
-
-    key, equals, value = text.partition("=")
-    if not equals:
-        raise SettingsError(f"'{text}' is no setting", fix="Write key=value, such as --set sigma_mm=2")
-    return key.strip().replace("-", "_"), yaml.safe_load(value)

@@ -120,3 +120,19 @@ def show_expected(expected: Sequence[Expected], method: Method, out: Path, worke
         memory = max(scan.memory_gb for scan in able) * min(workers, len(able))
         say(f"expected: {minutes:.1f} minutes, {memory:.1f} GB of memory (as measured on two cores; yours may differ)")
     say("nothing was written (--dry-run)")
+
+
+def parse_setting(text: str) -> tuple[str, object]:
+    """A `--set` as key and value.
+
+    Raises:
+        SettingsError: There is no "=" in it.
+    """
+    import yaml
+
+    from annofree.errors import SettingsError
+
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise SettingsError(f"'{text}' is no setting", fix="Write key=value, such as --set sigma_mm=2")
+    return key.strip().replace("-", "_"), yaml.safe_load(value)

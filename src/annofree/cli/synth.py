@@ -12,8 +12,9 @@ def synth(
     files: Annotated[
         list[Path] | None,
         typer.Argument(
-            help="One healthy image, the image to write, the labels to write; or the word class-folders.",
-            metavar="[IN IMG LAB | class-folders]",
+            help="A healthy image that is read, the image with a tumour that is written, its labels that are written "
+            "(IN is never replaced); or the word mix, or class-folders.",
+            metavar="[IN IMG LAB | mix | class-folders]",
         ),
     ] = None,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Folder to write many cases to.")] = None,
@@ -30,6 +31,19 @@ def synth(
     brain_mask: Annotated[
         str | None, typer.Option(help="Brain mask of the image, or name pattern of masks beside the scans.")
     ] = None,
+    patients_mask: Annotated[
+        str | None, typer.Option(help="Name pattern of brain masks beside the patients' scans.")
+    ] = None,
+    sequence: Annotated[
+        str | None, typer.Option(help="What the images are (T1, T1C, T2, FLAIR), where their names do not say it.")
+    ] = None,
+    images: Annotated[Path | None, typer.Option(help="mix: nnU-Net's imagesTr of patients.")] = None,
+    labels: Annotated[Path | None, typer.Option(help="mix: labelsTr, the first network's answers.")] = None,
+    csv: Annotated[Path | None, typer.Option(help="mix: table of pairs to write; OUT/mixid.csv without.")] = None,
+    setting: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="A setting, as key=value (tumours.kind=metastases); may be repeated."),
+    ] = None,
     validation: Annotated[bool, typer.Option(help="One image: the distribution-shifted twin.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="One image: replace IMG and LAB that stand.")] = False,
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
@@ -37,11 +51,38 @@ def synth(
 ) -> None:
     """Make brains with tumours and their labels: a folder of cases (-o), or one from one healthy image (IN IMG LAB).
 
-    'class-folders' makes JPEG slices of phantoms instead, one folder a class, --n slices in each.
+    'mix' is SynthTumour's second stage: the tumours of --images, where --labels say, in --healthy scans, and a data
+    set of nnU-Net for the senior. 'class-folders' makes JPEG slices of phantoms, one folder a class, --n in each.
     """
-    from annofree.cli.show import console
+    from annofree.cli.show import console, parse_setting
     from annofree.synthesis.synthesise import synthesise, synthesise_one
 
+    changes = dict(parse_setting(text) for text in setting or [])
+    if files == [Path("mix")]:
+        from annofree.synthesis.synthesise import mix
+
+        told = mix(
+            images,
+            labels,
+            healthy,
+            out,
+            preset=preset,
+            changes=changes,
+            n=n,
+            seed=seed,
+            sequence=sequence,
+            brain_mask=brain_mask,
+            csv=csv,
+            workers=workers,
+        )
+        console.print(
+            f"{told['mixed']} mixed cases ({', '.join(told['sequences'])}) in {out}/imagesTrMix and labelsMix; with "
+            f"{told['originals']} originals in {out}/Dataset101_SynthTumourSenior (nnU-Net 2) and "
+            f"Task101_SynthTumourSenior (nnU-Net 1); {told['left out']} patients without a label left out",
+            highlight=False,
+            soft_wrap=True,
+        )
+        return
     if files == [Path("class-folders")]:
         from annofree.errors import SettingsError
         from annofree.phantom.class_folders import write_class_folders
@@ -52,7 +93,15 @@ def synth(
         return
     if files:
         drawn = synthesise_one(
-            files, preset=preset, seed=seed, brain_mask=brain_mask, validation=validation, overwrite=overwrite, out=out
+            files,
+            preset=preset,
+            seed=seed,
+            brain_mask=brain_mask,
+            sequence=sequence,
+            changes=changes,
+            validation=validation,
+            overwrite=overwrite,
+            out=out,
         )
         console.print(
             f"tumour of {drawn['realised_ml']:.1f} ml ({drawn['requested_ml']:.1f} ml requested), "
@@ -70,6 +119,9 @@ def synth(
         healthy=healthy,
         patients=patients,
         brain_mask=brain_mask,
+        sequence=sequence,
+        patients_mask=patients_mask,
+        changes=changes,
         workers=workers,
         layout=layout,
     )

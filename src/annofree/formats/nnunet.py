@@ -215,6 +215,36 @@ def write_description(
         atomic_write(root / "splits_final.json", json.dumps([dict(split)], indent=1) + "\n")
 
 
+def write_first_description(
+    root: Path, sequences: Iterable[Modality], labels: Mapping[str, int], cases: Iterable[str]
+) -> None:
+    """Write `dataset.json` as nnU-Net 1 reads it: names by number, and every case with its paths.
+
+    Args:
+        root: The task folder.
+        sequences: The channels in order.
+        labels: Values by name, the background among them.
+        cases: Names of the training cases.
+    """
+    listed = sorted(cases)
+    pairs = [{"image": f"./imagesTr/{case}.nii.gz", "label": f"./labelsTr/{case}.nii.gz"} for case in listed]
+    dataset = {
+        "name": root.name,
+        "description": "made by annofree",
+        "tensorImageSize": "4D",
+        "reference": "",
+        "licence": "",
+        "release": "",
+        "modality": {str(number): str(sequence) for number, sequence in enumerate(sequences)},
+        "labels": {str(value): name for name, value in sorted(labels.items(), key=lambda item: item[1])},
+        "numTraining": len(listed),
+        "numTest": 0,
+        "training": pairs,
+        "test": [],
+    }
+    write_json(root / "dataset.json", dataset)
+
+
 def _checked_labels(
     labels: Mapping[str, NDArray[Any]] | Callable[[Scan], NDArray[Any]], scan: Scan, names: Mapping[str, int]
 ) -> NDArray[np.uint8]:

@@ -180,6 +180,7 @@ def write_one(
     seed: int = 0,
     settings: PublishedSettings | None = None,
     brain_mask: str | Path | None = None,
+    sequence: str | None = None,
     validation: bool = False,
     overwrite: bool = False,
 ) -> dict[str, Any]:
@@ -192,6 +193,7 @@ def write_one(
         seed: Decides everything.
         settings: The published form by default.
         brain_mask: File that is non-zero inside the brain.
+        sequence: What the image is, where its name does not say it; FLAIR where neither does.
         validation: Make the distribution-shifted twin.
         overwrite: Whether image and label files that stand may be replaced; the healthy image never is.
 
@@ -205,7 +207,8 @@ def write_one(
     from annofree.formats.scans import open_scan
 
     refuse_standing(image_out, labels_out, inputs=(source,), overwrite=overwrite)
-    guessed = Modality.guess(Path(source).name) or Modality.FLAIR
+    stated = None if sequence is None else Modality.parse(sequence)
+    guessed = stated or Modality.guess(Path(source).name) or Modality.FLAIR
     scan = open_scan(source, sequence=str(guessed), brain_mask=brain_mask)
     assert scan.native is not None
     image = np.ascontiguousarray(scan.images[guessed])

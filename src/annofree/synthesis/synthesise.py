@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,9 @@ def synthesise(
     healthy: str | Path | None = None,
     patients: str | Path | None = None,
     brain_mask: str | None = None,
+    sequence: str | None = None,
+    patients_mask: str | None = None,
+    changes: Mapping[str, Any] | None = None,
     workers: int = 1,
     layout: str = "nnunet",
 ) -> Path:
@@ -38,7 +41,10 @@ def synthesise(
         labelmaps: Folder of anatomical label maps for made brains; the MNI brain by default.
         healthy: Healthy scans.
         patients: Patients' scans, made pseudo-healthy.
-        brain_mask: Name pattern of brain masks beside the scans.
+        brain_mask: Name pattern of brain masks beside the healthy scans.
+        sequence: What the images are, where their names do not say it.
+        patients_mask: Name pattern of brain masks beside the patients' scans; None takes that of the healthy ones.
+        changes: Settings by dotted name, of `SynthesisSettings`, or of `PublishedSettings` for a published form.
         workers: Processes.
         layout: "nnunet" or "folders".
 
@@ -50,29 +56,35 @@ def synthesise(
     if out is None:
         raise InputError("No place for made cases was given", fix="Give a folder with -o, or three files: IN IMG LAB")
     if preset != "default":
-        settings = _published(preset)
+        settings = _published(preset).changed(changes or {})
         if healthy is None or labelmaps is not None or patients is not None:
             raise InputError(
                 f"The preset '{preset}' puts tumours into healthy scans, and nothing else",
                 fix="Give --healthy DIR alone",
             )
-        cohort = open_cohort(healthy, brain_mask=brain_mask)
+        cohort = open_cohort(healthy, brain_mask=brain_mask, sequence=sequence)
         return write_published(cohort, out, n=n, seed=seed, settings=settings, workers=workers, layout=layout)
+    from annofree.synthesis.settings import SynthesisSettings
+
     number = _USUAL_NUMBER if n is None else n
+    own = SynthesisSettings().changed(changes or {})
     if healthy is not None or patients is not None:
         from annofree.synthesis.real_dataset import carriers_from, write_in_real_brains
 
         if labelmaps is not None:
             raise InputError("Label maps and scans were given at once", fix="Make one folder of each")
-        cohorts = [None if path is None else open_cohort(path, brain_mask=brain_mask) for path in (healthy, patients)]
+        sources = ((healthy, brain_mask), (patients, patients_mask or brain_mask))
+        cohorts = [
+            None if path is None else open_cohort(path, brain_mask=mask, sequence=sequence) for path, mask in sources
+        ]
         carriers = carriers_from(*cohorts)
-        return write_in_real_brains(carriers, out, n=number, seed=seed, workers=workers, layout=layout)
+        return write_in_real_brains(carriers, out, n=number, seed=seed, settings=own, workers=workers, layout=layout)
     from annofree.synthesis import LabelMapBank, export_cases
 
     if layout not in ("nnunet", "folders"):
         raise InputError(f"There is no layout '{layout}'", fix="Use nnunet or folders")
     bank = LabelMapBank.from_mni() if labelmaps is None else LabelMapBank.from_folder(labelmaps)
-    return export_cases(out, number, bank, seed=seed, layout=layout, workers=workers)  # type: ignore[arg-type]
+    return export_cases(out, number, bank, own, seed=seed, layout=layout, workers=workers)  # type: ignore[arg-type]
 
 
 def synthesise_one(
@@ -81,6 +93,8 @@ def synthesise_one(
     preset: str = "default",
     seed: int = 0,
     brain_mask: str | None = None,
+    sequence: str | None = None,
+    changes: Mapping[str, Any] | None = None,
     validation: bool = False,
     overwrite: bool = False,
     out: Path | None = None,
@@ -96,10 +110,43 @@ def synthesise_one(
             f"{len(files)} files {'and a folder were' if out else 'were'} given",
             fix="Give three files (healthy image, image to write, labels to write), or -o FOLDER and no file",
         )
-    settings = _published("published" if preset == "default" else preset)
+    settings = _published("published" if preset == "default" else preset).changed(changes or {})
     return write_one(
-        *files, seed=seed, settings=settings, brain_mask=brain_mask, validation=validation, overwrite=overwrite
+        *files,
+        seed=seed,
+        settings=settings,
+        brain_mask=brain_mask,
+        sequence=sequence,
+        validation=validation,
+        overwrite=overwrite,
     )
+
+
+def mix(
+    images: Path | None,
+    labels: Path | None,
+    healthy: Path | None,
+    out: Path | None,
+    *,
+    preset: str = "default",
+    changes: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> dict[str, Any]:
+    """The second stage on nnU-Net folders, see `annofree.synthesis.mix_folders.mix_folders`.
+
+    Raises:
+        InputError: A folder was not named.
+        SettingsError: There is no such preset or setting.
+    """
+    from annofree.synthesis.mix import MixSettings
+    from annofree.synthesis.mix_folders import mix_folders
+
+    if images is None or labels is None or healthy is None or out is None:
+        raise InputError("Mixing needs four folders", fix="Give --images, --labels, --healthy and -o")
+    if preset not in ("default", "published"):
+        raise SettingsError(f"Mixing has no preset '{preset}'", fix="Use default or published")
+    settings = MixSettings.published() if preset == "published" else MixSettings()
+    return mix_folders(images, labels, healthy, out, settings=settings.changed(changes or {}), **options)
 
 
 def _published(preset: str) -> PublishedSettings:

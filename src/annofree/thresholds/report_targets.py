@@ -17,6 +17,7 @@ from scipy import ndimage
 from annofree.anatomy.align import Alignment, register_to_mni
 from annofree.errors import InputError
 from annofree.reports import AtlasRegions, Place, Reading, Side, VolumeRange, read_report, report_prior, volume_of
+from annofree.reports.region_table import RegionTable, mask_of_ids
 from annofree.scan import Scan
 from annofree.settings import Settings
 
@@ -68,6 +69,7 @@ def report_target(
     settings: ReportTargetSettings | None = None,
     *,
     alignment: Alignment | None = None,
+    table: RegionTable | None = None,
     with_prior: bool = False,
 ) -> ReportTarget | None:
     """Bring what a scan's report says to the scan's own grid.
@@ -77,6 +79,7 @@ def report_target(
         regions: The lexicon's regions in an MNI atlas.
         settings: What is used.
         alignment: From the scan to MNI, where it is known already.
+        table: Whose words name the regions, instead of the lexicon's.
         with_prior: Also make the map of `annofree.reports.report_prior`, for `soft_target` (about a second).
 
     Returns:
@@ -102,7 +105,10 @@ def report_target(
     reading = _only(reading, use)
     to_atlas = np.linalg.inv(regions.affine) @ alignment.affine @ scan.affine
     places = [place for lesion in reading.lesions for place in lesion.places]
-    named = regions.mask_of((*places, *(reading.oedema if use != "published" else ())), _EVERY)
+    if table is None:
+        named = regions.mask_of((*places, *(reading.oedema if use != "published" else ())), _EVERY)
+    else:
+        named = mask_of_ids(regions, table.ids_for(reading))[tuple(slice(None, None, step) for step in _EVERY)]
     if not named.any():
         named = regions.brain[tuple(slice(None, None, step) for step in _EVERY)]
     near = _widened(named, regions.affine, settings.border_mm) if use != "published" else named

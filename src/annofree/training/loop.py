@@ -137,6 +137,8 @@ def train(
                 for group in optimiser.param_groups:
                     group["lr"] = settings.rate(step)
                 model.train()
+                # what a network draws at random depends on the step alone, so that a resumed run draws the same
+                torch.manual_seed(settings.seed * 1_000_003 + step)
                 loss = objective(model, batch)
                 fabric_optimiser.zero_grad()
                 fabric.backward(loss)

@@ -11,18 +11,17 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
 from annofree.errors import InputError
+from annofree.methods.blogrr.settings import BlogrrSettings
 from annofree.methods.decide import Scored
-from annofree.methods.reconstruction import DAE, DAESettings
+from annofree.methods.reconstruction import DAE
 from annofree.prepare.slices import framed, mni_alignment, pick_sequence, to_slices
 from annofree.scan import Cohort, Modality, Scan, learning
-from annofree.settings import Settings
 from annofree.thresholds.base import Threshold
 from annofree.thresholds.fixed import Fixed
 from annofree.thresholds.healthy import HealthyQuantile
@@ -32,63 +31,11 @@ if TYPE_CHECKING:
     from annofree.inference import Network
     from annofree.methods.blogrr.levels import BilevelSettings
     from annofree.methods.blogrr.patient_slices import PatientStack
-    from annofree.methods.reconstruction.error_map import ErrorSettings
     from annofree.thresholds.report_targets import ReportTarget
 
 THRESHOLD_NETWORK, FOLDS = "threshold", "folds.json"
 #: Below this a threshold says nothing: it is less than a grey level of 8 bits.
 _LEAST = 1.0 / 255.0
-
-
-class BlogrrSettings(DAESettings):
-    """Settings of BLOGRR.
-
-    Attributes:
-        threshold: "levels" or "network", see the module; None takes what the preset has ("network" if published).
-        reports: What of a report is used: "side", "lobe", "lobe+size", or the named regions as a "published" mask; None
-            takes what the preset has, "lobe+size" or "published".
-        rounds: Turns of the bi-level training (threshold "network").
-        bilevel_steps: Steps of each network a turn.
-        bilevel_batch: Slices a step.
-        hypergradient: "first-order" as published, "unrolled" or "implicit".
-        monitor: Plots the Dice during bi-level training on the labelled scans of a folder, or on "phantoms"; it chooses
-            nothing. None does not look.
-    """
-
-    threshold: Literal["levels", "network"] | None = None
-    reports: Literal["side", "lobe", "lobe+size", "published"] | None = None
-    rounds: int = Field(20, ge=1)
-    bilevel_steps: int = Field(10, ge=1)
-    bilevel_batch: int = Field(8, ge=1)
-    hypergradient: Literal["first-order", "unrolled", "implicit"] = "first-order"
-    monitor: str | None = None
-
-    @property
-    def by_network(self) -> bool:
-        """Whether a network gives the threshold."""
-        return (self.threshold or ("network" if self.preset == "published" else "levels")) == "network"
-
-    @property
-    def use(self) -> Literal["side", "lobe", "lobe+size", "published"]:
-        """What of a report is used."""
-        return self.reports or ("published" if self.preset == "published" else "lobe+size")
-
-    def bilevel(self, error: ErrorSettings) -> BilevelSettings:
-        """How the two networks are trained in turns."""
-        from annofree.methods.blogrr.levels import BilevelSettings
-
-        steps = self.bilevel_steps
-        common: dict[str, Any] = {"rounds": self.rounds, "lower_steps": steps, "upper_steps": steps}
-        common |= {"batch": self.bilevel_batch, "seed": self.seed, "error": error}
-        if self.preset == "published":
-            return BilevelSettings.published().model_copy(update=common)
-        return BilevelSettings(**common, outside=0.5, hypergradient=self.hypergradient)
-
-    def threshold_network(self) -> Settings:
-        """The network that looks at slices: a small one that sees the error map too, or ResNet-18 on the slice."""
-        from annofree.methods.blogrr.threshold_net import ThresholdNetSettings
-
-        return ThresholdNetSettings.published() if self.preset == "published" else ThresholdNetSettings()
 
 
 class Blogrr(DAE):
@@ -144,7 +91,9 @@ class Blogrr(DAE):
             workspace: Keeps checkpoints; a stopped fit goes on from there.
         """
         learner = self
-        if healthy is not None or self.network is None:
+        if patients is not None and not self.settings.pretrains:
+            learner = self.untrained(healthy)
+        elif healthy is not None or self.network is None:
             learner = super(Blogrr, self.replace(thresholds={"WT": HealthyQuantile(quantile=0.99)})).fit(
                 healthy=healthy, workspace=workspace
             )
@@ -152,6 +101,22 @@ class Blogrr(DAE):
             return learner
         apart = healthy if healthy is None or self.settings.by_network else healthy.subset(learner.card["healthy"])
         return learner.fit_threshold(patients, apart, workspace)
+
+    def untrained(self, healthy: Cohort | None) -> Self:
+        """This method with fresh weights, which the turns with the threshold network are to teach."""
+        import torch
+
+        from annofree.inference.torch_network import TorchNetwork
+        from annofree.networks import build
+
+        torch.manual_seed(self.settings.seed)
+        learned_from = {
+            "healthy scans": [] if healthy is None else list(healthy.ids),
+            "made healthy brains": self.settings.made if healthy is None else 0,
+            "steps before the turns": 0,
+        }
+        network = TorchNetwork(build(self.network_settings()).eval())
+        return self.replace(network=network, card={**self.card, "learned from": learned_from})
 
     def fit_threshold(self, patients: Cohort, healthy: Cohort | None = None, workspace: Path | None = None) -> Self:
         """Learn the threshold alone, for the network that is there.
@@ -175,7 +140,9 @@ class Blogrr(DAE):
             "patients left out": [p.slices.id for p in seen if p.target is None],
         }
         if self.settings.by_network:
-            network, thresholder = self._train_pair(ill, well, workspace)
+            network, thresholder, form = self._train_pair(ill, well, workspace)
+            names = ("rounds", "lower_steps", "upper_steps", "batch", "lower_rate", "upper_rate", "loss", "dice")
+            card["turns"] = {name: getattr(form, name) for name in (*names, "hypergradient")}
             rule: Threshold = Fixed(value=1.0, tier="R", source="errors in multiples of the threshold network's value")
             return self.replace(network=network, thresholder=thresholder, thresholds={"WT": rule}, card=card)
         cases = [p.scores() for p in (*ill, *well)]
@@ -252,21 +219,30 @@ class Blogrr(DAE):
             yield _Looked(slices, sequence, error, None)
 
     def _reported(self, patients: Cohort) -> Iterator[_Looked]:
-        from annofree.anatomy import default_atlas
-        from annofree.reports import AtlasRegions
+        from annofree.anatomy.atlas import Atlas, default_atlas
+        from annofree.reports import AtlasRegions, RegionTable
         from annofree.thresholds.report_targets import ReportTargetSettings, report_target
 
-        regions = AtlasRegions(default_atlas())
+        own = self.settings
+        atlas = default_atlas()
+        if own.atlas is not None and own.regions is not None:
+            atlas = Atlas.from_files(own.atlas, own.regions)
+        regions = AtlasRegions(atlas)
+        table = None if own.region_table is None else RegionTable.load(own.region_table)
+        if table is not None:
+            table.check(regions)
         wanted = ReportTargetSettings(use=self.settings.use)
         for scan in patients:
             if scan.report is None:
                 continue
             looked = next(self._cut(Cohort.of([scan])))
             alignment = mni_alignment(scan.replace(brain=self.brain(scan)))
-            target = report_target(looked.slices, regions, wanted, alignment=alignment)
+            target = report_target(looked.slices, regions, wanted, alignment=alignment, table=table)
             yield _Looked(looked.slices, looked.sequence, looked.error, target)
 
-    def _train_pair(self, ill: list[_Looked], well: list[_Looked], workspace: Path | None) -> tuple[Network, Network]:
+    def _train_pair(
+        self, ill: list[_Looked], well: list[_Looked], workspace: Path | None
+    ) -> tuple[Network, Network, BilevelSettings]:
         import tempfile
 
         import torch
@@ -289,19 +265,22 @@ class Blogrr(DAE):
             start = float(np.quantile(np.concatenate(errors), 0.99 if well else 0.95))
             thresholder.start_at(float(np.clip(start, _LEAST, 0.9)))  # type: ignore[operator]
         assert self.network is not None
+        known = [p.stack() for p in ill]
+        counts = (sum(len(held.levels) for held in group) for group in (stacks, known))
+        form = self.settings.bilevel(self.error(ill[0].sequence), *counts)
         with tempfile.TemporaryDirectory() as temporary:
             folder = (workspace or Path(temporary)) / "bilevel"
             train_pair(
                 self.network.module(),
                 thresholder,
                 SliceSampler(stacks, self.variation(), seed=self.settings.seed),
-                PatientSampler([p.stack() for p in ill], seed=self.settings.seed),
+                PatientSampler(known, seed=self.settings.seed),
                 folder,
-                settings=self.settings.bilevel(self.error(ill[0].sequence)),
+                settings=form,
                 monitor=monitor_on(self, self.settings.monitor),
             )
             trained = (TorchNetwork(load_network(folder / name)[0]) for name in ("reconstructor", "threshold"))
-            return next(trained), next(trained)
+            return next(trained), next(trained), form
 
 
 @dataclass(frozen=True, eq=False)

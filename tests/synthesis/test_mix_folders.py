@@ -1,0 +1,135 @@
+"""`annofree synth mix`: nnU-Net folders in, mixed cases and the senior's data set out."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+
+from annofree.cli.main import main
+
+SHAPE = (32, 36, 30)
+AFFINE = np.diag([-4.0, 4.0, 4.0, 1.0])
+
+
+def ball(radius: float, centre: tuple[int, int, int] = (16, 18, 15)) -> np.ndarray:
+    axes = np.meshgrid(*[np.arange(n) for n in SHAPE], indexing="ij")
+    return sum((a - c) ** 2 for a, c in zip(axes, centre, strict=True)) < radius**2
+
+
+def write(file: Path, values: np.ndarray) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    nibabel.save(nibabel.Nifti1Image(values, AFFINE), file)
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(0)
+    brain, tumour = ball(13), ball(4, (20, 20, 16))
+    for number in range(3):
+        level = np.where(brain, 100 + 10 * rng.normal(size=SHAPE), 0)
+        write(tmp_path / "imagesTr" / f"p{number}_0000.nii.gz", np.where(tumour, 250, level).astype(np.float32))
+        write(tmp_path / "healthy" / "imagesTr" / f"h{number}_0000.nii.gz", (3 * level).astype(np.float32))
+        if number < 2:  # the third has no pseudo-label
+            write(tmp_path / "labelsTr" / f"p{number}.nii.gz", tumour.astype(np.uint8))
+    return tmp_path
+
+
+def mixed(folders: Path, *more: str) -> Path:
+    out = folders / "out"
+    named = [
+        "--images",
+        folders / "imagesTr",
+        "--labels",
+        folders / "labelsTr",
+        "--healthy",
+        folders / "healthy",
+        "-o",
+        out,
+    ]
+    main(["synth", "mix", *map(str, named), "-o", str(out), "--preset", "published", *more])
+    return out
+
+
+def test_mixed_cases_and_the_merged_data_set(folders: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        mixed(folders)
+    assert not ended.value.code
+    assert "3 mixed cases (FLAIR)" in capsys.readouterr().out
+    out = folders / "out"
+    images = sorted(path.name for path in (out / "imagesTrMix").iterdir())
+    assert images == [f"CarveMix_000{k}_0000.nii.gz" for k in range(3)]  # published: a healthy scan serves once
+    assert [p.name for p in sorted((out / "labelsMix").iterdir())] == [f"CarveMix_000{k}.nii.gz" for k in range(3)]
+
+    with (out / "mixid.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert [set(row) for row in rows] == [{"id", "id1", "id2"}] * 3
+    assert {row["id1"] for row in rows} == {"p0", "p1"}
+    assert {row["id2"] for row in rows} == {"h0", "h1", "h2"}
+
+    tumour = ball(4, (20, 20, 16))
+    for row in rows:
+        image = np.asarray(nibabel.load(out / "imagesTrMix" / f"{row['id']}_0000.nii.gz").dataobj)
+        label = np.asarray(nibabel.load(out / "labelsMix" / f"{row['id']}.nii.gz").dataobj)
+        host = np.asarray(nibabel.load(folders / "healthy" / "imagesTr" / f"{row['id2']}_0000.nii.gz").dataobj)
+        assert np.array_equal(label > 0, tumour)  # where the pseudo-label says, in the patient's own axis order
+        np.testing.assert_allclose(image[~tumour], host[~tumour], rtol=1e-4, atol=1e-2)
+        assert image[tumour].mean() > 1.3 * host[tumour].mean()
+
+    names = {"CarveMix_0000", "CarveMix_0001", "CarveMix_0002", "p0", "p1"}
+    for form in ("Dataset101_SynthTumourSenior", "Task101_SynthTumourSenior"):
+        assert {p.name for p in (out / form / "labelsTr").iterdir()} == {f"{name}.nii.gz" for name in names}
+        assert {p.name for p in (out / form / "imagesTr").iterdir()} == {f"{name}_0000.nii.gz" for name in names}
+    second = json.loads((out / "Dataset101_SynthTumourSenior" / "dataset.json").read_text())
+    assert second["channel_names"] == {"0": "FLAIR"}
+    assert (second["labels"], second["numTraining"]) == ({"background": 0, "tumour": 1}, 5)
+    first = json.loads((out / "Task101_SynthTumourSenior" / "dataset.json").read_text())
+    assert (first["modality"], first["labels"]) == ({"0": "FLAIR"}, {"0": "background", "1": "tumour"})
+    assert {entry["label"] for entry in first["training"]} == {f"./labelsTr/{name}.nii.gz" for name in names}
+    original = np.asarray(nibabel.load(out / "Task101_SynthTumourSenior" / "imagesTr" / "p0_0000.nii.gz").dataobj)
+    np.testing.assert_allclose(original, np.asarray(nibabel.load(folders / "imagesTr" / "p0_0000.nii.gz").dataobj))
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--n", "9"], "9 mixed cases cannot be made from 2 tumours and 3 healthy scans"),
+        (["--set", "blend=3"], "'blend' is not a setting of MixSettings; did you mean 'blend_mm'?"),
+        (["--set", "tumour_uses=1", "--n", "3"], "Ask for at most 2"),
+    ],
+)
+def test_what_cannot_be_mixed_is_said(
+    folders: Path, capsys: pytest.CaptureFixture[str], more: list[str], said: str
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        mixed(folders, *more)
+    assert ended.value.code == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_label_of_another_image_is_refused(folders: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    moved = AFFINE.copy()
+    moved[:3, 3] = 50.0
+    nibabel.save(nibabel.Nifti1Image(ball(4).astype(np.uint8), moved), folders / "labelsTr" / "p1.nii.gz")
+    with pytest.raises(SystemExit):
+        mixed(folders)
+    assert "lies on another grid than its image" in capsys.readouterr().err
+    assert not (folders / "out" / "imagesTrMix").exists()
+
+
+def test_settings_reach_made_cases(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["synth", "-o", str(tmp_path / "o"), "--n", "1", "--set", "tumours.kindd=metastases"])
+    assert ended.value.code == 2
+    assert "did you mean 'tumours.kind'?" in capsys.readouterr().err.replace("'kind'", "'tumours.kind'")
+    brain = np.where(ball(13), 100.0, 0.0) + np.where(ball(13), np.random.default_rng(0).normal(0, 5, SHAPE), 0)
+    write(tmp_path / "flair.nii.gz", brain.astype(np.float32))
+    small = ["--set", "volume_ml=[20.0, 20.0]", "--set", "noise=false", "--set", "ratio=[1.0, 1.0]"]
+    with pytest.raises(SystemExit) as ended:
+        main(["synth", *(str(tmp_path / name) for name in ("flair.nii.gz", "i.nii.gz", "l.nii.gz")), *small])
+    assert not ended.value.code
+    assert "(20.0 ml requested)" in capsys.readouterr().out
