@@ -2,7 +2,7 @@
 
     python benchmarks/calibrate_false_alarms.py MODEL ../shared/data --labelmaps ../shared/data/labelmaps
 
-Calibrates on healthy OAS30135 and nichart_Subj1..7, 16 made and 8 phantom tumour-free scans, writes
+Calibrates on healthy nichart_Subj1, 3, 5 and 7, 16 made and 8 phantom tumour-free scans, writes
 MODEL/false_alarms.json, then tests on nichart_Subj8..13, the MS scan, and further phantoms with and without tumour.
 About 10 s a scan. `--rows FILE` keeps what was measured, so that a stopped run goes on.
 """
@@ -27,9 +27,10 @@ from annofree.synthesis.generator import affine_of
 from annofree.synthesis.settings import Tumours
 from annofree.trust.false_alarms import FalseAlarms, evidence, weights_fingerprint
 
-HEALTHY = ("OAS30135", *(f"nichart_Subj{n}" for n in range(1, 8)))
+#: The other healthy scans (OAS30135, nichart_Subj2, 4, 6) taught the shipped network and so look better than new ones.
+HEALTHY = tuple(f"nichart_Subj{n}" for n in (1, 3, 5, 7))
 APART = tuple(f"nichart_Subj{n}" for n in range(8, 14))
-RATES = (0.15, 0.25)
+RATES = (0.2, 0.4)
 SUBSETS = (tuple(Modality), (Modality.T1, Modality.FLAIR), (Modality.FLAIR,), tuple(Modality))
 
 
@@ -91,7 +92,7 @@ def main() -> None:
     own = {group: values for (part, group), values in found.items() if part == "calibrate"}
     calibrated = FalseAlarms(own, rules, weights)
     print("written to", calibrated.write(told.model))
-    print("| scans that took no part | n | something found | called at 0.15 | at 0.25 |\n|---|---|---|---|---|")
+    print("| scans that took no part | n | something found | called at 0.2 | at 0.4 |\n|---|---|---|---|---|")
     for (part, group), values in found.items():
         if part == "test":
             called = [sum(_called(calibrated, value, rate) for value in values.values()) for rate in RATES]

@@ -63,7 +63,7 @@ def segment(
     ] = False,
     false_alarms: Annotated[
         float, typer.Option("--false-alarms", help="Share of tumour-free scans that may be called tumour.")
-    ] = 0.15,
+    ] = 0.2,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be read and done, how long it takes, what is missing.")
     ] = False,
