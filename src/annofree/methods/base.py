@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar, cast
 
 from numpy.typing import NDArray
 
@@ -31,8 +31,10 @@ CONFIG = "config.yaml"
 #: Form of a model folder; folders without a number are of the first.
 FORM = 2
 
+_Learn = TypeVar("_Learn", bound=Callable[..., Any])
 
-def _guarded(function: Callable[..., Any]) -> Callable[..., Any]:
+
+def _guarded(function: _Learn) -> _Learn:
     @wraps(function)
     def call(self: Any, *args: Any, **keywords: Any) -> Any:
         fits = function.__name__ == "fit"
@@ -41,7 +43,7 @@ def _guarded(function: Callable[..., Any]) -> Callable[..., Any]:
         with scoring("a fit of tier S") if self.learned_tier == "S" and fits else learning():
             return function(self, *args, **keywords)
 
-    return call
+    return cast(_Learn, call)
 
 
 def _prepared(score: Callable[..., Scored]) -> Callable[..., Scored]:
@@ -217,6 +219,7 @@ class Method(ABC):
         images = {sequence: without_extremes(image, brain) for sequence, image in scan.images.items()}
         return scan.replace(brain=brain, images=images)
 
+    @_guarded
     def fit(
         self, *, healthy: Cohort | None = None, patients: Cohort | None = None, workspace: Path | None = None
     ) -> Self:
@@ -257,6 +260,7 @@ class Method(ABC):
                 fix="Give more healthy scans",
             )
 
+    @_guarded
     def calibrate(self, healthy: Cohort) -> Self:
         """A method whose thresholds have learned from healthy scans, those that do."""
 

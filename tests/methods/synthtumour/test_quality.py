@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from annofree import methods
+from annofree.formats.grids import on_grid
 from annofree.phantom import phantom_subject
 
 
@@ -16,7 +17,8 @@ def test_fast_answers_on_the_scans_own_grid_and_nearly_as_default_does() -> None
     assert fast.labels.shape == default.labels.shape
     assert fast.native is default.native
     assert set(fast.scores) == set(default.scores)
-    assert all(score.values.shape == subject.scan.shape for score in fast.scores.values())
+    assert all(score.values.shape == score.grid.shape for score in fast.scores.values())
+    assert all(on_grid(score, subject.scan.grid).values.shape == subject.scan.shape for score in fast.scores.values())
     assert not (fast.labels > 0)[~subject.scan.foreground()].any()
     ours, theirs = fast.mask("WT"), default.mask("WT")
     assert 2 * (ours & theirs).sum() / (ours.sum() + theirs.sum()) > 0.9
@@ -35,7 +37,7 @@ def test_calibration_sets_the_first_size_rule_and_crumbs_of_the_border_rules_sti
 
     model = methods.shipped("synthtumour")
     people = [phantom_subject(seed=s, healthy=True, spacing_mm=4.0).scan for s in (11, 12)]
-    model.calibrate(Cohort.of(people))
+    model = model.calibrate(Cohort.of(people))
     sizes = [rule.min_ml for rule in model.refiners["WT"] if isinstance(rule, KeepComponents)]
     assert len(sizes) == 2
     assert sizes[1] == 0.5 <= sizes[0]

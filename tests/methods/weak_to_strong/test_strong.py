@@ -206,7 +206,7 @@ def test_truth_teaches_in_tier_s_only(tiny_npy: Size, npy: Path, tmp_path: Path)
         WeakToStrong(supervision="truth")
     model = WeakToStrong(supervision="truth", labels=str(npy), steps=2)
     assert model.tier == "S"
-    model.fit(patients=patients)
+    model = model.fit(patients=patients)
     assert model.card["learned from"]["patients"]["test"] == ["test_3"]
     assert "all background" in model.card["held-out scans against labels of the same kind"]
     model.save(tmp_path / "model")
