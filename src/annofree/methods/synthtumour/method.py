@@ -45,6 +45,9 @@ PASSES: dict[str, tuple[tuple[float, bool], ...]] = {
 
 EVEN = 0.5
 
+#: Smallest part of core or of enhancing tumour that is kept, ml.
+LEAST_PART_ML = 0.1
+
 #: Slices thicker than this are thicker than what the rules of borders look at, mm.
 THICK_MM = 2.0
 
@@ -75,8 +78,9 @@ class SynthTumour(Method):
             {
                 # crumbs that the border rules cut off are no findings of their own
                 "WT": (FillHoles(), MirrorFilter(), crumbs, Appearance(), crumbs),
-                "TC": (FillHoles(),),
-                "ET": (),
+                # what is smaller than a tenth of a millilitre is a vessel or noise beside the part that enhances
+                "TC": (FillHoles(), KeepComponents(connectivity=26, min_ml=LEAST_PART_ML)),
+                "ET": (KeepComponents(connectivity=26, min_ml=LEAST_PART_ML),),
             },
         )
 
