@@ -19,10 +19,9 @@ def weak(
     ] = None,
 ) -> None:
     """Run a step around 'fit weak-to-strong': pseudo-masks and their 2-D U-Net, or the tuner of the 3-D network."""
-    from annofree.cli.fit import _parse
-    from annofree.cli.show import console
+    from annofree.cli.show import console, parse_setting
     from annofree.methods.weak_to_strong.steps import run_step
 
-    settings = dict(_parse(text) for text in setting or [])
+    settings = dict(parse_setting(text) for text in setting or [])
     for line in run_step(step, source, out, settings):
         console.print(line, highlight=False, markup=False, soft_wrap=True)

@@ -87,7 +87,7 @@ class BlogrrSettings(DAESettings):
 
         published = self.preset == "published"
         form = BilevelSettings.published() if published else BilevelSettings(batch=8, outside=0.5)
-        own = {"rounds": self.rounds, "batch": self.bilevel_batch}
+        own: dict[str, Any] = {"rounds": self.rounds, "batch": self.bilevel_batch}
         own |= {"lower_rate": self.lower_rate, "upper_rate": self.upper_rate}
         changes: dict[str, Any] = {name: value for name, value in own.items() if value is not None}
         batch = changes.get("batch", form.batch)
