@@ -112,6 +112,8 @@ def test_ctrl_c_says_so_and_the_next_run_goes_on(tmp_path: Path, balls: Path) ->
     command = [sys.executable, "-m", "annofree", "segment", str(balls), "-o", str(tmp_path / "out"), "--no-locate"]
     code = (
         "import sys, signal, annofree.batch.worker as w, annofree.cli.main as m, os\n"
+        # a process started in the background ignores Ctrl-C
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "w.segment_scan = lambda *a, **k: os.kill(os.getpid(), signal.SIGINT)\n"
         f"m.main({[*command[3:], '--method', 'intensity-published']!r})"
     )

@@ -71,7 +71,8 @@ def test_a_fit_goes_on_only_in_its_own_folder(tmp_path: Path) -> None:
 
 
 def test_a_fit_replaces_nothing_that_stands(tmp_path: Path) -> None:
-    save(tmp_path / "healthy" / "h1" / "flair.nii.gz", brain_image())
+    for name in ("h1", "h2", "h3"):
+        save(tmp_path / "healthy" / name / "flair.nii.gz", brain_image())
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "thesis.txt").write_text("years of work")
     for out, words in (("notes", "for instance thesis.txt"), ("notes/thesis.txt", "it is a file")):
