@@ -97,8 +97,9 @@ def test_a_segmentation_loads_nothing_that_belongs_to_training(patient: Path, tm
 
 
 @pytest.mark.parametrize("verb", ["fit", "synth"])
-def test_a_verb_that_needs_the_extra_says_so_with_the_command(verb: str, patient: Path, tmp_path: Path) -> None:
-    given = {"fit": ["dae", "--healthy", str(patient.parent)], "synth": []}[verb]
+def test_a_verb_that_needs_the_extra_says_so_with_the_command(verb: str, tmp_path: Path) -> None:
+    write_cohort(tmp_path, n=3, seed=6, spacing_mm=6.0, healthy_fraction=1.0)
+    given = {"fit": ["dae", "--healthy", str(tmp_path / "scans")], "synth": []}[verb]
     done = run([verb, *given, "-o", str(tmp_path / "out")], without=FIT)
     assert done.returncode == 2
     assert "which is not installed: it comes with the extra 'fit'. pip install 'annofree[fit]'." in done.stderr
