@@ -17,7 +17,7 @@ from annofree.formats import open_cohort
 from annofree.phantom import phantom_subject
 from annofree.phantom.misfits import MISFITS
 from annofree.scan import Scan
-from annofree.trust import examine
+from annofree.trust.belongs import examine
 
 GROUPS = ("patients", "unlabelled", "unlabelled_1p5mm", "healthy", "ms")
 

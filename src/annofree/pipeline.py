@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from annofree.errors import InputError, OutputError, SettingsError
 from annofree.extras import explained
 from annofree.progress import stage
-from annofree.trust.false_alarms import DEFAULT_RATE
+from annofree.trust.rate import DEFAULT_RATE
 
 if TYPE_CHECKING:
     from annofree.anatomy import Alignment

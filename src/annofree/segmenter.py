@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from annofree.pipeline import Choice, segment_scan
-from annofree.trust.false_alarms import DEFAULT_RATE
+from annofree.trust.rate import DEFAULT_RATE
 
 if TYPE_CHECKING:
     from annofree.batch.run import BatchReport

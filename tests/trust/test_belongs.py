@@ -15,7 +15,8 @@ from annofree.phantom import phantom_subject
 from annofree.phantom.misfits import MISFITS, contrast_swapped, fluid_swapped, moved, striped
 from annofree.pipeline import Choice, segment_scan
 from annofree.scan import Modality, Scan
-from annofree.trust import Check, examine
+from annofree.trust.belongs import examine
+from annofree.trust.check import Check
 
 #: The checks that find most but not all of a misfit; docs/trust.md has the shares.
 _NOT_ALWAYS = (moved, striped)

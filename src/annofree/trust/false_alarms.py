@@ -12,11 +12,10 @@ from typing import Any, Literal
 from annofree.errors import InputError
 from annofree.formats.outfolder import atomic_write
 from annofree.segmentation import Lesion
+from annofree.trust.rate import DEFAULT_RATE
 
 FILE = "false_alarms.json"
 FORM = 1
-#: Share of tumour-free scans that may be called by default; four real ones promise no less than 0.2.
-DEFAULT_RATE = 0.2
 
 Word = Literal["tumour", "none", "unsure"]
 

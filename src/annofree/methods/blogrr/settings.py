@@ -89,7 +89,7 @@ class BlogrrSettings(DAESettings):
         form = BilevelSettings.published() if published else BilevelSettings(batch=8, outside=0.5)
         own: dict[str, Any] = {"rounds": self.rounds, "batch": self.bilevel_batch}
         own |= {"lower_rate": self.lower_rate, "upper_rate": self.upper_rate}
-        changes: dict[str, Any] = {name: value for name, value in own.items() if value is not None}
+        changes = {name: value for name, value in own.items() if value is not None}
         batch = changes.get("batch", form.batch)
         lower, upper = (ceil(healthy_slices / batch), ceil(patient_slices / batch)) if published else (10, 10)
         changes |= {"lower_steps": self.bilevel_steps or lower, "upper_steps": self.bilevel_steps or upper}
