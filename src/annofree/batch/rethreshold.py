@@ -18,8 +18,8 @@ from annofree.errors import AnnofreeError, InputError, OutputError, SettingsErro
 from annofree.formats import open_scan, read_segmentation, written_ids
 from annofree.formats.lock import only_run
 from annofree.formats.outfolder import atomic_write, claim_folder, table
-from annofree.methods.base import FORM
 from annofree.methods.decide import Rules, Scored, decide
+from annofree.methods.model_folder import FORM
 from annofree.methods.registry import method_class
 from annofree.prepare.recipe import again
 from annofree.segmentation import Segmentation

@@ -37,7 +37,7 @@ def load(folder: str | Path) -> Method:
     Raises:
         InputError: The folder is no model folder.
     """
-    from annofree.methods.base import read_model
+    from annofree.methods.model_folder import read_model
 
     config, _ = read_model(folder)
     try:

@@ -15,21 +15,16 @@ from numpy.typing import NDArray
 from annofree.errors import InputError, SettingsError
 from annofree.intensity import without_extremes
 from annofree.methods.decide import Decision, Rules, Scored, decide
+from annofree.methods.model_folder import CARD, CONFIG, FORM, read_model
 from annofree.prepare.brain import brain_of
 from annofree.refine import REFINERS
 from annofree.refine.base import Refiner
-from annofree.registry import nearest
 from annofree.scan import Cohort, Modality, Scan, learning, scoring
 from annofree.segmentation import Lesion, Segmentation
 from annofree.settings import Settings
 from annofree.thresholds.base import Fittable, Threshold, worst_tier
 from annofree.trust.false_alarms import FalseAlarms, Finding, rules_fingerprint, uncalibrated
 from annofree.version import VERSION
-
-CARD = "card.json"
-CONFIG = "config.yaml"
-#: Form of a model folder; folders without a number are of the first.
-FORM = 2
 
 _Learn = TypeVar("_Learn", bound=Callable[..., Any])
 
@@ -388,42 +383,3 @@ class Method(ABC):
     def load_weights(self, folder: Path) -> dict[str, Any]:
         """The attributes of `learned` from what `save_weights` wrote; `self` has settings, rules and card already."""
         return {}
-
-
-def read_model(folder: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The configuration and the card of a model folder.
-
-    Raises:
-        InputError: The folder is no model folder, or was written by a newer version.
-    """
-    import yaml
-
-    folder = Path(folder)
-    wanted = {"method": str, "settings": dict, "thresholds": dict, "refiners": dict}
-    known = (*wanted, "form", "tier")
-    try:
-        config = yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8"))
-        card = json.loads((folder / CARD).read_text(encoding="utf-8"))
-        if not isinstance(config, dict) or "method" not in config:
-            raise ValueError("no method is named in it")
-        for key, kind in wanted.items():
-            if not isinstance(config.get(key), kind):
-                raise ValueError(f"its {CONFIG} has no usable '{key}'")
-        for key in config.keys() - set(known):
-            near = nearest(str(key), known)
-            raise ValueError(f"its {CONFIG} has an unknown key '{key}'" + (f"; did you mean '{near}'?" if near else ""))
-        if not isinstance(card, dict):
-            raise ValueError(f"its {CARD} is no table")
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise InputError(
-            "This is not a model folder",
-            file=folder,
-            why=str(error).splitlines()[0],
-            fix="Give the folder that 'annofree fit ... -o FOLDER' wrote",
-        ) from None
-    form = config.setdefault("form", 1)
-    if not isinstance(form, int) or form > FORM:
-        raise InputError(
-            "The model was written by a newer version", file=folder, fix="Install that version of annofree"
-        )
-    return config, card
