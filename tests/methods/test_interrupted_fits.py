@@ -42,7 +42,15 @@ FITS = {
     "synthtumour, published": ("synthtumour", {"steps": 3, "preset": "published"}, STEP, 2, False),
     "synthtumour, senior": ("synthtumour", {"junior": "shipped", "senior_steps": 2, "mixed": 2}, STEP, 1, True),
 }
-SLOW = {"synthtumour", "synthtumour, senior", "weak-to-strong", "weak-to-strong, pre-training", "mvit-ae-published"}
+SLOW = {
+    "synthtumour",
+    "synthtumour, senior",
+    "synthtumour, published",
+    "mvit-ae",
+    "weak-to-strong",
+    "weak-to-strong, pre-training",
+    "mvit-ae-published",
+}
 KEPT = {"config.yaml", "card.json", "model.safetensors", "model.onnx", "folds.json"}
 LOGS = {"log.jsonl", "curves.csv", "curves.png", "recipe.json", "gate.json"}
 
