@@ -141,3 +141,20 @@ def test_precision_asks_the_hardware(tmp_path: Path, flags: str, able: bool) -> 
 
     (tmp_path / "cpuinfo").write_text(flags)
     assert cpu_has_bf16(tmp_path / "cpuinfo") is able
+
+
+def test_a_gradient_that_is_no_number_changes_no_weight(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    network = build(ThinUNetSettings(widths=(4, 8), full=2))
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+
+    def sampler(step: int, lane: int) -> dict[str, torch.Tensor]:
+        x = torch.randn(15, 16, 16, 16)
+        return {"x": x, "labels": torch.ones(16, 16, 16).byte(), "brain": torch.ones(16, 16, 16, dtype=torch.bool)}
+
+    def hopeless(model: torch.nn.Module, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        return model(batch["x"])[0].sum() * torch.tensor(float("nan"))
+
+    settings = TrainSettings(steps=2, batch=1, ahead=0, precision="fp32")
+    train(network, sampler, hopeless, tmp_path / "run", settings=settings, quiet=True)
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())

@@ -142,9 +142,11 @@ def train(
                 loss = objective(model, batch)
                 fabric_optimiser.zero_grad()
                 fabric.backward(loss)
-                fabric.clip_gradients(model, fabric_optimiser, max_norm=settings.clip, error_if_nonfinite=False)
+                norm = fabric.clip_gradients(model, fabric_optimiser, max_norm=settings.clip, error_if_nonfinite=False)
                 whole = False
-                fabric_optimiser.step()
+                # a gradient that is no number would turn every weight into NaN, and every answer with them
+                if norm is None or bool(torch.isfinite(norm)):
+                    fabric_optimiser.step()
                 _follow(average, network, min(settings.ema, (1 + step) / (10 + step)))
                 step += 1
                 losses.append(float(loss.detach()))
