@@ -55,6 +55,7 @@ def test_a_segmenter_loads_once_and_takes_objects_where_strings_are(
     assert np.array_equal(one.labels, two.labels)
     assert one.thresholds["WT"].value == 2.0
     assert [r["kind"] for r in one.provenance["refiners"]["WT"]] == ["components", "median"]
+    assert af.Segmenter(seg.method, threshold=2).method.thresholds["WT"].value == 2.0
     words = af.Segmenter(seg.method, threshold="fixed:2.0", refine=("components:keep=largest", "median:3"))
     assert np.array_equal(words(scan, locate=False).labels, one.labels)
     assert np.array_equal(af.segment(scan, method=seg.method, locate=False).labels, one.labels)

@@ -32,7 +32,8 @@ class Choice:
     Attributes:
         method: A method's name, or a method; None takes the default.
         model: A folder that `annofree fit` wrote, instead of a shipped model.
-        threshold: A threshold for the whole tumour, or its short form such as "fixed:2.0"; None keeps the method's own.
+        threshold: A threshold for the whole tumour, its short form such as "fixed:2.0", or a number; None keeps the
+            method's own.
         refine: Refiners for the whole tumour, or their short forms such as "components:26,min_ml=0.5"; None keeps the
             method's own, and "own" among them stands for those.
         options: Settings of the method that a run may change, by name.
@@ -44,7 +45,7 @@ class Choice:
 
     method: str | Method | None = None
     model: str | None = None
-    threshold: str | Threshold | None = None
+    threshold: str | float | Threshold | None = None
     refine: tuple[str | Refiner, ...] | None = None
     options: Mapping[str, Any] | None = None
     sam: str | None = None
@@ -117,7 +118,7 @@ class Choice:
         if self.threshold is not None:
             from annofree.thresholds import parse as parse_threshold
 
-            own = self.threshold
+            own = f"fixed:{self.threshold}" if isinstance(self.threshold, int | float) else self.threshold
             changes["thresholds"] = {"WT": parse_threshold(own) if isinstance(own, str) else own}
         if self.refine is not None or self.sam is not None:
             changes["refiners"] = {"WT": self._chain(built.refiners.get("WT", ()))}

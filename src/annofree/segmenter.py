@@ -27,7 +27,8 @@ class Segmenter:
         quality: "fast", "default" or "best", for methods with a network.
         device: "auto", "cpu", "cuda", "cuda:1" or "mps"; where that is not at hand the processor computes, and the
             results say so.
-        threshold: For the whole tumour, a threshold or its short form such as "fixed:2.0"; None keeps the method's own.
+        threshold: For the whole tumour, a threshold, its short form such as "fixed:2.0", or a number; None keeps the
+            method's own.
         refine: Refiners of the whole tumour, or their short forms; "own" stands for the method's, None keeps those.
         sam: Folder of a SAM, for the refiner "sam".
         strict: Whether a scan that does not seem to belong is refused; otherwise `result.provenance["notes"]` says why.
@@ -55,7 +56,7 @@ class Segmenter:
         *,
         quality: str | None = None,
         device: str = "auto",
-        threshold: str | Threshold | None = None,
+        threshold: str | float | Threshold | None = None,
         refine: str | Refiner | Iterable[str | Refiner] | None = None,
         sam: str | Path | None = None,
         strict: bool = False,

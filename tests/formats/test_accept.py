@@ -13,6 +13,7 @@ import pytest
 from annofree.errors import InputError, OutputError
 from annofree.evaluation.accept import accept
 from annofree.formats import read_segmentation
+from annofree.formats.derivatives import written_ids
 from annofree.formats.nifti import read_labels
 
 from .test_bids import errors_of_validator, made
@@ -80,3 +81,15 @@ def test_what_does_not_belong_is_refused_before_anything_is_written(results: tup
         accept(back, out)
     assert not (out / "accepted.tsv").exists()
     assert not list(out.rglob("*Corrected*"))
+
+
+def test_a_corrected_mask_is_no_result_of_the_run(results: tuple[Path, Path]) -> None:
+    out, back = results
+    for path in back.iterdir():
+        path.unlink()
+    original = next(out.rglob("*label-lesion*_mask.nii.gz"))
+    shutil.copy(original, back / original.name)
+    accept(back, out)
+    assert list(out.rglob("*Corrected_mask.json"))
+    assert written_ids(out) == ("sub-01_ses-pre",)
+    assert np.array_equal(read_segmentation(out, "sub-01_ses-pre").labels, made("x").labels)

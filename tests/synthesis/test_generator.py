@@ -124,6 +124,8 @@ def test_impossible_requests_are_refused(mni_bank: LabelMapBank) -> None:
         make_case(mni_bank, None, 1, around="head")
     with pytest.raises(AnnofreeError, match="healthy_share"):
         Tumours(healthy_shore=0.5)  # type: ignore[call-arg]
+    with pytest.raises(AnnofreeError, match="healthy_share"):
+        Tumours(healthy_share=7)
 
 
 def _digest(folder: Path) -> dict[str, str]:

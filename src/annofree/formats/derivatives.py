@@ -164,9 +164,9 @@ def _sidecars(out: Path, scan_id: str | None = None) -> list[Path]:
     if not out.is_dir():
         raise InputError("There is no such folder", file=out, fix="Give a folder that annofree segment wrote")
     folders = scan_folders(out) if scan_id is None else [bids_folder(out, scan_id)]
-    return sorted(
-        path for folder in folders for path in folder.glob("anat/sub-*_space-orig_label-lesion_desc-*_mask.json")
-    )
+    found = (path for folder in folders for path in folder.glob("anat/sub-*_space-orig_label-lesion_desc-*_mask.json"))
+    # a mask that a person corrected lies beside ours and is no answer of a run
+    return sorted(path for path in found if "Corrects" not in _json(path))
 
 
 def read_segmentation(

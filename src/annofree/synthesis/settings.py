@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from annofree.borders import Rule
 from annofree.settings import Settings
 
@@ -22,7 +24,7 @@ class Anatomy(Settings):
 class Tumours(Settings):
     """Which tumours are put in."""
 
-    healthy_share: float = 0.25
+    healthy_share: float = Field(0.25, ge=0, le=1)
     """Share of cases without a tumour."""
     volume_ml: tuple[float, float] = (2.0, 200.0)
     """Range of the whole tumour."""
