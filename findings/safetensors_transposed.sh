@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Guess, written down first: safetensors.numpy gives back every array as it was, a transposed view too.
+# What one would expect: safetensors.numpy gives back every array as it was, a transposed view too.
 # The guess was wrong. Prints version, behaviour and output; exits with 1 when the behaviour has changed.
 set -euo pipefail
 folder=$(mktemp -d)
