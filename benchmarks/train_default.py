@@ -15,35 +15,19 @@ from pathlib import Path
 import torch
 
 from annofree.formats import open_cohort
-from annofree.methods.synthtumour.cases import folder_name
+from annofree.methods.synthtumour.carriers import write_carriers
 from annofree.methods.synthtumour.coarse import coarse_of
 from annofree.methods.synthtumour.made_junior import JuniorSettings
 from annofree.methods.synthtumour.validation import MadeValidation
 from annofree.networks import load_network
 from annofree.scan import Cohort
 from annofree.synthesis import LabelMapBank
-from annofree.synthesis.carrier import Carrier, carrier_of
-from annofree.synthesis.pseudo_healthy import pseudo_healthy
 from annofree.training.checkpoint import has_state, save_state
 from annofree.training.loop import train
 from annofree.training.losses import region_objective
 from annofree.training.settings import TrainSettings
 from annofree.training.sources import MadeCases, PaintedCases, Turns
 from annofree.training.stream import MadeSampler, StreamSettings
-
-
-def write_carriers(healthy: list[Cohort], patients: list[Cohort], folder: Path) -> list[Path]:
-    """One file a usable brain; those that are there are not made again."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for kind, cohorts, make in (("healthy", healthy, carrier_of), ("mirrored", patients, pseudo_healthy)):
-        for cohort in cohorts:
-            for scan_id in cohort.ids:
-                file = folder / f"{kind}_{folder_name(scan_id)}.npz"
-                if not file.exists():
-                    carrier: Carrier = make(cohort[scan_id])
-                    if carrier.usable:
-                        carrier.save(file)
-    return sorted(folder.glob("*.npz"))
 
 
 def main() -> None:
@@ -68,7 +52,12 @@ def main() -> None:
     healthy = [open_cohort(folder, brain_mask=given.brain_mask) for folder in given.healthy]
     check = [open_cohort(folder, brain_mask=given.brain_mask) for folder in given.check]
     patients = [open_cohort(folder) for folder in given.patients]
-    files = write_carriers(healthy, patients, given.carriers or given.out / "carriers")
+    kept, nobody = given.carriers or given.out / "carriers", Cohort({})
+    for cohort in healthy:
+        write_carriers(cohort, nobody, kept, most=len(cohort))
+    for cohort in patients:
+        write_carriers(nobody, cohort, kept, most=len(cohort))
+    files = sorted(kept.glob("*.npz"))
     print(f"{len(files)} carriers", flush=True)
 
     recipe = JuniorSettings(
