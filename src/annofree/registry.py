@@ -38,6 +38,12 @@ class Row:
     cls: str
     form: str = ""
 
+    @classmethod
+    def at(cls, place: str, **values: Any) -> Self:
+        """A row whose class stands at `place`, "module:Class" as in an entry point."""
+        module, _, name = place.partition(":")
+        return cls(module=module, cls=name, **values)
+
     def load(self) -> Any:
         """The class."""
         return getattr(import_module(self.module), self.cls)

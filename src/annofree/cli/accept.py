@@ -14,7 +14,7 @@ def accept(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a correction accepted earlier.")] = False,
 ) -> None:
     """Take masks back that were corrected in another program, and say what changed; originals stay."""
-    from annofree.cli.show import console, table
+    from annofree.cli.show import say, table
     from annofree.evaluation.accept import accept as take
 
     rows = take(corrected, out, overwrite=overwrite)
@@ -29,4 +29,4 @@ def accept(
         for row in rows
     ]
     table(("scan", "region", "before ml", "after ml", "Dice"), shown)
-    console.print(f"written to {out / 'accepted.tsv'}", highlight=False, markup=False, soft_wrap=True)
+    say(f"written to {out / 'accepted.tsv'}")

@@ -13,12 +13,9 @@ def demo(
     overwrite: Annotated[bool, typer.Option(help="Replace an earlier demo in that folder.")] = False,
 ) -> None:
     """The default method on made phantoms: make, segment, score, pages to look at. No data, no network."""
-    from annofree.cli.show import console, show_failures, show_rows, table
+    from annofree.cli.show import console, say, show_failures, show_rows, table
     from annofree.demo import GOOD_DICE, GOOD_FALSE_ML
     from annofree.demo import demo as run
-
-    def say(text: str) -> None:
-        console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     say("making four phantoms, one of them without a tumour, and segmenting them with the default method ...")
     result = run(out, overwrite=overwrite, progress=True)

@@ -7,15 +7,17 @@ from typing import Annotated
 
 import typer
 
+from annofree.cli.options import Series
+
 
 def dicom(
     what: Annotated[str, typer.Argument(help="list: show studies, series, and what each is taken for.")],
     source: Annotated[Path, typer.Argument(help="Folder or zip archive with DICOM files.")],
-    series: Annotated[list[str] | None, typer.Option(help="Series to take, as for segment.")] = None,
+    series: Series = None,
     keep_ids: Annotated[bool, typer.Option(help="Show patient ids and descriptions as they were typed.")] = False,
 ) -> None:
     """Show the series of a DICOM folder without running anything; rows with a star are what segment would take."""
-    from annofree.cli.show import console, table
+    from annofree.cli.show import say, table
     from annofree.errors import InputError
     from annofree.formats.dicom import DicomCase, DicomSettings, find
     from annofree.formats.dicom.table import COLUMNS, rows
@@ -36,4 +38,4 @@ def dicom(
             title=f"{case.id}: patient {study.patient}, visit {study.visit}{later}",
         )
         for note in study.notes:
-            console.print(f"note: {note}", highlight=False, markup=False, soft_wrap=True)
+            say(f"note: {note}")

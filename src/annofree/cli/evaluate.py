@@ -7,9 +7,11 @@ from typing import Annotated
 
 import typer
 
+from annofree.cli.options import Results, WhoseAnswers
+
 
 def evaluate(
-    results: Annotated[Path, typer.Argument(help="Folder that 'annofree segment' wrote.", show_default=False)],
+    results: Results,
     truth: Annotated[Path, typer.Option(help="Folder with the expert masks.", show_default=False)],
     out: Annotated[
         Path | None, typer.Option("-o", "--out", help="Table (TSV); default RESULTS/evaluation.tsv.")
@@ -27,12 +29,10 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
-    method: Annotated[
-        str | None, typer.Option(help="Whose answers, where RESULTS holds several methods'.", show_default=False)
-    ] = None,
+    method: WhoseAnswers = None,
 ) -> None:
     """Score segmentations against truth, per case and over all cases."""
-    from annofree.cli.show import console, errors, table
+    from annofree.cli.show import console, say, table, warn
     from annofree.evaluation.evaluate import evaluate as run
     from annofree.metrics import RULES
 
@@ -40,13 +40,11 @@ def evaluate(
     table(*evaluation.case_table())
     console.print()
     table(*evaluation.summary_table())
-    console.print(
-        f"{evaluation.method} (tier {evaluation.tier}), written to {evaluation.path}", highlight=False, soft_wrap=True
-    )
-    console.print(RULES[rule].says, highlight=False, soft_wrap=True)
+    say(f"{evaluation.method} (tier {evaluation.tier}), written to {evaluation.path}")
+    say(RULES[rule].says)
     for sentence in evaluation.said():
-        errors.print(sentence, highlight=False, markup=False, soft_wrap=True)
+        warn(sentence)
     for sentence in evaluation.skipped:
-        errors.print(f"skipped {sentence}", highlight=False, markup=False, soft_wrap=True)
+        warn(f"skipped {sentence}")
     if evaluation.skipped:
         raise typer.Exit(3)

@@ -7,15 +7,17 @@ from typing import Annotated
 
 import typer
 
+from annofree.cli.options import BrainMask, Out, WhoseAnswers
+
 WHAT = ("slices", "volumes", "dicom-seg")
 
 
 def export(
     what: Annotated[str, typer.Argument(help="slices (scans to PNG), volumes (PNG back to NIfTI) or dicom-seg.")],
     source: Annotated[Path, typer.Argument(help="Scans; for volumes the slices, for dicom-seg the results.")],
-    out: Annotated[Path, typer.Option("-o", "--out", help="Folder to write.", show_default=False)],
+    out: Out,
     sequence: Annotated[str | None, typer.Option(help="What to show; FLAIR, T2, T1C or T1 without.")] = None,
-    brain_mask: Annotated[str | None, typer.Option(help="Brain mask, or name pattern of masks.")] = None,
+    brain_mask: BrainMask = None,
     reports: Annotated[Path | None, typer.Option(help="Report texts, copied to TXT/.")] = None,
     masks: Annotated[Path | None, typer.Option(help="Label maps, written to seg/.")] = None,
     dataset: Annotated[str, typer.Option(help="First part of the file names.")] = "",
@@ -28,10 +30,10 @@ def export(
     dicom: Annotated[Path | None, typer.Option(help="dicom-seg: the DICOM folder or zip that was segmented.")] = None,
     labelmap: Annotated[bool, typer.Option("--labelmap", help="dicom-seg: the label-map form.")] = False,
     keep_ids: Annotated[bool, typer.Option("--keep-ids", help="dicom-seg: copy the patient's name and ids.")] = False,
-    method: Annotated[str | None, typer.Option(help="dicom-seg: whose answers, where there are several.")] = None,
+    method: WhoseAnswers = None,
 ) -> None:
     """Write scans as 8-bit PNG slices, read such slices back into volumes, or write results as DICOM SEG."""
-    from annofree.cli.show import console
+    from annofree.cli.show import say
     from annofree.errors import InputError
     from annofree.export import export_slices, import_slices
     from annofree.formats import open_cohort
@@ -49,11 +51,11 @@ def export(
             raise InputError("DICOM SEG refers to the pictures it was made on", fix="Name their folder with --dicom")
         reading = DicomSettings(keep_ids=keep_ids)
         for path in export_dicom_seg(source, dicom, out, settings=reading, method=method, labelmap=labelmap):
-            console.print(f"written to {path}", highlight=False, markup=False, soft_wrap=True)
+            say(f"written to {path}")
         return
     if what == "volumes":
         files = import_slices(source, out, kind=kind, like=like)
-        console.print(f"{len(files)} volumes written to {out}", highlight=False, soft_wrap=True)
+        say(f"{len(files)} volumes written to {out}")
         return
     settings = SliceSettings.from_mapping(
         {"frame": frame, "size": size or (128 if frame == "mni" else 96), "first": first, "last": last}
@@ -66,6 +68,4 @@ def export(
         dataset=dataset,
         masks=masks,
     )
-    console.print(
-        f"{sum(counts.values())} slices of {len(counts)} subjects written to {out}", highlight=False, soft_wrap=True
-    )
+    say(f"{sum(counts.values())} slices of {len(counts)} subjects written to {out}")

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from annofree.cli.options import BrainMask, Healthy, Patients, PatientsMask, Sequence, Setting
+
 
 def _settings_first(ctx: typer.Context, method: str) -> str:
     """Print every setting of the method and end, where that was asked for: nothing else is needed then."""
@@ -26,24 +28,16 @@ def fit(
         ),
     ],
     out: Annotated[Path, typer.Option("-o", "--out", help="Model folder to write.", show_default=False)],
-    healthy: Annotated[Path | None, typer.Option(help="Healthy scans.")] = None,
-    patients: Annotated[Path | None, typer.Option(help="Patients' scans, without masks.")] = None,
+    healthy: Healthy = None,
+    patients: Patients = None,
     reports: Annotated[Path | None, typer.Option(help="Patients' report texts.")] = None,
-    brain_mask: Annotated[
-        str | None, typer.Option(help="Name pattern of brain masks beside the healthy scans.")
-    ] = None,
-    patients_mask: Annotated[
-        str | None, typer.Option(help="Name pattern of brain masks beside the patients' scans.")
-    ] = None,
-    sequence: Annotated[
-        str | None, typer.Option(help="What the images are (T1, T1C, T2, FLAIR), where their names do not say it.")
-    ] = None,
+    brain_mask: BrainMask = None,
+    patients_mask: PatientsMask = None,
+    sequence: Sequence = None,
     keep: Annotated[
         bool, typer.Option("--keep", help="Leave checkpoints and pseudo-labels in MODEL/training.")
     ] = False,
-    setting: Annotated[
-        list[str] | None, typer.Option("--set", help="A setting of the method, as key=value; may be repeated.")
-    ] = None,
+    setting: Setting = None,
     help_settings: Annotated[
         bool,
         typer.Option(
@@ -54,7 +48,7 @@ def fit(
     ] = False,
 ) -> None:
     """Fit a method on healthy scans and unlabelled patients; the model is a folder that 'segment --model' takes."""
-    from annofree.cli.show import console, parse_setting
+    from annofree.cli.show import parse_setting, say
     from annofree.pipeline import fit as run
     from annofree.thresholds.base import worst_tier
 
@@ -71,7 +65,7 @@ def fit(
         settings=settings,
         keep=keep,
     )
-    console.print(f"fitted {model.name} (tier {model.tier}), written to {out}", highlight=False, soft_wrap=True)
+    say(f"fitted {model.name} (tier {model.tier}), written to {out}")
     for region, threshold in model.thresholds.items():
         shown = threshold.replace(tier=worst_tier([threshold.tier, model.tier]))  # scores learned from masks are no T0
-        console.print(f"{region}: {shown}", highlight=False, markup=False, soft_wrap=True)
+        say(f"{region}: {shown}")

@@ -11,7 +11,7 @@ def methods(
     name: Annotated[str | None, typer.Argument(help="A method, to see its settings.", show_default=False)] = None,
 ) -> None:
     """List the methods: what each needs, learns from, its supervision tier; or all settings of one."""
-    from annofree.cli.show import console, show_settings, table
+    from annofree.cli.show import say, show_settings, table
     from annofree.methods.registry import METHODS
     from annofree.pipeline import DEFAULT_METHOD
 
@@ -33,8 +33,6 @@ def methods(
             for row in METHODS.values()
         ],
     )
-    console.print("* the default of 'annofree segment'; 'annofree methods NAME' lists the settings of one")
-    console.print(
-        "tier: T0 no lesion information, R reports, T1 image labels, T2 masks chose something, S masks trained"
-    )
-    console.print("regions: WT whole tumour, TC tumour core, ET enhancing tumour")
+    say("* the default of 'annofree segment'; 'annofree methods NAME' lists the settings of one")
+    say("tier: T0 no lesion information, R reports, T1 image labels, T2 masks chose something, S masks trained")
+    say("regions: WT whole tumour, TC tumour core, ET enhancing tumour")

@@ -26,7 +26,7 @@ def nnunet(
     """Train nnU-Net v2 itself on the same data, in an environment of its own, and read its answers back."""
     import sys
 
-    from annofree.cli.show import console
+    from annofree.cli.show import say
     from annofree.formats import open_cohort
     from annofree.nnunet.environment import Environment
     from annofree.nnunet.runner import NnUNetRun, NnUNetSettings
@@ -38,11 +38,8 @@ def nnunet(
         run.environment = Environment.create(out.resolve() / "environment")
     if script:
         run.stage()
-        console.print(run.script(predict), highlight=False, markup=False, soft_wrap=True, end="")
+        say(run.script(predict), end="")
         return
-
-    def say(text: str) -> None:
-        console.print(text, highlight=False, soft_wrap=True)
 
     say(f"trained fold in {run.fit(say)}")
     if predict is not None:

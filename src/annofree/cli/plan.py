@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from annofree.cli.options import BrainMask
+
 
 def plan(
     data: Annotated[Path, typer.Argument(help="Cohort or nnU-Net data set folder.", show_default=False)],
@@ -16,11 +18,11 @@ def plan(
     ] = None,
     spacing: Annotated[float | None, typer.Option(help="Voxel size in mm, instead of the data's own.")] = None,
     filters: Annotated[int, typer.Option(min=8, help="Channels of the finest level.")] = 32,
-    brain_mask: Annotated[str | None, typer.Option(help="Name pattern of brain masks beside the scans.")] = None,
+    brain_mask: BrainMask = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a plan that stands at -o.")] = False,
 ) -> None:
     """Choose voxel size, patch, network and batch from data and memory; the plan is a file to read and change."""
-    from annofree.cli.show import console
+    from annofree.cli.show import say
     from annofree.formats import open_cohort
     from annofree.formats.standing import refuse_standing
     from annofree.training.memory import activations_are_half, memory_gb
@@ -36,5 +38,5 @@ def plan(
         half=activations_are_half(),
     )
     made.write(out)
-    console.print(made.to_yaml(), highlight=False, markup=False, soft_wrap=True, end="")
-    console.print(f"written to {out}", highlight=False, soft_wrap=True)
+    say(made.to_yaml(), end="")
+    say(f"written to {out}")

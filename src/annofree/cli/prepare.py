@@ -7,22 +7,24 @@ from typing import Annotated
 
 import typer
 
+from annofree.cli.options import Bias, Brain, Coregister, Out
+
 
 def prepare(
     inputs: Annotated[
         list[Path], typer.Argument(help="Patient folders with raw heads, or a folder of many.", show_default=False)
     ],
-    out: Annotated[Path, typer.Option("-o", "--out", help="Output folder.", show_default=False)],
+    out: Out,
     reference: Annotated[
         str | None, typer.Option(help="Sequence on whose grid scans will lie; the finest, FLAIR among equals.")
     ] = None,
     brain_mask: Annotated[Path | None, typer.Option(help="Brain mask, or name pattern of masks.")] = None,
-    brain: Annotated[str, typer.Option(help="auto, network, hd-bet or synthstrip.")] = "auto",
-    coregister: Annotated[str, typer.Option(help="rigid, or headers (nothing is registered).")] = "rigid",
-    bias: Annotated[str, typer.Option(help="off, or n4 (slow shading is divided out).")] = "off",
+    brain: Brain = "auto",
+    coregister: Coregister = "rigid",
+    bias: Bias = "off",
 ) -> None:
     """Take skulls off and bring sequences together: what segment does first, with each step to look at."""
-    from annofree.cli.show import console
+    from annofree.cli.show import say
     from annofree.errors import AnnofreeError
     from annofree.formats import open_cohort
     from annofree.prepare import Recipe
@@ -39,15 +41,15 @@ def prepare(
             folder = write_prepared(scan, out)
         except AnnofreeError as error:
             failed += 1
-            console.print(f"{scan_id}: {error}", style="red", highlight=False, markup=False, soft_wrap=True)
+            say(f"{scan_id}: {error}", style="red")
             continue
         steps = () if scan.preparation is None else scan.preparation.steps
         for step in steps:
-            console.print(f"{scan_id}, {step.name}: {step.did}", highlight=False, markup=False, soft_wrap=True)
+            say(f"{scan_id}, {step.name}: {step.did}")
             for warning in step.warnings:
-                console.print(f"  warning: {warning}", style="yellow", highlight=False, markup=False, soft_wrap=True)
+                say(f"  warning: {warning}", style="yellow")
         if not steps:
-            console.print(f"{scan_id}: stripped and on one grid already", highlight=False, markup=False)
-        console.print(f"written to {folder}", highlight=False, markup=False, soft_wrap=True)
+            say(f"{scan_id}: stripped and on one grid already")
+        say(f"written to {folder}")
     if failed:
         raise typer.Exit(2 if failed == len(cohort) else 3)

@@ -25,7 +25,7 @@ def reports(
     ] = None,
 ) -> None:
     """Read radiology reports: findings, regions, expected volumes, with a page to check each."""
-    from annofree.cli.show import console
+    from annofree.cli.show import say
     from annofree.cli.show import table as show
     from annofree.reports.cohort import read_and_write
 
@@ -43,6 +43,6 @@ def reports(
     shown = rows[:40]
     show(columns, [tuple(row[column] for column in columns) for row in shown])
     if len(rows) > len(shown):
-        console.print(f"and {len(rows) - len(shown)} more in {out / 'reports.tsv'}")
+        say(f"and {len(rows) - len(shown)} more in {out / 'reports.tsv'}")
     flagged = sum(row["flags"] != "n/a" for row in rows)
-    console.print(f"{len(rows)} reports, {flagged} flagged; see {out / 'index.html'}", highlight=False, soft_wrap=True)
+    say(f"{len(rows)} reports, {flagged} flagged; see {out / 'index.html'}")

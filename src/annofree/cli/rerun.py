@@ -17,15 +17,15 @@ def rerun(
 ) -> None:
     """Do a run again from its run.json and say whether the masks are the same to the last bit."""
     from annofree.batch.rerun import rerun as run
-    from annofree.cli.show import console, errors, table
+    from annofree.cli.show import say, table, warn
 
     result = run(manifest, out, only=only or (), progress=True)
     table(("scan", "mask", "scores", "why"), [(s.id, s.mask, s.scores, "; ".join(s.why)) for s in result.scans])
     for sentence in result.circumstances:
-        errors.print(f"not as it was: {sentence}", highlight=False, markup=False, soft_wrap=True)
+        warn(f"not as it was: {sentence}")
     same = sum(scan.mask == "same" for scan in result.scans)
-    console.print(f"{same} of {len(result.scans)} scans came out the same to the last bit", highlight=False)
+    say(f"{same} of {len(result.scans)} scans came out the same to the last bit")
     if result.out is not None:
-        console.print(f"written to {result.out}", highlight=False, soft_wrap=True)
+        say(f"written to {result.out}")
     if not result.reproduced:
         raise typer.Exit(3)

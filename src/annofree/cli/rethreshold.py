@@ -7,23 +7,25 @@ from typing import Annotated
 
 import typer
 
+from annofree.cli.options import Locate, Results
+
 
 def rethreshold(
-    results: Annotated[Path, typer.Argument(help="Folder that 'annofree segment' wrote.", show_default=False)],
+    results: Results,
     threshold: Annotated[str, typer.Option(help="Such as fixed:2.0, otsu or mad:3.", show_default=False)],
     region: Annotated[str, typer.Option(help="WT, TC or ET.")] = "WT",
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Write the new masks here.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the old masks.")] = False,
-    locate: Annotated[bool, typer.Option(help="Name side and lobe of each lesion (a few seconds).")] = True,
+    locate: Locate = True,
 ) -> None:
     """Change masks from saved scores, without running a method again."""
     from annofree.batch.rethreshold import rethreshold as run
-    from annofree.cli.show import console, show_failures, show_rows
+    from annofree.cli.show import say, show_failures, show_rows
 
     report = run(results, threshold, region=region, out=out, overwrite=overwrite, locate=locate)
     show_rows(report)
     for sentence in report.sentences:
-        console.print(sentence, highlight=False, markup=False, soft_wrap=True)
+        say(sentence)
     if report.failures:
         show_failures(report)
         raise typer.Exit(3)

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from annofree.cli.options import Bias, Brain, Coregister, Locate, Sequence, Series, Workers
+
 
 def segment(
     inputs: Annotated[
@@ -31,30 +33,21 @@ def segment(
     ] = None,
     sam: Annotated[Path | None, typer.Option(help="Folder of a SAM, SAM 2 or MedSAM, for --refine sam.")] = None,
     device: Annotated[str, typer.Option(help="Where networks compute: auto, cpu, cuda, cuda:1 or mps.")] = "auto",
-    sequence: Annotated[str | None, typer.Option(help="What single files hold: T1, T1C, T2 or FLAIR.")] = None,
-    series: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="DICOM: the series to take, such as 5 or T1C=5; may be repeated (see 'annofree dicom list')."
-        ),
-    ] = None,
+    sequence: Sequence = None,
+    series: Series = None,
     keep_ids: Annotated[bool, typer.Option(help="DICOM: name scans by patient id.")] = False,
     dicom_seg: Annotated[bool, typer.Option("--dicom-seg", help="DICOM: write each answer as DICOM SEG too.")] = False,
     labelmap: Annotated[bool, typer.Option("--labelmap", help="Label-map form of --dicom-seg.")] = False,
     brain_mask: Annotated[Path | None, typer.Option(help="Brain mask, for scans with a skull.")] = None,
-    brain: Annotated[
-        str, typer.Option(help="Raw heads: auto, network, hd-bet or synthstrip (where that program is installed).")
-    ] = "auto",
-    coregister: Annotated[
-        str, typer.Option(help="Sequences on other grids: rigid, or headers (nothing is registered).")
-    ] = "rigid",
-    bias: Annotated[str, typer.Option(help="Raw heads: off, or n4 (slow shading is divided out).")] = "off",
+    brain: Brain = "auto",
+    coregister: Coregister = "rigid",
+    bias: Bias = "off",
     native: Annotated[
         str, typer.Option(help="reference, or all: masks also on the own grid of every other sequence.")
     ] = "reference",
-    locate: Annotated[bool, typer.Option(help="Name side and lobe of each lesion (a few seconds).")] = True,
+    locate: Locate = True,
     review: Annotated[bool, typer.Option(help="Make a page to look at for each scan and for all of them.")] = True,
-    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
+    workers: Workers = 1,
     scheduler: Annotated[
         str | None, typer.Option(help="Dask scheduler whose workers do the work, such as tcp://host:8786.")
     ] = None,
@@ -71,7 +64,7 @@ def segment(
     """Segment scans: masks, score maps and a table, in each scan's own space."""
     from annofree.batch.run import run
     from annofree.cli.bids_app import sort_arguments, take_participants
-    from annofree.cli.show import console, show_failures, show_rows
+    from annofree.cli.show import say, show_failures, show_rows
     from annofree.formats import open_cohort
     from annofree.pipeline import Choice
     from annofree.prepare import Recipe
@@ -120,9 +113,9 @@ def segment(
             for path in export_dicom_seg(
                 report.out, source, settings=DicomSettings(**(dicom or {})), labelmap=labelmap
             ):
-                console.print(f"DICOM SEG written to {path}", highlight=False, markup=False, soft_wrap=True)
+                say(f"DICOM SEG written to {path}")
     if review and report.rows:
-        console.print(f"open {report.out / 'index.html'} to look at them", highlight=False, soft_wrap=True)
+        say(f"open {report.out / 'index.html'} to look at them")
     if report.failures:
         show_failures(report)
         raise typer.Exit(2 if not report.rows else 3)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -20,6 +21,9 @@ PIPE_WIDTH = 160
 
 console = Console() if Console().is_terminal else Console(width=PIPE_WIDTH)
 errors = Console(stderr=True)
+#: Print a sentence as it is, however long: rich shall colour, wrap and read nothing in it.
+say = partial(console.print, highlight=False, markup=False, soft_wrap=True)
+warn = partial(errors.print, highlight=False, markup=False, soft_wrap=True)
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str | None = None) -> None:
@@ -50,14 +54,13 @@ def show_rows(report: BatchReport) -> None:
         )
         for note, ids in _notes(report).items():
             whose = ids[0] if len(ids) == 1 else f"{len(ids)} scans"
-            console.print(f"note, {whose}: {note}", highlight=False, markup=False, soft_wrap=True)
-        console.print(
+            say(f"note, {whose}: {note}")
+        say(
             f"method {first['method']} (tier {first['tier']}), {len(report.rows)} of "
             f"{len(report.rows) + len(report.failures)} scans, {report.seconds:.1f} s"
-            + (f", {len(report.reused)} done before" if report.reused else ""),
-            highlight=False,
+            + (f", {len(report.reused)} done before" if report.reused else "")
         )
-    console.print(f"written to {report.out}", highlight=False, soft_wrap=True)
+    say(f"written to {report.out}")
 
 
 def _notes(report: BatchReport) -> dict[str, list[str]]:
@@ -75,9 +78,7 @@ def show_failures(report: BatchReport) -> None:
     for failure in report.failures:
         why = "" if failure.why == "n/a" else f": {failure.why}"
         remedy = "" if failure.next == "n/a" else f" {failure.next}."
-        errors.print(
-            f"failed {failure.id}: {failure.what}{why}.{remedy}", highlight=False, markup=False, soft_wrap=True
-        )
+        warn(f"failed {failure.id}: {failure.what}{why}.{remedy}")
 
 
 def show_settings(method: str) -> None:
@@ -86,25 +87,16 @@ def show_settings(method: str) -> None:
     from annofree.methods.registry import METHODS
 
     row = METHODS[method]
-    console.print(f"{row.name}: {row.summary} (tier {row.tier})", highlight=False, markup=False, soft_wrap=True)
+    say(f"{row.name}: {row.summary} (tier {row.tier})")
     for setting in settings_of(row.name):
         unit = f", in {setting.unit}" if setting.unit and setting.unit != "0 to 1" else ""
         unit = ", from 0 to 1" if setting.unit == "0 to 1" else unit
-        console.print(
-            f"\n  {setting.name}  ({setting.kind}{unit}; default {setting.default})\n    {setting.meaning}",
-            highlight=False,
-            markup=False,
-            soft_wrap=True,
-        )
-    console.print(f"\nSet one with: annofree fit {row.name} --set NAME=VALUE, or af.methods.create(...) in Python")
+        say(f"\n  {setting.name}  ({setting.kind}{unit}; default {setting.default})\n    {setting.meaning}")
+    say(f"\nSet one with: annofree fit {row.name} --set NAME=VALUE, or af.methods.create(...) in Python")
 
 
 def show_expected(expected: Sequence[Expected], method: Method, out: Path, workers: int) -> None:
     """What a run would do; nothing was written."""
-
-    def say(text: str) -> None:
-        console.print(text, highlight=False, markup=False, soft_wrap=True)
-
     for scan in expected:
         say(scan.id)
         for line in (*scan.lines, *scan.steps, *scan.notes):

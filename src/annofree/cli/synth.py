@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from annofree.cli.options import BrainMask, Healthy, Patients, PatientsMask, Sequence, Setting, Workers
+
 
 def synth(
     files: Annotated[
@@ -26,27 +28,18 @@ def synth(
         str, typer.Option(help="default, published, published-corrected, published-single or published-multi.")
     ] = "default",
     labelmaps: Annotated[Path | None, typer.Option(help="Anatomical label maps; the MNI brain without.")] = None,
-    healthy: Annotated[Path | None, typer.Option(help="Healthy scans that receive the tumours.")] = None,
-    patients: Annotated[Path | None, typer.Option(help="Patients' scans, whose better half becomes a brain.")] = None,
-    brain_mask: Annotated[
-        str | None, typer.Option(help="Brain mask of the image, or name pattern of masks beside the scans.")
-    ] = None,
-    patients_mask: Annotated[
-        str | None, typer.Option(help="Name pattern of brain masks beside the patients' scans.")
-    ] = None,
-    sequence: Annotated[
-        str | None, typer.Option(help="What the images are (T1, T1C, T2, FLAIR), where their names do not say it.")
-    ] = None,
+    healthy: Healthy = None,
+    patients: Patients = None,
+    brain_mask: BrainMask = None,
+    patients_mask: PatientsMask = None,
+    sequence: Sequence = None,
     images: Annotated[Path | None, typer.Option(help="mix: nnU-Net's imagesTr of patients.")] = None,
     labels: Annotated[Path | None, typer.Option(help="mix: labelsTr, the first network's answers.")] = None,
     csv: Annotated[Path | None, typer.Option(help="mix: table of pairs to write; OUT/mixid.csv without.")] = None,
-    setting: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="A setting, as key=value (tumours.kind=metastases); may be repeated."),
-    ] = None,
+    setting: Setting = None,
     validation: Annotated[bool, typer.Option(help="One image: the distribution-shifted twin.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="One image: replace IMG and LAB that stand.")] = False,
-    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
+    workers: Workers = 1,
     layout: Annotated[str, typer.Option(help="nnunet or folders.")] = "nnunet",
 ) -> None:
     """Make brains with tumours and their labels: a folder of cases (-o), or one from one healthy image (IN IMG LAB).
@@ -54,7 +47,7 @@ def synth(
     'mix' is SynthTumour's second stage: the tumours of --images, where --labels say, in --healthy scans, and a data
     set of nnU-Net for the senior. 'class-folders' makes JPEG slices of phantoms, one folder a class, --n in each.
     """
-    from annofree.cli.show import console, parse_setting
+    from annofree.cli.show import parse_setting, say
     from annofree.synthesis.synthesise import synthesise, synthesise_one
 
     changes = dict(parse_setting(text) for text in setting or [])
@@ -75,12 +68,10 @@ def synth(
             csv=csv,
             workers=workers,
         )
-        console.print(
+        say(
             f"{told['mixed']} mixed cases ({', '.join(told['sequences'])}) in {out}/imagesTrMix and labelsMix; with "
             f"{told['originals']} originals in {out}/Dataset101_SynthTumourSenior (nnU-Net 2) and "
-            f"Task101_SynthTumourSenior (nnU-Net 1); {told['left out']} patients without a label left out",
-            highlight=False,
-            soft_wrap=True,
+            f"Task101_SynthTumourSenior (nnU-Net 1); {told['left out']} patients without a label left out"
         )
         return
     if files == [Path("class-folders")]:
@@ -89,7 +80,7 @@ def synth(
 
         if out is None:
             raise SettingsError("There is no folder to write the pictures to", fix="Name it with -o FOLDER")
-        console.print(f"slices written to {write_class_folders(out, n or 20, seed)}", highlight=False, soft_wrap=True)
+        say(f"slices written to {write_class_folders(out, n or 20, seed)}")
         return
     if files:
         drawn = synthesise_one(
@@ -103,11 +94,9 @@ def synth(
             overwrite=overwrite,
             out=out,
         )
-        console.print(
+        say(
             f"tumour of {drawn['realised_ml']:.1f} ml ({drawn['requested_ml']:.1f} ml requested), "
-            f"label {drawn['label_ml']:.1f} ml, written to {files[1]} and {files[2]}",
-            highlight=False,
-            soft_wrap=True,
+            f"label {drawn['label_ml']:.1f} ml, written to {files[1]} and {files[2]}"
         )
         return
     folder = synthesise(
@@ -125,4 +114,4 @@ def synth(
         workers=workers,
         layout=layout,
     )
-    console.print(f"made cases written to {folder}, listed in cases.csv", highlight=False, soft_wrap=True)
+    say(f"made cases written to {folder}, listed in cases.csv")

@@ -7,21 +7,21 @@ from typing import Annotated
 
 import typer
 
+from annofree.cli.options import Out, Setting
+
 
 def weak(
     step: Annotated[str, typer.Argument(help="foreground, tumour or tune.", show_default=False)],
     source: Annotated[
         Path, typer.Argument(help="Class folders of pictures (foreground), or scans.", show_default=False)
     ],
-    out: Annotated[Path, typer.Option("-o", "--out", help="Folder to write.", show_default=False)],
-    setting: Annotated[
-        list[str] | None, typer.Option("--set", help="A setting of the step, as key=value; may be repeated.")
-    ] = None,
+    out: Out,
+    setting: Setting = None,
 ) -> None:
     """Run a step around 'fit weak-to-strong': pseudo-masks and their 2-D U-Net, or the tuner of the 3-D network."""
-    from annofree.cli.show import console, parse_setting
+    from annofree.cli.show import parse_setting, say
     from annofree.methods.weak_to_strong.steps import run_step
 
     settings = dict(parse_setting(text) for text in setting or [])
     for line in run_step(step, source, out, settings):
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+        say(line)

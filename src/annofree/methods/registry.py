@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import entry_points
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from annofree.errors import InputError
 from annofree.modality import Modality
@@ -59,114 +59,80 @@ def _installed() -> Iterator[MethodInfo]:
         yield found
 
 
+def _row(place: str, name: str, summary: str, learns_from: str = "healthy", **more: Any) -> MethodInfo:
+    """A row of our own: `place` is module and class within this room, `learns_from` words."""
+    more = {"ships": True, **more}
+    return MethodInfo.at(
+        f"annofree.methods.{place}", name=name, summary=summary, learns_from=tuple(learns_from.split()), **more
+    )
+
+
+_PARTS: dict[str, Any] = {"regions": ("WT", "TC", "ET")}
 METHODS: Registry[MethodInfo, Method] = Registry(
     "method",
     (
-        MethodInfo(
-            name="synthtumour",
-            summary="a network trained on made brains with made tumours; any subset of sequences",
-            module="annofree.methods.synthtumour",
-            cls="SynthTumour",
-            regions=("WT", "TC", "ET"),
-            learns_from=("healthy", "patients"),
-            ships=True,
+        _row(
+            "synthtumour:SynthTumour",
+            "synthtumour",
+            "a network trained on made brains with made tumours; any subset of sequences",
+            "healthy patients",
+            **_PARTS,
         ),
-        MethodInfo(
-            name="weak-to-strong",
-            summary="a UNETR taught by made tumours, Otsu masks or another method's answers; any subset of sequences",
-            module="annofree.methods.weak_to_strong",
-            cls="WeakToStrong",
-            learns_from=("healthy", "patients"),
-            ships=True,
+        _row(
+            "weak_to_strong:WeakToStrong",
+            "weak-to-strong",
+            "a UNETR taught by made tumours, Otsu masks or another method's answers; any subset of sequences",
+            "healthy patients",
         ),
-        MethodInfo(
-            name="atlas-z",
-            summary="what the tissue expected in MNI space does not explain, less what both sides show",
-            module="annofree.methods.atlas_z",
-            cls="AtlasZ",
-            learns_from=("healthy",),
-            ships=True,
+        _row(
+            "atlas_z:AtlasZ",
+            "atlas-z",
+            "what the tissue expected in MNI space does not explain, less what both sides show",
         ),
-        MethodInfo(
-            name="dae",
-            summary="what a denoising U-Net trained on healthy slices does not restore",
-            module="annofree.methods.reconstruction",
-            cls="DAE",
-            learns_from=("healthy",),
-            ships=True,
+        _row("reconstruction:DAE", "dae", "what a denoising U-Net trained on healthy slices does not restore"),
+        *(
+            _row(f"reconstruction:{cls}", name, f"what {what} of healthy slices {fails}", ships=False)
+            for cls, name, what, fails in (
+                ("AE", "ae", "a convolutional autoencoder", "does not restore"),
+                ("VAE", "vae", "a variational autoencoder", "does not restore"),
+                ("VQVAE", "vq-vae", "a vector-quantised autoencoder", "does not restore"),
+                ("FAnoGANMethod", "f-anogan", "an adversarial generator", "cannot make"),
+            )
         ),
-        MethodInfo(
-            name="ae",
-            summary="what a convolutional autoencoder of healthy slices does not restore",
-            module="annofree.methods.reconstruction",
-            cls="AE",
-            learns_from=("healthy",),
-        ),
-        MethodInfo(
-            name="vae",
-            summary="what a variational autoencoder of healthy slices does not restore",
-            module="annofree.methods.reconstruction",
-            cls="VAE",
-            learns_from=("healthy",),
-        ),
-        MethodInfo(
-            name="vq-vae",
-            summary="what a vector-quantised autoencoder of healthy slices does not restore",
-            module="annofree.methods.reconstruction",
-            cls="VQVAE",
-            learns_from=("healthy",),
-        ),
-        MethodInfo(
-            name="f-anogan",
-            summary="what an adversarial generator of healthy slices cannot make",
-            module="annofree.methods.reconstruction",
-            cls="FAnoGANMethod",
-            learns_from=("healthy",),
-        ),
-        MethodInfo(
-            name="blogrr",
-            summary="the error of a denoising autoencoder, cut where patients' reports say",
-            module="annofree.methods.blogrr",
-            cls="Blogrr",
+        _row(
+            "blogrr:Blogrr",
+            "blogrr",
+            "the error of a denoising autoencoder, cut where patients' reports say",
+            "healthy patients reports",
             tier="R",
-            learns_from=("healthy", "patients", "reports"),
-            ships=True,
         ),
-        MethodInfo(
-            name="mvit-ae",
-            summary="what a masked transformer autoencoder of healthy brains cannot explain, decided per sequence",
-            module="annofree.methods.mvit_ae",
-            cls="MViTAE",
-            regions=("WT", "TC", "ET"),
-            learns_from=("healthy", "patients"),
-            ships=True,
+        _row(
+            "mvit_ae:MViTAE",
+            "mvit-ae",
+            "what a masked transformer autoencoder of healthy brains cannot explain, decided per sequence",
+            "healthy patients",
+            **_PARTS,
         ),
-        MethodInfo(
-            name="mvit-ae-published",
-            summary="the published constants and decisions of MViT-AE, faults included; ships without its network",
-            module="annofree.methods.mvit_ae",
-            cls="MViTAEPublished",
+        _row(
+            "mvit_ae:MViTAEPublished",
+            "mvit-ae-published",
+            "the published constants and decisions of MViT-AE, faults included; ships without its network",
+            "healthy patients",
             needs=tuple(Modality),
             tier="T2",
-            regions=("WT", "TC", "ET"),
-            learns_from=("healthy", "patients"),
-            ships=True,
+            **_PARTS,
         ),
-        MethodInfo(
-            name="intensity",
-            summary="bright voxels of one sequence (FLAIR first), threshold set on healthy scans",
-            module="annofree.methods.intensity",
-            cls="Intensity",
-            learns_from=("healthy",),
-            ships=True,
+        _row(
+            "intensity:Intensity",
+            "intensity",
+            "bright voxels of one sequence (FLAIR first), threshold set on healthy scans",
         ),
-        MethodInfo(
-            name="intensity-published",
-            summary="the FLAIR rule z > 1.5, whose 1.5 was picked on masks",
-            module="annofree.methods.intensity",
-            cls="PublishedIntensity",
+        _row(
+            "intensity:PublishedIntensity",
+            "intensity-published",
+            "the FLAIR rule z > 1.5, whose 1.5 was picked on masks",
+            "",
             tier="T2",
-            ships=True,
         ),
     ),
     found=_installed,

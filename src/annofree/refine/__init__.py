@@ -34,19 +34,19 @@ __all__ = [
 REFINERS: Registry[Row, Refiner] = Registry(
     "refiner",
     [
-        Row(name=name, module=f"annofree.refine.{module}", cls=cls, form=name)
-        for name, module, cls in (
-            ("components", "components", "KeepComponents"),
-            ("eroded-brain", "brain", "ErodedBrain"),
-            ("fill-holes", "holes", "FillHoles"),
-            ("half-height", "half_height", "HalfHeight"),
-            ("median", "median", "Median"),
-            ("morphology", "morphology", "Morphology"),
-            ("promptable", "promptable", "Promptable"),
-            ("sam", "sam", "Sam"),
-            ("mirror", "mirror", "MirrorFilter"),
-            ("appearance", "appearance", "Appearance"),
-            ("published-mvit", "published_mvit", "PublishedMViT"),
+        Row.at(f"annofree.refine.{place}", name=name, form=name)
+        for name, place in (
+            ("components", "components:KeepComponents"),
+            ("eroded-brain", "brain:ErodedBrain"),
+            ("fill-holes", "holes:FillHoles"),
+            ("half-height", "half_height:HalfHeight"),
+            ("median", "median:Median"),
+            ("morphology", "morphology:Morphology"),
+            ("promptable", "promptable:Promptable"),
+            ("sam", "sam:Sam"),
+            ("mirror", "mirror:MirrorFilter"),
+            ("appearance", "appearance:Appearance"),
+            ("published-mvit", "published_mvit:PublishedMViT"),
         )
     ],
     former={"twins": "mirror"},

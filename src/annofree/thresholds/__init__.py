@@ -27,15 +27,15 @@ __all__ = [
 THRESHOLDS: Registry[Row, Threshold] = Registry(
     "threshold",
     [
-        Row(name=name, module=f"annofree.thresholds.{module}", cls=cls, form=form)
-        for name, module, cls, form in (
-            ("fixed", "fixed", "Fixed", "fixed:2.0"),
-            ("healthy-quantile", "healthy", "HealthyQuantile", "healthy-quantile:0.99"),
-            ("conformal", "conformal", "Conformal", "conformal:2ml@0.2"),
-            ("otsu", "otsu", "Otsu", "otsu"),
-            ("mad", "mad", "Mad", "mad:3"),
-            ("oracle", "oracle", "Oracle", "oracle"),
-            ("learned", "learned", "Learned", "learned"),
+        Row.at(f"annofree.thresholds.{place}", name=form.partition(":")[0], form=form)
+        for place, form in (
+            ("fixed:Fixed", "fixed:2.0"),
+            ("healthy:HealthyQuantile", "healthy-quantile:0.99"),
+            ("conformal:Conformal", "conformal:2ml@0.2"),
+            ("otsu:Otsu", "otsu"),
+            ("mad:Mad", "mad:3"),
+            ("oracle:Oracle", "oracle"),
+            ("learned:Learned", "learned"),
         )
     ],
 )
