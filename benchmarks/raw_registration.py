@@ -18,6 +18,7 @@ import SimpleITK
 from raw_brain import head, mask
 from scipy import ndimage
 
+from annofree.anatomy import information
 from annofree.prepare import rigid
 
 
@@ -28,20 +29,20 @@ def same_contrast(bet: Any, raw: Any, brain: np.ndarray) -> np.ndarray:
     stripped = np.where(brain, moving, np.float32(0))
     around = ndimage.binary_dilation(inside, iterations=3)
     first = rigid.register(fixed, fixed_grid, stripped, moving_grid, around)
-    with rigid.one_thread():
-        pair = rigid._coarse(fixed, fixed_grid, 1.5), rigid._coarse(moving, moving_grid, 1.0)
-        region = rigid._region(ndimage.binary_erosion(inside, iterations=4), fixed_grid, pair[0])
+    with information.one_thread():
+        pair = rigid.drawn_coarsely(fixed, fixed_grid, 1.5), rigid.drawn_coarsely(moving, moving_grid, 1.0)
+        region = rigid.region_on(ndimage.binary_erosion(inside, iterations=4), fixed_grid, pair[0])
         method = SimpleITK.ImageRegistrationMethod()
         method.SetMetricAsCorrelation()
         method.SetMetricFixedMask(region)
         method.SetInterpolator(SimpleITK.sitkLinear)
         method.SetOptimizerAsRegularStepGradientDescent(1.0, 0.005, 120, relaxationFactor=0.6)
         method.SetOptimizerScalesFromPhysicalShift()
-        transform = rigid._euler(first.matrix, rigid._centre(region))
+        transform = information.placed(SimpleITK.Euler3DTransform(), first.matrix, rigid.centre_of(region))
         method.SetInitialTransform(transform, True)
         method.Execute(*pair)
         print(f"  correlation with bet_X {-method.GetMetricValue():.3f}", file=sys.stderr)
-        return rigid._matrix(transform)
+        return information.matrix_of(transform)
 
 
 def main(data: Path) -> None:

@@ -1,21 +1,19 @@
 """A quick affine from the scanner to the MNI template, which knows when it has failed.
 
-Mattes mutual information (Mattes et al., IEEE TMI 22(1), 2003) on 4 mm voxels of the brain, by SimpleITK. One thread
-and every voxel: the same scan gives the same affine to the last bit.
+Mutual information on 4 mm voxels of the brain (`annofree.anatomy.information`): the same scan gives the same affine to
+the last bit.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from annofree.anatomy.coarse import coarse_brain
 from annofree.anatomy.coarse_template import coarse_template, tissue_maps
+from annofree.anatomy.information import climb, information, itk_image, matrix_of, one_thread, placed, simpleitk
 from annofree.scan import Modality, Scan
 
 Affine = NDArray[np.float64]
@@ -76,10 +74,9 @@ def register_to_mni(scan: Scan) -> Alignment:
     if int((mask > 0.5).sum()) < 64 or min(mask.shape) < 4:
         return Alignment(np.eye(4), 0.0, 0.0, False)
     starts = _starts(mask, affine, moving_mask, moving_affine)
-    try:
-        with _one_thread():
-            found = _maximise_information((fixed, affine), (moving, moving_affine), _dilate(mask > 0.3), starts)
-    except RuntimeError:  # ITK found too few voxels in both brains, as in a slab one voxel thick
+    with one_thread():
+        found = _maximise_information((fixed, affine), (moving, moving_affine), _dilate(mask > 0.3), starts)
+    if found is None:
         return Alignment(starts[0], 0.0, 0.0, False)
     overlap = _overlap(found, mask, affine, moving_mask, moving_affine)
     return Alignment(found, overlap, _agreement(found, fixed, mask, affine), _plausible(found))
@@ -90,41 +87,19 @@ def _maximise_information(
     moving: tuple[NDArray[np.float32], Affine],
     reach: NDArray[np.bool_],
     starts: list[Affine],
-) -> Affine:
-    """The affine, from the best of the starts, that makes the images tell most about each other."""
-    sitk = _simpleitk()
+) -> Affine | None:
+    """The affine, from the best of the starts, that makes the images tell most about each other.
 
-    images = (_image(*fixed), _image(*moving))
-    method = sitk.ImageRegistrationMethod()
-    method.SetMetricAsMattesMutualInformation(32)
-    method.SetMetricFixedMask(_image(reach.astype(np.uint8), fixed[1]))
-    method.SetMetricSamplingStrategy(method.NONE)
-    method.SetInterpolator(sitk.sitkLinear)
-    values = []
-    for start in starts:
-        method.SetInitialTransform(_transform(start, starts[0]), True)
-        values.append(method.MetricEvaluate(*images))
-    transform = _transform(starts[int(np.argmin(values))], starts[0])
-    method.SetOptimizerAsRegularStepGradientDescent(
-        learningRate=1.0, minStep=0.01, numberOfIterations=120, relaxationFactor=0.6, gradientMagnitudeTolerance=1e-8
-    )
-    method.SetOptimizerScalesFromPhysicalShift()
-    method.SetInitialTransform(transform, True)
-    method.Execute(*images)
-    return _matrix(transform)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Sums over threads differ in the last bits from run to run; the registration's own setting leaves some on."""
-    sitk = _simpleitk()
-
-    before = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
-    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
-    try:
-        yield
-    finally:
-        sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(before)
+    None where they do not meet, as in a slab one voxel thick.
+    """
+    pair, mask = (itk_image(*fixed), itk_image(*moving)), itk_image(reach.astype(np.uint8), fixed[1])
+    centre = np.linalg.solve(starts[0][:3, :3], -starts[0][:3, 3])
+    transforms = [placed(simpleitk().AffineTransform(3), start, centre) for start in starts]
+    told = [information(pair, transform, mask) for transform in transforms]
+    if not np.isfinite(max(told)):
+        return None
+    best = transforms[int(np.argmax(told))]
+    return matrix_of(climb(pair, best, step_mm=1.0, least_step_mm=0.01, mask=mask))
 
 
 def _starts(
@@ -154,49 +129,6 @@ def _dilate(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     from scipy import ndimage
 
     return np.asarray(ndimage.binary_dilation(mask, iterations=2))
-
-
-def _simpleitk() -> Any:
-    import SimpleITK
-
-    return SimpleITK
-
-
-def _image(volume: NDArray[Any], affine: Affine) -> Any:
-    """A SimpleITK image whose physical space is RAS+ mm; both images use it, so no axis changes sign."""
-    sitk = _simpleitk()
-
-    image = sitk.GetImageFromArray(np.ascontiguousarray(volume.transpose(2, 1, 0)))
-    spacing = np.sqrt((affine[:3, :3] ** 2).sum(axis=0))
-    image.SetSpacing(spacing.tolist())
-    image.SetOrigin(affine[:3, 3].tolist())
-    image.SetDirection(_orthonormal(affine[:3, :3] / spacing).ravel().tolist())
-    return image
-
-
-def _orthonormal(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The nearest rotation: ITK refuses the sheared affines that some headers hold."""
-    left, _, right = np.linalg.svd(matrix)
-    return np.asarray(left @ right)
-
-
-def _transform(start: Affine, centred_on: Affine) -> Any:
-    sitk = _simpleitk()
-
-    transform = sitk.AffineTransform(3)
-    centre = np.linalg.solve(centred_on[:3, :3], -centred_on[:3, 3])
-    transform.SetCenter(centre.tolist())
-    transform.SetMatrix(start[:3, :3].ravel().tolist())
-    transform.SetTranslation((start[:3, :3] @ centre + start[:3, 3] - centre).tolist())
-    return transform
-
-
-def _matrix(transform: Any) -> Affine:
-    linear = np.asarray(transform.GetMatrix()).reshape(3, 3)
-    centre, shift = np.asarray(transform.GetCenter()), np.asarray(transform.GetTranslation())
-    matrix = np.eye(4)
-    matrix[:3, :3], matrix[:3, 3] = linear, shift + centre - linear @ centre
-    return matrix
 
 
 def _overlap(

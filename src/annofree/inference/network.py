@@ -58,16 +58,18 @@ class OnnxNetwork:
         model: File, or content of one that never was on disk.
         folder: The network's folder, with its weights for torch.
         device: "auto", or one of `PROVIDERS`, as in `annofree segment --device`.
+        keep_memory: Whether the memory of one answer is kept for the next; a network that is asked once gives it back.
 
     Raises:
         SettingsError: The device is unknown, or the user's onnxruntime cannot use it.
         InputError: The model cannot be read.
     """
 
-    def __init__(self, model: Path | bytes, folder: Path, *, device: str = "auto") -> None:
+    def __init__(self, model: Path | bytes, folder: Path, *, device: str = "auto", keep_memory: bool = True) -> None:
         import onnxruntime
 
-        self.folder, self._model, self._device = folder, model, device
+        self.folder, self._model, self._device, self._keep_memory = folder, model, device, keep_memory
+        self._file = folder / "model.onnx" if isinstance(model, bytes) else model
         self._elsewhere: dict[str, OnnxNetwork] = {}
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads()
@@ -75,6 +77,7 @@ class OnnxNetwork:
         # a waiting thread that spins takes the core from what runs beside the network
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 3
+        options.enable_cpu_mem_arena = keep_memory
         given = model if isinstance(model, bytes) else str(model)
         chosen: list[Any] = list(providers(device))
         number = device.partition(":")[2]
@@ -85,7 +88,7 @@ class OnnxNetwork:
         except Exception as error:  # the runtime has one class per status, none of them public
             raise InputError(
                 "A network cannot be read",
-                file=folder / "model.onnx",
+                file=self._file,
                 why=" ".join(str(error).split())[:160],
                 fix="Copy the model folder again, or write the file anew: python -m annofree.inference.export FOLDER",
             ) from None
@@ -105,7 +108,7 @@ class OnnxNetwork:
         if not np.isfinite(found.sum(dtype=np.float64)):
             raise InputError(
                 "A network answers with values that are not numbers",
-                file=self.folder / "model.onnx",
+                file=self._file,
                 why=f"{int((~np.isfinite(found)).sum())} of {found.size} values on {self.device} are NaN or infinite",
                 fix="Copy the model folder again; if it is whole, try --device cpu",
             )
@@ -120,14 +123,16 @@ class OnnxNetwork:
         return f"{kind}:{number}" if number and kind != "cpu" else kind
 
     def __reduce__(self) -> tuple[object, ...]:
-        return (_again, (self._model, self.folder, self._device))
+        return (_again, (self._model, self.folder, self._device, self._keep_memory))
 
     def on(self, device: str) -> OnnxNetwork:
         """The same network on another device; loaded there once."""
         if device == self._device:
             return self
         if device not in self._elsewhere:
-            self._elsewhere[device] = OnnxNetwork(self._model, self.folder, device=device)
+            self._elsewhere[device] = OnnxNetwork(
+                self._model, self.folder, device=device, keep_memory=self._keep_memory
+            )
         return self._elsewhere[device]
 
     def module(self) -> nn.Module:
@@ -149,8 +154,8 @@ class OnnxNetwork:
         (out / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
 
 
-def _again(model: Path | bytes, folder: Path, device: str) -> OnnxNetwork:
-    return OnnxNetwork(model, folder, device=device)
+def _again(model: Path | bytes, folder: Path, device: str, keep_memory: bool) -> OnnxNetwork:
+    return OnnxNetwork(model, folder, device=device, keep_memory=keep_memory)
 
 
 def threads() -> int:

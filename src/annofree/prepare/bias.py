@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from annofree.anatomy.information import itk_image, one_thread, simpleitk
 from annofree.preparation import StepRecord
-from annofree.prepare.rigid import one_thread
 from annofree.prepare.work import Work
 from annofree.scan import Grid
 from annofree.settings import Settings
@@ -61,17 +61,14 @@ def bias_field(
         grid: Their grid.
         settings: How to look for it.
     """
-    import SimpleITK
-
-    sitk: Any = SimpleITK
+    sitk = simpleitk()
     shrink = [max(1, int(settings.spacing_mm // spacing)) for spacing in grid.spacing_mm]
     with one_thread():
         # N4 takes logarithms: grey levels at or below 0 are noise, and count as the least positive ones
         floor = max(float(np.quantile(image[brain], 0.01)), 1e-3 * float(np.abs(image[brain]).max()) + 1e-6)
-        whole = sitk.GetImageFromArray(np.ascontiguousarray(np.maximum(image, floor).transpose(2, 1, 0)))
-        inside = sitk.GetImageFromArray(np.ascontiguousarray(brain.astype(np.uint8).transpose(2, 1, 0)))
-        for volume in (whole, inside):
-            volume.SetSpacing([float(spacing) for spacing in grid.spacing_mm])
+        whole, inside = (
+            itk_image(volume, grid.affine) for volume in (np.maximum(image, floor), brain.astype(np.uint8))
+        )
         corrector = sitk.N4BiasFieldCorrectionImageFilter()
         corrector.SetMaximumNumberOfIterations(list(settings.iterations))
         extent = np.asarray(grid.shape) * np.asarray(grid.spacing_mm)

@@ -10,12 +10,15 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from annofree.errors import InputError
+
+if TYPE_CHECKING:
+    from annofree.inference import OnnxNetwork
 
 _WEIGHTS = Path(__file__).resolve().parents[1] / "weights" / "brain"
 _FIND, _OUTLINE = "find.onnx", "outline.onnx"
@@ -27,21 +30,22 @@ _MEAN, _DEVIATION = 0.449, 0.226
 _MIN_PLANE, _MARGIN = 0.02, 0.1
 
 
-def brain_probability(image: NDArray[np.float32], *, threads: int = 1) -> NDArray[np.float32]:
+def brain_probability(image: NDArray[np.float32]) -> NDArray[np.float32]:
     """Probability of brain, (X, Y, Z), 0 outside the box in which the first network saw it.
+
+    The answer does not depend on the number of threads.
 
     Args:
         image: (X, Y, Z) whole head in closest-canonical RAS+ order; grey levels of any scale, voxels of any shape.
-        threads: Processor threads; the answer does not depend on them.
 
     Raises:
         InputError: The networks see no brain.
     """
     small = _stretched(image, (_FIND_SIZE,) * 3)
-    found = largest_part(_run(_FIND, _grey_levels(small), threads) > 0.5)
+    found = largest_part(_run(_FIND, _grey_levels(small)) > 0.5)
     box = _box(found, image.shape)
     inside = _stretched(image[box], (_OUTLINE_SIZE,) * 3)
-    outline = _run(_OUTLINE, _grey_levels(inside), threads)
+    outline = _run(_OUTLINE, _grey_levels(inside))
     probability = np.zeros(image.shape, dtype=np.float32)
     probability[box] = _stretched(outline, probability[box].shape)
     return probability
@@ -93,16 +97,12 @@ def _box(found: NDArray[np.bool_], shape: tuple[int, ...]) -> tuple[slice, ...]:
     return tuple(slices)
 
 
-def _run(name: str, image: NDArray[np.float32], threads: int) -> NDArray[np.float32]:
-    answer: NDArray[np.float32] = _session(name, threads).run(None, {"image": image[None, None]})[0][0, 0]
-    return answer
+def _run(name: str, image: NDArray[np.float32]) -> NDArray[np.float32]:
+    return _network(name)(image[None, None])[0, 0]
 
 
 @cache
-def _session(name: str, threads: int) -> Any:
-    import onnxruntime
+def _network(name: str) -> OnnxNetwork:
+    from annofree.inference import OnnxNetwork
 
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.enable_cpu_mem_arena = False  # its pools would keep a gigabyte after the brain is found
-    return onnxruntime.InferenceSession(str(_WEIGHTS / name), options, providers=["CPUExecutionProvider"])
+    return OnnxNetwork(_WEIGHTS / name, _WEIGHTS, device="cpu", keep_memory=False)

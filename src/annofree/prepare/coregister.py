@@ -8,9 +8,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from annofree.anatomy.information import one_thread
 from annofree.errors import InputError
 from annofree.preparation import StepRecord
-from annofree.prepare.rigid import Movement, one_thread, register
+from annofree.prepare.rigid import Movement, register
 from annofree.prepare.work import Work
 from annofree.scan import Modality
 from annofree.settings import Settings
