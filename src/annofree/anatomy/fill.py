@@ -13,6 +13,7 @@ from scipy import ndimage
 
 from annofree.anatomy.regions import Region
 from annofree.anatomy.template import template
+from annofree.masks import components
 
 BRAINSTEM = Region(1, "Brainstem", "midline", "Brainstem")
 CALLOSUM = Region(2, "Corpus_callosum", "midline", "Corpus callosum")
@@ -131,7 +132,7 @@ def _add_callosum(filled: NDArray[np.int32], white: NDArray[np.float32], x_mm: N
     """White matter within 10 mm of the midline that hangs together through the midline plane, in place."""
     near = np.abs(x_mm) <= _CALLOSUM_HALF_WIDTH_MM
     slab = filled[near]
-    parts, _ = ndimage.label((white[near] > 0.5) & (slab == 0))
+    parts, _ = components((white[near] > 0.5) & (slab == 0), 6)
     middle = parts[len(parts) // 2]
     sizes = np.bincount(middle[middle > 0])
     if sizes.size:

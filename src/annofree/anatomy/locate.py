@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from annofree.anatomy.align import Alignment, register_to_mni
 from annofree.anatomy.atlas import Atlas, default_atlas
@@ -16,6 +15,7 @@ from annofree.anatomy.regions import Side
 from annofree.anatomy.symmetry import MidsagittalPlane, midsagittal_plane
 from annofree.errors import InputError
 from annofree.formats.grids import on_grid
+from annofree.masks import bounding_box, components
 from annofree.scan import Modality, Scan
 from annofree.segmentation import LABEL_NAMES, Lesion, ScoreMap
 from annofree.volumes import reaches
@@ -24,7 +24,6 @@ from annofree.volumes import reaches
 _SIDE_SHARE = 2.0 / 3.0
 #: The midsagittal plane is known to about this; a lesion whose middle is nearer to it belongs to neither side.
 _PLANE_ERROR_MM = 3.0
-_CONNECT_26 = np.ones((3, 3, 3), dtype=bool)
 
 
 def locate(
@@ -99,11 +98,10 @@ def side_of(distance_mm: NDArray[Any]) -> Side:
 def _components(labels: NDArray[np.uint8], scan: Scan, min_volume_ml: float) -> list[NDArray[np.intp]]:
     """Voxels (N, 3) of each lesion that is large enough, largest first."""
     mask = labels > 0
-    boxes = ndimage.find_objects(mask.astype(np.int8))
-    if not boxes:
+    box = bounding_box(mask)
+    if box is None:
         return []
-    box = boxes[0]
-    parts, count = ndimage.label(mask[box], structure=_CONNECT_26)
+    parts, count = components(mask[box])
     start = np.array([axis.start for axis in box])
     inside = np.argwhere(parts)
     owner = parts[tuple(inside.T)]

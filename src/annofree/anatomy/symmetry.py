@@ -16,6 +16,7 @@ from scipy import ndimage, optimize
 from annofree.anatomy.coarse import block_factor, block_mean
 from annofree.errors import InputError
 from annofree.intensity import robust_level
+from annofree.masks import bounding_box
 
 _COARSE_MM = 5.0
 _POINTS = 4000
@@ -132,10 +133,9 @@ def mirrored(
     """
     plane = plane or midsagittal_plane(images, brain, spacing_mm)
     out = np.zeros(images.shape, dtype=np.float32)
-    boxes = ndimage.find_objects(brain.astype(np.int8))
-    if not boxes:
+    box = bounding_box(brain)
+    if box is None:
         return out, plane
-    box = boxes[0]
     matrix = plane.reflection(spacing_mm)
     start = np.array([axis.start for axis in box], dtype=float)
     offset = matrix[:3, :3] @ start + matrix[:3, 3]

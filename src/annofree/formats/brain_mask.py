@@ -18,7 +18,8 @@ from annofree.errors import InputError
 from annofree.formats.contents import has_few_values
 from annofree.formats.grids import resample
 from annofree.formats.nifti import read_labels
-from annofree.formats.skull import MAX_BRAIN_L, why_whole_head
+from annofree.formats.skull import MAX_BRAIN_L, largest_body, why_whole_head
+from annofree.masks import components
 from annofree.scan import Grid, Modality, canonical_grid, foreground, to_canonical
 
 #: Litres of the smallest brain that is believed: a newborn's in part. Masks of all but the largest tumours stay below.
@@ -153,7 +154,7 @@ def why_no_brain(brain: NDArray[np.bool_], grid: Grid, images: Mapping[Modality,
 def _why_in_pieces(brain: NDArray[np.bool_]) -> str | None:
     from scipy import ndimage
 
-    parts, count = ndimage.label(brain, structure=np.ones((3, 3, 3)))
+    parts, count = components(brain)
     sizes = np.bincount(parts.ravel())[1:]
     if sizes.max() < (1 - MAX_LOOSE) * sizes.sum():
         return f"it falls into {count} pieces, and the largest has {sizes.max() / sizes.sum():.0%} of it"
@@ -211,12 +212,5 @@ def _ends(axis: int, *masks: NDArray[np.bool_]) -> list[tuple[int, int]]:
 
 def _body(image: NDArray[Any]) -> NDArray[np.bool_]:
     """The head in a coarse picture: what is brighter than air, in one piece, its cavities filled."""
-    from scipy import ndimage
-
     low, high = np.percentile(image, (1, 99))
-    parts, count = ndimage.label(ndimage.binary_opening(image > low + 0.1 * (high - low)))
-    if count == 0:
-        return np.zeros(image.shape, dtype=bool)
-    body = parts == 1 + int(np.argmax(np.bincount(parts.ravel())[1:]))
-    body = ndimage.binary_closing(np.pad(body, 4), iterations=3)[4:-4, 4:-4, 4:-4]
-    return np.asarray(np.stack([ndimage.binary_fill_holes(body[:, :, z]) for z in range(body.shape[2])], axis=2))
+    return largest_body(image > low + 0.1 * (high - low))

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from annofree.masks import Mask, largest_component
 from annofree.scan import Grid
 
 #: Litres; above any brain, below any adult head.
@@ -43,23 +44,18 @@ def why_whole_head(image: NDArray[Any], grid: Grid) -> str | None:
     on_faces, inside = counts.max() / faces.size, float((coarse == background).mean())
     if min(on_faces, inside) < MIN_CONSTANT:
         return f"only {min(on_faces, inside):.0%} of it is constant background, so the air was not removed"
-    litres = _largest_body(coarse, background) * float(np.prod(spacing * steps)) / 1e6
+    low, high = np.percentile(coarse, (0.5, 99.5))
+    body = largest_body(np.abs(coarse - background) > 0.02 * (high - low))
+    litres = int(body.sum()) * float(np.prod(spacing * steps)) / 1e6
     if litres > MAX_BRAIN_L:
         return f"what is not background fills {litres:.1f} litres, more than any brain"
     return None
 
 
-def _largest_body(coarse: NDArray[Any], background: float) -> int:
-    """Voxels of the largest connected thing that differs from the background, its cavities included."""
+def largest_body(bright: Mask) -> Mask:
+    """The largest connected thing in a coarse (X, Y, Z) mask, with its cavities."""
     from scipy import ndimage
 
-    low, high = np.percentile(coarse, (0.5, 99.5))
-    body = ndimage.binary_opening(np.abs(coarse - background) > 0.02 * (high - low))
-    parts, count = ndimage.label(body)
-    if count == 0:
-        return 0
-    body = parts == 1 + int(np.argmax(np.bincount(parts.ravel())[1:]))
+    body = largest_component(ndimage.binary_opening(bright), 6)
     body = ndimage.binary_closing(np.pad(body, 4), iterations=3)[4:-4, 4:-4, 4:-4]
-    for level in range(body.shape[2]):
-        body[:, :, level] = ndimage.binary_fill_holes(body[:, :, level])
-    return int(body.sum())
+    return np.asarray(np.stack([ndimage.binary_fill_holes(body[:, :, z]) for z in range(body.shape[2])], axis=2))

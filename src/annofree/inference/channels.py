@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from annofree.intensity import robust_level
+from annofree.masks import Mask
 
 Floats = NDArray[np.float32]
-Mask = NDArray[np.bool_]
 
 SEQUENCES = 4
 CHANNELS = 3 * SEQUENCES + 3

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from annofree.inference.channels import contrast_power, network_input, normalise
 from annofree.inference.network import Network
+from annofree.masks import Mask
 
 Floats = NDArray[np.float32]
-Mask = NDArray[np.bool_]
 
 
 def sigmoid(logits: NDArray[Any]) -> Floats:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from annofree.intensity import robust_level
+from annofree.masks import bounding_box
 from annofree.methods.base import Method
 from annofree.methods.decide import Rules, Scored
 from annofree.refine.brain import ErodedBrain
@@ -91,7 +92,8 @@ class AtlasZ(Method):
         from annofree.anatomy.symmetry import mirrored
 
         assert scan.brain is not None
-        box = ndimage.find_objects(scan.brain.astype(np.int8))[0]
+        box = bounding_box(scan.brain)
+        assert box is not None
         brain = scan.brain[box]
         alignment = register_to_mni(scan)
         tissues = (

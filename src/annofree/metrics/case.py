@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annofree.errors import InputError
-from annofree.metrics.boxes import joint_box
+from annofree.masks import joint_box
 from annofree.metrics.components import Components
 from annofree.metrics.empty_cases import EMPTY_CASES, Emptiness, EmptyPolicy, emptiness, settle
 from annofree.metrics.lesion_matching import match_lesions
@@ -138,7 +138,7 @@ def score_case(
     notes: list[str] = []
     rows: list[Score] = []
     ranks: dict[tuple[str, str], RankCounts] = {}
-    box = joint_box(true, predicted, margin=constants.dilation_vox) or (slice(0, 1),) * 3
+    box = joint_box(true, predicted, margin_vox=constants.dilation_vox) or (slice(0, 1),) * 3
     near_true, near_predicted = np.ascontiguousarray(true[box]), np.ascontiguousarray(predicted[box])
     for region, members in chosen.items():
         masks = _Masks(_in(near_true, members), _in(near_predicted, members), spacing, voxel_ml, constants, policy)

@@ -8,9 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from annofree.metrics.boxes import Box
-
-_TOUCHING = np.ones((3, 3, 3), bool)
+from annofree.masks import Box, components
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,8 +28,7 @@ class Components:
     @classmethod
     def of(cls, mask: NDArray[np.bool_]) -> Components:
         """Components of a boolean (X, Y, Z) mask in which voxels touch by face, edge or corner."""
-        numbers, count = ndimage.label(mask, structure=_TOUCHING)
-        return cls.numbered(numbers, count)
+        return cls.numbered(*components(mask))
 
     @classmethod
     def numbered(cls, numbers: NDArray[np.int32], count: int) -> Components:

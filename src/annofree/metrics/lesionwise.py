@@ -11,10 +11,9 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from annofree.errors import InputError
-from annofree.metrics.boxes import Box, around, bounding_box, joint_box
+from annofree.masks import Box, around, bounding_box, components, joint_box
 from annofree.metrics.components import Components, dilate18, shared_voxels
 from annofree.metrics.empty_cases import WORST_MM
 from annofree.metrics.surface import Spacing, area_surface, surface_distances
@@ -120,7 +119,7 @@ def lesionwise(
         The scores; hits and misses in the order of the truth's lesions, then the false components.
     """
     if predicted is None:
-        box = joint_box(truth, prediction, margin=rule.dilation_vox)
+        box = joint_box(truth, prediction, margin_vox=rule.dilation_vox)
         if box is None:
             return LesionWise(())
         truth, prediction = truth[box], prediction[box]
@@ -162,10 +161,10 @@ def _lesions(truth: NDArray[np.bool_], dilation_vox: int) -> tuple[Components, N
     of the whole give both.
     """
     reach = np.zeros(truth.shape, np.int32)
-    box = bounding_box(truth, margin=dilation_vox)
+    box = bounding_box(truth, margin_vox=dilation_vox)
     count = 0
     if box is not None:
-        reach[box], count = ndimage.label(dilate18(truth[box], dilation_vox), structure=np.ones((3, 3, 3), bool))
+        reach[box], count = components(dilate18(truth[box], dilation_vox))
     return Components.numbered(np.where(truth, reach, np.int32(0)), count), reach
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annofree.errors import InputError
-from annofree.metrics.boxes import Box, around
+from annofree.masks import Box, around
 from annofree.metrics.components import Components
 from annofree.metrics.empty_cases import EmptyCase, emptiness
 from annofree.metrics.lesion_matching import LesionMatches, match_lesions

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from annofree.metrics.boxes import joint_box
+from annofree.masks import joint_box
 from annofree.metrics.case import CaseScores, score_case
 from annofree.metrics.empty_cases import emptiness, settle
 from annofree.metrics.lesionwise import LESION_RULES, LesionRule, LesionWise, lesionwise
@@ -84,7 +84,7 @@ def quick_scores(
         spacing_mm: Voxel size.
         rule: Constants of the lesion-wise rule.
     """
-    box = joint_box(truth_labels, labels, margin=rule.dilation_vox) or (slice(0, 1),) * 3
+    box = joint_box(truth_labels, labels, margin_vox=rule.dilation_vox) or (slice(0, 1),) * 3
     values: dict[tuple[str, str], float] = {}
     for region in regions:
         truth, found = (np.isin(array[box], REGIONS[region]) for array in (truth_labels, labels))

@@ -18,7 +18,7 @@ from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from annofree.errors import InputError
-from annofree.metrics.boxes import joint_box
+from annofree.masks import joint_box
 from annofree.metrics.surfels import surfel_areas, surfel_codes
 
 Spacing = tuple[float, float, float]

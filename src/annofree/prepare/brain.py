@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annofree.errors import InputError
+from annofree.masks import bounding_box, components
 from annofree.scan import Scan
 
 
@@ -27,12 +28,11 @@ def filled_brain(scan: Scan) -> NDArray[np.bool_]:
     Raises:
         InputError: There is none.
     """
-    from scipy import ndimage
-
     brain = brain_of(scan)
-    box = ndimage.find_objects(brain.view(np.uint8))[0]
+    box = bounding_box(brain)
+    assert box is not None
     # one pass over the background of the brain's box, with a rim that joins all of it that lies outside
-    background, _ = ndimage.label(np.pad(~brain[box], 1, constant_values=True))
+    background, _ = components(np.pad(~brain[box], 1, constant_values=True), 6)
     filled = np.zeros_like(brain)
     filled[box] = (background != background[0, 0, 0])[1:-1, 1:-1, 1:-1]
     return filled

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annofree.errors import InputError
+from annofree.masks import largest_component
 
 if TYPE_CHECKING:
     from annofree.inference import OnnxNetwork
@@ -57,12 +58,9 @@ def largest_part(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     Raises:
         InputError: The mask is empty.
     """
-    from scipy import ndimage
-
-    parts, count = ndimage.label(mask, structure=np.ones((3, 3, 3)))
-    if count == 0:
+    if not mask.any():
         raise InputError("No brain was found in the image", fix="Give a brain mask with --brain-mask FILE")
-    return np.asarray(parts == 1 + int(np.argmax(np.bincount(parts.ravel())[1:])))
+    return largest_component(mask)
 
 
 def _stretched(image: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.float32]:

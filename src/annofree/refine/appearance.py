@@ -10,7 +10,8 @@ from pydantic import Field
 from scipy import ndimage
 
 from annofree.intensity import robust_level
-from annofree.refine.base import Mask, RefineContext, Refiner, bounding_box, margin_for
+from annofree.masks import Mask, bounding_box, components, components_with, margin_for
+from annofree.refine.base import RefineContext, Refiner
 from annofree.refine.mixture import Mixture
 from annofree.scan import Modality
 
@@ -88,7 +89,7 @@ class Appearance(Refiner):
             return self.skipped(result, context, "none of the sequences it may look at is at hand")
         spacing, brain, scores, inner = context.spacing_mm, context.brain[box], context.scores[box], mask[box]
         depth = ndimage.distance_transform_edt(np.pad(inner, 1), sampling=spacing)[1:-1, 1:-1, 1:-1]
-        parts, count = ndimage.label(inner)
+        parts, count = components(inner, 6)
         deepest = np.append(np.inf, ndimage.maximum(depth, parts, np.arange(1, count + 1)))
         thin = deepest[parts] <= self.thin_mm
         if thin.sum() == inner.sum():
@@ -108,9 +109,7 @@ class Appearance(Refiner):
         odds = _smoothed(odds, brain, self.smooth_odds_mm, spacing)
         stays = inner & (depth > self.depth_mm)
         found = (near & (odds > 0)) | stays
-        labels, _ = ndimage.label(found)
-        touching = np.unique(labels[found & inner & ~thin])
-        found = np.isin(labels, touching[touching > 0])
+        found = components_with(found, inner & ~thin, 6)
         result[box] = ndimage.binary_fill_holes(found) & (brain | inner) | thin
         return result
 

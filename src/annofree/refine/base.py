@@ -11,11 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annofree.errors import InputError
+from annofree.masks import Mask
 from annofree.registry import Kind
 from annofree.scan import Modality
-
-Mask = NDArray[np.bool_]
-Box = tuple[slice, slice, slice]
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,20 +88,3 @@ def refine(mask: Mask, refiners: Iterable[Refiner], context: RefineContext) -> M
     for refiner in refiners:
         mask = refiner.apply(mask, context)
     return mask
-
-
-def bounding_box(mask: Mask, margin_vox: tuple[int, int, int] = (0, 0, 0)) -> Box | None:
-    """The smallest box around a mask, widened by a margin and clipped to the array; None for an empty mask."""
-    slices: list[slice] = []
-    for axis, margin in enumerate(margin_vox):
-        hit = np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis)))
-        if hit.size == 0:
-            return None
-        slices.append(slice(max(0, int(hit[0]) - margin), min(mask.shape[axis], int(hit[-1]) + 1 + margin)))
-    return slices[0], slices[1], slices[2]
-
-
-def margin_for(mm: float, spacing_mm: tuple[float, float, float]) -> tuple[int, int, int]:
-    """Voxels per axis that cover a distance in mm, and one more."""
-    x, y, z = (int(np.ceil(mm / step)) + 1 for step in spacing_mm)
-    return x, y, z

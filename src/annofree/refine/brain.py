@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 from scipy import ndimage
 
-from annofree.refine.base import Mask, RefineContext, Refiner, bounding_box
+from annofree.masks import Mask, bounding_box
+from annofree.refine.base import RefineContext, Refiner
 from annofree.refine.holes import fill_holes
 
 

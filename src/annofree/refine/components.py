@@ -6,13 +6,10 @@ from typing import ClassVar, Literal
 
 import numpy as np
 from pydantic import Field, PositiveInt
-from scipy import ndimage
 
-from annofree.refine.base import Mask, RefineContext, Refiner, bounding_box
+from annofree.masks import Mask, bounding_box, components
+from annofree.refine.base import RefineContext, Refiner
 from annofree.volumes import reaches
-
-#: Connectivity to scipy's: voxels that share a face, an edge too, a corner too.
-NEIGHBOURS = {6: 1, 18: 2, 26: 3}
 
 
 class KeepComponents(Refiner):
@@ -41,7 +38,7 @@ class KeepComponents(Refiner):
         box = bounding_box(mask)
         if box is None:
             return result
-        labels, count = ndimage.label(mask[box], ndimage.generate_binary_structure(3, NEIGHBOURS[self.connectivity]))
+        labels, count = components(mask[box], self.connectivity)
         flat = labels.ravel()
         volumes = np.bincount(flat, minlength=count + 1)
         good = reaches(volumes, context.voxel_ml, self.min_ml)

@@ -8,7 +8,8 @@ import numpy as np
 from pydantic import Field
 from scipy import ndimage
 
-from annofree.refine.base import Mask, RefineContext, Refiner, bounding_box, margin_for
+from annofree.masks import Mask, bounding_box, components, components_with, margin_for, widened
+from annofree.refine.base import RefineContext, Refiner
 
 
 class HalfHeight(Refiner):
@@ -38,21 +39,15 @@ class HalfHeight(Refiner):
         if box is None:
             return result
         scores, brain = context.scores[box], context.brain[box] | mask[box]
-        structure = np.ones((3, 3, 3))
-        parts, count = ndimage.label(mask[box], structure)
+        parts, count = components(mask[box])
         grown = np.zeros(parts.shape, dtype=bool)
         boxes = ndimage.find_objects(parts)
         reach = margin_for(self.reach_mm, context.spacing_mm)
         for part in range(1, count + 1):
-            near = tuple(
-                slice(max(0, s.start - r), min(n, s.stop + r))
-                for s, r, n in zip(boxes[part - 1], reach, parts.shape, strict=True)
-            )
+            near = widened(boxes[part - 1], reach, parts.shape)
             own = parts[near] == part
             cut = self.share * float(np.quantile(scores[near][own], self.quantile))
             within = ndimage.distance_transform_edt(~own, sampling=context.spacing_mm) <= self.reach_mm
-            above, _ = ndimage.label((scores[near] > cut) & within & brain[near], structure)
-            touched = np.unique(above[own])
-            grown[near] |= np.isin(above, touched[touched > 0])
+            grown[near] |= components_with((scores[near] > cut) & within & brain[near], own)
         result[box] = grown
         return result

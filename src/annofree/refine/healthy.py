@@ -6,11 +6,9 @@ from collections.abc import Iterable
 from typing import Literal
 
 import numpy as np
-from scipy import ndimage
 
 from annofree.errors import InputError, SettingsError
-from annofree.refine.base import Mask, bounding_box
-from annofree.refine.components import NEIGHBOURS
+from annofree.masks import Mask, bounding_box, components
 
 
 def healthy_min_ml(
@@ -41,7 +39,7 @@ def healthy_min_ml(
         box = bounding_box(mask)
         count = 0
         if box is not None:
-            labels, _ = ndimage.label(mask[box], ndimage.generate_binary_structure(3, NEIGHBOURS[connectivity]))
+            labels, _ = components(mask[box], connectivity)
             count = int(np.bincount(labels.ravel())[1:].max())
         largest.append(count * voxel_ml)
     rank = int(np.ceil((len(largest) + 1) * (1 - alpha) - 1e-9))

@@ -8,7 +8,8 @@ import numpy as np
 from pydantic import Field, field_validator
 from scipy import ndimage
 
-from annofree.refine.base import Mask, RefineContext, Refiner, bounding_box
+from annofree.masks import Mask, bounding_box
+from annofree.refine.base import RefineContext, Refiner
 
 
 class Median(Refiner):

@@ -10,13 +10,13 @@ from pydantic import Field
 from scipy import ndimage
 
 from annofree.intensity import robust_level
-from annofree.refine.base import Mask, RefineContext, Refiner
+from annofree.masks import Mask, components
+from annofree.refine.base import RefineContext, Refiner
 from annofree.scan import Modality
 from annofree.volumes import exceeds
 
 #: A component is bright from so many robust standard deviations above the brain's median.
 _BRIGHT = 2.0
-_CONNECT_26 = np.ones((3, 3, 3), dtype=bool)
 
 
 class MirrorFilter(Refiner):
@@ -49,7 +49,7 @@ class MirrorFilter(Refiner):
 
     def apply(self, mask: Mask, context: RefineContext) -> Mask:
         """The mask without twins; unchanged, with a note, where there are no images to find the midline with."""
-        parts, count = ndimage.label(mask, structure=_CONNECT_26)
+        parts, count = components(mask)
         if count < (2 if self.bulk is None else 1):
             return mask.copy()
         if not context.images:

@@ -8,7 +8,8 @@ import numpy as np
 from pydantic import Field
 from scipy import ndimage
 
-from annofree.refine.base import Mask, RefineContext, Refiner, bounding_box, margin_for
+from annofree.masks import Mask, bounding_box, margin_for
+from annofree.refine.base import RefineContext, Refiner
 
 
 class Morphology(Refiner):

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from annofree.refine.base import Mask, RefineContext, Refiner
+from annofree.masks import Mask, largest_component
+from annofree.refine.base import RefineContext, Refiner
 from annofree.segmentation import REGIONS
 
 _CROSS = ndimage.generate_binary_structure(2, 1)[:, :, None]
@@ -69,8 +70,4 @@ def _largest(residual: NDArray[np.float32], threshold: float) -> Mask:
     for z in np.flatnonzero(above.any(axis=(0, 1))):
         mask[:, :, z] = above[:, :, z] > threshold_otsu(above[:, :, z])  # type: ignore[no-untyped-call]
     mask = ndimage.binary_closing(ndimage.binary_opening(mask, _CROSS), _CROSS)
-    parts, count = ndimage.label(mask)
-    if count == 0:
-        return np.zeros(above.shape, dtype=bool)
-    kept: Mask = parts == 1 + int(np.argmax(np.bincount(parts.ravel())[1:]))
-    return kept
+    return largest_component(mask, 6)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from annofree.reports.regions import Mask
+from annofree.masks import Mask
 
 #: Colours of a report's regions, in order; told apart in the common forms of colour blindness (Okabe and Ito 2008).
 COLOURS = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#d55e00", "#cc79a7", "#0072b2", "#999999")

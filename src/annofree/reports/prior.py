@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from annofree.masks import Mask
 from annofree.reports.findings import Place, Reading, ReportedLesion, Side
-from annofree.reports.regions import AtlasRegions, Mask
+from annofree.reports.regions import AtlasRegions
 from annofree.reports.sizes import VolumeRange, volume_of
 from annofree.settings import Settings
 

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from annofree.anatomy.atlas import Atlas
 from annofree.anatomy.regions import Region
+from annofree.masks import Mask
 from annofree.reports.findings import Place, Side
 from annofree.reports.lexicon import Lexicon
 
-Mask = NDArray[np.bool_]
 Step = tuple[int, int, int]
 _VENTRICLE = re.compile("ventric", re.IGNORECASE)  # "temporal horn of the lateral ventricle" is no temporal lobe
 

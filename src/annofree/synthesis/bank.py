@@ -20,6 +20,7 @@ from torch import Tensor
 
 from annofree.errors import InputError
 from annofree.formats.outfolder import atomic_path
+from annofree.masks import largest_component
 from annofree.synthesis.tissues import (
     LABEL_TO_TISSUE,
     LANDMARKS_MM,
@@ -216,9 +217,7 @@ def _finish(name: str, tissue: np.ndarray[Any, Any], right: np.ndarray[Any, Any]
     tissue = np.where(shell, np.uint8(Tissue.DURA), tissue).astype(np.uint8)
     brain = np.isin(tissue, [int(t) for t in (*PARENCHYMA, *VENTRICLES)])
     small = brain.reshape(80, 2, 96, 2, 80, 2).mean((1, 3, 5)) > 0.4
-    part, count = ndimage.label(small)
-    if count > 1:
-        small = part == 1 + int(np.argmax(np.bincount(part.ravel())[1:]))
+    small = largest_component(small, 6)
     closed = ndimage.distance_transform_edt(~small, sampling=2.0) <= 7.0
     closed = ndimage.distance_transform_edt(closed, sampling=2.0) > 7.0
     closed |= small

@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
-Box = tuple[slice, slice, slice]
-Mask = NDArray[np.bool_]
+from annofree.masks import Box, Mask
 
 _EDGES = np.array(
     [(a, b, 0) for a in (1, -1) for b in (1, -1)]
@@ -173,11 +172,3 @@ def _look_up(
     around = (np.arctan2(points[1], points[0]) + np.pi) * (_LONGITUDES / (2 * np.pi))
     closed = np.concatenate([surface, surface[:, :1]], axis=1)
     return np.asarray(ndimage.map_coordinates(closed, np.stack([polar, around]), order=1, mode="nearest"))
-
-
-def largest_part(mask: Mask) -> Mask:
-    """The largest 6-connected component."""
-    parts, count = ndimage.label(mask)
-    if count <= 1:
-        return mask
-    return np.asarray(parts == 1 + int(np.argmax(np.bincount(parts.ravel())[1:])))

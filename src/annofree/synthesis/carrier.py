@@ -20,11 +20,11 @@ from torch import Tensor
 from annofree.errors import InputError
 from annofree.formats.outfolder import atomic_path
 from annofree.intensity import robust_level
+from annofree.masks import Mask, bounding_box
 from annofree.scan import Grid, Modality, Scan
 from annofree.synthesis.bank import DEPTH_STEP_MM, FRAME_CENTRE_MM, FRAME_SHAPE, BrainMap
 from annofree.synthesis.tissues import RIGHT, Tissue
 
-Mask = NDArray[np.bool_]
 Images = NDArray[np.float32]
 
 QUANTILES: dict[Modality, tuple[float, float, float]] = {
@@ -148,8 +148,9 @@ def upright(scan: Scan) -> tuple[Images, Mask, dict[str, float]]:
 def _frame_affine(scan: Scan, brain: Mask, normal: NDArray[np.float64], offset_mm: float) -> NDArray[np.float64]:
     """(4, 4) frame voxel to scanner mm: the least turn that lays the plane's normal along x."""
     spacing = np.asarray(scan.spacing_mm)
-    boxes = ndimage.find_objects(brain.view(np.uint8))[0]
-    middle = np.array([(axis.start + axis.stop - 1) / 2.0 for axis in boxes]) * spacing
+    box = bounding_box(brain)
+    assert box is not None
+    middle = np.array([(axis.start + axis.stop - 1) / 2.0 for axis in box]) * spacing
     middle = middle + normal * (offset_mm - normal @ middle)
     x = np.array([1.0, 0.0, 0.0])
     cross, cosine = np.cross(x, normal), float(normal @ x)

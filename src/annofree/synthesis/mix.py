@@ -18,12 +18,12 @@ from scipy import ndimage
 
 from annofree.errors import InputError
 from annofree.intensity import robust_level
+from annofree.masks import Mask, bounding_box, margin_for
 from annofree.scan import Modality, Scan
 from annofree.settings import Settings
 
 Affine = NDArray[np.float64]
 Labels = NDArray[np.uint8]
-Mask = NDArray[np.bool_]
 
 
 class MixSettings(Settings):
@@ -213,9 +213,8 @@ def _region(
     weight = tumour.astype(np.float32)
     if not tumour.any() or not (settings.margin or settings.blend_mm > 0):
         return tumour, weight
-    found = ndimage.find_objects(tumour.view(np.uint8))[0]
-    reach = np.ceil((40.0 if settings.margin else settings.blend_mm) / np.asarray(spacing_mm)).astype(int) + 1
-    box = tuple(slice(max(0, b.start - r), b.stop + r) for b, r in zip(found, reach, strict=True))
+    box = bounding_box(tumour, margin_for(40.0 if settings.margin else settings.blend_mm, spacing_mm))
+    assert box is not None
     patch = tumour[box]
     # distances run between voxel centres; the surface lies half a voxel before the nearest voxel of the other kind
     half = float(min(spacing_mm)) / 2.0

@@ -13,10 +13,10 @@ from pydantic import Field
 from scipy import ndimage
 
 from annofree.intensity import robust_level
+from annofree.masks import Mask, largest_component
 from annofree.scan import Modality, Scan
 from annofree.settings import Settings
-from annofree.synthesis.blob import largest_part
-from annofree.synthesis.carrier import Carrier, Images, Mask, finish, upright
+from annofree.synthesis.carrier import Carrier, Images, finish, upright
 
 DIRECTION = {Modality.FLAIR: 1.0, Modality.T2: 1.0, Modality.T1: -1.0, Modality.T1C: -1.0}
 """Whether diseased tissue is mostly brighter or darker than healthy tissue."""
@@ -139,7 +139,7 @@ def _bright_ml(images: Images, brain: Mask, sequences: tuple[Modality, ...]) -> 
     if sequence != Modality.FLAIR:
         # fluid is as bright as a tumour there: what is brighter still than any tumour is fluid
         bright &= small < 4.0
-    return float(largest_part(bright).sum()) * 8.0 / 1000.0
+    return float(largest_component(bright, 6).sum()) * 8.0 / 1000.0
 
 
 def _seam(scores: Images, brain: Mask) -> float:

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from annofree.errors import InputError
+from annofree.masks import Box, Mask, bounding_box, largest_component, widened
 from annofree.settings import Settings
-from annofree.synthesis.blob import Box, Mask, blob, largest_part
+from annofree.synthesis.blob import blob
 
 Image = NDArray[np.float32]
 Range = tuple[float, float]
@@ -185,7 +186,7 @@ def _clipped(
             noise=settings.noise,
             rotation=settings.rotation,
         )
-        mask = largest_part(mask & room[box])
+        mask = largest_component(mask & room[box], 6)
         if mask.any():
             return box, mask, volume, centre
 
@@ -254,20 +255,14 @@ def _validation(
 
 def _around(mask: Mask, margin_vox: NDArray[np.float64]) -> Box:
     """The mask's bounding box, wider by a margin, inside the array."""
-    found = ndimage.find_objects(mask.view(np.uint8))[0]
-    x, y, z = (
-        slice(max(0, axis.start - int(np.ceil(m))), min(n, axis.stop + int(np.ceil(m))))
-        for axis, m, n in zip(found, margin_vox, mask.shape, strict=True)
-    )
-    return x, y, z
+    box = bounding_box(mask, np.ceil(margin_vox).astype(int).tolist())
+    assert box is not None
+    return box
 
 
 def _smoothed(image: Image, brain: Mask, box: Box, sigma: NDArray[np.float64], brain_only: bool) -> Image:
     """The Gaussian of the image inside the box, as if the whole image had been filtered."""
-    margin = np.ceil(4.0 * sigma).astype(int) + 1
-    wide = tuple(
-        slice(max(0, b.start - m), min(n, b.stop + m)) for b, m, n in zip(box, margin, image.shape, strict=True)
-    )
+    wide = widened(box, (np.ceil(4.0 * sigma).astype(int) + 1).tolist(), image.shape)
     back = tuple(slice(b.start - w.start, b.stop - w.start) for b, w in zip(box, wide, strict=True))
     if not brain_only:
         return np.asarray(ndimage.gaussian_filter(image[wide], sigma)[back])

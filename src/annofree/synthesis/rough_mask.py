@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-Mask = NDArray[np.bool_]
+from annofree.masks import Mask, components
+
 Floats = NDArray[np.floating[Any]]
 
 _FLAIR, _T2, _T1C = 3, 2, 1
 #: How often each kind of fault is drawn.
 FAULTS = {"surface": 0.35, "blur": 0.1, "part": 0.2, "bright": 0.35}
-_CONNECT_26 = np.ones((3, 3, 3), dtype=bool)
 
 
 def rough_mask(
@@ -131,7 +131,7 @@ def _bright(
     if rng.random() < 0.5:
         inside = ndimage.binary_erosion(brain, iterations=round(3.0 / spacing_mm))
     threshold = rng.uniform(0.8, 3.5)
-    parts, count = ndimage.label((smooth > threshold) & inside, structure=_CONNECT_26)
+    parts, count = components((smooth > threshold) & inside)
     kept = np.ones(count + 1, dtype=bool)
     if rng.random() < 0.7:
         kept[:] = False

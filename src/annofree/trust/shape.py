@@ -5,8 +5,8 @@ from __future__ import annotations
 from math import inf
 
 import numpy as np
-from scipy import ndimage
 
+from annofree.masks import components
 from annofree.scan import Modality
 from annofree.trust.check import Check
 from annofree.trust.view import View
@@ -50,7 +50,7 @@ def void(view: View) -> Check | None:
     brightest = np.zeros(view.brain.shape, dtype=np.float32)
     for sequence in view.images:
         np.maximum(brightest, view.levels(sequence), out=brightest)
-    parts, count = ndimage.label(view.deep & (brightest < VOID_LEVEL))
+    parts, count = components(view.deep & (brightest < VOID_LEVEL), 6)
     largest_ml = int(np.bincount(parts.ravel())[1:].max()) * view.voxel_ml if count else 0.0
     return Check.measured(
         "signal void",

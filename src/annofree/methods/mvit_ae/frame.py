@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from annofree.errors import InputError
 from annofree.intensity import Normalisation
+from annofree.masks import Mask
 from annofree.prepare.resample import back, to_spacing
 from annofree.scan import Grid, Modality, Scan
 
@@ -17,7 +18,6 @@ from annofree.scan import Grid, Modality, Scan
 CLIP = 8.0
 
 Map = NDArray[np.float32]
-Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)

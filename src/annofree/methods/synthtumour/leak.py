@@ -15,7 +15,7 @@ from scipy import ndimage
 
 from annofree.borders import BORDERS
 from annofree.intensity import robust_level
-from annofree.refine.base import bounding_box, margin_for
+from annofree.masks import bounding_box, components, margin_for
 from annofree.scan import Modality, Scan
 
 #: Healthy brain is further from the lesion and from the brain's edge than this, mm.
@@ -136,7 +136,7 @@ class Leak:
         sure = (strays > self.stray) & (y > self.bright) & (core >= CORE)
         box = bounding_box(sure, margin_for(REACH_MM, spacing_mm))
         if box is not None:
-            parts, count = ndimage.label(sure[box], np.ones((3, 3, 3)))
+            parts, count = components(sure[box])
             heights = np.append(0.0, ndimage.median(strays[box], parts, np.arange(1, count + 1)))
             away, nearest = ndimage.distance_transform_edt(parts == 0, sampling=spacing_mm, return_indices=True)
             low = np.maximum(BORDERS["visible"].enhancing * heights[parts[tuple(nearest)]], self.lowest)

@@ -18,6 +18,7 @@ from pydantic import Field
 from scipy import ndimage
 
 from annofree.intensity import robust_level
+from annofree.masks import Mask, components, components_with
 from annofree.methods.synthtumour.coarse import Coarse
 from annofree.methods.synthtumour.leak import with_enhancement
 from annofree.methods.synthtumour.partial import pack
@@ -29,9 +30,6 @@ from annofree.volumes import reaches
 
 if TYPE_CHECKING:
     from annofree.inference import Network
-
-Mask = NDArray[np.bool_]
-_CONNECT_26 = np.ones((3, 3, 3), dtype=bool)
 
 
 class PseudoLabelSettings(Settings):
@@ -241,9 +239,7 @@ def _alike(images: Any, brain: Mask, finding: Mask, outside: NDArray[Any], reach
         return np.zeros_like(brain)
     level = max(float(np.quantile(image[finding], 0.25)), stands_out)
     bright = (image >= level) & brain & (outside <= reach_mm)
-    parts, _ = ndimage.label(bright | finding, structure=_CONNECT_26)
-    joined = np.unique(parts[finding])
-    return np.asarray(bright & ~finding & np.isin(parts, joined[joined > 0]))
+    return np.asarray(bright & ~finding & components_with(bright | finding, finding))
 
 
 def _assess(
@@ -256,7 +252,7 @@ def _assess(
 ) -> QualityAssessment:
     voxel_ml = coarse.scan.voxel_ml
     brain = coarse.brain
-    sizes = np.bincount(ndimage.label(finding, structure=_CONNECT_26)[0].ravel())[1:]
+    sizes = np.bincount(components(finding)[0].ravel())[1:]
     large = sizes[reaches(sizes, voxel_ml, 0.5)]
     total = int(sizes.sum())
     dices = [2.0 * float((call & finding).sum()) / max(float(call.sum() + finding.sum()), 1.0) for call in calls]

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from annofree.errors import InputError
+from annofree.masks import components
 from annofree.scan import Modality, Scan
 from annofree.volumes import reaches
 
@@ -106,7 +107,7 @@ def tumour_mask(
     for count in classes:
         bright = (smooth > filters.threshold_multiotsu(levels, classes=count, nbins=64)[-1]) & deep
         healed = ndimage.binary_closing(ndimage.binary_opening(bright, ball), ball) & deep
-        pieces, found = ndimage.label(healed)
+        pieces, found = components(healed, 6)
         if found == 0:
             continue
         number = np.arange(1, found + 1)

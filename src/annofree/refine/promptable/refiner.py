@@ -9,16 +9,15 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
-from scipy import ndimage
 
-from annofree.refine.base import Mask, RefineContext, Refiner, bounding_box, margin_for
+from annofree.masks import Mask, bounding_box, components, margin_for
+from annofree.refine.base import RefineContext, Refiner
 from annofree.scan import Grid, Modality
 
 if TYPE_CHECKING:
     from annofree.inference import Network
 
 _SHIPPED = Path(__file__).resolve().parents[2] / "weights" / "promptable"
-_CONNECT_26 = np.ones((3, 3, 3), dtype=bool)
 
 
 class Promptable(Refiner):
@@ -51,7 +50,7 @@ class Promptable(Refiner):
                 context.notes.append("promptable skipped: no images to look at")
             return mask.copy()
         network = _network(self.weights)
-        parts, count = ndimage.label(mask, structure=_CONNECT_26)
+        parts, count = components(mask)
         sizes = np.bincount(parts.ravel(), minlength=count + 1)[1:]
         result = mask.copy()
         redrawn = np.argsort(-sizes, kind="stable")[: self.most] + 1

@@ -17,8 +17,8 @@ from annofree.inference.channels import SEQUENCES
 from annofree.inference.network import Network
 from annofree.inference.predict import sigmoid
 from annofree.intensity import robust_level
+from annofree.masks import Mask
 
-Mask = NDArray[np.bool_]
 Floats = NDArray[np.floating[Any]]
 
 SPACING_MM = 2.0

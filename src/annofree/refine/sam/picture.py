@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from annofree.refine.base import Box, Mask
+from annofree.masks import Box, Mask
 
 #: Room around the brain in a picture, as a share of its extent.
 _ROOM = 0.05

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from annofree.refine.base import Mask
+from annofree.masks import Mask
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 from scipy import ndimage
 
-from annofree.refine.base import Mask, RefineContext, Refiner, bounding_box
+from annofree.masks import Mask, bounding_box, components
+from annofree.refine.base import RefineContext, Refiner
 from annofree.refine.sam.model import SamNetwork, check_folder, load_sam
 from annofree.refine.sam.picture import Plane, grey_levels
 from annofree.refine.sam.prompts import Prompt, prompt_for
@@ -19,7 +20,6 @@ from annofree.scan import Modality
 PREFERRED = (Modality.FLAIR, Modality.T2, Modality.T1C, Modality.T1)
 
 _AXES = {"axial": (2,), "three": (2, 1, 0)}
-_CONNECT_8 = np.ones((3, 3), dtype=bool)
 
 
 class Sam(Refiner):
@@ -113,7 +113,7 @@ class Sam(Refiner):
     ) -> tuple[Mask, int, int] | None:
         """A slice's new mask, how many islands were shown, how many answers were taken; None if none was shown."""
         own = plane.cut(mask, index).astype(bool)
-        islands, count = ndimage.label(own, structure=_CONNECT_8)
+        islands, count = components(own)
         least = self.least_mm2 / (plane.spacing_mm[0] * plane.spacing_mm[1])
         sizes = np.bincount(islands.ravel(), minlength=count + 1)
         chosen = [i for i in range(1, count + 1) if sizes[i] >= max(least, 1.0)]

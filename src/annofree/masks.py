@@ -1,0 +1,99 @@
+"""Masks: the box around one, and its connected components. Voxels touch by face (6), edge too (18) or corner too (26).
+
+A lesion fills a small part of a head, so nearly all work can be done in its box.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import reduce
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Mask = NDArray[np.bool_]
+Box = tuple[slice, slice, slice]
+
+#: Connectivity to scipy's.
+_RANK = {6: 1, 18: 2, 26: 3}
+
+
+def bounding_box(mask: NDArray[Any], margin_vox: int | Sequence[int] = 0) -> Box | None:
+    """Smallest box around the non-zero voxels of an (X, Y, Z) array, grown by a margin inside the array.
+
+    Returns:
+        Three slices, or None when everything is zero.
+    """
+    in_x = np.flatnonzero(np.any(mask, axis=(1, 2)))
+    if not in_x.size:
+        return None
+    slab = np.any(mask[in_x[0] : in_x[-1] + 1], axis=0)
+    spans = in_x, np.flatnonzero(np.any(slab, axis=1)), np.flatnonzero(np.any(slab, axis=0))
+    x, y, z = (slice(int(span[0]), int(span[-1]) + 1) for span in spans)
+    return widened((x, y, z), margin_vox, mask.shape)
+
+
+def widened(box: Sequence[slice], margin_vox: int | Sequence[int], shape: Sequence[int]) -> Box:
+    """A box grown by a margin on every side, clipped to an array of that shape."""
+    margins = (margin_vox,) * 3 if isinstance(margin_vox, int) else margin_vox
+    x, y, z = (
+        slice(max(0, axis.start - int(margin)), min(size, axis.stop + int(margin)))
+        for axis, margin, size in zip(box, margins, shape, strict=True)
+    )
+    return x, y, z
+
+
+def around(*boxes: Box) -> Box:
+    """The smallest box that holds all the given ones."""
+
+    def both(a: Box, b: Box) -> Box:
+        x, y, z = (slice(min(p.start, q.start), max(p.stop, q.stop)) for p, q in zip(a, b, strict=True))
+        return x, y, z
+
+    return reduce(both, boxes)
+
+
+def joint_box(first: NDArray[Any], second: NDArray[Any], margin_vox: int = 0) -> Box | None:
+    """The box around the non-zero voxels of either array; None when both are empty."""
+    boxes = [box for box in (bounding_box(first, margin_vox), bounding_box(second, margin_vox)) if box is not None]
+    return around(*boxes) if boxes else None
+
+
+def margin_for(mm: float, spacing_mm: tuple[float, float, float]) -> tuple[int, int, int]:
+    """Voxels per axis that cover a distance in mm, and one more."""
+    x, y, z = (int(np.ceil(mm / step)) + 1 for step in spacing_mm)
+    return x, y, z
+
+
+def components(mask: NDArray[Any], connectivity: int = 26) -> tuple[NDArray[np.int32], int]:
+    """Connected components: a map of their numbers, 0 for the background, and how many there are.
+
+    Args:
+        mask: (X, Y, Z); a slice (X, Y) has 4 neighbours with 6, and 8 with 26.
+        connectivity: 6, 18 or 26.
+
+    Example:
+        >>> components(np.array([[[1], [0]], [[0], [1]]]))[1], components(np.array([[[1], [0]], [[0], [1]]]), 6)[1]
+        (1, 2)
+    """
+    from scipy import ndimage
+
+    numbers, count = ndimage.label(mask, ndimage.generate_binary_structure(mask.ndim, _RANK[connectivity]))
+    return numbers, int(count)
+
+
+def largest_component(mask: Mask, connectivity: int = 26) -> Mask:
+    """The component with most voxels, the first among equals; an empty mask stays empty."""
+    numbers, count = components(mask, connectivity)
+    if count <= 1:
+        return mask
+    kept: Mask = numbers == 1 + int(np.argmax(np.bincount(numbers.ravel())[1:]))
+    return kept
+
+
+def components_with(mask: Mask, seeds: Mask, connectivity: int = 26) -> Mask:
+    """The components that hold at least one of the seeds."""
+    numbers, _ = components(mask, connectivity)
+    found = np.unique(numbers[seeds])
+    return np.asarray(np.isin(numbers, found[found > 0]))
