@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from annofree.errors import InputError, OutputError
+from annofree.errors import InputError
 from annofree.formats.grids import resample
 from annofree.formats.nifti import write_volume
 from annofree.formats.outfolder import atomic_write
@@ -23,6 +23,7 @@ from annofree.formats.slices import (
     write_places,
     write_slices,
 )
+from annofree.formats.standing import refuse_filled
 from annofree.formats.truth import find_truth, open_truth
 from annofree.prepare.slices import SliceSettings, framed, pick_sequence
 from annofree.scan import Cohort, Modality, Scan, canonical_grid, scoring, to_native
@@ -59,8 +60,8 @@ def export_slices(
     """
     folder, settings = Path(out), settings or SliceSettings.published()
     known = places(folder)
-    if not known and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise OutputError("The folder for the slices is not empty", file=folder, fix="Name a new folder with -o")
+    if not known:
+        refuse_filled(folder, "folder for the slices")
     counts: dict[str, int] = {}
     for scan_id in cohort.ids:
         name = f"{dataset}_{scan_id}" if dataset else scan_id

@@ -13,13 +13,28 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
-from annofree.errors import SettingsError
+from annofree.errors import InputError, SettingsError
 from annofree.settings import Settings
+
+V = TypeVar("V")
 
 
 def nearest(word: str, known: Iterable[str], cutoff: float = 0.4) -> str | None:
     """The known word that is most like another one, if any is."""
     return next(iter(difflib.get_close_matches(word, list(known), n=1, cutoff=cutoff)), None)
+
+
+def named(table: Mapping[str, V], name: str, what: str) -> V:
+    """What a table has under a name.
+
+    Raises:
+        InputError: Nothing; the nearest name and all others are told.
+    """
+    if name not in table:
+        near = nearest(name, table)
+        hint = f"; did you mean '{near}'?" if near else ""
+        raise InputError(f"There is no {what} '{name}'{hint}", fix=f"Choose among {', '.join(table)}")
+    return table[name]
 
 
 @dataclass(frozen=True, kw_only=True)

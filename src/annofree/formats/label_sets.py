@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from annofree.errors import InputError
+from annofree.registry import named
 
 ALL = ("WT", "TC", "ET")
 
@@ -80,9 +81,7 @@ def label_set(name: str) -> LabelSet:
     Raises:
         InputError: There is none of that name.
     """
-    if name not in LABEL_SETS:
-        raise InputError(f"There is no label set '{name}'", fix=f"Choose among {', '.join(LABEL_SETS)}")
-    return LABEL_SETS[name]
+    return named(LABEL_SETS, name, "label set")
 
 
 def choose_label_set(values: Iterable[int], source: Path, *, scan_id: str = "", beside: Iterable[int] = ()) -> LabelSet:

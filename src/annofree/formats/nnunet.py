@@ -19,6 +19,7 @@ from annofree.formats.case import Case
 from annofree.formats.names import is_volume, stem_of
 from annofree.formats.nifti import write_volume
 from annofree.formats.outfolder import atomic_write, write_json
+from annofree.formats.standing import refuse_filled
 from annofree.scan import Cohort, Modality, Scan
 
 IMAGE_FOLDERS = ("imagesTr", "imagesTs", "imagesVal")
@@ -128,8 +129,7 @@ def export_nnunet(
         OutputError: The folder is not empty or not writable.
     """
     root = Path(out)
-    if root.exists() and (not root.is_dir() or any(root.iterdir())):
-        raise OutputError("The data set folder is not empty", file=root, fix="Choose a new folder")
+    refuse_filled(root, "data set folder")
     held_out = set(validation)
     if unknown := held_out - set(cohort.ids):
         raise InputError(f"No scan '{sorted(unknown)[0]}' in the cohort", why="it is named for validation")

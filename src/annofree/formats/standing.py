@@ -1,4 +1,4 @@
-"""What stands already is not written over: single files, and the folder of a model while it is being fitted."""
+"""What stands already is not written over: files, folders, and the folder of a model while it is being fitted."""
 
 from __future__ import annotations
 
@@ -40,6 +40,20 @@ def refuse_standing(*outputs: str | Path, inputs: tuple[str | Path, ...] = (), o
         if path.exists() and not overwrite:
             fix = "Name another file, or allow it with --overwrite"
             raise OutputError("A file stands there already", file=path, fix=fix)
+
+
+def refuse_filled(folder: Path, what: str) -> None:
+    """Refuse a folder to write that holds something, or that is a file.
+
+    Args:
+        folder: To write.
+        what: The folder in words, such as "folder for the masks".
+
+    Raises:
+        OutputError: It does.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise OutputError(f"The {what} is not empty", file=folder, fix="Name a new folder with -o")
 
 
 def _same(one: Path, other: Path) -> bool:

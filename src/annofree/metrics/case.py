@@ -23,6 +23,7 @@ from annofree.metrics.rules import RuleScores, score_by_rule, scoring_rule
 from annofree.metrics.slices import SliceDice
 from annofree.metrics.strata import strata_of
 from annofree.metrics.surface import Spacing, area_surface, surface_distances, voxel_surface
+from annofree.registry import named
 from annofree.segmentation import REGIONS
 
 #: Dice from which a case counts as detected in the stricter sense.
@@ -290,10 +291,7 @@ def _regions(
     if isinstance(regions, Mapping):
         return dict(regions)
     names = (regions,) if isinstance(regions, str) else tuple(regions)
-    for name in names:
-        if name not in REGIONS:
-            raise InputError(f"There is no region '{name}'", fix=f"Choose among {list(REGIONS)}")
-    return {name: REGIONS[name] for name in names}
+    return {name: named(REGIONS, name, "region") for name in names}
 
 
 def _spacing(spacing_mm: Sequence[float]) -> Spacing:

@@ -12,11 +12,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from annofree.errors import InputError
 from annofree.masks import Box, around, bounding_box, components, joint_box
 from annofree.metrics.components import Components, dilate18, shared_voxels
 from annofree.metrics.empty_cases import WORST_MM
 from annofree.metrics.surface import Spacing, area_surface, surface_distances
+from annofree.registry import named
 from annofree.volumes import exceeds
 
 
@@ -86,9 +86,7 @@ def rule_for(task: str) -> LesionRule:
     Raises:
         InputError: The task is unknown.
     """
-    if task not in LESION_RULES:
-        raise InputError(f"There is no lesion-wise rule for task '{task}'", fix=f"Choose one of {list(LESION_RULES)}")
-    return LESION_RULES[task]
+    return named(LESION_RULES, task, "lesion-wise rule for task")
 
 
 def lesionwise(

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from annofree.errors import InputError
 from annofree.masks import Box, around
 from annofree.metrics.components import Components
 from annofree.metrics.empty_cases import EmptyCase, emptiness
 from annofree.metrics.lesion_matching import LesionMatches, match_lesions
 from annofree.metrics.surface import Spacing, SurfaceDistances, surface_distances, voxel_surface
+from annofree.registry import named
 from annofree.volumes import reaches
 
 #: Distance in mm that `brats2025` gives to what has no counterpart; the 2023 rule has 374.
@@ -96,9 +96,7 @@ def scoring_rule(name: str) -> ScoringRule:
     Raises:
         InputError: There is none of that name.
     """
-    if name not in RULES:
-        raise InputError(f"There is no scoring rule '{name}'", fix=f"Choose among {', '.join(RULES)}")
-    return RULES[name]
+    return named(RULES, name, "scoring rule")
 
 
 def score_by_rule(

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annofree.errors import InputError, OutputError
+from annofree.formats.standing import refuse_filled
 from annofree.phantom.recipes import KINDS
 from annofree.phantom.subject import PhantomSubject, phantom_subject
 from annofree.scan import Modality, Scan
@@ -56,8 +57,7 @@ def write_class_folders(
         )
     root = Path(out)
     try:
-        if root.exists() and (not root.is_dir() or any(root.iterdir())):
-            raise OutputError("The folder for the pictures is not empty", file=root, fix="Name a new folder")
+        refuse_filled(root, "folder for the pictures")
         for number, kind in enumerate(kinds):
             for first in range(0, n, _SLICES):
                 own = seed * 1_000_000 + number * 10_000 + first

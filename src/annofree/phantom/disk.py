@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annofree.errors import OutputError
+from annofree.formats.standing import refuse_filled
 from annofree.phantom.subject import phantom_cohort
 from annofree.scan import Grid, Modality
 
@@ -54,8 +55,7 @@ def write_cohort(
     cohort = phantom_cohort(n, seed, spacing_mm, healthy_fraction)
     root = Path(out)
     try:
-        if root.exists() and (not root.is_dir() or any(root.iterdir())):
-            raise OutputError("The folder for the phantoms is not empty", file=root, fix="Name a new folder")
+        refuse_filled(root, "folder for the phantoms")
         written = WrittenCohort(root / "scans", root / "truth", root / "reports", root / "reports_zh", cohort.ids)
         for folder in (written.scans, written.truth, written.reports, written.reports_zh):
             folder.mkdir(parents=True)

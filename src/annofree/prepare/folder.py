@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from annofree.errors import OutputError
 from annofree.formats.nifti import write_volume
 from annofree.formats.outfolder import atomic_write, write_json
+from annofree.formats.standing import refuse_filled
 from annofree.scan import Modality, Scan
 
 _NAMES = {Modality.T1: "t1", Modality.T1C: "t1ce", Modality.T2: "t2", Modality.FLAIR: "flair"}
@@ -29,8 +29,7 @@ def write_prepared(scan: Scan, out: str | Path) -> Path:
         OutputError: The folder holds something already, or cannot be written.
     """
     folder = Path(out) / scan.id
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise OutputError("The folder for a prepared scan is not empty", file=folder, fix="Name another one with -o")
+    refuse_filled(folder, "folder for a prepared scan")
     assert scan.native is not None
     for name, image in scan.images.items():
         write_volume(folder / f"{scan.id}_{_NAMES[name]}.nii.gz", scan.to_native(image), scan.native)

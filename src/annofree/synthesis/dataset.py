@@ -14,11 +14,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from annofree.errors import InputError, OutputError
+from annofree.errors import InputError
 from annofree.formats.nifti import write_volume
 from annofree.formats.nnunet import write_description
 from annofree.formats.outfolder import atomic_write, table
-from annofree.formats.standing import refuse_standing
+from annofree.formats.standing import refuse_filled, refuse_standing
 from annofree.processes import in_order
 from annofree.scan import Cohort, Modality, Scan
 from annofree.synthesis.published import PublishedSettings, make_published
@@ -56,8 +56,7 @@ class MadeFolder:
         folder = Path(root)
         if layout not in ("nnunet", "folders"):
             raise InputError(f"There is no layout '{layout}'", fix="Use nnunet or folders")
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise OutputError("The output folder is not empty", file=folder, fix="Choose a new folder with -o")
+        refuse_filled(folder, "output folder")
         return cls(folder, layout, tuple(sequences))  # type: ignore[arg-type]
 
     def write(

@@ -27,11 +27,11 @@ from annofree.synthesis.deform import (
 from annofree.synthesis.look_alikes import hyperintensities
 from annofree.synthesis.matter import Matter, look_up
 from annofree.synthesis.paint import paint
-from annofree.synthesis.place import draw_centre
+from annofree.synthesis.place import draw_centre, draw_centres
 from annofree.synthesis.plan import TumourPlan, draw_plans
 from annofree.synthesis.seeds import Seeds
 from annofree.synthesis.settings import SynthesisSettings
-from annofree.synthesis.tumour import Grown, fractions, grow, joined, labels_of, permitted
+from annofree.synthesis.tumour import fractions, grow_all, joined, labels_of, permitted
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def _make(
     plans = draw_plans(Seeds(seed, "case/tumours", device), settings.tumours)
     source, drawn = draw_source(seeds.stream("anatomy"), settings.anatomy)
     coarse, fine, centres = _anatomy(brain, source, plans, seeds)
-    grown = _tumours(plans, centres, coarse, fine, seeds)
+    grown = grow_all(plans, centres, coarse, fine, seeds)
     window = _window(around, size, spacing_mm, centres, fine, seeds.stream("window"))
     spots, spots_drawn = hyperintensities(fine, seeds.stream("look_alikes"), settings.look_alikes)
 
@@ -171,30 +171,12 @@ def _anatomy(
     centres: list[Tensor] = []
     if plans:
         before = look_up(brain, source, COARSE_MM)
-        for i, plan in enumerate(plans):
-            own = seeds.stream(f"centre{i}")
-            if plan.place == "near" and centres:
-                offset = own.normals(3)
-                offset *= (plans[0].radius_mm + own.uniform(8.0, 25.0)) / float((offset**2).sum() ** 0.5)
-                centres.append(centres[0] + torch.tensor(offset, dtype=torch.float32, device=source.device))
-            else:
-                centres.append(draw_centre(before, plan.place, own))
+        centres = draw_centres(plans, before, seeds)
         masses = [(centre, plan.radius_mm, plan.push_mm) for plan, centre in zip(plans, centres, strict=True)]
         source = push_aside(source, masses)
     coarse = look_up(brain, source, COARSE_MM) if plans else None
     fine = look_up(brain, finer(source), FINE_MM)
     return coarse or fine, fine, centres
-
-
-def _tumours(plans: list[TumourPlan], centres: list[Tensor], coarse: Matter, fine: Matter, seeds: Seeds) -> list[Grown]:
-    grown: list[Grown] = []
-    taken = torch.zeros(fine.shape, dtype=torch.bool, device=fine.depth_mm.device)
-    for i, (plan, centre) in enumerate(zip(plans, centres, strict=True)):
-        allowed = permitted(fine, extra_axial=plan.kind == "dural")
-        lesion = grow(plan, centre, coarse, fine, allowed, taken, seeds.stream(f"lesion{i}"))
-        taken = taken | (lesion.whole >= 0)
-        grown.append(lesion)
-    return grown
 
 
 def _window(around: str, size: int, spacing_mm: float, centres: list[Tensor], fine: Matter, own: Seeds) -> Window:

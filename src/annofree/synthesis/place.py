@@ -7,6 +7,7 @@ from torch import Tensor
 
 from annofree.synthesis.bank import FRAME_CENTRE_MM
 from annofree.synthesis.matter import Matter, blurred
+from annofree.synthesis.plan import TumourPlan
 from annofree.synthesis.seeds import Seeds
 
 PLACES = ("lobar", "callosum", "deep", "cerebellum", "brainstem", "dural")
@@ -54,3 +55,17 @@ def draw_centre(matter: Matter, place: str, seeds: Seeds) -> Tensor:
     size = torch.tensor([x, y, z], dtype=torch.float32, device=index.device)
     jitter = torch.tensor(seeds.uniforms(-0.5, 0.5, 3), dtype=torch.float32, device=index.device)
     return (index + jitter - (size - 1) / 2) * matter.spacing_mm
+
+
+def draw_centres(plans: list[TumourPlan], matter: Matter, seeds: Seeds) -> list[Tensor]:
+    """A centre for each tumour; those that are planned near lie about the first one."""
+    centres: list[Tensor] = []
+    for i, plan in enumerate(plans):
+        own = seeds.stream(f"centre{i}")
+        if plan.place == "near" and centres:
+            offset = own.normals(3)
+            offset *= (plans[0].radius_mm + own.uniform(8.0, 25.0)) / float((offset**2).sum() ** 0.5)
+            centres.append(centres[0] + torch.tensor(offset, dtype=torch.float32, device=centres[0].device))
+        else:
+            centres.append(draw_centre(matter, plan.place, own))
+    return centres

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as functional
 from torch import Tensor
@@ -17,12 +16,12 @@ from annofree.synthesis.contrast import Palette, tumour_brightness
 from annofree.synthesis.deform import COARSE_MM, FINE_MM, FINE_SHAPE, draw_source, finer, push_aside, sample
 from annofree.synthesis.generator import MadeCase, Window, drawn_labels
 from annofree.synthesis.matter import CLASSES, Matter, look_up
-from annofree.synthesis.place import draw_centre
+from annofree.synthesis.place import draw_centres
 from annofree.synthesis.plan import TumourPlan, draw_plans
 from annofree.synthesis.seeds import Seeds
 from annofree.synthesis.settings import SynthesisSettings
 from annofree.synthesis.tissues import Tissue
-from annofree.synthesis.tumour import Grown, fractions, grow, joined, permitted
+from annofree.synthesis.tumour import fractions, grow_all, joined, permitted
 
 
 def paint_tumour_into(
@@ -59,11 +58,11 @@ def _make(carrier: Carrier, settings: SynthesisSettings, seed: int, spacing_mm: 
     centres: list[Tensor] = []
     if plans:
         before = look_up(carrier.anatomy, source, COARSE_MM)
-        centres = _centres(plans, before, seeds)
+        centres = draw_centres(plans, before, seeds)
         masses = [(centre, plan.radius_mm, plan.push_mm) for plan, centre in zip(plans, centres, strict=True)]
         source = push_aside(source, masses)
     fine = look_up(carrier.anatomy, finer(source), FINE_MM)
-    grown = _grow(plans, centres, look_up(carrier.anatomy, source, COARSE_MM), fine, seeds) if plans else []
+    grown = grow_all(plans, centres, look_up(carrier.anatomy, source, COARSE_MM), fine, seeds) if plans else []
     window = Window((0, 0, 0), FINE_SHAPE, spacing_mm)
     at = fine.source_mm if spacing_mm == FINE_MM else window.zoom(fine.source_mm).contiguous()
     matter = fine if spacing_mm == FINE_MM else look_up(carrier.anatomy, at, spacing_mm)
@@ -98,30 +97,6 @@ def _make(carrier: Carrier, settings: SynthesisSettings, seed: int, spacing_mm: 
     for i, plan in enumerate(plans):
         meta |= {f"lesion{i}_{key}": value for key, value in asdict(plan).items()}
     return MadeCase(images * mask * present, mask, labels, spacing_mm, window.origin_mm, meta)
-
-
-def _centres(plans: list[TumourPlan], matter: Matter, seeds: Seeds) -> list[Tensor]:
-    centres: list[Tensor] = []
-    for i, plan in enumerate(plans):
-        own = seeds.stream(f"centre{i}")
-        if plan.place == "near" and centres:
-            offset = own.normals(3)
-            offset *= (plans[0].radius_mm + own.uniform(8.0, 25.0)) / float(np.linalg.norm(offset))
-            centres.append(centres[0] + torch.tensor(offset, dtype=torch.float32))
-        else:
-            centres.append(draw_centre(matter, plan.place, own))
-    return centres
-
-
-def _grow(plans: list[TumourPlan], centres: list[Tensor], coarse: Matter, fine: Matter, seeds: Seeds) -> list[Grown]:
-    grown: list[Grown] = []
-    taken = torch.zeros(fine.shape, dtype=torch.bool)
-    for i, (plan, centre) in enumerate(zip(plans, centres, strict=True)):
-        allowed = permitted(fine, extra_axial=plan.kind == "dural")
-        lesion = grow(plan, centre, coarse, fine, allowed, taken, seeds.stream(f"lesion{i}"))
-        taken = taken | (lesion.whole >= 0)
-        grown.append(lesion)
-    return grown
 
 
 def _blend(

@@ -101,6 +101,18 @@ def grow(
     return _inside(plan, whole, core, box, seeds)
 
 
+def grow_all(plans: list[TumourPlan], centres: list[Tensor], coarse: Matter, fine: Matter, seeds: Seeds) -> list[Grown]:
+    """Tumours one after the other, none where another has grown."""
+    grown: list[Grown] = []
+    taken = torch.zeros(fine.shape, dtype=torch.bool, device=fine.depth_mm.device)
+    for i, (plan, centre) in enumerate(zip(plans, centres, strict=True)):
+        allowed = permitted(fine, extra_axial=plan.kind == "dural")
+        lesion = grow(plan, centre, coarse, fine, allowed, taken, seeds.stream(f"lesion{i}"))
+        taken = taken | (lesion.whole >= 0)
+        grown.append(lesion)
+    return grown
+
+
 def _home(space: Tensor, coarse: Matter, centre_mm: Tensor) -> int:
     """Compartment of the open voxel nearest to the centre."""
     distance = (grid_mm(coarse.shape, COARSE_MM, centre_mm.device) - centre_mm[:, None, None, None]).square().sum(0)

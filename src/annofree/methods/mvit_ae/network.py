@@ -17,21 +17,36 @@ from annofree.settings import Settings
 SEQUENCES = 4
 
 
-class ViTAESettings(Settings):
+class ViTSettings(Settings):
+    """What both autoencoders have.
+
+    Attributes:
+        patch: Side of a patch in voxels; the slice's sides are multiples of it.
+        dim: Width of a token.
+        depth: Transformer layers.
+        heads: Attention heads.
+        mlp: Width of the layers between attentions.
+        latent: Numbers that a slice is squeezed into.
+        token_noise: Standard deviation of the noise on tokens while training.
+    """
+
+    patch: int = 8
+    dim: int = 96
+    depth: int = 3
+    heads: int = 4
+    mlp: int = 192
+    latent: int = 256
+    token_noise: float = Field(0.1, ge=0)
+
+
+class ViTAESettings(ViTSettings):
     """The published autoencoder; its defaults make 40.70 million parameters.
 
     Attributes:
         kind: Name under which :func:`annofree.networks.build` finds the network.
         image: Side of the square slice in voxels.
-        patch: Side of a patch; ``image`` is a multiple of it.
-        dim: Width of a token.
-        depth: Transformer layers.
-        heads: Attention heads.
-        mlp: Width of the layers between attentions.
-        latent: Numbers that a slice is squeezed into; a multiple of ``grid`` squared.
-        grid: Side of the decoder's first map.
+        grid: Side of the decoder's first map; ``latent`` is a multiple of its square.
         decoder: Transposed convolutions: channels out, kernel, stride, padding.
-        token_noise: Standard deviation of the noise on tokens while training.
     """
 
     kind: str = "vit_ae"
@@ -59,34 +74,20 @@ class ViTAESettings(Settings):
         return self.image // self.patch, self.image // self.patch
 
 
-class MaskedViTAESettings(Settings):
+class MaskedViTAESettings(ViTSettings):
     """Our autoencoder: small patches, hidden tokens, any subset of sequences.
 
     Attributes:
         kind: Name under which :func:`annofree.networks.build` finds the network.
-        size: Slice in voxels, left-right and back-front; multiples of 16 and of ``patch``.
-        patch: Side of a patch in voxels.
-        dim: Width of a token.
-        depth: Transformer layers.
-        heads: Attention heads.
-        mlp: Width of the layers between attentions.
+        size: Slice in voxels, left-right and back-front; multiples of 16, too.
         squeeze: Width of a token before all are joined.
-        latent: Numbers that a slice is squeezed into.
         decoder: Channels of the decoder, from a sixteenth of the slice's size to half of it.
-        token_noise: Standard deviation of the noise on tokens while training.
     """
 
     kind: str = "mvit_ae"
     size: tuple[int, int] = (64, 80)
-    patch: int = 8
-    dim: int = 96
-    depth: int = 3
-    heads: int = 4
-    mlp: int = 192
     squeeze: int = 16
-    latent: int = 256
     decoder: tuple[int, int, int, int] = (64, 48, 32, 16)
-    token_noise: float = Field(0.1, ge=0)
 
     @property
     def tokens(self) -> tuple[int, int]:

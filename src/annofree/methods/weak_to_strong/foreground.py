@@ -17,7 +17,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from annofree.errors import InputError, OutputError
+from annofree.errors import InputError
 from annofree.formats.class_folders import (
     PARTS,
     open_class_folders,
@@ -28,6 +28,7 @@ from annofree.formats.class_folders import (
     write_mask,
 )
 from annofree.formats.outfolder import atomic_write, table
+from annofree.formats.standing import refuse_filled
 from annofree.methods.weak_to_strong.flat_unet import FlatUNetSettings
 from annofree.methods.weak_to_strong.otsu import foreground_mask
 from annofree.metrics.overlap import Overlap
@@ -110,8 +111,7 @@ def make_masks(source: str | Path, out: str | Path, settings: ForegroundSettings
     from PIL import Image
 
     root = Path(out)
-    if root.exists() and (not root.is_dir() or any(root.iterdir())):
-        raise OutputError("The folder for the masks is not empty", file=root, fix="Name a new folder")
+    refuse_filled(root, "folder for the masks")
     found = open_class_folders(source)
     skipped = list(found.skipped)
     rows = []

@@ -29,52 +29,21 @@ class Size(Settings):
 
     network: UNETRSettings
     spacing_mm: float
-    crop: Literal["random", "centre"]
-    vary: bool
-    batch: int
-    learning_rate: float
-    weight_decay: float
-    bce_weight: float
-    ema: float
-    clip: float
+    crop: Literal["random", "centre"] = "random"
+    vary: bool = True
+    batch: int = 2
+    learning_rate: float = 3e-4
+    weight_decay: float = 1e-5
+    bce_weight: float = 0.5
+    ema: float = 0.99
+    clip: float = 1.0
 
 
 SIZES: dict[str, Size] = {
-    "small": Size(
-        network=UNETRSettings(),
-        spacing_mm=4.0,
-        crop="random",
-        vary=True,
-        batch=2,
-        learning_rate=3e-3,
-        weight_decay=1e-5,
-        bce_weight=0.5,
-        ema=0.99,
-        clip=1.0,
-    ),
-    "compact": Size(
-        network=UNETRSettings.published((96, 96, 96)),
-        spacing_mm=2.0,
-        crop="random",
-        vary=True,
-        batch=2,
-        learning_rate=3e-4,
-        weight_decay=1e-5,
-        bce_weight=0.5,
-        ema=0.99,
-        clip=1.0,
-    ),
+    "small": Size(network=UNETRSettings(), spacing_mm=4.0, learning_rate=3e-3),
+    "compact": Size(network=UNETRSettings.published((96, 96, 96)), spacing_mm=2.0),
     "published": Size(
-        network=UNETRSettings.published(),
-        spacing_mm=1.0,
-        crop="centre",
-        vary=False,
-        batch=1,
-        learning_rate=3e-4,
-        weight_decay=1e-5,
-        bce_weight=0.5,
-        ema=0.0,
-        clip=1e9,
+        network=UNETRSettings.published(), spacing_mm=1.0, crop="centre", vary=False, batch=1, ema=0.0, clip=1e9
     ),
 }
 
