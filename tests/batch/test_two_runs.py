@@ -22,6 +22,8 @@ from annofree.pipeline import Choice
 from annofree.processes import sensible
 from annofree.scan import Origin
 
+from .conftest import rows
+
 CHOICE = Choice(method="intensity-published")
 HOLD = """
 import sys, time
@@ -134,3 +136,77 @@ def test_a_link_to_itself_fails_alone(tmp_path: Path, balls: Path) -> None:
     (failure,) = report.failures
     assert failure.id == "bad"
     assert "flair.nii.gz" in failure.what
+
+
+def _two_patients(folder: Path, balls: Path, *names: str) -> list[Path]:
+    """Patients of two sites; with one name, they are still different patients."""
+    places = []
+    for number, name in enumerate(names):
+        place = folder / f"site{number}" / name
+        place.mkdir(parents=True)
+        shutil.copy(sorted(balls.rglob("*flair*"))[number], place / "flair.nii.gz")
+        places.append(place)
+    return places
+
+
+def test_tables_and_page_cover_the_runs_before(tmp_path: Path, balls: Path) -> None:
+    first, second = _two_patients(tmp_path, balls, "anna", "bert")
+    empty = tmp_path / "carl"
+    empty.mkdir()
+    (empty / "flair.nii.gz").write_bytes(b"")
+    out = tmp_path / "out"
+    run(open_cohort([first, empty]), CHOICE, out, locate=False, review=True)
+    report = run(open_cohort(second), CHOICE, out, locate=False, review=True)
+    assert [row["id"] for row in report.rows] == ["bert"]
+    assert [row["id"] for row in rows(out / "results.tsv")] == ["bert", "anna"]
+    assert [row["id"] for row in rows(out / "failures.tsv")] == ["carl"]
+    page = (out / "index.html").read_text(encoding="utf-8")
+    assert all(f">{name}<" in page for name in ("anna", "bert", "carl"))
+    assert len(list(out.glob("run-*.json"))) == 1
+    run(open_cohort([first, second]), CHOICE, out, locate=False, review=False)
+    assert [row["id"] for row in rows(out / "results.tsv")] == ["anna", "bert"]
+    (empty / "flair.nii.gz").write_bytes((first / "flair.nii.gz").read_bytes())
+    run(open_cohort(empty), CHOICE, out, locate=False, review=False)
+    assert not (out / "failures.tsv").exists()
+    assert "3 scans" in (out / "index.html").read_text(encoding="utf-8")
+
+
+def test_another_method_adds_its_row_and_its_own_page(tmp_path: Path, balls: Path) -> None:
+    (first,) = _two_patients(tmp_path, balls, "anna")
+    out = tmp_path / "out"
+    run(open_cohort(first), CHOICE, out, locate=False, review=True)
+    run(open_cohort(first), Choice(method="intensity"), out, locate=False, review=True)
+    assert len(list(out.glob("run-*.json"))) == 1
+    assert [row["method"] for row in rows(out / "results.tsv")] == ["intensity", "intensity-published"]
+    assert (out / "index.html").read_text(encoding="utf-8").count('href="sub-anna/sub-anna.html"') == 2  # one row's
+    again = run(open_cohort(first), CHOICE, out, locate=False)
+    assert [(row["id"], row["method"]) for row in again.rows] == [("anna", "intensity-published")]
+    assert [row["method"] for row in rows(out / "results.tsv")] == ["intensity-published", "intensity"]
+
+
+def test_another_patient_of_the_same_name_is_refused(tmp_path: Path, balls: Path) -> None:
+    first, second = _two_patients(tmp_path, balls, "patient1", "patient1")
+    out = tmp_path / "out"
+    run(open_cohort(first), CHOICE, out, locate=False)
+    mask = next(out.rglob("*label-lesion*mask.nii.gz")).read_bytes()
+    report = run(open_cohort(second), CHOICE, out, locate=False)
+    (failure,) = report.failures
+    assert failure.what.startswith("Another scan called 'patient1' lies in the output folder")
+    assert str(first) in failure.why
+    assert str(second) in failure.why
+    assert next(out.rglob("*label-lesion*mask.nii.gz")).read_bytes() == mask
+    import annofree
+
+    with pytest.raises(OutputError, match="Another scan called 'patient1'"):
+        annofree.segment(second, method="intensity-published").save(out)
+    assert len(run(open_cohort([first, second]), CHOICE, tmp_path / "both", locate=False).rows) == 2
+
+
+def test_the_same_scan_at_another_place_is_the_same(tmp_path: Path, balls: Path) -> None:
+    (first,) = _two_patients(tmp_path, balls, "anna")
+    out = tmp_path / "out"
+    run(open_cohort(first), CHOICE, out, locate=False)
+    moved = Path(shutil.move(first, tmp_path / "elsewhere" / "anna"))
+    assert len(run(open_cohort(moved), CHOICE, out, locate=False).rows) == 1
+    shutil.copy(sorted(balls.rglob("*flair*"))[1], moved / "flair.nii.gz")  # a file that was corrected in place
+    assert len(run(open_cohort(moved), CHOICE, out, locate=False).rows) == 1

@@ -79,8 +79,21 @@ def write_manifest(
         "scans": scans,
     }
     path = worker.out / MANIFEST
+    _keep_another_runs(path, scans, described)
     atomic_write(path, json.dumps(content, indent=1, default=str) + "\n")
     return path
+
+
+def _keep_another_runs(path: Path, scans: Mapping[str, Any], described: Mapping[str, Any]) -> None:
+    """The manifest of a run whose answers stay in the folder makes room instead of being replaced."""
+    try:
+        told = read_manifest(path)
+    except InputError:
+        return
+    stay = {scan_id for scan_id, scan in told["scans"].items() if scan.get("state") != "not reached"}
+    if stay - scans.keys() or told.get("method", {}).get("method") != described["method"]:
+        stamp = "".join(sign for sign in str(told.get("started")) if sign.isalnum())
+        path.replace(path.with_name(f"run-{stamp}.json"))
 
 
 def note_rethreshold(source: Path, target: Path, ids: Iterable[str], change: Mapping[str, Any]) -> None:

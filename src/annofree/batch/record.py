@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,8 +13,8 @@ from typing import Any
 
 from annofree.batch.fingerprint import machine, result_hashes
 from annofree.errors import OutputError
-from annofree.formats.bids_names import bids_folder
-from annofree.formats.derivatives import mask_path
+from annofree.formats.bids_names import bids_folder, bids_label
+from annofree.formats.derivatives import mask_path, sidecar_path
 from annofree.formats.outfolder import atomic_write
 from annofree.segmentation import Segmentation
 from annofree.trust.check import warnings_of
@@ -98,19 +98,59 @@ def record_path(out: Path, scan_id: str) -> Path:
 
 def read_record(out: Path, scan_id: str) -> dict[str, Any] | None:
     """A scan's record, or None where the scan is not done."""
+    return _read(record_path(out, scan_id))
+
+
+def _read(path: Path) -> dict[str, Any] | None:
     try:
-        record: dict[str, Any] = json.loads(record_path(out, scan_id).read_text(encoding="utf-8"))
+        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     return record
 
 
+def _has_mask(out: Path, record: Mapping[str, Any]) -> bool:
+    return mask_path(out, str(record["id"]), str(record["provenance"].get("method", ""))).is_file()
+
+
+def standing_rows(out: Path) -> list[dict[str, str]]:
+    """A row of `results.tsv` for every answer that lies in a folder, whichever run put it there, by name."""
+    records = (_read(path) for path in (out / RECORDS).glob("*.json"))
+    rows = [record["row"] for record in records if record is not None and _has_mask(out, record)]
+    return sorted(rows, key=lambda row: (row["id"], row["method"]))
+
+
+def refuse_another(out: Path, scan_id: str, inputs: Iterable[Mapping[str, Any]]) -> None:
+    """Refuse to write over what lies there of another scan with the same name.
+
+    A scan is another where none of its files has the place or the content of one that was segmented under this name.
+
+    Raises:
+        OutputError: There is one.
+    """
+    before = list(_images((read_record(out, scan_id) or {}).get("inputs", ())))
+    now = list(_images(inputs))
+    marks = {mark for entry in before for mark in entry}
+    if before and now and not any(mark in marks for entry in now for mark in entry):
+        raise OutputError(
+            f"Another scan called '{scan_id}' lies in the output folder",
+            file=out,
+            why=f"that one was read from {before[0][0] or 'memory'}, this one from {now[0][0] or 'memory'}",
+            fix="Name another folder with -o, or give both inputs in one command, which tells their names apart",
+        )
+
+
+def _images(inputs: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, ...]]:
+    """Place and content of the image files among the inputs."""
+    for entry in inputs:
+        if entry["role"] not in ("options", "affine", "brain mask"):
+            yield tuple(str(entry[name]) for name in ("path", "sha256") if entry[name])
+
+
 def is_done(out: Path, scan_id: str, key: str) -> bool:
     """Whether a scan was finished with this key and its mask is still there."""
     record = read_record(out, scan_id)
-    if record is None or record.get("key") != key:
-        return False
-    return mask_path(out, scan_id, str(record["provenance"].get("method", ""))).is_file()
+    return record is not None and record.get("key") == key and _has_mask(out, record)
 
 
 def mark_start(out: Path, scan_id: str) -> None:
@@ -124,14 +164,22 @@ def mark_start(out: Path, scan_id: str) -> None:
     atomic_write(_start(out, scan_id), f"{os.getpid()} {now()}\n")
 
 
-def forget(out: Path, scan_id: str) -> None:
+def forget(out: Path, scan_id: str, method: str) -> None:
     """Let what an earlier run left of a scan no longer count, before anything of it is written over.
+
+    The answer of another method is not written over: its record makes room, and still counts in the tables.
 
     Raises:
         OutputError: The folder cannot be written.
     """
+    path, record = record_path(out, scan_id), read_record(out, scan_id)
+    other = None if record is None else str(record["provenance"].get("method", ""))
     try:
-        record_path(out, scan_id).unlink(missing_ok=True)
+        if other not in (None, method):
+            path.replace(path.with_suffix(f".{bids_label(str(other))}.json"))
+        path.unlink(missing_ok=True)
+        path.with_suffix(f".{bids_label(method)}.json").unlink(missing_ok=True)
+        sidecar_path(mask_path(out, scan_id, method)).unlink(missing_ok=True)
         sweep(bids_folder(out, scan_id))
     except OSError as error:
         raise OutputError("What an earlier run left cannot be removed", file=out, why=error.strerror) from None

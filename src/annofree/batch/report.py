@@ -14,8 +14,8 @@ class BatchReport:
 
     Attributes:
         out: The output folder.
-        rows: Rows of `results.tsv`, in cohort order.
-        failures: Rows of `failures.tsv`, in cohort order.
+        rows: Rows of `results.tsv` that are of this run, in cohort order.
+        failures: Rows of `failures.tsv` that are of this run, in cohort order.
         reused: Ids that an earlier run had done already.
         seconds: Wall time.
     """

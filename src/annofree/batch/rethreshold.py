@@ -11,7 +11,7 @@ from typing import Any
 from annofree.anatomy import locate as locate_lesions
 from annofree.batch.fingerprint import file_hash
 from annofree.batch.manifest import note_rethreshold
-from annofree.batch.record import COLUMNS, forget, make_row, read_record, write_record
+from annofree.batch.record import COLUMNS, forget, make_row, read_record, standing_rows, write_record
 from annofree.batch.run import BatchReport
 from annofree.batch.worker import explain
 from annofree.errors import AnnofreeError, InputError, OutputError, SettingsError
@@ -95,8 +95,7 @@ def rethreshold(
             )
         report.seconds = time.monotonic() - started
         done = [row["id"] for row in report.rows]
-        records = (read_record(target, scan_id) for scan_id in written_ids(target))
-        atomic_write(target / "results.tsv", table((record["row"] for record in records if record), COLUMNS))
+        atomic_write(target / "results.tsv", table(standing_rows(target), COLUMNS))
         note_rethreshold(
             source, target, done, {"region": region, "threshold": None if rule is None else rule.to_dict()}
         )
@@ -122,7 +121,7 @@ def _one(
     report.sentences |= dict.fromkeys(sentences)
     described = "own rules" if rule is None else rule.to_dict()
     key = f"rethreshold {region} {described} of {old.get('key', 'unknown')}"
-    forget(target, scan_id)
+    forget(target, scan_id, str(after.provenance.get("method", "")))
     after.save(target)
     write_record(target, after, key, float(old.get("seconds", 0.0)), inputs=old.get("inputs", ()))
     report.rows.append(make_row(after))

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 from annofree.batch.fingerprint import model_hashes, software, text_hash
 from annofree.batch.manifest import write_manifest
 from annofree.batch.progress import with_progress
-from annofree.batch.record import COLUMNS, RECORDS, died_before, now, read_record, sweep
+from annofree.batch.record import COLUMNS, RECORDS, died_before, now, read_record, standing_rows, sweep
 from annofree.batch.report import BatchReport
 from annofree.batch.worker import Failure, Outcome, Worker
 from annofree.errors import InputError
 from annofree.formats.bids_names import bids_stem
 from annofree.formats.lock import only_run
-from annofree.formats.outfolder import atomic_write, claim_folder, table
+from annofree.formats.outfolder import atomic_write, claim_folder, read_table, table
 from annofree.pipeline import Choice
 from annofree.processes import sensible
 
@@ -74,6 +74,10 @@ def run(
             from annofree.review import review as make_pages
 
             make_pages(out)  # those that an earlier run left out, and the cohort's
+        elif (out / "index.html").is_file() and (report.rows or report.failures):
+            from annofree.review import write_cohort_review
+
+            write_cohort_review(out)  # an earlier run's page would not show what is there now
     return report
 
 
@@ -94,7 +98,7 @@ def _run(
     model = model_hashes(choice)
     setup = text_hash(software()["annofree"], described, model, locate, choice.strict, choice.false_alarms)
     worker = Worker(cohort, _anywhere(choice), out, locate, review, setup, build)
-    tables = _Tables(cohort, out)
+    tables = _Tables(cohort, out, build().name)
     _sweep(out)
 
     try:
@@ -164,10 +168,18 @@ def _sweep(out: Path) -> None:
 
 
 class _Tables:
-    """`results.tsv` and `failures.tsv` of a run: the same bytes whichever run did the work, in whatever order."""
+    """`results.tsv` and `failures.tsv` of all that lies in the folder, this run's scans first.
 
-    def __init__(self, cohort: Cohort, out: Path) -> None:
+    They have the same bytes whichever run did the work, in whatever order.
+    """
+
+    def __init__(self, cohort: Cohort, out: Path, method: str) -> None:
         self.cohort, self.out = cohort, out
+        ours = {(scan_id, method) for scan_id in cohort.ids}
+        self._earlier = [row for row in standing_rows(out) if (row["id"], row["method"]) not in ours]
+        known = {*cohort.ids, *(row["id"] for row in self._earlier)}
+        known |= {f"'{scan_id}" for scan_id in known}  # as a cell that would be a formula stands in a table
+        self._earlier_failures = [row for row in read_table(out / "failures.tsv") if row.get("id") not in known]
         self.ended: dict[str, Outcome] = {}
         self._rows: dict[str, dict[str, str]] = {}
         self._next = 0.0
@@ -205,10 +217,11 @@ class _Tables:
     def write(self) -> None:
         """Write both tables; without failures there is no file for them."""
         report = self.report
-        atomic_write(self.out / "results.tsv", table(report.rows, COLUMNS))
+        atomic_write(self.out / "results.tsv", table([*report.rows, *self._earlier], COLUMNS))
         path = self.out / "failures.tsv"
-        if report.failures:
-            atomic_write(path, table([asdict(failure) for failure in report.failures], FAILURE_COLUMNS))
+        failures = [*(asdict(failure) for failure in report.failures), *self._earlier_failures]
+        if failures:
+            atomic_write(path, table(failures, FAILURE_COLUMNS))
         else:
             path.unlink(missing_ok=True)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from annofree.batch.fingerprint import origin_hashes, scan_hashes, text_hash
-from annofree.batch.record import clear_start, forget, is_done, mark_start, read_record, write_record
+from annofree.batch.record import clear_start, forget, is_done, mark_start, read_record, refuse_another, write_record
 from annofree.errors import AnnofreeError
 from annofree.formats.quick_nibabel import load_nibabel
 from annofree.pipeline import Choice, segment_scan
@@ -126,8 +126,10 @@ class Worker:
     def _segment(self, scan_id: str) -> Outcome:
         started = time.monotonic()
         inputs = self.inputs(scan_id)
-        if inputs is not None and is_done(self.out, scan_id, self.key(inputs)):
-            return Outcome(scan_id, reused=True)
+        if inputs is not None:
+            if is_done(self.out, scan_id, self.key(inputs)):
+                return Outcome(scan_id, reused=True)
+            refuse_another(self.out, scan_id, inputs)
         mark_start(self.out, scan_id)
         load_nibabel()
         working_on(scan_id)
@@ -138,7 +140,8 @@ class Worker:
         key = self.key(inputs)
         if is_done(self.out, scan_id, key):
             return Outcome(scan_id, reused=True)
-        forget(self.out, scan_id)
+        refuse_another(self.out, scan_id, inputs)
+        forget(self.out, scan_id, self.method.name)
         result = segment_scan(scan, self.method, locate=self.locate, **self.choice.trust)
         stage("writing")
         result.save(self.out, page=False)

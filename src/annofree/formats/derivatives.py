@@ -25,7 +25,7 @@ from annofree.formats.outfolder import claim_folder, write_json
 from annofree.scan import Grid, canonical_grid, to_canonical, to_native
 from annofree.segmentation import LABEL_NAMES, REGIONS, ScoreMap, Segmentation
 
-__all__ = ["claim_folder", "mask_path", "read_segmentation", "write_segmentation", "written_ids"]
+__all__ = ["claim_folder", "mask_path", "read_segmentation", "sidecar_path", "write_segmentation", "written_ids"]
 
 T = TypeVar("T")
 
@@ -41,7 +41,8 @@ def _stem(out: Path, scan_id: str, method: str, label: str = "") -> Path:
     return bids_folder(out, scan_id) / "anat" / name
 
 
-def _sidecar(path: Path) -> Path:
+def sidecar_path(path: Path) -> Path:
+    """The JSON beside an image."""
     return path.with_name(path.name.removesuffix(".nii.gz") + ".json")
 
 
@@ -61,15 +62,15 @@ def write_segmentation(result: Segmentation, out: str | Path) -> Path:
     root = claim_folder(out)
     method = str(result.provenance.get("method") or "annofree")
     path = mask_path(root, result.scan_id, method)
-    _refuse_collision(_sidecar(path), result.scan_id)
-    _sidecar(path).unlink(missing_ok=True)
+    _refuse_collision(sidecar_path(path), result)
+    sidecar_path(path).unlink(missing_ok=True)
     about = f"annofree {method}"
     common = {"SpatialReference": "orig", "ScanId": result.scan_id, "Method": method}
     if len(result.regions) > 1:
         dseg = _named(_stem(root, result.scan_id, method), "dseg")
         write_volume(dseg, to_native(result.labels, result.native), result.native, description=about)
         write_json(
-            _sidecar(dseg),
+            sidecar_path(dseg),
             {**common, "Description": "Tumour labels", "LabelMap": {str(k): v for k, v in LABEL_NAMES.items()}},
         )
         write_label_table(dseg)
@@ -80,7 +81,7 @@ def write_segmentation(result: Segmentation, out: str | Path) -> Path:
     if result.brain is not None:
         brain = _named(_stem(root, result.scan_id, method, "label-brain"), "mask")
         write_volume(brain, to_native(result.brain.astype(np.uint8), result.native), result.native, description=about)
-        write_json(_sidecar(brain), {**common, "Type": "Brain", "Description": "Voxels that the method looked at"})
+        write_json(sidecar_path(brain), {**common, "Type": "Brain", "Description": "Voxels that the method looked at"})
     write_lesions(path.parents[1] / "lesions.tsv", result.lesions)
     mask = result.mask("WT").astype(np.uint8)
     write_volume(path, to_native(mask, result.native), result.native, description=f"{about}: whole tumour")
@@ -95,7 +96,7 @@ def write_segmentation(result: Segmentation, out: str | Path) -> Path:
         "Thresholds": {name: threshold.to_dict() for name, threshold in result.thresholds.items()},
         "Provenance": dict(result.provenance),
     }
-    write_json(_sidecar(path), record)
+    write_json(sidecar_path(path), record)
     return path
 
 
@@ -103,13 +104,25 @@ def _named(stem: Path, suffix: str) -> Path:
     return stem.with_name(f"{stem.name}_{suffix}.nii.gz")
 
 
-def _refuse_collision(sidecar: Path, scan_id: str) -> None:
-    if sidecar.is_file() and (other := _json(sidecar).get("ScanId")) != scan_id:
+def _refuse_collision(sidecar: Path, result: Segmentation) -> None:
+    if not sidecar.is_file():
+        return
+    record = _json(sidecar)
+    other, scan_id = record.get("ScanId"), result.scan_id
+    if other != scan_id:
         raise OutputError(
             f"Scans '{other}' and '{scan_id}' would share the files of {bids_stem(scan_id)}",
             file=sidecar.parents[1],
             why="BIDS names keep letters and digits only",
             fix="Rename one of them, or use another output folder",
+        )
+    before, now = (set((told.get("files") or {}).values()) for told in (record["Provenance"], result.provenance))
+    if before and now and before.isdisjoint(now):
+        raise OutputError(
+            f"Another scan called '{scan_id}' lies in the output folder",
+            file=sidecar.parents[1],
+            why=f"that one was read from {min(before)}, this one from {min(now)}",
+            fix="Use another output folder, or open one of them with another id",
         )
 
 
@@ -130,7 +143,7 @@ def _write_score(path: Path, score: ScoreMap, result: Segmentation, common: Mapp
         # Headers hold affines in single precision; a decision made again needs the very same grid.
         **({} if own else {"Affine": score.grid.affine.tolist()}),
     }
-    write_json(_sidecar(path), record)
+    write_json(sidecar_path(path), record)
 
 
 @dataclass(frozen=True)
@@ -245,7 +258,7 @@ def _rebuild(
 
     def score_map(name: str) -> ScoreMap:
         path = _named(_stem(root, scan_id, method, f"label-{bids_label(name)}"), "probseg")
-        about = _json(_sidecar(path))
+        about = _json(sidecar_path(path))
         values, where = read_labels(path)[0], grid
         if "Affine" in about:
             where = Grid(values.shape, np.asarray(about["Affine"], dtype=float))

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from annofree.errors import OutputError
+from annofree.errors import InputError, OutputError
 from annofree.version import VERSION
 
 DESCRIPTION = "dataset_description.json"
@@ -29,7 +29,7 @@ _IGNORED = (
     "reports.tsv",
     "**/findings.json",
     "failures.tsv",
-    "run.json",
+    "run*.json",
     "evaluation*",
     "*.jsonl",
     "labels.*",
@@ -103,6 +103,22 @@ def table(rows: Iterable[Mapping[str, Any]], columns: Iterable[str] = (), *, del
     writer.writerow(names)
     writer.writerows([_cell(row.get(name)) for name in names] for row in listed)
     return stream.getvalue()
+
+
+def read_table(path: Path) -> list[dict[str, str]]:
+    """The rows of a table that `table` wrote with tabs; none where there is no file.
+
+    Raises:
+        InputError: It cannot be read.
+    """
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
+            return [{key: value or "" for key, value in row.items() if key} for row in rows]
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError, csv.Error) as error:
+        raise InputError("A table cannot be read", file=path, why=str(error)[:100], fix="Segment again") from None
 
 
 def _cell(value: Any) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable
 from html import escape
 from pathlib import Path
@@ -12,7 +11,7 @@ import numpy as np
 from annofree.errors import InputError
 from annofree.formats.bids_names import scan_folders
 from annofree.formats.derivatives import claim_folder
-from annofree.formats.outfolder import atomic_write
+from annofree.formats.outfolder import atomic_write, read_table
 from annofree.page import DISCLAIMER, style
 from annofree.review import assets
 from annofree.review.patient import page_path
@@ -42,7 +41,7 @@ def write_cohort_review(out: str | Path) -> Path:
     root = Path(out)
     if not root.is_dir():
         raise InputError("There is no such folder", file=root, fix="Give a folder that annofree segment wrote")
-    rows, failures = _summaries(root), _table(root / "failures.tsv")
+    rows, failures = _summaries(root), read_table(root / "failures.tsv")
     if not rows and not failures:
         raise InputError("There is nothing to review in the folder", file=root, fix="Run annofree segment first")
     claim_folder(root)
@@ -61,9 +60,10 @@ def attention(row: Summary) -> tuple[float, ...]:
 def _summaries(root: Path) -> list[Summary]:
     """Rows of the results table in its order, completed from pages; without a table, whatever pages there are."""
     paths = [path for folder in scan_folders(root) for path in sorted(folder.glob("sub-*.html"))]
-    pages = {summary.scan_id: summary for path in paths if (summary := read_summary(path)) is not None}
-    table = {row["id"]: row for row in _table(root / "results.tsv")}
-    return [pages.get(i) or _from_row(row) for i, row in table.items()] if table else list(pages.values())
+    pages = [summary for path in paths if (summary := read_summary(path)) is not None]
+    of = {(page.scan_id, page.method): page for page in pages}
+    table = read_table(root / "results.tsv")
+    return [of.get((row["id"], row.get("method", ""))) or _from_row(row) for row in table] if table else pages
 
 
 def _from_row(row: dict[str, str]) -> Summary:
@@ -144,7 +144,8 @@ def _columns(regions: Iterable[str], certainty: str, with_notes: bool) -> str:
 
 def _row(root: Path, row: Summary, regions: Iterable[str], with_notes: bool) -> str:
     page = page_path(root, row.scan_id)
-    link = page.relative_to(root).as_posix() if page.is_file() else None
+    shown = read_summary(page)  # a scan has one page, of the method that ran last
+    link = page.relative_to(root).as_posix() if shown is not None and shown.method == row.method else None
     name = escape(row.scan_id)
     picture = f'<img src="{row.thumbnail}" alt="Slice of {name}">' if row.thumbnail else ""
     if link:
@@ -183,17 +184,6 @@ def _failures(failures: Iterable[dict[str, str]]) -> str:
         '<section class="card failures"><h2>Not segmented</h2><table><thead>'
         f"{head}</thead><tbody>{rows}</tbody></table></section>"
     )
-
-
-def _table(path: Path) -> list[dict[str, str]]:
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
-            return [{key: value or "" for key, value in row.items() if key} for row in rows]
-    except FileNotFoundError:
-        return []
-    except (OSError, ValueError, csv.Error) as error:
-        raise InputError("A table cannot be read", file=path, why=str(error)[:100], fix="Segment again") from None
 
 
 def _number(text: str | None) -> float | None:
