@@ -101,7 +101,7 @@ def main() -> None:
 
 def _called(calibrated: FalseAlarms, value: float, rate: float) -> bool:
     lesion = Lesion(index=1, volume_ml=1.0, centre_mm=(0.0, 0.0, 0.0), confidence=value)
-    return calibrated.judge([lesion], rate).word == "tumour"
+    return calibrated.classify([lesion], rate).word == "tumour"
 
 
 if __name__ == "__main__":

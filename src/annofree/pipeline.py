@@ -183,7 +183,7 @@ def segment_scan(
         with_lobes=locate,
         alignment=None if alignment is None else alignment.result,
     )
-    finding = method.judge(lesions, false_alarms)
+    finding = method.classify(lesions, false_alarms)
     return result.replace(lesions=lesions, provenance={**result.provenance, "finding": finding.to_dict()})
 
 

@@ -335,16 +335,16 @@ class Cohort:
         found: str | None = getattr(self._loaders[scan_id], "report", None)
         return found
 
-    def look(self, scan_id: str) -> Any:
+    def study(self, scan_id: str) -> Any:
         """A scan's images as they lie (a `formats.study.Study`), read but not prepared.
 
         Raises:
             InputError: The files cannot be used, or the scan came from memory.
         """
         loader = self._loaders[scan_id]
-        if not hasattr(loader, "look"):
+        if not hasattr(loader, "study"):
             raise InputError(f"Scan '{scan_id}' lies in memory", why="it has no files to look at")
-        return loader.look()
+        return loader.study()
 
     def subset(self, ids: Iterable[str]) -> Cohort:
         """The scans with these ids, in this order, still lazy."""

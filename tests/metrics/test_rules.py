@@ -141,6 +141,6 @@ def test_a_case_carries_the_rows_of_its_rule_only():
     assert not any(row.metric.startswith(("brats2025", "panoptic")) for row in score_case(labels, labels, ONE_MM).rows)
     for rule in RULES:
         case = score_case(labels, labels, ONE_MM, rule=rule)
-        assert all(case.value(metric) is not None for metric in RULES[rule].shown)
+        assert all(case.value(metric) is not None for metric in RULES[rule].columns)
     with pytest.raises(InputError, match="panoptic"):
         scoring_rule("brats")

@@ -31,23 +31,23 @@ def test_evidence_is_the_most_certain_finding() -> None:
 
 def test_the_three_words_by_hand() -> None:
     known = _calibrated([0.0] * 36 + [0.5, 0.6, 0.7])  # n = 39: p = (1 + alike) / 40
-    assert known.judge([], 0.05).word == "none"
-    tumour = known.judge([_lesion(0.65)], 0.05)
+    assert known.classify([], 0.05).word == "none"
+    tumour = known.classify([_lesion(0.65)], 0.05)
     assert (tumour.word, tumour.p) == ("tumour", 2 / 40)
-    unsure = known.judge([_lesion(0.6)], 0.05)
+    unsure = known.classify([_lesion(0.6)], 0.05)
     assert (unsure.word, unsure.p) == ("unsure", 3 / 40)
-    assert known.judge([_lesion(0.6)], 0.1).word == "tumour"
+    assert known.classify([_lesion(0.6)], 0.1).word == "tumour"
 
 
 def test_too_few_scans_promise_nothing() -> None:
-    found = _calibrated([0.0] * 10).judge([_lesion(0.99)], 0.05)
+    found = _calibrated([0.0] * 10).classify([_lesion(0.99)], 0.05)
     assert found.word == "unsure"
     assert "10 made scans can promise no rate of false alarms below 0.09" in found.sentence
 
 
 def test_few_real_scans_are_not_diluted_by_many_made_ones() -> None:
     known = FalseAlarms({"made": dict.fromkeys("abcdefghij", 0.0), "healthy": {"1": 0.0, "2": 0.8, "3": 0.0}}, "r", "w")
-    found = known.judge([_lesion(0.7)], 0.3)
+    found = known.classify([_lesion(0.7)], 0.3)
     assert (found.word, found.p) == ("unsure", 0.5)
     assert "1 of 3 tumour-free scans (healthy)" in found.sentence
 
@@ -58,7 +58,7 @@ def test_of_exchangeable_scans_no_more_than_stated_are_called() -> None:
     for _ in range(400):
         drawn = rng.beta(2, 2, 61)
         known = _calibrated(list(drawn[:60]))
-        called.append(known.judge([_lesion(float(drawn[60]))], 0.1).word == "tumour")
+        called.append(known.classify([_lesion(float(drawn[60]))], 0.1).word == "tumour")
     assert 0.05 < np.mean(called) < 0.15  # 0.1 stated; three standard errors are 0.045
 
 
@@ -67,11 +67,11 @@ def test_a_calibration_holds_for_its_weights_and_rules_only(tmp_path: Path) -> N
     plain = Intensity.load(tmp_path)
     _calibrated([0.0] * 39, plain.deciding, weights_fingerprint(tmp_path)).write(tmp_path)
     method = Intensity.load(tmp_path)
-    assert method.judge([_lesion(0.9)], 0.05).word == "tumour"
+    assert method.classify([_lesion(0.9)], 0.05).word == "tumour"
     other = Choice(method, threshold="fixed:3.0").build()
-    assert other.judge([_lesion(0.9)], 0.05) == uncalibrated([_lesion(0.9)])
+    assert other.classify([_lesion(0.9)], 0.05) == uncalibrated([_lesion(0.9)])
     (tmp_path / "network.safetensors").write_bytes(b"other weights")
-    assert Intensity.load(tmp_path).judge([_lesion(0.9)], 0.05).rate is None
+    assert Intensity.load(tmp_path).classify([_lesion(0.9)], 0.05).rate is None
 
 
 def test_a_damaged_calibration_is_told(tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ class Expected:
 def expect(cohort: Cohort, scan_id: str, method: Method) -> Expected:
     """Read the images of one scan, prepare and segment nothing, and say what a run would do."""
     try:
-        study = cohort.look(scan_id)
+        study = cohort.study(scan_id)
     except Exception as error:  # whatever a run would meet is what a dry run is for
         failure = explain(scan_id, error)
         parts = (failure.what, failure.why, failure.next)

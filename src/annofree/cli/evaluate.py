@@ -41,8 +41,8 @@ def evaluate(
     console.print()
     table(*evaluation.summary_table())
     say(f"{evaluation.method} (tier {evaluation.tier}), written to {evaluation.path}")
-    say(RULES[rule].says)
-    for sentence in evaluation.said():
+    say(RULES[rule].explanation)
+    for sentence in evaluation.screen_notes():
         warn(sentence)
     for sentence in evaluation.skipped:
         warn(f"skipped {sentence}")

@@ -69,7 +69,7 @@ class Evaluation:
 
     def case_table(self) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
         """Header and rows for the screen, one row per case and region."""
-        shown = RULES[self.rule].shown
+        shown = RULES[self.rule].columns
         rows: list[tuple[str, ...]] = []
         for case in self.cases:
             for region in case.regions:
@@ -77,7 +77,7 @@ class Evaluation:
                 rows.append((case.case, region, *(_shown(m, v) for m, v in zip(shown, values, strict=True))))
         return ("scan", "region", *shown.values()), rows
 
-    def said(self) -> list[str]:
+    def screen_notes(self) -> list[str]:
         """The notes for the screen, one a kind; the table beside the scores holds each."""
         scans: dict[str, list[str]] = {}
         for scan_id, note in self.notes:
@@ -89,7 +89,7 @@ class Evaluation:
 
     def summary_table(self) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
         """Header and rows of the means, with 95 % bootstrap intervals over cases; then the sanity rows."""
-        shown = RULES[self.rule].shown
+        shown = RULES[self.rule].columns
         rows: list[tuple[str, ...]] = []
         for region in dict.fromkeys(region for case in self.cases for region in case.regions):
             for metric in _MEANS[self.rule]:

@@ -191,7 +191,7 @@ class _Loader:
     def __call__(self) -> Scan:
         return _read(self.case, self.sequence, self._mask, self.report, self.prepare)
 
-    def look(self) -> Study:
+    def study(self) -> Study:
         """The images as they lie; refused where reading the scan would be, short of preparing it."""
         study = _study(self.case, self.sequence, self._mask, self.report)
         if self.prepare is None or not study.raw or isinstance(self.case, NpyCase):

@@ -292,7 +292,7 @@ class Method(ABC):
             provenance=self.provenance(scan, scored, decision),
         )
 
-    def judge(self, lesions: Iterable[Lesion], rate: float) -> Finding:
+    def classify(self, lesions: Iterable[Lesion], rate: float) -> Finding:
         """Whether there is a tumour, at a stated rate of false alarms.
 
         Args:
@@ -300,7 +300,7 @@ class Method(ABC):
             rate: Share of tumour-free scans that may be called.
         """
         known = self.false_alarms
-        return known.judge(lesions, rate) if known and known.rules == self.deciding else uncalibrated(lesions)
+        return known.classify(lesions, rate) if known and known.rules == self.deciding else uncalibrated(lesions)
 
     @property
     def deciding(self) -> str:

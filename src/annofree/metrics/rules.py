@@ -40,13 +40,13 @@ class ScoringRule:
 
     Attributes:
         name: For `--rule`.
-        shown: Metrics for the screen, with their headings.
-        says: What a reader of its numbers has to know.
+        columns: Metrics for the screen, with their headings.
+        explanation: What a reader of its numbers has to know.
     """
 
     name: str
-    shown: Mapping[str, str]
-    says: str
+    columns: Mapping[str, str]
+    explanation: str
 
 
 _SHARES = {"precision": "precision", "recall": "recall"}

@@ -29,7 +29,7 @@ class Recipe:
         patches: Chance of an enhancing patch in a core without rim.
         cyst: The core is a fluid-filled cyst with an enhancing nodule in its wall.
         extra_axial: Grows from the dura and pushes the brain inwards.
-        oedema_chance: Chance that there is oedema at all.
+        oedema_probability: Probability that there is oedema at all.
         mass: Displacement of the brain as a share of the core's radius.
     """
 
@@ -43,7 +43,7 @@ class Recipe:
     patches: float = 0.0
     cyst: bool = False
     extra_axial: bool = False
-    oedema_chance: float = 1.0
+    oedema_probability: float = 1.0
     mass: Range = (0.1, 0.3)
 
 
@@ -55,21 +55,21 @@ RECIPES: dict[str, Recipe] = {
         oedema_ml=(2, 12),
         solid=Tissue(0.87, 2000, 112),
         patches=0.6,
-        oedema_chance=0.5,
+        oedema_probability=0.5,
     ),
     "hypointense": Recipe(core_ml=(10, 60), oedema_ml=(3, 14), solid=Tissue(0.92, 2650, 190)),
-    "cystic": Recipe(core_ml=(12, 60), oedema_ml=(3, 25), rim_mm=(1.5, 2.5), cyst=True, oedema_chance=0.7),
+    "cystic": Recipe(core_ml=(12, 60), oedema_ml=(3, 25), rim_mm=(1.5, 2.5), cyst=True, oedema_probability=0.7),
     "meningioma": Recipe(
         core_ml=(6, 60),
         oedema_ml=(5, 60),
         rim_mm=(80, 90),
         enhancing=Tissue(0.83, 1250, 92, 0.6),
         extra_axial=True,
-        oedema_chance=0.5,
+        oedema_probability=0.5,
         mass=(0.45, 0.7),
     ),
     "metastases": Recipe(
-        core_ml=(0.5, 7), oedema_ml=(5, 45), foci=(3, 6), rim_mm=(2.5, 4.0), necrosis=0.9, oedema_chance=0.85
+        core_ml=(0.5, 7), oedema_ml=(5, 45), foci=(3, 6), rim_mm=(2.5, 4.0), necrosis=0.9, oedema_probability=0.85
     ),
 }
 

@@ -84,7 +84,7 @@ def plan(rng: np.random.Generator, head: Head, kind: str) -> tuple[Focus, ...]:
             Focus(
                 centre_mm=centre,
                 core_ml=core_ml,
-                oedema_ml=oedema_ml if rng.random() < recipe.oedema_chance else 0.0,
+                oedema_ml=oedema_ml if rng.random() < recipe.oedema_probability else 0.0,
                 rim_mm=float(rng.uniform(*recipe.rim_mm)) if recipe.rim_mm else 0.0,
                 patch=bool(rng.random() < recipe.patches),
                 push=Push(centre, radius, float(rng.uniform(*recipe.mass)) * radius),

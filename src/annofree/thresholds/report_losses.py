@@ -53,7 +53,7 @@ class Counts:
         return cls(above[0], above[1], sides[0].size, sides[1].size)
 
     @property
-    def called(self) -> Values:
+    def positives(self) -> Values:
         """(T,) all voxels above."""
         return self.inside + self.outside
 
@@ -103,14 +103,14 @@ def losses(
         (T,), 0 is best.
     """
     if target is None:
-        called = Counts.of(scores, brain, np.zeros_like(brain), values).called
-        return np.asarray(called / (called + UNKNOWN_ML / voxel_ml))
+        positives = Counts.of(scores, brain, np.zeros_like(brain), values).positives
+        return np.asarray(positives / (positives + UNKNOWN_ML / voxel_ml))
     counts = Counts.of(scores, target.inside & brain, target.outside & brain, values)
     if target.use == "published":
-        return np.asarray(1.0 - 2.0 * counts.inside / (counts.called + max(counts.room_inside, 1)))
+        return np.asarray(1.0 - 2.0 * counts.inside / (counts.positives + max(counts.room_inside, 1)))
     if target.use == "none":  # all that is known is that there is a tumour; of a usual size, for want of better
         size = UNKNOWN_ML / voxel_ml
-        return np.asarray(1.0 - 2.0 * np.minimum(counts.called, size) / (counts.called + size))
+        return np.asarray(1.0 - 2.0 * np.minimum(counts.positives, size) / (counts.positives + size))
     if form == "soft-target" or (form == "auto" and target.volume is not None):
         soft = soft_target(scores, brain, target, voxel_ml)
         return _with_penalties(counts, scores, brain, soft, target.volume, voxel_ml, values)
@@ -135,7 +135,7 @@ def expected_dice(counts: Counts, volume: VolumeRange | None, voxel_ml: float) -
     size = counts.size(volume, voxel_ml)
     false_inside = counts.rate * (counts.room_inside - size)
     true = np.clip(counts.inside - false_inside, 0.0, np.minimum(size, counts.inside))
-    return np.asarray(2.0 * true / (counts.called + size))
+    return np.asarray(2.0 * true / (counts.positives + size))
 
 
 def soft_target(
@@ -195,11 +195,11 @@ def _with_penalties(
     """1 - Dice with a soft target, plus what lies outside, plus the squared log-distance from the volume range."""
     order = np.argsort(scores[brain], kind="stable")
     above = np.concatenate([[0.0], np.cumsum(soft[brain][order][::-1], dtype=np.float64)])
-    overlap = above[counts.called.astype(int)]
-    both = counts.called + float(soft.sum(dtype=np.float64))
+    overlap = above[counts.positives.astype(int)]
+    both = counts.positives + float(soft.sum(dtype=np.float64))
     loss = 1.0 - 2.0 * overlap / np.maximum(both, 1e-9) + OUTSIDE * counts.outside / np.maximum(both, 1.0)
     if volume is not None:
-        ml = np.maximum(counts.called * voxel_ml, 1e-3)
+        ml = np.maximum(counts.positives * voxel_ml, 1e-3)
         away = np.maximum(np.log(volume.low_ml / ml), 0.0) + np.maximum(np.log(ml / volume.high_ml), 0.0)
         loss = loss + RANGE * np.minimum(away, 3.0) ** 2
     return np.asarray(loss)

@@ -67,7 +67,7 @@ class FalseAlarms:
     rules: str
     weights: str
 
-    def judge(self, lesions: Iterable[Lesion], rate: float = DEFAULT_RATE) -> Finding:
+    def classify(self, lesions: Iterable[Lesion], rate: float = DEFAULT_RATE) -> Finding:
         """Tumour, none, or unsure.
 
         Args:

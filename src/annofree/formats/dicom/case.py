@@ -15,7 +15,7 @@ from annofree.formats.case import Case
 from annofree.formats.dicom.choose import choose
 from annofree.formats.dicom.files import holds_dicom, is_zip, read_headers, unpack
 from annofree.formats.dicom.header import quiet
-from annofree.formats.dicom.kind import Verdict, judge_study
+from annofree.formats.dicom.kind import Verdict, classify_study
 from annofree.formats.dicom.pixels import read_stack
 from annofree.formats.dicom.study import Study, find_studies
 from annofree.formats.nifti import Volume
@@ -47,7 +47,7 @@ class DicomCase(Case):
         """What each series was taken for."""
         assert self.study is not None
         with quiet():
-            return judge_study(self.study)
+            return classify_study(self.study)
 
     def chosen(self, sequence: str | None = None) -> dict[Modality, Verdict]:
         """The series that are taken, by kind."""

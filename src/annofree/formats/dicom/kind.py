@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from annofree.formats.dicom.header import Frame
-from annofree.formats.dicom.picture import Look, look_at
+from annofree.formats.dicom.picture import PictureEvidence, read_picture
 from annofree.formats.dicom.study import Series, Study
 from annofree.formats.dicom.words import read_words
 from annofree.scan import Modality
@@ -71,7 +71,7 @@ class Verdict:
     reasons: tuple[str, ...]
     sure: bool = True
     usable: bool = True
-    look: Look | None = None
+    picture: PictureEvidence | None = None
     contrast_known: bool = True
 
 
@@ -86,21 +86,21 @@ class _Evidence:
             self.reasons.append(reason)
 
 
-def judge_study(study: Study) -> list[Verdict]:
+def classify_study(study: Study) -> list[Verdict]:
     """A verdict for each series of a study, in its order.
 
     Contrast agent comes last in an examination. Of several T1 series of which none says anything of it, one that was
     taken after all others and holds brighter spots is taken for T1C; where time and picture disagree, nothing is.
     """
-    verdicts = [judge(series) for series in study.series]
-    silent = [v for v in verdicts if v.modality == Modality.T1 and not v.contrast_known and v.look is not None]
-    native = [v for v in verdicts if v.modality == Modality.T1 and v.contrast_known and v.look is not None]
+    verdicts = [classify_series(series) for series in study.series]
+    silent = [v for v in verdicts if v.modality == Modality.T1 and not v.contrast_known and v.picture is not None]
+    native = [v for v in verdicts if v.modality == Modality.T1 and v.contrast_known and v.picture is not None]
     if not silent or len(silent) + len(native) < 2 or any(v.modality == Modality.T1C for v in verdicts):
         return verdicts
     last = max(silent, key=lambda v: _order(v.series.first))
     others = [v for v in [*silent, *native] if v is not last]
     later = all(_order(v.series.first) < _order(last.series.first) for v in others)
-    brighter = all(v.look and last.look and last.look.bright > 1.15 * v.look.bright for v in others)
+    brighter = all(v.picture and last.picture and last.picture.bright > 1.15 * v.picture.bright for v in others)
     if later and brighter:
         said = "taken last and with brighter spots than the other T1 series, as contrast agent makes them"
         verdicts[verdicts.index(last)] = replace(last, modality=Modality.T1C, reasons=(*last.reasons, said), sure=False)
@@ -113,7 +113,7 @@ def _order(frame: Frame) -> tuple[str, int]:
     return frame.begun, frame.series_number or 0
 
 
-def judge(series: Series) -> Verdict:
+def classify_series(series: Series) -> Verdict:
     """What one series is."""
     against = _not_a_head_mr(series)
     if series.problem is not None:
@@ -128,12 +128,12 @@ def judge(series: Series) -> Verdict:
     for name in words.sequences:
         evidence.add(name, 3.0, f"description says {', '.join(words.shown)}")
     _from_times(frame, evidence)
-    look = look_at(series)
-    if look is not None:
-        for name, points in look.points.items():
+    picture = read_picture(series)
+    if picture is not None:
+        for name, points in picture.points.items():
             evidence.points[name] += points
-        if look.said:
-            evidence.reasons.append(look.said)
+        if picture.reason:
+            evidence.reasons.append(picture.reason)
     best, second, *_ = sorted(evidence.points, key=lambda name: -evidence.points[name])
     lead = evidence.points[best] - evidence.points[second]
     if evidence.points[best] <= 0.5 or lead < 0.5:
@@ -142,10 +142,10 @@ def judge(series: Series) -> Verdict:
         )
     sure = lead >= _SURE
     if best != "T1":
-        return Verdict(series, Modality(best), tuple(evidence.reasons), sure, True, look)
+        return Verdict(series, Modality(best), tuple(evidence.reasons), sure, True, picture)
     given, said = _contrast(frame, words.contrast)
     reasons = (*evidence.reasons, *([said] if said else []))
-    return Verdict(series, Modality.T1C if given else Modality.T1, reasons, sure, True, look, given is not None)
+    return Verdict(series, Modality.T1C if given else Modality.T1, reasons, sure, True, picture, given is not None)
 
 
 def _contrast(frame: Frame, words: bool | None) -> tuple[bool | None, str | None]:

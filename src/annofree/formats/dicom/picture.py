@@ -24,22 +24,22 @@ _FLAT = 1.36
 
 
 @dataclass(frozen=True)
-class Look:
+class PictureEvidence:
     """What a picture speaks for.
 
     Attributes:
         points: Evidence for T1, T2 and FLAIR.
-        said: The reason in words.
+        reason: The reason in words.
         bright: How far the brightest thousandth of the middle lies above its median, in medians.
     """
 
     points: dict[str, float]
-    said: str | None
+    reason: str | None
     bright: float
 
 
-def look_at(series: Series) -> Look | None:
-    """Look at the middle of a series; None where its pixels cannot be read."""
+def read_picture(series: Series) -> PictureEvidence | None:
+    """What the middle of a series speaks for; None where its pixels cannot be read."""
     if series.stack is None:
         return None
     present = [frame for frame in series.stack.slots if frame is not None]
@@ -51,7 +51,7 @@ def look_at(series: Series) -> Look | None:
     except Exception:  # a series that cannot be decoded says so when it is taken
         return None
     step = [max(1, round(_MM / edge)) for edge in (series.first.spacing_mm or (1.0, 1.0))]
-    return judge_slices([picture[:: step[0], :: step[1]] for picture in slices], step_mm(series, step))
+    return classify_slices([picture[:: step[0], :: step[1]] for picture in slices], step_mm(series, step))
 
 
 def step_mm(series: Series, step: list[int]) -> tuple[float, float]:
@@ -60,7 +60,7 @@ def step_mm(series: Series, step: list[int]) -> tuple[float, float]:
     return rows * step[0], columns * step[1]
 
 
-def judge_slices(slices: list[NDArray[np.float32]], spacing_mm: tuple[float, float]) -> Look | None:
+def classify_slices(slices: list[NDArray[np.float32]], spacing_mm: tuple[float, float]) -> PictureEvidence | None:
     """What slices through the middle of a head speak for.
 
     Args:
@@ -84,18 +84,18 @@ def judge_slices(slices: list[NDArray[np.float32]], spacing_mm: tuple[float, flo
         return None
     deep_is_bright = float(np.corrcoef(values, depth)[0, 1])
     points = dict.fromkeys(("T1", "T2", "FLAIR"), 0.0)
-    said = None
+    reason = None
     if high < _FLAT * middle:
         points["T1"] += 1.5
-        said = "nothing is far brighter than the rest in the picture, as in T1"
+        reason = "nothing is far brighter than the rest in the picture, as in T1"
     elif low > 0.44 * middle and deep_is_bright > 0.05 and high > 1.45 * middle:
         points["T2"] += 2.0
-        said = "deep fluid is bright in the picture, as in T2"
+        reason = "deep fluid is bright in the picture, as in T2"
     elif deep_is_bright < -0.03:
         points["FLAIR"] += 0.4
         points["T2"] -= 1.0
-        said = "the cortex is brighter than the depth in the picture, as in FLAIR"
-    return Look(points, said, top / middle - 1)
+        reason = "the cortex is brighter than the depth in the picture, as in FLAIR"
+    return PictureEvidence(points, reason, top / middle - 1)
 
 
 def _depth(picture: NDArray[Any], spacing_mm: tuple[float, float]) -> NDArray[np.float64]:
