@@ -32,6 +32,7 @@ from annofree.synthesis.plan import TumourPlan, draw_plans
 from annofree.synthesis.seeds import Seeds
 from annofree.synthesis.settings import SynthesisSettings
 from annofree.synthesis.tumour import fractions, grow_all, joined, labels_of, permitted
+from annofree.synthesis.tumour_look import TumourLook
 
 
 @dataclass(frozen=True)
@@ -137,28 +138,38 @@ def _make(
         allowed = permitted(matter, extra_axial=lesion.plan.kind == "dural")
         parts.append(fractions(lesion.plan, window.zoom(lesion.fields()), spacing_mm, allowed))
     fraction = joined(parts) if parts else None
-    images = paint(matter, fraction, plans, spots, seeds.stream("paint"), settings)
+    images, look = paint(matter, fraction, plans, spots, seeds.stream("paint"), settings)
     images, mask = _acquire(images, matter, seeds.stream("acquisition"), settings)
     labels = torch.zeros(matter.shape, dtype=torch.uint8, device=device)
-    if fraction is not None:
-        labels = drawn_labels(fraction, spacing_mm, seeds.stream("acquisition"), settings) * mask
+    if fraction is not None and look is not None:
+        labels = drawn_labels(fraction, look, spacing_mm, seeds.stream("acquisition"), settings) * mask
     meta = _meta(seed, brain, plans, centres, drawn, spots_drawn, labels, spacing_mm)
     return MadeCase(images * mask, mask, labels, spacing_mm, window.origin_mm, meta)
 
 
 def drawn_labels(
-    fraction: Tensor, spacing_mm: float, acquired: Seeds, settings: SynthesisSettings, *, sliced: bool = True
+    fraction: Tensor,
+    look: TumourLook,
+    spacing_mm: float,
+    acquired: Seeds,
+    settings: SynthesisSettings,
+    *,
+    sliced: bool = True,
 ) -> Tensor:
     """Labels (X, Y, Z) by the rule of the settings.
 
     Args:
         fraction: (6, X, Y, Z) soft tumour fractions.
+        look: How the tumour was painted.
         spacing_mm: Of the voxels.
         acquired: The stream of the acquisition, which decides how thick the slices are.
         settings: Which rule.
         sliced: Whether the acquisition averages over slices.
     """
     rule = settings.tumours.borders
+    if rule == "visible" and not look.core_seen:
+        # nobody can draw a core that looks like what surrounds it
+        fraction = torch.cat([fraction[:2].sum(0, keepdim=True), torch.zeros_like(fraction[:1]), fraction[2:]])
     if rule == "visible" and sliced:
         fraction = acquisition.through_slices(fraction, spacing_mm, acquired.stream("optics"), settings.acquisition)
     return labels_of(fraction, BORDERS[rule])

@@ -30,9 +30,9 @@ def near_ventricles(matter: Matter) -> Tensor:
 def hyperintensities(matter: Matter, seeds: Seeds, settings: LookAlikes) -> tuple[Tensor, dict[str, float]]:
     """Soft fraction (X, Y, Z) of white-matter hyperintensities, and their requested volumes.
 
-    Periventricular ones are confluent and nearly symmetric, up to 45 ml; caps sit at the horns because these are the
-    places nearest to the ventricles; spots and ovoid plaques lie anywhere in white matter. The lining of the ventricles
-    and a faint haze around them are bright in most people.
+    Periventricular ones are confluent, up to 60 ml, in most people nearly symmetric and in some much larger on one
+    side; caps sit at the horns because these are the places nearest to the ventricles; spots and ovoid plaques lie
+    anywhere in white matter. The lining of the ventricles and a faint haze around them are bright in most people.
     """
     white, below, stem = matter.groups("white", "cerebellum", "stem")
     nearness = near_ventricles(matter)
@@ -41,13 +41,15 @@ def hyperintensities(matter: Matter, seeds: Seeds, settings: LookAlikes) -> tupl
     out = torch.zeros_like(white)
     drawn: dict[str, float] = {}
     own = seeds.stream("periventricular")
-    if own.happens(0.55) and settings.periventricular:
-        volume = own.log_uniform(0.8, 45.0)
+    if own.happens(0.6) and settings.periventricular:
+        volume = own.log_uniform(0.8, 60.0)
         noise = own.smooth(matter.shape, own.uniform(4.0, 10.0))[0]
-        alike = own.uniform(0.5, 1.0)
+        alike = own.uniform(0.0, 1.0)
         noise = alike * 0.5 * (noise + noise.flip(0)) * math.sqrt(2.0) + (1 - alike) * noise
         detail = own.smooth(matter.shape, 2.5)[0]
         score = -(nearness + own.uniform(0.3, 1.0) * noise + own.uniform(0.1, 0.4) * detail)
+        if own.happens(0.35):
+            score = score + own.uniform(-0.8, 0.8) * (2.0 * matter.right.float() - 1.0)
         out = torch.maximum(out, _soft(score, room, volume / voxel_ml, own.uniform(0.15, 0.5)))
         drawn["periventricular_ml"] = volume
     own = seeds.stream("spots")

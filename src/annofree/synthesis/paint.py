@@ -5,13 +5,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from annofree.synthesis.contrast import Palette, bright_lesion, draw_palette, tumour_brightness
+from annofree.synthesis.contrast import bright_lesion, draw_palette
 from annofree.synthesis.look_alikes import bright_regions, pituitary, vessel_tubes
 from annofree.synthesis.matter import Matter
 from annofree.synthesis.plan import TumourPlan
 from annofree.synthesis.seeds import Seeds
 from annofree.synthesis.settings import SynthesisSettings
 from annofree.synthesis.tissues import Tissue
+from annofree.synthesis.tumour_look import TumourLook, draw_tumour_look
 
 
 def paint(
@@ -21,8 +22,8 @@ def paint(
     spots: Tensor,
     seeds: Seeds,
     settings: SynthesisSettings,
-) -> Tensor:
-    """Images (4, X, Y, Z) in the order T1, T1C, T2, FLAIR, white matter near 1.
+) -> tuple[Tensor, TumourLook | None]:
+    """Images (4, X, Y, Z) in the order T1, T1C, T2, FLAIR, white matter near 1, and how the tumour was painted.
 
     Args:
         matter: The anatomy.
@@ -67,8 +68,11 @@ def paint(
         glow = own.uniform(0.5, 1.6)
         blob = pituitary(matter)
         images[1] = images[1] + blob * (glow - images[1]).clamp_min(0.0)
+    tumour_look = None
     if fraction is not None:
-        _tumour(images, fraction, plans[0], matter, palette, seeds.stream("tumour"), settings)
+        own = seeds.stream("tumour")
+        tumour_look = draw_tumour_look(plans[0], palette, own, settings.tumours)
+        _tumour(images, fraction, tumour_look, matter, own, settings)
     if look.flow:
         own = seeds.stream("flow")
         blobs = own.smooth(shape, 10.0 / spacing, 2)
@@ -83,7 +87,7 @@ def paint(
         for s in range(4):
             if own.happens(0.4):
                 images[s] *= 1.0 + edge * (own.uniform(-0.15, 0.3) + own.uniform(0.0, 0.35) * patch)
-    return images
+    return images, tumour_look
 
 
 def _vessels(
@@ -102,16 +106,14 @@ def _vessels(
 def _tumour(
     images: Tensor,
     fraction: Tensor,
-    plan: TumourPlan,
+    look: TumourLook,
     matter: Matter,
-    palette: Palette,
     seeds: Seeds,
     settings: SynthesisSettings,
 ) -> None:
     """Blend the tumour in, with texture of its own."""
-    brightness = tumour_brightness(plan, palette, seeds.stream("brightness"))
     total = fraction.sum(0)
-    target = torch.einsum("sk,kxyz->sxyz", brightness, fraction)
+    target = look.painted(fraction, matter.spacing_mm, seeds.stream("water"))
     if settings.tumours.texture:
         own = seeds.stream("texture")
         rough = own.smooth(matter.shape, own.uniform(4.0, 9.0) / matter.spacing_mm, 4)

@@ -10,11 +10,11 @@ from annofree.synthesis.settings import Tumours
 
 KINDS: dict[str, float] = {
     "ring": 0.36,
-    "solid": 0.10,
-    "patchy": 0.13,
-    "homogeneous": 0.24,
-    "mismatch": 0.07,
-    "infiltrative": 0.04,
+    "solid": 0.09,
+    "patchy": 0.12,
+    "homogeneous": 0.20,
+    "mismatch": 0.06,
+    "infiltrative": 0.11,
     "metastases": 0.03,
     "dural": 0.03,
 }
@@ -137,7 +137,7 @@ def _draw(seeds: Seeds, settings: Tumours, kind: str) -> TumourPlan:
         "patchy": seeds.uniform(0.3, 0.85),
         "homogeneous": seeds.uniform(0.45, 0.95),
         "mismatch": seeds.uniform(0.7, 0.97),
-        "infiltrative": seeds.uniform(0.03, 0.25),
+        "infiltrative": seeds.uniform(0.02, 0.2),
         "metastases": seeds.uniform(0.08, 0.5),
         "dural": seeds.uniform(0.4, 0.97),
     }[kind]
@@ -158,6 +158,8 @@ def _draw(seeds: Seeds, settings: Tumours, kind: str) -> TumourPlan:
         "patchy": "patchy",
         "metastases": seeds.pick(("ring", "solid"), (0.6, 0.4)),
         "dural": "solid",
+        # a diffuse tumour that has begun to enhance: a few spots, far from enclosing anything
+        "infiltrative": seeds.pick(("none", "patchy"), (0.5, 0.5)),
     }.get(kind, "none")
     core = whole * share
     radius = (core * 1000.0 * 0.75 / math.pi) ** (1 / 3)

@@ -12,9 +12,10 @@ from torch import Tensor
 from annofree.scan import Modality
 from annofree.synthesis import acquisition
 from annofree.synthesis.carrier import Carrier
-from annofree.synthesis.contrast import Palette, tumour_brightness
+from annofree.synthesis.contrast import Palette, bright_lesion
 from annofree.synthesis.deform import COARSE_MM, FINE_MM, FINE_SHAPE, draw_source, finer, push_aside, sample
 from annofree.synthesis.generator import MadeCase, Window, drawn_labels
+from annofree.synthesis.look_alikes import hyperintensities
 from annofree.synthesis.matter import CLASSES, Matter, look_up
 from annofree.synthesis.place import draw_centres
 from annofree.synthesis.plan import TumourPlan, draw_plans
@@ -22,6 +23,7 @@ from annofree.synthesis.seeds import Seeds
 from annofree.synthesis.settings import SynthesisSettings
 from annofree.synthesis.tissues import Tissue
 from annofree.synthesis.tumour import fractions, grow_all, joined, permitted
+from annofree.synthesis.tumour_look import TumourLook, draw_tumour_look
 
 
 def paint_tumour_into(
@@ -36,7 +38,7 @@ def paint_tumour_into(
 
     Args:
         carrier: A healthy or pseudo-healthy real brain.
-        tumour: The switches for anatomy, tumours and acquisition; contrast and look-alikes are the carrier's own.
+        tumour: The switches for anatomy, tumours and acquisition; contrast is the carrier's own.
         seed: Decides everything.
         spacing_mm: 2.0 or 1.0; the whole frame is made.
 
@@ -70,6 +72,7 @@ def _make(carrier: Carrier, settings: SynthesisSettings, seed: int, spacing_mm: 
     images, mask = volumes[:4], volumes[4] > 0.5
     # linear interpolation mixes in the zeros outside the brain: take them out again
     images = images / volumes[4].clamp_min(0.5)
+    images = _spotted(images, carrier, fine, window, seeds.stream("look_alikes"), settings)
     labels = torch.zeros(matter.shape, dtype=torch.uint8)
     # the carrier has slices of its own: only half of the cases are sliced once more
     acquired = seeds.stream("acquisition")
@@ -85,8 +88,10 @@ def _make(carrier: Carrier, settings: SynthesisSettings, seed: int, spacing_mm: 
             for lesion in grown
         ]
         fraction = joined(parts)
-        images = _blend(images, fraction, plans[0], carrier, matter, seeds.stream("tumour"), settings)
-        labels = drawn_labels(fraction, spacing_mm, acquired, settings, sliced=sliced)
+        own = seeds.stream("tumour")
+        look = draw_tumour_look(plans[0], _palette(carrier), own, settings.tumours)
+        images = _blend(images, fraction, look, matter, own, settings)
+        labels = drawn_labels(fraction, look, spacing_mm, acquired, settings, sliced=sliced)
     images, mask = _acquire(images, mask, spacing_mm, acquired, settings, sliced=sliced)
     present = torch.from_numpy(carrier.levels[:, 0] > 0)[:, None, None, None]
     labels = labels * mask
@@ -99,19 +104,29 @@ def _make(carrier: Carrier, settings: SynthesisSettings, seed: int, spacing_mm: 
     return MadeCase(images * mask * present, mask, labels, spacing_mm, window.origin_mm, meta)
 
 
+def _spotted(
+    images: Tensor, carrier: Carrier, fine: Matter, window: Window, seeds: Seeds, settings: SynthesisSettings
+) -> Tensor:
+    """Healthy hyperintensities put into half of the brains: what is bright there is no tumour either."""
+    if not seeds.happens(0.5):
+        return images
+    spots = window.zoom(hyperintensities(fine, seeds, settings.look_alikes)[0][None])
+    palette = _palette(carrier)
+    change = torch.tensor(bright_lesion(palette, seeds.stream("lesion"))) - palette.table[:, Tissue.WHITE]
+    return (images + spots * change[:, None, None, None]).clamp_min(0.0)
+
+
 def _blend(
     images: Tensor,
     fraction: Tensor,
-    plan: TumourPlan,
-    carrier: Carrier,
+    look: TumourLook,
     matter: Matter,
     seeds: Seeds,
     settings: SynthesisSettings,
 ) -> Tensor:
     """Tumour brightness relative to this brain's own tissues, with made texture and what remains of the real one."""
-    brightness = tumour_brightness(plan, _palette(carrier), seeds.stream("brightness"))
     total = fraction.sum(0)
-    target = torch.einsum("sk,kxyz->sxyz", brightness, fraction)
+    target = look.painted(fraction, matter.spacing_mm, seeds.stream("water"))
     csf, ventricle, cortex = matter.groups("csf", "ventricle", "cortex")
     if settings.tumours.texture:
         own = seeds.stream("texture")
