@@ -45,6 +45,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=6e-4)
     parser.add_argument("--seed", type=int, default=10)
     parser.add_argument("--first-case", type=int, default=40_000_000)
+    parser.add_argument("--reuse", type=int, default=3, help="steps that one new case serves: more where making is slow")
     parser.add_argument("--threads", type=int, default=1)
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
@@ -69,7 +70,7 @@ def main() -> None:
             validate_every=500,
             ema=0.999,
         ),
-        stream=StreamSettings(first_seed=given.first_case),
+        stream=StreamSettings(first_seed=given.first_case, reuse=given.reuse, kept=12 * given.reuse),
         validation_cases=20,
     )
     bank = LabelMapBank.from_folder(given.labelmaps, cache=given.out / "bank.npz")
