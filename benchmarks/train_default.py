@@ -45,7 +45,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=6e-4)
     parser.add_argument("--seed", type=int, default=10)
     parser.add_argument("--first-case", type=int, default=40_000_000)
-    parser.add_argument("--reuse", type=int, default=3, help="steps that one new case serves: more where making is slow")
+    parser.add_argument("--reuse", type=int, default=3, help="steps that one new case serves")
     parser.add_argument("--threads", type=int, default=1)
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
