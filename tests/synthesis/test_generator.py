@@ -73,7 +73,7 @@ def test_a_switch_changes_images_and_nothing_else(
     field = {LookAlikes: "look_alikes", Acquisition: "acquisition", Contrast: "contrast"}[group]
     own = SynthesisSettings(**{field: group(**{name: False})})
     changed = False
-    for seed in (1, 2, 4, 6, 7):
+    for seed in range(1, 13):
         if seed not in usual:
             usual[seed] = make_case(rich_bank, None, seed, **CROP)
         case, other = usual[seed], make_case(rich_bank, own, seed, **CROP)

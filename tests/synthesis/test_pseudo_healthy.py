@@ -15,7 +15,7 @@ from annofree.synthesis.carrier import Carrier, carrier_of, upright
 from annofree.synthesis.pseudo_healthy import PseudoHealthySettings, join, pseudo_healthy
 from annofree.synthesis.real_brain import paint_tumour_into
 from annofree.synthesis.real_dataset import carriers_from, write_in_real_brains
-from annofree.synthesis.settings import Acquisition, Anatomy, SynthesisSettings, Tumours
+from annofree.synthesis.settings import Acquisition, Anatomy, LookAlikes, SynthesisSettings, Tumours
 from annofree.synthesis.tissues import Tissue
 
 ALWAYS = SynthesisSettings(tumours=Tumours(healthy_share=0.0))
@@ -111,6 +111,22 @@ def test_a_painted_tumour_looks_like_one_and_the_rest_stays_as_it_was(carrier: C
     assert made.images[3][oedema].median() / scale[0] > 1.1 * plain.images[3][oedema].median() / scale[1]
     rim = made.labels == 3
     assert made.images[1][rim].mean() / made.images[1][made.brain].median() > 1.1
+
+
+def test_real_brains_get_healthy_hyperintensities_that_are_no_tumour(carrier: Carrier) -> None:
+    """In half of the seeds white matter is brighter on FLAIR than without them, and no label says so."""
+    both = [
+        SynthesisSettings(
+            tumours=Tumours(healthy_share=1.0), anatomy=Anatomy(affine=False, warp=False), look_alikes=look, **QUIET
+        )
+        for look in (LookAlikes(), LookAlikes(periventricular=False, spots=False))
+    ]
+    brighter = []
+    for seed in range(8):
+        spotted, plain = (paint_tumour_into(carrier, settings, seed=seed) for settings in both)
+        assert not spotted.labels.any()
+        brighter.append(float((spotted.images[3] - plain.images[3]).max()) > 0.1 * float(plain.images[3].median()))
+    assert 1 <= sum(brighter) <= 7
 
 
 def test_a_missing_sequence_stays_missing(patient: PhantomSubject) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -11,15 +13,19 @@ from hypothesis import strategies as st
 from annofree.borders import BORDERS
 from annofree.synthesis import LabelMapBank, SynthesisSettings, make_case
 from annofree.synthesis.acquisition import _slabs, through_slices
+from annofree.synthesis.contrast import Palette
 from annofree.synthesis.deform import COARSE_MM, FINE_MM, draw_source, finer, grid_mm
+from annofree.synthesis.generator import drawn_labels
 from annofree.synthesis.growth import FAR, arrival
-from annofree.synthesis.matter import look_up
+from annofree.synthesis.matter import CLASSES, look_up
 from annofree.synthesis.place import PLACES, draw_centre
 from annofree.synthesis.plan import KINDS, draw_plans
 from annofree.synthesis.seeds import Seeds
 from annofree.synthesis.settings import Acquisition, Anatomy, Tumours
 from annofree.synthesis.shape import noisy_ellipsoid, uniform_rotation
+from annofree.synthesis.tissues import Tissue
 from annofree.synthesis.tumour import fractions, labels_of
+from annofree.synthesis.tumour_look import TumourLook, draw_tumour_look
 
 STILL = Acquisition(mask_errors=False, missing_slab=False)
 
@@ -34,8 +40,8 @@ def test_every_kind_has_its_volume_and_lies_in_tissue(mni_bank: LabelMapBank, ki
     whole = case.labels > 0
     assert case.meta["wt_ml"] == pytest.approx(case.meta["requested_wt_ml"], rel=0.12)
     assert not bool((whole & ~case.brain).any())
-    enhances = kind not in ("homogeneous", "mismatch", "infiltrative")
-    assert bool((case.labels == 3).any()) == enhances
+    if kind != "infiltrative":  # half of these have begun to enhance
+        assert bool((case.labels == 3).any()) == (kind not in ("homogeneous", "mismatch"))
 
 
 def test_without_growth_a_tumour_is_a_plain_ellipsoid_of_the_same_volume(mni_bank: LabelMapBank) -> None:
@@ -151,3 +157,49 @@ def test_centres_lie_in_the_brain(mni_bank: LabelMapBank, place: str) -> None:
     centre = draw_centre(matter, place, Seeds(7, place))
     nearest = (grid_mm(matter.shape, COARSE_MM, "cpu") - centre[:, None, None, None]).square().sum(0).argmin()
     assert float(matter.depth_mm.reshape(-1)[int(nearest)]) > -3.0
+
+
+def _look(brightness: list[list[float]]) -> TumourLook:
+    return TumourLook(torch.tensor(brightness), torch.ones(4), 0.0, core_seen=False)
+
+
+def test_a_core_like_its_oedema_is_labelled_oedema_and_an_enclosed_one_is_core(mni_bank: LabelMapBank) -> None:
+    for kind, enclosed in (("homogeneous", False), ("infiltrative", False), ("ring", True)):
+        own = Tumours(kind=kind, healthy_share=0.0, volumes_ml=(60.0,), several=False, necrosis=False, cysts=False)
+        own = own.model_copy(update={"blood": False})
+        seen = set()
+        for seed in range(12):
+            plan = draw_plans(Seeds(seed, "case/tumours"), own)[0]
+            table = torch.ones((4, CLASSES))
+            table[:, Tissue.CORTEX] = torch.tensor([0.74, 0.8, 1.45, 1.22])
+            table[:, Tissue.CSF] = torch.tensor([0.38, 0.42, 2.6, 0.4])
+            look = draw_tumour_look(plan, Palette(table, (False,) * 4), Seeds(seed), own)
+            difference = (look.brightness[:, 0] - look.brightness[:, 1]).abs()
+            contrast = (look.brightness[:, :2] - 1.0).abs().amax(1).clamp_min(0.05)
+            told = float((difference / contrast)[[0, 2, 3]].max()) >= BORDERS["visible"].whole + look.unevenness
+            assert look.core_seen == (told or enclosed)
+            seen.add(look.core_seen)
+        assert seen == ({True} if enclosed else {True, False})
+
+
+def test_labels_follow_whether_the_core_is_seen() -> None:
+    fraction = torch.zeros((6, 4, 4, 4))
+    fraction[0, 0], fraction[1, 1], fraction[2, 2], fraction[3, 3] = 1.0, 1.0, 1.0, 1.0
+    own = SynthesisSettings(acquisition=Acquisition(slices=False))
+    look = _look([[0.8] * 6] * 4)
+    hidden = drawn_labels(fraction, look, 2.0, Seeds(1), own, sliced=False)[:, 0, 0].tolist()
+    assert hidden == [2, 2, 3, 1]
+    shown = drawn_labels(fraction, replace(look, core_seen=True), 2.0, Seeds(1), own, sliced=False)[:, 0, 0].tolist()
+    assert shown == [2, 1, 3, 1]
+
+
+def test_water_moves_all_sequences_of_oedema_at_once_and_leaves_the_core_alone() -> None:
+    fraction = torch.zeros((6, 24, 24, 24))
+    fraction[0, :12], fraction[1, 12:] = 1.0, 1.0
+    brightness = [[0.8] * 6, [0.8] * 6, [1.6] * 6, [1.4] * 6]
+    even, uneven = _look(brightness), replace(_look(brightness), unevenness=0.4)
+    change = uneven.painted(fraction, 2.0, Seeds(3)) - even.painted(fraction, 2.0, Seeds(3))
+    assert not bool(change[:, 12:].any())
+    assert float(change[2, :12].std()) > 0.05
+    assert torch.allclose(change[0] / -0.2, change[2] / 0.6, atol=1e-5)
+    assert torch.allclose(change[3] / 0.4, change[2] / 0.6, atol=1e-5)
