@@ -18,7 +18,7 @@ from annofree.synthesis.generator import MadeCase, Window, drawn_labels
 from annofree.synthesis.look_alikes import hyperintensities
 from annofree.synthesis.matter import CLASSES, Matter, look_up
 from annofree.synthesis.place import draw_centres
-from annofree.synthesis.plan import TumourPlan, draw_plans
+from annofree.synthesis.plan import draw_plans
 from annofree.synthesis.seeds import Seeds
 from annofree.synthesis.settings import SynthesisSettings
 from annofree.synthesis.tissues import Tissue
