@@ -25,7 +25,8 @@ from annofree.segmentation import Lesion
 from annofree.synthesis import LabelMapBank, SynthesisSettings, make_case
 from annofree.synthesis.generator import affine_of
 from annofree.synthesis.settings import Tumours
-from annofree.trust.false_alarms import FalseAlarms, evidence, weights_fingerprint
+from annofree.trust.calibrations import weights_fingerprint
+from annofree.trust.false_alarms import FalseAlarms, evidence
 
 #: The other healthy scans (OAS30135, nichart_Subj2, 4, 6) taught the shipped network and so look better than new ones.
 HEALTHY = tuple(f"nichart_Subj{n}" for n in (1, 3, 5, 7))

@@ -183,8 +183,10 @@ def segment_scan(
         with_lobes=locate,
         alignment=None if alignment is None else alignment.result,
     )
-    finding = method.classify(lesions, false_alarms)
-    return result.replace(lesions=lesions, provenance={**result.provenance, "finding": finding.to_dict()})
+    result = result.replace(lesions=lesions)
+    doubts = {"finding": method.classify(lesions, false_alarms), "expectation": method.expect(result, scan)}
+    told = {name: answer.to_dict() for name, answer in doubts.items()}
+    return result.replace(provenance={**result.provenance, **told})
 
 
 def _aligned(scan: Scan) -> Alignment:

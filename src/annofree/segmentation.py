@@ -171,6 +171,18 @@ class Segmentation:
         voxel_ml = self.grid.voxel_ml
         return {region: float(self.mask(region).sum() * voxel_ml) for region in self.regions}
 
+    @property
+    def expected_dice(self) -> float | None:
+        """Expected Dice of the whole tumour; None where nothing was found or the model was not calibrated."""
+        value: float | None = self.provenance.get("expectation", {}).get("dice")
+        return value
+
+    @property
+    def volume_interval(self) -> tuple[float, float] | None:
+        """Interval of the whole tumour's volume, ml, that holds 9 of 10 made tumours; None where none is known."""
+        told = self.provenance.get("expectation", {})
+        return None if told.get("high_ml") is None else (told["low_ml"], told["high_ml"])
+
     def replace(self, **changes: Any) -> Segmentation:
         """A copy with some attributes changed."""
         return replace(self, **changes)

@@ -13,7 +13,8 @@ from annofree.methods.intensity import Intensity
 from annofree.phantom import phantom_subject
 from annofree.pipeline import Choice, segment_scan
 from annofree.segmentation import Lesion
-from annofree.trust.false_alarms import FILE, FalseAlarms, evidence, uncalibrated, weights_fingerprint
+from annofree.trust.calibrations import weights_fingerprint
+from annofree.trust.false_alarms import FILE, FalseAlarms, evidence, uncalibrated
 
 
 def _lesion(confidence: float | None) -> Lesion:

@@ -32,6 +32,9 @@ COLUMNS = (
     "side",
     "lobe",
     "confidence",
+    "expected_dice",
+    "WT_low_ml",
+    "WT_high_ml",
     "threshold_WT",
     "finding",
     "false_alarms",
@@ -48,6 +51,7 @@ def make_row(result: Segmentation) -> dict[str, str]:
     whole = result.thresholds.get("WT")
     finding = result.provenance.get("finding", {})
     used = None if whole is None else whole.value
+    low_ml, high_ml = result.volume_interval or (None, None)
     return {
         "id": result.scan_id,
         "method": str(result.provenance.get("method", "")),
@@ -57,7 +61,10 @@ def make_row(result: Segmentation) -> dict[str, str]:
         "largest_ml": f"{first.volume_ml:.3f}" if first else "0.000",
         "side": (first.side if first else None) or "n/a",
         "lobe": (first.lobe if first else None) or "n/a",
-        "confidence": f"{first.confidence:.3f}" if first and first.confidence is not None else "n/a",
+        "confidence": _number(first.confidence if first else None),
+        "expected_dice": _number(result.expected_dice),
+        "WT_low_ml": _number(low_ml),
+        "WT_high_ml": _number(high_ml),
         "threshold_WT": "n/a" if used is None else f"{used:.6g}",
         "finding": str(finding.get("word", "n/a")),
         "false_alarms": "n/a" if finding.get("rate") is None else f"{finding['rate']:g}",
@@ -65,6 +72,10 @@ def make_row(result: Segmentation) -> dict[str, str]:
         "sequences": ",".join(result.provenance.get("sequences", [])),
         "notes": " | ".join(result.provenance.get("notes", [])) or "n/a",
     }
+
+
+def _number(value: float | None) -> str:
+    return "n/a" if value is None else f"{value:.3f}"
 
 
 def write_record(

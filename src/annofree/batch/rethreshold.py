@@ -25,6 +25,7 @@ from annofree.prepare.recipe import again
 from annofree.segmentation import Segmentation
 from annofree.thresholds import parse
 from annofree.thresholds.base import Threshold, worst_tier
+from annofree.trust.expectation import UNKNOWN
 from annofree.trust.false_alarms import uncalibrated
 
 
@@ -198,7 +199,7 @@ def _decide_again(
     }
     lesions = locate_lesions(decision.labels, scan, scores=before.scores.get("WT"), with_lobes=locate)
     if rule is not None or "finding" not in told:
-        provenance["finding"] = uncalibrated(lesions).to_dict()
+        provenance |= {"finding": uncalibrated(lesions).to_dict(), "expectation": UNKNOWN.to_dict()}
     after = before.replace(
         labels=decision.labels, thresholds=decision.thresholds, provenance=provenance, lesions=lesions
     )

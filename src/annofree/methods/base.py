@@ -23,7 +23,9 @@ from annofree.scan import Cohort, Modality, Scan, learning, scoring
 from annofree.segmentation import Lesion, Segmentation
 from annofree.settings import Settings
 from annofree.thresholds.base import Fittable, Threshold, worst_tier
-from annofree.trust.false_alarms import FalseAlarms, Finding, rules_fingerprint, uncalibrated
+from annofree.trust.calibrations import rules_fingerprint
+from annofree.trust.expectation import UNKNOWN, Expectation, Expected
+from annofree.trust.false_alarms import FalseAlarms, Finding, uncalibrated
 from annofree.version import VERSION
 
 _Learn = TypeVar("_Learn", bound=Callable[..., Any])
@@ -67,6 +69,7 @@ class Method(ABC):
         card: What the model learned from; written to `card.json`.
         device: Where networks compute: "cpu", "cuda", "cuda:1", "coreml".
         false_alarms: What the model finds in tumour-free scans, where it was calibrated.
+        expectation: What its answers are worth on made tumours, where that was learned.
         device_note: A sentence where that is not what was asked for.
     """
 
@@ -82,12 +85,13 @@ class Method(ABC):
     device: str
     device_note: str | None
     false_alarms: FalseAlarms | None
+    expectation: Expectation | None
 
     def __init__(self, settings: Settings | None = None, **options: Any) -> None:
         if settings is not None and options:
             raise InputError("Give either a settings object or single options, not both")
         state = {"settings": settings or self.settings_class(**options), "card": {}, "device": "cpu"}
-        state["device_note"] = state["false_alarms"] = None
+        state["device_note"] = state["false_alarms"] = state["expectation"] = None
         self.__dict__.update(state, **dict.fromkeys(self.learned))
         self.__dict__["rules"] = self.default_rules()
 
@@ -302,6 +306,20 @@ class Method(ABC):
         known = self.false_alarms
         return known.classify(lesions, rate) if known and known.rules == self.deciding else uncalibrated(lesions)
 
+    def expect(self, result: Segmentation, scan: Scan) -> Expected:
+        """What an answer is probably worth, where the model was compared with made tumours.
+
+        Args:
+            result: The answer, its lesions told.
+            scan: The scan.
+        """
+        known = self.expectation
+        if known is None or known.rules != self.deciding:
+            return UNKNOWN
+        from annofree.trust.marks import marks_of
+
+        return known.expect(marks_of(result, scan))
+
     @property
     def deciding(self) -> str:
         """A fingerprint of what decides beside the weights."""
@@ -336,6 +354,7 @@ class Method(ABC):
             "rules": rules["thresholds"],
             "refiners": rules["refiners"],
             "score notes": list(scored.notes),
+            "agreement": scored.agreement,
         }
 
     def save(self, folder: str | Path) -> Path:
@@ -369,7 +388,8 @@ class Method(ABC):
         gone = {rule.get("kind") for chain in config["refiners"].values() for rule in chain} & REFINERS.gone.keys()
         if gone:
             card = {**card, "refiners left out": {name: REFINERS.gone[name] for name in sorted(gone)}}
-        method = method.replace(rules=Rules.from_dict(config), card=card, false_alarms=FalseAlarms.read(folder))
+        known = {"false_alarms": FalseAlarms.read(folder), "expectation": Expectation.read(folder)}
+        method = method.replace(rules=Rules.from_dict(config), card=card, **known)
         return method.replace(**method.load_weights(Path(folder)))
 
     @classmethod

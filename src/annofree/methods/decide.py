@@ -89,11 +89,13 @@ class Scored:
             "ET" decide.
         rules: How they become masks.
         notes: Sentences on how the scores came about.
+        agreement: Mean Dice of several looks at the scan with their mean, where the method looks more than once.
     """
 
     scores: Mapping[str, ScoreMap]
     rules: Rules
     notes: tuple[str, ...] = ()
+    agreement: float | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "scores", {name: score.rounded() for name, score in self.scores.items()})

@@ -16,7 +16,7 @@ from annofree.page import DISCLAIMER, style
 from annofree.review import assets
 from annofree.review.patient import page_path
 from annofree.review.spread import spreads
-from annofree.review.summary import Summary, read_summary
+from annofree.review.summary import CERTAINTIES, Summary, certainty_of, headline_of, read_summary, title_of
 from annofree.review.words import REGION_NAMES, is_note
 
 REGIONS = ("WT", "TC", "ET")
@@ -25,8 +25,9 @@ REGIONS = ("WT", "TC", "ET")
 def write_cohort_review(out: str | Path) -> Path:
     """Write `index.html` of an output folder from its tables and its patients' pages.
 
-    Scans without a finding come first, then the least certain ones. Certainty is the method's own confidence in the
-    largest finding, or, where the method has none, how little the volume hangs on the threshold.
+    Scans without a finding come first, then the least certain ones. Certainty is the expected Dice where the model
+    was calibrated, else the method's own confidence in the largest finding, or, where the method has none, how little
+    the volume hangs on the threshold.
 
     Args:
         out: A folder that `annofree segment` wrote.
@@ -46,14 +47,15 @@ def write_cohort_review(out: str | Path) -> Path:
         raise InputError("There is nothing to review in the folder", file=root, fix="Run annofree segment first")
     claim_folder(root)
     path = root / "index.html"
-    atomic_write(path, _page(root, sorted(rows, key=attention), failures))
+    kind = certainty_of(rows)
+    atomic_write(path, _page(root, sorted(rows, key=lambda row: attention(row, kind)), failures, kind))
     return path
 
 
-def attention(row: Summary) -> tuple[float, ...]:
+def attention(row: Summary, kind: str) -> tuple[float, ...]:
     """Sort key: what deserves a look first comes first."""
     nothing = row.volumes_ml.get("WT", 0.0) == 0
-    certainty = row.certainty
+    certainty = row.certainty(kind)
     return (0.0 if nothing else 1.0, -1.0 if certainty is None else certainty, -row.volumes_ml.get("WT", 0.0))
 
 
@@ -77,12 +79,13 @@ def _from_row(row: dict[str, str]) -> Summary:
         volumes_ml=volumes,
         lesions=int(_number(row.get("lesions")) or 0),
         where=where,
+        expected_dice=_number(row.get("expected_dice")),
         confidence=_number(row.get("confidence")),
         notes=tuple(notes),
     )
 
 
-def _page(root: Path, rows: list[Summary], failures: list[dict[str, str]]) -> str:
+def _page(root: Path, rows: list[Summary], failures: list[dict[str, str]], certainty: str) -> str:
     regions = [region for region in REGIONS if any(region in row.volumes_ml for row in rows)]
     noted = sum(bool(row.notes) for row in rows)
     empty = sum(row.volumes_ml.get("WT", 0.0) == 0 for row in rows)
@@ -94,11 +97,6 @@ def _page(root: Path, rows: list[Summary], failures: list[dict[str, str]]) -> st
     numbers = {"Scans": f"{len(rows)}"} | ({"Failed": f"{len(failures)}"} if failures else {})
     if volumes:
         numbers["Median volume"] = f"{float(np.median(volumes)):.1f} <small>ml</small>"
-    confident = any(row.confidence is not None for row in rows)
-    certainty = "confidence" if confident else "steadiness"
-    meaning = "mean probability inside the largest finding"
-    if not confident:
-        meaning = "what is left of the volume when the threshold moves from a tenth below to a tenth above its place"
     from annofree.version import VERSION
 
     return assets.fill(
@@ -110,10 +108,10 @@ def _page(root: Path, rows: list[Summary], failures: list[dict[str, str]]) -> st
         numbers="".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in numbers.items()),
         failures=_failures(failures),
         spread=spreads(root, rows, certainty),
-        order=_order(regions, certainty, meaning) if rows else "",
+        order=_order(regions, certainty) if rows else "",
         scans="" if rows else " hidden",
         columns=_columns(regions, certainty, noted > 0),
-        rows="".join(_row(root, row, regions, noted > 0) for row in rows),
+        rows="".join(_row(root, row, regions, certainty, noted > 0) for row in rows),
         version=VERSION,
         script=assets.text("index.js"),
     )
@@ -125,14 +123,14 @@ def _count(done: int, failed: int) -> str:
     return f"{done} scan{'' if done == 1 else 's'}"
 
 
-def _order(regions: Iterable[str], certainty: str, meaning: str) -> str:
+def _order(regions: Iterable[str], certainty: str) -> str:
     """How the table is sorted, and its short names spelt out once."""
     names = ", ".join(f"{region} {REGION_NAMES[region].lower()}" for region in regions)
-    return f"Without a finding first, then least certain. {names}. {certainty.capitalize()}: {meaning}."
+    return f"Without a finding first, then least certain. {names}. {headline_of(certainty)}: {CERTAINTIES[certainty]}."
 
 
 def _columns(regions: Iterable[str], certainty: str, with_notes: bool) -> str:
-    names = ["scan", *(f"{region} ml" for region in regions), "findings", "where", certainty]
+    names = ["scan", *(f"{region} ml" for region in regions), "findings", "where", title_of(certainty)]
     names += ["notes"] if with_notes else []
     heads = "".join(
         f'<th scope="col"{" class=n" if name.endswith("ml") or name == "findings" else ""}>'
@@ -142,7 +140,7 @@ def _columns(regions: Iterable[str], certainty: str, with_notes: bool) -> str:
     return f'<th scope="col"><span class="hidden">picture</span></th>{heads}'
 
 
-def _row(root: Path, row: Summary, regions: Iterable[str], with_notes: bool) -> str:
+def _row(root: Path, row: Summary, regions: Iterable[str], certainty: str, with_notes: bool) -> str:
     page = page_path(root, row.scan_id)
     shown = read_summary(page)  # a scan has one page, of the method that ran last
     link = page.relative_to(root).as_posix() if shown is not None and shown.method == row.method else None
@@ -160,7 +158,7 @@ def _row(root: Path, row: Summary, regions: Iterable[str], with_notes: bool) -> 
             else f'<td class="n" data-v="{volume}">{volume:.1f}</td>'
         )
     cells += [f'<td class="n">{row.lesions}</td>', f"<td>{escape(row.where) or '<span class=soft>n/a</span>'}</td>"]
-    sure = row.certainty
+    sure = row.certainty(certainty)
     cells.append(
         '<td data-v=""><span class="soft">n/a</span></td>'
         if sure is None

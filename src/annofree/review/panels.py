@@ -12,15 +12,13 @@ from numpy.typing import NDArray
 
 from annofree.review.levels import Levels
 from annofree.review.pictures import EDGES, PLANE_NAMES, Tile
-from annofree.review.summary import Summary
+from annofree.review.summary import CERTAINTIES, Summary, certainty_of, headline_of
 from annofree.review.volumes import Brain, Packed
 from annofree.review.words import (
     REGION_MEANINGS,
     REGION_NAMES,
-    STEADINESS,
     centre_words,
     clean_up_sentence,
-    confidence_words,
     finding_sentence,
     is_note,
     place,
@@ -48,9 +46,10 @@ def numbers(result: Segmentation, summary: Summary) -> str:
         f"<dd>{volume:.1f} <small>ml</small></dd></div>"
         for number, (region, volume) in enumerate(result.volumes_ml.items())
     ]
-    value, meaning = confidence_words(result.lesions, summary.steadiness)
-    name = "Confidence" if summary.confidence is not None else "Steadiness"
-    cells.append(f'<div title="{escape(meaning)}"><dt>{name}</dt><dd>{value}</dd></div>')
+    kind = certainty_of([summary])
+    sure = summary.certainty(kind)
+    value = "n/a" if sure is None else f"{sure:.2f}" if kind == "expected_dice" else f"{sure:.0%}"
+    cells.append(f'<div title="{escape(CERTAINTIES[kind])}"><dt>{headline_of(kind)}</dt><dd>{value}</dd></div>')
     return "".join(cells)
 
 
@@ -135,7 +134,7 @@ def _threshold_words(name: str, levels: Levels, result: Segmentation) -> str:
         f"Clean-up: {'; '.join(map(refiner_sentence, chain)) or 'none'}.",
     ]
     if (share := levels.steadiness()) is not None:
-        details.append(f"Steadiness {share:.0%}: {STEADINESS}.")
+        details.append(f"Steadiness {share:.0%}: {CERTAINTIES['steadiness']}.")
     folded = "".join(f"<p>{escape(line)}</p>" for line in details)
     return (
         f'<p class="small soft">{escape(plain)}</p>'

@@ -88,6 +88,7 @@ def summarise(result: Segmentation, brain: Brain, source: str = "") -> Summary:
         volumes_ml={region: round(volume, 4) for region, volume in result.volumes_ml.items()},
         lesions=len(result.lesions),
         where=place(first) if first else "",
+        expected_dice=result.expected_dice,
         confidence=first.confidence if first else None,
         steadiness=whole.steadiness() if whole else None,
         notes=tuple(note for note in map(str, told.get("notes", ())) if is_note(note)),

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from annofree.review.patient import page_path
-from annofree.review.summary import Summary
+from annofree.review.summary import Summary, headline_of
 
 _WIDTH, _EDGE = 1200.0, 24.0
 #: Fewer dots than this show no distribution.
@@ -22,7 +22,7 @@ def spreads(root: Path, rows: Sequence[Summary], certainty: str) -> str:
     Args:
         root: The output folder, for links.
         rows: The scans.
-        certainty: What the cohort page calls certainty: "confidence" or "steadiness".
+        certainty: What the cohort page calls certainty, one of `CERTAINTIES`.
     """
     found = [row for row in rows if row.volumes_ml.get("WT", 0.0) > 0]
     parts = []
@@ -36,10 +36,10 @@ def spreads(root: Path, rows: Sequence[Summary], certainty: str) -> str:
             for row, volume in zip(found, volumes, strict=True)
         ]
         parts.append(_strip(root, "Volume of the whole tumour, ml", dots, marks))
-    sure = [(row.certainty, row, f"{row.certainty:.0%}") for row in found if row.certainty is not None]
+    sure = [(value, row, f"{value:.0%}") for row in found if (value := row.certainty(certainty)) is not None]
     if len(sure) >= FEWEST:
         marks = [(tenth / 10, f"{tenth * 10} %") for tenth in range(0, 11, 2)]
-        parts.append(_strip(root, certainty.capitalize(), sure, marks))
+        parts.append(_strip(root, headline_of(certainty), sure, marks))
     return "".join(parts)
 
 

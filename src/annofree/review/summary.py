@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,29 @@ from typing import Any
 _OPEN, _CLOSE = '<script type="application/json" id="annofree-summary">', "</script>"
 #: A summary is a few kB, its thumbnail included; it stands at the beginning of the page.
 _HEAD_BYTES = 65536
+
+#: What says how sure an answer is, the best first, and what each is.
+CERTAINTIES = {
+    "expected_dice": "what the whole tumour's Dice is expected to be, learned on made tumours",
+    "confidence": "mean probability inside the largest finding",
+    "steadiness": "what is left of the volume when the threshold moves from a tenth below to a tenth above its place",
+}
+
+
+def certainty_of(rows: Iterable[Summary]) -> str:
+    """The best kind of certainty that any of the scans has; one for all, so that they can be compared."""
+    known = list(rows)
+    return next((kind for kind in CERTAINTIES if any(row.certainty(kind) is not None for row in known)), "steadiness")
+
+
+def title_of(kind: str) -> str:
+    """The kind of certainty in words, such as "expected Dice"."""
+    return kind.replace("_dice", " Dice")
+
+
+def headline_of(kind: str) -> str:
+    """The same with a capital, as a heading."""
+    return f"{title_of(kind)[:1].upper()}{title_of(kind)[1:]}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +48,7 @@ class Summary:
         volumes_ml: By region.
         lesions: Number of findings.
         where: Side and lobe of the largest.
+        expected_dice: Of the whole tumour, where the model was calibrated.
         confidence: Of the largest finding, 0..1.
         steadiness: How little the volume hangs on the threshold, 0..1.
         notes: Warnings and remarks.
@@ -37,15 +62,16 @@ class Summary:
     volumes_ml: dict[str, float] = field(default_factory=dict)
     lesions: int = 0
     where: str = ""
+    expected_dice: float | None = None
     confidence: float | None = None
     steadiness: float | None = None
     notes: tuple[str, ...] = ()
     thumbnail: str = ""
 
-    @property
-    def certainty(self) -> float | None:
-        """Confidence where the method gives one, else steadiness."""
-        return self.confidence if self.confidence is not None else self.steadiness
+    def certainty(self, kind: str) -> float | None:
+        """The number of that kind, one of `CERTAINTIES`."""
+        value: float | None = getattr(self, kind)
+        return value
 
     def to_html(self) -> str:
         """The element that a page carries."""

@@ -45,7 +45,6 @@ UNIT_NAMES = {
     "z": "robust standard deviations from normal",
     "residual": "normalised grey levels that the model could not explain",
 }
-STEADINESS = "what is left of the volume when the threshold moves from a tenth below to a tenth above its place"
 TIERS = {
     "T0": "Nothing that went into this result has seen a lesion: no mask, no label, no report.",
     "R": "Radiology reports helped to fit this result; no mask and no image label did.",
@@ -58,10 +57,13 @@ TIERS = {
 
 def finding_sentence(result: Segmentation) -> str:
     """What was found, in one sentence, and how sure it is that there is anything."""
-    told = result.provenance.get("finding")
-    if told is None or told.get("rate") is None or not result.lesions:
-        return _found(result)
-    return f"{_found(result)} {told['sentence']}"
+    parts = [_found(result)]
+    finding = result.provenance.get("finding") or {}
+    if finding.get("rate") is not None and result.lesions:
+        parts.append(finding["sentence"])
+    if result.volume_interval is not None:
+        parts.append(result.provenance["expectation"]["sentence"])
+    return " ".join(parts)
 
 
 def _found(result: Segmentation) -> str:
@@ -129,19 +131,6 @@ def rule_sentence(described: Mapping[str, Any]) -> str:
     """What a threshold's rule does, in one plain sentence."""
     kind = str(described.get("kind", "unknown"))
     return RULES.get(kind, f"The threshold follows the rule '{kind}'.")
-
-
-def confidence_words(lesions: Sequence[Lesion], steadiness: float | None) -> tuple[str, str]:
-    """How sure, as a short value and a sentence that says what the value is."""
-    known = [lesion.confidence for lesion in lesions if lesion.confidence is not None]
-    if known:
-        return f"{known[0]:.0%}", "mean probability inside the largest finding"
-    if steadiness is not None:
-        return (
-            f"{steadiness:.0%}",
-            STEADINESS,
-        )
-    return "n/a", "no confidence is known for this result"
 
 
 def threshold_sentence(described: Mapping[str, Any], unit: str, tier: str = "T0") -> str:

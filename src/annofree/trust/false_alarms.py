@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from annofree.errors import InputError
-from annofree.formats.outfolder import atomic_write
 from annofree.segmentation import Lesion
+from annofree.trust.calibrations import read_calibration, write_calibration
 from annofree.trust.rate import DEFAULT_RATE
 
 FILE = "false_alarms.json"
-FORM = 1
 
 Word = Literal["tumour", "none", "unsure"]
 
@@ -96,11 +92,9 @@ class FalseAlarms:
 
     def write(self, folder: str | Path) -> Path:
         """Put the calibration beside the model."""
-        path = Path(folder) / FILE
         values = {kind: {name: round(value, 5) for name, value in own.items()} for kind, own in self.evidence.items()}
-        told = {"form": FORM, "rules": self.rules, "weights": self.weights}
-        atomic_write(path, json.dumps({**told, "evidence": values}, indent=1) + "\n")
-        return path
+        told = {"rules": self.rules, "weights": self.weights, "evidence": values}
+        return write_calibration(Path(folder) / FILE, told)
 
     @classmethod
     def read(cls, folder: str | Path) -> FalseAlarms | None:
@@ -109,19 +103,12 @@ class FalseAlarms:
         Raises:
             InputError: The file is damaged.
         """
-        path = Path(folder) / FILE
-        if not path.is_file():
-            return None
-        try:
-            told = json.loads(path.read_text(encoding="utf-8"))
+
+        def build(told: dict[str, Any]) -> FalseAlarms:
             evidence = {kind: {n: float(v) for n, v in own.items()} for kind, own in told["evidence"].items()}
-            known = cls(evidence, str(told["rules"]), str(told["weights"]))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            why = f"{type(error).__name__}: {error}"
-            raise InputError(
-                "A calibration of false alarms cannot be read", file=path, why=why, fix="Calibrate the model again"
-            ) from None
-        return known if known.weights == weights_fingerprint(folder) else None
+            return cls(evidence, str(told["rules"]), str(told["weights"]))
+
+        return read_calibration(Path(folder) / FILE, "false alarms", build)
 
 
 def uncalibrated(lesions: Iterable[Lesion]) -> Finding:
@@ -131,18 +118,3 @@ def uncalibrated(lesions: Iterable[Lesion]) -> Finding:
     if not found:
         return Finding("none", None, None, 0.0, f"No tumour was found; {why}.")
     return Finding("unsure", None, None, evidence(found), f"Something was found; {why}.")
-
-
-def rules_fingerprint(settings: Mapping[str, Any], rules: Mapping[str, Any]) -> str:
-    """A fingerprint of what decides beside the weights: run settings, thresholds, refiners."""
-    text = json.dumps([dict(settings), dict(rules)], sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def weights_fingerprint(folder: str | Path) -> str:
-    """A fingerprint of the networks in a model folder."""
-    digest = hashlib.sha256()
-    for path in sorted(Path(folder).rglob("*.safetensors")):
-        digest.update(path.relative_to(folder).as_posix().encode() + b"\0")
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]

@@ -110,13 +110,14 @@ class SynthTumour(Method):
             scan = to_spacing(scan, max(1.0, min(scan.spacing_mm)))
         brain = scan.foreground()
         total: NDArray[np.float32] | None = None
-        count = 0
+        count, calls = 0, []
         for network, config in self.networks:
             coarse = coarse_of(scan.replace(brain=brain), float(config["spacing_mm"]))
             for power, flip in PASSES[self.settings.quality]:
                 found = predict_scan_array(
                     network, coarse.images, coarse.brain, coarse.present, flipped=flip, power=power
                 )
+                calls.append(found[0] > EVEN)
                 total = found if total is None else total + found
                 count += 1
         grid = coarse.scan.grid
@@ -132,7 +133,7 @@ class SynthTumour(Method):
         for region, values in odds.items():
             outer = np.minimum(np.clip(values, 0.0, 1.0), outer)
             maps[region] = ScoreMap(outer, region, "probability", scan.grid)
-        return Scored(maps, self.rules)
+        return Scored(maps, self.rules, agreement=_agreement(calls, total[0] / count > EVEN))
 
     def prepared(self, scan: Scan) -> Scan:
         """As every method; the published preset sees FLAIR and nothing else."""
@@ -311,3 +312,11 @@ class SynthTumour(Method):
         from annofree.inference import load_network
 
         return {"networks": [load_network(path) for path in sorted((folder / NETWORKS).glob("*/"))]}
+
+
+def _agreement(calls: list[NDArray[np.bool_]], mean: NDArray[np.bool_]) -> float | None:
+    """Mean Dice of the calls of single passes with that of their mean; 1 where all call nothing, None for one pass."""
+    if len(calls) < 2:
+        return None
+    sizes = [int(call.sum() + mean.sum()) for call in calls]
+    return float(np.mean([2 * int((c & mean).sum()) / n if n else 1.0 for c, n in zip(calls, sizes, strict=True)]))

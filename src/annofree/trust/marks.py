@@ -1,0 +1,117 @@
+"""What tells a good answer from a bad one without truth: numbers that a segmentation has anyway."""
+
+from __future__ import annotations
+
+from math import log
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from annofree.formats.grids import on_grid
+from annofree.intensity import robust_level
+from annofree.scan import Modality, Scan
+from annofree.segmentation import Segmentation
+
+Mask = NDArray[np.bool_]
+
+#: How far on both sides of its outline a mask is looked at, mm.
+SHELL_MM = 4.0
+#: How far around a mask probabilities are looked at, mm.
+AROUND_MM = 12.0
+#: The plain rule that answers are compared with: bright by so many robust spreads.
+PLAIN_Z = 1.5
+#: About so many voxels tell the level of a brain.
+_SAMPLE = 60_000
+#: In which sequence it looks, the first that is there.
+_PLAIN_IN = (Modality.FLAIR, Modality.T2, Modality.T1C, Modality.T1)
+
+
+def marks_of(result: Segmentation, scan: Scan) -> dict[str, float] | None:
+    """Numbers on which an expected Dice can rest; None where nothing was found, or the scores are no probabilities.
+
+    Volumes are in ml and distances in mm, so that voxel sizes matter little.
+
+    Args:
+        result: The answer on the scan's grid, its lesions told.
+        scan: The scan.
+    """
+    score, mask = result.scores.get("WT"), result.mask("WT")
+    if score is None or score.unit != "probability" or not mask.any():
+        return None
+    spacing, voxel_ml = scan.spacing_mm, scan.voxel_ml
+    odds = on_grid(score, result.grid).values
+    brain = scan.foreground() if result.brain is None else result.brain
+    volume_ml = float(np.count_nonzero(mask)) * voxel_ml
+    called_ml = float(np.count_nonzero(odds > 0.5)) * voxel_ml  # tell it before the rules drop and move anything
+    box = _around(mask, spacing)
+    inside, near, head = mask[box], odds[box], brain[box]
+    half = float(np.mean(spacing)) / 2
+    depth = ndimage.distance_transform_edt(inside, sampling=spacing) - half
+    distance = ndimage.distance_transform_edt(~inside, sampling=spacing) - half
+    inner, outer = inside & (depth <= SHELL_MM), ~inside & head & (distance <= SHELL_MM)
+    close = head & (distance <= AROUND_MM)
+    shell = inner | outer
+    mass = float(near[close].sum())
+    wide, tight = (float(np.count_nonzero(close & (near > level))) * voxel_ml for level in (0.25, 0.75))
+    parts = np.array([lesion.volume_ml for lesion in result.lesions]) if result.lesions else np.array([volume_ml])
+    volumes = result.volumes_ml
+    marks = {
+        "log volume": log(volume_ml),
+        "confidence": float(near[inside].mean()),
+        "entropy in the shell": _entropy(near[shell]),
+        "soft Dice": 2 * float(near[inside].sum()) / (mass + float(inside.sum())),
+        "width of the border": log((wide + 0.1) / (tight + 0.1)),
+        "moved by the rules": _dice(inside, close & (near > 0.5)),
+        "dropped by the rules": log((called_ml + 1) / (volume_ml + 1)),
+        "share of surface": float(inner.sum() / inside.sum()),
+        "lesions": log(len(parts)),
+        "share of the largest": float(parts.max() / parts.sum()),
+        "core": volumes.get("TC", 0.0) / volume_ml,
+        "enhancing": volumes.get("ET", 0.0) / volume_ml,
+        "plain rule": _plain(scan, box, inside, close, brain),
+        **_edges(scan, box, inner, outer, brain),
+        **{f"with {name}": float(name in scan.images) for name in Modality},
+    }
+    agreement = result.provenance.get("agreement")
+    return marks if agreement is None else {**marks, "agreement": float(agreement)}
+
+
+def _around(mask: Mask, spacing_mm: tuple[float, float, float]) -> tuple[slice, ...]:
+    (found,) = ndimage.find_objects(mask.astype(np.uint8))
+    margins = [int(np.ceil(AROUND_MM / edge)) + 1 for edge in spacing_mm]
+    return tuple(slice(max(0, s.start - m), s.stop + m) for s, m in zip(found, margins, strict=True))
+
+
+def _entropy(odds: NDArray[np.float32]) -> float:
+    """Mean binary entropy, bits."""
+    p = np.clip(odds.astype(np.float64), 1e-6, 1 - 1e-6)
+    return float(-(p * np.log2(p) + (1 - p) * np.log2(1 - p)).mean()) if p.size else 0.0
+
+
+def _dice(a: Mask, b: Mask) -> float:
+    return 2 * float((a & b).sum()) / max(float(a.sum() + b.sum()), 1.0)
+
+
+def _level(image: NDArray[np.float32], brain: Mask) -> tuple[float, float]:
+    values = image[brain]
+    return robust_level(values[:: max(1, values.size // _SAMPLE)])
+
+
+def _plain(scan: Scan, box: tuple[slice, ...], inside: Mask, close: Mask, brain: Mask) -> float:
+    """Dice with what is plainly bright around the mask."""
+    image = next(scan.images[name] for name in _PLAIN_IN if name in scan.images)
+    middle, spread = _level(image, brain)
+    smooth = ndimage.gaussian_filter((image[box] - middle) / spread, [1.0 / edge for edge in scan.spacing_mm])
+    return _dice(inside, close & (smooth > PLAIN_Z))
+
+
+def _edges(scan: Scan, box: tuple[slice, ...], inner: Mask, outer: Mask, brain: Mask) -> dict[str, float]:
+    """How far grey levels just inside lie from those just outside, in spreads of the brain: largest and mean."""
+    steps = [0.0]
+    if inner.any() and outer.any():
+        for image in scan.images.values():
+            _, spread = _level(image, brain)
+            near = image[box]
+            steps.append(abs(float(near[inner].mean() - near[outer].mean())) / spread)
+    return {"sharpest edge": max(steps), "mean edge": float(np.mean(steps[1:] or steps))}
