@@ -52,7 +52,8 @@ def _phantom(seed: int) -> tuple[Scan, NDArray[Any]]:
     return _some(subject.scan, seed), subject.labels
 
 
-def _made(bank: LabelMapBank, seed: int) -> tuple[Scan, NDArray[Any]]:
+def _made(bank: LabelMapBank | None, seed: int) -> tuple[Scan, NDArray[Any]]:
+    assert bank is not None
     case = make_case(bank, SynthesisSettings(tumours=Tumours(healthy_share=0.0)), seed=seed)
     images = dict(zip(Modality, case.images.numpy(), strict=True))
     return _some(Scan(f"made-{seed}", images, affine_of(case), brain=case.brain.numpy()), seed), case.labels.numpy()
@@ -134,7 +135,7 @@ def report(title: str, learned: Expectation, rows: list[dict[str, Any]]) -> None
         if one.high_ml is not None
     ]
     error = float(np.abs(pairs[:, 0] - pairs[:, 1]).mean())
-    wide = [one.high_ml / one.low_ml for one in told if one.low_ml]
+    wide = [one.high_ml / one.low_ml for one in told if one.low_ml and one.high_ml]
     print(
         f"{title}: {len(rows)} phantoms, nothing found in {len(rows) - len(pairs)}; "
         f"Spearman {spearmanr(*pairs.T).statistic:.2f}, mean absolute error {error:.3f}, "

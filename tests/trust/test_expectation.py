@@ -40,7 +40,9 @@ def test_a_dice_that_hangs_on_a_mark_is_foretold() -> None:
 
 
 def test_nine_of_ten_volumes_lie_inside_and_doubtful_ones_get_more_room() -> None:
-    held, sure, doubtful = [], [], []
+    held: list[bool] = []
+    sure: list[float] = []
+    doubtful: list[float] = []
     for seed in range(5):
         known = Expectation.learn(_cases(150, seed=10 + seed), "r", "w")
         for case in _cases(200, seed=50 + seed):

@@ -42,6 +42,8 @@ def evaluate(
     table(*evaluation.summary_table())
     say(f"{evaluation.method} (tier {evaluation.tier}), written to {evaluation.path}")
     say(RULES[rule].explanation)
+    if evaluation.foretold:
+        say(evaluation.foretold)
     for sentence in evaluation.screen_notes():
         warn(sentence)
     for sentence in evaluation.skipped:

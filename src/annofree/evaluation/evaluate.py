@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from annofree.errors import AnnofreeError, InputError, OutputError
+from annofree.evaluation.foretold import Foretold, foretold_sentence
 from annofree.evaluation.sanity import SanityRow, SanityRows
 from annofree.formats import label_values, locate_truth, open_truth, read_segmentation, written_ids
 from annofree.formats.grids import on_grid
@@ -55,6 +56,7 @@ class Evaluation:
         notes: What else a reader of the scores should know, as (scan, sentence).
         sanity: What no method is needed for.
         rule: Whose way of counting lesions the screen shows.
+        foretold: How well the stated expectation held, in words.
     """
 
     cases: tuple[CaseScores, ...]
@@ -66,6 +68,7 @@ class Evaluation:
     notes: tuple[tuple[str, str], ...] = ()
     sanity: tuple[SanityRow, ...] = ()
     rule: str = "brats2023"
+    foretold: str = ""
 
     def case_table(self) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
         """Header and rows for the screen, one row per case and region."""
@@ -142,7 +145,7 @@ def evaluate(
     notes: list[tuple[str, str]] = []
     methods: dict[str, None] = {}
     tiers: dict[str, None] = {}
-    sanity = SanityRows(constants)
+    sanity, foretold = SanityRows(constants), list[Foretold]()
     for scan_id in ids:
         try:
             left_out: list[str] = []
@@ -176,6 +179,8 @@ def evaluate(
             skipped.append((scan_id, str(error)))
             continue
         cases.append(case)
+        if "WT" in case.regions:
+            foretold.append(Foretold.of(answer, case))
         untold = [region for region in answer.regions if region not in regions]
         notes += [(scan_id, note) for note in (expert.note, *case.notes) if note]
         notes += [(scan_id, f"Ranking rows are left out. {sentence}") for sentence in left_out]
@@ -208,6 +213,7 @@ def evaluate(
         tuple(notes),
         sanity.rows(),
         rule,
+        foretold_sentence(foretold),
     )
 
 

@@ -146,9 +146,9 @@ class Expectation:
     def _nothing_found(self) -> Expected:
         most = self.overlooked_ml
         if most is None:
-            said = "Nothing was found, and too few made tumours were overlooked to say more."
+            said = "Too few made tumours were overlooked to say what nothing found leaves open."
             return Expected(None, None, None, (), said)
-        said = f"Nothing was found; 9 of 10 made tumours that were overlooked hold less than {most:.3g} ml."
+        said = f"9 of 10 made tumours that were overlooked hold less than {most:.3g} ml."
         return Expected(None, 0.0, most, (), said)
 
     @classmethod
@@ -182,9 +182,14 @@ class Expectation:
         spread = np.log(error + 0.02)
         missed = sorted(max(case.true_ml, _LEAST_ML) for case in cases if case.marks is None)
         return cls(
-            names,
-            *(tuple(map(float, values)) for values in (centre, scale, low, high)),
-            *(tuple(map(float, _ridge(x, y))) for y in (dice, ratio, spread)),
+            marks=names,
+            centre=_numbers(centre),
+            scale=_numbers(scale),
+            low=_numbers(low),
+            high=_numbers(high),
+            dice=_numbers(_ridge(x, dice)),
+            middle=_numbers(_ridge(x, ratio)),
+            spread=_numbers(_ridge(x, spread)),
             reach=_conformal(error / np.exp(_apart(x, spread))),
             overlooked_ml=_conformal(np.array(missed)) if len(missed) >= ceil(COVERED / (1 - COVERED)) else None,
             learned=len(found),
@@ -206,8 +211,9 @@ class Expectation:
         """
 
         def build(told: dict[str, Any]) -> Expectation:
-            own = {name: told[name] for name in cls.__dataclass_fields__}
-            known = cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in own.items()})
+            own: dict[str, Any] = {name: told[name] for name in cls.__dataclass_fields__}
+            own |= {name: tuple(value) for name, value in own.items() if isinstance(value, list)}
+            known = cls(**own)
             known.expect(dict.fromkeys(known.marks, 0.0))  # what cannot be used fails here
             return known
 
@@ -218,6 +224,10 @@ def _short(value: Any) -> Any:
     if isinstance(value, tuple | list):
         return [_short(one) for one in value]
     return float(f"{value:.6g}") if isinstance(value, float) else value
+
+
+def _numbers(values: Floats) -> tuple[float, ...]:
+    return tuple(map(float, values))
 
 
 def _expit(value: float) -> float:
