@@ -160,7 +160,7 @@ def run(
             pair = [load_network(begin / n)[0] for n in ("reconstructor", "threshold")]
             how = settings.model_copy(update={"rounds": wanted, "hypergradient": form})
             began = time.process_time()
-            train_pair(pair[0], pair[1], healthy, patients, folder, settings=how, quiet=True)
+            train_pair(pair[0], pair[1], healthy, patients, folder, settings=how)
             took = time.process_time() - began
             note(form, stage, folder, wanted, took + (spent[form] if longer else 0.0))
     last = [load_network(out / str(seed) / f"implicit {STAGES[0]}" / n)[0] for n in ("reconstructor", "threshold")]

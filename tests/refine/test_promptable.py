@@ -142,7 +142,7 @@ def test_a_training_is_resumed_and_learns(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(prompt, "MadeCrops", lambda bank, settings, size: made_cube)
     recipe = PromptSettings(cases=4, faults=3, validation_cases=3)
     recipe = recipe.model_copy(update={"train": recipe.train.model_copy(update={"steps": 40, "validate_every": 20})})
-    trained = fit_prompt_net(None, tmp_path, recipe, quiet=True)  # type: ignore[arg-type]
+    trained = fit_prompt_net(None, tmp_path, recipe)  # type: ignore[arg-type]
     log = [line for line in (tmp_path / "log.jsonl").read_text().splitlines() if "score" in line]
     first, last = ({k: float(v) for k, v in json.loads(line).items()} for line in (log[0], log[-1]))
     assert trained.step == 40

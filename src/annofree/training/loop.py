@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -15,8 +14,8 @@ from torch import Tensor, nn
 
 from annofree.networks.store import save_network
 from annofree.training.checkpoint import has_state, load_state, save_state
+from annofree.training.fabric import launched
 from annofree.training.log import RunLog
-from annofree.training.precision import choose
 from annofree.training.settings import TrainSettings
 from annofree.training.stop import Interrupted, stoppable
 from annofree.training.stream import Batch, Sampler, SampleStream, loader
@@ -79,19 +78,8 @@ def train(
     Raises:
         Interrupted: Ctrl-C stopped it after a whole step; everything is kept, and the same call goes on.
     """
-    from lightning.fabric import Fabric
-
-    world = int(os.environ.get("WORLD_SIZE", "1"))
-    accelerator = "cuda" if torch.cuda.is_available() else "cpu"
-    precision = choose(settings.precision, torch.device(accelerator))
-    fabric = Fabric(
-        accelerator=accelerator,
-        devices=int(os.environ.get("LOCAL_WORLD_SIZE", "1")),
-        num_nodes=world // int(os.environ.get("LOCAL_WORLD_SIZE", "1")),
-        strategy="ddp" if world > 1 else "auto",
-        precision=precision,
-    )
-    fabric.launch()
+    fabric = launched(settings.precision)
+    accelerator = fabric.device.type
     if settings.batch % fabric.world_size:
         raise ValueError(f"batch {settings.batch} cannot be shared by {fabric.world_size} processes")
     torch.manual_seed(settings.seed)

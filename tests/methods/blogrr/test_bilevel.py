@@ -236,7 +236,7 @@ def run(folder: Path, rounds: int, **options: Any) -> dict[str, Tensor]:
     options = {"batch": 2, "lower_steps": 2, "upper_steps": 2, "outside": 0.1, **options}
     watch = options.pop("monitor", None)
     settings = BilevelSettings(rounds=rounds, **options)
-    train_pair(unet, threshold, healthy, patient, folder, settings=settings, monitor=watch, quiet=True)
+    train_pair(unet, threshold, healthy, patient, folder, settings=settings, monitor=watch)
     return load_file(folder / "joint.safetensors")
 
 

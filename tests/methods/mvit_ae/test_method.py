@@ -112,7 +112,7 @@ def test_a_stopped_training_goes_on(
         training = TrainSettings(steps=steps, batch=2, warmup=1, ahead=0)
         settings = LearnSettings()
         found = fit_autoencoder(
-            slices, slices, tmp_path, network=config, settings=settings, training=training, extra={}, quiet=True
+            slices, slices, tmp_path, network=config, settings=settings, training=training, extra={}
         )
         assert found.step == steps
         assert found.best_score is not None

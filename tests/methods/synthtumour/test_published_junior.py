@@ -70,7 +70,6 @@ def test_what_is_watched_is_logged_and_chooses_nothing(tmp_path: Path) -> None:
         network=ThinUNetSettings(full=2, widths=(4, 8)),
         sample=SampleSettings(patch=(32, 32, 32), shift=0),
         watch=watch,
-        quiet=True,
     )
     records = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     checks = [r for r in records if "phantom" in r]

@@ -137,7 +137,7 @@ def test_pairs_are_made_by_name_never_by_order(tmp_path: Path) -> None:
 
 def test_the_weak_stage_scores_pictures_that_it_never_saw(folders: Path, tmp_path: Path) -> None:
     settings = ForegroundSettings(side=32, epochs=12, learning_rate=3e-3)
-    made = learn_foreground(folders, tmp_path / "out", settings, quiet=True)
+    made = learn_foreground(folders, tmp_path / "out", settings)
     assert [score.part for score in made.scores] == ["train", "test"]  # 4 a class leave none to validate
     assert sum(score.pictures for score in made.scores) == 16
     test = made.scores[-1]

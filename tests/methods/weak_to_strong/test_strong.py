@@ -292,7 +292,7 @@ def test_slices_come_back_from_their_frame_where_they_were() -> None:
 
 def test_a_student_learns_from_pseudo_masks(subjects: list[PhantomSubject], tmp_path: Path) -> None:
     patients = Cohort.of(subject.scan for subject in subjects[:2])
-    out = tumour_masks(patients, tmp_path, StudentSettings(steps=2, batch=2, spacing_mm=6.0), quiet=True)
+    out = tumour_masks(patients, tmp_path, StudentSettings(steps=2, batch=2, spacing_mm=6.0))
     assert out == tmp_path / "student"
     from annofree.formats import read_segmentation
     from annofree.networks import load_network

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +16,7 @@ from annofree.methods.blogrr.hypergradient import Params, first_order, implicit,
 from annofree.methods.blogrr.joint_checkpoint import has_joint, load_joint, save_joint
 from annofree.methods.blogrr.levels import BilevelSettings, Levels
 from annofree.networks.store import save_network
+from annofree.training.fabric import launched
 from annofree.training.log import RunLog
 from annofree.training.stop import stoppable
 from annofree.training.stream import Batch, Sampler
@@ -48,8 +47,6 @@ def train_pair(
     *,
     settings: BilevelSettings | None = None,
     monitor: Monitor | None = None,
-    resume: bool = True,
-    quiet: bool = False,
 ) -> TrainedPair:
     """Train both networks in turns; the last round's are kept.
 
@@ -61,11 +58,9 @@ def train_pair(
         thresholder: Likewise, started at a quantile of healthy errors.
         healthy: From step and lane to a healthy sample (see `Levels`), deterministic.
         patients: From step and lane to a patient's sample, deterministic.
-        folder: Of the run.
+        folder: Of the run; one that was stopped goes on, to the same bits as a run that never stopped.
         settings: The form.
         monitor: Called after each round; its numbers are logged and plotted.
-        resume: Go on where the folder stopped: the same bits as a run that never stopped.
-        quiet: Print nothing.
 
     Raises:
         SettingsError: The batch cannot be shared by the processes, or the hypergradient does not go with the networks
@@ -73,7 +68,7 @@ def train_pair(
         Interrupted: Ctrl-C stopped it; the last whole round is kept, as a torn one would not resume bit by bit.
     """
     form = settings or BilevelSettings()
-    fabric = _launch()
+    fabric = launched()
     _check(form, fabric.world_size, reconstructor, thresholder)
     networks = {"reconstructor": reconstructor.to(fabric.device), "threshold": thresholder.to(fabric.device)}
     optimisers = {
@@ -81,7 +76,7 @@ def train_pair(
         for name, rate in (("reconstructor", form.lower_rate), ("threshold", form.upper_rate))
     }
     done = 0
-    if resume and has_joint(folder):
+    if has_joint(folder):
         done = int(load_joint(folder, networks, optimisers)["rounds"])
 
     def summed(gradient: Params) -> Params:
@@ -118,8 +113,7 @@ def train_pair(
                     with _watching(*networks.values()):
                         numbers |= {f"monitor {key}": value for key, value in monitor(*networks.values()).items()}
                 log.add(step=done, seconds=round(time.monotonic() - began, 1), **numbers)
-                if not quiet:
-                    print(f"round {done} of {form.rounds}: " + ", ".join(f"{k} {v:.4f}" for k, v in numbers.items()))
+                print(f"round {done} of {form.rounds}: " + ", ".join(f"{k} {v:.4f}" for k, v in numbers.items()))
                 save_joint(folder, networks, optimisers, {"rounds": done})
             stop.check(done, form.rounds)
     if log is not None:
@@ -128,18 +122,6 @@ def train_pair(
         log.draw()
     fabric.barrier()
     return TrainedPair(folder, done)
-
-
-def _launch() -> Any:
-    from lightning.fabric import Fabric
-
-    world = int(os.environ.get("WORLD_SIZE", "1"))
-    local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-    accelerator = "cuda" if torch.cuda.is_available() else "cpu"
-    strategy = "ddp" if world > 1 else "auto"
-    fabric = Fabric(accelerator=accelerator, devices=local, num_nodes=world // local, strategy=strategy)
-    fabric.launch()
-    return fabric
 
 
 def _steps(turn: int, count: int) -> range:

@@ -221,7 +221,6 @@ def fit_autoencoder(
     settings: LearnSettings,
     training: TrainSettings,
     extra: dict[str, Any],
-    quiet: bool = False,
 ) -> Trained:
     """Train an autoencoder on healthy slices; goes on where ``folder`` stopped.
 
@@ -233,7 +232,6 @@ def fit_autoencoder(
         settings: Variation and loss.
         training: The loop.
         extra: Kept beside the weights.
-        quiet: No progress.
     """
     torch.manual_seed(training.seed)
     loss = SliceLoss(settings.ssim_weight, masked=isinstance(network, MaskedViTAESettings))
@@ -251,7 +249,6 @@ def fit_autoencoder(
         settings=training,
         validate=HealthyValidation(sampler(held_out, training.seed + 1), loss),
         extra=extra,
-        quiet=quiet,
     )
 
 

@@ -78,9 +78,6 @@ def fit_junior(
     *,
     carriers: Sequence[Path] = (),
     healthy: list[TrainingCase] | None = None,
-    resume: bool = True,
-    weights_from: Path | None = None,
-    quiet: bool = False,
 ) -> Trained:
     """Train a junior.
 
@@ -91,9 +88,6 @@ def fit_junior(
         carriers: Real brains without tumour (files of `annofree.synthesis.carrier.Carrier.save`); where there are any,
             every other sample is a made tumour in one of them.
         healthy: Healthy scans on the network's grid, only to measure falsely called volume when weights are chosen.
-        resume: Go on where the folder stopped.
-        weights_from: Another run's folder to start from.
-        quiet: No progress.
     """
     settings = settings or JuniorSettings()
     torch.manual_seed(settings.train.seed)
@@ -117,10 +111,7 @@ def fit_junior(
         folder,
         settings=settings.train,
         validate=validate,
-        resume=resume,
-        weights_from=weights_from,
         extra={"spacing_mm": settings.spacing_mm, "regions": ["WT", "TC", "ET"]},
-        quiet=quiet,
     )
 
 

@@ -128,8 +128,6 @@ def fit_published_junior(
     blocks: int = 1,
     cases: int = 8,
     watch: Validate | None = None,
-    resume: bool = True,
-    quiet: bool = False,
 ) -> Trained:
     """Train a published junior.
 
@@ -144,8 +142,6 @@ def fit_published_junior(
         blocks: See :class:`PublishedCases`; the network's grid is so many times coarser than the scans'.
         cases: Validation cases of each kind.
         watch: Further numbers for the log at every validation; they choose nothing.
-        resume: Go on where the folder stopped.
-        quiet: No progress.
     """
     torch.manual_seed(settings.seed)
     sampler = MadeSampler(
@@ -162,9 +158,7 @@ def fit_published_junior(
         folder,
         settings=settings,
         validate=ShiftedValidation(held_out, spacing_mm, cases, blocks=blocks, watch=watch),
-        resume=resume,
         extra={"spacing_mm": spacing_mm * blocks, "regions": ["WT"]},
-        quiet=quiet,
     )
 
 

@@ -61,8 +61,6 @@ def fit_senior(
     *,
     spacing_mm: float,
     validate: Validate | None = None,
-    resume: bool = True,
-    quiet: bool = False,
 ) -> Trained:
     """Train a senior.
 
@@ -73,8 +71,6 @@ def fit_senior(
         settings: The recipe.
         spacing_mm: Of the cases and so of the network.
         validate: Chooses the weights.
-        resume: Go on where the folder stopped.
-        quiet: No progress.
     """
     settings = settings or SeniorSettings()
     batch, seed = settings.train.batch, settings.train.seed
@@ -94,7 +90,5 @@ def fit_senior(
         folder,
         settings=settings.train,
         validate=validate,
-        resume=resume,
         extra={"spacing_mm": spacing_mm, "regions": ["WT", "TC", "ET"]},
-        quiet=quiet,
     )

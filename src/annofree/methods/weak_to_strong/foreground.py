@@ -210,16 +210,13 @@ def score_masks(part: str, found: Sequence[np.ndarray], masks: Sequence[np.ndarr
     return PictureScores(part, len(overlaps), dice, iou)
 
 
-def learn_foreground(
-    source: str | Path, out: str | Path, settings: ForegroundSettings | None = None, *, quiet: bool = False
-) -> Foreground:
+def learn_foreground(source: str | Path, out: str | Path, settings: ForegroundSettings | None = None) -> Foreground:
     """The whole stage: split, masks, U-Net, scores on all three parts. A stopped run goes on where it was.
 
     Args:
         source: Class folders of JPEG or PNG files.
         out: Folder to write: new, empty, or of a stopped run.
         settings: The recipe.
-        quiet: No progress.
 
     Raises:
         AnnofreeError: The set cannot be used or the folder cannot be written.
@@ -241,7 +238,7 @@ def learn_foreground(
         seed=settings.seed,
         ahead=0,
     )
-    train(build(FlatUNetSettings()), lessons, dice_loss, root / "unet", settings=recipe, quiet=quiet)
+    train(build(FlatUNetSettings()), lessons, dice_loss, root / "unet", settings=recipe)
     network, _ = load_network(root / "unet" / "last")
     scores = []
     for part in PARTS:

@@ -103,16 +103,13 @@ def dice_bce(model: nn.Module, batch: Batch) -> Tensor:
     return bce_dice(model(batch["x"])[0], batch["target"], 0.5)
 
 
-def fit_student(
-    volumes: Sequence[Volume], folder: Path, settings: StudentSettings, *, quiet: bool = False
-) -> nn.Module:
+def fit_student(volumes: Sequence[Volume], folder: Path, settings: StudentSettings) -> nn.Module:
     """Train the published 2-D U-Net (with four inputs) on the slices of labelled volumes.
 
     Args:
         volumes: Their targets are the labels.
         folder: Of the run.
         settings: The recipe.
-        quiet: No progress.
 
     Raises:
         InputError: Nothing is labelled.
@@ -131,7 +128,7 @@ def fit_student(
         seed=settings.seed,
         ahead=0,
     )
-    train(network, sampler, dice_bce, folder, settings=recipe, quiet=quiet)
+    train(network, sampler, dice_bce, folder, settings=recipe)
     return load_network(folder / "last")[0]
 
 
@@ -161,9 +158,7 @@ def _answer(scan: Scan, mask: NDArray[np.bool_], brain: NDArray[np.bool_], metho
     )
 
 
-def tumour_masks(
-    patients: Cohort, out: str | Path, settings: StudentSettings | None = None, *, quiet: bool = False
-) -> Path:
+def tumour_masks(patients: Cohort, out: str | Path, settings: StudentSettings | None = None) -> Path:
     """Write tumour pseudo-masks of scans, and those of a 2-D student that learned from them.
 
     Args:
@@ -171,7 +166,6 @@ def tumour_masks(
         out: `otsu/` gets the pseudo-masks, `student/` the student's, both as `annofree segment` writes results;
             `unet/` is the student.
         settings: Whether and how the student learns.
-        quiet: No progress.
 
     Returns:
         The folder whose masks came last: the student's where there is one.
@@ -191,7 +185,7 @@ def tumour_masks(
                 volumes.append(volume_of(scan, settings.spacing_mm, brain, mask))
         if not settings.steps:
             return root / "otsu"
-        network = fit_student(volumes, root / "unet", settings, quiet=quiet)
+        network = fit_student(volumes, root / "unet", settings)
         for scan, volume in zip(patients, volumes, strict=True):
             found = back(student_mask(network, volume).numpy(), volume.grid, scan.grid, order=0)
             brain = filled_brain(scan)

@@ -95,9 +95,7 @@ class Tuned:
         return found
 
 
-def tune(
-    lessons_of: Callable[[], Lessons], folder: str | Path, settings: TuneSettings, *, quiet: bool = False
-) -> Tuned:
+def tune(lessons_of: Callable[[], Lessons], folder: str | Path, settings: TuneSettings) -> Tuned:
     """Try every pair with every seed and choose by the validation volumes alone.
 
     Runs that are done are kept in the folder, so that a stopped sweep goes on where it was.
@@ -106,7 +104,6 @@ def tune(
         lessons_of: Gives what to learn from; called once.
         folder: Of the sweep.
         settings: What to try.
-        quiet: No progress.
 
     Raises:
         InputError: There is nothing to validate on, or the folder holds a sweep with other settings.
@@ -125,8 +122,7 @@ def tune(
     for rate, weight, seed in product(settings.learning_rates, settings.bce_weights, settings.seeds):
         run = _one(lessons, settings, rate, weight, seed, _place(root, rate, weight, seed))
         runs.append(run)
-        if not quiet:
-            print(f"rate {rate:g}, w {weight:g}, seed {seed}: validation Dice {run.dice:.3f}, IoU {run.iou:.3f}")
+        print(f"rate {rate:g}, w {weight:g}, seed {seed}: validation Dice {run.dice:.3f}, IoU {run.iou:.3f}")
     pairs = dict.fromkeys((run.learning_rate, run.bce_weight) for run in runs)
     rate, weight = max(pairs, key=lambda pair: fmean(r.dice for r in runs if (r.learning_rate, r.bce_weight) == pair))
     tested = []

@@ -221,9 +221,6 @@ def fit_prompt_net(
     bank: LabelMapBank,
     folder: Path,
     settings: PromptSettings | None = None,
-    *,
-    resume: bool = True,
-    quiet: bool = False,
 ) -> Trained:
     """Train the promptable refiner's network; the one to use is ``folder/best``.
 
@@ -231,8 +228,6 @@ def fit_prompt_net(
         bank: Anatomies for the made brains.
         folder: Of the run.
         settings: The recipe.
-        resume: Go on where the folder stopped.
-        quiet: No progress.
     """
     settings = settings or PromptSettings()
     torch.manual_seed(settings.train.seed)
@@ -247,7 +242,5 @@ def fit_prompt_net(
         folder,
         settings=settings.train,
         validate=PromptValidation(make, range(settings.validation_cases), settings.sample),
-        resume=resume,
         extra={"spacing_mm": SPACING_MM},
-        quiet=quiet,
     )
