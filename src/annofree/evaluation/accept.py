@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from annofree.errors import InputError, OutputError
 from annofree.formats.names import is_volume, stem_of
 from annofree.formats.nifti import read_labels, write_volume
-from annofree.formats.outfolder import atomic_write, is_ours, table, write_json
+from annofree.formats.outfolder import atomic_write, is_ours, read_table, table, write_json
 from annofree.scan import canonical_grid, to_canonical, to_native
 from annofree.segmentation import LABEL_NAMES, REGIONS
 
@@ -133,9 +133,5 @@ def _sidecar(path: Path) -> Path:
 
 def _earlier(root: Path, rows: list[dict[str, Any]]) -> list[dict[str, str]]:
     """Rows of masks accepted before, without those that are replaced."""
-    path, replaced = root / "accepted.tsv", {row["file"] for row in rows}
-    if not path.is_file():
-        return []
-    lines = [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines()]
-    kept = [dict(zip(lines[0], line, strict=True)) for line in lines[1:]]
-    return [row for row in kept if row["file"] not in replaced]
+    replaced = {row["file"] for row in rows}
+    return [row for row in read_table(root / "accepted.tsv") if row["file"] not in replaced]

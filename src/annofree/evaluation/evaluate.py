@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isnan
@@ -16,6 +15,7 @@ from annofree.evaluation.sanity import SanityRow, SanityRows
 from annofree.formats import label_values, locate_truth, open_truth, read_segmentation, written_ids
 from annofree.formats.grids import on_grid
 from annofree.formats.label_sets import UnclearLabels
+from annofree.formats.outfolder import read_table
 from annofree.formats.truth import FileTruth
 from annofree.metrics import (
     RULES,
@@ -251,10 +251,7 @@ def _refuse_brain(true: np.ndarray, answer: Segmentation, expert: FileTruth) -> 
 def _failed(results: Path, truth: str | Path, ids: Sequence[str]) -> list[tuple[str, str]]:
     """Scans that `segment` failed on although there is truth: they are in no mean, which has to be said."""
     table = results / "failures.tsv"
-    if not table.is_file():
-        return []
-    with table.open(encoding="utf-8", newline="") as file:
-        failed = [str(row.get("id") or "") for row in csv.DictReader(file, delimiter="\t")]
+    failed = [row.get("id", "") for row in read_table(table)]
     missing = _truth_files(truth, [scan_id for scan_id in failed if scan_id and scan_id not in ids])
     return [
         (scan_id, f"Scan '{scan_id}' has truth but no segmentation ({table.name} says why); it is in no mean.")

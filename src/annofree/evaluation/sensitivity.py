@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from annofree.formats.outfolder import atomic_write
+from annofree.formats.outfolder import atomic_write, table
 from annofree.metrics.sensitivity import Sensitivity
 
 
@@ -16,12 +16,12 @@ def sensitivity_table(curves: Mapping[str, Sensitivity]) -> str:
         curves: By method, all with the same number of thresholds.
     """
     count = len(next(iter(curves.values())).thresholds)
-    lines = ["\t".join(["method", *(f"rank{i + 1}" for i in range(count)), "UB(T3)", "SB(T3)"])]
+    columns = ("method", *(f"rank{i + 1}" for i in range(count)), "UB(T3)", "SB(T3)")
+    rows = []
     for name, curve in curves.items():
-        ub, sb = curve.best(1), curve.best(2)
-        cells = [f"{value:.3f}" for value in (*curve.mean, curve.mean[ub], curve.mean[sb])]
-        lines.append("\t".join([name, *cells]))
-    return "\n".join(lines) + "\n"
+        values = (*curve.mean, curve.mean[curve.best(1)], curve.mean[curve.best(2)])
+        rows.append(dict(zip(columns, (name, *(f"{value:.3f}" for value in values)), strict=True)))
+    return table(rows, columns)
 
 
 def draw_sensitivity(

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable
 from pathlib import Path
 
 from annofree.errors import InputError
-from annofree.formats.outfolder import atomic_write, table
+from annofree.formats.outfolder import atomic_write, read_table, table
 from annofree.segmentation import LABEL_NAMES, Lesion
 
 _LABELS = tuple(name for label, name in LABEL_NAMES.items() if label)
@@ -30,12 +29,9 @@ def read_lesions(path: Path) -> tuple[Lesion, ...]:
     Raises:
         InputError: The table is damaged.
     """
-    if not path.is_file():
-        return ()
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            return tuple(_lesion(row) for row in csv.DictReader(file, delimiter="\t"))
-    except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
+        return tuple(_lesion(row) for row in read_table(path))
+    except (ValueError, KeyError) as error:
         raise InputError(
             "A lesion table is damaged", file=path, why=str(error)[:100], fix="Segment the scan again"
         ) from None

@@ -106,14 +106,15 @@ def table(rows: Iterable[Mapping[str, Any]], columns: Iterable[str] = (), *, del
 
 
 def read_table(path: Path) -> list[dict[str, str]]:
-    """The rows of a table that `table` wrote with tabs; none where there is no file.
+    """The rows of a table that `table` wrote; none where there is no file.
 
     Raises:
         InputError: It cannot be read.
     """
     try:
         with path.open(encoding="utf-8", newline="") as file:
-            rows = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
+            with_tabs = path.suffix != ".csv"
+            rows = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE) if with_tabs else csv.DictReader(file)
             return [{key: value or "" for key, value in row.items() if key} for row in rows]
     except FileNotFoundError:
         return []

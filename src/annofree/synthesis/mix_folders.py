@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from annofree.errors import InputError
 from annofree.formats.nifti import read_labels
 from annofree.formats.nnunet import write_description, write_first_description
-from annofree.formats.outfolder import atomic_write, table
+from annofree.formats.outfolder import atomic_write, read_table, table
 from annofree.formats.scans import open_cohort
 from annofree.formats.standing import refuse_standing
 from annofree.grid import canonical_grid, to_canonical
@@ -88,7 +88,7 @@ def mix_folders(
             patients, known, hosts, Path(temporary) / "m", n=count, seed=seed, settings=settings, workers=workers,
             prefix=_PREFIX,
         )  # fmt: skip
-        rows = _rows(made / "cases.csv")
+        rows = read_table(made / "cases.csv")
         sequences = _sequences(patients, hosts, usable)
         for there, here in (("imagesTr", IMAGES), ("labelsTr", LABELS)):
             (made / there).rename(root / here)
@@ -140,13 +140,6 @@ def _labels_of(patients: Cohort, folder: Path) -> dict[str, NDArray[np.uint8]]:
 def _sequences(patients: Cohort, hosts: Cohort, usable: list[str]) -> tuple[Modality, ...]:
     have = set(patients[usable[0]].sequences)
     return tuple(sequence for sequence in hosts[hosts.ids[0]].sequences if sequence in have)
-
-
-def _rows(file: Path) -> list[dict[str, str]]:
-    import csv
-
-    with file.open(encoding="utf-8", newline="") as stream:
-        return list(csv.DictReader(stream))
 
 
 def _link(source: Path, target: Path) -> None:
