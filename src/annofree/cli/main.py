@@ -27,6 +27,7 @@ VERBS: dict[str, str] = {
     "rethreshold": "Change masks from saved scores, without running a method again.",
     "plan": "Choose voxel size, patch, network and batch from data and memory.",
     "fit": "Fit a method on healthy scans and unlabelled patients.",
+    "adapt": "Go on training a model on a hospital's own scans, without masks.",
     "weak": "Make pseudo-masks and their 2-D U-Net, or tune the network of weak-to-strong.",
     "synth": "Make brains with tumours and their labels.",
     "nnunet": "Train nnU-Net v2 itself on made cases, in an environment of its own.",

@@ -12,7 +12,7 @@ WORK = "training"
 #: Folder where its logs stay.
 LOG = "log"
 #: What is worth keeping of a finished training; no images, no weights.
-_LOGS = frozenset({"log.jsonl", "curves.csv", "curves.png", "recipe.json", "gate.json"})
+_LOGS = frozenset({"log.jsonl", "curves.csv", "curves.png", "recipe.json", "gate.json", "changes.tsv"})
 
 
 def require_space(folder: Path, needed_mb: int) -> None:

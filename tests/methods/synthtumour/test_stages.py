@@ -13,6 +13,7 @@ from annofree import methods
 from annofree.errors import InputError, OutputError
 from annofree.inference.torch_network import TorchNetwork
 from annofree.methods.synthtumour import SynthTumour, labelling, stages
+from annofree.methods.synthtumour.adapt import adapt
 from annofree.methods.synthtumour.cases import folder_name, read_case, read_scan, write_case
 from annofree.methods.synthtumour.coarse import Coarse, coarse_of
 from annofree.methods.synthtumour.gate import passes
@@ -169,7 +170,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     def sources(method: object, material: stages.Material, spacing_mm: float, work: Path) -> tuple[object, dict]:
         images, brain, packed = read_case(material.real[0])
         held = {"pseudo-labelled": [(images, brain, packed)], "mixed": [read_case(f) for f in material.mixed]}
-        return HeldCases([(images, brain, packed & 3)]), {name: HeldCases(cases) for name, cases in held.items()}
+        return HeldCases([(images, brain, packed & 3)]), {name: HeldCases(c) for name, c in held.items() if c}
 
     monkeypatch.setattr(labelling, "predict_views", predict_views)
     monkeypatch.setattr(stages, "StagePlan", StagePlan)
@@ -270,11 +271,44 @@ def test_the_published_preset_runs_both_stages_on_flair_alone(
         SynthTumour(preset="published", junior="shipped").fit(healthy=people[0])
 
 
-def test_patients_without_healthy_scans_are_refused_with_a_sentence(people: tuple[Cohort, Cohort]) -> None:
-    with pytest.raises(InputError, match="needs healthy scans"):
-        SynthTumour().fit(patients=people[1])
+def test_one_healthy_scan_is_refused_with_a_sentence(people: tuple[Cohort, Cohort]) -> None:
     with pytest.raises(InputError, match="at least two healthy scans"):
         SynthTumour().fit(healthy=people[0].subset(people[0].ids[:1]), patients=people[1])
+    with pytest.raises(InputError, match="makes tumours in healthy scans"):
+        SynthTumour(preset="published").check_fit(None, people[1])
+
+
+@pytest.mark.parametrize("with_healthy", [True, False])
+def test_a_model_adapts_to_patients_says_what_changed_and_is_not_written_when_it_got_worse(
+    people: tuple[Cohort, Cohort],
+    quick: list[str],
+    junior: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    with_healthy: bool,
+) -> None:
+    healthy, patients = people
+    patients = patients.subset(patients.ids[:2])
+    given = {"patients": patients, "healthy": healthy if with_healthy else None, "steps": 2}
+    worse = {"score": 0.5}, {"score": 0.1}
+    monkeypatch.setattr(stages, "passes", lambda *_: passes([], [], *worse))
+    with pytest.raises(InputError, match="not taken") as refused:
+        adapt(junior, out=tmp_path / "worse", **given)
+    assert "0.10 on made cases, the junior 0.50" in str(refused.value)
+    assert not (tmp_path / "worse" / "config.yaml").exists()
+
+    better = {"score": 0.5, "dice_WT": 0.6}, {"score": 0.7, "dice_WT": 0.65}
+    monkeypatch.setattr(stages, "passes", lambda *_: passes([], [], *better))
+    adaptation = adapt(junior, out=tmp_path / "better", **given)
+    assert adaptation.lines() == [
+        "score on held-out made cases: 0.500 before, 0.700 now",
+        "whole tumour there, four sequences: 0.600 before, 0.650 now",
+    ]
+    rows = [line.split("\t") for line in adaptation.changes.read_text().splitlines()]
+    assert rows[0] == ["scan_id", "junior_ml", "senior_ml", "agreement_dice"]
+    assert [row[0] for row in rows[1:]] == list(patients.ids)
+    assert all(0.0 <= float(row[3]) <= 1.0 for row in rows[1:])
+    assert methods.load(tmp_path / "better").tier == "T0"
 
 
 def test_a_junior_learns_in_half_of_the_healthy_brains_and_is_calibrated_on_the_others(

@@ -152,20 +152,14 @@ class SynthTumour(Method):
         return 600
 
     def check_fit(self, healthy: Cohort | None, patients: Cohort | None) -> None:
-        """The second stage needs healthy scans on both sides, and so does the published first one.
+        """The published stages need healthy scans; the second stage needs them on both sides, or none.
 
         Raises:
             InputError: There are none, or too few.
         """
         from annofree.methods.synthtumour.stages import halves
 
-        if patients is not None and healthy is None:
-            raise InputError(
-                "The second stage needs healthy scans",
-                why="tumours are mixed into them, and they check the senior",
-                fix="Give --healthy DIR",
-            )
-        if patients is None and healthy is None and self.settings.preset == "published":
+        if healthy is None and self.settings.preset == "published":
             raise InputError("The published preset makes tumours in healthy scans", fix="Give --healthy DIR")
         if patients is not None and healthy is not None and healthy.ids:
             halves(healthy)
@@ -196,7 +190,6 @@ class SynthTumour(Method):
             if patients is not None:
                 from annofree.methods.synthtumour.stages import fit_stages
 
-                assert healthy is not None
                 return fit_stages(self, healthy, patients, work)
             if healthy is None:
                 return self.fit_or_load_junior(None, None, work, default="fit")
@@ -258,7 +251,9 @@ class SynthTumour(Method):
             )
         origin = where if where == "shipped" else "another model"
         card = {**model.card.get("learned from", {}), "junior": origin}
-        return self.replace(networks=model.networks, card={**self.card, "learned from": card})
+        return self.replace(
+            networks=model.networks, refiners=dict(model.refiners), card={**self.card, "learned from": card}
+        )
 
     def train_settings(self, steps: int) -> TrainSettings:
         """How long, and the seed."""

@@ -24,6 +24,7 @@ class SynthTumourSettings(Settings):
             for the published preset, of which none is shipped.
         senior_steps: Training steps of the senior; None is 400, or `steps` for the published preset.
         mixed: Mixed cases at most.
+        keep_junior: Whether the model is the junior where the senior is not taken; otherwise the fit ends without one.
         plan: File that `annofree plan` wrote: voxel size, patch, batch and network of a junior that is then trained.
     """
 
@@ -35,4 +36,5 @@ class SynthTumourSettings(Settings):
     junior: str | None = None
     senior_steps: int | None = Field(None, ge=1)
     mixed: int = Field(24, ge=1)
+    keep_junior: bool = True
     plan: str | None = None

@@ -29,6 +29,7 @@ from annofree.methods.synthtumour.mixing import most_pairs, write_mixed_cases
 from annofree.methods.synthtumour.pictures import draw_sheet
 from annofree.methods.synthtumour.pseudo_labels import PseudoLabelSettings, near_tumour
 from annofree.methods.synthtumour.settings import SynthTumourSettings
+from annofree.metrics.summary import write_table
 from annofree.scan import Cohort, Modality, Scan
 from annofree.synthesis.mix import MixSettings
 
@@ -121,24 +122,28 @@ class Material:
     mixed: list[Path]
 
 
-def fit_stages(method: M, healthy: Cohort, patients: Cohort, work: Path) -> M:
+def fit_stages(method: M, healthy: Cohort | None, patients: Cohort, work: Path) -> M:
     """A method with both stages fitted: its networks, its smallest kept lesion, its card.
 
     Args:
         method: Its settings say what to do.
-        healthy: Healthy scans, at least two.
+        healthy: Healthy scans, at least two; without any, nothing is mixed, and made brains alone check the senior.
         patients: Patients without masks.
         work: Keeps the artefacts.
 
     Raises:
-        InputError: There are too few healthy scans, or no patient's pseudo-label is good enough.
+        InputError: There is one healthy scan, no patient's pseudo-label is good enough, or the senior is not taken and
+            the settings say that then there shall be no model.
         OutputError: The folder holds the steps of another fit.
         Interrupted: Ctrl-C stopped a training.
     """
     plan = plan_of(method)
+    healthy = healthy or Cohort({})
     if plan.published:
         healthy, patients = _flair_alone(healthy), _flair_alone(patients)
     teach, check = halves(healthy)
+    if not healthy.ids:
+        _say("no healthy scan was given: what the networks call in healthy people is counted on made brains alone")
     own = method.settings.model_dump(mode="json", exclude={"quality"})
     _claim(work / "stages.json", {"settings": own, "teach": teach.ids, "check": check.ids, "patients": patients.ids})
     method = method.fit_or_load_junior(teach, check, work, patients=patients)
@@ -159,12 +164,20 @@ def fit_stages(method: M, healthy: Cohort, patients: Cohort, work: Path) -> M:
         )
     _say(f"kept {len(kept)} of {len(patients)}; mixing")
     hosts = {scan.id: coarse_of(scan, spacing_mm).scan for scan in teach}
-    mixed = _mixed(kept, hosts, plan, work / "mixed")
+    mixed = _mixed(kept, hosts, plan, work / "mixed") if hosts else []
     material = Material(teach, check, patients, hosts, kept, mixed)
     senior, verdict = _senior(method, plan, material, work)
     if verdict["taken"]:
         method = method.replace(networks=[senior])
-    method = method.calibrate(check if verdict["taken"] else healthy)
+    elif not method.settings.keep_junior:
+        raise InputError(
+            "The network that learned from these patients is not taken",
+            file=work / "gate.json",
+            why=verdict["why"],
+            fix="Keep the model that it started from; more patients or healthy scans may help",
+        )
+    if healthy.ids:
+        method = method.calibrate(check if verdict["taken"] else healthy)
     stage = {
         "preset": method.settings.preset,
         "patients": counts,
@@ -193,17 +206,17 @@ def plan_of(method: TwoStages) -> StagePlan:
 
 
 def halves(healthy: Cohort) -> tuple[Cohort, Cohort]:
-    """Every other healthy scan to learn from, the others to check with.
+    """Every other healthy scan to learn from, the others to check with; none of either where none is given.
 
     Raises:
-        InputError: There are fewer than two.
+        InputError: There is only one.
     """
     ids = sorted(healthy.ids)
-    if len(ids) < 2:
+    if len(ids) == 1:
         raise InputError(
-            "The second stage needs at least two healthy scans",
-            why=f"{len(ids)} were given; one half teaches, the other checks the senior",
-            fix="Give more with --healthy, or leave --patients out",
+            "The second stage needs at least two healthy scans, or none",
+            why="1 was given; one half teaches, the other checks the senior",
+            fix="Give more with --healthy, or leave it out",
         )
     return healthy.subset(ids[0::2]), healthy.subset(ids[1::2])
 
@@ -262,11 +275,28 @@ def _senior(
     before = [float(mask.sum()) * ml for mask, ml in method.first_masks(material.check)]
     challenger = method.replace(networks=[senior])
     after = [float(mask.sum()) * ml for mask, ml in challenger.first_masks(material.check)]
+    _write_changes(work / "changes.tsv", material.patients, method, challenger)
     verdict = passes(before, after, *scores)
     if plan.published and not verdict["taken"]:
         verdict |= {"taken": True, "why": f"the published form has no gate; with one: {verdict['why']}"}
     write_json(work / "gate.json", verdict)
     return senior, verdict
+
+
+def _write_changes(file: Path, patients: Cohort, junior: TwoStages, senior: TwoStages) -> None:
+    """What each network calls in every patient, ml, and how far the two agree (Dice); n/a for unusable scans."""
+    rows: list[tuple[object, ...]] = []
+    for scan_id in patients.ids:
+        one = patients.subset([scan_id])
+        try:
+            (before, ml), (after, _) = junior.first_masks(one)[0], senior.first_masks(one)[0]
+        except InputError:
+            rows.append((scan_id, None, None, None))
+            continue
+        total = int(before.sum() + after.sum())
+        agree = 2 * int((before & after).sum()) / total if total else 1.0
+        rows.append((scan_id, round(float(before.sum()) * ml, 2), round(float(after.sum()) * ml, 2), round(agree, 3)))
+    write_table(file, ("scan_id", "junior_ml", "senior_ml", "agreement_dice"), rows)
 
 
 def _sources(
@@ -284,8 +314,9 @@ def _sources(
     sources: dict[str, CaseMaker] = {
         "made": made,
         "pseudo-labelled": HeldCases([core_left_open(read_case(f)) for f in material.real]),
-        "healthy": HeldCases(healthy),
     }
+    if healthy:
+        sources["healthy"] = HeldCases(healthy)
     if files:
         sources["painted"] = PaintedCases(files, SynthesisSettings(), spacing_mm)
     if material.mixed:
