@@ -46,6 +46,16 @@ def test_too_few_scans_promise_nothing() -> None:
     assert "10 made scans can promise no rate of false alarms below 0.09" in found.sentence
 
 
+def test_a_rate_that_cannot_be_promised_says_which_one_can() -> None:
+    known = FalseAlarms({"made": dict.fromkeys("abcdefghi", 0.0), "healthy": {"1": 0.0, "2": 0.8, "3": 0.0}}, "r", "w")
+    assert known.lowest_rate == 1 / 4
+    found = known.classify([_lesion(0.7)], 0.05)
+    assert found.word == "unsure"
+    assert "3 healthy scans can promise no rate of false alarms below 0.25" in found.sentence
+    assert "from a rate of 0.50 on (--false-alarms 0.50)" in found.sentence  # (1 + 1) / 4
+    assert known.classify([_lesion(0.7)], 0.5).word == "tumour"  # and so it is
+
+
 def test_few_real_scans_are_not_diluted_by_many_made_ones() -> None:
     known = FalseAlarms({"made": dict.fromkeys("abcdefghij", 0.0), "healthy": {"1": 0.0, "2": 0.8, "3": 0.0}}, "r", "w")
     found = known.classify([_lesion(0.7)], 0.3)

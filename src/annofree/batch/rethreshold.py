@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from annofree.methods.decide import Rules, Scored, decide
 from annofree.methods.model_folder import FORM
 from annofree.methods.registry import method_class
 from annofree.prepare.recipe import again
+from annofree.refine.base import Refiner
 from annofree.segmentation import Segmentation
 from annofree.thresholds import parse
 from annofree.thresholds.base import Threshold, worst_tier
@@ -44,6 +45,7 @@ def rethreshold(
     results: str | Path,
     threshold: str | Threshold | None,
     *,
+    refine: Sequence[Refiner] | None = None,
     region: str = "WT",
     out: str | Path | None = None,
     overwrite: bool = False,
@@ -55,6 +57,7 @@ def rethreshold(
     Args:
         results: A folder that `annofree segment` wrote.
         threshold: The new rule, such as "fixed:2.0", "otsu" or "mad:3"; None decides again by the rules in use.
+        refine: The region's new refiners; None keeps those in use.
         region: The region that it decides.
         out: Another folder for the new masks.
         overwrite: Without `out`, replace the masks in place (scores stay as they are).
@@ -71,6 +74,7 @@ def rethreshold(
     """
     started = time.monotonic()
     rule = parse(threshold) if isinstance(threshold, str) else threshold
+    chain = None if refine is None else tuple(refine)
     source = Path(results)
     ids = [scan_id for scan_id in written_ids(source) if only is None or scan_id in only]
     if not ids:
@@ -84,7 +88,7 @@ def rethreshold(
         report = RethresholdReport(target)
         for scan_id in ids:
             try:
-                _one(source, target, scan_id, region, rule, locate, report)
+                _one(source, target, scan_id, region, rule, chain, locate, report)
             except AnnofreeError as error:
                 if len(ids) == 1:
                     raise
@@ -97,9 +101,7 @@ def rethreshold(
         report.seconds = time.monotonic() - started
         done = [row["id"] for row in report.rows]
         atomic_write(target / "results.tsv", table(standing_rows(target), COLUMNS))
-        note_rethreshold(
-            source, target, done, {"region": region, "threshold": None if rule is None else rule.to_dict()}
-        )
+        note_rethreshold(source, target, done, {"region": region, **_described(rule, chain)})
         if (target / "index.html").exists():
             from annofree.review import review as make_pages
 
@@ -113,19 +115,24 @@ def _one(
     scan_id: str,
     region: str,
     rule: Threshold | None,
+    chain: tuple[Refiner, ...] | None,
     locate: bool,
     report: RethresholdReport,
 ) -> None:
     old = read_record(source, scan_id) or {}
     _refuse_changed(old.get("inputs", ()))
-    after, sentences = _decide_again(read_segmentation(source, scan_id), region, rule, locate)
+    after, sentences = _decide_again(read_segmentation(source, scan_id), region, rule, chain, locate)
     report.sentences |= dict.fromkeys(sentences)
-    described = "own rules" if rule is None else rule.to_dict()
-    key = f"rethreshold {region} {described} of {old.get('key', 'unknown')}"
+    key = f"rethreshold {region} {_described(rule, chain)} of {old.get('key', 'unknown')}"
     forget(target, scan_id, str(after.provenance.get("method", "")))
     after.save(target)
     write_record(target, after, key, float(old.get("seconds", 0.0)), inputs=old.get("inputs", ()))
     report.rows.append(make_row(after))
+
+
+def _described(rule: Threshold | None, chain: tuple[Refiner, ...] | None) -> dict[str, Any]:
+    told: dict[str, Any] = {"threshold": None if rule is None else rule.to_dict()}
+    return told if chain is None else {**told, "refiners": [refiner.to_dict() for refiner in chain]}
 
 
 def _refuse_changed(inputs: Iterable[Mapping[str, Any]]) -> None:
@@ -154,7 +161,7 @@ def _rules(told: Mapping[str, Any]) -> tuple[Rules, list[str]]:
 
 
 def _decide_again(
-    before: Segmentation, region: str, rule: Threshold | None, locate: bool
+    before: Segmentation, region: str, rule: Threshold | None, chain: tuple[Refiner, ...] | None, locate: bool
 ) -> tuple[Segmentation, list[str]]:
     told = before.provenance
     if region not in before.scores or region not in before.regions or before.brain is None:
@@ -172,6 +179,8 @@ def _decide_again(
     was = rules.thresholds[region]
     if rule is not None:
         rules = rules.replace({region: rule})
+    if chain is not None:
+        rules = rules.replace(refiners={region: chain})
     prepare = again(told)
     mask = None if prepare is None else before.brain
     scan = open_scan(dict(told["files"]), brain_mask=mask, id=before.scan_id, prepare=prepare)
@@ -198,7 +207,7 @@ def _decide_again(
         "rethresholded": {"region": region, "before": was.to_dict()},
     }
     lesions = locate_lesions(decision.labels, scan, scores=before.scores.get("WT"), with_lobes=locate)
-    if rule is not None or "finding" not in told:
+    if rule is not None or chain is not None or "finding" not in told:
         provenance |= {"finding": uncalibrated(lesions).to_dict(), "expectation": UNKNOWN.to_dict()}
     after = before.replace(
         labels=decision.labels, thresholds=decision.thresholds, provenance=provenance, lesions=lesions

@@ -22,6 +22,7 @@ VERBS: dict[str, str] = {
     "prepare": "Take skulls off raw heads and bring their sequences together.",
     "review": "Make the pages to look at: one per patient, one for the cohort.",
     "evaluate": "Score segmentations against truth.",
+    "bench": "Compare methods, thresholds and refiners by a plan, in one honest table.",
     "rerun": "Do a run again and compare it bit for bit.",
     "accept": "Take corrected masks back, and say what changed.",
     "rethreshold": "Change masks from saved scores, without running a method again.",

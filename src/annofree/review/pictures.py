@@ -103,6 +103,37 @@ def thumbnail(brain: Brain, *, height: int = 144) -> str:
     return _jpeg(np.asarray(grey.convert("RGB")))
 
 
+def outlined_slice(
+    grey: NDArray[np.uint8],
+    masks: Iterable[tuple[NDArray[np.bool_], tuple[int, int, int]]],
+    spacing_mm: tuple[float, float],
+    *,
+    height: int = 300,
+) -> str:
+    """An axial slice with outlines of masks, as a data address.
+
+    Args:
+        grey: Uint8 (X, Y).
+        masks: Boolean (X, Y), each with its colour; later ones lie on top.
+        spacing_mm: Of the slice's voxels.
+        height: Height in pixels; the width follows.
+    """
+    width = max(1, round(height * grey.shape[0] * spacing_mm[0] / (grey.shape[1] * spacing_mm[1])))
+    size = (width, height)
+    picture = np.repeat(_resized(np.ascontiguousarray(grey.T[::-1, ::-1]), size)[..., None], 3, axis=2)
+    for mask, colour in masks:
+        picture[_outline(np.ascontiguousarray(mask.T[::-1, ::-1]), size, 2)] = colour
+    return _jpeg(picture)
+
+
+def _outline(mask: NDArray[np.bool_], size: tuple[int, int], width: int) -> NDArray[np.bool_]:
+    from scipy.ndimage import binary_erosion
+
+    large = _resized((mask * 255).astype(np.uint8), size) > 127
+    line: NDArray[np.bool_] = large & ~binary_erosion(large, iterations=width)
+    return line
+
+
 def outline_picture(labels: NDArray[np.uint8], size: tuple[int, int], width: int = 2) -> NDArray[np.uint8]:
     """Outlines of the regions of a slice.
 
@@ -114,16 +145,12 @@ def outline_picture(labels: NDArray[np.uint8], size: tuple[int, int], width: int
     Returns:
         Uint8 (height, width, 4), transparent beside the lines.
     """
-    from scipy.ndimage import binary_erosion
-
     picture = np.zeros((size[1], size[0], 4), dtype=np.uint8)
     for region, members in REGIONS.items():
         mask = np.isin(labels, members)
         if not mask.any() or (region != "WT" and not np.isin(labels, (1, 3)).any()):
             continue
-        large = _resized((mask * 255).astype(np.uint8), size) > 127
-        line = large & ~binary_erosion(large, iterations=width)
-        picture[line] = (*COLOURS[region], 255)
+        picture[_outline(mask, size, width)] = (*COLOURS[region], 255)
     return picture
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from math import ceil
 from pathlib import Path
 from typing import Any, Literal
 
@@ -84,11 +85,19 @@ class FalseAlarms:
             said = f"Tumour, and of 100 tumour-free scans {100 * rate:g} at most are called one"
             said += f" (mean probability {found:.2f}; {alike} of {n} {worst} scans show as much)."
             return Finding("tumour", rate, p, found, said)
-        if 1 / (n + 1) > rate:
-            said = f"Unsure: {n} {worst} scans can promise no rate of false alarms below {1 / (n + 1):.2f}."
+        if self.lowest_rate > rate:
+            fewest, size = min(((kind, len(own)) for kind, own in self.evidence.items()), key=lambda one: one[1])
+            said = f"Unsure: {size} {fewest} scans can promise no rate of false alarms below {self.lowest_rate:.2f};"
+            called_at = ceil(100 * p - 1e-9) / 100  # never less than p
+            said += f" this finding would be called from a rate of {called_at:.2f} on (--false-alarms {called_at:.2f})."
         else:
             said = f"Unsure: {alike} of {n} tumour-free scans ({worst}) show a finding as certain ({found:.2f})."
         return Finding("unsure", rate, p, found, said)
+
+    @property
+    def lowest_rate(self) -> float:
+        """The lowest rate that can be promised: one in one more than the scans of the smallest kind."""
+        return max(1 / (len(own) + 1) for own in self.evidence.values())
 
     def write(self, folder: str | Path) -> Path:
         """Put the calibration beside the model."""

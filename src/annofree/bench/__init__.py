@@ -1,0 +1,1 @@
+"""Methods x thresholds x refiners x data: one honest table from one plan."""

@@ -1,0 +1,74 @@
+"""A comparison from its plan: fit, segment, decide otherwise, score; then tables and a page."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from annofree.bench.folders import Folders
+from annofree.bench.named_region import named_region
+from annofree.bench.page import write_page
+from annofree.bench.plan import OWN, PLAIN, Contender, Plan, read_plan
+from annofree.bench.results import Bench, Entry, Group
+from annofree.bench.runs import Place, fitted, placed, run_own, run_rules
+from annofree.bench.scores import scored
+from annofree.bench.tables import write_tables
+from annofree.errors import AnnofreeError, InputError
+from annofree.pipeline import Choice
+
+
+def bench(plan: str | Path, out: str | Path, *, say: Callable[[str], None] = lambda _: None) -> Bench:
+    """Run a plan; what an earlier run did is kept, and a stopped one goes on.
+
+    Args:
+        plan: The YAML file.
+        out: Output folder.
+        say: Told what is being done.
+
+    Raises:
+        InputError: The plan cannot work (with the line of the file), or nothing could be scored.
+        OutputError: The folder holds something else.
+    """
+    told = read_plan(plan)
+    folders = Folders.claim(out)
+    result = Bench(told, folders.out)
+    for data in told.data:
+        say(f"{data.name}: scans")
+        place = placed(data, folders)
+        entries: list[Entry] = []
+        for one in told.contenders:
+            try:
+                entries += _entries(place, one, told, folders, say)
+            except AnnofreeError as error:
+                result.failures.append(f"{one.name} on {data.name}: {error}")
+        if not entries:
+            continue
+        fullest = max(entries, key=lambda entry: len(entry.scores.sanity))
+        say(f"{data.name}: rows that need no method")
+        sanity = (*fullest.scores.sanity, *named_region(place, folders.run(data, told.contenders[0]).parent))
+        result.groups.append(Group(place, tuple(entries), sanity, place.cohort().ids))
+    if not result.groups:
+        raise InputError("Nothing could be compared", file=plan, why=" ".join(result.failures[:2]))
+    write_tables(result)
+    write_page(result)
+    return result
+
+
+def _entries(place: Place, one: Contender, plan: Plan, folders: Folders, say: Callable[[str], None]) -> list[Entry]:
+    choice = fitted(one, folders, say)
+    say(f"{place.data.name}: {one.name}")
+    cost = run_own(place, one, choice, folders)
+    transductive = _learned_from(choice, place)
+    found = []
+    for threshold, refiners in plan.cells if one.name != PLAIN else ((OWN, OWN),):
+        answers = run_rules(place, one, threshold, refiners, folders)
+        scores = scored(answers, place.truth)
+        found.append(Entry(one.name, threshold, refiners, scores, cost, answers, transductive))
+    return found
+
+
+def _learned_from(choice: Choice, place: Place) -> bool:
+    """Whether the model's card names a scan that it is scored on."""
+    card = json.dumps(choice.build().card)
+    return any(f'"{scan_id}"' in card for scan_id in place.cohort().ids)

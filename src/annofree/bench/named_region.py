@@ -1,0 +1,59 @@
+"""The row "region of the report": the lobes that a text names, taken as if they were a mask (tier R)."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from annofree.batch.fingerprint import text_hash
+from annofree.bench.runs import Place
+from annofree.errors import AnnofreeError
+from annofree.evaluation.sanity import SanityRow
+from annofree.formats import open_truth
+from annofree.formats.outfolder import atomic_write
+from annofree.metrics.sanity import quick_scores
+from annofree.scan import scoring
+
+ROW = "region of the report"
+
+
+def named_region(place: Place, folder: Path) -> tuple[SanityRow, ...]:
+    """Mean scores of the named regions; a row without a mean where no scan has a report.
+
+    Args:
+        place: The data.
+        folder: Keeps what was measured.
+    """
+    cohort = place.cohort()
+    texts = {scan_id: text for scan_id in cohort.ids if (text := cohort.report(scan_id))}
+    kept, stamp = folder / "named_region.json", text_hash(texts, str(place.truth), list(cohort.ids))
+    known = json.loads(kept.read_text()) if kept.is_file() else {}
+    if known.get("stamp") != stamp:
+        known = {"stamp": stamp, "cases": [found for scan_id in texts if (found := _score(place, scan_id)) is not None]}
+        atomic_write(kept, json.dumps(known) + "\n")
+    rows = []
+    for metric in ("dice", "lesionwise_dice"):
+        values = [case[metric] for case in known["cases"]]
+        rows.append(SanityRow(ROW, "WT", metric, len(values), float(np.mean(values)) if values else float("nan")))
+    return tuple(rows)
+
+
+def _score(place: Place, scan_id: str) -> dict[str, float] | None:
+    from annofree.anatomy import default_atlas
+    from annofree.reports import AtlasRegions
+    from annofree.thresholds.report_targets import ReportTargetSettings, report_target
+
+    try:
+        scan = place.cohort()[scan_id]
+        target = report_target(scan, AtlasRegions(default_atlas()), ReportTargetSettings(use="published"))
+        labels = np.zeros(scan.shape, np.uint8)
+        if target is not None:
+            labels[target.inside] = 2
+        truth = open_truth(place.truth, scan_id, scan.grid)
+        with scoring():
+            found = quick_scores(labels, truth.labels, ("WT",), scan.spacing_mm)
+    except AnnofreeError:
+        return None
+    return {metric: value for (_, metric), value in found.items()}

@@ -1,0 +1,164 @@
+"""A comparison as one offline page: strips of cases, the table, the sensitivity curve, the worst cases as pictures."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Sequence
+from html import escape
+from math import isnan
+from pathlib import Path
+
+from annofree.bench.results import Bench, Entry, Group
+from annofree.bench.scores import values_of
+from annofree.bench.tables import number, rows_of
+from annofree.bench.worst import Picture, worst_cases
+from annofree.formats.outfolder import atomic_write
+from annofree.page import DISCLAIMER, style
+from annofree.version import VERSION
+
+_WIDTH, _NAME, _ROW = 1100.0, 330.0, 26.0
+_SHOWN = (
+    "method", "threshold", "refiners", "tier", "region", "n", "dice", "dice_low", "dice_high", "lesionwise_dice",
+    "hd95_mm", "minus_plain", "minus_plain_low", "minus_plain_high", "seconds", "peak_gb",
+)  # fmt: skip
+_TITLES = {
+    "method": "Methods",
+    "transductive": "Learned from these very scans (transductive)",
+    "oracle": "Chosen with the truth (T3)",
+    "sanity": "Without any method",
+}
+
+
+def write_page(result: Bench) -> Path:
+    """Write `index.html`, which needs no network."""
+    sections = "".join(_section(group, result) for group in result.groups)
+    failed = "".join(f"<li>{escape(sentence)}</li>" for sentence in result.failures)
+    failed = f'<section class="card failures"><h2>Not run</h2><ul>{failed}</ul></section>' if failed else ""
+    methods = len(result.plan.contenders)
+    page = (
+        '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">'
+        '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; img-src data:; '
+        "style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'\">"
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>annofree bench</title><style>{style()}</style></head><body>"
+        f'<header class="bar"><strong>annofree</strong><span>comparison of methods</span>'
+        f'<span class="caution">{DISCLAIMER}</span></header><main>'
+        f'<div class="head"><div><h1>{methods} methods, {len(result.groups)} kinds of data</h1>'
+        '<p class="sentence">Tiers: T0 nothing has seen a lesion; R reports; T2 masks chose something; T3 the truth '
+        "itself did.</p></div></div>"
+        f"{failed}{sections}</main><footer><p>{DISCLAIMER}. Made with annofree {VERSION}; this page asks for nothing "
+        "from any network.</p></footer></body></html>\n"
+    )
+    path = result.out / "index.html"
+    atomic_write(path, page)
+    return path
+
+
+def _section(group: Group, result: Bench) -> str:
+    parts = [f"<h1>{escape(group.name)}</h1>", _strips(group)]
+    rows = rows_of(group, oracles=result.oracles)
+    for kind, title in _TITLES.items():
+        own = [row for row in rows if row["kind"] == kind]
+        columns = [name for name in _SHOWN if any(row.get(name) not in (None, "") for row in own)]
+        if own:
+            parts.append(_card(title, _table(own, columns)))
+    if result.plan.curve and (curve := _curve(group)):
+        parts.append(_card("Dice against one common threshold, before any refiner (T3)", curve))
+    if pictures := worst_cases(group):
+        parts.append(_card("Worst cases of the best method", "".join(map(_figure, pictures))))
+    return "".join(parts)
+
+
+def _card(title: str, body: str) -> str:
+    return f'<section class="card"><h2>{escape(title)}</h2>{body}</section>'
+
+
+def _strips(group: Group) -> str:
+    """A row an entry: a dot a case at its whole-tumour Dice, a bar at the mean."""
+    entries = group.entries
+    height = _ROW * len(entries) + 24
+    parts = []
+    for tenth in range(0, 11, 2):
+        x = _place(tenth / 10)
+        parts.append(f'<line x1="{x:.1f}" x2="{x:.1f}" y1="0" y2="{height - 18:.0f}"/>')
+        parts.append(f'<text x="{x:.1f}" y="{height - 4:.0f}" text-anchor="middle">{tenth / 10:g}</text>')
+    for row, entry in enumerate(entries):
+        y = _ROW * (row + 0.5)
+        mark = f" [{entry.scores.tier}{', transductive' if entry.transductive else ''}]"
+        parts.append(f'<text x="0" y="{y + 4:.1f}">{escape(_short(entry.title + mark))}</text>')
+        found = {case: value for case, value in values_of(entry.scores.cases, "dice", "WT").items() if not isnan(value)}
+        for case, value in found.items():
+            parts.append(
+                f'<circle cx="{_place(value):.1f}" cy="{y:.1f}" r="4" fill-opacity=".55">'
+                f"<title>{escape(case)}: {value:.3f}</title></circle>"
+            )
+        if found:
+            x = _place(sum(found.values()) / len(found))
+            parts.append(f'<rect x="{x - 1.5:.1f}" y="{y - 9:.1f}" width="3" height="18" fill="currentColor"/>')
+    svg = (
+        f'<svg class="spread" viewBox="0 0 {_WIDTH:.0f} {height:.0f}" role="img" '
+        f'aria-label="Whole-tumour Dice of each case by method">{"".join(parts)}</svg>'
+    )
+    return _card("Whole-tumour Dice, one dot a case, bars are means", svg)
+
+
+def _place(value: float) -> float:
+    return _NAME + value * (_WIDTH - _NAME - 20)
+
+
+def _short(text: str, most: int = 46) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def _table(rows: Sequence[dict[str, object]], columns: Iterable[str]) -> str:
+    names = list(columns)
+    head = "".join(f"<th>{name.replace('_', ' ')}</th>" for name in names)
+    body = "".join(f"<tr>{''.join(_cell(row.get(name)) for name in names)}</tr>" for row in rows)
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        return f'<td class="n">{number(value)}</td>'
+    return f"<td>{'' if value is None else escape(str(value))}</td>"
+
+
+def _figure(picture: Picture) -> str:
+    return (
+        f'<figure style="display:inline-block;margin:0 14px 10px 0"><img src="{picture.address}" '
+        f'alt="Slice of {escape(picture.case)}"><figcaption class="small">{escape(picture.words)}</figcaption></figure>'
+    )
+
+
+def _curve(group: Group) -> str:
+    """Mean Dice against the threshold as a picture; scores of different units share no axis."""
+    from io import BytesIO
+
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    known = [entry for entry in group.entries if entry.own and entry.scores.oracles is not None]
+    if not known:
+        return ""
+    figure = Figure(figsize=(3.2 * min(len(known), 4), 2.4 * -(-len(known) // 4)), layout="constrained")
+    FigureCanvasAgg(figure)
+    grid = figure.subplots(-(-len(known) // 4), min(len(known), 4), squeeze=False, sharey=True)
+    for axes in grid.flat:
+        axes.set_visible(False)
+    for axes, entry in zip(grid.flat, known, strict=False):
+        _draw(axes, entry)
+    buffer = BytesIO()
+    figure.savefig(buffer, format="png", dpi=90)
+    return f'<img alt="Sensitivity" src="data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}">'
+
+
+def _draw(axes: object, entry: Entry) -> None:
+    oracles = entry.scores.oracles
+    assert oracles is not None
+    plot = axes  # matplotlib's own types say nothing
+    plot.set_visible(True)  # type: ignore[attr-defined]
+    plot.plot(*zip(*oracles.curve, strict=True), linewidth=1.4)  # type: ignore[attr-defined]
+    if entry.scores.threshold is not None:
+        plot.axvline(entry.scores.threshold, linestyle=":", color="grey")  # type: ignore[attr-defined]
+    plot.set_title(f"{entry.name} (dotted: its own)", fontsize=8)  # type: ignore[attr-defined]
+    plot.set_ylim(0, 1)  # type: ignore[attr-defined]

@@ -1,0 +1,246 @@
+"""The plan of a comparison: a YAML file, checked whole before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from annofree.bench.lines import Lines
+from annofree.errors import AnnofreeError, InputError
+from annofree.settings import Settings
+
+#: The plain rule that every comparison has, whether the plan names it or not.
+PLAIN = "intensity-published"
+OWN, NONE, ORACLE = "own", "none", "oracle"
+
+
+class Phantoms(Settings):
+    """A made cohort, written by the run (`annofree.phantom.write_cohort`)."""
+
+    n: int = Field(24, ge=2)
+    seed: int = 0
+    spacing_mm: float = Field(2.0, ge=0.5, le=6)
+    healthy_fraction: float = Field(0.0, ge=0, lt=1)
+
+
+class Data(Settings):
+    """Scans with their truth.
+
+    Attributes:
+        name: In tables.
+        scans: A cohort's folder.
+        truth: A folder with a label map for each.
+        phantoms: A made cohort instead of both.
+        reports: Texts: the row "region of the report" needs them; phantoms have theirs.
+        brain_mask: Name pattern of brain masks beside the scans.
+        sequence: The one sequence to take.
+    """
+
+    name: str
+    scans: Path | None = None
+    truth: Path | None = None
+    phantoms: Phantoms | None = None
+    reports: Path | None = None
+    brain_mask: str | None = None
+    sequence: str | None = None
+
+
+class Fit(Settings):
+    """What a method is fitted on before it is compared; masks are not among it."""
+
+    healthy: Path | None = None
+    patients: Path | None = None
+    reports: Path | None = None
+    brain_mask: str | None = None
+    patients_mask: str | None = None
+    set: dict[str, Any] = Field(default_factory=dict)
+
+
+class Contender(Settings):
+    """A method of the comparison.
+
+    Attributes:
+        method: Name of a shipped method, or of one to fit.
+        model: A model folder instead.
+        label: In tables; by default the method's name.
+        set: Settings of the run, by name.
+        fit: Fit it first.
+    """
+
+    method: str | None = None
+    model: Path | None = None
+    label: str | None = None
+    set: dict[str, Any] = Field(default_factory=dict)
+    fit: Fit | None = None
+
+    @property
+    def name(self) -> str:
+        """In tables."""
+        return self.label or self.method or Path(str(self.model)).name
+
+
+class Plan(Settings):
+    """Everything to compare.
+
+    Attributes:
+        data: On what.
+        methods: What.
+        thresholds: For the whole tumour: "own", "oracle" (beside the table, tier T3), or forms such as "fixed:0.4".
+        refiners: Of the whole tumour: "own", "none", or chains such as "fill-holes + components:26,min_ml=0.5".
+        curve: Whether to draw how Dice hangs on a fixed threshold, UB and SB with it (tier T3).
+    """
+
+    data: tuple[Data, ...] = Field(min_length=1)
+    methods: tuple[Contender, ...] = Field(min_length=1)
+    thresholds: tuple[str, ...] = Field((OWN,), min_length=1)
+    refiners: tuple[str, ...] = Field((OWN,), min_length=1)
+    curve: bool = True
+
+    @property
+    def contenders(self) -> tuple[Contender, ...]:
+        """The methods, and the plain rule where they lack it."""
+        plain = any(one.method == PLAIN and not one.set and not one.fit for one in self.methods)
+        return self.methods if plain else (*self.methods, Contender(method=PLAIN))
+
+    @property
+    def cells(self) -> tuple[tuple[str, str], ...]:
+        """Thresholds and refiners that make masks."""
+        cuts = [threshold for threshold in dict.fromkeys((OWN, *self.thresholds)) if threshold != ORACLE]
+        chains = dict.fromkeys((OWN, *self.refiners))
+        return tuple((cut, chain) for cut in cuts for chain in chains)
+
+
+def read_plan(path: str | Path) -> Plan:
+    """Read and check a plan: names, folders, rules and models; nothing is computed and no image read.
+
+    Relative paths are relative to the folder that the command is called in.
+
+    Raises:
+        InputError: Something cannot work; the message names the line of the file.
+    """
+    lines = Lines.read(path)
+    content = lines.content
+    if not isinstance(content, Mapping):
+        raise lines.error((), "The plan is no mapping", fix="Begin with 'data:' and 'methods:'")
+    _check_keys(lines, (), content, Plan)
+    for kind, entry in (("data", Data), ("methods", Contender)):
+        if not isinstance(content.get(kind), list) or not content[kind]:
+            raise lines.error((kind,), f"The plan has no list of {kind}", fix=f"Name at least one under '{kind}:'")
+        for number, values in enumerate(content[kind]):
+            where = (kind, number)
+            if not isinstance(values, Mapping):
+                raise lines.error(where, f"An entry of {kind} is no mapping", fix="Write 'name: value' lines")
+            _check_keys(lines, where, values, entry)
+            for inner, settings in (("phantoms", Phantoms), ("fit", Fit)):
+                if isinstance(values.get(inner), Mapping):
+                    _check_keys(lines, (*where, inner), values[inner], settings)
+                    _build(lines, (*where, inner), settings, values[inner])
+            _build(lines, where, entry, values)
+    plan: Plan = _build(lines, (), Plan, content)
+    for number, data in enumerate(plan.data):
+        _check_data(lines, ("data", number), data)
+    for number, one in enumerate(plan.methods):
+        _check_method(lines, ("methods", number), one)
+    for kind, names in (("data", [d.name for d in plan.data]), ("methods", [m.name for m in plan.methods])):
+        for number, name in enumerate(names):
+            if name in names[:number]:
+                fix = "Give each a label of its own" if kind == "methods" else "Give each a name of its own"
+                raise lines.error((kind, number), f"Two entries of {kind} are called '{name}'", fix=fix)
+    _check_rules(lines, plan)
+    return plan
+
+
+def _check_keys(lines: Lines, where: tuple[Any, ...], values: Mapping[str, Any], settings: type[Settings]) -> None:
+    for key in values:
+        if key not in settings.model_fields:
+            known = ", ".join(settings.model_fields)
+            raise lines.error((*where, key), f"'{key}' means nothing there", fix=f"Known: {known}")
+
+
+def _build(lines: Lines, where: tuple[Any, ...], settings: type[Any], values: Mapping[str, Any]) -> Any:
+    try:
+        return settings(**values)
+    except AnnofreeError as error:
+        key = next((key for key in values if f"'{key}" in error.what), None)
+        raise lines.error(where if key is None else (*where, key), str(error).rstrip(".")) from None
+
+
+def _check_folders(lines: Lines, where: tuple[Any, ...], folders: Mapping[str, Path | None]) -> None:
+    for key, folder in folders.items():
+        if folder is not None and not folder.exists():
+            raise lines.error((*where, key), f"There is no folder '{folder}'", fix="Check the path")
+
+
+def _check_data(lines: Lines, where: tuple[Any, ...], data: Data) -> None:
+    _check_folders(lines, where, {"scans": data.scans, "truth": data.truth, "reports": data.reports})
+    if data.phantoms is None and (data.scans is None or data.truth is None):
+        raise lines.error(where, f"'{data.name}' needs scans and truth", fix="Name both folders, or 'phantoms:'")
+    if data.phantoms is not None and (data.scans is not None or data.truth is not None):
+        raise lines.error(where, f"'{data.name}' has both phantoms and folders", fix="Give one of the two")
+    if data.scans is not None:
+        from annofree.formats import open_cohort
+
+        try:
+            open_cohort(data.scans, reports=data.reports, brain_mask=data.brain_mask, sequence=data.sequence)
+        except AnnofreeError as error:
+            raise lines.error((*where, "scans"), str(error).rstrip(".")) from None
+
+
+def _check_method(lines: Lines, where: tuple[Any, ...], one: Contender) -> None:
+    if (one.method is None) == (one.model is None):
+        raise lines.error(where, "An entry of methods needs either 'method' or 'model'", fix="Give one of the two")
+    from annofree import methods
+    from annofree.pipeline import Choice
+
+    key = (*where, "model" if one.method is None else "method")
+    try:
+        if one.method is not None:
+            methods.info(one.method)
+        if one.fit is not None:
+            if one.method is None:
+                raise InputError("A model folder is fitted already", fix="Leave 'fit' out, or name a method")
+            key = (*where, "fit")
+            folders = {"healthy": one.fit.healthy, "patients": one.fit.patients, "reports": one.fit.reports}
+            _check_folders(lines, key, folders)
+            methods.create(one.method, **one.fit.set)
+        else:
+            options = dict(one.set)
+            key = (*where, "set") if options and _loads(one) else key
+            Choice(one.method, None if one.model is None else str(one.model), options=options).build()
+    except AnnofreeError as error:
+        if isinstance(error, InputError) and str(lines.path) in str(error.file):
+            raise
+        raise lines.error(key, str(error).rstrip(".")) from None
+
+
+def _loads(one: Contender) -> bool:
+    """Whether the method is there without its settings, so that a refusal is about those."""
+    from annofree.pipeline import Choice
+
+    try:
+        Choice(one.method, None if one.model is None else str(one.model)).build()
+    except AnnofreeError:
+        return False
+    return True
+
+
+def _check_rules(lines: Lines, plan: Plan) -> None:
+    from annofree.refine import parse_chain
+    from annofree.thresholds import parse
+
+    for number, text in enumerate(plan.thresholds):
+        if text not in (OWN, ORACLE):
+            _parsed(lines, ("thresholds", number), parse, text)
+    for number, text in enumerate(plan.refiners):
+        if text not in (OWN, NONE):
+            _parsed(lines, ("refiners", number), parse_chain, text)
+
+
+def _parsed(lines: Lines, where: tuple[Any, ...], parse: Any, text: str) -> None:
+    try:
+        parse(text)
+    except AnnofreeError as error:
+        raise lines.error(where, str(error).rstrip(".")) from None

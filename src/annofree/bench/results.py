@@ -1,0 +1,99 @@
+"""What came of a comparison: entries by data, with their scores and costs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from annofree.bench.plan import ORACLE, OWN, PLAIN, Plan
+from annofree.bench.runs import Cost, Place
+from annofree.bench.scores import Scored
+from annofree.evaluation.sanity import SanityRow
+from annofree.formats import written_ids
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One method under one set of rules on one kind of data.
+
+    Attributes:
+        name: The method, as the plan calls it.
+        threshold: "own" or a short form.
+        refiners: "own", "none" or a chain.
+        scores: What it scored.
+        cost: What it took.
+        answers: Folder of its answers.
+        transductive: Whether the model learned from scans that it is scored on.
+    """
+
+    name: str
+    threshold: str
+    refiners: str
+    scores: Scored
+    cost: Cost
+    answers: Path
+    transductive: bool
+
+    @property
+    def own(self) -> bool:
+        """Whether the method decided by its own rules."""
+        return (self.threshold, self.refiners) == (OWN, OWN)
+
+    @property
+    def title(self) -> str:
+        """Name and rules."""
+        parts = [self.name] + ([f"threshold {self.threshold}"] if self.threshold != OWN else [])
+        return ", ".join(parts + ([f"refiners {self.refiners}"] if self.refiners != OWN else []))
+
+
+@dataclass(frozen=True)
+class Group:
+    """Everything on one kind of data.
+
+    Attributes:
+        place: The data.
+        entries: In the plan's order, the plain rule among them.
+        sanity: What no method is needed for.
+        ids: Scans of the data.
+    """
+
+    place: Place
+    entries: tuple[Entry, ...]
+    sanity: tuple[SanityRow, ...]
+    ids: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """Of the data."""
+        return self.place.data.name
+
+    def missing(self, entry: Entry) -> int:
+        """Scans of which an entry has no answer."""
+        return len(set(self.ids) - set(written_ids(entry.answers)))
+
+    @property
+    def plain(self) -> Entry | None:
+        """The plain rule."""
+        return next((one for one in self.entries if one.name == PLAIN and one.own), None)
+
+
+@dataclass
+class Bench:
+    """How a comparison ended.
+
+    Attributes:
+        plan: What was asked for.
+        out: Its folder: `bench.tsv`, `cases.tsv`, `bench.md`, `index.html`.
+        groups: By data.
+        failures: Sentences on what could not be run.
+    """
+
+    plan: Plan
+    out: Path
+    groups: list[Group] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+
+    @property
+    def oracles(self) -> bool:
+        """Whether rows chosen with the truth are shown, apart."""
+        return self.plan.curve or ORACLE in self.plan.thresholds

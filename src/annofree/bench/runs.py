@@ -1,0 +1,168 @@
+"""The answers of a comparison: each method on each data in a process of its own, other rules from saved scores."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from annofree.batch.record import read_record
+from annofree.bench.folders import Folders
+from annofree.bench.plan import NONE, OWN, Contender, Data
+from annofree.errors import AnnofreeError
+from annofree.formats import open_cohort, written_ids
+from annofree.formats.outfolder import atomic_write
+from annofree.pipeline import Choice
+from annofree.scan import Cohort
+
+COST = "cost.json"
+RULES = "rules.json"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Data that lies on disk.
+
+    Attributes:
+        data: Its entry in the plan.
+        scans: Folder of the scans.
+        truth: Folder of the truth.
+        reports: Folder of the reports, if there are any.
+    """
+
+    data: Data
+    scans: Path
+    truth: Path
+    reports: Path | None
+
+    def cohort(self) -> Cohort:
+        """The scans, with their reports."""
+        return open_cohort(
+            self.scans, reports=self.reports, brain_mask=self.data.brain_mask, sequence=self.data.sequence
+        )
+
+
+def placed(data: Data, folders: Folders) -> Place:
+    """Data as files; phantoms are written first, once."""
+    if data.phantoms is None:
+        assert data.scans is not None
+        assert data.truth is not None
+        return Place(data, data.scans.absolute(), data.truth.absolute(), data.reports)
+    from annofree.phantom import write_cohort
+
+    root = folders.phantoms(data)
+    if not root.is_dir():
+        unfinished = root.with_name(f"{root.name}.unfinished")
+        if unfinished.exists():
+            import shutil
+
+            shutil.rmtree(unfinished)
+        write_cohort(unfinished, **data.phantoms.model_dump())
+        unfinished.rename(root)
+    return Place(data, root / "scans", root / "truth", root / "reports")
+
+
+def fitted(one: Contender, folders: Folders, say: Callable[[str], None]) -> Choice:
+    """The method, ready to run; fitted where the plan asks for it and it was not yet."""
+    if one.fit is None:
+        return Choice(one.method, None if one.model is None else str(one.model.absolute()), options=one.set)
+    model = folders.model(one)
+    if not (model / "config.yaml").is_file():
+        from annofree.pipeline import fit
+
+        say(f"fitting {one.name}")
+        assert one.method is not None
+        given = one.fit
+        fit(
+            one.method,
+            out=model,
+            healthy=given.healthy,
+            patients=given.patients,
+            reports=given.reports,
+            brain_mask=given.brain_mask,
+            patients_mask=given.patients_mask,
+            settings=given.set,
+        )
+    return Choice(model=str(model), options=one.set)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a run took.
+
+    Attributes:
+        seconds: Mean per scan, loading of the model left out.
+        peak_gb: Largest memory of the process; None where the system does not tell.
+        failures: Sentences on scans that could not be segmented.
+    """
+
+    seconds: float | None
+    peak_gb: float | None
+    failures: tuple[str, ...]
+
+
+def run_own(place: Place, one: Contender, choice: Choice, folders: Folders) -> Cost:
+    """Segment by the method's own rules, in a process of its own; what an earlier run did is kept.
+
+    Raises:
+        AnnofreeError: Nothing could be segmented.
+    """
+    from annofree.processes import as_they_come
+
+    out = folders.run(place.data, one)
+    ((_, told),) = as_they_come(_Run(place, choice, out), [out], 1)
+    if told is None:
+        raise AnnofreeError(f"The process of '{one.name}' on '{place.data.name}' died", why="perhaps memory ran out")
+    earlier = json.loads((out / COST).read_text()) if (out / COST).is_file() else {}
+    peak = told["peak_gb"] if told["done"] else earlier.get("peak_gb")
+    atomic_write(out / COST, json.dumps({"peak_gb": peak}) + "\n")
+    seconds = [record["seconds"] for scan_id in written_ids(out) if (record := read_record(out, scan_id))]
+    return Cost(sum(seconds) / len(seconds) if seconds else None, peak, tuple(told["failures"]))
+
+
+@dataclass(frozen=True)
+class _Run:
+    place: Place
+    choice: Choice
+    out: Path
+
+    def __call__(self, _: Path) -> dict[str, Any]:
+        from annofree.batch.run import run
+
+        cohort = self.place.cohort()
+        report = run(cohort, self.choice, self.out, locate=False)
+        return {
+            "done": len(report.rows) - len(report.reused),
+            "failures": [f"{failure.id}: {failure.what}: {failure.why}" for failure in report.failures],
+            "peak_gb": _peak_gb(),
+        }
+
+
+def _peak_gb() -> float | None:
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
+
+
+def run_rules(place: Place, one: Contender, threshold: str, refiners: str, folders: Folders) -> Path:
+    """Masks under other rules from the scores of `run_own`; made once."""
+    from annofree.batch.rethreshold import rethreshold
+    from annofree.refine import parse_chain
+
+    own, out = folders.run(place.data, one), folders.cell(place.data, one, threshold, refiners)
+    if own == out:
+        return out
+    records = {scan_id: (read_record(own, scan_id) or {}).get("key") for scan_id in written_ids(own)}
+    done = out / RULES
+    if done.is_file() and json.loads(done.read_text()) == records:
+        return out
+    chain = None if refiners == OWN else () if refiners == NONE else parse_chain(refiners)
+    rethreshold(own, None if threshold == OWN else threshold, refine=chain, out=out, locate=False)
+    atomic_write(done, json.dumps(records) + "\n")
+    return out

@@ -1,0 +1,81 @@
+"""The worst cases of the best method as pictures: its outline and that of the truth on one slice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import isnan
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annofree.bench.results import Entry, Group
+from annofree.bench.scores import values_of
+from annofree.errors import AnnofreeError
+from annofree.formats import open_truth, read_segmentation
+from annofree.review.pictures import outlined_slice
+from annofree.scan import Modality, scoring
+
+#: Pictures a kind of data.
+MOST = 4
+#: Outlines: what was called, and the truth.
+CALLED, TRUE = (240, 126, 72), (86, 180, 233)
+_SHOWN = (Modality.FLAIR, Modality.T2, Modality.T1C, Modality.T1)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One slice of one case.
+
+    Attributes:
+        case: Its id.
+        words: What is seen.
+        address: JPEG as a data address.
+    """
+
+    case: str
+    words: str
+    address: str
+
+
+def worst_cases(group: Group) -> list[Picture]:
+    """Pictures of the cases that the best method by its own rules did worst, transductive ones left out."""
+    ranked = sorted((entry for entry in group.entries if entry.own and not entry.transductive), key=_mean)
+    if not ranked:
+        return []
+    best = ranked[-1]
+    values = {case: value for case, value in _dices(best).items() if not isnan(value)}
+    pictures = []
+    for case in sorted(values, key=lambda case: values[case])[:MOST]:
+        try:
+            pictures.append(_picture(group, best, case, values[case]))
+        except AnnofreeError:
+            continue  # a picture is no result
+    return pictures
+
+
+def _dices(entry: Entry) -> dict[str, float]:
+    return values_of(entry.scores.cases, "dice", "WT")
+
+
+def _mean(entry: Entry) -> float:
+    known = [value for value in _dices(entry).values() if not isnan(value)]
+    return float(np.mean(known)) if known else -1.0
+
+
+def _picture(group: Group, entry: Entry, case: str, dice: float) -> Picture:
+    scan = group.place.cohort()[case]
+    answer = read_segmentation(entry.answers, case, scores=())
+    truth = open_truth(group.place.truth, case, scan.grid)
+    with scoring():
+        true: NDArray[np.bool_] = truth.labels > 0
+    called = answer.mask("WT")
+    level = int((called | true).sum(axis=(0, 1)).argmax())
+    name = next(name for name in _SHOWN if name in scan.images)
+    brain = scan.foreground()
+    image = scan.images[name]
+    low, high = np.percentile(image[brain], (1, 99.5))
+    shown = np.clip((image[:, :, level] - low) / max(high - low, 1e-6), 0, 1) * brain[:, :, level]
+    grey = (255 * shown).astype(np.uint8)
+    lines = ((called[:, :, level], CALLED), (true[:, :, level], TRUE))
+    words = f"{case}: Dice {dice:.3f} by {entry.name}; {name}, orange called, blue truth"
+    return Picture(case, words, outlined_slice(grey, lines, scan.spacing_mm[:2]))

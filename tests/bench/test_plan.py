@@ -1,0 +1,73 @@
+"""A plan that cannot work fails before anything runs, with its line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from annofree.bench.plan import PLAIN, read_plan
+from annofree.errors import InputError
+
+GOOD = """\
+data:
+  - name: phantoms
+    phantoms: {n: 3, seed: 1, spacing_mm: 4.0}
+methods:
+  - method: intensity
+thresholds: [own, "fixed:2.0", oracle]
+refiners: [own, none]
+"""
+
+
+def _plan(folder: Path, text: str) -> Path:
+    path = folder / "plan.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_a_plan_is_read_and_the_plain_rule_cannot_be_left_out(tmp_path: Path) -> None:
+    plan = read_plan(_plan(tmp_path, GOOD))
+    assert [one.name for one in plan.contenders] == ["intensity", PLAIN]
+    assert plan.cells == (("own", "own"), ("own", "none"), ("fixed:2.0", "own"), ("fixed:2.0", "none"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "says"),
+    [
+        ("method: intensity", "method: intensty", 5, "did you mean 'intensity'"),
+        ("method: intensity", "method: vae", 5, "ships no fitted model"),
+        ("method: intensity", "model: nowhere/model", 5, "nowhere/model"),
+        ("method: intensity", "method: intensity\n    set: {qualty: fast}", 6, "qualty"),
+        ("method: intensity", "method: intensity\n    sett: {}", 6, "'sett' means nothing there"),
+        ("method: intensity", "method: dae\n    fit:\n      healthy: no/such/folder", 7, "no/such/folder"),
+        ("method: intensity", "label: nameless", 5, "either 'method' or 'model'"),
+        ("  - method: intensity", "  - method: intensity\n  - method: intensity", 6, "called 'intensity'"),
+        ("phantoms: {n: 3, seed: 1, spacing_mm: 4.0}", "scans: no/scans\n    truth: .", 3, "no/scans"),
+        ("phantoms: {n: 3, seed: 1, spacing_mm: 4.0}", "scans: .", 2, "needs scans and truth"),
+        ("n: 3", "n: many", 3, "many"),
+        ("n: 3", "m: 3", 3, "'m' means nothing there"),
+        ('"fixed:2.0"', '"fixt:2.0"', 6, "fixt"),
+        ("refiners: [own, none]", 'refiners:\n  - own\n  - "componets:26"', 9, "componets"),
+        ("refiners:", "refinars:", 7, "'refinars' means nothing there"),
+        ("methods:\n  - method: intensity\n", "", 1, "no list of methods"),
+        ("methods:", "methods: [", 5, "no YAML"),
+    ],
+)
+def test_what_cannot_work_is_told_with_its_line(tmp_path: Path, old: str, new: str, line: int, says: str) -> None:
+    assert old in GOOD
+    path = _plan(tmp_path, GOOD.replace(old, new, 1))
+    with pytest.raises(InputError) as caught:
+        read_plan(path)
+    assert f"plan.yaml, line {line}" in str(caught.value)
+    assert says in str(caught.value)
+
+
+def test_no_plan_at_all(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot be read"):
+        read_plan(tmp_path / "none.yaml")
+
+
+def test_the_example_plans_are_good() -> None:
+    examples = Path(__file__).parents[2] / "examples"
+    assert read_plan(examples / "bench_phantoms.yaml").methods
