@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
+Box = tuple[slice, slice, slice]
+Box = tuple[slice, slice, slice]
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +35,20 @@ class Grid:
     def voxel_ml(self) -> float:
         """Volume of one voxel in millilitres."""
         return float(abs(np.linalg.det(np.asarray(self.affine)[:3, :3])) / 1000.0)
+
+    def within(self, box: Box) -> Grid:
+        """The part of the grid in a box of its voxels."""
+        x, y, z = (len(range(size)[axis]) for size, axis in zip(self.shape, box, strict=True))
+        affine = np.array(self.affine, dtype=np.float64)
+        affine[:3, 3] += affine[:3, :3] @ [range(size)[axis].start for size, axis in zip(self.shape, box, strict=True)]
+        return Grid((x, y, z), affine)
+
+    def within(self, box: Box) -> Grid:
+        """The part of the grid in a box of its voxels."""
+        parts = [range(size)[axis] for size, axis in zip(self.shape, box, strict=True)]
+        affine = np.array(self.affine, dtype=np.float64)
+        affine[:3, 3] += affine[:3, :3] @ [part.start for part in parts]
+        return Grid((len(parts[0]), len(parts[1]), len(parts[2])), affine)
 
     def same_as(self, other: Grid, tolerance_mm: float = 1e-2) -> bool:
         """Whether both grids place every voxel at the same point of the world, within a tolerance in mm."""

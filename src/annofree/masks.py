@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from annofree.grid import Box as Box
+
 Mask = NDArray[np.bool_]
-Box = tuple[slice, slice, slice]
 
 #: Connectivity to scipy's.
 _RANK = {6: 1, 18: 2, 26: 3}

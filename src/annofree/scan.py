@@ -11,15 +11,17 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from annofree.errors import InputError, LeakError, MissingSequence
-from annofree.grid import Array, Grid, axis_order, canonical_grid, to_canonical, to_native
+from annofree.grid import Array, Box, Grid, axis_order, canonical_grid, to_canonical, to_native
 from annofree.modality import Modality
 from annofree.preparation import Preparation
+
+_Found = TypeVar("_Found")
 
 __all__ = [
     "Array",
@@ -58,6 +60,15 @@ def foreground(image: Array) -> NDArray[np.bool_]:
         return np.asarray(image != background)
     low, high = np.percentile(image, (0.5, 99.5))
     return np.asarray(np.abs(image - np.median(faces)) > 0.02 * (high - low))
+
+
+def _any_foreground(images: Iterable[Array]) -> NDArray[np.bool_]:
+    known: NDArray[np.bool_] | None = None
+    for image in images:
+        found = foreground(image)
+        known = found if known is None else np.logical_or(known, found, out=known)
+    assert known is not None
+    return known
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,23 +182,35 @@ class Scan:
         """The brain mask where given, else the voxels that are not background in any sequence; worked out once."""
         if self.brain is not None:
             return self.brain
-        known: NDArray[np.bool_] | None = self.__dict__.get("_foreground")
-        if known is None:
-            known = np.zeros(self.shape, dtype=bool)
-            for image in self.images.values():
-                known |= foreground(image)
-            known.flags.writeable = False
-            object.__setattr__(self, "_foreground", known)
-        return known
+        return self.once("foreground", lambda: _any_foreground(self.images.values()))
+
+    def once(self, name: str, find: Callable[[], _Found]) -> _Found:
+        """What follows from images and brain mask alone: found on the first call, kept and read-only after it."""
+        kept: dict[str, Any] = self.__dict__.setdefault("_found", {})
+        if name not in kept:
+            kept[name] = find()
+            if isinstance(kept[name], np.ndarray):
+                kept[name].flags.writeable = False
+        found: _Found = kept[name]
+        return found
 
     def to_native(self, array: Array) -> Array:
         """A result on this scan's grid, in the axis order of the reference file."""
         assert self.native is not None
         return to_native(array, self.native)
 
+    def within(self, box: Box) -> Scan:
+        """The part of the scan in a box of its voxels; `native` stays the file's grid."""
+        images = {name: np.ascontiguousarray(image[box]) for name, image in self.images.items()}
+        brain = None if self.brain is None else np.ascontiguousarray(self.brain[box])
+        return self.replace(images=images, brain=brain, affine=self.grid.within(box).affine)
+
     def replace(self, **changes: Any) -> Scan:
         """A copy with some attributes changed."""
-        return replace(self, **changes)
+        copy = replace(self, **changes)
+        if not changes.keys() & {"images", "brain", "affine"}:
+            copy.__dict__["_found"] = self.__dict__.setdefault("_found", {})
+        return copy
 
 
 _scoring: ContextVar[str | None] = ContextVar("annofree_scoring", default=None)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annofree.errors import InputError
+from annofree.grid import Box
 from annofree.hooks import HOOKS
 from annofree.scan import Grid
 
@@ -91,6 +92,12 @@ class ScoreMap:
         step = np.float32((max(1.0, largest) if self.unit == "probability" else largest or 1.0) / _INT16)
         counts = np.clip(np.rint(self.values / step), -_INT16, _INT16)
         return replace(self, values=counts.astype(np.float32) * step, step=float(step))
+
+    def widened(self, grid: Grid, box: Box) -> ScoreMap:
+        """The map of a box of a grid as one of the whole grid, 0 outside the box."""
+        values = np.zeros(grid.shape, dtype=np.float32)
+        values[box] = self.values
+        return replace(self, values=values, grid=grid)
 
 
 @dataclass(frozen=True)

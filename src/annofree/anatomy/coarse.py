@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from annofree.masks import Box, bounding_box
+
 #: Voxel size at which brains are aligned.
 GRID_MM = 4.0
 
@@ -12,6 +14,19 @@ GRID_MM = 4.0
 def block_factor(spacing_mm: NDArray[np.float64], target_mm: float) -> NDArray[np.int_]:
     """How many voxels to join along each axis to come near a voxel size in mm."""
     return np.maximum(1, np.round(target_mm / np.asarray(spacing_mm))).astype(int)
+
+
+def block_box(mask: NDArray[np.bool_], factor: NDArray[np.int_], margin: int) -> Box:
+    """A box around a mask that is cut between blocks of voxels, and so many blocks wider; all of it for an empty mask.
+
+    Blocks of what is in the box are blocks of the whole.
+    """
+    whole = slice(0, mask.shape[0]), slice(0, mask.shape[1]), slice(0, mask.shape[2])
+    x, y, z = (
+        slice(max(0, axis.start // f - margin) * f, min(size, (-(-axis.stop // f) + margin) * f))
+        for axis, f, size in zip(bounding_box(mask) or whole, factor.tolist(), mask.shape, strict=True)
+    )
+    return x, y, z
 
 
 def block_mean(volume: NDArray[np.float32], factor: NDArray[np.int_]) -> NDArray[np.float32]:

@@ -13,12 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage, optimize
 
-from annofree.anatomy.coarse import block_factor, block_mean
+from annofree.anatomy.coarse import block_box, block_factor, block_mean
 from annofree.errors import InputError
 from annofree.intensity import robust_level
 from annofree.masks import bounding_box
 
 _COARSE_MM = 5.0
+#: So many coarse voxels around the brain are looked at; the smoothing reaches less far.
+_MARGIN_BLOCKS = 3
 _POINTS = 4000
 _STARTS_DEG = (-14.0, 0.0, 14.0)
 _MIN_BRAIN_VOXELS = 64
@@ -157,6 +159,8 @@ def _coarse(
 ) -> tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.float64]]:
     """Brain mask (channel 0) and robustly scaled images in voxels of about 5 mm, their spacing and first centre."""
     factor = block_factor(spacing, _COARSE_MM)
+    box = block_box(brain, factor, _MARGIN_BLOCKS)
+    brain, images = brain[box], images[(slice(None), *box)]
     mask = block_mean(brain.astype(np.float32), factor)
     channels = [2.0 * mask]
     for image in images:
@@ -166,7 +170,7 @@ def _coarse(
         channels.append(ndimage.gaussian_filter(averaged, 0.6))
     stack = np.stack(channels)
     stack[0] = ndimage.gaussian_filter(stack[0], 0.6)
-    return stack, spacing * factor, spacing * (factor - 1) / 2.0
+    return stack, spacing * factor, spacing * ([axis.start for axis in box] + (factor - 1) / 2.0)
 
 
 def _sample(

@@ -43,8 +43,8 @@ def resample(array: NDArray[Any], from_grid: Grid, to_grid: Grid, order: int, *,
         raise InputError(f"An array of shape {array.shape} does not lie on a grid of shape {tuple(from_grid.shape)}")
     stored = array if order == 0 else array.astype(np.float32, copy=False)
     indices = np.linalg.inv(from_grid.affine) @ to_grid.affine
-    if order == 1 and (steps := _along_axes(indices, tuple(from_grid.shape))) is not None:
-        return _linear(stored, *steps, tuple(to_grid.shape), outside)
+    if order < 2 and (steps := _along_axes(indices, tuple(from_grid.shape))) is not None:
+        return (_linear if order else _nearest)(stored, *steps, tuple(to_grid.shape), outside)
     import SimpleITK
 
     sitk: Any = SimpleITK
@@ -81,6 +81,30 @@ def _along_axes(
     return (np.diag(matrix), start) if float((skew * np.asarray(shape)).max()) < 1e-3 else None
 
 
+def _nearest(
+    array: NDArray[Any],
+    step: NDArray[np.float64],
+    start: NDArray[np.float64],
+    shape: tuple[int, ...],
+    outside: float,
+) -> NDArray[Any]:
+    """Nearest neighbour; a point halfway between two voxels takes the higher one, whatever rounding does to it."""
+    places = [start[axis] + step[axis] * np.arange(shape[axis]) for axis in range(3)]
+    nearest = [
+        np.floor(place + 0.5 + 1e-6).astype(np.intp).clip(0, size - 1)
+        for place, size in zip(places, array.shape, strict=True)
+    ]
+    picked = array[np.ix_(*nearest)]
+    for axis, place in enumerate(places):
+        picked[(slice(None),) * axis + (_unseen(place, array.shape[axis]),)] = outside
+    return picked
+
+
+def _unseen(place: NDArray[np.float64], size: int) -> NDArray[np.bool_]:
+    """Which points along an axis lie more than half a voxel beyond the outermost centres."""
+    return (place < -0.5 - 1e-6) | (place > size - 0.5 + 1e-6)
+
+
 def _linear(
     array: NDArray[np.float32],
     step: NDArray[np.float64],
@@ -95,7 +119,7 @@ def _linear(
         place = start[axis] + step[axis] * np.arange(shape[axis])
         # rounding must not push a voxel's own centre, or an edge, to the wrong side
         place = np.where(np.abs(place - np.rint(place)) < 1e-6, np.rint(place), place)
-        unseen.append((axis, (place < -0.5 - 1e-6) | (place > size - 0.5 + 1e-6)))
+        unseen.append((axis, _unseen(place, size)))
         place = place.clip(0, size - 1)
         if np.array_equal(place, np.arange(size)):
             continue

@@ -281,7 +281,8 @@ class Method(ABC):
         """
         with learning():
             scan = self.prepared(scan)
-            scored = self.score(scan)
+            score = type(self).score
+            scored = getattr(score, "__wrapped__", score)(self, scan)  # which would prepare the scan again
             decision = decide(scored, scan)
         assert scan.native is not None
         return Segmentation(

@@ -29,6 +29,10 @@ def filled_brain(scan: Scan) -> NDArray[np.bool_]:
         InputError: There is none.
     """
     brain = brain_of(scan)
+    return scan.once("filled brain", lambda: _without_holes(brain))
+
+
+def _without_holes(brain: NDArray[np.bool_]) -> NDArray[np.bool_]:
     box = bounding_box(brain)
     assert box is not None
     # one pass over the background of the brain's box, with a rim that joins all of it that lies outside

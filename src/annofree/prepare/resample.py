@@ -10,12 +10,15 @@ from numpy.typing import NDArray
 
 from annofree.errors import InputError
 from annofree.formats.grids import resample
+from annofree.masks import Box, bounding_box
 from annofree.scan import Grid, Scan
 
-__all__ = ["back", "grid_at", "resample", "to_grid", "to_spacing"]
+__all__ = ["back", "brain_box", "grid_at", "resample", "to_grid", "to_spacing"]
 
 #: Axes coarsened more than this many times are low-passed first; up to it linear interpolation itself averages.
 _SMOOTH_BEYOND = 2.05
+#: So many voxels are cut off together at most.
+_MOST_TOGETHER = 8
 
 
 def grid_at(grid: Grid, spacing_mm: float | Sequence[float]) -> Grid:
@@ -40,6 +43,27 @@ def grid_at(grid: Grid, spacing_mm: float | Sequence[float]) -> Grid:
     middle, new_middle = (shape - 1) / 2, (np.array([x, y, z]) - 1) / 2
     affine[:3, 3] = grid.affine[:3, :3] @ middle + grid.affine[:3, 3] - affine[:3, :3] @ new_middle
     return Grid((x, y, z), affine)
+
+
+def brain_box(grid: Grid, brain: NDArray[np.bool_], spacing_mm: float, margin_mm: float) -> Box:
+    """A box around the brain, cut so that the part's grid at another spacing is a part of the whole's.
+
+    Where no few voxels make whole steps of that spacing, the box is cut anywhere and the part's grid lies between.
+
+    Args:
+        grid: Where the brain lies.
+        brain: (X, Y, Z), not empty.
+        spacing_mm: The other spacing.
+        margin_mm: Least width of what is kept around the brain.
+    """
+    tight, cut = bounding_box(brain, np.ceil(margin_mm / np.asarray(grid.spacing_mm)).astype(int).tolist()), []
+    assert tight is not None
+    for axis, size, edge in zip(tight, grid.shape, grid.spacing_mm, strict=True):
+        together = edge / spacing_mm * np.arange(1, _MOST_TOGETHER + 1)
+        whole = np.flatnonzero(np.abs(together - np.rint(together)) < 1e-3)
+        step = int(whole[0]) + 1 if whole.size else 1
+        cut.append(slice(axis.start // step * step, size - (size - axis.stop) // step * step))
+    return cut[0], cut[1], cut[2]
 
 
 def to_spacing(scan: Scan, spacing_mm: float | Sequence[float]) -> Scan:

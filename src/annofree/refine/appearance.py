@@ -88,13 +88,12 @@ class Appearance(Refiner):
         if not images:
             return self.skipped(result, context, "none of the sequences it may look at is at hand")
         spacing, brain, scores, inner = context.spacing_mm, context.brain[box], context.scores[box], mask[box]
-        depth = ndimage.distance_transform_edt(np.pad(inner, 1), sampling=spacing)[1:-1, 1:-1, 1:-1]
+        depth, away = _depth(inner, spacing), _away(inner, max(self.gap_mm, self.reach_mm), spacing)
         parts, count = components(inner, 6)
         deepest = np.append(np.inf, ndimage.maximum(depth, parts, np.arange(1, count + 1)))
         thin = deepest[parts] <= self.thin_mm
         if thin.sum() == inner.sum():
             return self.skipped(result, context, "the finding is too thin to show an inside of its own")
-        away = ndimage.distance_transform_edt(~inner, sampling=spacing)
         healthy = brain & (away > self.gap_mm) & (scores < self.certain_below)
         lesion = inner & (scores > self.certain_above)
         if lesion.sum() < _LEAST_LESION_VOX:
@@ -102,11 +101,12 @@ class Appearance(Refiner):
         if lesion.sum() < _LEAST_LESION_VOX or healthy.sum() < _LEAST_HEALTHY_VOX:
             return self.skipped(result, context, "too few voxels are certain")
         near = brain & (away <= self.reach_mm)
-        smoothed = [_smoothed(image, brain, self.smooth_mm, spacing) for image in images]
+        smooth = Smoothing(brain, self.smooth_mm, spacing)
+        smoothed = [smooth(image) for image in images]
         ratio = self._ratio(smoothed, lesion=lesion, healthy=healthy, near=near)
         believed = np.clip(scores, 1.0 - _SUREST, _SUREST)
         odds = np.where(near, self.weight * np.log(believed / (1.0 - believed)) + ratio, -self.limit)
-        odds = _smoothed(odds, brain, self.smooth_odds_mm, spacing)
+        odds = Smoothing(brain, self.smooth_odds_mm, spacing)(odds)
         stays = inner & (depth > self.depth_mm)
         found = (near & (odds > 0)) | stays
         found = components_with(found, inner & ~thin, 6)
@@ -139,17 +139,44 @@ class Appearance(Refiner):
         return ratio
 
 
-def _smoothed(
-    values: NDArray[np.floating], brain: Mask, width_mm: float, spacing_mm: tuple[float, float, float]
-) -> NDArray[np.float32]:
-    """Gaussian smoothing inside the brain alone, so that its edge takes nothing from the background."""
-    inside = np.where(brain, values, 0.0).astype(np.float32)
-    if width_mm == 0:
-        return inside
-    sigma = [width_mm / step for step in spacing_mm]
-    share = ndimage.gaussian_filter(brain.astype(np.float32), sigma)
-    smooth: NDArray[np.float32] = ndimage.gaussian_filter(inside, sigma) / np.maximum(share, 1e-3)
-    return smooth
+class Smoothing:
+    """Gaussian smoothing inside the brain alone, so that its edge takes nothing from the background.
+
+    Args:
+        brain: (X, Y, Z) boolean.
+        width_mm: Sigma of the Gaussian; 0 smooths nothing.
+        spacing_mm: Voxel edge lengths.
+    """
+
+    def __init__(self, brain: Mask, width_mm: float, spacing_mm: tuple[float, float, float]) -> None:
+        self._brain, self._sigma = brain, [width_mm / step for step in spacing_mm]
+        self._share = None
+        if width_mm > 0:
+            self._share = np.maximum(ndimage.gaussian_filter(brain.astype(np.float32), self._sigma), 1e-3)
+
+    def __call__(self, values: NDArray[np.floating]) -> NDArray[np.float32]:
+        """The values smoothed, (X, Y, Z), 0 outside the brain before."""
+        inside = np.where(self._brain, values, 0.0).astype(np.float32)
+        if self._share is None:
+            return inside
+        smooth: NDArray[np.float32] = ndimage.gaussian_filter(inside, self._sigma) / self._share
+        return smooth
+
+
+def _depth(mask: Mask, spacing_mm: tuple[float, float, float]) -> NDArray[np.float64]:
+    """Depth of each voxel below the mask's surface in mm, 0 outside the mask, not empty."""
+    depth, box = np.zeros(mask.shape), bounding_box(mask)
+    assert box is not None
+    depth[box] = ndimage.distance_transform_edt(np.pad(mask[box], 1), sampling=spacing_mm)[1:-1, 1:-1, 1:-1]
+    return depth
+
+
+def _away(mask: Mask, reach_mm: float, spacing_mm: tuple[float, float, float]) -> NDArray[np.float64]:
+    """Distance of each voxel from the mask in mm, infinite where it is surely beyond the reach."""
+    away, box = np.full(mask.shape, np.inf), bounding_box(mask, margin_for(reach_mm, spacing_mm))
+    assert box is not None
+    away[box] = ndimage.distance_transform_edt(~mask[box], sampling=spacing_mm)
+    return away
 
 
 def _some(where: Mask, count: int, rng: np.random.Generator) -> NDArray[np.int64]:

@@ -55,22 +55,23 @@ class MirrorFilter(Refiner):
         if not context.images:
             context.notes.append("mirror skipped: no images to find the midline with")
             return mask.copy()
+        sizes = np.bincount(parts[mask], minlength=count + 1)
+        cores = np.zeros_like(sizes)
+        if context.inner is not None:
+            cores = np.bincount(parts[context.inner], minlength=len(sizes))
+        doubtful = [
+            part
+            for part in range(1, count + 1)
+            if not exceeds(sizes[part], context.voxel_ml, self.max_ml) and cores[part] < self.core * sizes[part]
+        ]
+        if not doubtful:
+            return mask.copy()
         from annofree.anatomy import midsagittal_plane
 
         image = next(iter(context.images.values()))
         plane = midsagittal_plane(image[None], context.brain, context.spacing_mm)
         matrix = plane.reflection(context.spacing_mm)
-        sizes = np.bincount(parts.ravel())
-        cores = np.zeros_like(sizes)
-        if context.inner is not None:
-            cores = np.bincount(parts[context.inner], minlength=len(sizes))
-        dropped = [
-            part
-            for part in range(1, count + 1)
-            if not exceeds(sizes[part], context.voxel_ml, self.max_ml)
-            and cores[part] < self.core * sizes[part]
-            and self._has_twin(part, parts, matrix, context)
-        ]
+        dropped = [part for part in doubtful if self._has_twin(part, parts, matrix, context)]
         return mask & ~np.isin(parts, dropped)
 
     def _has_twin(

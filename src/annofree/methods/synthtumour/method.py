@@ -45,6 +45,9 @@ PASSES: dict[str, tuple[tuple[float, bool], ...]] = {
 
 EVEN = 0.5
 
+#: Around the brain so many voxels of the networks' grid are looked at: what they and the way back take from there.
+MARGIN_STEPS = 3
+
 #: Smallest part of core or of enhancing tumour that is kept, ml.
 LEAST_PART_ML = 0.1
 
@@ -96,7 +99,7 @@ class SynthTumour(Method):
             InputError: The model holds no network.
         """
         from annofree.inference import predict_scan_array
-        from annofree.prepare.resample import back, to_spacing
+        from annofree.prepare.resample import back, brain_box, to_spacing
 
         if not self.networks:
             raise InputError(
@@ -108,6 +111,8 @@ class SynthTumour(Method):
         elif max(scan.spacing_mm) > THICK_MM:
             # rules of mm cannot be drawn on slices that are thicker than they reach
             scan = to_spacing(scan, max(1.0, min(scan.spacing_mm)))
+        whole, box = scan, brain_box(scan.grid, scan.foreground(), spacing_mm, MARGIN_STEPS * spacing_mm)
+        scan = scan.within(box)
         brain = scan.foreground()
         total: NDArray[np.float32] | None = None
         count, calls = 0, []
@@ -132,7 +137,7 @@ class SynthTumour(Method):
         outer = brain.astype(np.float32)
         for region, values in odds.items():
             outer = np.minimum(np.clip(values, 0.0, 1.0), outer)
-            maps[region] = ScoreMap(outer, region, "probability", scan.grid)
+            maps[region] = ScoreMap(outer, region, "probability", scan.grid).rounded().widened(whole.grid, box)
         return Scored(maps, self.rules, agreement=_agreement(calls, total[0] / count > EVEN))
 
     def prepared(self, scan: Scan) -> Scan:
