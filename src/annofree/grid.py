@@ -38,13 +38,6 @@ class Grid:
 
     def within(self, box: Box) -> Grid:
         """The part of the grid in a box of its voxels."""
-        x, y, z = (len(range(size)[axis]) for size, axis in zip(self.shape, box, strict=True))
-        affine = np.array(self.affine, dtype=np.float64)
-        affine[:3, 3] += affine[:3, :3] @ [range(size)[axis].start for size, axis in zip(self.shape, box, strict=True)]
-        return Grid((x, y, z), affine)
-
-    def within(self, box: Box) -> Grid:
-        """The part of the grid in a box of its voxels."""
         parts = [range(size)[axis] for size, axis in zip(self.shape, box, strict=True)]
         affine = np.array(self.affine, dtype=np.float64)
         affine[:3, 3] += affine[:3, :3] @ [part.start for part in parts]
