@@ -190,12 +190,9 @@ def segment_scan(
 
 
 def _aligned(scan: Scan) -> Alignment:
-    from annofree.anatomy import default_atlas, register_to_mni
+    from annofree.anatomy import register_to_mni
 
-    alignment = register_to_mni(scan)
-    if alignment.trusted:
-        default_atlas()  # kept for whoever names the lobe
-    return alignment
+    return register_to_mni(scan)
 
 
 def fit(

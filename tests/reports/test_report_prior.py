@@ -145,10 +145,10 @@ LEXICON_REGIONS = [
 ]
 
 
-def test_default_atlas_knows_the_regions_of_the_lexicon() -> None:
-    from annofree.anatomy.atlas import default_atlas
+def test_gyri_atlas_knows_the_regions_of_the_lexicon() -> None:
+    from annofree.anatomy.atlas import gyri_atlas
 
-    found = AtlasRegions(default_atlas())
+    found = AtlasRegions(gyri_atlas())
     for region in LEXICON_REGIONS:
         left, right = (
             np.flatnonzero(found.mask(region, side, (4, 4, 4)).any(axis=(1, 2))) for side in (Side.LEFT, Side.RIGHT)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from annofree.anatomy import default_atlas
+from annofree.anatomy import gyri_atlas
 from annofree.anatomy.align import Alignment
 from annofree.errors import InputError
 from annofree.reports import AtlasRegions
@@ -20,7 +20,7 @@ STRAIGHT = Alignment(np.eye(4), 0.95, 0.5, True)
 
 @pytest.fixture(scope="module")
 def regions() -> AtlasRegions:
-    return AtlasRegions(default_atlas())
+    return AtlasRegions(gyri_atlas())
 
 
 def scan(report: str | None = TEXT, shift: float = 0.0) -> Scan:

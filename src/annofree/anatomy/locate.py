@@ -50,7 +50,7 @@ def locate(
         scores: Whole-tumour scores; a probability map gives each lesion's confidence.
         with_lobes: Whether to align the brain with the atlas; without, lobes are None.
         min_volume_ml: Smaller parts are left out.
-        atlas: An atlas of your own; AAL2 where None.
+        atlas: An atlas of your own; annofree's lobes where None.
         alignment: Gives the alignment with the MNI template where somebody has begun it already.
 
     Returns:

@@ -23,7 +23,7 @@ class AtlasRegions:
     """The lexicon's regions in one atlas.
 
     Args:
-        atlas: label image and table; `annofree.anatomy.default_atlas()` or a user's own.
+        atlas: label image and table; `annofree.anatomy.gyri_atlas()` or a user's own.
         lexicon: gives lobes and name patterns for every region.
     """
 

@@ -219,12 +219,12 @@ class Blogrr(DAE):
             yield _Looked(slices, sequence, error, None)
 
     def _reported(self, patients: Cohort) -> Iterator[_Looked]:
-        from annofree.anatomy.atlas import Atlas, default_atlas
+        from annofree.anatomy.atlas import Atlas, gyri_atlas
         from annofree.reports import AtlasRegions, RegionTable
         from annofree.thresholds.report_targets import ReportTargetSettings, report_target
 
         own = self.settings
-        atlas = default_atlas()
+        atlas = gyri_atlas()
         if own.atlas is not None and own.regions is not None:
             atlas = Atlas.from_files(own.atlas, own.regions)
         regions = AtlasRegions(atlas)
