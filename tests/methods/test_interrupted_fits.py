@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,11 @@ from safetensors.numpy import load_file
 from annofree import pipeline
 from annofree.cli.main import STOPPED, main
 from annofree.errors import InputError, OutputError
+from annofree.methods.reconstruction import slice_samples
 from annofree.phantom import phantom_subject
 from annofree.scan import Cohort
 from annofree.training import loop
+from annofree.training.log import RunLog
 
 STEP = "annofree.training.loop:_follow"
 TURN = "annofree.methods.reconstruction.adversarial:gradient_penalty"
@@ -60,6 +63,18 @@ def people() -> tuple[Cohort, Cohort]:
     healthy = Cohort.of(phantom_subject(seed=20 + i, healthy=True, spacing_mm=5.0).scan for i in range(4))
     ill = [phantom_subject(seed=30 + i, kind="glioblastoma", spacing_mm=5.0) for i in range(3)]
     return healthy, Cohort.of(s.scan for s in ill)
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same made brains for all fits that ask for the same ones, and curves drawn elsewhere (`tests/training`)."""
+    monkeypatch.setattr(slice_samples, "_made", made_once)
+    monkeypatch.setattr(RunLog, "draw", lambda log: None)
+
+
+@cache
+def made_once(*asked: Any, made: Any = slice_samples._made) -> tuple[Any, ...]:
+    return tuple(made(*asked))
 
 
 def press(monkeypatch: pytest.MonkeyPatch, where: str, at: int) -> dict[str, int]:
