@@ -2,23 +2,34 @@
 
     python benchmarks/table_trust.py real ../shared/data
     python benchmarks/table_trust.py misfits --n 20 [--spacing 2.0]
+    python benchmarks/table_trust.py names ../shared/data
 
 The first looks at real scans (images only), the second at phantoms and what `annofree.phantom.misfits` makes of them.
+The third gives every image of real scans and phantoms each wrong name, alone and exchanged with another, and counts
+what is found; and it fits the discriminants of `annofree.trust.tissue` anew, to all and with each scan left out in turn.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
+from itertools import combinations, permutations
 from pathlib import Path
 
 import numpy as np
 
+from annofree.anatomy import register_to_mni
 from annofree.formats import open_cohort
 from annofree.phantom import phantom_subject
 from annofree.phantom.misfits import MISFITS
-from annofree.scan import Scan
+from annofree.scan import Modality, Scan
+from annofree.trust import tissue
 from annofree.trust.belongs import examine
+from annofree.trust.tissue import Discriminant, Measures, looks_like, measure
+from annofree.trust.view import View
 
+#: Beyond the farthest image of its own name a warning begins, logarithm of odds.
+MARGIN = 2.0
 GROUPS = ("patients", "unlabelled", "unlabelled_1p5mm", "healthy", "ms")
 
 
@@ -47,16 +58,91 @@ def misfits(n: int, spacing_mm: float) -> None:
         print(f"| {make.__name__.replace('_', ' ')} | {n} | {own} | {sum(map(bool, found))} |", flush=True)
 
 
+Shown = dict[Modality, Measures]
+
+
+def names(data: Path, n: int, spacing_mm: float) -> None:
+    """Discriminants, false warnings, and how many wrong names are found."""
+    groups, measured, swaps = [], [], []
+    for group, scan in _all(data, n, spacing_mm):
+        known = register_to_mni(scan)
+        if (found := measure(View.of(scan, known))) is not None:
+            groups.append(group)
+            measured.append(found)
+            pairs = [pair for pair in combinations(Modality, 2) if set(pair) <= found.keys() and group != "phantoms"]
+            swaps += [(pair, any(c.warning for c in examine(exchanged(scan, *pair), known))) for pair in pairs]
+    for pair, rule in fitted(measured).items():
+        weights = tuple(round(weight, 2) for weight in rule.weights)
+        print(f"    {pair}: Discriminant({weights}, {rule.offset:.2f}, {rule.limits}),")
+    left_out = [fitted([*measured[:k], *measured[k + 1 :]]) for k in range(len(measured))]
+    real = [k for k, group in enumerate(groups) if group != "phantoms"]
+    print("\n| one image | named | found | found, its scan left out of the fit |\n|---|---|---|---|")
+    for kind, named in permutations(Modality, 2):
+        having = [k for k in real if kind in measured[k]]
+        found_now = sum(is_warned(named, measured[k][kind], tissue.DISCRIMINANTS) for k in having)
+        fair = sum(is_warned(named, measured[k][kind], left_out[k]) for k in having)
+        print(f"| {kind} | {named} | {found_now} of {len(having)} | {fair} |")
+    print("\n| two names exchanged | found by any check |\n|---|---|")
+    for pair in combinations(Modality, 2):
+        ends = [found for swapped, found in swaps if swapped == pair]
+        print(f"| {pair[0]} and {pair[1]} | {sum(ends)} of {len(ends)} |", flush=True)
+    for who, some in (("real scans", real), ("phantoms", [k for k in range(len(groups)) if k not in real])):
+        false = sum(any(is_warned(name, m, left_out[k]) for name, m in measured[k].items()) for k in some)
+        print(f"\nfalse warnings of tissue order, each scan left out of its fit: {false} of {len(some)} {who}")
+
+
+def _all(data: Path, n: int, spacing_mm: float) -> Iterator[tuple[str, Scan]]:
+    for group in GROUPS:
+        for scan in open_cohort(data / group, brain_mask="*_DLMUSE.nii.gz" if group == "healthy" else None):
+            yield group, scan
+    for seed in range(n):
+        yield "phantoms", phantom_subject(5000 + seed, spacing_mm=spacing_mm).scan
+
+
+def exchanged(scan: Scan, first: Modality, second: Modality) -> Scan:
+    """Two images under each other's name."""
+    return scan.replace(images={**scan.images, first: scan.images[second], second: scan.images[first]})
+
+
+def is_warned(named: Modality, measures: Measures, rules: dict[tuple[Modality, Modality], Discriminant]) -> bool:
+    """Whether an image of these measures raises a warning under a name."""
+    return any(excess > 0 for _, excess in looks_like(named, measures, rules))
+
+
+def fitted(measured: list[Shown]) -> dict[tuple[Modality, Modality], Discriminant]:
+    """Fisher's discriminants of T1 (with and without contrast medium), T2 and FLAIR by their names."""
+    of = {
+        kind: np.array([m for scan in measured for name, m in scan.items() if name in names])
+        for kind, names in {
+            Modality.T1: (Modality.T1, Modality.T1C),
+            Modality.T2: (Modality.T2,),
+            Modality.FLAIR: (Modality.FLAIR,),
+        }.items()
+    }
+    found = {}
+    for first, second in combinations(of, 2):
+        a, b = of[first], of[second]
+        within = (np.cov(a.T) * (len(a) - 1) + np.cov(b.T) * (len(b) - 1)) / (len(a) + len(b) - 2)
+        weights = np.linalg.solve(within, b.mean(axis=0) - a.mean(axis=0))
+        offset = -float(weights @ (a.mean(axis=0) + b.mean(axis=0)) / 2)
+        last, first_one = float((a @ weights).max() + offset), float((b @ weights).min() + offset)
+        limits = (min(0.0, first_one) - MARGIN, max(0.0, last) + MARGIN)
+        found[first, second] = Discriminant((*map(float, weights),), offset, tuple(round(x, 1) for x in limits))
+    return found
+
+
 def main() -> None:
     """Parse and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("real", "misfits"))
+    parser.add_argument("what", choices=("real", "misfits", "names"))
     parser.add_argument("data", type=Path, nargs="?", default=Path("../shared/data"))
     parser.add_argument("--n", type=int, default=20)
     parser.add_argument("--spacing", type=float, default=2.0)
     told = parser.parse_args()
     if told.what == "real":
         real(told.data)
+    elif told.what == "names":
+        names(told.data, told.n, told.spacing)
     else:
         misfits(told.n, told.spacing)
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from annofree.scan import Cohort, Scan
     from annofree.segmentation import Segmentation
     from annofree.thresholds.base import Threshold
+    from annofree.trust.check import Check
 
 DEFAULT_METHOD = "synthtumour"
 
@@ -158,17 +159,19 @@ def segment_scan(
     Raises:
         InputError: It is.
     """
-    from annofree.trust.belongs import examine, note_of, refuse_misfit
+    from annofree.trust.belongs import note_of, refuse_misfit
 
-    checks = examine(scan)
-    if strict:
-        refuse_misfit(scan, checks)
-    scan = scan.replace(notes=(*scan.notes, *(note_of(check) for check in checks if check.warning)))
     stage("finding the tumour")
     with ThreadPoolExecutor(1) as beside:
-        alignment = beside.submit(_aligned, scan) if locate else None
+        looking = beside.submit(_look, scan)
+        if strict:
+            refuse_misfit(scan, looking.result()[1])
         result: Segmentation = method.segment(scan)
-    told = {**result.provenance, "checks": [check.to_dict() for check in checks]}
+        alignment, checks = looking.result()
+    told, read = dict(result.provenance), len(scan.notes)
+    warned = [note_of(check) for check in checks if check.warning]
+    told |= {name: [*told[name][:read], *warned, *told[name][read:]] for name in ("notes", "scan notes")}
+    told["checks"] = [check.to_dict() for check in checks]
     if scan.preparation is not None:
         told["preparation"] = scan.preparation.to_dict()
     result = result.replace(provenance=told)
@@ -181,7 +184,7 @@ def segment_scan(
         scan,
         scores=result.scores.get("WT"),
         with_lobes=locate,
-        alignment=None if alignment is None else alignment.result,
+        alignment=(lambda: alignment) if locate else None,
     )
     result = result.replace(lesions=lesions)
     doubts = {"finding": method.classify(lesions, false_alarms), "expectation": method.expect(result, scan)}
@@ -189,10 +192,13 @@ def segment_scan(
     return result.replace(provenance={**result.provenance, **told})
 
 
-def _aligned(scan: Scan) -> Alignment:
+def _look(scan: Scan) -> tuple[Alignment, tuple[Check, ...]]:
+    """Where the brain lies and whether the scan belongs: a second of work that a network need not wait for."""
     from annofree.anatomy import register_to_mni
+    from annofree.trust.belongs import examine
 
-    return register_to_mni(scan)
+    alignment = register_to_mni(scan)
+    return alignment, examine(scan, alignment)
 
 
 def fit(

@@ -47,11 +47,11 @@ def test_label_maps_are_never_images_and_are_named(patient: Path) -> None:
     assert scan.notes == ("Not taken as images: BraTS2021_00042_seg.nii.gz, BraTS2021_00042_t1_DLMUSE.nii.gz.",)
 
 
-def test_one_file_is_guessed_and_can_be_overridden(patient: Path) -> None:
+def test_one_file_is_guessed(patient: Path) -> None:
     file = patient / "BraTS2021_00042_t2.nii.gz"
     assert open_scan(file).sequences == ("T2",)
     assert open_scan(file).id == "BraTS2021_00042"
-    assert open_scan(file, sequence="flair").sequences == ("FLAIR",)
+    assert open_scan(file, sequence="t2").sequences == ("T2",)
 
 
 def test_a_name_without_a_sequence_asks_for_it(tmp_path: Path) -> None:
@@ -297,3 +297,19 @@ def test_real_folders_pass_or_are_refused(shared_data: Path) -> None:
         with pytest.raises(InputError, match="whole head"):
             open_scan(path)
     assert open_scan(shared_data / "raw" / "TCGA-FG-6692" / "bet_fla.nii.gz").sequences == ("FLAIR",)
+
+
+def test_a_name_and_the_callers_word_may_not_contradict(tmp_path: Path) -> None:
+    (tmp_path / "p1").mkdir()
+    file = save(tmp_path / "p1" / "p1_T1w.nii.gz", brain_image())
+    for source in (file, file.parent):  # of a folder, --sequence takes that sequence, and there is none
+        with pytest.raises(InputError, match=r"'p1_T1w.nii.gz' says T1, and --sequence says FLAIR"):
+            open_scan(source, sequence="FLAIR")
+    with pytest.raises(InputError, match="says T1, and --sequence says T2"):
+        open_scan(nib.load(file), sequence="T2")
+    assert open_scan(file, sequence="T1").sequences == ("T1",)
+    assert open_scan({"FLAIR": file}).sequences == ("FLAIR",)
+    doubtful = file.rename(file.with_name("p1_T1_xyz.nii.gz"))
+    with pytest.raises(InputError, match="says T1 or T1C, and --sequence says FLAIR"):
+        open_scan(doubtful, sequence="FLAIR")
+    assert open_scan(doubtful, sequence="T1C").sequences == ("T1C",)

@@ -60,6 +60,33 @@ def test_flair_alone_and_normalised_images_are_no_misfits() -> None:
     assert _warned(scan.replace(images=normalised, brain=brain)) == {}
 
 
+@pytest.mark.parametrize("named", [Modality.T1, Modality.T2, Modality.FLAIR])
+@pytest.mark.parametrize("kind", list(Modality))
+def test_an_image_alone_under_a_wrong_name_is_found(kind: Modality, named: Modality) -> None:
+    image = _phantom(11).replace(images={named: _phantom(11).images[kind]})
+    right = named == kind or {named, kind} == {Modality.T1, Modality.T1C}
+    assert ("tissue order" in _warned(image)) is not right
+    if not right:
+        contrast = "T1 or T1C" if kind in (Modality.T1, Modality.T1C) else kind
+        assert f"{named} looks like {contrast} (" in _warned(image)["tissue order"].warning
+
+
+@pytest.mark.parametrize("first", [Modality.T1, Modality.T1C])
+@pytest.mark.parametrize("second", [Modality.T2, Modality.FLAIR])
+def test_two_names_exchanged_are_found(first: Modality, second: Modality) -> None:
+    scan = _phantom(12)
+    swapped = {**scan.images, first: scan.images[second], second: scan.images[first]}
+    assert "tissue order" in _warned(scan.replace(images=swapped))
+
+
+def test_slow_shading_and_another_scale_do_not_decide_on_tissue_order() -> None:
+    scan = _phantom(13)
+    x, y, z = (np.linspace(-1, 1, n, dtype=np.float32) for n in scan.shape)
+    shade = np.float32(1) + np.float32(0.2) * (x[:, None, None] + y[:, None] - z)
+    shaded = {name: 40 * image * shade + 7 * (image > 0) for name, image in scan.images.items()}
+    assert "tissue order" not in _warned(scan.replace(images=shaded, brain=scan.foreground()))
+
+
 def test_units_of_grey_levels_do_not_matter() -> None:
     scan = _phantom(12)
     scaled = scan.replace(images={name: image * np.float32(0.01) for name, image in scan.images.items()})
@@ -100,4 +127,8 @@ def test_the_table_says_whether_a_scan_belongs(tmp_path: Path) -> None:
 @pytest.mark.real
 def test_ordinary_scans_raise_no_warning(shared_data: Path) -> None:
     cohort = open_cohort(shared_data / "unlabelled")
-    assert {scan.id: list(_warned(scan)) for scan in cohort} == {scan_id: [] for scan_id in cohort.ids}
+    for scan in cohort:
+        assert list(_warned(scan)) == [], scan.id
+        for kind in (Modality.T1, Modality.T1C, Modality.T2):
+            alone = scan.replace(images={Modality.FLAIR: scan.images[kind]})
+            assert "tissue order" in _warned(alone), (scan.id, kind)

@@ -101,7 +101,7 @@ class Case:
         """Read the images.
 
         Args:
-            sequence: Take this sequence only; for a single file, what the file holds whatever its name says.
+            sequence: Take this sequence only; for a single file whose name does not say it, what the file holds.
 
         Returns:
             Volumes by sequence, and notes.
@@ -123,6 +123,7 @@ class Case:
     def _choose(self, sequence: Modality | None) -> dict[Modality, Path]:
         files = [path for _, path in self.files]
         if sequence is not None and len(files) == 1:
+            self._refuse_contradiction(sequence)
             return {sequence: files[0]}
         if self.problem is not None:
             told = self.problem
@@ -154,6 +155,13 @@ class Case:
             )
         return {sequence: chosen[sequence]}
 
+    def _refuse_contradiction(self, sequence: Modality) -> None:
+        """A file whose name says one sequence is not taken for another: one of the two is wrong."""
+        said = [(path, (name,)) for name, path in self.images] + [(doubt.path, doubt.possible) for doubt in self.doubts]
+        for path, possible in said:
+            if possible and sequence not in possible:
+                raise contradiction(path.name, possible, sequence, path)
+
     def _without_runs(self, notes: list[str]) -> list[tuple[Modality, Path]]:
         """Images with one of each sequence where BIDS names tell several apart: the finest, then the last run."""
         found: list[tuple[Modality, Path]] = []
@@ -179,6 +187,15 @@ class Case:
                     why=doubt.why,
                     fix=_RENAME,
                 )
+
+
+def contradiction(name: str, possible: Iterable[Modality], sequence: Modality, file: Path | str) -> InputError:
+    """The error of an image whose name says another sequence than the caller."""
+    return InputError(
+        f"The name '{name}' says {' or '.join(possible)}, and --sequence says {sequence}",
+        file=file,
+        fix=f"Leave --sequence out; if the name is wrong, rename the file, or open {{'{sequence}': FILE}} in Python",
+    )
 
 
 def case_of_files(

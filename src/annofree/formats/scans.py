@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from annofree.errors import InputError
 from annofree.formats.brain_mask import open_brain_mask
-from annofree.formats.case import Case, case_of_file, case_of_mapping, with_unique_ids
+from annofree.formats.case import Case, case_of_file, case_of_mapping, contradiction, with_unique_ids
 from annofree.formats.dicom import DicomSettings, is_zip
 from annofree.formats.grids import MIN_OVERLAP, choose_reference, overlap, resample
 from annofree.formats.layouts import find_cases
@@ -49,7 +49,7 @@ def open_scan(
 
     Args:
         source: A patient's folder, an image file, a nibabel image, `{sequence: file}`, or a `Scan` (returned as is).
-        sequence: What a single file holds, whatever its name says; of a folder, the one sequence to take.
+        sequence: What a single file holds whose name does not say it; of a folder, the one sequence to take.
         brain_mask: A mask file (non-zero is brain), a pattern such as `"*_DLMUSE.nii.gz"` inside the patient's
             folder, or a boolean array on the scan's canonical grid. A mask on another grid is resampled (nearest).
         report: The report's text, or a file with it.
@@ -207,7 +207,10 @@ class _MemoryCase(Case):
 
     def read(self, sequence: str | None = None) -> tuple[dict[Modality, Volume], tuple[str, ...]]:
         volume = read_volume(self.held)
-        name = Modality.guess(volume.source) if sequence is None else Modality.parse(sequence)
+        said = Modality.guess(volume.source)
+        name = said if sequence is None else Modality.parse(sequence)
+        if said is not None and name != said and name is not None:
+            raise contradiction(Path(volume.source).name, [said], name, volume.source)
         if name is None:
             raise InputError("The sequence of an image in memory is not known", fix="Say it: sequence='FLAIR'")
         return {name: volume}, ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from annofree.anatomy.align import Alignment
 from annofree.errors import InputError
 from annofree.scan import Scan
 from annofree.trust.check import Check
@@ -12,6 +13,7 @@ from annofree.trust.levels import contrast_range, hounsfield
 from annofree.trust.shape import cavity, cut, void
 from annofree.trust.sides import sides
 from annofree.trust.stripes import repetition
+from annofree.trust.tissue import tissue_order
 from annofree.trust.view import View
 
 #: In the order in which they are told. A check that cannot be made on a scan gives None.
@@ -21,6 +23,7 @@ CHECKS: tuple[Callable[[View], Check | None], ...] = (
     enhancement,
     fluid_in_flair,
     fluid_in_t2,
+    tissue_order,
     contrast_range,
     cut,
     void,
@@ -30,16 +33,17 @@ CHECKS: tuple[Callable[[View], Check | None], ...] = (
 )
 
 
-def examine(scan: Scan) -> tuple[Check, ...]:
+def examine(scan: Scan, known: Alignment | None = None) -> tuple[Check, ...]:
     """Every check that can be made on a scan.
 
     Args:
         scan: Prepared: its images hold a brain, or it has a brain mask.
+        known: Where the brain lies in MNI space; worked out where it is not known.
 
     Raises:
         InputError: There is no brain at all.
     """
-    view = View.of(scan)
+    view = View.of(scan, known)
     return tuple(found for check in CHECKS if (found := check(view)) is not None)
 
 

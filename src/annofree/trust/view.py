@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from annofree.anatomy.align import Alignment, register_to_mni
 from annofree.intensity import robust_level
 from annofree.prepare.brain import filled_brain
 from annofree.scan import Modality, Scan
@@ -32,25 +33,39 @@ class View:
         scan: The whole scan.
         images: Every n-th voxel of each sequence, (X, Y, Z).
         brain: The same of the brain, its holes filled.
-        spacing_mm: Between the voxels that are left.
+        affine: (4, 4), voxels that are left to scanner mm.
+        known: Where the brain lies in MNI space, if somebody knows it already.
     """
 
     scan: Scan
     images: Mapping[Modality, NDArray[np.float32]]
     brain: NDArray[np.bool_]
-    spacing_mm: tuple[float, float, float]
+    affine: NDArray[np.float64]
+    known: Alignment | None = None
 
     @classmethod
-    def of(cls, scan: Scan) -> View:
+    def of(cls, scan: Scan, known: Alignment | None = None) -> View:
         """Thin a scan."""
         brain = filled_brain(scan)
         step = [max(1, round(COARSE_MM / edge)) for edge in scan.spacing_mm]
         thin = tuple(slice(s // 2, None, s) for s in step)
         if np.count_nonzero(brain[thin]) < _FEWEST:
             step, thin = [1, 1, 1], (slice(None),) * 3
-        x, y, z = (edge * s for edge, s in zip(scan.spacing_mm, step, strict=True))
+        affine = scan.affine @ np.diag([*step, 1.0])
+        affine[:3, 3] = scan.affine[:3, :3] @ [one.start or 0 for one in thin] + scan.affine[:3, 3]
         images = {name: image[thin] for name, image in scan.images.items()}
-        return cls(scan, images, brain[thin], (x, y, z))
+        return cls(scan, images, brain[thin], affine, known)
+
+    @cached_property
+    def spacing_mm(self) -> tuple[float, float, float]:
+        """Between the voxels that are left."""
+        x, y, z = np.sqrt((self.affine[:3, :3] ** 2).sum(axis=0))
+        return float(x), float(y), float(z)
+
+    @cached_property
+    def alignment(self) -> Alignment:
+        """Where the brain lies in MNI space: a second of work where nobody knows it yet."""
+        return register_to_mni(self.scan) if self.known is None else self.known
 
     @cached_property
     def voxel_ml(self) -> float:
@@ -58,11 +73,16 @@ class View:
         return float(np.prod(self.spacing_mm)) / 1000.0
 
     @cached_property
+    def depth_mm(self) -> NDArray[np.float64]:
+        """(X, Y, Z): how far each voxel lies below the brain's surface."""
+        padded = np.pad(self.brain, 1)  # what lies beyond the field of view is not brain
+        depth: NDArray[np.float64] = ndimage.distance_transform_edt(padded, sampling=self.spacing_mm)
+        return depth[1:-1, 1:-1, 1:-1]
+
+    @cached_property
     def deep(self) -> NDArray[np.bool_]:
         """(X, Y, Z) boolean: the inside of the brain; all of it where it is thinner than that."""
-        padded = np.pad(self.brain, 1)  # what lies beyond the field of view is not brain
-        depth = ndimage.distance_transform_edt(padded, sampling=self.spacing_mm)[1:-1, 1:-1, 1:-1]
-        deep: NDArray[np.bool_] = depth > DEEP_MM
+        deep: NDArray[np.bool_] = self.depth_mm > DEEP_MM
         return deep if deep.sum() > 500 else self.brain
 
     @cached_property
