@@ -6,7 +6,7 @@
 
 The first looks at real scans (images only), the second at phantoms and what `annofree.phantom.misfits` makes of them.
 The third gives every image of real scans and phantoms each wrong name, alone and exchanged with another, and counts
-what is found; and it fits the discriminants of `annofree.trust.tissue` anew, to all and with each scan left out in turn.
+what is found; and it fits the discriminants of `annofree.trust.tissue` anew, to all and each scan left out in turn.
 """
 
 from __future__ import annotations
