@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import pickle
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -180,6 +181,32 @@ def test_a_misspelt_setting_names_its_neighbour() -> None:
         IntensitySettings(sigma=2)
     with pytest.raises(SettingsError, match="sigma_mm"):
         IntensitySettings(sigma_mm="wide")
+
+
+@pytest.mark.parametrize(
+    ("make", "changes", "message"),
+    [
+        ("synthesis.settings:SynthesisSettings", {"tumours.kind": "foo"}, "one of ring, solid.*given 'foo'"),
+        ("synthesis.settings:SynthesisSettings", {"tumours.volume_ml": [50, 2]}, "lower end comes first"),
+        ("synthesis.settings:SynthesisSettings", {"tumours.volume_ml": [-5, 2]}, "greater than or equal to 0"),
+        ("synthesis.settings:SynthesisSettings", {"tumours.volumes_ml": []}, "at least 1 item"),
+        ("synthesis.settings:SynthesisSettings", {"contrast.free_share": 7}, "less than or equal to 1"),
+        ("synthesis.published:PublishedSettings", {"lesions": 0}, "greater than 0"),
+        ("synthesis.published:PublishedSettings", {"two_tissues": -1}, "greater than or equal to 0"),
+        ("synthesis.published:PublishedSettings", {"smooth": float("nan")}, "finite"),
+        ("synthesis.mix:MixSettings", {"scale": [1.1, 0.9]}, "lower end comes first"),
+        ("training.settings:TrainSettings", {"seed": -1}, "greater than or equal to 0"),
+        ("training.settings:TrainSettings", {"learning_rate": float("inf")}, "finite"),
+        ("methods.intensity:IntensitySettings", {"sigma_mm": -1}, "greater than or equal to 0"),
+        ("methods.reconstruction.autoencoders:DAESettings", {"seed": -1}, "greater than or equal to 0"),
+        ("refine.components:KeepComponents", {"min_ml": float("inf")}, "finite"),
+    ],
+)
+def test_a_value_that_means_nothing_is_refused_before_anything_runs(make: str, changes: dict, message: str) -> None:
+    module, name = make.split(":")
+    settings = getattr(import_module(f"annofree.{module}"), name)()
+    with pytest.raises(SettingsError, match=message):
+        settings.changed(changes)
 
 
 def test_errors_are_one_sentence_and_survive_pickling() -> None:

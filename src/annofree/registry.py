@@ -77,6 +77,7 @@ class Registry(Mapping[str, R], Generic[R, T]):
         found: Gives the rows that other packages bring; asked once, when it first matters.
         former: Names of older files and command lines, and what they are called now.
         gone: Names of older files that mean nothing any more, and why.
+        number: The row that a bare number was most likely meant for.
     """
 
     def __init__(
@@ -86,9 +87,11 @@ class Registry(Mapping[str, R], Generic[R, T]):
         found: Callable[[], Iterable[R]] = tuple,
         former: Mapping[str, str] | None = None,
         gone: Mapping[str, str] | None = None,
+        number: str | None = None,
     ) -> None:
         self.what = what
         self.gone = dict(gone or {})
+        self._number = number
         self._former = dict(former or {})
         self._rows = {row.name: row for row in rows}
         self._found: Callable[[], Iterable[R]] | None = found
@@ -107,9 +110,12 @@ class Registry(Mapping[str, R], Generic[R, T]):
             if name in self.gone:
                 raise SettingsError(f"There is no {self.what} '{name}' any more", why=self.gone[name])
             forms = ", ".join(row.form or row.name for row in self._rows.values())
+            if self._number is not None and not isinstance(read_value(name), str):
+                fix = f"Write '{self._number}:{name}' for a number of your own, or use one of: {forms}"
+            else:
+                fix = f"Use one of: {forms}"
             raise SettingsError(
-                f"There is no {self.what} '{name}'" + (f"; did you mean '{near}'?" if near else ""),
-                fix=f"Use one of: {forms}",
+                f"There is no {self.what} '{name}'" + (f"; did you mean '{near}'?" if near else ""), fix=fix
             )
         return self._rows[name]
 

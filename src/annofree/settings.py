@@ -4,11 +4,25 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Annotated, Any, Self, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from annofree.errors import SettingsError
+
+
+def _ascending(ends: tuple[float, float]) -> tuple[float, float]:
+    if ends[0] > ends[1]:
+        raise ValueError("the lower end comes first")
+    return ends
+
+
+#: Numbers that several settings have: a probability or share, and what cannot be negative.
+Share: TypeAlias = Annotated[float, Field(ge=0, le=1)]
+NotNegative: TypeAlias = Annotated[float, Field(ge=0)]
+Seed: TypeAlias = Annotated[int, Field(ge=0)]
+#: Both ends of a range, the lower one first.
+Span: TypeAlias = Annotated[tuple[NotNegative, NotNegative], AfterValidator(_ascending)]
 
 
 class Settings(BaseModel):
@@ -21,7 +35,7 @@ class Settings(BaseModel):
         3.0
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
 
     def __init__(self, **values: Any) -> None:
         try:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from annofree.batch.fingerprint import origin_hashes
+from annofree.batch.rethreshold import rethreshold
 from annofree.batch.run import run
 from annofree.batch.worker import explain
 from annofree.errors import InputError, OutputError
@@ -210,3 +211,19 @@ def test_the_same_scan_at_another_place_is_the_same(tmp_path: Path, balls: Path)
     assert len(run(open_cohort(moved), CHOICE, out, locate=False).rows) == 1
     shutil.copy(sorted(balls.rglob("*flair*"))[1], moved / "flair.nii.gz")  # a file that was corrected in place
     assert len(run(open_cohort(moved), CHOICE, out, locate=False).rows) == 1
+
+
+def test_of_two_methods_one_is_decided_again(tmp_path: Path, balls: Path) -> None:
+    first, second = _two_patients(tmp_path, balls, "anna", "bert")
+    out = tmp_path / "out"
+    for method in ("intensity-published", "intensity"):
+        run(open_cohort([first, second]), Choice(method=method), out, locate=False)
+    with pytest.raises(InputError, match=r"more than one segmentation.*Name the method \(--method\)\.$"):
+        rethreshold(out, "fixed:2", overwrite=True, locate=False)
+    report = rethreshold(out, "fixed:2", method="intensity-published", overwrite=True, locate=False)
+    assert {row["threshold_WT"] for row in report.rows} == {"2"}
+    shown = {(row["id"], row["method"]): row["threshold_WT"] for row in rows(out / "results.tsv")}
+    assert len(shown) == 4
+    assert shown["anna", "intensity-published"] == "2" != shown["anna", "intensity"]
+    with pytest.raises(InputError, match=r"no scores for ET: it keeps WT\.$"):
+        rethreshold(out, "fixed:2", method="intensity", region="ET", overwrite=True)

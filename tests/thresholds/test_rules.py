@@ -123,6 +123,9 @@ def test_a_threshold_survives_json(text: str) -> None:
         ("conformal:0ml@0.2", "greater than 0"),
         ("healthy-quantile:1", "less than 1"),
         ("oracle:XX", "'WT', 'TC' or 'ET'"),
+        ("0.7", "Write 'fixed:0.7'"),
+        ("mad:-3", "greater than or equal to 0"),
+        ("conformal:2ml@inf", "no volume and level"),
     ],
 )
 def test_a_wrong_spec_is_answered_with_what_to_write(text: str, message: str) -> None:

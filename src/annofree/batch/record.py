@@ -107,9 +107,24 @@ def record_path(out: Path, scan_id: str) -> Path:
     return out / RECORDS / f"{hashlib.sha256(scan_id.encode()).hexdigest()[:20]}.json"
 
 
-def read_record(out: Path, scan_id: str) -> dict[str, Any] | None:
-    """A scan's record, or None where the scan is not done."""
-    return _read(record_path(out, scan_id))
+def read_record(out: Path, scan_id: str, method: str | None = None) -> dict[str, Any] | None:
+    """A scan's record, or None where the scan is not done.
+
+    Args:
+        out: The output folder.
+        scan_id: The scan's id.
+        method: Whose; by default that of the method that ran last.
+    """
+    path = record_path(out, scan_id)
+    last = _read(path)
+    if last is None or method in (None, last["provenance"].get("method")):
+        return last
+    return _read(_of_method(path, str(method)))
+
+
+def _of_method(path: Path, method: str) -> Path:
+    """Where a record makes room for that of another method."""
+    return path.with_suffix(f".{bids_label(method)}.json")
 
 
 def _read(path: Path) -> dict[str, Any] | None:
@@ -187,9 +202,9 @@ def forget(out: Path, scan_id: str, method: str) -> None:
     other = None if record is None else str(record["provenance"].get("method", ""))
     try:
         if other not in (None, method):
-            path.replace(path.with_suffix(f".{bids_label(str(other))}.json"))
+            path.replace(_of_method(path, str(other)))
         path.unlink(missing_ok=True)
-        path.with_suffix(f".{bids_label(method)}.json").unlink(missing_ok=True)
+        _of_method(path, method).unlink(missing_ok=True)
         sidecar_path(mask_path(out, scan_id, method)).unlink(missing_ok=True)
         sweep(bids_folder(out, scan_id))
     except OSError as error:

@@ -45,6 +45,7 @@ def rethreshold(
     results: str | Path,
     threshold: str | Threshold | None,
     *,
+    method: str | None = None,
     refine: Sequence[Refiner] | None = None,
     region: str = "WT",
     out: str | Path | None = None,
@@ -57,6 +58,7 @@ def rethreshold(
     Args:
         results: A folder that `annofree segment` wrote.
         threshold: The new rule, such as "fixed:2.0", "otsu" or "mad:3"; None decides again by the rules in use.
+        method: Whose answers, where a folder holds those of several methods.
         refine: The region's new refiners; None keeps those in use.
         region: The region that it decides.
         out: Another folder for the new masks.
@@ -88,16 +90,15 @@ def rethreshold(
         report = RethresholdReport(target)
         for scan_id in ids:
             try:
-                _one(source, target, scan_id, region, rule, chain, locate, report)
+                _one(source, target, scan_id, method, region, rule, chain, locate, report)
             except AnnofreeError as error:
                 if len(ids) == 1:
                     raise
                 report.failures.append(explain(scan_id, error))
         if not report.rows:
             first = report.failures[0]
-            raise InputError(
-                f"No scan could be decided again; '{first.id}': {first.what}", why=first.why, fix=first.next
-            )
+            why, fix = (None if text == "n/a" else text for text in (first.why, first.next))
+            raise InputError(f"No scan could be decided again; '{first.id}': {first.what}", why=why, fix=fix)
         report.seconds = time.monotonic() - started
         done = [row["id"] for row in report.rows]
         atomic_write(target / "results.tsv", table(standing_rows(target), COLUMNS))
@@ -113,15 +114,17 @@ def _one(
     source: Path,
     target: Path,
     scan_id: str,
+    method: str | None,
     region: str,
     rule: Threshold | None,
     chain: tuple[Refiner, ...] | None,
     locate: bool,
     report: RethresholdReport,
 ) -> None:
-    old = read_record(source, scan_id) or {}
+    before = read_segmentation(source, scan_id, method)
+    old = read_record(source, scan_id, str(before.provenance["method"])) or {}
     _refuse_changed(old.get("inputs", ()))
-    after, sentences = _decide_again(read_segmentation(source, scan_id), region, rule, chain, locate)
+    after, sentences = _decide_again(before, region, rule, chain, locate)
     report.sentences |= dict.fromkeys(sentences)
     key = f"rethreshold {region} {_described(rule, chain)} of {old.get('key', 'unknown')}"
     forget(target, scan_id, str(after.provenance.get("method", "")))

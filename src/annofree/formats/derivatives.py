@@ -215,7 +215,7 @@ def read_segmentation(
             f"There is {'more than one' if fitting else 'no'} segmentation of '{scan_id}'",
             file=root,
             why=f"methods: {', '.join(methods)}" if fitting else f"scans there: {', '.join(known[:5]) or 'none'}",
-            fix="Name the method" if fitting else "Run annofree segment first",
+            fix="Name the method (--method)" if fitting else "Run annofree segment first",
         )
     record, sidecar = records[fitting[0]], fitting[0]
     try:

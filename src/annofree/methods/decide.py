@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from annofree.errors import InputError
+from annofree.errors import InputError, SettingsError
 from annofree.prepare.brain import brain_of
 from annofree.prepare.regrid import carried_mask
 from annofree.prepare.resample import back, to_grid
@@ -21,6 +21,7 @@ from annofree.scan import Grid, Modality, Scan
 from annofree.segmentation import REGIONS, ScoreMap
 from annofree.thresholds import THRESHOLDS
 from annofree.thresholds.base import HealthyScores, Threshold
+from annofree.thresholds.fixed import GIVEN, Fixed
 
 #: Each region lies inside the one before it; the label that is written where it is the innermost.
 NESTED = (("WT", 2), ("TC", 1), ("ET", 3))
@@ -166,10 +167,12 @@ def _decide_on_own_grid(scored: Scored, scan: Scan) -> Decision:
     assert brain is not None
     rules, regions = scored.rules, scored.regions
     maps = {name: score.values for name, score in scored.scores.items()}
+    for region in regions:
+        _refuse_impossible(rules.thresholds[region], scored.scores[region])
     used = {region: rules.thresholds[region].resolve(maps[region], brain) for region in regions}
     cuts = {region: rule.value for region, rule in used.items() if rule.value is not None}
     labels = np.zeros(brain.shape, dtype=np.uint8)
-    notes: list[str] = []
+    notes = [note for region, rule in used.items() if (note := _beyond_scores(region, rule, maps[region][brain]))]
     outer = brain
     for place, region in enumerate(regions):
         called = [maps[name] > cuts[name] for name in regions[place : place + 2]]
@@ -189,6 +192,25 @@ def _decide_on_own_grid(scored: Scored, scan: Scan) -> Decision:
         labels[mask] = dict(NESTED)[region]
         outer = mask
     return Decision(labels, used, tuple(notes))
+
+
+def _refuse_impossible(rule: Threshold, score: ScoreMap) -> None:
+    """A number that no probability can reach, or that all exceed, would answer without having looked."""
+    if isinstance(rule, Fixed) and score.unit == "probability" and not 0 <= rule.value < 1:
+        raise SettingsError(
+            f"The threshold {rule.value:g} of {score.name} is outside 0 to 1, where probabilities lie",
+            fix="Give a probability, such as fixed:0.5; fixed:2.0 and the like are for z scores (annofree methods)",
+        )
+
+
+def _beyond_scores(region: str, rule: Threshold, values: NDArray[np.float32]) -> str:
+    """A user's number outside all scores of a scan is told: it, not the image, decided."""
+    if not isinstance(rule, Fixed) or rule.source != GIVEN or not values.size:
+        return ""
+    low, high, number = float(values.min()), float(values.max()), f"The threshold of {region}, {rule.value:.4g}, lies"
+    if rule.value < low:
+        return f"{number} below every score ({low:.4g} and more): the whole brain is called."
+    return f"{number} above every score ({high:.4g} and less): nothing is called." if rule.value >= high else ""
 
 
 def _brought_back(labels: NDArray[np.uint8], at: Scan, scan: Scan) -> NDArray[np.uint8]:

@@ -31,10 +31,13 @@ __all__ = [
     "refine",
 ]
 
+#: How refiners that take a setting without its name are written.
+_FORMS = {"components": "components:26,min_ml=0.5", "median": "median:3", "morphology": "morphology:opening,mm=2"}
+
 REFINERS: Registry[Row, Refiner] = Registry(
     "refiner",
     [
-        Row.at(f"annofree.refine.{place}", name=name, form=name)
+        Row.at(f"annofree.refine.{place}", name=name, form=_FORMS.get(name, name))
         for name, place in (
             ("components", "components:KeepComponents"),
             ("eroded-brain", "brain:ErodedBrain"),

@@ -13,13 +13,14 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import PositiveFloat
 from scipy import ndimage
 
 from annofree.masks import Mask
 from annofree.reports.findings import Place, Reading, ReportedLesion, Side
 from annofree.reports.regions import AtlasRegions
 from annofree.reports.sizes import VolumeRange, volume_of
-from annofree.settings import Settings
+from annofree.settings import NotNegative, Settings
 
 Map = NDArray[np.float32]
 _GRID_MM = 2.0  # borders of lobes are vaguer than this
@@ -35,9 +36,9 @@ class PriorSettings(Settings):
         largest_ml: no lesion is larger.
     """
 
-    border_mm: float = 5.0
-    unknown_ml: float = 30.0
-    largest_ml: float = 300.0
+    border_mm: NotNegative = 5.0
+    unknown_ml: PositiveFloat = 30.0
+    largest_ml: PositiveFloat = 300.0
 
 
 @dataclass(frozen=True)

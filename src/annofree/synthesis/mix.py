@@ -14,13 +14,14 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import PositiveInt
 from scipy import ndimage
 
 from annofree.errors import InputError
 from annofree.intensity import robust_level
 from annofree.masks import Mask, bounding_box, margin_for
 from annofree.scan import Modality, Scan
-from annofree.settings import Settings
+from annofree.settings import NotNegative, Settings, Share, Span
 
 Affine = NDArray[np.float64]
 Labels = NDArray[np.uint8]
@@ -34,20 +35,20 @@ class MixSettings(Settings):
     patient's array onto the healthy one's shape (published)."""
     normalise: Literal["brain", "volume"] = "brain"
     """Match median and MAD of the brains, the tumour left out; or mean and deviation of the whole volumes."""
-    blend_mm: float = 3.0
+    blend_mm: NotNegative = 3.0
     """Width of the seam; 0 pastes hard."""
     margin: bool = False
     """CarveMix's random margin: the region pasted is up to as much larger than the tumour as the tumour is deep, or
     up to half as much smaller."""
-    flip: float = 0.5
+    flip: Share = 0.5
     """Share of tumours that change sides."""
-    scale: tuple[float, float] = (0.9, 1.1)
+    scale: Span = (0.9, 1.1)
     """Range of the factor on the tumour's diameter."""
     both_brains: bool = True
     """Paste only where both scans show brain; else wherever the healthy image is not 0."""
-    tumour_uses: int = 4
+    tumour_uses: PositiveInt = 4
     """How often one tumour is used at most."""
-    healthy_uses: int = 2
+    healthy_uses: PositiveInt = 2
     """How often one healthy scan is used at most."""
 
     @classmethod

@@ -6,19 +6,7 @@ import math
 from dataclasses import dataclass, replace
 
 from annofree.synthesis.seeds import Seeds
-from annofree.synthesis.settings import Tumours
-
-KINDS: dict[str, float] = {
-    "ring": 0.36,
-    "solid": 0.09,
-    "patchy": 0.12,
-    "homogeneous": 0.20,
-    "mismatch": 0.06,
-    "infiltrative": 0.11,
-    "metastases": 0.03,
-    "dural": 0.03,
-}
-"""Kinds of tumour and how often they are drawn: about a third shows no enhancement."""
+from annofree.synthesis.settings import KINDS, Tumours
 
 
 @dataclass(frozen=True)
@@ -26,7 +14,7 @@ class TumourPlan:
     """One lesion as requested.
 
     Attributes:
-        kind: See `KINDS`.
+        kind: See `annofree.synthesis.settings.KINDS`.
         place: See `annofree.synthesis.place.PLACES`.
         whole_ml: Volume of everything.
         core_ml: Volume inside the oedema.

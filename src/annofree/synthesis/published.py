@@ -14,11 +14,12 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import PositiveInt
 from scipy import ndimage
 
 from annofree.errors import InputError
 from annofree.masks import Box, Mask, bounding_box, largest_component, widened
-from annofree.settings import Settings
+from annofree.settings import NotNegative, Settings, Share, Span
 from annofree.synthesis.blob import blob
 
 Image = NDArray[np.float32]
@@ -28,36 +29,36 @@ Range = tuple[float, float]
 class PublishedSettings(Settings):
     """The published constants; see the class methods for its variants."""
 
-    volume_ml: Range = (20.0, 80.0)
+    volume_ml: Span = (20.0, 80.0)
     """Requested volume of the outer and of the inner blob, uniform."""
-    ratio: Range = (1.0, 2.0)
+    ratio: Span = (1.0, 2.0)
     """Ratio q of the half axes r, r q, r / q, uniform."""
-    lesions: int = 1
+    lesions: PositiveInt = 1
     """Blobs in one image; their union is the tumour."""
     rotation: Literal["euler", "uniform"] = "euler"
     noise: bool = True
-    gain: Range = (1.5, 5.0)
+    gain: Span = (1.5, 5.0)
     """Factor on the brightness, uniform."""
-    second_gain: Range = (0.8, 1.2)
+    second_gain: Span = (0.8, 1.2)
     """Factor of the inner blob, where it has one."""
-    two_tissues: float = 0.1
+    two_tissues: Share = 0.1
     """Share of cases whose inner blob has a factor of its own."""
-    darken: float = 0.0
+    darken: Share = 0.0
     """Share of cases whose factor is inverted."""
     texture: Literal["gain", "constant", "random", "csf"] = "gain"
     """What fills the blob of a training case: the smoothed image times the factor; the image's 1st percentile; a random
     percentile; or noise with the brightness of this image's fluid."""
-    smooth: float = 5.0
+    smooth: NotNegative = 5.0
     """Gaussian sigma of the smoothed image."""
-    border: Range = (1.0, 1.0)
+    border: Span = (1.0, 1.0)
     """Gaussian sigma of the soft border, uniform."""
     unit: Literal["voxel", "mm"] = "voxel"
     """Unit of both sigmas."""
-    label_from: float = 0.1
+    label_from: Share = 0.1
     """A training label holds the voxels whose soft mask exceeds this."""
     brain_only: bool = False
     """Smooth within the brain, and leave everything outside the brain as it was."""
-    distance_weighted: float = 0.0
+    distance_weighted: Share = 0.0
     """Share of validation cases whose change fades towards the border."""
 
     @classmethod

@@ -2,10 +2,30 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, PositiveFloat
 
 from annofree.borders import Rule
-from annofree.settings import Settings
+from annofree.settings import Settings, Share, Span
+
+KINDS: dict[str, float] = {
+    "ring": 0.36,
+    "solid": 0.09,
+    "patchy": 0.12,
+    "homogeneous": 0.20,
+    "mismatch": 0.06,
+    "infiltrative": 0.11,
+    "metastases": 0.03,
+    "dural": 0.03,
+}
+"""Kinds of tumour and how often they are drawn: about a third shows no enhancement."""
+
+
+def _known(kind: str) -> str:
+    if kind not in KINDS:
+        raise ValueError(f"it should be one of {', '.join(KINDS)}")
+    return kind
 
 
 class Anatomy(Settings):
@@ -24,14 +44,14 @@ class Anatomy(Settings):
 class Tumours(Settings):
     """Which tumours are put in."""
 
-    healthy_share: float = Field(0.25, ge=0, le=1)
+    healthy_share: Share = 0.25
     """Share of cases without a tumour."""
-    volume_ml: tuple[float, float] = (2.0, 200.0)
+    volume_ml: Span = (2.0, 200.0)
     """Range of the whole tumour."""
-    volumes_ml: tuple[float, ...] | None = None
+    volumes_ml: Annotated[tuple[PositiveFloat, ...], Field(min_length=1)] | None = None
     """A list of volumes to draw from, instead of the prior."""
-    kind: str | None = None
-    """One kind for all, a name of `annofree.synthesis.plan.KINDS`; by default a mixture."""
+    kind: Annotated[str, AfterValidator(_known)] | None = None
+    """One kind for all, a name of `KINDS`; by default a mixture."""
     growth: bool = True
     """Rough cores whose oedema grows along tissue; else one smooth ellipsoid inside another."""
     oedema: bool = True
@@ -51,7 +71,7 @@ class Tumours(Settings):
 class Contrast(Settings):
     """Brightness of tissues."""
 
-    free_share: float = 0.3
+    free_share: Share = 0.3
     """Share of sequences whose tissue contrast is free instead of physical."""
     texture: bool = True
     """Correlated noise within tissue."""

@@ -38,5 +38,6 @@ THRESHOLDS: Registry[Row, Threshold] = Registry(
             ("learned:Learned", "learned"),
         )
     ],
+    number="fixed",
 )
 parse, from_dict = THRESHOLDS.parse, THRESHOLDS.from_dict

@@ -55,7 +55,7 @@ class Threshold(Kind, ABC):
         saw: What the rule saw: numbers of scans and voxels, ids. JSON-able.
     """
 
-    value: float | None = Field(None, allow_inf_nan=False)
+    value: float | None = None
     tier: Tier = "T0"
     source: str = ""
     saw: dict[str, Any] = Field(default_factory=dict)

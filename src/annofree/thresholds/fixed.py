@@ -6,9 +6,11 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
 from annofree.thresholds.base import Threshold, Tier
+
+#: Source of a number that came with a command.
+GIVEN = "given by the user"
 
 
 class Fixed(Threshold):
@@ -26,9 +28,9 @@ class Fixed(Threshold):
     kind: ClassVar[str] = "fixed"
     main: ClassVar[tuple[str, ...]] = ("value",)
 
-    value: float = Field(allow_inf_nan=False)
+    value: float
     tier: Tier = "T2"
-    source: str = "given by the user"
+    source: str = GIVEN
 
     def value_for(self, scores: NDArray[np.float32], brain: NDArray[np.bool_]) -> float:
         """The number itself."""

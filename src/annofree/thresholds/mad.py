@@ -24,7 +24,7 @@ class Mad(Threshold):
     kind: ClassVar[str] = "mad"
     main: ClassVar[tuple[str, ...]] = ("k",)
 
-    k: float = Field(3.0, allow_inf_nan=False)
+    k: float = Field(3.0, ge=0)
     source: str = "the image's own median and spread"
 
     def value_for(self, scores: NDArray[np.float32], brain: NDArray[np.bool_]) -> float:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from annofree.settings import Settings
+from annofree.settings import Seed, Settings
 
 
 class TrainSettings(Settings):
@@ -36,7 +36,7 @@ class TrainSettings(Settings):
     schedule: Literal["cosine", "poly"] = "cosine"
     clip: float = Field(1.0, gt=0)
     ema: float = Field(0.998, ge=0, lt=1)
-    seed: int = 0
+    seed: Seed = 0
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     validate_every: int = Field(250, ge=1)
     checkpoint_minutes: float = Field(2.0, gt=0)

@@ -22,7 +22,7 @@ from annofree.methods.blogrr.hypergradient import Params
 from annofree.methods.blogrr.soft_dice import SLOPE, Total, alone, soft_dice_loss, soft_mask
 from annofree.methods.reconstruction.error_map import ErrorSettings
 from annofree.methods.reconstruction.torch_error_map import error_map
-from annofree.settings import Settings
+from annofree.settings import Seed, Settings
 from annofree.training.stream import Batch
 
 
@@ -76,7 +76,7 @@ class BilevelSettings(Settings):
     damping: float = Field(1e-2, ge=0)
     iterations: int = Field(5, ge=1)
     error: ErrorSettings = ErrorSettings()
-    seed: int = 0
+    seed: Seed = 0
 
     @classmethod
     def published(cls) -> Self:

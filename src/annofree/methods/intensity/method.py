@@ -16,7 +16,7 @@ from annofree.refine.brain import ErodedBrain
 from annofree.refine.components import KeepComponents
 from annofree.scan import Modality, Scan
 from annofree.segmentation import ScoreMap
-from annofree.settings import Settings
+from annofree.settings import NotNegative, Settings
 from annofree.thresholds.fixed import Fixed
 
 PREFERRED = (Modality.FLAIR, Modality.T2, Modality.T1C, Modality.T1)
@@ -31,7 +31,7 @@ class IntensitySettings(Settings):
     """
 
     sequence: Modality | None = None
-    sigma_mm: float = 1.5
+    sigma_mm: NotNegative = 1.5
 
 
 class Intensity(Method):

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from annofree.methods.mvit_ae.fusion import Fusion
-from annofree.settings import Settings
+from annofree.settings import Seed, Settings
 
 
 class MViTAESettings(Settings):
@@ -42,7 +42,7 @@ class MViTAESettings(Settings):
     labelmaps: str | None = None
     made: int = Field(24, ge=1)
     steps: int = Field(1600, ge=1)
-    seed: int = 0
+    seed: Seed = 0
 
 
 class MViTAEPublishedSettings(Settings):
@@ -64,4 +64,4 @@ class MViTAEPublishedSettings(Settings):
     labelmaps: str | None = None
     made: int = Field(24, ge=1)
     steps: int = Field(10_000, ge=1)
-    seed: int = 0
+    seed: Seed = 0

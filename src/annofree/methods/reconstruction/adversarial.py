@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from annofree.methods.reconstruction.fanogan import FAnoGAN, FAnoGANSettings
 from annofree.networks.build import build
-from annofree.settings import Settings
+from annofree.settings import Seed, Settings
 from annofree.training.checkpoint import has_state, load_state, save_state
 from annofree.training.log import RunLog
 from annofree.training.loop import train
@@ -48,7 +48,7 @@ class AdversarialSettings(Settings):
     learning_rate: float = Field(2e-4, gt=0)
     penalty: float = Field(10.0, ge=0)
     feature_weight: float = Field(1.0, ge=0)
-    seed: int = 0
+    seed: Seed = 0
     checkpoint_minutes: float = Field(2.0, gt=0)
 
 

@@ -23,7 +23,7 @@ from annofree.refine.brain import ErodedBrain
 from annofree.refine.components import KeepComponents
 from annofree.scan import Cohort, Modality, Scan
 from annofree.segmentation import ScoreMap
-from annofree.settings import Settings
+from annofree.settings import Seed, Settings
 from annofree.thresholds.healthy import HealthyQuantile
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class ReconstructionSettings(Settings):
     steps: int = Field(3000, ge=1)
     batch: int = Field(8, ge=1)
     learning_rate: float = Field(1e-3, gt=0)
-    seed: int = 0
+    seed: Seed = 0
 
 
 class Reconstruction(Method):

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from annofree.settings import Settings
+from annofree.settings import Seed, Settings
 
 
 class SynthTumourSettings(Settings):
@@ -31,7 +31,7 @@ class SynthTumourSettings(Settings):
     quality: Literal["fast", "default", "best"] = "default"
     labelmaps: str | None = None
     steps: int = Field(2000, ge=1)
-    seed: int = 0
+    seed: Seed = 0
     preset: Literal["ours", "published"] = "ours"
     junior: str | None = None
     senior_steps: int | None = Field(None, ge=1)

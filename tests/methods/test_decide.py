@@ -1,0 +1,34 @@
+"""Scores to labels: what a threshold can and cannot decide."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from annofree.errors import SettingsError
+from annofree.methods.decide import Decision, Rules, Scored, decide
+from annofree.scan import Modality, Scan
+from annofree.segmentation import ScoreMap, Unit
+from annofree.thresholds import parse
+
+
+def _decided(threshold: str, unit: Unit, top: float) -> Decision:
+    values = np.linspace(0.1, top, 1000, dtype=np.float32).reshape(10, 10, 10)
+    scan = Scan("p", {Modality.FLAIR: values}, np.eye(4), brain=np.ones(values.shape, bool))
+    return decide(Scored({"WT": ScoreMap(values, "WT", unit, scan.grid)}, Rules({"WT": parse(threshold)})), scan)
+
+
+@pytest.mark.parametrize("threshold", ["fixed:7", "fixed:-1", "fixed:1"])
+def test_a_threshold_that_no_probability_can_pass_is_refused(threshold: str) -> None:
+    with pytest.raises(SettingsError, match="outside 0 to 1, where probabilities lie"):
+        _decided(threshold, "probability", 0.9)
+    assert (_decided("fixed:0.5", "probability", 0.9).labels == 2).sum() == 500
+
+
+def test_a_users_threshold_outside_all_scores_is_told() -> None:
+    above, below, usual = (_decided(text, "z", 5.0) for text in ("fixed:7", "fixed:-1", "fixed:2"))
+    assert not above.labels.any()
+    assert "WT, 7, lies above every score (5 and less)" in above.notes[0]
+    assert below.labels.all()
+    assert "lies below every score" in below.notes[0]
+    assert usual.notes == ()
