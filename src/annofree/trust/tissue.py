@@ -149,10 +149,12 @@ class _Blocks(NamedTuple):
     @classmethod
     def of(cls, view: View) -> _Blocks | None:
         """The blocks in which grey and white both vary; None where there is none."""
+        from nibabel.affines import apply_affine
+
         maps, maps_affine = tissue_maps()
         places = np.argwhere(view.brain)
-        mm = _moved(places, view.alignment.affine @ view.affine)
-        where = _moved(mm, np.linalg.inv(maps_affine)).T
+        mm = apply_affine(view.alignment.affine @ view.affine, places)  # type: ignore[no-untyped-call]
+        where = apply_affine(np.linalg.inv(maps_affine), mm).T  # type: ignore[no-untyped-call]
         tissues = np.stack([ndimage.map_coordinates(m, where, order=1) for m in maps], axis=1).astype(np.float64)
         used = (tissues.sum(axis=1) > 0.5) & (view.depth_mm[view.brain] > _RIM_MM)
         tissues = tissues[used]
@@ -187,7 +189,3 @@ class _Blocks(NamedTuple):
 
 def _sums(columns: NDArray[np.float64], block: NDArray[np.intp]) -> NDArray[np.float64]:
     return np.stack([np.bincount(block, weights=column) for column in columns.T], axis=1)
-
-
-def _moved(points: NDArray[np.float64], affine: NDArray[np.float64]) -> NDArray[np.float64]:
-    return points @ affine[:3, :3].T + affine[:3, 3]
