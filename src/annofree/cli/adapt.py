@@ -25,8 +25,8 @@ def adapt(
     keep: Annotated[bool, typer.Option("--keep", help="Leave checkpoints and pseudo-labels in OUT/training.")] = False,
 ) -> None:
     """Go on training a model on a hospital's own scans, without masks; a model that got worse is not written."""
+    from annofree.adapt import adapt as run
     from annofree.cli.show import say
-    from annofree.methods.synthtumour.adapt import adapt as run
 
     adaptation = run(
         model,

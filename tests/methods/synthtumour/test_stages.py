@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from annofree import methods
+from annofree.adapt import adapt
 from annofree.errors import InputError, OutputError
 from annofree.inference.torch_network import TorchNetwork
 from annofree.methods.synthtumour import SynthTumour, labelling, stages
-from annofree.methods.synthtumour.adapt import adapt
 from annofree.methods.synthtumour.cases import folder_name, read_case, read_scan, write_case
 from annofree.methods.synthtumour.coarse import Coarse, coarse_of
 from annofree.methods.synthtumour.gate import passes

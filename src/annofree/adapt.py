@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from annofree.pipeline import fit
 from annofree.scan import Cohort
 
 if TYPE_CHECKING:
@@ -78,7 +79,6 @@ def adapt(
             written then), or the scans do not suffice.
         OutputError: The folder is not empty.
     """
-    from annofree.pipeline import fit
     from annofree.training.remains import LOG, WORK
 
     settings = {"junior": str(model), "senior_steps": steps, "seed": seed, "keep_junior": False}
