@@ -187,9 +187,11 @@ def segment_scan(
         alignment=(lambda: alignment) if locate else None,
     )
     result = result.replace(lesions=lesions)
-    doubts = {"finding": method.classify(lesions, false_alarms), "expectation": method.expect(result, scan)}
-    told = {name: answer.to_dict() for name, answer in doubts.items()}
-    return result.replace(provenance={**result.provenance, **told})
+    doubts = {
+        "finding": method.classify(lesions, false_alarms).to_dict(),
+        "expectation": method.expect(result, scan).to_dict(),
+    }
+    return result.replace(provenance={**result.provenance, **doubts})
 
 
 def _look(scan: Scan) -> tuple[Alignment, tuple[Check, ...]]:

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from annofree.batch.dry_run import expect
-from annofree.cli.main import main
 from annofree.formats import open_cohort
 from annofree.phantom import write_cohort
 from annofree.pipeline import Choice
+from command_line import call
 
 
 @pytest.fixture(scope="module")
@@ -24,14 +24,6 @@ def scans(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (scans / "bad").mkdir()
     (scans / "bad" / "bad_flair.nii.gz").write_bytes(b"no image")
     return scans
-
-
-def call(*arguments: object) -> int:
-    try:
-        main([str(argument) for argument in arguments])
-    except SystemExit as stop:
-        return int(stop.code or 0)
-    return 0
 
 
 def test_it_names_files_sequences_grids_costs_and_what_would_fail(

@@ -12,10 +12,10 @@ import pytest
 
 from annofree.batch.rerun import rerun
 from annofree.batch.run import run
-from annofree.cli.main import main
 from annofree.errors import InputError
 from annofree.formats import open_cohort, read_segmentation
 from annofree.pipeline import Choice
+from command_line import call
 
 from .conftest import made_cohort, written
 
@@ -198,11 +198,3 @@ def test_what_is_no_manifest_is_said(content: str, tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text(content)
     with pytest.raises(InputError, match="manifest"):
         rerun(tmp_path)
-
-
-def call(*arguments: object) -> int:
-    try:
-        main([str(a) for a in arguments])
-    except SystemExit as stop:
-        return int(stop.code or 0)
-    return 0

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from annofree.cli.main import VERBS, main
+from annofree.cli.main import VERBS
 from annofree.phantom import write_cohort
+from command_line import call
 
 
 @pytest.fixture(scope="module")
@@ -18,15 +19,6 @@ def phantoms(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("phantoms")
     write_cohort(folder, n=2, seed=2, spacing_mm=4.0, healthy_fraction=0.0)
     return folder
-
-
-def call(*arguments: object) -> int:
-    """Exit code of a command."""
-    try:
-        main([str(a) for a in arguments])
-    except SystemExit as stop:
-        return int(stop.code or 0)
-    return 0
 
 
 @pytest.mark.parametrize("verb", VERBS)

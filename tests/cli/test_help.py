@@ -9,19 +9,12 @@ import sys
 
 import pytest
 
-from annofree.cli.main import VERBS, main
+from annofree.cli.main import VERBS
 from annofree.errors import SettingsError
 from annofree.methods.citations import WORKS, bibtex
 from annofree.methods.describe import settings_of
 from annofree.methods.registry import METHODS
-
-
-def call(*arguments: str) -> int:
-    try:
-        main(list(arguments))
-    except SystemExit as stop:
-        return int(stop.code or 0)
-    return 0
+from command_line import call
 
 
 @pytest.mark.parametrize("columns", ["60", "80", "200"])

@@ -8,16 +8,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from annofree.cli.main import main
-
-
-def call(*arguments: object) -> int:
-    """Exit code of a command."""
-    try:
-        main([str(a) for a in arguments])
-    except SystemExit as stop:
-        return int(stop.code or 0)
-    return 0
+from command_line import call
 
 
 @pytest.fixture(scope="module")

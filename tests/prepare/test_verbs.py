@@ -11,19 +11,10 @@ import pytest
 from prepare_made_head import brain_of, grid, head, points_of
 
 import annofree as af
-from annofree.cli.main import main
 from annofree.scan import Modality
+from command_line import call
 
 GRIDS = {"T1": grid((43, 51, 40), (4.5, 4.5, 4.5)), "FLAIR": grid((48, 57, 26), (4.0, 4.0, 7.0), 10.0)}
-
-
-def call(*arguments: object) -> int:
-    """Exit code of a command."""
-    try:
-        main([str(a) for a in arguments])
-    except SystemExit as stop:
-        return int(stop.code or 0)
-    return 0
 
 
 @pytest.fixture(scope="module")

@@ -99,7 +99,7 @@ def _maximise_information(
     None where they do not meet, as in a slab one voxel thick.
     """
     pair, mask = (itk_image(*fixed), itk_image(*moving)), itk_image(reach.astype(np.uint8), fixed[1])
-    centre = np.linalg.solve(starts[0][:3, :3], -starts[0][:3, 3])
+    centre = np.linalg.solve(starts[0][:3, :3], -starts[0][:3, 3]).astype(np.float64)
     transforms = [placed(simpleitk().AffineTransform(3), start, centre) for start in starts]
     told = [information(pair, transform, mask) for transform in transforms]
     if not np.isfinite(max(told)):

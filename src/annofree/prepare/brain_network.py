@@ -96,7 +96,7 @@ def _box(found: NDArray[np.bool_], shape: tuple[int, ...]) -> tuple[slice, ...]:
 
 
 def _run(name: str, image: NDArray[np.float32]) -> NDArray[np.float32]:
-    return _network(name)(image[None, None])[0, 0]
+    return np.asarray(_network(name)(image[None, None])[0, 0])
 
 
 @cache
