@@ -4,6 +4,7 @@ Methods that learn from `annofree.synthesis` are scored here, so the two share n
 """
 
 from annofree.phantom.disk import WrittenCohort, write_cohort
+from annofree.phantom.pose import reposed
 from annofree.phantom.recipes import KINDS
 from annofree.phantom.subject import PhantomCohort, PhantomSubject, phantom_cohort, phantom_subject
 
@@ -14,5 +15,6 @@ __all__ = [
     "WrittenCohort",
     "phantom_cohort",
     "phantom_subject",
+    "reposed",
     "write_cohort",
 ]

@@ -73,8 +73,10 @@ def phantom_subject(
     name: str | None = None,
     *,
     borders: Rule = "visible",
+    visit: int = 0,
+    growth: float = 1.0,
 ) -> PhantomSubject:
-    """Make one subject. The same seed gives the same head and tumour at every spacing.
+    """Make one subject. The same seed gives the same head and tumour at every spacing, and at every visit.
 
     Args:
         seed: Decides everything.
@@ -84,6 +86,9 @@ def phantom_subject(
         name: Id of the scan, `phantom-<seed>` when None.
         borders: Where labels end: where a reader sees tumour through the slices, or where half of the voxel is tumour
             (the rule of earlier versions, with the borders' one width of that time).
+        visit: Another number is another examination of the same person: protocol, slices, shading and noise are drawn
+            anew. `annofree.phantom.reposed` lays the head down anew.
+        growth: Tumours of so many times the volume, which push so much further.
 
     Raises:
         InputError: Unknown kind, a kind together with `healthy`, or an impossible spacing.
@@ -97,12 +102,16 @@ def phantom_subject(
         raise InputError(f"A phantom cannot be healthy and of kind '{kind}'", fix="Give one of the two")
     streams = [np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(6)]
     anatomy, lesion, lookalikes, camera, pen, edge = streams
+    if visit:
+        camera = np.random.default_rng([seed, visit])
     drawn = str(lesion.choice(list(_WEIGHTS), p=np.array(list(_WEIGHTS.values())) / sum(_WEIGHTS.values())))
     kind = "healthy" if healthy else check_kind(kind or drawn)
 
     age = float(anatomy.beta(1.6, 1.4))
     head = Head.draw(anatomy, age)
     foci: tuple[Focus, ...] = () if kind == "healthy" else plan(lesion, head, kind)
+    if growth != 1:
+        foci = tuple(focus.grown(growth) for focus in foci)
     head = replace(head, warp=replace(head.warp, pushes=tuple(focus.push for focus in foci)))
     tissues = head.on(_lattice(spacing_mm))
     fractions = {name: np.zeros_like(tissues.csf) for name in TISSUES}

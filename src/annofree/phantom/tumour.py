@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,6 +49,14 @@ class Focus:
     def radius_mm(self) -> float:
         """Radius of the ball with the core's volume."""
         return _radius_mm(self.core_ml)
+
+    def grown(self, times: float) -> Focus:
+        """The same lesion with so many times the volume, and as much more of a push as its radius is longer."""
+        longer = times ** (1 / 3)
+        push = replace(
+            self.push, radius_mm=self.push.radius_mm * longer, amount_mm=self.push.amount_mm * longer
+        )
+        return replace(self, core_ml=self.core_ml * times, oedema_ml=self.oedema_ml * times, push=push)
 
 
 def _radius_mm(volume_ml: float) -> float:

@@ -67,6 +67,8 @@ def register(
     moving: NDArray[np.float32],
     moving_grid: Grid,
     mask: NDArray[np.bool_] | None = None,
+    *,
+    start: Affine | None = None,
 ) -> Movement:
     """Find the rigid movement that makes two images tell most about each other.
 
@@ -76,6 +78,7 @@ def register(
         moving: (X', Y', Z').
         moving_grid: Its grid.
         mask: (X, Y, Z), where the fixed image matters: the brain, dilated by a centimetre.
+        start: (4, 4), a movement that is nearly right, from which alone to search; None tries many.
     """
     with one_thread():
         coarse, fine = (
@@ -85,7 +88,9 @@ def register(
         region = None if mask is None else region_on(mask, fixed_grid, fine[0])
         centre = centre_of(coarse[0]) if region is None else centre_of(region)
         starts = _starts(coarse, centre)
-        values = [information(coarse, start) for start in starts]
+        if start is not None:
+            starts = [placed(simpleitk().Euler3DTransform(), start, centre)]
+        values = [information(coarse, each) for each in starts]
         best = np.argsort(values, kind="stable")[::-1][:_FOLLOWED]
         followed = [climb(coarse, starts[index], step_mm=2.0, least_step_mm=0.02) for index in best]
         leader = max(followed, key=lambda transform: information(coarse, transform))

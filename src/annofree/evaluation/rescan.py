@@ -1,0 +1,123 @@
+"""How far two volumes of one tumour lie apart when nothing has changed but the examination.
+
+A surface that is seen anew moves by a fraction of a millimetre, so the noise of a volume goes with its surface. In units
+of that, the interval is split conformal (Vovk et al. 2005): it holds, with the stated probability, for any further pair
+that is like the measured ones. `rescan.json` has the measured constants by method, each with its source.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from annofree.formats.outfolder import write_json
+
+FILE = "rescan.json"
+#: Share of pairs without change whose change lies inside the interval.
+SHARE = 0.95
+
+Verdict = Literal["larger", "smaller", "no change shown", "n/a"]
+
+
+def scale_ml(before_ml: float, after_ml: float) -> float:
+    """What the noise of a change is measured in: the surface of the mean volume, and of at least one ml.
+
+    Example:
+        >>> scale_ml(8.0, 6.0)
+        4.0
+    """
+    return float((0.5 * (before_ml + after_ml) + 1.0) ** (2 / 3))
+
+
+@dataclass(frozen=True)
+class Rescan:
+    """The noise of re-scanning for one method.
+
+    Attributes:
+        method: Its name.
+        k: By region: changes up to so many times `scale_ml` were seen without any change.
+        pairs: How many pairs of examinations told it.
+        source: What they were.
+    """
+
+    method: str
+    k: Mapping[str, float]
+    pairs: int
+    source: str
+
+    @classmethod
+    def measured(cls, method: str, volumes_ml: Mapping[str, Sequence[Sequence[float]]], source: str) -> Rescan:
+        """From pairs of volumes (before, after) by region, at least 19 of them."""
+        k, pairs = {}, 0
+        for region, both in volumes_ml.items():
+            ratios = sorted(abs(after - before) / scale_ml(before, after) for before, after in both)
+            pairs = len(ratios)
+            k[region] = round(ratios[int(np.ceil((pairs + 1) * SHARE)) - 1], 4)
+        return cls(method, k, pairs, source)
+
+    def write(self, path: Path) -> None:
+        """Put these constants into a file of constants."""
+        told = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        told[self.method] = {"k": dict(self.k), "pairs": self.pairs, "source": self.source}
+        write_json(path, dict(sorted(told.items())))
+
+
+@cache
+def rescans() -> Mapping[str, Rescan]:
+    """The constants that ship, by method."""
+    told: dict[str, Any] = json.loads((files("annofree.evaluation") / FILE).read_text(encoding="utf-8"))
+    return {method: Rescan(method, **row) for method, row in told.items()}
+
+
+@dataclass(frozen=True)
+class Change:
+    """A region's volume at two times.
+
+    Attributes:
+        region: "WT", "TC" or "ET".
+        before_ml: Volume then.
+        after_ml: Volume now.
+        noise_ml: Changes up to this are seen without any change; None where nobody measured the method.
+    """
+
+    region: str
+    before_ml: float
+    after_ml: float
+    noise_ml: float | None
+
+    @classmethod
+    def of(cls, region: str, before_ml: float, after_ml: float, rescan: Rescan | None) -> Change:
+        """With the noise that was measured for a method, if any."""
+        k = None if rescan is None else rescan.k.get(region)
+        return cls(region, before_ml, after_ml, None if k is None else k * scale_ml(before_ml, after_ml))
+
+    @property
+    def ml(self) -> float:
+        """The change."""
+        return self.after_ml - self.before_ml
+
+    @property
+    def percent(self) -> float | None:
+        """The change in percent of the volume then; None where there was nothing."""
+        return None if self.before_ml == 0 else 100 * self.ml / self.before_ml
+
+    @property
+    def interval_ml(self) -> tuple[float, float] | None:
+        """Where the true change lies."""
+        return None if self.noise_ml is None else (self.ml - self.noise_ml, self.ml + self.noise_ml)
+
+    @property
+    def verdict(self) -> Verdict:
+        """Whether the change is more than two scans without change show."""
+        if self.noise_ml is None:
+            return "n/a"
+        if abs(self.ml) <= self.noise_ml:
+            return "no change shown"
+        return "larger" if self.ml > 0 else "smaller"
