@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from annofree import methods as methods
     from annofree import prepare as prepare
+    from annofree.evaluation.compare import compare as compare
     from annofree.evaluation.evaluate import evaluate as evaluate
     from annofree.formats import open_cohort as open_cohort
     from annofree.formats import open_scan as open_scan
@@ -39,6 +40,7 @@ _FACE = {
     "Scan": ("annofree.scan", "Scan"),
     "Segmentation": ("annofree.segmentation", "Segmentation"),
     "Segmenter": ("annofree.segmenter", "Segmenter"),
+    "compare": ("annofree.evaluation.compare", "compare"),
     "evaluate": ("annofree.evaluation.evaluate", "evaluate"),
     "fit": ("annofree.pipeline", "fit"),
     "load": ("annofree.methods", "load"),

@@ -23,6 +23,7 @@ VERBS: dict[str, str] = {
     "review": "Make the pages to look at: one per patient, one for the cohort.",
     "evaluate": "Score segmentations against truth.",
     "bench": "Compare methods, thresholds and refiners by a plan, in one honest table.",
+    "compare": "Compare two examinations of one person: what grew, and whether that is noise.",
     "rerun": "Do a run again and compare it bit for bit.",
     "accept": "Take corrected masks back, and say what changed.",
     "rethreshold": "Change masks from saved scores, without running a method again.",

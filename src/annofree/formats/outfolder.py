@@ -34,6 +34,7 @@ _IGNORED = (
     "*.jsonl",
     "labels.*",
     "accepted.tsv",
+    "changes.tsv",
 )
 
 _README = """Brain-tumour segmentations by annofree, from networks and rules that saw no annotated tumour.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,7 +65,13 @@ def axial_levels(brain: Brain, number: int) -> list[int]:
     return sorted({int(level) for level in levels})
 
 
-def make_tile(brain: Brain, axis: int, index: int, *, height: int, sequences: Iterable[str]) -> Tile:
+#: What is drawn over a slice of labels (rows, columns) on a picture of a width and height: (height, width, 4).
+Overlay = Callable[[NDArray[np.uint8], tuple[int, int]], NDArray[np.uint8]]
+
+
+def make_tile(
+    brain: Brain, axis: int, index: int, *, height: int, sequences: Iterable[str], overlay: Overlay | None = None
+) -> Tile:
     """Draw one slice.
 
     Args:
@@ -74,6 +80,7 @@ def make_tile(brain: Brain, axis: int, index: int, *, height: int, sequences: It
         index: Slice index.
         height: Height in pixels; the width follows from the brain.
         sequences: Names of the sequences to draw.
+        overlay: Draws the labels; None draws outlines of the regions.
     """
     across, down = _PLANES[axis]
     spacing = brain.spacing_mm
@@ -88,7 +95,8 @@ def make_tile(brain: Brain, axis: int, index: int, *, height: int, sequences: It
     centre = np.array([n / 2 for n in shape])
     centre[axis] = index
     position = float(brain.affine[axis, :3] @ centre + brain.affine[axis, 3])
-    return Tile(axis, index, position, images, _png(outline_picture(_slice(brain.labels, axis, index), size)), size)
+    over = (overlay or outline_picture)(_slice(brain.labels, axis, index), size)
+    return Tile(axis, index, position, images, _png(over), size)
 
 
 def thumbnail(brain: Brain, *, height: int = 144) -> str:
@@ -151,6 +159,19 @@ def outline_picture(labels: NDArray[np.uint8], size: tuple[int, int], width: int
         if not mask.any() or (region != "WT" and not np.isin(labels, (1, 3)).any()):
             continue
         picture[_outline(mask, size, width)] = (*COLOURS[region], 255)
+    return picture
+
+
+def filled_picture(
+    codes: NDArray[np.uint8], size: tuple[int, int], colours: Mapping[int, tuple[int, int, int]], alpha: int = 140
+) -> NDArray[np.uint8]:
+    """Areas in half-transparent colours by code, uint8 (height, width, 4); codes without a colour stay clear."""
+    from PIL import Image
+
+    picture = np.zeros((size[1], size[0], 4), dtype=np.uint8)
+    large = np.asarray(Image.fromarray(codes).resize(size, Image.Resampling.NEAREST))
+    for code, colour in colours.items():
+        picture[large == code] = (*colour, alpha)
     return picture
 
 

@@ -1,0 +1,50 @@
+"""`annofree compare`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from annofree.cli.options import Out, WhoseAnswers
+
+
+def compare(
+    before: Annotated[Path, typer.Argument(help="Results of the earlier examinations, or of all.", show_default=False)],
+    out: Out,
+    after: Annotated[
+        Path | None,
+        typer.Argument(help="Results of the later ones; without it sessions of one subject are compared."),
+    ] = None,
+    pair: Annotated[
+        list[str] | None, typer.Option(help="Scans to compare, as EARLIER=LATER; may be repeated.")
+    ] = None,
+    method: WhoseAnswers = None,
+    review: Annotated[bool, typer.Option(help="Make the page of each pair.")] = True,
+) -> None:
+    """Compare two examinations of one person: volumes, their change, and whether that is more than noise."""
+    from annofree.cli.show import say, table, warn
+    from annofree.errors import InputError
+    from annofree.evaluation.compare import compare as run
+
+    named = [tuple(text.split("=")) for text in pair or ()]
+    if any(len(one) != 2 or not all(one) for one in named):
+        raise InputError("A pair was not understood", fix="Write --pair EARLIER=LATER with the ids of two scans")
+    report = run(before, after, out=out, pairs=named, method=method, review=review)
+    shown = []
+    for one in report.comparisons:
+        for change in one.changes:
+            interval = "n/a" if change.interval_ml is None else "{:+.2f} to {:+.2f}".format(*change.interval_ml)
+            percent = "n/a" if change.percent is None else f"{change.percent:+.0f}"
+            volumes = f"{change.before_ml:.2f}", f"{change.after_ml:.2f}", f"{change.ml:+.2f}"
+            shown.append((one.before, one.after, change.region, *volumes, percent, interval, change.verdict))
+    table(("before", "after", "region", "then ml", "now ml", "change ml", "%", "interval ml", "statement"), shown)
+    for one in report.comparisons:
+        for note in one.notes:
+            warn(f"note, {one.after}: {note}")
+    for names, why in report.failures:
+        warn(f"failed {names}: {why}")
+    say(f"written to {report.table}")
+    if report.failures:
+        raise typer.Exit(3)

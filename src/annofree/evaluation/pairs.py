@@ -1,0 +1,118 @@
+"""Which scans of results folders are two examinations of one person, and which came first."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from annofree.errors import InputError
+from annofree.formats.bids_names import participant_of
+from annofree.formats.derivatives import written_ids
+
+#: Session names that come first of two; nothing else but numbers is put in order by itself.
+_FIRST = frozenset({"baseline", "bl", "first", "initial", "pre", "preop"})
+
+
+@dataclass(frozen=True)
+class Visit:
+    """A segmented scan.
+
+    Attributes:
+        folder: The results folder.
+        scan_id: The scan's id there.
+    """
+
+    folder: Path
+    scan_id: str
+
+
+def find_pairs(before: Path, after: Path | None, named: Sequence[tuple[str, str]] = ()) -> list[tuple[Visit, Visit]]:
+    """Earlier and later visits.
+
+    Args:
+        before: Results of the earlier examinations, or of all.
+        after: Results of the later ones; None pairs the sessions of each subject in `before`, each with the next.
+        named: Ids of earlier and later scans, which then are all.
+
+    Raises:
+        InputError: There is no pair, or nobody can tell which scan belongs to which, or came first.
+    """
+    later = before if after is None else after
+    known = written_ids(before), written_ids(later)
+    if named:
+        for pair in named:
+            for scan_id, folder, ids in zip(pair, (before, later), known, strict=True):
+                if scan_id not in ids:
+                    why = f"it holds {', '.join(ids[:5]) or 'none'}"
+                    raise InputError(f"There is no segmentation of '{scan_id}'", file=folder, why=why)
+        return [(Visit(before, one), Visit(later, other)) for one, other in named]
+    if after is None:
+        return _sessions(before, known[0])
+    found = _between(*known)
+    if not found:
+        raise InputError(
+            "No scan of the one folder belongs to one of the other",
+            why=f"{_some(known[0])} in {before.name}, {_some(known[1])} in {after.name}",
+            fix="Name them with --pair EARLIER=LATER",
+        )
+    return [(Visit(before, one), Visit(after, other)) for one, other in found]
+
+
+def _between(earlier: Sequence[str], later: Sequence[str]) -> list[tuple[str, str]]:
+    """By id, else by person where both folders have one scan of each; a lone scan goes with a lone scan."""
+    if len(earlier) == len(later) == 1:
+        return [(earlier[0], later[0])]
+    same = [(scan_id, scan_id) for scan_id in earlier if scan_id in later]
+    rest = [scan_id for scan_id in earlier if scan_id not in later], [i for i in later if i not in earlier]
+    people = [{}, {}]
+    for ids, of in zip(rest, people, strict=True):
+        for scan_id in ids:
+            of.setdefault(participant_of(scan_id), []).append(scan_id)
+    return same + [
+        (ids[0], people[1][label][0])
+        for label, ids in people[0].items()
+        if len(ids) == 1 and len(people[1].get(label, ())) == 1
+    ]
+
+
+def _sessions(folder: Path, ids: Iterable[str]) -> list[tuple[Visit, Visit]]:
+    of: dict[str, list[str]] = {}
+    for scan_id in ids:
+        of.setdefault(participant_of(scan_id), []).append(scan_id)
+    visits = [_in_order(folder, several) for several in of.values() if len(several) > 1]
+    if not visits:
+        raise InputError(
+            "No subject of the folder has two sessions",
+            file=folder,
+            why=f"it holds {_some(tuple(ids))}",
+            fix="Give two results folders, BEFORE and AFTER, or name the scans with --pair EARLIER=LATER",
+        )
+    return [
+        (Visit(folder, one), Visit(folder, other))
+        for ordered in visits
+        for one, other in zip(ordered[:-1], ordered[1:], strict=True)
+    ]
+
+
+def _in_order(folder: Path, ids: Sequence[str]) -> list[str]:
+    """Sessions by their number, or the one that is called a first one before the other."""
+    names = {scan_id: scan_id.rpartition("_ses-")[2] for scan_id in ids}
+    numbered = {i: re.fullmatch(r"([A-Za-z]*)(\d+)", name) for i, name in names.items()}
+    matches = [match for match in numbered.values() if match is not None]
+    if len(matches) == len(ids) and len({match[1] for match in matches}) == 1:
+        return sorted(ids, key=lambda i: int(names[i].lstrip("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")))
+    first = [i for i in ids if names[i].lower() in _FIRST]
+    if len(ids) == 2 and len(first) == 1:
+        return sorted(ids, key=lambda i: i not in first)
+    raise InputError(
+        f"Nobody can tell which session of '{participant_of(ids[0])}' came first",
+        file=folder,
+        why=f"they are called {', '.join(names.values())}",
+        fix="Name them with --pair EARLIER=LATER",
+    )
+
+
+def _some(ids: Sequence[str]) -> str:
+    return ", ".join(ids[:3]) + (" ..." if len(ids) > 3 else "") or "none"

@@ -1,0 +1,120 @@
+"""The page of two examinations: then and now side by side, and what was added, removed and stayed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from html import escape
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annofree.page import DISCLAIMER, style
+from annofree.review import assets, panels
+from annofree.review.pictures import COLOURS, Tile, axial_levels, filled_picture, make_tile
+from annofree.review.volumes import Brain
+from annofree.review.words import REGION_NAMES
+from annofree.version import VERSION
+
+#: What a voxel of the change map says.
+STAYED, REMOVED, ADDED = 1, 2, 3
+_COLOURS = {STAYED: (176, 190, 197), REMOVED: COLOURS["WT"], ADDED: COLOURS["TC"]}
+_WORDS = {ADDED: "added", REMOVED: "removed", STAYED: "stayed"}
+_ROWS, _HEIGHT_PX = 12, 300
+
+
+@dataclass(frozen=True)
+class ChangeRow:
+    """A region in the page's table: volumes in ml, the change's interval, and added, removed, stayed volume."""
+
+    region: str
+    before_ml: float
+    after_ml: float
+    percent: float | None
+    interval_ml: tuple[float, float] | None
+    statement: str
+    parts_ml: tuple[float, float, float]
+
+
+def change_page(
+    before: Brain,
+    after: Brain,
+    change: NDArray[np.uint8],
+    *,
+    title: str,
+    names: tuple[str, str],
+    sentence: str,
+    rows: Iterable[ChangeRow],
+    facts: Mapping[str, str],
+    notes: Iterable[str],
+) -> str:
+    """The page as HTML, which needs nothing else.
+
+    Args:
+        before: The earlier brain and its labels.
+        after: The later brain, on the same box.
+        change: Uint8 (X, Y, Z) on that box: 0, `STAYED`, `REMOVED` or `ADDED`.
+        title: Its heading.
+        names: Ids of the two scans.
+        sentence: What was found.
+        rows: A row a region.
+        facts: What was done.
+        notes: What a reader has to know.
+    """
+    sequences = [str(name) for name in before.images]
+    changed = replace(after, labels=change)
+    union = replace(after, labels=np.maximum(np.maximum(before.labels, after.labels), change))
+    levels = axial_levels(union, _ROWS)
+    return assets.fill(
+        "change.html",
+        title=escape(title),
+        css=style(),
+        disclaimer=DISCLAIMER,
+        version=VERSION,
+        sentence=escape(sentence),
+        table=_table(rows),
+        notes=panels.notes(tuple(notes)),
+        facts="".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in facts.items()),
+        legend="".join(
+            f'<span><i class="swatch" style="background:rgb{_COLOURS[code]}"></i>{word}</span>'
+            for code, word in _WORDS.items()
+        ),
+        slices="".join(
+            f"<details class=card{'' if number else ' open'}><summary>{escape(sequence)}</summary>"
+            f"{_slices(before, after, changed, sequence, levels, names)}</details>"
+            for number, sequence in enumerate(sequences)
+        ),
+    )
+
+
+def _slices(
+    before: Brain, after: Brain, changed: Brain, sequence: str, levels: Iterable[int], names: tuple[str, str]
+) -> str:
+    heads = "".join(f"<h2>{escape(name)}</h2>" for name in (f"then: {names[0]}", f"now: {names[1]}", "change"))
+    tiles: list[Tile] = []
+    for z in levels:
+        tiles += [make_tile(brain, 2, z, height=_HEIGHT_PX, sequences=[sequence]) for brain in (before, after)]
+        tiles.append(make_tile(changed, 2, z, height=_HEIGHT_PX, sequences=[sequence], overlay=_filled))
+    return f'<div class="visits">{heads}{"".join(panels.tile_html(tile, [sequence]) for tile in tiles)}</div>'
+
+
+def _filled(codes: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    return filled_picture(codes, size, _COLOURS)
+
+
+def _table(rows: Iterable[ChangeRow]) -> str:
+    lines = []
+    for row in rows:
+        low, high = ("n/a", "") if row.interval_ml is None else (f"{v:+.1f}" for v in row.interval_ml)
+        cells = (
+            *(f"{row.before_ml:.1f}", f"{row.after_ml:.1f}", f"{row.after_ml - row.before_ml:+.1f}"),
+            *("n/a" if row.percent is None else f"{row.percent:+.0f}", f"{low} to {high}" if high else low),
+            *(f"{part:.1f}" for part in row.parts_ml),
+        )
+        lines.append(
+            f"<tr><td>{REGION_NAMES[row.region]}</td><td><b>{escape(row.statement)}</b></td>"
+            f"{''.join(f'<td class=n>{cell}</td>' for cell in cells)}</tr>"
+        )
+    heads = ("region", "statement", "then ml", "now ml", "change ml", "%", "interval ml", "added", "removed", "stayed")
+    head = "".join(f'<th scope="col"{" class=n" if n > 1 else ""}>{name}</th>' for n, name in enumerate(heads))
+    return f'<table class="cohort"><thead><tr>{head}</tr></thead><tbody>{"".join(lines)}</tbody></table>'

@@ -1,0 +1,211 @@
+"""Two examinations of one person: the right scans are paired and aligned, and a change is told from noise."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import annofree as af
+from annofree.cli.main import main
+from annofree.errors import AnnofreeError, InputError
+from annofree.evaluation.pairs import find_pairs
+from annofree.evaluation.rescan import Change, Rescan, rescans, scale_ml
+from annofree.formats import open_scan
+from annofree.formats.grids import resample
+from annofree.formats.outfolder import read_table
+from annofree.phantom import phantom_subject, reposed
+from annofree.scan import Grid, Scan
+from annofree.segmentation import Segmentation
+
+SEED, MM = 4005, 4.0
+
+
+def on_disk(scan: Scan, folder: Path) -> Scan:
+    """The scan as its files give it back."""
+    folder.mkdir(parents=True)
+    for name, image in scan.images.items():
+        nib.save(nib.Nifti1Image(image, scan.affine), folder / f"{name}.nii.gz")
+    nib.save(nib.Nifti1Image(scan.foreground().astype(np.uint8), scan.affine), folder / "brain.nii.gz")
+    return open_scan(folder, brain_mask=folder / "brain.nii.gz", id=scan.id)
+
+
+def answered(scan: Scan, labels: np.ndarray, out: Path, images: Path, method: str = "synthtumour") -> Path:
+    """A results folder that holds the true labels as a method's answer."""
+    scan = on_disk(scan, images)
+    result = Segmentation(
+        scan_id=scan.id,
+        labels=labels.astype(np.uint8),
+        affine=scan.affine,
+        native=scan.native,
+        regions=("WT", "TC", "ET"),
+        brain=scan.brain,
+        provenance={"method": method, "tier": "T0", "files": dict(scan.files)},
+    )
+    result.save(out, page=False)
+    return out
+
+
+def examined(tmp: Path, scan_id: str, *, visit: int = 0, growth: float = 1.0, seed: int = SEED, **more: str) -> Path:
+    """Results of one examination; every visit but the first lies in the scanner in another way."""
+    subject = phantom_subject(seed, kind="glioblastoma", spacing_mm=MM, visit=visit, growth=growth)
+    scan, labels = subject.scan, subject.labels
+    if visit:
+        scan, moved = reposed(scan, (5.0, -4.0, 7.0), (8.0, -6.0, 5.0), (MM, MM, 5.0))
+        labels = resample(labels, subject.scan.grid, Grid(scan.shape, np.linalg.inv(moved) @ scan.affine), 0)
+    out = tmp / f"out-{scan_id}-{visit}-{growth:g}-{seed}"
+    return answered(scan.replace(id=scan_id), labels, out, tmp / f"in-{out.name}", **more)
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return examined(tmp_path_factory.mktemp("first"), "sub-07_ses-1")
+
+
+@pytest.fixture(scope="module")
+def grown(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return examined(tmp_path_factory.mktemp("grown"), "sub-07_ses-2", visit=1, growth=3.0)
+
+
+def test_a_tumour_that_grew_is_larger_and_lies_on_itself(
+    first: Path, grown: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["compare", str(first), str(grown), "-o", str(tmp_path / "out")])
+    assert ended.value.code == 0
+    rows = {row["region"]: row for row in read_table(tmp_path / "out" / "changes.tsv")}
+    whole = {key: float(rows["WT"][key]) for key in ("before_ml", "after_ml", "change_ml", "stayed_ml", "removed_ml")}
+    assert rows["WT"]["statement"] == "larger"
+    assert float(rows["WT"]["low_ml"]) > 0
+    assert whole["change_ml"] == pytest.approx(whole["after_ml"] - whole["before_ml"], abs=1e-3)
+    assert float(rows["WT"]["change_percent"]) == pytest.approx(100 * whole["change_ml"] / whole["before_ml"], abs=0.1)
+    # the earlier tumour lies inside the later one, which a misalignment of half a voxel would undo
+    assert whole["stayed_ml"] > 0.85 * whole["before_ml"]
+    assert float(rows["WT"]["moved_mm"]) > 8
+    page = (tmp_path / "out" / "sub-07" / "ses-2" / "sub-07_ses-2_since_sub-07_ses-1.html").read_text()
+    assert "The tumour is larger" in page
+    assert page.count('class="tile"') % 3 == 0
+    assert page.count('class="tile"') >= 3 * 4 * 8
+    assert "http" not in page.split("</style>")[1]
+    assert "larger" in capsys.readouterr().out
+
+
+def test_the_other_way_round_it_is_smaller(first: Path, grown: Path, tmp_path: Path) -> None:
+    report = af.compare(grown, first, out=tmp_path / "out", review=False)
+    (one,) = report.comparisons
+    assert one.changes[0].verdict == "smaller"
+    assert one.statement.startswith("The tumour is smaller: ")
+    assert one.page is None
+    added, removed, stayed = one.parts_ml["WT"]
+    assert removed > added
+    assert stayed + removed == pytest.approx(one.changes[0].before_ml, rel=1e-6)
+    assert stayed + added == pytest.approx(one.changes[0].after_ml, rel=0.02)
+
+
+def test_a_scan_without_change_shows_none(first: Path, tmp_path: Path) -> None:
+    again = examined(tmp_path, "sub-07_ses-2", visit=2)
+    (one,) = af.compare(first, again, out=tmp_path / "out", review=False).comparisons
+    assert one.changes[0].verdict == "no change shown"
+    assert one.statement.startswith("No change is shown: ")
+    assert one.visits.likeness > 0.75
+
+
+def test_bad_pairs_are_refused_in_a_sentence(first: Path, tmp_path: Path) -> None:
+    stranger = examined(tmp_path, "sub-07_ses-2", seed=SEED + 1)
+    with pytest.raises(InputError, match=r"do not seem to show one person.*correlates by 0\.[0-6]"):
+        af.compare(first, stranger, out=tmp_path / "a", review=False)
+    with pytest.raises(InputError, match=r"are the same images.*Compare two examinations"):
+        af.compare(first, examined(tmp_path, "sub-07_ses-2"), out=tmp_path / "b", review=False)
+    other = examined(tmp_path, "sub-07_ses-2", visit=1, method="intensity")
+    with pytest.raises(InputError, match=r"by two methods.*synthtumour and intensity"):
+        af.compare(first, other, out=tmp_path / "c", review=False)
+    with pytest.raises(InputError, match=r"No subject of the folder has two sessions"):
+        af.compare(first, out=tmp_path / "d")
+    with pytest.raises(InputError, match=r"There is no segmentation of 'sub-08'"):
+        af.compare(first, first, out=tmp_path / "e", pairs=[("sub-07_ses-1", "sub-08")])
+    assert not any((tmp_path / name).exists() for name in "de")
+
+
+def test_a_slab_that_cuts_the_tumour_is_refused(first: Path, tmp_path: Path) -> None:
+    subject = phantom_subject(SEED, kind="glioblastoma", spacing_mm=MM, visit=3)
+    middle = int(np.argwhere(subject.labels > 0).mean(axis=0)[2])
+    part = (slice(None), slice(None), slice(0, middle) if middle > 22 else slice(middle, None))
+    affine = subject.scan.affine.copy()
+    affine[:3, 3] += affine[:3, :3] @ [0, 0, part[2].start or 0]
+    images = {name: image[part] for name, image in subject.scan.images.items()}
+    brain = subject.scan.foreground()[part]
+    slab = Scan("sub-07_ses-2", images, affine, brain=brain)
+    out = answered(slab, subject.labels[part], tmp_path / "out", tmp_path / "in")
+    with pytest.raises(InputError, match=r"does not show the whole tumour of 'sub-07_ses-1'|same part of the head"):
+        af.compare(first, out, out=tmp_path / "cut", review=False)
+
+
+def test_scans_without_a_sequence_in_common_are_refused(first: Path, tmp_path: Path) -> None:
+    scan = phantom_subject(SEED, kind="glioblastoma", spacing_mm=MM, visit=1).scan
+    one = scan.replace(images={af.Modality.T1: scan.images[af.Modality.T1]})
+    other = scan.replace(images={af.Modality.T2: scan.images[af.Modality.T2]}, id="b")
+    nothing = np.zeros(scan.shape)
+    before = answered(one, nothing, tmp_path / "a", tmp_path / "ia")
+    after = answered(other, nothing, tmp_path / "b", tmp_path / "ib")
+    with pytest.raises(InputError, match=r"no sequence in common: one has T1, the other T2"):
+        af.compare(before, after, out=tmp_path / "c", review=False)
+
+
+def empty(out: Path, *ids: str) -> Path:
+    """Results without a tumour, which pairing does not look into."""
+    for scan_id in ids:
+        nothing = np.zeros((2, 2, 2), np.uint8)
+        told = {"method": "m", "tier": "T0"}
+        Segmentation(scan_id, nothing, np.eye(4), Grid((2, 2, 2), np.eye(4)), ("WT",), provenance=told).save(
+            out, page=False
+        )
+    return out
+
+
+def test_scans_are_paired_by_person_and_sessions_by_number(tmp_path: Path) -> None:
+    both = empty(tmp_path / "both", "sub-1_ses-2", "sub-1_ses-10", "sub-1_ses-1", "sub-2_ses-post", "sub-2_ses-pre")
+    pairs = [(a.scan_id, b.scan_id) for a, b in find_pairs(both, None)]
+    assert pairs == [
+        ("sub-1_ses-1", "sub-1_ses-2"),
+        ("sub-1_ses-2", "sub-1_ses-10"),
+        ("sub-2_ses-pre", "sub-2_ses-post"),
+    ]
+    then = empty(tmp_path / "then", "p1", "sub-2_ses-a", "only-then")
+    now = empty(tmp_path / "now", "p1", "sub-2_ses-b", "only-now")
+    pairs = [(a.scan_id, b.scan_id) for a, b in find_pairs(then, now)]
+    assert pairs == [("p1", "p1"), ("sub-2_ses-a", "sub-2_ses-b")]
+    with pytest.raises(InputError, match=r"which session of '3' came first.*--pair"):
+        find_pairs(empty(tmp_path / "odd", "sub-3_ses-may", "sub-3_ses-april"), None)
+
+
+def test_a_pair_that_fails_leaves_the_others(first: Path, grown: Path, tmp_path: Path) -> None:
+    empty(tmp_path / "then", "sub-9_ses-1", "sub-8_ses-1")
+    empty(tmp_path / "now", "sub-9_ses-2", "sub-8_ses-2")
+    report = af.compare(tmp_path / "then", tmp_path / "now", out=tmp_path / "out")
+    assert len(report.failures) == 2
+    assert all("does not say where its images are" in why for _, why in report.failures)
+    with pytest.raises(AnnofreeError, match=r"does not say where"):
+        af.compare(tmp_path / "then", tmp_path / "now", out=tmp_path / "x", pairs=[("sub-9_ses-1", "sub-9_ses-2")])
+
+
+@given(st.lists(st.tuples(st.floats(0, 200), st.floats(0, 200)), min_size=19, max_size=40))
+def test_the_interval_covers_what_it_was_measured_on(pairs: list[tuple[float, float]]) -> None:
+    """At least the stated share of the measured pairs shows no change, and zero of a change beyond them all."""
+    rescan = Rescan.measured("m", {"WT": pairs}, "a test")
+    rescan = Rescan("m", {"WT": rescan.k["WT"] + 1e-4}, rescan.pairs, rescan.source)
+    quiet = [Change.of("WT", a, b, rescan).verdict == "no change shown" for a, b in pairs]
+    assert np.mean(quiet) >= 0.95
+    noise = rescan.k["WT"] * scale_ml(0, 0)
+    assert Change.of("WT", 0.0, 0.0, rescan).noise_ml == pytest.approx(noise)
+
+
+def test_the_constants_that_ship_say_where_they_come_from() -> None:
+    rescan = rescans()["synthtumour"]
+    assert set(rescan.k) == {"WT", "TC", "ET"}
+    assert rescan.pairs >= 20
+    assert "rescan_spread.py" in rescan.source
+    assert Change.of("WT", 10.0, 10.0, None).verdict == "n/a"
