@@ -17,9 +17,7 @@ def compare(
         Path | None,
         typer.Argument(help="Results of the later ones; without it sessions of one subject are compared."),
     ] = None,
-    pair: Annotated[
-        list[str] | None, typer.Option(help="Scans to compare, as EARLIER=LATER; may be repeated.")
-    ] = None,
+    pair: Annotated[list[str] | None, typer.Option(help="Scans to compare, as EARLIER=LATER; may be repeated.")] = None,
     method: WhoseAnswers = None,
     review: Annotated[bool, typer.Option(help="Make the page of each pair.")] = True,
 ) -> None:

@@ -237,7 +237,7 @@ def _notes(results: tuple[Segmentation, ...], scans: tuple[Scan, ...], visits: V
         edges = (" x ".join(f"{edge:.2g}" for edge in scan.spacing_mm) for scan in scans)
         yield "The voxels differ: {} mm then, {} mm now; that alone changes volumes.".format(*edges)
     if visits.likeness < SURE_LIKENESS:
-        yield f"The brains are less alike ({visits.likeness:.2f}) than those of one person usually are: look at the page."
+        yield f"The brains are less alike ({visits.likeness:.2f}) than those of one person usually are; look at them."
     if visits.shared < _WELL_SHARED:
         yield f"The two scans share {visits.shared:.0%} of the brain."
     for what, told in (

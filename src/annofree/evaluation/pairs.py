@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -90,9 +91,7 @@ def _sessions(folder: Path, ids: Iterable[str]) -> list[tuple[Visit, Visit]]:
             fix="Give two results folders, BEFORE and AFTER, or name the scans with --pair EARLIER=LATER",
         )
     return [
-        (Visit(folder, one), Visit(folder, other))
-        for ordered in visits
-        for one, other in zip(ordered[:-1], ordered[1:], strict=True)
+        (Visit(folder, one), Visit(folder, other)) for ordered in visits for one, other in itertools.pairwise(ordered)
     ]
 
 

@@ -1,8 +1,8 @@
 """How far two volumes of one tumour lie apart when nothing has changed but the examination.
 
-A surface that is seen anew moves by a fraction of a millimetre, so the noise of a volume goes with its surface. In units
-of that, the interval is split conformal (Vovk et al. 2005): it holds, with the stated probability, for any further pair
-that is like the measured ones. `rescan.json` has the measured constants by method, each with its source.
+A surface that is seen anew moves a little, so the noise of a volume goes with its surface. In units of that, the
+interval is split conformal (Vovk et al. 2005): it holds, with the stated probability, for any further pair that is like
+the measured ones. `rescan.json` has the measured constants by method, each with its source.
 """
 
 from __future__ import annotations

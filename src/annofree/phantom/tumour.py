@@ -53,9 +53,7 @@ class Focus:
     def grown(self, times: float) -> Focus:
         """The same lesion with so many times the volume, and as much more of a push as its radius is longer."""
         longer = times ** (1 / 3)
-        push = replace(
-            self.push, radius_mm=self.push.radius_mm * longer, amount_mm=self.push.amount_mm * longer
-        )
+        push = replace(self.push, radius_mm=self.push.radius_mm * longer, amount_mm=self.push.amount_mm * longer)
         return replace(self, core_ml=self.core_ml * times, oedema_ml=self.oedema_ml * times, push=push)
 
 

@@ -22,8 +22,8 @@ from annofree.scan import Grid, Modality, Scan
 _AROUND_BRAIN_MM, _AROUND_LESION_MM = 10.0, 5.0
 #: Structure between these two blurs (standard deviations) is compared, on voxels of at least so many mm.
 _FINE_MM, _COARSE_MM, _VOXEL_MM = 2.0, 8.0, 3.0
-#: Pairs of unlike persons reach 0.69 in an atlas space (60 pairs of glioma scans, T1 and FLAIR), 0.38 among phantoms; T1 and
-#: T1C of one person, further apart than two scans of one sequence, at least 0.76, a phantom's two examinations 0.78.
+#: Two persons reach 0.69 in an atlas space (60 pairs of glioma scans, T1 and FLAIR), 0.38 among phantoms; T1 and T1C of
+#: one person, further apart than two scans of one sequence, at least 0.76, a phantom's two examinations 0.78.
 _LEAST_LIKENESS, SURE_LIKENESS = 0.65, 0.75
 #: Less of the smaller brain in both fields of view is no comparison.
 _LEAST_SHARED = 0.5
