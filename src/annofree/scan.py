@@ -358,6 +358,11 @@ class Cohort:
         found: str | None = getattr(self._loaders[scan_id], "report", None)
         return found
 
+    def group(self, scan_id: str) -> str | None:
+        """The group of the person, where the data set says it."""
+        found: str | None = getattr(self._loaders[scan_id], "group", None)
+        return found
+
     def study(self, scan_id: str) -> Any:
         """A scan's images as they lie (a `formats.study.Study`), read but not prepared.
 

@@ -11,8 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from annofree.errors import InputError
 from annofree.formats import open_cohort, read_segmentation, written_ids
 from annofree.formats.bids_names import bids_folder, bids_stem, participant_of
+from annofree.formats.outfolder import read_table
+from annofree.formats.participants import participants_table
 from annofree.modality import Modality
 from annofree.scan import Grid
 from annofree.segmentation import LABEL_NAMES, ScoreMap, Segmentation
@@ -37,7 +40,7 @@ def bids(root: Path) -> Path:
     save(other / "sub-B2_acq-thin_T1w.nii.gz", brain_image(10).astype(np.int16))
     description = {"Name": "made", "BIDSVersion": "1.10.0", "DatasetType": "raw"}
     (root / "dataset_description.json").write_text(json.dumps(description))
-    (root / "participants.tsv").write_text("participant_id\tgroup\nsub-01\tcase\nsub-B2\tcase\n")
+    (root / "participants.tsv").write_text("participant_id\tgroup\nsub-01\tpatient\nsub-B2\tcontrol\n")
     return root
 
 
@@ -135,6 +138,54 @@ def test_called_as_a_bids_app(tmp_path: Path) -> None:
     done = annofree("segment", root, out, "participant", *how)
     assert "2 done before" in done.stdout
     assert written_ids(out) == ("sub-01_ses-post", "sub-01_ses-pre", "sub-B2")
+
+
+def test_groups_are_read_and_written(tmp_path: Path) -> None:
+    root, out = bids(tmp_path / "data"), tmp_path / "out"
+    cohort = open_cohort(root)
+    assert {scan_id: cohort.group(scan_id) for scan_id in cohort.ids} == {
+        "sub-01_ses-pre": "patient",
+        "sub-01_ses-post": "patient",
+        "sub-B2": "control",
+    }
+    how = ("--method", "intensity-published", "--no-locate")
+    assert annofree("segment", root, out, "participant", *how).returncode == 0
+
+    def written() -> dict[str, str]:
+        return {row["id"]: row["group"] for row in read_table(out / "results.tsv")}
+
+    assert written() == {"sub-01_ses-pre": "patient", "sub-01_ses-post": "patient", "sub-B2": "control"}
+    people = (out / "participants.tsv").read_text()
+    assert people == "participant_id\tgroup\nsub-01\tpatient\nsub-B2\tcontrol\n"
+    assert errors_of_validator(out) == []
+    assert annofree("rethreshold", out, "--threshold", "mad:2", "--no-locate", "--overwrite").returncode == 0
+    assert written()["sub-B2"] == "control"
+    (root / "participants.tsv").write_text("participant_id\tgroup\nsub-01\tpatient\nsub-B2\tpatient\n")
+    assert annofree("segment", root, out, "participant", *how).returncode == 0
+    assert written()["sub-B2"] == "patient"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("participant_id\tgroup\nsub-01\ta\nsub-01\tb\n", r"'01' belongs to two groups.*'a' and, in line 3, 'b'"),
+        ("subject\tgroup\n01\ta\n", r"names none.*line 2 has nothing in a column participant_id"),
+    ],
+)
+def test_a_wrong_table_of_participants_is_refused(tmp_path: Path, text: str, said: str) -> None:
+    root = bids(tmp_path / "data")
+    (root / "participants.tsv").write_text(text)
+    with pytest.raises(InputError, match=said):
+        open_cohort(root)
+
+
+def test_without_groups_persons_are_named(tmp_path: Path) -> None:
+    root = bids(tmp_path / "data")
+    (root / "participants.tsv").write_text("\ufeffparticipant_id\tage\nsub-01\t40\nsub-B2\tn/a\n")
+    cohort = open_cohort(root)
+    assert cohort.group("sub-B2") is None
+    rows = [{"id": "sub-01_ses-pre"}, {"id": "sub-01_ses-post"}, {"id": "p_3"}]
+    assert participants_table(rows) == "participant_id\nsub-01\nsub-p3\n"
 
 
 @pytest.mark.parametrize(

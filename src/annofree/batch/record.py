@@ -15,13 +15,16 @@ from annofree.batch.fingerprint import machine, result_hashes
 from annofree.errors import OutputError
 from annofree.formats.bids_names import bids_folder, bids_label
 from annofree.formats.derivatives import mask_path, sidecar_path
-from annofree.formats.outfolder import atomic_write
+from annofree.formats.outfolder import atomic_write, table
+from annofree.formats.participants import FILE as PARTICIPANTS
+from annofree.formats.participants import participants_table
 from annofree.segmentation import Segmentation
 from annofree.trust.check import warnings_of
 
 RECORDS = ".records"
 COLUMNS = (
     "id",
+    "group",
     "method",
     "tier",
     "WT_ml",
@@ -54,6 +57,7 @@ def make_row(result: Segmentation) -> dict[str, str]:
     low_ml, high_ml = result.volume_interval or (None, None)
     return {
         "id": result.scan_id,
+        "group": str(result.provenance.get("group", "n/a")),
         "method": str(result.provenance.get("method", "")),
         "tier": str(result.provenance.get("tier", "")),
         **{f"{r}_ml": f"{volumes[r]:.3f}" if r in volumes else "n/a" for r in ("WT", "TC", "ET")},
@@ -144,6 +148,14 @@ def standing_rows(out: Path) -> list[dict[str, str]]:
     records = (_read(path) for path in (out / RECORDS).glob("*.json"))
     rows = [record["row"] for record in records if record is not None and _has_mask(out, record)]
     return sorted(rows, key=lambda row: (row["id"], row["method"]))
+
+
+def write_results(out: Path, rows: Iterable[Mapping[str, str]]) -> None:
+    """Write `results.tsv`, and `participants.tsv`, which says whom they are of."""
+    listed = list(rows)
+    atomic_write(out / "results.tsv", table(listed, COLUMNS))
+    if listed:
+        atomic_write(out / PARTICIPANTS, participants_table(listed))
 
 
 def refuse_another(out: Path, scan_id: str, inputs: Iterable[Mapping[str, Any]]) -> None:

@@ -11,13 +11,13 @@ from typing import Any
 from annofree.anatomy import locate as locate_lesions
 from annofree.batch.fingerprint import file_hash
 from annofree.batch.manifest import note_rethreshold
-from annofree.batch.record import COLUMNS, forget, make_row, read_record, standing_rows, write_record
+from annofree.batch.record import forget, make_row, read_record, standing_rows, write_record, write_results
 from annofree.batch.run import BatchReport
 from annofree.batch.worker import explain
 from annofree.errors import AnnofreeError, InputError, OutputError, SettingsError
 from annofree.formats import open_scan, read_segmentation, written_ids
 from annofree.formats.lock import only_run
-from annofree.formats.outfolder import atomic_write, claim_folder, table
+from annofree.formats.outfolder import claim_folder
 from annofree.methods.decide import Rules, Scored, decide
 from annofree.methods.model_folder import FORM
 from annofree.methods.registry import method_class
@@ -101,7 +101,7 @@ def rethreshold(
             raise InputError(f"No scan could be decided again; '{first.id}': {first.what}", why=why, fix=fix)
         report.seconds = time.monotonic() - started
         done = [row["id"] for row in report.rows]
-        atomic_write(target / "results.tsv", table(standing_rows(target), COLUMNS))
+        write_results(target, standing_rows(target))
         note_rethreshold(source, target, done, {"region": region, **_described(rule, chain)})
         if (target / "index.html").exists():
             from annofree.review import review as make_pages

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from annofree.batch.fingerprint import model_hashes, software, text_hash
 from annofree.batch.manifest import write_manifest
 from annofree.batch.progress import with_progress
-from annofree.batch.record import COLUMNS, RECORDS, died_before, now, read_record, standing_rows, sweep
+from annofree.batch.record import RECORDS, died_before, now, read_record, standing_rows, sweep, write_results
 from annofree.batch.report import BatchReport
 from annofree.batch.worker import Failure, Outcome, Worker
 from annofree.errors import InputError
@@ -194,7 +194,8 @@ class _Tables:
                 )
                 outcome = Outcome(outcome.id, lost)
             else:
-                self._rows[outcome.id] = record["row"]
+                group = self.cohort.group(outcome.id)  # an answer that was reused may have had none, or another one
+                self._rows[outcome.id] = {**record["row"], **({} if group is None else {"group": group})}
         self.ended[outcome.id] = outcome
 
     def give_up(self, why: str, remedy: str) -> None:
@@ -217,7 +218,7 @@ class _Tables:
     def write(self) -> None:
         """Write both tables; without failures there is no file for them."""
         report = self.report
-        atomic_write(self.out / "results.tsv", table([*report.rows, *self._earlier], COLUMNS))
+        write_results(self.out, [*report.rows, *self._earlier])
         path = self.out / "failures.tsv"
         failures = [*(asdict(failure) for failure in report.failures), *self._earlier_failures]
         if failures:

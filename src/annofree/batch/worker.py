@@ -143,6 +143,8 @@ class Worker:
         refuse_another(self.out, scan_id, inputs)
         forget(self.out, scan_id, self.method.name)
         result = segment_scan(scan, self.method, locate=self.locate, **self.choice.trust)
+        if (group := self.cohort.group(scan_id)) is not None:
+            result = result.replace(provenance={**result.provenance, "group": group})
         stage("writing")
         result.save(self.out, page=False)
         if scan.preparation is not None and scan.preparation.every_grid:

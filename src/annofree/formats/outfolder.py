@@ -113,7 +113,7 @@ def read_table(path: Path) -> list[dict[str, str]]:
         InputError: It cannot be read.
     """
     try:
-        with path.open(encoding="utf-8", newline="") as file:
+        with path.open(encoding="utf-8-sig", newline="") as file:
             with_tabs = path.suffix != ".csv"
             rows = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE) if with_tabs else csv.DictReader(file)
             return [{key: value or "" for key, value in row.items() if key} for row in rows]

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annofree.errors import InputError
+from annofree.formats.bids_names import participant_of
 from annofree.formats.brain_mask import open_brain_mask
 from annofree.formats.case import Case, case_of_file, case_of_mapping, contradiction, with_unique_ids
 from annofree.formats.dicom import DicomSettings, is_zip
@@ -20,6 +21,7 @@ from annofree.formats.layouts import find_cases
 from annofree.formats.names import is_map
 from annofree.formats.nifti import Volume, read_volume
 from annofree.formats.npy import NpyCase
+from annofree.formats.participants import read_groups
 from annofree.formats.plausible import refuse_impossible_brain, refuse_impossible_view
 from annofree.formats.report_texts import read_report, read_reports
 from annofree.formats.skull import why_whole_head
@@ -127,10 +129,13 @@ def open_cohort(
             file=brain_mask,
             fix="Give a pattern inside each patient's folder, such as '*_brainmask.nii.gz', or segment one by one",
         )
-    loaders = {
-        name: _Loader(case, sequence, brain_mask, texts.get(name) or read_report(case.text), prepare)
-        for name, case in cases.items()
-    }
+    groups = {label: group for path in paths for label, group in read_groups(Path(path)).items()}
+
+    def load(name: str, case: Case) -> _Loader:
+        report = texts.get(name) or read_report(case.text)
+        return _Loader(case, sequence, brain_mask, report, prepare, groups.get(participant_of(name)))
+
+    loaders = {name: load(name, case) for name, case in cases.items()}
     opened = {
         "source": [str(Path(path).absolute()) for path in paths],
         "reports": {**reports} if isinstance(reports, Mapping) else _absolute(reports),
@@ -164,6 +169,7 @@ class _Loader:
     brain_mask: Masks
     report: str | None
     prepare: Prepare | None = None
+    group: str | None = None
 
     @property
     def _mask(self) -> str | Path | None:
