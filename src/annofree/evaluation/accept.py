@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annofree.errors import InputError, OutputError
+from annofree.formats.accepted import FILE
 from annofree.formats.names import is_volume, stem_of
 from annofree.formats.nifti import read_labels, write_volume
 from annofree.formats.outfolder import atomic_write, is_ours, read_table, table, write_json
@@ -56,7 +57,7 @@ def accept(corrected: str | Path, out: str | Path, *, overwrite: bool = False) -
         about |= {"Description": "Corrected by a person", "Corrects": original.name, "Tier": "S", "Changes": changes}
         write_json(_sidecar(target), about)
         rows += [{"id": told.get("ScanId"), "file": target.relative_to(root).as_posix(), **row} for row in changes]
-    atomic_write(root / "accepted.tsv", table([*_earlier(root, rows), *rows], COLUMNS))
+    atomic_write(root / FILE, table([*_earlier(root, rows), *rows], COLUMNS))
     return rows
 
 
@@ -134,4 +135,4 @@ def _sidecar(path: Path) -> Path:
 def _earlier(root: Path, rows: list[dict[str, Any]]) -> list[dict[str, str]]:
     """Rows of masks accepted before, without those that are replaced."""
     replaced = {row["file"] for row in rows}
-    return [row for row in read_table(root / "accepted.tsv") if row["file"] not in replaced]
+    return [row for row in read_table(root / FILE) if row["file"] not in replaced]

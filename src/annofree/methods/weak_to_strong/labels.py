@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -51,14 +51,38 @@ class FromResults:
 
 
 class FromTruth:
-    """Labels from experts' label maps: tier S.
+    """Labels from experts' label maps, or from the masks that `annofree accept` took: tier S.
 
     Args:
-        folder: Holds the label maps.
+        folder: Holds the label maps; of an output folder of annofree only the accepted masks count.
+
+    Raises:
+        InputError: It is an output folder without accepted masks.
     """
 
     def __init__(self, folder: str | Path) -> None:
+        from annofree.formats.accepted import accepted_masks
+        from annofree.formats.outfolder import is_ours
+
         self.folder = Path(folder)
+        self.accepted = accepted_masks(self.folder) if is_ours(self.folder) else None
+
+    def labelled(self, ids: Iterable[str]) -> list[str]:
+        """The scans to learn from: all, or those with an accepted mask.
+
+        Raises:
+            InputError: None of them has one.
+        """
+        asked = list(ids)
+        kept = [i for i in asked if self.accepted is None or i in self.accepted]
+        if not kept:
+            raise InputError(
+                "No accepted mask belongs to any of the patients",
+                file=self.folder,
+                why=f"masks are of {', '.join(list(self.accepted or ())[:3])}; patients are {', '.join(asked[:3])}",
+                fix="Give the scans that were segmented there",
+            )
+        return kept
 
     def __call__(self, scan: Scan, brain: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """The whole tumour.
@@ -69,7 +93,10 @@ class FromTruth:
         """
         from annofree.formats import open_truth
 
-        mask: NDArray[np.bool_] = open_truth(self.folder, scan.id, scan.grid).labels > 0
+        of_ours = self.accepted is not None and "_dseg" in self.accepted[scan.id].name
+        source = self.folder if self.accepted is None else self.accepted[scan.id]
+        meaning = None if self.accepted is None else "brats2023" if of_ours else "binary"
+        mask: NDArray[np.bool_] = open_truth(source, scan.id, scan.grid, labels=meaning).labels > 0
         return mask
 
 

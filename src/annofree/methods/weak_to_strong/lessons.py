@@ -168,6 +168,9 @@ def patient_lessons(
         label = FromTruth(settings.labels)
     elif settings.labels != OTSU:
         label = FromResults(settings.labels)
+    asked = len(patients)
+    if isinstance(label, FromTruth):
+        patients = patients.subset(label.labelled(patients.ids))
     volumes: dict[str, Volume] = {}
     for scan in patients:
         brain = brain_of(scan)
@@ -184,6 +187,7 @@ def patient_lessons(
         "labels": _words(label),
         "scans without anything labelled": f"{len(empty)}, {'kept' if isinstance(label, FromTruth) else 'left out'}",
         "cut tumours": cuts,
+        **({"scans without a mask": f"{asked - len(patients)}, left out"} if asked > len(patients) else {}),
     }
     train, val, test = (tuple(volumes[i] for i in ids) for ids in (split.train, split.val, split.test))
     tier = "S" if isinstance(label, FromTruth) else label.tier if isinstance(label, FromResults) else "T0"
@@ -192,5 +196,5 @@ def patient_lessons(
 
 def _words(label: Label) -> str:
     if isinstance(label, FromTruth):
-        return "experts' masks (supervised)"
+        return "masks that a person corrected (supervised)" if label.accepted else "experts' masks (supervised)"
     return f"answers of {', '.join(sorted(label.methods))}" if isinstance(label, FromResults) else "Otsu tumour masks"
