@@ -67,7 +67,7 @@ def _between(earlier: Sequence[str], later: Sequence[str]) -> list[tuple[str, st
         return [(earlier[0], later[0])]
     same = [(scan_id, scan_id) for scan_id in earlier if scan_id in later]
     rest = [scan_id for scan_id in earlier if scan_id not in later], [i for i in later if i not in earlier]
-    people = [{}, {}]
+    people: tuple[dict[str, list[str]], ...] = ({}, {})
     for ids, of in zip(rest, people, strict=True):
         for scan_id in ids:
             of.setdefault(participant_of(scan_id), []).append(scan_id)
