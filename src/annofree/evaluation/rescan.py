@@ -1,7 +1,7 @@
 """How far two volumes of one tumour lie apart when nothing has changed but the examination.
 
-The noise of a volume goes with the volume: among pairs of examinations of phantoms its share was alike for small and for
-large tumours, and in units of the surface it was not. In that unit the interval is split conformal (Vovk et al. 2005): it
+The noise of a volume goes with the volume: among phantoms examined twice its share was alike for small and for
+large tumours, and in units of the surface not. In that unit the interval is split conformal (Vovk et al. 2005): it
 holds, with the stated probability, for any further pair that is like the measured ones. `rescan.json` has the measured
 constants by method, each with its source.
 """
