@@ -313,3 +313,15 @@ def test_a_name_and_the_callers_word_may_not_contradict(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="says T1 or T1C, and --sequence says FLAIR"):
         open_scan(doubtful, sequence="FLAIR")
     assert open_scan(doubtful, sequence="T1C").sequences == ("T1C",)
+
+
+def test_masks_that_are_named_like_images_are_no_scan(tmp_path: Path) -> None:
+    patient = tmp_path / "c" / "p1"
+    (patient / "hdbet").mkdir(parents=True)
+    save(patient / "p1_flair.nii.gz", brain_image())
+    save(patient / "hdbet" / "hdbet_native_flair.nii.gz", (brain_image() > 0).astype(np.uint8))
+    cohort = open_cohort(tmp_path / "c")
+    assert len(cohort) == 2  # found, and told why it is not taken
+    assert cohort["p1"].sequences == ("FLAIR",)
+    with pytest.raises(InputError, match=r"FLAIR of scan 'hdbet' holds no grey levels.*2 values, as masks"):
+        cohort["hdbet"]

@@ -60,6 +60,14 @@ def test_flair_alone_and_normalised_images_are_no_misfits() -> None:
     assert _warned(scan.replace(images=normalised, brain=brain)) == {}
 
 
+def test_an_empty_image_is_called_empty_and_no_ct() -> None:
+    scan = _phantom(11)
+    empty = np.where(scan.foreground(), np.float32(-1024), np.float32(0))
+    warned = _warned(scan.replace(images={**scan.images, Modality.T1: empty}, brain=scan.foreground()))
+    assert "T1 has one level in nearly all of the brain" in warned["constant"].warning
+    assert "CT" not in warned
+
+
 @pytest.mark.parametrize("named", [Modality.T1, Modality.T2, Modality.FLAIR])
 @pytest.mark.parametrize("kind", list(Modality))
 def test_an_image_alone_under_a_wrong_name_is_found(kind: Modality, named: Modality) -> None:

@@ -18,7 +18,8 @@ from annofree.scan import Modality, Scan
 
 Affine = NDArray[np.float64]
 
-_PREFERRED = (Modality.T1, Modality.T1C, Modality.T2, Modality.FLAIR)
+#: The sequence that is aligned is the first of these that is there.
+PREFERRED = (Modality.T1, Modality.T1C, Modality.T2, Modality.FLAIR)
 _PITCH_STARTS_DEG = (-20.0, 0.0, 20.0)
 #: Aligned brains overlap by 0.92 and more (Dice); brains whose header lies about an axis stay below 0.87.
 _TRUSTED_OVERLAP = 0.88
@@ -72,7 +73,7 @@ def register_to_mni(scan: Scan) -> Alignment:
     Returns:
         The alignment; look at `trusted` before naming anything from it.
     """
-    sequence = next(s for s in _PREFERRED if s in scan.images)
+    sequence = next(s for s in PREFERRED if s in scan.images)
     brain = scan.foreground()
     box = block_box(brain, block_factor(np.asarray(scan.spacing_mm), GRID_MM), _REACH_VOX + 1)
     fixed, mask, affine = coarse_brain(scan.images[sequence][box], brain[box], scan.grid.within(box).affine)

@@ -110,6 +110,17 @@ def inverted(scan: Scan, rng: np.random.Generator) -> Scan:
     )
 
 
+def upside_down(scan: Scan, rng: np.random.Generator) -> Scan:
+    """The data are stored from top to bottom, and the header says from bottom to top."""
+    images = {name: np.flip(image, 2) for name, image in scan.images.items()}
+    return scan.replace(images=images, brain=np.flip(scan.foreground(), 2))
+
+
+def mask_upside_down(scan: Scan, rng: np.random.Generator) -> Scan:
+    """The same with the brain mask alone."""
+    return scan.replace(brain=np.flip(scan.foreground(), 2))
+
+
 def no_orientation(scan: Scan, rng: np.random.Generator) -> Scan:
     """A file whose header states no orientation, as its reader notes it."""
     note = "scan.nii.gz states no orientation (qform and sform codes are 0); its axes are taken as LAS."
@@ -128,6 +139,8 @@ MISFITS: dict[Callable[[Scan, np.random.Generator], Scan], tuple[str, ...]] = {
     striped: ("stripes",),
     moved: ("motion",),
     inverted: ("contrast", "fluid in FLAIR", "fluid in T2"),
+    upside_down: ("upright",),
+    mask_upside_down: ("upright",),
     no_orientation: ("left and right",),
 }
 

@@ -9,7 +9,8 @@ from annofree.errors import InputError
 from annofree.scan import Scan
 from annofree.trust.check import Check
 from annofree.trust.contrast import enhancement, fluid_in_flair, fluid_in_t2, same_image
-from annofree.trust.levels import contrast_range, hounsfield
+from annofree.trust.levels import constant, contrast_range, hounsfield
+from annofree.trust.position import upright
 from annofree.trust.shape import cavity, cut, void
 from annofree.trust.sides import sides
 from annofree.trust.stripes import repetition
@@ -18,6 +19,7 @@ from annofree.trust.view import View
 
 #: In the order in which they are told. A check that cannot be made on a scan gives None.
 CHECKS: tuple[Callable[[View], Check | None], ...] = (
+    constant,
     hounsfield,
     same_image,
     enhancement,
@@ -25,6 +27,7 @@ CHECKS: tuple[Callable[[View], Check | None], ...] = (
     fluid_in_t2,
     tissue_order,
     contrast_range,
+    upright,
     cut,
     void,
     cavity,

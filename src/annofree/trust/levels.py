@@ -25,12 +25,28 @@ TAIL: dict[Modality, Range] = {
 }
 
 
+def constant(view: View) -> Check:
+    """How many sequences show nothing: one level in nearly all of the brain."""
+    spreads = {name: np.ptp(np.percentile(image[view.brain], (1, 99))) for name, image in view.images.items()}
+    empty = [str(name) for name, spread in spreads.items() if spread == 0]
+    return Check.measured(
+        "constant",
+        len(empty),
+        (-inf, 0),
+        "sequences with one level in nearly all of the brain",
+        f"{' and '.join(empty)} {'has' if len(empty) == 1 else 'have'} one level in nearly all of the brain: the image "
+        "is empty; export it again",
+    )
+
+
 def hounsfield(view: View) -> Check:
     """How many sequences hold Hounsfield units: air at -1000, or brain at 15 to 50 with less than nothing beside it."""
     found = 0
     for image in view.images.values():
         inside = image[view.brain]
         low, middle, high = np.percentile(inside, (1, 50, 99))
+        if low == high:
+            continue  # empty, whatever the level is
         outside = image[~view.brain]
         air = outside.size > 0 and float(np.median(outside)) <= AIR_HU
         brain = BRAIN_HU[0] <= middle <= BRAIN_HU[1] and high - low <= MOST_WIDTH_HU
