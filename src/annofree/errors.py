@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
 from os import PathLike, fspath
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The known word that is most like a misspelt one, if any is."""
+    return next(iter(difflib.get_close_matches(word, list(known), n=1, cutoff=0.4)), None)
 
 
 class AnnofreeError(Exception):

@@ -5,7 +5,6 @@ A table is plain data and loads a class when it is used; names that do not exist
 
 from __future__ import annotations
 
-import difflib
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -13,15 +12,10 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
-from annofree.errors import InputError, SettingsError
+from annofree.errors import InputError, SettingsError, nearest
 from annofree.settings import Settings
 
 V = TypeVar("V")
-
-
-def nearest(word: str, known: Iterable[str], cutoff: float = 0.4) -> str | None:
-    """The known word that is most like another one, if any is."""
-    return next(iter(difflib.get_close_matches(word, list(known), n=1, cutoff=cutoff)), None)
 
 
 def named(table: Mapping[str, V], name: str, what: str) -> V:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from typing import Annotated, Any, Self, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from annofree.errors import SettingsError
+from annofree.errors import SettingsError, nearest
 
 
 def _ascending(ends: tuple[float, float]) -> tuple[float, float]:
@@ -75,8 +74,8 @@ def _explain(model: type[BaseModel], error: ValidationError) -> str:
     for detail in error.errors():
         key = ".".join(str(part) for part in detail["loc"])
         if detail["type"] == "extra_forbidden":
-            near = difflib.get_close_matches(key, list(model.model_fields), n=1, cutoff=0.5)
-            known = f"did you mean '{near[0]}'?" if near else f"known keys: {', '.join(model.model_fields)}"
+            near = nearest(key, model.model_fields)
+            known = f"did you mean '{near}'?" if near else f"known keys: {', '.join(model.model_fields)}"
             sentences.append(f"'{key}' is not a setting of {model.__name__}; {known}")
         elif detail["type"] == "missing":
             sentences.append(f"{model.__name__} lacks '{key}'")

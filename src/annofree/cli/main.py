@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import sys
 import traceback
@@ -13,7 +12,7 @@ from typing import Any, get_type_hints
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from annofree.errors import AnnofreeError, InputError
+from annofree.errors import AnnofreeError, InputError, nearest
 from annofree.extras import explained
 
 #: Verbs in the order of the help page; each is a function of that name in a module of that name.
@@ -129,8 +128,8 @@ class LazyGroup(TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """The verb, or the nearest one as advice."""
         if args and args[0] not in VERBS and not args[0].startswith("-"):
-            near = difflib.get_close_matches(args[0], VERBS, n=1, cutoff=0.5)
-            advice = f"did you mean '{near[0]}'?" if near else "'annofree --help' lists them."
+            near = nearest(args[0], VERBS)
+            advice = f"did you mean '{near}'?" if near else "'annofree --help' lists them."
             ctx.fail(f"There is no command '{args[0]}'; {advice}")
         return super().resolve_command(ctx, args)
 

@@ -18,6 +18,7 @@ from annofree.formats.outfolder import atomic_path
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
 PARTS = ("train", "val", "test")
+_TRAIN, _VAL = 0.70, 0.15
 #: Folder names of the parts, as public sets write them.
 _PART_NAMES = {
     "train": ("train", "training", "tr"),
@@ -159,10 +160,8 @@ def _unreadable(path: Path) -> str | None:
     return None
 
 
-def split_by_class(
-    pictures: PictureSet, *, seed: int, train: float = 0.70, val: float = 0.15
-) -> dict[str, tuple[Picture, ...]]:
-    """Shuffle every class and cut it into training, validation and test, rounding the first two down.
+def split_by_class(pictures: PictureSet, *, seed: int) -> dict[str, tuple[Picture, ...]]:
+    """Shuffle every class and cut it into 70 % training, 15 % validation and test, rounding the first two down.
 
     A set that comes already split keeps its split: no picture moves between its parts. Where it has no validation
     part, one is cut from the training part in the same proportion.
@@ -170,26 +169,22 @@ def split_by_class(
     Args:
         pictures: The set.
         seed: Decides the shuffles.
-        train: Share of the training part.
-        val: Share of the validation part; the rest is test.
 
     Returns:
         Pictures by "train", "val", "test".
 
     Raises:
-        InputError: The shares are impossible, or nothing is left to train on.
+        InputError: Nothing is left to train on.
     """
-    if not (0 < train < 1 and 0 <= val < 1 and train + val <= 1):
-        raise InputError(f"Shares of {train:g} and {val:g} do not split a set", fix="Use for instance 0.70 and 0.15")
     if pictures.split:
-        return _kept_split(pictures, seed, val / (train + val))
+        return _kept_split(pictures, seed, _VAL / (_TRAIN + _VAL))
     parts: dict[str, list[Picture]] = {name: [] for name in PARTS}
     rng = np.random.default_rng(seed)
     for label in pictures.labels:
         own = [picture for picture in pictures.pictures if picture.label == label]
         own = [own[i] for i in rng.permutation(len(own))]
         # 0.15 * 20 is 3.0000000000000004 or 2.9999999999999996 by chance of rounding; a tiny step up settles it.
-        first, second = floor(train * len(own) + 1e-9), floor(val * len(own) + 1e-9)
+        first, second = floor(_TRAIN * len(own) + 1e-9), floor(_VAL * len(own) + 1e-9)
         parts["train"] += own[:first]
         parts["val"] += own[first : first + second]
         parts["test"] += own[first + second :]

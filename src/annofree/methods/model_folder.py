@@ -6,8 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from annofree.errors import InputError
-from annofree.registry import nearest
+from annofree.errors import InputError, nearest
 
 CARD = "card.json"
 CONFIG = "config.yaml"

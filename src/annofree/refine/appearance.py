@@ -59,7 +59,6 @@ class Appearance(Refiner):
 
     kind: ClassVar[str] = "appearance"
     main: ClassVar[tuple[str, ...]] = ("reach_mm",)
-    needs_images: ClassVar[bool] = True
 
     reach_mm: float = Field(default=16.0, gt=0.0)
     depth_mm: float = Field(default=6.0, ge=0.0)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,8 +56,6 @@ class RefineContext:
 
 class Refiner(Kind, ABC):
     """A frozen set of settings that turns a mask into a better one; never changes its input."""
-
-    needs_images: ClassVar[bool] = False
 
     def check(self) -> None:
         """Raise now what would fail for every scan, such as missing weights."""

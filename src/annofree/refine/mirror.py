@@ -39,7 +39,6 @@ class MirrorFilter(Refiner):
 
     kind: ClassVar[str] = "mirror"
     main: ClassVar[tuple[str, ...]] = ("share",)
-    needs_images: ClassVar[bool] = True
 
     share: float = Field(0.5, gt=0, le=1)
     reach_mm: float = Field(6.0, ge=0)

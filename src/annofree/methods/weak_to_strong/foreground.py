@@ -41,6 +41,8 @@ from annofree.training.stream import Batch
 
 MASKS = "foreground-masks"
 IMAGES = "images"
+#: Pictures that go through the network at once.
+_TOGETHER = 8
 
 
 class ForegroundSettings(Settings):
@@ -191,12 +193,12 @@ def dice_loss(model: nn.Module, batch: Batch) -> Tensor:
     return loss
 
 
-def predict_masks(network: nn.Module, images: np.ndarray, *, together: int = 8) -> np.ndarray:
+def predict_masks(network: nn.Module, images: np.ndarray) -> np.ndarray:
     """Boolean masks (N, H, W) of uint8 pictures (N, H, W), by probability above 0.5."""
     found = []
     with torch.inference_mode():
-        for first in range(0, len(images), together):
-            x = torch.from_numpy(images[first : first + together, None].astype(np.float32) / 255.0)
+        for first in range(0, len(images), _TOGETHER):
+            x = torch.from_numpy(images[first : first + _TOGETHER, None].astype(np.float32) / 255.0)
             found.append((network(x)[0][:, 0] > 0).numpy())
     return np.concatenate(found)
 

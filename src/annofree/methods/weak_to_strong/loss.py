@@ -10,15 +10,17 @@ from torch.nn import functional
 
 from annofree.training.stream import Batch
 
+#: Added above and below in the Dice of the loss, and s of the published score.
+_SMOOTH, _PUBLISHED_SMOOTH = 1e-5, 1e-6
 
-def bce_dice(logits: Tensor, target: Tensor, bce_weight: float, *, smooth: float = 1e-5) -> Tensor:
+
+def bce_dice(logits: Tensor, target: Tensor, bce_weight: float) -> Tensor:
     """``w BCE + (1 - w) (1 - Dice)``, the Dice over all voxels of the batch at once.
 
     Args:
         logits: ``(B, 1, ...)``.
         target: ``(B, 1, ...)`` in 0..1.
         bce_weight: w, from 0 (Dice alone) to 1 (cross-entropy alone).
-        smooth: Added above and below in the Dice.
 
     Returns:
         A scalar.
@@ -27,7 +29,7 @@ def bce_dice(logits: Tensor, target: Tensor, bce_weight: float, *, smooth: float
     entropy = functional.binary_cross_entropy_with_logits(logits, target)
     probability = torch.sigmoid(logits)
     overlap = (probability * target).sum()
-    dice = (2.0 * overlap + smooth) / (probability.sum() + target.sum() + smooth)
+    dice = (2.0 * overlap + _SMOOTH) / (probability.sum() + target.sum() + _SMOOTH)
     return bce_weight * entropy + (1.0 - bce_weight) * (1.0 - dice)
 
 
@@ -47,7 +49,7 @@ class BceDice:
         return loss
 
 
-def smoothed_dice(mask: Tensor, truth: Tensor, *, smooth: float = 1e-6) -> float:
+def smoothed_dice(mask: Tensor, truth: Tensor) -> float:
     """The published Dice score, ``(2 |P and T| + s) / (|P| + |T| + s)``: 1 where both are empty.
 
     For an empty mask and a tumour of T voxels it is s / (T + s), about 1e-11 for 100,000 voxels: the value of the
@@ -56,7 +58,6 @@ def smoothed_dice(mask: Tensor, truth: Tensor, *, smooth: float = 1e-6) -> float
     Args:
         mask: Boolean, any shape.
         truth: Boolean, the same shape.
-        smooth: s.
     """
     both = float((mask & truth).sum())
-    return (2.0 * both + smooth) / (float(mask.sum()) + float(truth.sum()) + smooth)
+    return (2.0 * both + _PUBLISHED_SMOOTH) / (float(mask.sum()) + float(truth.sum()) + _PUBLISHED_SMOOTH)

@@ -21,6 +21,10 @@ from annofree.volumes import reaches
 #: Where tumours are brightest first; T1C only shows what enhances and T1 shows tumours dark.
 SEQUENCES = (Modality.FLAIR, Modality.T2)
 _SQUARE = np.ones((5, 5), dtype=bool)
+#: Numbers of Otsu classes that are tried, in order; the smoothing; the diameter of the ball.
+_CLASSES, _SIGMA_MM, _OPEN_MM = (4, 5, 6), 1.5, 5.0
+#: Smallest finding; share of a piece that may be bright on the other side too; share of the brain that it may fill.
+_MIN_ML, _TWO_SIDED, _MAX_SHARE = 2.0, 0.5, 0.2
 
 
 def foreground_mask(grey: NDArray[np.uint8]) -> NDArray[np.bool_]:
@@ -49,17 +53,7 @@ def foreground_mask(grey: NDArray[np.uint8]) -> NDArray[np.bool_]:
     return mask
 
 
-def tumour_mask(
-    scan: Scan,
-    brain: NDArray[np.bool_],
-    *,
-    classes: tuple[int, ...] = (4, 5, 6),
-    sigma_mm: float = 1.5,
-    open_mm: float = 5.0,
-    min_ml: float = 2.0,
-    two_sided: float = 0.5,
-    max_share: float = 0.2,
-) -> NDArray[np.bool_]:
+def tumour_mask(scan: Scan, brain: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Tumour pseudo-mask of a scan: the one-sided pieces of the brightest of several Otsu classes.
 
     FLAIR (else T2) is smoothed and its grey levels inside the brain are cut into classes by multi-level Otsu (Liao,
@@ -73,12 +67,6 @@ def tumour_mask(
     Args:
         scan: With FLAIR or T2.
         brain: (X, Y, Z) boolean.
-        classes: Numbers of Otsu classes to try, in order.
-        sigma_mm: Smoothing.
-        open_mm: Diameter of the ball.
-        min_ml: Smallest volume that counts as a finding.
-        two_sided: Share of a piece that may be bright on the other side too.
-        max_share: Share of the brain that a piece may fill.
 
     Returns:
         (X, Y, Z) boolean; empty where there is no such piece, as in tumours that are as dark as brain.
@@ -96,15 +84,15 @@ def tumour_mask(
     assert sequence is not None
     spacing = np.asarray(scan.spacing_mm)
     nothing = np.zeros(brain.shape, dtype=bool)
-    smooth = _smoothed(scan.images[sequence], brain, sigma_mm / spacing)
+    smooth = _smoothed(scan.images[sequence], brain, _SIGMA_MM / spacing)
     depth = ndimage.distance_transform_edt(np.pad(brain, 1), sampling=spacing)[1:-1, 1:-1, 1:-1]
     deep = depth > 3.0
     levels = smooth[deep]
     if levels.size == 0 or np.ptp(levels) == 0:
         return nothing
     levels = np.clip(levels, *np.percentile(levels, (0.1, 99.9)))
-    ball = _ball(open_mm / 2, spacing)
-    for count in classes:
+    ball = _ball(_OPEN_MM / 2, spacing)
+    for count in _CLASSES:
         bright = (smooth > filters.threshold_multiotsu(levels, classes=count, nbins=64)[-1]) & deep
         healed = ndimage.binary_closing(ndimage.binary_opening(bright, ball), ball) & deep
         pieces, found = components(healed, 6)
@@ -113,10 +101,10 @@ def tumour_mask(
         number = np.arange(1, found + 1)
         voxels = np.bincount(pieces.ravel(), minlength=found + 1)[1:]
         ml = voxels * scan.voxel_ml
-        small = ~reaches(voxels, scan.voxel_ml, min_ml)
+        small = ~reaches(voxels, scan.voxel_ml, _MIN_ML)
         opposite = ndimage.binary_dilation(_mirrored(bright, brain) > 0.5, ball)
         shared = np.asarray(ndimage.mean(opposite, pieces, number))
-        ml[small | (ml > max_share * brain.sum() * scan.voxel_ml) | (shared > two_sided)] = 0.0
+        ml[small | (ml > _MAX_SHARE * brain.sum() * scan.voxel_ml) | (shared > _TWO_SIDED)] = 0.0
         if ml.max() > 0:
             mask: NDArray[np.bool_] = ndimage.binary_fill_holes(np.isin(pieces, number[ml > 0]))
             return mask

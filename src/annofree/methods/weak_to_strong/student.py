@@ -34,6 +34,8 @@ from annofree.training.stream import Batch
 
 #: Share of slices that are drawn among those with something labelled.
 _LABELLED = 0.7
+#: Slices that go through the network at once.
+_TOGETHER = 16
 
 
 class StudentSettings(Settings):
@@ -132,14 +134,14 @@ def fit_student(volumes: Sequence[Volume], folder: Path, settings: StudentSettin
     return load_network(folder / "last")[0]
 
 
-def student_mask(network: nn.Module, volume: Volume, *, together: int = 16) -> Tensor:
+def student_mask(network: nn.Module, volume: Volume) -> Tensor:
     """The student's boolean mask (X, Y, Z) of a volume, slice by slice."""
     side = side_for([volume], FlatUNetSettings().divisor)
     slices = volume.images.float().permute(3, 0, 1, 2)
     out = []
     with torch.inference_mode():
-        for first in range(0, len(slices), together):
-            logits = network(framed(slices[first : first + together], side))[0]
+        for first in range(0, len(slices), _TOGETHER):
+            logits = network(framed(slices[first : first + _TOGETHER], side))[0]
             out.append(framed(logits[:, 0], (slices.shape[2], slices.shape[3])) > 0)
     return torch.cat(out).permute(1, 2, 0) & volume.brain
 

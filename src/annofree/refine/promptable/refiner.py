@@ -34,7 +34,6 @@ class Promptable(Refiner):
 
     kind: ClassVar[str] = "promptable"
     main: ClassVar[tuple[str, ...]] = ("most",)
-    needs_images: ClassVar[bool] = True
 
     weights: str | None = None
     most: int = Field(default=20, ge=1)

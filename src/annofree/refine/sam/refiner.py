@@ -47,7 +47,6 @@ class Sam(Refiner):
 
     kind: ClassVar[str] = "sam"
     main: ClassVar[tuple[str, ...]] = ("folder",)
-    needs_images: ClassVar[bool] = True
 
     folder: str | None = None
     sequence: Modality | None = None
