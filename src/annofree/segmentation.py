@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from annofree.errors import InputError
-from annofree.grid import Box
 from annofree.hooks import HOOKS
+from annofree.masks import Box, bounding_box
 from annofree.scan import Grid
 
 if TYPE_CHECKING:
@@ -74,7 +75,10 @@ class ScoreMap:
     def counts(self) -> NDArray[np.int16]:
         """The values of a rounded map in steps, as they are kept on disk."""
         assert self.step is not None
-        counts: NDArray[np.int16] = np.rint(self.values / np.float32(self.step)).astype(np.int16)
+        counts = np.zeros(self.values.shape, dtype=np.int16)
+        box = bounding_box(self.values)
+        if box is not None:
+            counts[box] = np.rint(self.values[box] / np.float32(self.step))
         return counts
 
     def rounded(self) -> ScoreMap:
@@ -172,11 +176,12 @@ class Segmentation:
             )
         return np.isin(self.labels, REGIONS[region])
 
-    @property
+    @cached_property
     def volumes_ml(self) -> dict[str, float]:
-        """Volume of each region in millilitres."""
+        """Volume of each region in millilitres; worked out once."""
         voxel_ml = self.grid.voxel_ml
-        return {region: float(self.mask(region).sum() * voxel_ml) for region in self.regions}
+        counts = {label: np.count_nonzero(self.labels == label) for label in LABEL_NAMES if label}
+        return {region: float(sum(counts[label] for label in REGIONS[region]) * voxel_ml) for region in self.regions}
 
     @property
     def expected_dice(self) -> float | None:

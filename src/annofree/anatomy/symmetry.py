@@ -7,11 +7,12 @@ maximising the brain's similarity with its own mirror image (Prima, Ourselin and
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage, optimize
+from scipy import ndimage
 
 from annofree.anatomy.coarse import block_box, block_factor, block_mean
 from annofree.errors import InputError
@@ -22,8 +23,12 @@ _COARSE_MM = 5.0
 #: So many coarse voxels around the brain are looked at; the smoothing reaches less far.
 _MARGIN_BLOCKS = 3
 _POINTS = 4000
+#: About so many voxels tell the level of a brain.
+_SAMPLE = 60_000
 _STARTS_DEG = (-14.0, 0.0, 14.0)
 _MIN_BRAIN_VOXELS = 64
+#: Degrees and mm.
+_FIRST_STEP, _LAST_STEP = 4.0, 0.06
 
 
 @dataclass(frozen=True)
@@ -99,13 +104,33 @@ def midsagittal_plane(
         return float(np.mean(squared / (squared + 0.25)))
 
     starts = [np.array([yaw, roll, 0.0]) for yaw in _STARTS_DEG for roll in _STARTS_DEG]
-    best = min(starts, key=cost)
-    simplex = best + np.array([[0, 0, 0], [6, 0, 0], [0, 6, 0], [0, 0, 6]], dtype=float)
-    options = {"initial_simplex": simplex, "xatol": 0.05, "fatol": 1e-6, "maxfev": 160}
-    found = optimize.minimize(cost, best, method="Nelder-Mead", options=options)
-    normal, offset = _plane(found.x, centre)
+    best, least = _descend(cost, min(starts, key=cost))
+    normal, offset = _plane(best, centre)
     x, y, z = (float(n) for n in normal)
-    return MidsagittalPlane((x, y, z), float(offset + normal @ corner), float(np.clip(1.0 - found.fun, 0.0, 1.0)))
+    return MidsagittalPlane((x, y, z), float(offset + normal @ corner), float(np.clip(1.0 - least, 0.0, 1.0)))
+
+
+def _descend(
+    cost: Callable[[NDArray[np.float64]], float], start: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], float]:
+    """The lowest point that steps along one parameter at a time lead to, and its cost.
+
+    Pattern search (Hooke and Jeeves, JACM 8(2), 1961): steps are halved where none leads down. Loading the optimizers of
+    scipy takes longer than the whole search.
+    """
+    best, least, step = start, cost(start), _FIRST_STEP
+    while step >= _LAST_STEP:
+        before = best
+        for axis in range(len(start)):
+            for tried in (best + step * np.eye(len(start))[axis], best - step * np.eye(len(start))[axis]):
+                if (value := cost(tried)) < least:
+                    best, least = tried, value
+                    break
+        if best is before:
+            step /= 2.0
+        elif (value := cost(2.0 * best - before)) < least:
+            best, least = 2.0 * best - before, value
+    return best, least
 
 
 def mirrored(
@@ -164,7 +189,8 @@ def _coarse(
     mask = block_mean(brain.astype(np.float32), factor)
     channels = [2.0 * mask]
     for image in images:
-        middle, spread = robust_level(image[brain])
+        inside = image[brain]
+        middle, spread = robust_level(inside[:: max(1, inside.size // _SAMPLE)])
         scaled = np.where(brain, np.clip((image - middle) / spread, -3.0, 3.0), 0.0).astype(np.float32)
         averaged = block_mean(scaled, factor) / np.maximum(mask, 0.25)
         channels.append(ndimage.gaussian_filter(averaged, 0.6))

@@ -79,8 +79,8 @@ def read_volume(source: str | Path | nib.Nifti1Image) -> Volume:
         _refuse_odd_types(kind, name)
         image = verified(image, Path(name))
         array = np.asarray(image.get_fdata(dtype=np.float32, caching="unchanged")).reshape(grid.shape)
-    finite = np.isfinite(array)
-    if not finite.all():
+    # the sum is NaN or infinite as soon as one value is, and needs no array beside it
+    if not np.isfinite(array.sum(dtype=np.float64)) and not (finite := np.isfinite(array)).all():
         raise InputError(
             "An image holds values that are not numbers",
             file=name,

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
 from annofree.errors import InputError
-from annofree.scan import Grid, Modality, foreground
+from annofree.scan import Grid
 
 #: A field of view outside this (mm) is none of a head.
 MIN_EXTENT_MM, MAX_EXTENT_MM = 60.0, 600.0
@@ -34,21 +31,17 @@ def refuse_impossible_view(grid: Grid, file: str) -> None:
         raise InputError(what, file=file, why=f"by its header it covers {shown} mm", fix=_FIX)
 
 
-def refuse_impossible_brain(
-    grid: Grid, images: Mapping[Modality, NDArray[Any]], brain: NDArray[np.bool_] | None, file: str
-) -> None:
+def refuse_impossible_brain(grid: Grid, inside: NDArray[np.bool_], file: str) -> None:
     """Refuse a brain that no person has.
 
     Args:
-        grid: Of the images.
-        images: (X, Y, Z) arrays.
-        brain: The brain mask where there is one.
+        grid: Of the scan.
+        inside: (X, Y, Z) brain mask, or what is not background.
         file: For the sentence.
 
     Raises:
         InputError: It is too small, too large, or too coarse.
     """
-    inside = brain if brain is not None else np.logical_or.reduce([foreground(image) for image in images.values()])
     widths = [int(np.ptp(np.flatnonzero(inside.any(axis=others)))) + 1 if inside.any() else 0 for others in _OTHERS]
     if min(widths) < MIN_VOXELS:
         raise InputError(

@@ -338,9 +338,7 @@ def _as_it_lies(study: Study) -> Scan:
         for name in study.heads:
             images[name] = np.where(brain, images[name], np.float32(0))
             said.append(f"{name} showed the whole head; everything outside the brain mask was set to 0.")
-    if study.sized:
-        refuse_impossible_brain(grid, images, brain, study.files[str(reference)])
-    return Scan(
+    scan = Scan(
         id=study.id,
         images=images,
         affine=grid.affine,
@@ -350,6 +348,9 @@ def _as_it_lies(study: Study) -> Scan:
         notes=tuple(said),
         files=study.files,
     )
+    if study.sized:
+        refuse_impossible_brain(grid, scan.foreground(), study.files[str(reference)])
+    return scan
 
 
 def _canonical(volume: Volume) -> NDArray[np.float32]:

@@ -88,7 +88,7 @@ def verified(image: Any, path: Path) -> Any:
             content += block
             if len(content) > claimed + _SLACK:
                 raise InputError("A file holds more than its header claims", file=path, why=_more(claimed), fix=_AGAIN)
-    return type(image).from_bytes(bytes(content))
+    return type(image).from_bytes(content)
 
 
 def _read_to_the_end(path: Path) -> None:

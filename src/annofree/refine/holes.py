@@ -32,7 +32,9 @@ class FillHoles(Refiner):
         filled = fill_holes(mask, limit)
         if self.axial:
             filled = fill_holes(filled, limit, axial=True)
-        return mask | (filled & fill_holes(context.brain))
+        if (filled & ~context.brain & ~mask).any():
+            filled &= fill_holes(context.brain)
+        return mask | filled
 
 
 def fill_holes(mask: Mask, max_vox: float = np.inf, axial: bool = False) -> Mask:

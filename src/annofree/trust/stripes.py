@@ -5,8 +5,8 @@ from __future__ import annotations
 from math import inf
 
 import numpy as np
+from numpy import fft
 from numpy.typing import NDArray
-from scipy import fft
 
 from annofree.trust.check import Check
 from annofree.trust.view import View
