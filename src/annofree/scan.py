@@ -200,9 +200,9 @@ class Scan:
         return to_native(array, self.native)
 
     def within(self, box: Box) -> Scan:
-        """The part of the scan in a box of its voxels; `native` stays the file's grid."""
-        images = {name: np.ascontiguousarray(image[box]) for name, image in self.images.items()}
-        brain = None if self.brain is None else np.ascontiguousarray(self.brain[box])
+        """The part of the scan in a box of its voxels, a view of it; `native` stays the file's grid."""
+        images = {name: image[box] for name, image in self.images.items()}
+        brain = None if self.brain is None else self.brain[box]
         return self.replace(images=images, brain=brain, affine=self.grid.within(box).affine)
 
     def replace(self, **changes: Any) -> Scan:

@@ -76,6 +76,8 @@ class OnnxNetwork:
         options.inter_op_num_threads = 1
         # a waiting thread that spins takes the core from what runs beside the network
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        # planning memory ahead holds a block for every size of scan that was seen, and saves no time
+        options.enable_mem_pattern = False
         options.log_severity_level = 3
         options.enable_cpu_mem_arena = keep_memory
         given = model if isinstance(model, bytes) else str(model)
@@ -92,6 +94,10 @@ class OnnxNetwork:
                 why=" ".join(str(error).split())[:160],
                 fix="Copy the model folder again, or write the file anew: python -m annofree.inference.export FOLDER",
             ) from None
+        self._run_options = onnxruntime.RunOptions()
+        if self._session.get_providers()[0] == PROVIDERS["cpu"]:
+            # what a pass needed goes back to the system: the rules after it need memory of their own
+            self._run_options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
         entries = self._session.get_modelmeta().custom_metadata_map
         self.settings = SimpleNamespace(**json.loads(entries[SETTINGS]))
         self._names = [entry.name for entry in self._session.get_inputs()]
@@ -103,7 +109,7 @@ class OnnxNetwork:
             InputError: The answer is not a number somewhere: below every threshold, it would read as no tumour.
         """
         given = dict(zip(self._names, (np.ascontiguousarray(value) for value in inputs), strict=True))
-        found: NDArray[np.float32] = self._session.run(None, given)[0]
+        found: NDArray[np.float32] = self._session.run(None, given, self._run_options)[0]
         # the sum is NaN or infinite as soon as one value is, and needs no array beside it
         if not np.isfinite(found.sum(dtype=np.float64)):
             raise InputError(
