@@ -22,7 +22,7 @@ from annofree.masks import bounding_box
 _COARSE_MM = 5.0
 #: So many coarse voxels around the brain are looked at; the smoothing reaches less far.
 _MARGIN_BLOCKS = 3
-_POINTS = 4000
+_POINTS = 2000
 #: About so many voxels tell the level of a brain.
 _SAMPLE = 60_000
 _STARTS_DEG = (-14.0, 0.0, 14.0)
@@ -115,8 +115,8 @@ def _descend(
 ) -> tuple[NDArray[np.float64], float]:
     """The lowest point that steps along one parameter at a time lead to, and its cost.
 
-    Pattern search (Hooke and Jeeves, JACM 8(2), 1961): steps are halved where none leads down. Loading the optimizers of
-    scipy takes longer than the whole search.
+    Pattern search (Hooke and Jeeves, JACM 8(2), 1961): steps are halved where none leads down. Loading the optimizers
+    of scipy takes longer than the whole search.
     """
     best, least, step = start, cost(start), _FIRST_STEP
     while step >= _LAST_STEP:

@@ -8,6 +8,7 @@ from typing import Any
 
 from annofree.errors import InputError
 from annofree.formats.outfolder import atomic_write
+from annofree.settings import plain_yaml
 
 MODEL, WEIGHTS = "model.onnx", "model.safetensors"
 #: Entry of the config: SHA-256 of the weights that the ONNX form was made from.
@@ -23,7 +24,7 @@ def read_config(source: Path) -> dict[str, Any]:
     import yaml
 
     try:
-        config = yaml.safe_load((source / "config.yaml").read_text(encoding="utf-8"))
+        config = plain_yaml((source / "config.yaml").read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError) as error:
         why = str(error).splitlines()[0]
         raise InputError("A network's config cannot be read", file=source / "config.yaml", why=why) from None

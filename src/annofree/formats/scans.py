@@ -350,6 +350,8 @@ def _as_it_lies(study: Study) -> Scan:
     )
     if study.sized:
         refuse_impossible_brain(grid, scan.foreground(), study.files[str(reference)])
+        if brain is None:
+            scan.once("whole head", lambda: None)  # else the scan was refused above
     return scan
 
 

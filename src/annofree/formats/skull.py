@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annofree.masks import Mask, largest_component
-from annofree.scan import Grid
+from annofree.scan import Grid, Scan
 
 #: Litres; above any brain, below any adult head.
 MAX_BRAIN_L = 2.2
@@ -23,6 +23,12 @@ MIN_VIEW_L = 0.5
 MIN_CONSTANT = 0.2
 #: Litres need no finer voxels than this.
 _COARSE_MM = 4.0
+
+
+def head_in(scan: Scan) -> str | None:
+    """Why an image of a scan without a brain mask looks like a whole head, or None; known since it was read."""
+    whys = (why_whole_head(image, scan.grid) for image in scan.images.values())
+    return scan.once("whole head", lambda: next((why for why in whys if why), None))
 
 
 def why_whole_head(image: NDArray[Any], grid: Grid) -> str | None:

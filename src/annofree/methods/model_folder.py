@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from annofree.errors import InputError, nearest
+from annofree.settings import plain_yaml
 
 CARD = "card.json"
 CONFIG = "config.yaml"
@@ -26,7 +27,7 @@ def read_model(folder: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:
     wanted = {"method": str, "settings": dict, "thresholds": dict, "refiners": dict}
     known = (*wanted, "form", "tier")
     try:
-        config = yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8"))
+        config = plain_yaml((folder / CONFIG).read_text(encoding="utf-8"))
         card = json.loads((folder / CARD).read_text(encoding="utf-8"))
         if not isinstance(config, dict) or "method" not in config:
             raise ValueError("no method is named in it")

@@ -102,9 +102,10 @@ class Appearance(Refiner):
         near = brain & (away <= self.reach_mm)
         smooth = Smoothing(brain, self.smooth_mm, spacing)
         smoothed = [smooth(image) for image in images]
+        believed = np.clip(scores[near], 1.0 - _SUREST, _SUREST)
         ratio = self._ratio(smoothed, lesion=lesion, healthy=healthy, near=near)
-        believed = np.clip(scores, 1.0 - _SUREST, _SUREST)
-        odds = np.where(near, self.weight * np.log(believed / (1.0 - believed)) + ratio, -self.limit)
+        odds = np.full(near.shape, -self.limit, dtype=np.float32)
+        odds[near] = self.weight * np.log(believed / (1.0 - believed)) + ratio
         odds = Smoothing(brain, self.smooth_odds_mm, spacing)(odds)
         stays = inner & (depth > self.depth_mm)
         found = (near & (odds > 0)) | stays
@@ -115,7 +116,7 @@ class Appearance(Refiner):
     def _ratio(
         self, images: list[NDArray[np.float32]], *, lesion: Mask, healthy: Mask, near: Mask
     ) -> NDArray[np.float32]:
-        """Log-likelihood of lesion less that of healthy brain, (X, Y, Z), 0 away from the mask."""
+        """Log-likelihood of lesion less that of healthy brain at the voxels near the mask, (N,)."""
         rng = np.random.default_rng(0)
         voxels = {name: _some(where, self.samples, rng) for name, where in (("lesion", lesion), ("healthy", healthy))}
         columns: dict[str, list[NDArray[np.float64]]] = {"lesion": [], "healthy": [], "near": []}
@@ -132,10 +133,8 @@ class Appearance(Refiner):
         kinds = min(self.lesion_kinds, max(1, len(points["lesion"]) // 200))
         of_lesion = Mixture.fit(points["lesion"], kinds, ridge=_RIDGE)
         of_healthy = Mixture.fit(points["healthy"], self.healthy_kinds, ridge=_RIDGE)
-        ratio = np.zeros(near.shape, dtype=np.float32)
         lead = of_lesion.log_likelihood(points["near"]) - of_healthy.log_likelihood(points["near"])
-        ratio[near] = np.clip(lead, -self.limit, self.limit)
-        return ratio
+        return np.clip(lead, -self.limit, self.limit).astype(np.float32)
 
 
 class Smoothing:

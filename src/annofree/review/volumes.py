@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from annofree.errors import InputError
 from annofree.formats.grids import on_grid
 from annofree.formats.gz import compress
-from annofree.formats.skull import why_whole_head
+from annofree.formats.skull import head_in
 from annofree.review.levels import Levels, make_levels
 from annofree.scan import Grid, Modality, Scan
 from annofree.segmentation import Segmentation
@@ -22,6 +22,8 @@ from annofree.segmentation import Segmentation
 SHOWN_FIRST = (Modality.FLAIR, Modality.T1C, Modality.T2, Modality.T1)
 #: Around each region that decides inside another, the other.
 _AROUND = {"WT": None, "TC": "WT", "ET": "TC"}
+#: About so many voxels tell the window of grey levels.
+_SAMPLE = 100_000
 #: Coarser grids to fall back on, in mm; None is the scan's own.
 _GRIDS_MM = (None, 1.0, 1.5, 2.0, 3.0)
 
@@ -84,12 +86,8 @@ def cut_brain(result: Segmentation, scan: Scan) -> Brain:
             f"The segmentation of '{result.scan_id}' has shape {result.labels.shape}, its scan {scan.shape}",
             fix="Give the scan that was segmented",
         )
-    if scan.brain is None:
-        for image in scan.images.values():
-            if (why := why_whole_head(image, scan.grid)) is not None:
-                raise InputError(
-                    f"The page of '{scan.id}' would show a face", why=why, fix="Give a brain mask with the scan"
-                )
+    if scan.brain is None and (why := head_in(scan)) is not None:
+        raise InputError(f"The page of '{scan.id}' would show a face", why=why, fix="Give a brain mask with the scan")
     brain = result.brain if result.brain is not None else scan.foreground()
     brain = brain | (result.labels > 0)
     if not brain.any():
@@ -178,6 +176,8 @@ def _hits(mask: NDArray[np.bool_]) -> list[NDArray[np.intp]]:
 
 def _to_bytes(image: NDArray[np.float32], inside: NDArray[np.bool_]) -> NDArray[np.uint8]:
     """Grey levels between the 0.5 % and 99.8 % quantiles of the brain, as 1..255; 0 outside."""
-    low, high = np.quantile(image[inside], (0.005, 0.998))
-    grey = 1 + np.rint(254 * np.clip((image - low) / max(float(high - low), 1e-9), 0, 1))
-    return np.where(inside, grey, 0).astype(np.uint8)
+    values = image[inside]
+    low, high = np.quantile(values[:: max(1, values.size // _SAMPLE)], (0.005, 0.998)).astype(np.float32)
+    grey = np.zeros(image.shape, dtype=np.uint8)
+    grey[inside] = 1 + np.rint(254 * np.clip((values - low) / max(float(high - low), 1e-9), 0, 1))
+    return grey

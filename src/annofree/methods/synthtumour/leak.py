@@ -189,9 +189,12 @@ def core_around(
     found = int(enhancing.sum())
     if found * float(np.prod(spacing_mm)) / 1000.0 < TELLING_ML or found < TELLING_SHARE * int((core > 0.5).sum()):
         return core
-    doubted = np.where(core < SURE_CORE, 0.5 * core / SURE_CORE, 0.5 + 0.5 * (core - SURE_CORE) / (1 - SURE_CORE))
-    result: NDArray[np.float32] = np.where(enclosed(enhancing, spacing_mm), 1.0, doubted).astype(np.float32)
-    return result
+    doubted = 0.5 * core
+    doubted /= SURE_CORE
+    sure = core >= SURE_CORE
+    doubted[sure] = 0.5 + 0.5 * (core[sure] - SURE_CORE) / (1 - SURE_CORE)
+    doubted[enclosed(enhancing, spacing_mm)] = 1.0
+    return doubted
 
 
 def with_enhancement(
