@@ -198,6 +198,25 @@ def test_pages_are_the_same_bytes_twice_and_kept_while_nothing_changed(tmp_path:
     assert shown == ((result.scores["WT"].values > 1.5) & result.brain).sum()
 
 
+def test_the_cohort_page_puts_the_lowest_expected_dice_first(tmp_path: Path) -> None:
+    head = "id\tmethod\ttier\tWT_ml\tTC_ml\tET_ml\tlesions\tside\tlobe\tconfidence\texpected_dice\tnotes"
+    rows = [
+        f"{name}\tm\tT0\t{ml}\tn/a\tn/a\t1\tleft\tFrontal\t{sure}\t{dice}\tn/a"
+        for name, ml, sure, dice in (
+            ("good", 9.0, 0.5, 0.93),
+            ("bad", 9.0, 0.9, 0.41),
+            ("nothing", 0.0, "n/a", "n/a"),
+            ("fair", 9.0, 0.7, 0.8),
+        )
+    ]
+    (tmp_path / "results.tsv").write_text("\n".join([head, *rows]) + "\n")
+    text = write_cohort_review(_claimed(tmp_path)).read_text()
+    order = re.findall(r'<td data-v="(good|bad|nothing|fair)">', text)
+    assert order == ["nothing", "bad", "fair", "good"]
+    assert "Expected Dice: what the whole tumour's Dice is expected to be" in text
+    assert ">41%</td>" in text
+
+
 def test_the_cohort_page_shows_how_volumes_and_certainty_are_spread(tmp_path: Path) -> None:
     rows = [
         f"s{i}\tm\tT0\t{volume}\tn/a\tn/a\t1\tleft\tFrontal\t{sure}\tn/a" for i, (volume, sure) in enumerate(SPREAD)
