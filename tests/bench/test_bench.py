@@ -128,6 +128,23 @@ def test_a_model_that_learned_from_the_scans_is_told_apart(made: tuple[Path, Ben
     assert _learned_from(Choice(Intensity().replace(card={"patients": ["phantom-001"]})), place)
 
 
+def test_a_method_that_cannot_run_is_told_and_the_others_stand(made: tuple[Path, Bench], tmp_path: Path) -> None:
+    place = made[1].groups[0].place
+    (tmp_path / "plan.yaml").write_text(
+        f"data:\n  - {{name: T2 alone, scans: {place.scans}, truth: {place.truth}, sequence: T2}}\n"
+        "methods:\n  - method: mvit-ae-published\n  - method: intensity\ncurve: false\n"
+    )
+    result = bench(tmp_path / "plan.yaml", tmp_path / "out")
+    (sentence,) = result.failures
+    assert sentence.startswith("mvit-ae-published on T2 alone: No scan could be segmented")
+    rows = read_table(tmp_path / "out" / "bench.tsv")
+    assert {row["method"] for row in rows if row["kind"] == "method"} == {"intensity", PLAIN}
+    assert not [row for row in rows if row["kind"] == "oracle"]
+    (named,) = (row for row in rows if row["method"] == "region of the report")
+    assert (named["n"], named["dice"]) == ("0", "n/a")  # no texts, yet the row is there
+    assert "Not run" in (tmp_path / "out" / "bench.md").read_text()
+
+
 def test_a_folder_with_something_else_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "plan.yaml").write_text(PLAN)
     (tmp_path / "out").mkdir()

@@ -39,7 +39,9 @@ def bench(plan: str | Path, out: str | Path, *, say: Callable[[str], None] = lam
         entries: list[Entry] = []
         for one in told.contenders:
             try:
-                entries += _entries(place, one, told, folders, say)
+                own = _entries(place, one, told, folders, say)
+                entries += own
+                result.failures += [f"{one.name} on {data.name}, {scan}" for scan in own[0].cost.failures]
             except AnnofreeError as error:
                 result.failures.append(f"{one.name} on {data.name}: {error}")
         if not entries:

@@ -99,7 +99,7 @@ class Cost:
         failures: Sentences on scans that could not be segmented.
     """
 
-    seconds: float | None
+    seconds: float
     peak_gb: float | None
     failures: tuple[str, ...]
 
@@ -119,8 +119,11 @@ def run_own(place: Place, one: Contender, choice: Choice, folders: Folders) -> C
     earlier = json.loads((out / COST).read_text()) if (out / COST).is_file() else {}
     peak = told["peak_gb"] if told["done"] else earlier.get("peak_gb")
     atomic_write(out / COST, json.dumps({"peak_gb": peak}) + "\n")
-    seconds = [record["seconds"] for scan_id in written_ids(out) if (record := read_record(out, scan_id))]
-    return Cost(sum(seconds) / len(seconds) if seconds else None, peak, tuple(told["failures"]))
+    seconds = [record["seconds"] for scan_id in place.cohort().ids if (record := read_record(out, scan_id))]
+    if not seconds:
+        why = told["failures"][0] if told["failures"] else "there is no scan"
+        raise AnnofreeError("No scan could be segmented", why=why)
+    return Cost(sum(seconds) / len(seconds), peak, tuple(told["failures"]))
 
 
 @dataclass(frozen=True)

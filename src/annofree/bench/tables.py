@@ -142,7 +142,7 @@ def markdown(result: Bench, rows: Sequence[dict[str, Any]]) -> str:
             (
                 "Learned from these very scans (transductive, no headline)",
                 _of(own, "transductive"),
-                ("method", "tier", *_INNER[1:]),
+                ("method", "threshold", "refiners", "tier", *_INNER[1:]),
             ),
             (
                 "Thresholds chosen with the truth (T3, before any refiner)",
