@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from math import nan
 from pathlib import Path
 
 from annofree.bench.folders import Folders
-from annofree.bench.named_region import named_region
+from annofree.bench.named_region import ROW, named_region
 from annofree.bench.page import write_page
 from annofree.bench.plan import OWN, PLAIN, Contender, Plan, read_plan
 from annofree.bench.results import Bench, Entry, Group
@@ -15,6 +16,7 @@ from annofree.bench.runs import Place, fitted, placed, run_own, run_rules
 from annofree.bench.scores import scored
 from annofree.bench.tables import write_tables
 from annofree.errors import AnnofreeError, InputError
+from annofree.evaluation.sanity import SanityRow
 from annofree.pipeline import Choice
 
 
@@ -48,7 +50,12 @@ def bench(plan: str | Path, out: str | Path, *, say: Callable[[str], None] = lam
             continue
         fullest = max(entries, key=lambda entry: len(entry.scores.sanity))
         say(f"{data.name}: rows that need no method")
-        sanity = (*fullest.scores.sanity, *named_region(place, folders.run(data, told.contenders[0]).parent))
+        try:
+            named = named_region(place, folders.run(data, told.contenders[0]).parent)
+        except AnnofreeError as error:
+            named = (SanityRow(ROW, "WT", "dice", 0, nan),)
+            result.failures.append(f"{ROW} on {data.name}: {error}")
+        sanity = (*fullest.scores.sanity, *named)
         result.groups.append(Group(place, tuple(entries), sanity, place.cohort().ids))
     if not result.groups:
         raise InputError("Nothing could be compared", file=plan, why=" ".join(result.failures[:2]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,6 +17,9 @@ from annofree.formats.outfolder import atomic_write
 from annofree.metrics.sanity import quick_scores
 from annofree.scan import scoring
 
+if TYPE_CHECKING:
+    from annofree.reports import AtlasRegions
+
 ROW = "region of the report"
 
 
@@ -25,13 +29,18 @@ def named_region(place: Place, folder: Path) -> tuple[SanityRow, ...]:
     Args:
         place: The data.
         folder: Keeps what was measured.
+
+    Raises:
+        AnnofreeError: There are reports, and the atlas of gyri that their words are mapped onto is not installed.
     """
     cohort = place.cohort()
     texts = {scan_id: text for scan_id in cohort.ids if (text := cohort.report(scan_id))}
     kept, stamp = folder / "named_region.json", text_hash(texts, str(place.truth), list(cohort.ids))
     known = json.loads(kept.read_text()) if kept.is_file() else {}
     if known.get("stamp") != stamp:
-        known = {"stamp": stamp, "cases": [found for scan_id in texts if (found := _score(place, scan_id)) is not None]}
+        regions = _regions() if texts else None
+        cases = [_score(place, scan_id, regions) for scan_id in texts] if regions is not None else []
+        known = {"stamp": stamp, "cases": [found for found in cases if found is not None]}
         atomic_write(kept, json.dumps(known) + "\n")
     rows = []
     for metric in ("dice", "lesionwise_dice"):
@@ -40,14 +49,19 @@ def named_region(place: Place, folder: Path) -> tuple[SanityRow, ...]:
     return tuple(rows)
 
 
-def _score(place: Place, scan_id: str) -> dict[str, float] | None:
-    from annofree.anatomy import default_atlas
+def _regions() -> AtlasRegions:
+    from annofree.anatomy import gyri_atlas
     from annofree.reports import AtlasRegions
+
+    return AtlasRegions(gyri_atlas())
+
+
+def _score(place: Place, scan_id: str, regions: AtlasRegions) -> dict[str, float] | None:
     from annofree.thresholds.report_targets import ReportTargetSettings, report_target
 
     try:
         scan = place.cohort()[scan_id]
-        target = report_target(scan, AtlasRegions(default_atlas()), ReportTargetSettings(use="published"))
+        target = report_target(scan, regions, ReportTargetSettings(use="published"))
         labels = np.zeros(scan.shape, np.uint8)
         if target is not None:
             labels[target.inside] = 2

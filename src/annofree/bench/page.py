@@ -34,7 +34,7 @@ def write_page(result: Bench) -> Path:
     sections = "".join(_section(group, result) for group in result.groups)
     failed = "".join(f"<li>{escape(sentence)}</li>" for sentence in result.failures)
     failed = f'<section class="card failures"><h2>Not run</h2><ul>{failed}</ul></section>' if failed else ""
-    methods = len(result.plan.contenders)
+    names = ", ".join(escape(group.name) for group in result.groups)
     page = (
         '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">'
         '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; img-src data:; '
@@ -43,7 +43,7 @@ def write_page(result: Bench) -> Path:
         f"<title>annofree bench</title><style>{style()}</style></head><body>"
         f'<header class="bar"><strong>annofree</strong><span>comparison of methods</span>'
         f'<span class="caution">{DISCLAIMER}</span></header><main>'
-        f'<div class="head"><div><h1>{methods} methods, {len(result.groups)} kinds of data</h1>'
+        f'<div class="head"><div><h1>{len(result.plan.contenders)} methods on {names}</h1>'
         '<p class="sentence">Tiers: T0 nothing has seen a lesion; R reports; T2 masks chose something; T3 the truth '
         "itself did.</p></div></div>"
         f"{failed}{sections}</main><footer><p>{DISCLAIMER}. Made with annofree {VERSION}; this page asks for nothing "
@@ -84,8 +84,8 @@ def _strips(group: Group) -> str:
         parts.append(f'<text x="{x:.1f}" y="{height - 4:.0f}" text-anchor="middle">{tenth / 10:g}</text>')
     for row, entry in enumerate(entries):
         y = _ROW * (row + 0.5)
-        mark = f" [{entry.scores.tier}{', transductive' if entry.transductive else ''}]"
-        parts.append(f'<text x="0" y="{y + 4:.1f}">{escape(_short(entry.title + mark))}</text>')
+        mark = f"{entry.scores.tier}{', transductive' if entry.transductive else ''}: "
+        parts.append(f'<text x="0" y="{y + 4:.1f}">{escape(_short(mark + entry.title))}</text>')
         found = {case: value for case, value in values_of(entry.scores.cases, "dice", "WT").items() if not isnan(value)}
         for case, value in found.items():
             parts.append(
@@ -112,7 +112,8 @@ def _short(text: str, most: int = 46) -> str:
 
 def _table(rows: Sequence[dict[str, object]], columns: Iterable[str]) -> str:
     names = list(columns)
-    head = "".join(f"<th>{name.replace('_', ' ')}</th>" for name in names)
+    numbers = {name for name in names if any(isinstance(row.get(name), float) for row in rows)}
+    head = "".join(f"<th{' class=n' if name in numbers else ''}>{name.replace('_', ' ')}</th>" for name in names)
     body = "".join(f"<tr>{''.join(_cell(row.get(name)) for name in names)}</tr>" for row in rows)
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
