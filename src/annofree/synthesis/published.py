@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,7 @@ from annofree.settings import NotNegative, Settings, Share, Span
 from annofree.synthesis.blob import blob
 
 Image = NDArray[np.float32]
+Spacing = tuple[float, float, float]
 Range = tuple[float, float]
 
 
@@ -107,7 +108,7 @@ class PublishedCase:
 def make_published(
     image: Image,
     brain: Mask,
-    spacing_mm: tuple[float, float, float],
+    spacing_mm: Spacing,
     rng: np.random.Generator,
     settings: PublishedSettings | None = None,
     *,
@@ -142,13 +143,14 @@ def make_published(
     meta |= {"gain": first, "second_gain": second, "realised_ml": float(tumour.sum()) * voxel_ml}
     meta["core_ml"] = float(core.sum()) * voxel_ml
     make = _validation if validation else _training
-    changed, labels = make(image, brain, tumour, core if two else None, first, second, spacing_mm, rng, settings)
+    blobs = _Blobs(tumour, core if two else None, first, second)
+    changed, labels = make(image, brain, blobs, spacing_mm, rng, settings)
     meta |= {"validation": validation, "label_ml": float(labels.sum()) * voxel_ml}
     return PublishedCase(changed, labels, meta)
 
 
 def _draw_tumour(
-    brain: Mask, spacing_mm: tuple[float, float, float], rng: np.random.Generator, settings: PublishedSettings
+    brain: Mask, spacing_mm: Spacing, rng: np.random.Generator, settings: PublishedSettings
 ) -> tuple[Mask, Mask, dict[str, Any]]:
     """The union of the outer blobs, and the inner blob of the first."""
     tumour = np.zeros(brain.shape, dtype=bool)
@@ -169,7 +171,7 @@ def _draw_tumour(
 def _clipped(
     room: Mask,
     places: NDArray[np.intp],
-    spacing_mm: tuple[float, float, float],
+    spacing_mm: Spacing,
     rng: np.random.Generator,
     settings: PublishedSettings,
 ) -> tuple[Box, Mask, float, NDArray[np.float64]]:
@@ -192,18 +194,20 @@ def _clipped(
             return box, mask, volume, centre
 
 
+class _Blobs(NamedTuple):
+    """The bright blob and the one inside it, with the factors of their grey levels."""
+
+    tumour: Mask
+    core: Mask | None
+    first: float
+    second: float | None
+
+
 def _training(
-    image: Image,
-    brain: Mask,
-    tumour: Mask,
-    core: Mask | None,
-    first: float,
-    second: float | None,
-    spacing_mm: tuple[float, float, float],
-    rng: np.random.Generator,
-    settings: PublishedSettings,
+    image: Image, brain: Mask, blobs: _Blobs, spacing_mm: Spacing, rng: np.random.Generator, settings: PublishedSettings
 ) -> tuple[Image, NDArray[np.uint8]]:
     """I (1 - M) + t G M with G the smoothed image and M the soft mask; the same once more for the inner blob."""
+    tumour, core, first, second = blobs
     per_voxel = np.ones(3) if settings.unit == "voxel" else 1.0 / np.asarray(spacing_mm)
     border, smooth = rng.uniform(*settings.border) * per_voxel, settings.smooth * per_voxel
     box = _around(tumour, 4.0 * border)
@@ -230,17 +234,10 @@ def _training(
 
 
 def _validation(
-    image: Image,
-    brain: Mask,
-    tumour: Mask,
-    core: Mask | None,
-    first: float,
-    second: float | None,
-    spacing_mm: tuple[float, float, float],
-    rng: np.random.Generator,
-    settings: PublishedSettings,
+    image: Image, brain: Mask, blobs: _Blobs, spacing_mm: Spacing, rng: np.random.Generator, settings: PublishedSettings
 ) -> tuple[Image, NDArray[np.uint8]]:
     """The image's own texture times the factor behind a hard border, or fading with the depth below it."""
+    tumour, core, first, second = blobs
     out = image.copy()
     if rng.random() < settings.distance_weighted:
         box = _around(tumour, np.ones(3))
