@@ -147,6 +147,41 @@ def test_words_never_hold_what_the_table_does_not(tmp_path: Path) -> None:
         assert read_words(text).against is None
 
 
+@pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"])
+@pytest.mark.parametrize("kind", ["T1C", "FLAIR"])
+def test_the_quick_way_through_a_header_reads_what_pydicom_reads(
+    tmp_path: Path, phantom: Any, monkeypatch: pytest.MonkeyPatch, syntax: str, kind: str
+) -> None:
+    """Implicit and explicit, little and big endian; letters beyond ASCII, several values, odd spaces, escapes."""
+    images, affine = phantom
+    words = {"SpecificCharacterSet": "ISO_IR 192", "SeriesDescription": "t1 Schädel nach KM ", "PatientName": "Ä^B"}
+    numbers = {"EchoTime": " 2.50", "PixelSpacing": ["1.50 ", "1.5"], "InstanceNumber": "+7", "RescaleSlope": "2e-1"}
+    more = {"ImageType": ["ORIGINAL", "PRIMARY ", "M"], "ScanningSequence": ["GR", "IR"], "DiffusionBValue": 0.0}
+    made = slices(images["T2"][:, :, 5:6], affine, header(kind, 3, **words, **numbers, **more))
+    japanese = slices(images["T2"][:, :, 6:7], affine, header(kind, 4))[0]
+    japanese.SpecificCharacterSet, japanese.ProtocolName = ["", "ISO 2022 IR 87"], "頭部"
+    for number, dataset in enumerate([*made, japanese]):
+        path = tmp_path / f"{number}.dcm"
+        dataset.file_meta.TransferSyntaxUID = syntax
+        dataset.save_as(
+            path,
+            implicit_vr=syntax == "1.2.840.10008.1.2",
+            little_endian=not syntax.endswith("1.2.2"),
+            force_encoding=True,
+        )
+
+        def read(path: Path = path) -> Any:
+            with quiet(), path.open("rb") as handle:
+                return read_frames(path, handle)
+
+        quick = read()
+        assert quick[0].series_number == 3 + number
+        assert ("頭部" if number else "Schädel") in quick[0].text
+        with monkeypatch.context() as patched:
+            patched.setattr("annofree.formats.dicom.header._plain", lambda dataset, name: None)
+            assert read() == quick
+
+
 def test_damaged_headers_never_crash(tmp_path: Path, phantom: Any) -> None:
     from hypothesis import HealthCheck, given, settings
     from hypothesis import strategies as st
@@ -164,8 +199,8 @@ def test_damaged_headers_never_crash(tmp_path: Path, phantom: Any) -> None:
         for place, value in changes:
             damaged[place] = value
         path.write_bytes(bytes(damaged))
-        with quiet():
-            frames = read_frames(path) if looks_like_dicom(path) else None
+        with quiet(), path.open("rb") as handle:
+            frames = read_frames(path, handle) if looks_like_dicom(path) else None
         assert frames is None or frames[0].rows >= 0
         if frames:
             folder = tmp_path

@@ -15,7 +15,7 @@ from itertools import islice
 from pathlib import Path, PurePosixPath
 
 from annofree.errors import InputError
-from annofree.formats.dicom.header import Frame, looks_like_dicom, quiet, read_frames
+from annofree.formats.dicom.header import Frame, begins_like_dicom, looks_like_dicom, quiet, read_frames
 
 #: What an archive may unpack to: more than any study, less than a disk.
 MAX_ZIP_BYTES = 16 * 1024**3
@@ -78,9 +78,15 @@ def read_headers(folder: Path) -> Found:
     with quiet():
         for path in _walk(folder):
             name = path.name.lower()
-            if name == "dicomdir" or name.endswith(_OTHER_ENDINGS) or not looks_like_dicom(path):
+            if name == "dicomdir" or name.endswith(_OTHER_ENDINGS):
                 continue
-            read = read_frames(path)
+            try:
+                with path.open("rb") as handle:
+                    if not begins_like_dicom(handle):
+                        continue
+                    read = read_frames(path, handle)
+            except OSError:
+                continue
             if read:
                 frames += read
             else:
@@ -109,7 +115,7 @@ def _walk(folder: Path, *, tolerant: bool = False) -> Iterator[Path]:
                 continue
             if entry.is_dir(follow_symlinks=False):
                 todo.append(Path(entry.path))
-            elif Path(entry.path).is_file():  # false for links that lead nowhere or in circles
+            elif entry.is_file(follow_symlinks=False) or Path(entry.path).is_file():  # not where links lead nowhere
                 yield Path(entry.path)
 
 

@@ -11,8 +11,9 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 #: Everything that is asked of a header; pydicom steps over the rest.
 TAGS = (
@@ -107,20 +108,27 @@ def looks_like_dicom(path: Path) -> bool:
     """Whether a file begins like DICOM: with the preamble, or at once with a first element."""
     try:
         with path.open("rb") as handle:
-            start = handle.read(132)
+            return begins_like_dicom(handle)
     except OSError:
         return False
+
+
+def begins_like_dicom(handle: BinaryIO) -> bool:
+    """The same for a file that is open; it is left at its beginning."""
+    start = handle.read(132)
+    handle.seek(0)
     if start[128:132] == b"DICM":
         return True
     return len(start) == 132 and start[:2] in (b"\x08\x00", b"\x02\x00") and start[2:4] in (b"\x00\x00", b"\x05\x00")
 
 
-def read_frames(path: Path) -> list[Frame] | None:
-    """The pictures of one file; None where it is no DICOM file that holds pictures, or is damaged."""
+def read_frames(path: Path, handle: BinaryIO) -> list[Frame] | None:
+    """The pictures of one open file; None where it is no DICOM file that holds pictures, or is damaged."""
     import pydicom
 
     try:
-        dataset: Any = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(TAGS), force=True)
+        tags: Any = list(_tags().values())
+        dataset: Any = pydicom.dcmread(handle, stop_before_pixels=True, specific_tags=tags, force=True)
         rows, columns = _whole(dataset, "Rows"), _whole(dataset, "Columns")
         uid = _text(dataset, "SOPInstanceUID")
     except Exception:  # damaged files raise a dozen different classes; the caller counts them
@@ -249,7 +257,22 @@ def _contrast(dataset: Any) -> bool | None:
     return None if volume is None else volume > 0
 
 
+@cache
+def _tags() -> dict[str, Any]:
+    """Numbers of the elements that are asked for, by name."""
+    from pydicom.tag import Tag
+
+    inside = (*_INSIDE_TEXTS, *_INSIDE_NUMBERS)
+    return {name: Tag(name) for name in (*TAGS, *inside)}
+
+
+#: What the functional groups of a multi-frame file say besides.
+_INSIDE_TEXTS = ("FrameType",)
+_INSIDE_NUMBERS = ("InversionTimes", "InStackPositionNumber", "TemporalPositionIndex", "EffectiveEchoTime")
+
+
 def _get(dataset: Any, name: str) -> Any:
+    """The value as pydicom understands it, which takes it most of its time."""
     if dataset is None:
         return None
     try:
@@ -258,23 +281,55 @@ def _get(dataset: Any, name: str) -> Any:
         return None
 
 
+def _plain(dataset: Any, name: str) -> str | None:
+    """A text or number that stands in plain ASCII in the file, as it stands there; "" where there is none.
+
+    None for anything else, which is left to pydicom.
+    """
+    raw = None if dataset is None else dataset.get_item(_tags()[name])
+    if raw is None:
+        return ""
+    value = raw.value
+    if not isinstance(value, bytes):
+        return None
+    if raw.VR == "US" and len(value) == 2:
+        return str(int.from_bytes(value, "little" if raw.is_little_endian else "big"))
+    if raw.VR not in _PLAIN or not value.isascii() or b"\x1b" in value:
+        return None  # an escape begins letters of another alphabet
+    return value.decode("ascii").strip(" \0")
+
+
+#: Kinds of elements (value representations) that are text.
+_PLAIN = frozenset(("AE", "CS", "DA", "DS", "IS", "LO", "PN", "SH", "TM", "UI"))
+
+
 def _text(dataset: Any, name: str) -> str:
+    plain = _plain(dataset, name)
+    if plain is not None:
+        return plain
     value = _get(dataset, name)
     return "" if value is None else str(value).strip()
 
 
 def _texts(dataset: Any, name: str) -> tuple[str, ...]:
+    plain = _plain(dataset, name)
+    if plain is not None:
+        return tuple(part.strip() for part in plain.split("\\")) if plain else ()
     value = _get(dataset, name)
     if value is None or value == "":
         return ()
-    return (str(value),) if isinstance(value, str) else tuple(str(part) for part in value)
+    parts = [value] if isinstance(value, str) else value
+    return tuple(str(part).strip() for part in parts)
 
 
 def _numbers(dataset: Any, name: str) -> tuple[float, ...]:
-    value = _get(dataset, name)
+    plain = _plain(dataset, name)
+    value: Any = _get(dataset, name) if plain is None else plain
     if value is None or value == "":
         return ()
-    parts = value if hasattr(value, "__iter__") and not isinstance(value, str) else [value]
+    if isinstance(value, str):
+        value = value.split("\\")
+    parts = value if hasattr(value, "__iter__") else [value]
     try:
         found = tuple(float(part) for part in parts)
     except (TypeError, ValueError):

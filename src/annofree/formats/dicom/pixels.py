@@ -40,29 +40,32 @@ def read_stack(stack: Stack, name: str) -> NDArray[np.float32]:
     """
     if int(np.prod(stack.grid.shape, dtype=object)) > MAX_VOXELS:
         raise InputError(f"DICOM {name} claims {stack.grid.shape} voxels", why="its headers are damaged")
-    array = np.zeros(stack.grid.shape, np.float32)
+    array = np.zeros(stack.grid.shape[::-1], np.float32)  # slice by slice in memory, as they come
     files: dict[Any, NDArray[Any]] = {}
     for number, frame in enumerate(stack.slots):
         if frame is None:
             continue
-        array[:, :, number] = _slice(frame, name, number, files)
+        array[number] = _slice(frame, name, number, files)
+        if (frame.slope, frame.intercept) != (1, 0):
+            array[number] = array[number] * np.float32(frame.slope) + np.float32(frame.intercept)
     present = [number for number, frame in enumerate(stack.slots) if frame is not None]
     for number, frame in enumerate(stack.slots):
         if frame is None:
             before = max(n for n in present if n < number)
             after = min(n for n in present if n > number)
             part = np.float32((number - before) / (after - before))
-            array[:, :, number] = (1 - part) * array[:, :, before] + part * array[:, :, after]
+            array[number] = (1 - part) * array[before] + part * array[after]
     if stack.frames[0].photometric == "MONOCHROME1":  # the smallest value is white
         array = array.max() + array.min() - array
     if not np.isfinite(array).all():
         raise InputError(f"DICOM {name} holds values that are not numbers", fix="Export the series again")
     if array.min() == array.max():
         raise InputError(f"DICOM {name} is empty", why=f"it has the one value {array.flat[0]:g} everywhere")
-    return array
+    return array.T
 
 
-def _slice(frame: Frame, name: str, number: int, files: dict[Any, NDArray[Any]]) -> NDArray[np.float32]:
+def _slice(frame: Frame, name: str, number: int, files: dict[Any, NDArray[Any]]) -> NDArray[Any]:
+    """The stored values of a slice, (rows, columns)."""
     try:
         if frame.index is None:
             stored = read_frame(frame)
@@ -80,7 +83,7 @@ def _slice(frame: Frame, name: str, number: int, files: dict[Any, NDArray[Any]])
         raise InputError(
             f"Slice {number + 1} of DICOM {name} does not hold grey levels", why=f"its shape is {stored.shape}"
         )
-    return np.asarray(stored.T, np.float32) * np.float32(frame.slope) + np.float32(frame.intercept)
+    return stored
 
 
 def _why(error: Exception) -> tuple[str, str | None]:
