@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,11 @@ def test_four_sequences_without_a_word(tmp_path: Path, phantom: Any) -> None:
     images, affine = phantom
     folder = write_study(tmp_path / "a", images, affine, SeriesDescription="")
     assert guesses(folder) == {str(n): kind for n, kind in enumerate(images, 1)}
+    _, notes = find(folder)[0].read()
+    (told,) = (note for note in notes if note.startswith("T1C is DICOM series 2 (unsure)"))
+    spots = re.search(r"brighter spots .*in medians, series 2: ([\d.]+), series 1: ([\d.]+)\)", told)
+    assert spots is not None
+    assert float(spots[1]) > 1.15 * float(spots[2])
 
 
 def test_a_wrong_word_loses_against_times_and_picture(tmp_path: Path, phantom: Any) -> None:

@@ -101,11 +101,17 @@ def classify_study(study: Study) -> list[Verdict]:
     others = [v for v in [*silent, *native] if v is not last]
     later = all(_order(v.series.first) < _order(last.series.first) for v in others)
     brighter = all(v.picture and last.picture and last.picture.bright > 1.15 * v.picture.bright for v in others)
+    spots = ", ".join(f"series {v.series.key}: {v.picture.bright:.1f}" for v in (last, *others) if v.picture)
+    spots = f"above the middle of the head, in medians, {spots}"
     if later and brighter:
-        said = "taken last and with brighter spots than the other T1 series, as contrast agent makes them"
+        said = f"taken last and with brighter spots than the other T1 series, as contrast agent makes them ({spots})"
         verdicts[verdicts.index(last)] = replace(last, modality=Modality.T1C, reasons=(*last.reasons, said), sure=False)
         return verdicts
-    doubt = "which of the T1 series has contrast agent cannot be told (say it: --series T1=NUMBER --series T1C=NUMBER)"
+    when = f"series {last.series.key} was taken last" if later else "their times do not tell"
+    doubt = (
+        f"which of the T1 series has contrast agent cannot be told by time and bright spots ({when}; {spots}); "
+        "say it: --series T1=NUMBER --series T1C=NUMBER"
+    )
     return [replace(v, reasons=(*v.reasons, doubt), sure=False) if v in silent else v for v in verdicts]
 
 
