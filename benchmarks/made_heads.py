@@ -81,7 +81,7 @@ def head_with_tumour_at_the_cortex(bank: LabelMapBank, seed: int) -> MadeHead:
         lesion = grow(plan, centre, coarse, fine, allowed, torch.zeros_like(allowed), seeds.stream("lesion"))
         share = fractions(plan, lesion.fields(), FINE_MM, allowed)
         spots, _ = hyperintensities(fine, seeds.stream("spots"), settings.look_alikes)
-        images = paint(fine, share, [plan], spots, seeds.stream("paint"), settings)
+        images, _ = paint(fine, share, [plan], spots, seeds.stream("paint"), settings)
         images = _with_fat(images, fine.groups("beyond")[0], seeds.stream("scalp"))
         images = acquisition.bias_field(images, FINE_MM, seeds.stream("bias"), settings.acquisition)
         images = acquisition.noise(images, FINE_MM, seeds.stream("noise"), settings.acquisition)
@@ -125,7 +125,9 @@ def painted_around(scan: Scan, anatomy: BrainMap, seed: int) -> MadeHead:
     own = np.pad(brain, [(int(m), int(m)) for m in margin])
     middle = np.argwhere(own).mean(axis=0)
     there = np.argwhere(inside).mean(axis=0)
-    way = (np.indices(shape, dtype=np.float32).reshape(3, -1).T - middle.astype(np.float32)) * spacing.astype(np.float32)
+    way = (np.indices(shape, dtype=np.float32).reshape(3, -1).T - middle.astype(np.float32)) * spacing.astype(
+        np.float32
+    )
     length = np.maximum(np.linalg.norm(way, axis=1), 1e-3)
     bins = _directions(way / length[:, None])
     reach = _surface(own, middle, spacing)[bins]
@@ -162,7 +164,9 @@ def _directions(unit: NDArray[np.float32]) -> NDArray[np.intp]:
     return (turn * 45 + lift).astype(np.intp)
 
 
-def _surface(inside: NDArray[np.bool_], middle: NDArray[np.float64], spacing: NDArray[np.float64]) -> NDArray[np.float32]:
+def _surface(
+    inside: NDArray[np.bool_], middle: NDArray[np.float64], spacing: NDArray[np.float64]
+) -> NDArray[np.float32]:
     """How far a mask reaches from its middle in each cell of directions, in mm, smoothed over neighbours."""
     shell = inside & ~ndimage.binary_erosion(inside)
     way = ((np.argwhere(shell) - middle) * spacing).astype(np.float32)
@@ -210,5 +214,3 @@ def moved(rng: np.random.Generator, mm: float, degrees: float) -> NDArray[np.flo
     matrix[:3, :3] = Rotation.from_euler("xyz", rng.uniform(-degrees, degrees, 3), degrees=True).as_matrix()
     matrix[:3, 3] = rng.uniform(-mm, mm, 3)
     return matrix
-
-

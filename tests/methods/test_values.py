@@ -22,9 +22,9 @@ from annofree.methods.base import Method
 from annofree.methods.decide import Rules, Scored, decide
 from annofree.methods.intensity import Intensity
 from annofree.phantom import phantom_subject
-from annofree.prepare.resample import back, to_spacing
+from annofree.prepare.resample import back, resample, to_spacing
 from annofree.refine import KeepComponents
-from annofree.scan import Cohort, Scan
+from annofree.scan import Cohort, Modality, Scan
 from annofree.segmentation import ScoreMap, Segmentation
 from annofree.thresholds import Fixed
 
@@ -211,6 +211,23 @@ def test_scores_on_another_grid_are_decided_there_and_their_borders_brought_back
     expected = (back(there.astype(np.float32), small, scan) > 0.5) & scan.foreground()
     assert np.array_equal(decision.labels > 0, expected)
     assert there.sum() < (values > 0.5).sum()  # the refiner saw the coarse mask
+
+
+@pytest.mark.parametrize("slices_mm", [3, 5])
+def test_a_tumour_drawn_on_thick_slices_has_the_volume_that_thin_ones_show(slices_mm: int) -> None:
+    fine = (((np.indices((120, 120, 120)) - 58.7) / 34.0) ** 2).sum(axis=0) < 1  # voxels of half a millimetre
+    voxels = fine.reshape(60, 2, 60, 2, 60, 2).mean(axis=(1, 3, 5)).astype(np.float32)
+    share = voxels.reshape(60, 60, 60 // slices_mm, slices_mm).mean(axis=3)
+    affine = np.diag([1.0, 1.0, slices_mm, 1.0])
+    affine[2, 3] = (slices_mm - 1) / 2  # the middle of the first slice
+    scan = Scan("thick", {Modality.FLAIR: share + 1}, affine, brain=np.ones(share.shape, bool))
+    cubes = to_spacing(scan, 1.0)
+    seen = resample(share, scan.grid, cubes.grid, 1)  # a reader sees tumour from a quarter of a slice on
+    scored = Scored({"WT": ScoreMap(seen, "WT", "probability", cubes.grid)}, Rules({"WT": Fixed(0.25, tier="T0")}))
+    found_ml = float((decide(scored, scan).labels > 0).sum()) * scan.voxel_ml
+    thin = float((voxels > 0.25).sum())
+    assert (seen > 0.25).sum() > (1 + 0.01 * slices_mm) * thin
+    assert found_ml * 1000 == pytest.approx(thin, rel=0.05)
 
 
 def test_score_maps_of_one_scan_share_a_grid() -> None:

@@ -117,17 +117,18 @@ def network_brain(image: NDArray[np.float32], grid: Grid) -> tuple[NDArray[np.bo
         grid: Its canonical grid.
 
     Raises:
-        InputError: The network sees no brain, or something far too small to be one.
+        InputError: The network sees no brain, or something far too small or too large to be one.
     """
     from annofree.prepare.brain_network import brain_probability, largest_part
 
     probability = brain_probability(image)
     brain = filled(largest_part(probability > 0.5))
     litres = float(brain.sum()) * grid.voxel_ml / 1000
-    if litres < SMALL_L / 3:
+    if not SMALL_L / 3 <= litres <= 1.5 * LARGE_L:
+        few = "only " if litres < SMALL_L else ""
         raise InputError(
-            f"Brain: only {litres:.2f} litres of brain were found in the image",
-            why="an adult's has 0.9 and more; this may be another body part, CT, or a slab",
+            f"Brain: {few}{litres:.2f} litres of brain were found in the image",
+            why=f"an adult's has {SMALL_L:g} to {LARGE_L:g}; this may be another body part, CT, or a slab",
             fix="Check the file, or give a brain mask with --brain-mask FILE",
         )
     doubtful = ((probability > 0.1) & (probability < 0.9)).sum()

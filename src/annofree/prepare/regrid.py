@@ -90,7 +90,9 @@ def drawn(image: NDArray[np.float32], own: Grid, grid: Grid, movement: Affine) -
     return np.asarray(resample(smooth, own, there, 1, outside=background(image)), dtype=np.float32)
 
 
-def carried_mask(mask: NDArray[np.bool_], own: Grid, grid: Grid, movement: Affine) -> NDArray[np.bool_]:
+def carried_mask(
+    mask: NDArray[np.bool_] | NDArray[np.float32], own: Grid, grid: Grid, movement: Affine
+) -> NDArray[np.bool_]:
     """A mask on another grid, of the same volume as far as it lies inside that grid.
 
     Its indicator is carried as a float and averaged over the voxels there. As many voxels as that adds up to are taken,
@@ -98,7 +100,7 @@ def carried_mask(mask: NDArray[np.bool_], own: Grid, grid: Grid, movement: Affin
     a glioma from one grid with slices of 5.5 mm to another).
 
     Args:
-        mask: (X, Y, Z) on `own`.
+        mask: (X, Y, Z) on `own`, or the share of each voxel that lies inside.
         own: The mask's grid, in its own world.
         grid: The grid wanted, in its world.
         movement: (4, 4) from the world of `own` to that of `grid`.

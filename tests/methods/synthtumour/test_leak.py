@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 from scipy import ndimage
 
@@ -159,3 +160,23 @@ def test_enhancement_at_the_border_of_the_array_is_not_eaten() -> None:
     edge = np.zeros(SHAPE, bool)
     edge[:4, 10:30, 10:30] = True
     assert enclosed(edge, SPACING)[edge].all()
+
+
+@pytest.mark.parametrize("phase", [0, 2, 4])
+def test_slices_of_five_voxels_show_as_much_enhancement_as_voxels_do(phase: int) -> None:
+    leak = Leak((0.0, 1.0), (0.0, 1.0), 1.0, 0.0, 1.0, stray=3.0, lowest=2.0, bright=1.0)
+    away = np.sqrt(((np.indices((80, 80, 80)) - 39.5) ** 2).sum(axis=0)) / 2  # half a voxel fine
+    rim = np.where((away < 13) & (away > 8), 14.0, 0.0).astype(np.float32)
+    full = rim.reshape(40, 2, 40, 2, 40, 2).mean(axis=(1, 3, 5))
+    slices = np.roll(full, phase, axis=2).reshape(40, 40, 8, 5).mean(axis=3)
+    place = np.clip((np.arange(40) - 2) / 5, 0, 7)
+    drawn = slices[..., np.floor(place).astype(int)] * (1 - place % 1) + slices[..., np.ceil(place).astype(int)] * (
+        place % 1
+    )
+    drawn = drawn.astype(np.float32)
+    t1, core = np.zeros(SHAPE, np.float32), np.ones(SHAPE, np.float32)
+    seen = leak.score(t1, full, core, (1.0, 1.0, 1.0)) > 0.5
+    naive = leak.score(t1, drawn, core, (1.0, 1.0, 1.0)) > 0.5
+    found = leak.score(t1, drawn, core, (1.0, 1.0, 1.0), (1.0, 1.0, 5.0)) > 0.5
+    assert naive.sum() > 1.4 * seen.sum()
+    assert 0.9 < found.sum() / seen.sum() < 1.2

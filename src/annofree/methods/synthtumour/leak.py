@@ -109,6 +109,7 @@ class Leak:
         t1c: NDArray[np.float32],
         core: NDArray[np.float32],
         spacing_mm: tuple[float, float, float],
+        slices_vox: tuple[float, float, float] = (1.0, 1.0, 1.0),
     ) -> NDArray[np.float32]:
         """How surely each voxel is enhancing tumour, (X, Y, Z) in 0..1, on any grid of the scan.
 
@@ -118,11 +119,16 @@ class Leak:
         border lies at that share of the part's median distance from the line, but never where 2.5 % of healthy tissue
         strays as far. One half of the score lies at that level.
 
+        A slice of several voxels that is a share s full shows s of its height over its whole length. Where the border's
+        level is a share s of the height near by, it lies (1/2 - s) of a voxel outside of the tissue; on slices of n
+        voxels the level of 1/2 - (1/2 - s) / n puts it there too: tumours do not enhance more on thick slices.
+
         Args:
             t1: Before contrast.
             t1c: After contrast.
             core: Probability of the tumour core.
             spacing_mm: Voxel edges.
+            slices_vox: How many voxels long along each axis the slices are that the images were taken in.
         """
         score = np.zeros(core.shape, dtype=np.float32)
         seen = bounding_box(core >= NEGLIGIBLE, margin_for(REACH_MM, spacing_mm))
@@ -141,6 +147,11 @@ class Leak:
             away, nearest = ndimage.distance_transform_edt(parts == 0, sampling=spacing_mm, return_indices=True)
             low = np.maximum(BORDERS["visible"].enhancing * heights[parts[tuple(nearest)]], self.lowest)
             level[box] = np.where(away <= REACH_MM, low, self.stray)
+        for axis, length in enumerate(slices_vox):
+            if length > 1.0:
+                height = ndimage.maximum_filter1d(strays, 2 * round(length) + 1, axis=axis)
+                share = np.clip(level / np.maximum(height, level), 0.0, 1.0)
+                level = np.maximum(level, (0.5 - (0.5 - share) / np.float32(length)) * height)
         excess = np.minimum(strays - level, y - self.bright)
         leaks = 1.0 / (1.0 + np.exp(-np.clip(excess, -30.0, 30.0)))
         score[seen] = np.minimum(leaks, np.clip(core * np.float32(0.5 / CORE), 0.0, 1.0))
@@ -198,7 +209,11 @@ def core_around(
 
 
 def with_enhancement(
-    odds: dict[str, NDArray[np.float32]], scan: Scan, coarse: Scan, lesion: NDArray[np.bool_]
+    odds: dict[str, NDArray[np.float32]],
+    scan: Scan,
+    coarse: Scan,
+    lesion: NDArray[np.bool_],
+    slices_vox: tuple[float, float, float] = (1.0, 1.0, 1.0),
 ) -> dict[str, NDArray[np.float32]]:
     """The networks' answer where T1 was taken before and after contrast: the leak says what enhances and encloses.
 
@@ -207,6 +222,7 @@ def with_enhancement(
         scan: The scan.
         coarse: The same on the networks' grid, with its brain; what is healthy is read there.
         lesion: Whole tumour on that grid.
+        slices_vox: How many voxels of the scan long along each axis the slices are that it was taken in.
     """
     if Modality.T1 not in scan.images or Modality.T1C not in scan.images or not lesion.any():
         return odds
@@ -220,7 +236,7 @@ def with_enhancement(
     )
     if leak is None:
         return odds
-    enhancing = leak.score(scan.images[Modality.T1], scan.images[Modality.T1C], odds["TC"], scan.spacing_mm)
+    enhancing = leak.score(scan.images[Modality.T1], scan.images[Modality.T1C], odds["TC"], scan.spacing_mm, slices_vox)
     core = core_around(odds["TC"], (enhancing > 0.5) & (odds["WT"] > 0.5), scan.spacing_mm)
     return {"WT": odds["WT"], "TC": np.maximum(core, np.minimum(enhancing, odds["WT"])), "ET": enhancing}
 

@@ -106,11 +106,14 @@ class SynthTumour(Method):
                 "This synthtumour model has no network", fix="Fit it, or leave --model out to use the shipped one"
             )
         spacing_mm = float(self.networks[0][1]["spacing_mm"])
+        slices_mm = scan.spacing_mm
         if self.settings.quality == "fast" and spacing_mm**3 / 1000.0 > scan.voxel_ml:
             scan = coarse_of(scan, spacing_mm).scan
         elif max(scan.spacing_mm) > THICK_MM:
             # rules of mm cannot be drawn on slices that are thicker than they reach
             scan = to_spacing(scan, max(1.0, min(scan.spacing_mm)))
+        thick = max(slices_mm) > THICK_MM
+        x, y, z = (max(1.0, was / now) if thick else 1.0 for was, now in zip(slices_mm, scan.spacing_mm, strict=True))
         whole, box = scan, brain_box(scan.grid, scan.foreground(), spacing_mm, MARGIN_STEPS * spacing_mm)
         scan = scan.within(box)
         brain = scan.foreground()
@@ -132,7 +135,7 @@ class SynthTumour(Method):
             for (region, _), values in zip(NESTED, total / count, strict=False)
         }
         if "ET" in odds:
-            odds = with_enhancement(odds, scan, coarse.scan, total[0] / count > EVEN)
+            odds = with_enhancement(odds, scan, coarse.scan, total[0] / count > EVEN, (x, y, z))
         maps = {}
         outer = brain.astype(np.float32)
         for region, values in odds.items():
