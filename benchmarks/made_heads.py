@@ -24,7 +24,7 @@ from annofree.synthesis.paint import paint
 from annofree.synthesis.place import draw_centre
 from annofree.synthesis.plan import draw_plans
 from annofree.synthesis.seeds import Seeds
-from annofree.synthesis.settings import Acquisition, Contrast, SynthesisSettings, Tumours
+from annofree.synthesis.settings import Acquisition, Anatomy, Contrast, SynthesisSettings, Tumours
 from annofree.synthesis.tissues import RIGHT, Tissue
 from annofree.synthesis.tumour import fractions, grow, labels_of, permitted
 
@@ -67,6 +67,7 @@ def head_with_tumour_at_the_cortex(bank: LabelMapBank, seed: int) -> MadeHead:
         tumours=Tumours(healthy_share=0.0, several=False, volume_ml=(10.0, 150.0)),
         contrast=Contrast(free_share=0.0),
         acquisition=Acquisition(missing_slab=False),
+        anatomy=Anatomy(affine=False),  # a scaled head would not fit into the frame
     )
     seeds = Seeds(seed, "head", torch.device("cpu"))
     with torch.no_grad():

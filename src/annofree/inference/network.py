@@ -58,7 +58,8 @@ class OnnxNetwork:
         model: File, or content of one that never was on disk.
         folder: The network's folder, with its weights for torch.
         device: "auto", or one of `PROVIDERS`, as in `annofree segment --device`.
-        keep_memory: Whether the memory of one answer is kept for the next; a network that is asked once gives it back.
+        keep_memory: Whether an answer's memory comes from one pool, faster where many follow; a large network that is
+            asked once needs less without it.
 
     Raises:
         SettingsError: The device is unknown, or the user's onnxruntime cannot use it.
@@ -95,7 +96,7 @@ class OnnxNetwork:
                 fix="Copy the model folder again, or write the file anew: python -m annofree.inference.export FOLDER",
             ) from None
         self._run_options = onnxruntime.RunOptions()
-        if self._session.get_providers()[0] == PROVIDERS["cpu"]:
+        if keep_memory and self._session.get_providers()[0] == PROVIDERS["cpu"]:
             # what a pass needed goes back to the system: the rules after it need memory of their own
             self._run_options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
         entries = self._session.get_modelmeta().custom_metadata_map
