@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -69,3 +70,15 @@ def test_the_guard_sees_a_socket() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert "reached for the network" in done.stderr
+
+
+def test_a_run_leaves_nothing_in_the_home_folder(tmp_path: Path) -> None:
+    """Libraries that keep databases for their makers would leave them here; native code escapes the guard above."""
+    made = write_cohort(tmp_path / "in", n=1, seed=2, spacing_mm=4.0, healthy_fraction=0.0)
+    home = tmp_path / "home"
+    home.mkdir()
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("ORT_", "XDG_"))}
+    command = ["segment", str(made.scans), "-o", str(tmp_path / "out"), "--quality", "fast", "--no-locate"]
+    subprocess.run([sys.executable, "-m", "annofree", *command], check=True, env={**kept, "HOME": str(home)})
+    assert (tmp_path / "out" / "results.tsv").is_file()
+    assert list(home.rglob("*")) == []

@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 
 from annofree.networks import ThinUNetSettings, build, load_network
 from annofree.training.checkpoint import load_state
+from annofree.training.guard import step_if_finite
 from annofree.training.loop import train
 from annofree.training.losses import region_objective
 from annofree.training.samples import SampleSettings
@@ -158,3 +159,17 @@ def test_a_gradient_that_is_no_number_changes_no_weight(tmp_path: Path) -> None:
     settings = TrainSettings(steps=2, batch=1, ahead=0, precision="fp32")
     train(network, sampler, hopeless, tmp_path / "run", settings=settings, quiet=True)
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+
+
+@pytest.mark.parametrize("broken", [float("nan"), float("inf")])
+def test_a_step_without_a_finite_gradient_leaves_weights_and_moments(broken: float) -> None:
+    weight, other = (torch.nn.Parameter(torch.ones(3)) for _ in range(2))
+    optimiser = torch.optim.Adam([weight, other], lr=0.1)
+    weight.grad, other.grad = torch.ones(3), torch.ones(3)
+    assert step_if_finite(optimiser)
+    taken, moment = weight.detach().clone(), optimiser.state[weight]["exp_avg"].clone()
+    assert not torch.equal(taken, torch.ones(3))
+    other.grad = torch.tensor([1.0, broken, 1.0])
+    assert not step_if_finite(optimiser)
+    assert torch.equal(weight, taken)
+    assert torch.equal(optimiser.state[weight]["exp_avg"], moment)

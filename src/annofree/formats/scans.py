@@ -15,7 +15,6 @@ from annofree.errors import InputError
 from annofree.formats.bids_names import participant_of
 from annofree.formats.brain_mask import open_brain_mask
 from annofree.formats.case import Case, case_of_file, case_of_mapping, contradiction, with_unique_ids
-from annofree.formats.contents import has_few_values
 from annofree.formats.dicom import DicomSettings, is_zip
 from annofree.formats.grids import MIN_OVERLAP, choose_reference, overlap, resample
 from annofree.formats.layouts import find_cases
@@ -279,14 +278,6 @@ def _study(case: Case, sequence: str | None, brain_mask: Any, report: str | None
     with ThreadPoolExecutor(len(volumes)) as pool:
         arrays = dict(zip(volumes, pool.map(_canonical, volumes.values()), strict=True))
     grids = {name: canonical_grid(volume.grid) for name, volume in volumes.items()}
-    for name, array in arrays.items():
-        if has_few_values(array):
-            raise InputError(
-                f"{name} of scan '{case.id}' holds no grey levels",
-                file=volumes[name].source,
-                why=f"it has {len(np.unique(array))} values, as masks and label maps do",
-                fix="Name the images themselves; a brain mask goes with --brain-mask",
-            )
     sized = type(case) is Case  # arrays and slices state no size
     if sized:
         for name, own in grids.items():

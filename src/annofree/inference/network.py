@@ -29,6 +29,20 @@ PROVIDERS = {
 }
 
 
+def silent_runtime() -> Any:
+    """ONNX Runtime, its reports to its makers off.
+
+    Its newer packages for Linux and macOS keep a database and an identifier in the user's cache folder and send
+    what sessions did. Nothing of that begins where this variable is set before the first import; whoever set it
+    keeps what they set.
+    """
+    for name in ("ORT_DISABLE_TELEMETRY", "ORT_TELEMETRY_DISABLED"):  # the name changed between versions
+        os.environ.setdefault(name, "1")
+    import onnxruntime
+
+    return onnxruntime
+
+
 class Network(Protocol):
     """A network in evaluation mode.
 
@@ -67,8 +81,7 @@ class OnnxNetwork:
     """
 
     def __init__(self, model: Path | bytes, folder: Path, *, device: str = "auto", keep_memory: bool = True) -> None:
-        import onnxruntime
-
+        onnxruntime = silent_runtime()
         self.folder, self._model, self._device, self._keep_memory = folder, model, device, keep_memory
         self._file = folder / "model.onnx" if isinstance(model, bytes) else model
         self._elsewhere: dict[str, OnnxNetwork] = {}
@@ -183,9 +196,7 @@ def providers(device: str) -> list[str]:
     Raises:
         SettingsError: There is no such device here.
     """
-    import onnxruntime
-
-    at_hand = onnxruntime.get_available_providers()
+    at_hand = silent_runtime().get_available_providers()
     kind = device.partition(":")[0]
     if kind == "auto":
         return [p for p in (PROVIDERS["cuda"], PROVIDERS["cpu"]) if p in at_hand]

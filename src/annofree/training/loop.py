@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from annofree.networks.store import save_network
 from annofree.training.checkpoint import has_state, load_state, save_state
 from annofree.training.fabric import launched
+from annofree.training.guard import step_if_finite
 from annofree.training.log import RunLog
 from annofree.training.settings import TrainSettings
 from annofree.training.stop import Interrupted, stoppable
@@ -130,11 +131,9 @@ def train(
                 loss = objective(model, batch)
                 fabric_optimiser.zero_grad()
                 fabric.backward(loss)
-                norm = fabric.clip_gradients(model, fabric_optimiser, max_norm=settings.clip, error_if_nonfinite=False)
+                fabric.clip_gradients(model, fabric_optimiser, max_norm=settings.clip, error_if_nonfinite=False)
                 whole = False
-                # a gradient that is no number would turn every weight into NaN, and every answer with them
-                if norm is None or bool(torch.isfinite(norm)):
-                    fabric_optimiser.step()
+                step_if_finite(fabric_optimiser)
                 _follow(average, network, min(settings.ema, (1 + step) / (10 + step)))
                 step += 1
                 losses.append(float(loss.detach()))

@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -247,6 +248,17 @@ def test_two_and_two_rounds_equal_four_bit_for_bit(tmp_path: Path, form: str) ->
     parts = run(tmp_path / "parts", 4, hypergradient=form)
     assert whole.keys() == parts.keys()
     assert all(torch.equal(whole[name], parts[name]) for name in whole)
+
+
+@pytest.mark.parametrize("level", [healthy, patient])
+def test_a_batch_that_is_no_number_breaks_no_weight(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, level: Callable[[int, int], dict[str, Tensor]]
+) -> None:
+    def broken(step: int, lane: int) -> dict[str, Tensor]:
+        return {key: value * float("nan") if step % 2 else value for key, value in level(step, lane).items()}
+
+    monkeypatch.setitem(globals(), level.__name__, broken)
+    assert all(bool(torch.isfinite(value).all()) for value in run(tmp_path / "run", 2).values())
 
 
 def test_a_run_learns_a_threshold_that_finds_the_lesion_and_watching_it_changes_nothing(tmp_path: Path) -> None:

@@ -129,3 +129,16 @@ def test_f_anogan_resumes_bit_for_bit_and_its_generator_stays_when_the_encoder_l
     torch.manual_seed(0)
     fresh = build(shape)
     assert not torch.equal(fresh.critic.score.weight, whole.critic.score.weight)  # type: ignore[union-attr]
+
+
+def test_a_slice_that_is_no_number_breaks_no_weight_of_f_anogan(stacks: list[Stack], tmp_path: Path) -> None:
+    good = SliceSampler(stacks, SliceSampleSettings(noise=None))
+
+    def sampler(step: int, lane: int) -> dict[str, torch.Tensor]:
+        sample = good(step, lane)
+        return {**sample, "clean": sample["clean"] * float("nan")} if step % 2 else sample
+
+    shape = FAnoGANSettings(size=48, widths=(4, 8), latent=4)
+    settings = AdversarialSettings(generator_steps=3, critic_steps=2, encoder_steps=2, batch=2)
+    network = load_network(train_fanogan(shape, sampler, tmp_path / "run", settings))[0]
+    assert all(bool(torch.isfinite(value).all()) for value in network.state_dict().values())

@@ -17,6 +17,7 @@ from annofree.methods.blogrr.joint_checkpoint import has_joint, load_joint, save
 from annofree.methods.blogrr.levels import BilevelSettings, Levels
 from annofree.networks.store import save_network
 from annofree.training.fabric import launched
+from annofree.training.guard import step_if_finite
 from annofree.training.log import RunLog
 from annofree.training.stop import stoppable
 from annofree.training.stream import Batch, Sampler
@@ -200,7 +201,7 @@ def _upper_step(
 def _apply(optimiser: torch.optim.Optimizer, parameters: Params, gradient: Params) -> None:
     for name, parameter in parameters.items():
         parameter.grad = gradient[name].detach().contiguous()
-    optimiser.step()
+    step_if_finite(optimiser)
     optimiser.zero_grad(set_to_none=True)
 
 

@@ -19,6 +19,7 @@ from annofree.methods.reconstruction.fanogan import FAnoGAN, FAnoGANSettings
 from annofree.networks.build import build
 from annofree.settings import Seed, Settings
 from annofree.training.checkpoint import has_state, load_state, save_state
+from annofree.training.guard import step_if_finite
 from annofree.training.log import RunLog
 from annofree.training.loop import train
 from annofree.training.settings import TrainSettings
@@ -148,12 +149,12 @@ def _adversarial(model: FAnoGAN, sampler: Sampler, folder: Path, settings: Adver
                 penalty = gradient_penalty(model.critic, real, fake, settings.seed + number)
                 critic_optimiser.zero_grad()
                 fabric.backward(distance + settings.penalty * penalty)
-                critic_optimiser.step()
+                step_if_finite(critic_optimiser)
             code = _codes(model, settings, 2 * step * settings.critic_steps + 1, fabric.device)
             answer = -model.critic(model.generator(code))[0].mean()
             makers.zero_grad()
             fabric.backward(answer)
-            makers.step()
+            step_if_finite(makers)
             step += 1
             last = step == settings.generator_steps
             if step % 20 == 0 or last:
