@@ -18,7 +18,7 @@ from annofree.formats.derivatives import mask_path, sidecar_path
 from annofree.formats.outfolder import atomic_write, table
 from annofree.formats.participants import FILE as PARTICIPANTS
 from annofree.formats.participants import participants_table
-from annofree.segmentation import Segmentation
+from annofree.segmentation import REGIONS, Segmentation
 from annofree.trust.check import warnings_of
 
 RECORDS = ".records"
@@ -60,7 +60,7 @@ def make_row(result: Segmentation) -> dict[str, str]:
         "group": str(result.provenance.get("group", "n/a")),
         "method": str(result.provenance.get("method", "")),
         "tier": str(result.provenance.get("tier", "")),
-        **{f"{r}_ml": f"{volumes[r]:.3f}" if r in volumes else "n/a" for r in ("WT", "TC", "ET")},
+        **{f"{r}_ml": f"{volumes[r]:.3f}" if r in volumes else "n/a" for r in REGIONS},
         "lesions": str(len(result.lesions)),
         "largest_ml": f"{first.volume_ml:.3f}" if first else "0.000",
         "side": (first.side if first else None) or "n/a",

@@ -30,7 +30,7 @@ from annofree.metrics import (
     write_table,
 )
 from annofree.scan import scoring
-from annofree.segmentation import Segmentation
+from annofree.segmentation import REGIONS, Segmentation
 
 #: A tumour map that covers more of the brain than this is a brain mask or a map of tissues.
 LARGEST_SHARE = 0.6
@@ -149,7 +149,7 @@ def evaluate(
     for scan_id in ids:
         try:
             left_out: list[str] = []
-            answer = read_segmentation(results, scan_id, method, scores=("WT", "TC", "ET"), left_out=left_out)
+            answer = read_segmentation(results, scan_id, method, scores=tuple(REGIONS), left_out=left_out)
             expert = open_truth(files.get(scan_id, Path(truth)), scan_id, answer.grid, labels=labels, beside=beside)
             regions = [region for region in answer.regions if region in expert.regions]
             with scoring():

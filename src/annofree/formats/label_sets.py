@@ -13,8 +13,9 @@ from pathlib import Path
 
 from annofree.errors import InputError
 from annofree.registry import named
+from annofree.segmentation import REGIONS
 
-ALL = ("WT", "TC", "ET")
+ALL = tuple(REGIONS)
 
 #: Names that only BraTS 2017 to 2021 gave out; there 4 is enhancing tumour.
 _OLD_NAME = re.compile(r"brats[-_ ]?(?:20)?(?:17|18|19|20|21)[-_]", flags=re.IGNORECASE)

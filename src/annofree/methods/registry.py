@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from annofree.errors import InputError
 from annofree.modality import Modality
 from annofree.registry import Registry, Row
+from annofree.segmentation import REGIONS
 
 if TYPE_CHECKING:
     from annofree.methods.base import Method
@@ -67,7 +68,7 @@ def _row(place: str, name: str, summary: str, learns_from: str = "healthy", **mo
     )
 
 
-_PARTS: dict[str, Any] = {"regions": ("WT", "TC", "ET")}
+_PARTS: dict[str, Any] = {"regions": tuple(REGIONS)}
 METHODS: Registry[MethodInfo, Method] = Registry(
     "method",
     (

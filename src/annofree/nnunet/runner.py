@@ -20,7 +20,7 @@ from annofree.formats.nifti import read_labels
 from annofree.formats.nnunet import export_nnunet
 from annofree.nnunet.environment import Environment, run_command
 from annofree.scan import Cohort, Scan, to_canonical
-from annofree.segmentation import Segmentation
+from annofree.segmentation import REGIONS, Segmentation
 from annofree.settings import Settings
 
 METHOD = "nnunet"
@@ -239,7 +239,7 @@ class NnUNetRun:
             labels=ours,
             affine=scan.affine,
             native=scan.native,
-            regions=("WT", "TC", "ET") if told_apart else ("WT",),
+            regions=tuple(REGIONS) if told_apart else ("WT",),
             provenance={
                 "method": METHOD,
                 "tier": tier,

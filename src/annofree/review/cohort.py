@@ -18,8 +18,7 @@ from annofree.review.patient import page_path
 from annofree.review.spread import spreads
 from annofree.review.summary import CERTAINTIES, Summary, certainty_of, headline_of, read_summary, title_of
 from annofree.review.words import REGION_NAMES, is_note
-
-REGIONS = ("WT", "TC", "ET")
+from annofree.segmentation import REGIONS
 
 
 def write_cohort_review(out: str | Path) -> Path:

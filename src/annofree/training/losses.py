@@ -9,8 +9,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-REGIONS = ("WT", "TC", "ET")
-
 
 def regions_of(labels: Tensor) -> Tensor:
     """Region masks of BraTS 2023 labels.

@@ -14,10 +14,11 @@ from annofree.networks.build import build
 from annofree.networks.dyn_unet import DynUNetSettings
 from annofree.networks.inputs import CHANNELS
 from annofree.networks.unet import ThinUNetSettings
+from annofree.segmentation import REGIONS
 from annofree.settings import Settings
 from annofree.synthesis import LabelMapBank, SynthesisSettings
 from annofree.training.loop import Trained, train
-from annofree.training.losses import REGIONS, region_objective
+from annofree.training.losses import region_objective
 from annofree.training.plan import TrainingPlan
 from annofree.training.samples import SampleSettings
 from annofree.training.settings import TrainSettings
@@ -111,7 +112,7 @@ def fit_junior(
         folder,
         settings=settings.train,
         validate=validate,
-        extra={"spacing_mm": settings.spacing_mm, "regions": ["WT", "TC", "ET"]},
+        extra={"spacing_mm": settings.spacing_mm, "regions": list(REGIONS)},
     )
 
 

@@ -25,6 +25,7 @@ from annofree.methods.synthtumour.partial import pack
 from annofree.refine import refine
 from annofree.refine.base import RefineContext, Refiner
 from annofree.scan import Modality, Scan
+from annofree.segmentation import REGIONS
 from annofree.settings import Settings
 from annofree.volumes import reaches
 
@@ -182,7 +183,7 @@ def _enhanced(
     mean: NDArray[np.float32], share: NDArray[np.floating[Any]], finding: Mask, scan: Scan
 ) -> tuple[NDArray[np.float32], NDArray[np.floating[Any]]]:
     """Core and enhancing tumour as the leak of contrast agent tells them, where T1 and T1C are there."""
-    odds = dict(zip(("WT", "TC", "ET"), mean, strict=True))
+    odds = dict(zip(REGIONS, mean, strict=True))
     raised = with_enhancement(odds, scan, scan, finding)
     if raised is odds:
         return mean, share

@@ -13,6 +13,7 @@ from pathlib import Path
 from torch import nn
 
 from annofree.methods.synthtumour.partial import PartialSampler, partial_objective
+from annofree.segmentation import REGIONS
 from annofree.settings import Settings
 from annofree.training.loop import Trained, Validate, train
 from annofree.training.losses import CALIBRATED
@@ -90,5 +91,5 @@ def fit_senior(
         folder,
         settings=settings.train,
         validate=validate,
-        extra={"spacing_mm": spacing_mm, "regions": ["WT", "TC", "ET"]},
+        extra={"spacing_mm": spacing_mm, "regions": list(REGIONS)},
     )

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from annofree.inference.torch_network import predict_tensors
-from annofree.training.losses import REGIONS, regions_of
+from annofree.segmentation import REGIONS
+from annofree.training.losses import regions_of
 from annofree.training.stream import CaseMaker, TrainingCase
 
 ALL = (True, True, True, True)
@@ -62,7 +63,7 @@ class MadeValidation:
         if real_ml:
             out["false_ml_healthy"] = _mean(real_ml)
             out["false_ml_healthy_max"] = max(real_ml)
-        inner = [out[f"dice_{name}"] for name in REGIONS[1:] if f"dice_{name}" in out]
+        inner = [out[f"dice_{name}"] for name in tuple(REGIONS)[1:] if f"dice_{name}" in out]
         quality = 0.75 * (out.get("dice_WT", 0.0) + out.get("dice_WT_flair", 0.0)) / 2 + 0.25 * _mean(inner)
         fault = _mean([min(0.3, ml / 100.0) for ml in false_ml + real_ml])
         return {"score": quality - fault, **out}
