@@ -231,3 +231,22 @@ def test_a_cohort_is_lazy_and_refuses_two_scans_of_one_name() -> None:
         _ = cohort["q"]
     with pytest.raises(InputError, match="Two scans"):
         Cohort.of([make_scan(), make_scan()])
+
+
+def test_otsus_cut_is_that_of_scikit_image() -> None:
+    from skimage.filters import threshold_multiotsu, threshold_otsu
+
+    from annofree.intensity import otsu_cut
+
+    rng = np.random.default_rng(1)
+    for _ in range(20):
+        middles = rng.uniform(0, 12, rng.integers(1, 5))
+        values = np.concatenate([rng.normal(m, rng.uniform(0.2, 2), rng.integers(50, 800)) for m in middles])
+        counts, edges = np.histogram(values, bins=48)
+        histogram = counts, (edges[:-1] + edges[1:]) / 2
+        assert otsu_cut(*histogram) == threshold_otsu(hist=histogram)
+        for classes in (3, 4):
+            assert otsu_cut(*histogram, classes) == threshold_multiotsu(classes=classes, hist=histogram)[-1]
+    grey = rng.integers(0, 255, 500).astype(np.uint8)
+    levels, counts = np.unique(grey, return_counts=True)
+    assert otsu_cut(counts, levels) == threshold_otsu(grey)

@@ -62,7 +62,7 @@ def _python() -> Check:
 
 
 def _packages() -> Iterator[Check]:
-    for name in ("numpy", "scipy", "nibabel", "SimpleITK", "scikit-image", "onnxruntime"):
+    for name in ("numpy", "scipy", "nibabel", "SimpleITK", "onnxruntime"):
         try:
             yield Check("ok", f"{name} {version(name)}")
         except PackageNotFoundError:

@@ -9,7 +9,7 @@ from annofree.errors import OptionalDependency
 
 #: The extras, and the packages that they bring.
 EXTRAS: dict[str, tuple[str, ...]] = {
-    "fit": ("torch", "monai", "lightning", "safetensors", "onnx"),
+    "fit": ("torch", "monai", "lightning", "safetensors", "onnx", "matplotlib"),
     "sam": ("transformers",),
     "dicom": ("highdicom",),
     "xlsx": ("openpyxl",),

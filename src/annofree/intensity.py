@@ -70,6 +70,38 @@ def without_extremes(image: NDArray[np.float32], brain: NDArray[np.bool_]) -> ND
     return np.where(brain, np.clip(image, low, high), image)
 
 
+def otsu_cut(counts: NDArray[Any], centres: NDArray[Any], classes: int = 2) -> float:
+    """The highest cut of Otsu's rule: between classes of grey levels whose means lie as far apart as can be.
+
+    Sources: Otsu, IEEE Trans. SMC 9(1), 1979; for several classes Liao, Chen and Chung, JISE 17(5), 2001, here by
+    dynamic programming, so that time grows with the number of classes and not with its power.
+
+    Args:
+        counts: Histogram, (N,).
+        centres: Grey level of each bin, (N,), ascending.
+        classes: Number of classes, at most the number of bins that are not empty.
+
+    Returns:
+        The centre of the last bin below the highest class; the lowest such bin where several cut alike.
+
+    Example:
+        >>> otsu_cut(np.array([4, 1, 0, 0, 3]), np.arange(5.0))
+        1.0
+    """
+    share = np.concatenate([[0.0], np.cumsum(counts, dtype=np.float64)])
+    moment = np.concatenate([[0.0], np.cumsum(np.asarray(counts, dtype=np.float64) * centres)])
+    size = len(share)
+    lower = np.arange(size)[:, None] < np.arange(size)[None, :]
+    weight = share[None, :] - share[:, None]
+    # what a class from one bin to another adds to the variance between classes; an empty class is none
+    gain = np.full((size, size), -np.inf)
+    np.divide((moment[None, :] - moment[:, None]) ** 2, weight, out=gain, where=lower & (weight > 0))
+    best = gain[0]
+    for _ in range(classes - 2):
+        best = (best[:, None] + gain).max(axis=0)
+    return float(centres[int(np.argmax(best + gain[:, -1])) - 1])
+
+
 @dataclass(frozen=True)
 class Normalisation:
     """A linear change of grey levels: `(image - shift) / scale`.

@@ -23,7 +23,7 @@ from annofree.scan import Origin, Scan
 from annofree.segmentation import Segmentation
 
 #: Packages whose versions may change a number.
-PACKAGES = ("numpy", "scipy", "onnxruntime", "SimpleITK", "scikit-image", "nibabel")
+PACKAGES = ("numpy", "scipy", "onnxruntime", "SimpleITK", "nibabel")
 
 
 #: What tells one content of a file from another without reading it.

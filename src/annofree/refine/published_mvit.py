@@ -8,10 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from annofree.intensity import otsu_cut
 from annofree.masks import Mask, largest_component
 from annofree.refine.base import RefineContext, Refiner
 from annofree.segmentation import REGIONS
 
+#: Of the histogram of a slice.
+_BINS = 256
 _CROSS = ndimage.generate_binary_structure(2, 1)[:, :, None]
 
 
@@ -63,11 +66,10 @@ class PublishedMViT(Refiner):
 
 
 def _largest(residual: NDArray[np.float32], threshold: float) -> Mask:
-    from skimage.filters import threshold_otsu
-
     above = np.where(residual > threshold, residual, np.float32(0.0))
     mask: Mask = np.zeros(above.shape, dtype=bool)
     for z in np.flatnonzero(above.any(axis=(0, 1))):
-        mask[:, :, z] = above[:, :, z] > threshold_otsu(above[:, :, z])  # type: ignore[no-untyped-call]
+        counts, edges = np.histogram(above[:, :, z], bins=_BINS)
+        mask[:, :, z] = above[:, :, z] > otsu_cut(counts, (edges[:-1] + edges[1:]) / 2)
     mask = ndimage.binary_closing(ndimage.binary_opening(mask, _CROSS), _CROSS)
     return largest_component(mask, 6)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annofree.errors import InputError
+from annofree.intensity import otsu_cut
 from annofree.thresholds.base import Threshold, brain_scores
 
 #: Histogram bins by number of classes (the search grows with their power).
@@ -31,8 +32,6 @@ class Otsu(Threshold):
 
     def value_for(self, scores: NDArray[np.float32], brain: NDArray[np.bool_]) -> float:
         """The highest of the cuts between the classes."""
-        from skimage.filters import threshold_multiotsu, threshold_otsu
-
         values = brain_scores(scores, brain).astype(np.float64)
         counts, edges = np.histogram(values, bins=_BINS[self.classes]) if np.ptp(values) > 0 else (np.zeros(1), None)
         if edges is None or np.count_nonzero(counts) < self.classes:
@@ -41,11 +40,7 @@ class Otsu(Threshold):
                 why=f"they hold {max(1, np.count_nonzero(counts))} distinct level(s)",
                 fix="Use a fixed value or one from healthy scans, such as healthy-quantile:0.99",
             )
-        histogram = (counts, (edges[:-1] + edges[1:]) / 2)
-        if self.classes == 2:
-            cut = threshold_otsu(hist=histogram)  # type: ignore[no-untyped-call]
-        else:
-            cut = threshold_multiotsu(classes=self.classes, hist=histogram)[-1]  # type: ignore[no-untyped-call]
+        cut = otsu_cut(counts, (edges[:-1] + edges[1:]) / 2, self.classes)
         # The cut is the centre of the lower class's last bin; its upper edge keeps that bin whole.
         return float(cut + (edges[1] - edges[0]) / 2)
 

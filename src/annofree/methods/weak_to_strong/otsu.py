@@ -7,13 +7,12 @@ where it is a finding of one side rather than a layer of tissue.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from annofree.errors import InputError
+from annofree.intensity import otsu_cut
 from annofree.masks import components
 from annofree.scan import Modality, Scan
 from annofree.volumes import reaches
@@ -39,13 +38,10 @@ def foreground_mask(grey: NDArray[np.uint8]) -> NDArray[np.bool_]:
     Raises:
         InputError: The picture has one grey level only.
     """
-    import skimage.filters
-
-    filters: Any = skimage.filters
-
     if grey.min() == grey.max():
         raise InputError("A picture has one grey level everywhere", fix="Remove it from its class folder")
-    bright = grey > filters.threshold_otsu(grey)
+    levels, counts = np.unique(grey, return_counts=True)
+    bright = grey > otsu_cut(counts, levels)
     # Beyond the picture's edge nothing is known: repeating the edge keeps a head that touches it whole.
     padded = np.pad(bright, 4, mode="edge")
     closed = ndimage.binary_closing(ndimage.binary_opening(padded, _SQUARE), _SQUARE)
@@ -74,10 +70,6 @@ def tumour_mask(scan: Scan, brain: NDArray[np.bool_]) -> NDArray[np.bool_]:
     Raises:
         MissingSequence: The scan has neither FLAIR nor T2.
     """
-    import skimage.filters
-
-    filters: Any = skimage.filters
-
     sequence = next((s for s in SEQUENCES if s in scan.images), None)
     if sequence is None:
         scan.require(*SEQUENCES, why="the tumour pseudo-mask (one of the two is enough)")
@@ -92,8 +84,9 @@ def tumour_mask(scan: Scan, brain: NDArray[np.bool_]) -> NDArray[np.bool_]:
         return nothing
     levels = np.clip(levels, *np.percentile(levels, (0.1, 99.9)))
     ball = _ball(_OPEN_MM / 2, spacing)
+    counts, edges = np.histogram(levels, bins=64)
     for count in _CLASSES:
-        bright = (smooth > filters.threshold_multiotsu(levels, classes=count, nbins=64)[-1]) & deep
+        bright = (smooth > otsu_cut(counts, (edges[:-1] + edges[1:]) / 2, count)) & deep
         healed = ndimage.binary_closing(ndimage.binary_opening(bright, ball), ball) & deep
         pieces, found = components(healed, 6)
         if found == 0:
