@@ -15,6 +15,7 @@ HEAVY = (
     "nilearn",
     "skimage",
     "matplotlib",
+    "numpy",
     "scipy",
     "nibabel",
     "distributed",

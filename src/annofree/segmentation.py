@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from annofree.errors import InputError
 from annofree.hooks import HOOKS
+from annofree.labels import LABEL_NAMES as LABEL_NAMES
+from annofree.labels import REGIONS as REGIONS
 from annofree.masks import Box, bounding_box
 from annofree.scan import Grid
 
@@ -19,10 +21,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from annofree.scan import Scan
-
-#: BraTS 2023 labels: 0 background, 1 core (NCR/NET), 2 oedema, 3 enhancing; regions are unions of labels.
-REGIONS: dict[str, tuple[int, ...]] = {"WT": (1, 2, 3), "TC": (1, 3), "ET": (3,)}
-LABEL_NAMES = {0: "background", 1: "core", 2: "oedema", 3: "enhancing"}
 
 Unit = Literal["probability", "z", "residual"]
 

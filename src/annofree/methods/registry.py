@@ -8,9 +8,9 @@ from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
 
 from annofree.errors import InputError
+from annofree.labels import REGIONS
 from annofree.modality import Modality
 from annofree.registry import Registry, Row
-from annofree.segmentation import REGIONS
 
 if TYPE_CHECKING:
     from annofree.methods.base import Method
