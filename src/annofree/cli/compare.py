@@ -26,8 +26,8 @@ def compare(
     from annofree.errors import InputError
     from annofree.evaluation.compare import compare as run
 
-    named = [tuple(text.split("=")) for text in pair or ()]
-    if any(len(one) != 2 or not all(one) for one in named):
+    named = [(one, other) for one, _, other in (text.partition("=") for text in pair or ())]
+    if any(not one or not other or "=" in other for one, other in named):
         raise InputError("A pair was not understood", fix="Write --pair EARLIER=LATER with the ids of two scans")
     report = run(before, after, out=out, pairs=named, method=method, review=review)
     shown = []

@@ -143,12 +143,13 @@ def compare(
 
 
 def _compare(earlier: Visit, later: Visit, root: Path, method: str | None, review: bool) -> Comparison:
-    results = tuple(read_segmentation(visit.folder, visit.scan_id, method, scores=()) for visit in (earlier, later))
+    first, second = (read_segmentation(visit.folder, visit.scan_id, method, scores=()) for visit in (earlier, later))
+    results = first, second
     _refuse_other_methods(*results)
-    scans = tuple(read_again(result) for result in results)
+    scans = read_again(first), read_again(second)
     _refuse_same(*scans)
-    visits = align_visits(*scans, *(result.mask("WT") for result in results))
-    _refuse_unseen(*results, visits)
+    visits = align_visits(*scans, first.mask("WT"), second.mask("WT"))
+    _refuse_unseen(first, second, visits)
     carried = _carried(results[1], results[0].grid, visits)
     regions = [region for region in REGIONS if all(region in result.regions for result in results)]
     method_name = str(results[0].provenance.get("method", ""))

@@ -91,7 +91,7 @@ def drawn(image: NDArray[np.float32], own: Grid, grid: Grid, movement: Affine) -
 
 
 def carried_mask(
-    mask: NDArray[np.bool_] | NDArray[np.float32], own: Grid, grid: Grid, movement: Affine
+    mask: NDArray[np.bool_] | NDArray[np.float32], own: Grid, grid: Grid, movement: NDArray[Any]
 ) -> NDArray[np.bool_]:
     """A mask on another grid, of the same volume as far as it lies inside that grid.
 

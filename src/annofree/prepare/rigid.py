@@ -55,7 +55,7 @@ class Movement:
     start_information: float
     masked: bool
 
-    def moved_mm(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
+    def moved_mm(self, points: NDArray[Any]) -> NDArray[np.float64]:
         """How far points (N, 3) of the fixed world are from where the headers put them, (N,)."""
         there = points @ self.matrix[:3, :3].T + self.matrix[:3, 3]
         return np.asarray(np.linalg.norm(there - points, axis=1))

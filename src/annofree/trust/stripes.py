@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import inf
+from typing import Any
 
 import numpy as np
 from numpy import fft
@@ -57,8 +58,7 @@ def _repeated(image: NDArray[np.float32], brain: NDArray[np.bool_], axis: int) -
     return float(np.abs(repeated[_NEAREST_VOX:]).max() / max(float(repeated[0]), 1e-12))
 
 
-def _autocorrelation(rows: NDArray[np.float32], length: int) -> NDArray[np.float32]:
+def _autocorrelation(rows: NDArray[np.float32], length: int) -> NDArray[Any]:
     """Summed over all rows, for distances up to a third of them."""
     spectrum = (np.abs(fft.rfft(rows, 2 * length, axis=-1)) ** 2).sum(axis=(0, 1))
-    found: NDArray[np.float32] = fft.irfft(spectrum)[: length // 3]
-    return found
+    return np.asarray(fft.irfft(spectrum)[: length // 3])
