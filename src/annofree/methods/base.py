@@ -237,21 +237,13 @@ class Method(ABC):
         return 20
 
     def check_fit(self, healthy: Cohort | None, patients: Cohort | None) -> None:
-        """Refuse, before anything is learned and without reading an image, scans that cannot suffice.
-
-        Raises:
-            InputError: They do not.
-        """
+        """Refuse by an `InputError`, before anything is learned or read, scans that cannot suffice."""
         if healthy is not None and healthy.ids:
             needed = max((r.needed_scans for r in self.thresholds.values() if isinstance(r, Fittable)), default=1)
             self.require_healthy(healthy, needed)
 
     def require_healthy(self, healthy: Cohort, needed: int) -> None:
-        """Refuse too few healthy scans.
-
-        Raises:
-            InputError: There are fewer.
-        """
+        """Refuse too few healthy scans by an `InputError`."""
         if len(healthy) < needed:
             raise InputError(
                 f"The threshold of '{self.name}' needs at least {needed} healthy scans",
@@ -264,8 +256,7 @@ class Method(ABC):
         """A method whose thresholds have learned from healthy scans, those that do."""
 
         def scores(region: str) -> Any:
-            for scan in healthy:
-                scan = self.prepared(scan)
+            for scan in map(self.prepared, healthy):
                 yield self.score(scan).healthy(scan, region)
 
         fitted = {
