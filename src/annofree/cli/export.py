@@ -29,6 +29,7 @@ def export(
     like: Annotated[Path | None, typer.Option(help="volumes: the export that slices.json lies in.")] = None,
     dicom: Annotated[Path | None, typer.Option(help="dicom-seg: the DICOM folder or zip that was segmented.")] = None,
     labelmap: Annotated[bool, typer.Option("--labelmap", help="dicom-seg: the label-map form.")] = False,
+    dicom_sr: Annotated[bool, typer.Option("--dicom-sr", help="dicom-seg: a structured report too.")] = False,
     keep_ids: Annotated[bool, typer.Option("--keep-ids", help="dicom-seg: copy the patient's name and ids.")] = False,
     method: WhoseAnswers = None,
 ) -> None:
@@ -45,12 +46,15 @@ def export(
         raise InputError(f"'{what}' cannot be exported", fix=f"Use {', '.join(WHAT)}")
     if what == "dicom-seg":
         from annofree.formats.dicom import DicomSettings
-        from annofree.formats.dicom.seg import export_dicom_seg
+        from annofree.formats.dicom.results import export_dicom_seg
 
         if dicom is None:
             raise InputError("DICOM SEG refers to the pictures it was made on", fix="Name their folder with --dicom")
         reading = DicomSettings(keep_ids=keep_ids)
-        for path in export_dicom_seg(source, dicom, out, settings=reading, method=method, labelmap=labelmap):
+        files = export_dicom_seg(
+            source, dicom, out, settings=reading, method=method, labelmap=labelmap, report=dicom_sr
+        )
+        for path in files:
             say(f"written to {path}")
         return
     if what == "volumes":

@@ -37,6 +37,9 @@ def segment(
     series: Series = None,
     keep_ids: Annotated[bool, typer.Option(help="DICOM: name scans by patient id.")] = False,
     dicom_seg: Annotated[bool, typer.Option("--dicom-seg", help="DICOM: write each answer as DICOM SEG too.")] = False,
+    dicom_sr: Annotated[
+        bool, typer.Option("--dicom-sr", help="DICOM: a structured report too, volume, side and lobe of each lesion.")
+    ] = False,
     labelmap: Annotated[bool, typer.Option("--labelmap", help="Label-map form of --dicom-seg.")] = False,
     brain_mask: Annotated[Path | None, typer.Option(help="Brain mask, for scans with a skull.")] = None,
     brain: Brain = "auto",
@@ -73,7 +76,7 @@ def segment(
     if scheduler is not None:  # the workers start elsewhere
         inputs = [path.absolute() for path in inputs]
         brain_mask = None if brain_mask is None else brain_mask.absolute()
-    if dicom_seg:
+    if dicom_seg or dicom_sr:
         from annofree.formats.dicom import require_dicom
 
         require_dicom(inputs)
@@ -105,15 +108,15 @@ def segment(
         progress=True,
     )
     show_rows(report)
-    if dicom_seg and report.rows:
+    if (dicom_seg or dicom_sr) and report.rows:
         from annofree.formats.dicom import DicomSettings
-        from annofree.formats.dicom.seg import export_dicom_seg
+        from annofree.formats.dicom.results import export_dicom_seg
 
         for source in inputs:
             for path in export_dicom_seg(
-                report.out, source, settings=DicomSettings(**(dicom or {})), labelmap=labelmap
+                report.out, source, settings=DicomSettings(**(dicom or {})), labelmap=labelmap, report=dicom_sr
             ):
-                say(f"DICOM SEG written to {path}")
+                say(f"DICOM {'SR' if path.name.endswith('_sr.dcm') else 'SEG'} written to {path}")
     if review and report.rows:
         say(f"open {report.out / 'index.html'} to look at them")
     if report.failures:

@@ -55,11 +55,12 @@ def leaks_of_folder(folder: Path) -> dict[str, list[str]]:
 
 
 def test_segment_and_list_let_nothing_out(planted: Path, tmp_path: Path) -> None:
-    done = annofree("segment", planted, "-o", tmp_path / "out", "--method", "intensity-published", "--dicom-seg")
+    done = annofree("segment", planted, "-o", tmp_path / "out", "--method", "intensity-published", "--dicom-sr")
     assert leaks((done.stdout + done.stderr).encode()) == []
     written = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
     assert any(path.suffix == ".html" for path in written)
     assert any(path.name.endswith("_seg.dcm") for path in written)
+    assert any(path.name.endswith("_sr.dcm") for path in written)
     assert leaks_of_folder(tmp_path / "out") == {}
     command = ("export", "dicom-seg", tmp_path / "out", "--dicom", planted, "-o", tmp_path / "seg", "--labelmap")
     assert "_seg.dcm" in annofree(*command).stdout

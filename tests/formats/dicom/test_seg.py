@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from annofree.errors import InputError
 from annofree.formats.dicom import DicomCase, find
-from annofree.formats.dicom.seg import export_dicom_seg, source_series, write_dicom_seg
+from annofree.formats.dicom.results import export_dicom_seg
+from annofree.formats.dicom.seg import source_series, write_dicom_seg
 from annofree.scan import Grid, canonical_grid, to_canonical
-from annofree.segmentation import Segmentation
+from annofree.segmentation import Lesion, Segmentation
 
 from .made import PLANTED, PLANTED_ID, header, save, slices
 from .test_stacks import ORDERS, oblique
@@ -163,6 +164,53 @@ def test_another_grid_is_refused(tmp_path: Path) -> None:
     moved = Grid(result.native.shape, result.native.affine + np.eye(4)[:, 3:] * 5)
     with pytest.raises(InputError, match=r"lies on the slices of no series"):
         write_dicom_seg(result.replace(native=moved), case, tmp_path / "1.dcm")
+
+
+@pytest.mark.parametrize("labelmap", [False, True])
+@pytest.mark.parametrize("regions", [("WT", "TC", "ET"), ("WT",)])
+def test_the_report_says_what_the_tables_say(tmp_path: Path, labelmap: bool, regions: tuple[str, ...]) -> None:
+    import pydicom
+
+    result, _, _ = made(tmp_path / "a", oblique(), regions=regions)
+    lesions = (
+        Lesion(1, 12.3456, (1.0, 2.0, 3.0), "left", "Frontal"),
+        Lesion(2, 0.75, (1.0, 2.0, 3.0), "midline", "Deep grey"),
+        Lesion(3, 0.1, (1.0, 2.0, 3.0)),
+    )
+    result.replace(lesions=lesions).save(tmp_path / "out", page=False)
+    seg, path = export_dicom_seg(tmp_path / "out", tmp_path / "a", labelmap=labelmap, report=True)
+    content = path.read_bytes()
+    assert not [word for word in PLANTED if word.encode() in content]
+    report = highdicom.sr.srread(path)
+    segments = report.content.get_volumetric_roi_measurement_groups()
+    voxel_ml, labels = result.grid.voxel_ml, result.labels
+    wanted = (
+        [(labels == k).sum() * voxel_ml for k in (1, 2, 3)] if len(regions) > 1 else [(labels > 0).sum() * voxel_ml]
+    )
+    assert [float(group.get_measurements()[0].value) for group in segments] == pytest.approx(wanted, abs=1e-3)
+    held = pydicom.dcmread(seg)
+    for group, segment in zip(segments, held.SegmentSequence[-len(segments) :], strict=True):
+        item = group.referenced_segment[0].ReferencedSOPSequence[0]
+        assert item.ReferencedSOPInstanceUID == held.SOPInstanceUID
+        assert item.ReferencedSegmentNumber == segment.SegmentNumber
+        assert group.tracking_identifier == segment.SegmentLabel
+    told = []
+    for group in report.content.get_image_measurement_groups():
+        (site,), (volume,) = group.finding_sites, group.get_measurements()
+        assert (volume.name.meaning, volume.unit.value) == ("Volume", "mL")
+        side = None if site.laterality is None else site.laterality.meaning
+        told.append((group.tracking_identifier, float(volume.value), site.value.meaning, side))
+    assert told == [
+        ("Lesion 1", 12.3456, "Frontal lobe", "Left"),
+        ("Lesion 2", 0.75, "Deep grey", "Midline"),
+        ("Lesion 3", 0.1, "Brain", None),
+    ]
+    assert report.StudyInstanceUID == held.StudyInstanceUID
+    assert report.PatientID == ""
+    again = export_dicom_seg(tmp_path / "out", tmp_path / "a", labelmap=labelmap, report=True)[1]
+    assert highdicom.sr.srread(again).SOPInstanceUID == report.SOPInstanceUID
+    _, named = export_dicom_seg(tmp_path / "out", tmp_path / "a", tmp_path / "b", labelmap=labelmap, report=True)
+    assert named.parent == tmp_path / "b"
 
 
 def test_export_finds_the_results_of_a_folder(tmp_path: Path) -> None:

@@ -16,8 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annofree.errors import InputError, OptionalDependency
-from annofree.formats.derivatives import mask_path, read_segmentation, written_ids
-from annofree.formats.dicom.case import DicomCase, DicomSettings, find
+from annofree.formats.dicom.case import DicomCase
 from annofree.formats.dicom.header import quiet
 from annofree.formats.dicom.study import Series
 from annofree.formats.outfolder import atomic_write
@@ -91,7 +90,7 @@ def write_dicom_seg(
         ) from None
     hd: Any = highdicom
     series = source_series(result, case)
-    sources, planes = _sources(series, keep_ids)
+    sources, planes = sources_of(series, keep_ids)
     segments = SEGMENTS if len(result.regions) > 1 else (WHOLE,)
     labels = to_native(result.labels, result.native)
     if len(result.regions) == 1:
@@ -99,11 +98,11 @@ def write_dicom_seg(
     frames = _frames(labels, series, planes)
     method = str(result.provenance.get("method") or "annofree")
     algorithm = hd.AlgorithmIdentificationSequence(
-        name=f"annofree {method}", version=VERSION, family=_code(hd, ("123110", "DCM", "Artificial Intelligence"))
+        name=f"annofree {method}", version=VERSION, family=code(hd, ("123110", "DCM", "Artificial Intelligence"))
     )
     # The same answer gets the same UIDs, so that an archive that holds it already sees no second one.
     parts = [series.first.series_uid, method, VERSION, str(labelmap), hashlib.sha256(frames.tobytes()).hexdigest()]
-    described = [_description(hd, segment, algorithm, _uid(*parts, segment.name)) for segment in segments]
+    described = [_description(hd, segment, algorithm, derived_uid(*parts, segment.name)) for segment in segments]
     kind = hd.seg.SegmentationTypeValues
     pixels = frames if labelmap else np.stack([frames == segment.label for segment in segments], axis=-1)
     with quiet():
@@ -112,9 +111,9 @@ def write_dicom_seg(
             pixel_array=pixels.astype(np.uint8) if labelmap else pixels,
             segmentation_type=kind.LABELMAP if labelmap else kind.BINARY,
             segment_descriptions=described,
-            series_instance_uid=_uid(*parts, "series"),
+            series_instance_uid=derived_uid(*parts, "series"),
             series_number=9000 + (series.first.series_number or 0) % 900,
-            sop_instance_uid=_uid(*parts, "instance"),
+            sop_instance_uid=derived_uid(*parts, "instance"),
             instance_number=1,
             manufacturer="annofree",
             manufacturer_model_name="annofree",
@@ -125,7 +124,7 @@ def write_dicom_seg(
             omit_empty_frames=False,
         )
         made.SeriesDescription = f"annofree {method}"
-        _save(made, path)
+        save_dicom(made, path)
     return path
 
 
@@ -158,7 +157,7 @@ def source_series(result: Segmentation, case: DicomCase) -> Series:
     return series
 
 
-def _sources(series: Series, keep_ids: bool) -> tuple[list[Any], list[int]]:
+def sources_of(series: Series, keep_ids: bool) -> tuple[list[Any], list[int]]:
     """Datasets of the source pictures, slice by slice, and the slice of the stack that each frame is (-1: none)."""
     import pydicom
 
@@ -218,11 +217,13 @@ def _frames(labels: NDArray[Any], series: Series, planes: list[int]) -> NDArray[
     return frames
 
 
-def _code(hd: Any, code: tuple[str, str, str]) -> Any:
-    return hd.sr.CodedConcept(value=code[0], scheme_designator=code[1], meaning=code[2])
+def code(hd: Any, named: tuple[str, str, str]) -> Any:
+    """A code of highdicom from value, scheme and meaning."""
+    return hd.sr.CodedConcept(value=named[0], scheme_designator=named[1], meaning=named[2])
 
 
-def _uid(*parts: str) -> str:
+def derived_uid(*parts: str) -> str:
+    """A UID that is the same for the same parts."""
     from pydicom.uid import generate_uid
 
     return str(generate_uid(entropy_srcs=list(parts)))
@@ -232,63 +233,21 @@ def _description(hd: Any, segment: Segment, algorithm: Any, tracking_uid: str) -
     return hd.seg.SegmentDescription(
         segment_number=segment.label,
         segment_label=segment.name,
-        segmented_property_category=_code(hd, ("49755003", "SCT", "Morphologically Abnormal Structure")),
-        segmented_property_type=_code(hd, segment.code),
+        segmented_property_category=code(hd, ("49755003", "SCT", "Morphologically Abnormal Structure")),
+        segmented_property_type=code(hd, segment.code),
         algorithm_type=hd.seg.SegmentAlgorithmTypeValues.AUTOMATIC,
         algorithm_identification=algorithm,
-        anatomic_regions=[_code(hd, ("12738006", "SCT", "Brain"))],
+        anatomic_regions=[code(hd, ("12738006", "SCT", "Brain"))],
         tracking_uid=tracking_uid,
         tracking_id=segment.name,
         display_color=hd.color.CIELabColor.from_rgb(*segment.colour),
     )
 
 
-def _save(dataset: Any, path: Path) -> None:
+def save_dicom(dataset: Any, path: Path) -> None:
+    """Write a dataset atomically."""
     from io import BytesIO
 
     held = BytesIO()
     dataset.save_as(held, enforce_file_format=True)
     atomic_write(path, held.getvalue())
-
-
-def export_dicom_seg(
-    results: Path,
-    source: Path,
-    out: Path | None = None,
-    *,
-    settings: DicomSettings | None = None,
-    method: str | None = None,
-    labelmap: bool = False,
-) -> list[Path]:
-    """Write the segmentations of an output folder as DICOM SEG, one file a study.
-
-    Args:
-        results: A folder that `annofree segment` wrote to.
-        source: The DICOM folder or archive that the scans came from.
-        out: Where the files go; beside the masks if None.
-        settings: As for reading; `keep_ids` has to be as it was then, because it names the scans.
-        method: Which method's answers, where the folder holds several.
-        labelmap: The label-map form instead of the binary one.
-
-    Raises:
-        InputError: No segmentation belongs to any study, or one cannot be placed on its series.
-    """
-    settings = settings or DicomSettings()
-    known = set(written_ids(results))
-    cases = [case for case in find(source, settings) if case.id in known and isinstance(case, DicomCase)]
-    if not cases:
-        shown = ", ".join(sorted(known)[:3]) or "none"
-        raise InputError(
-            "No segmentation belongs to a study of the DICOM folder",
-            file=results,
-            why=f"scans with results: {shown}",
-            fix="Name the folder that annofree segment read, with --keep-ids if it was given then",
-        )
-    written = []
-    for case in cases:
-        result = read_segmentation(results, case.id, method, scores=())
-        mask = mask_path(results, case.id, str(result.provenance.get("method") or "annofree"))
-        name = mask.name.replace("_label-lesion", "").replace("_mask.nii.gz", "_seg.dcm")
-        path = (mask.parent if out is None else out) / name
-        written.append(write_dicom_seg(result, case, path, labelmap=labelmap, keep_ids=settings.keep_ids))
-    return written

@@ -1,0 +1,62 @@
+"""The results of an output folder as DICOM objects beside the series that they were made on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from annofree.errors import InputError
+from annofree.formats.derivatives import mask_path, read_segmentation, written_ids
+from annofree.formats.dicom.case import DicomCase, DicomSettings, find
+from annofree.formats.dicom.seg import write_dicom_seg
+from annofree.formats.dicom.sr import write_dicom_sr
+
+
+def export_dicom_seg(
+    results: Path,
+    source: Path,
+    out: Path | None = None,
+    *,
+    settings: DicomSettings | None = None,
+    method: str | None = None,
+    labelmap: bool = False,
+    report: bool = False,
+) -> list[Path]:
+    """Write the segmentations of an output folder as DICOM SEG, one file a study, and structured reports beside them.
+
+    Args:
+        results: A folder that `annofree segment` wrote to.
+        source: The DICOM folder or archive that the scans came from.
+        out: Where the files go; beside the masks if None.
+        settings: As for reading; `keep_ids` has to be as it was then, because it names the scans.
+        method: Which method's answers, where the folder holds several.
+        labelmap: The label-map form instead of the binary one.
+        report: Whether to write a structured report on each, `*_sr.dcm`.
+
+    Returns:
+        The files.
+
+    Raises:
+        InputError: No segmentation belongs to any study, or one cannot be placed on its series.
+    """
+    settings = settings or DicomSettings()
+    known = set(written_ids(results))
+    cases = [case for case in find(source, settings) if case.id in known and isinstance(case, DicomCase)]
+    if not cases:
+        shown = ", ".join(sorted(known)[:3]) or "none"
+        raise InputError(
+            "No segmentation belongs to a study of the DICOM folder",
+            file=results,
+            why=f"scans with results: {shown}",
+            fix="Name the folder that annofree segment read, with --keep-ids if it was given then",
+        )
+    written = []
+    for case in cases:
+        result = read_segmentation(results, case.id, method, scores=())
+        mask = mask_path(results, case.id, str(result.provenance.get("method") or "annofree"))
+        name = mask.name.replace("_label-lesion", "").replace("_mask.nii.gz", "_seg.dcm")
+        path = (mask.parent if out is None else out) / name
+        written.append(write_dicom_seg(result, case, path, labelmap=labelmap, keep_ids=settings.keep_ids))
+        if report:
+            told = path.with_name(path.name.replace("_seg.dcm", "_sr.dcm"))
+            written.append(write_dicom_sr(result, case, path, told, keep_ids=settings.keep_ids))
+    return written
