@@ -18,7 +18,7 @@ from annofree.scan import Modality, Scan
 from annofree.trust.belongs import examine
 from annofree.trust.check import Check
 
-#: The checks that find most but not all of a misfit; docs/trust.md has the shares.
+#: Found by checks that find most but not all of them; docs/trust.md has the shares.
 _NOT_ALWAYS = (moved, striped)
 
 
@@ -46,6 +46,16 @@ def test_a_misfit_is_found(make: Callable[[Scan, np.random.Generator], Scan], se
 def test_stripes_in_an_image_of_one_millimetre_are_found() -> None:
     scan = _phantom(11, 1.5)
     assert "stripes" in _warned(striped(scan, np.random.default_rng(1)))
+
+
+@pytest.mark.parametrize("seed", [21, 22, 23])
+def test_a_head_that_moved_is_found_in_three_sequences_or_more(seed: int) -> None:
+    scan = phantom_subject(seed).scan
+    after = moved(scan, np.random.default_rng(seed))
+    assert "motion" not in _warned(scan)
+    assert "motion" in _warned(after)
+    two = {name: after.images[name] for name in (Modality.T1, Modality.FLAIR)}
+    assert "motion" not in {check.name for check in examine(after.replace(images=two))}
 
 
 def test_flair_alone_and_normalised_images_are_no_misfits() -> None:

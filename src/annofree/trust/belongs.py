@@ -10,6 +10,7 @@ from annofree.scan import Scan
 from annofree.trust.check import Check
 from annofree.trust.contrast import enhancement, fluid_in_flair, fluid_in_t2, same_image
 from annofree.trust.levels import constant, contrast_range, hounsfield
+from annofree.trust.motion import motion
 from annofree.trust.position import upright
 from annofree.trust.shape import cavity, cut, void
 from annofree.trust.sides import sides
@@ -32,6 +33,7 @@ CHECKS: tuple[Callable[[View], Check | None], ...] = (
     void,
     cavity,
     repetition,
+    motion,
     sides,
 )
 
