@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterable, Sequence
 from html import escape
 from math import isnan
@@ -132,34 +131,30 @@ def _figure(picture: Picture) -> str:
 
 
 def _curve(group: Group) -> str:
-    """Mean Dice against the threshold as a picture; scores of different units share no axis."""
-    from io import BytesIO
-
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    known = [entry for entry in group.entries if entry.own and entry.scores.oracles is not None]
-    if not known:
-        return ""
-    figure = Figure(figsize=(3.2 * min(len(known), 4), 2.4 * -(-len(known) // 4)), layout="constrained")
-    FigureCanvasAgg(figure)
-    grid = figure.subplots(-(-len(known) // 4), min(len(known), 4), squeeze=False, sharey=True)
-    for axes in grid.flat:
-        axes.set_visible(False)
-    for axes, entry in zip(grid.flat, known, strict=False):
-        _draw(axes, entry)
-    buffer = BytesIO()
-    figure.savefig(buffer, format="png", dpi=90)
-    return f'<img alt="Sensitivity" src="data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}">'
+    """Mean Dice against the threshold, a small picture a method: scores of different units share no axis."""
+    return "".join(_small_curve(entry) for entry in group.entries if entry.own and entry.scores.oracles is not None)
 
 
-def _draw(axes: object, entry: Entry) -> None:
+def _small_curve(entry: Entry) -> str:
     oracles = entry.scores.oracles
     assert oracles is not None
-    plot = axes  # matplotlib's own types say nothing
-    plot.set_visible(True)  # type: ignore[attr-defined]
-    plot.plot(*zip(*oracles.curve, strict=True), linewidth=1.4)  # type: ignore[attr-defined]
-    if entry.scores.threshold is not None:
-        plot.axvline(entry.scores.threshold, linestyle=":", color="grey")  # type: ignore[attr-defined]
-    plot.set_title(f"{entry.name} (dotted: its own)", fontsize=8)  # type: ignore[attr-defined]
-    plot.set_ylim(0, 1)  # type: ignore[attr-defined]
+    width, height = 250.0, 130.0
+    places = [x for x, _ in oracles.curve]
+    low, span = min(places), max(max(places) - min(places), 1e-9)
+    points = " ".join(f"{width * (x - low) / span:.1f},{height * (1 - y):.1f}" for x, y in oracles.curve)
+    own = entry.scores.threshold
+    mark = ""
+    if own is not None and low <= own <= low + span:
+        x = width * (own - low) / span
+        mark = (
+            f'<line x1="{x:.1f}" x2="{x:.1f}" y1="0" y2="{height:.0f}" stroke="currentColor" stroke-dasharray="3 3"/>'
+        )
+    title = f"{entry.name}: best {oracles.best[0]:.3f} at {oracles.best[1]:.3g}"
+    words = f"thresholds {low:.3g} to {low + span:.3g}, Dice 0 to 1" + ("; dashed: its own" if mark else "")
+    return (
+        '<figure style="display:inline-block;margin:0 24px 12px 0">'
+        f'<svg width="{width:.0f}" height="{height:.0f}" viewBox="0 0 {width:.0f} {height:.0f}" role="img" '
+        f'aria-label="{escape(title)}" style="border:1px solid var(--line)">'
+        f'<polyline points="{points}" fill="none" stroke="var(--wt)" stroke-width="1.5"/>{mark}</svg>'
+        f'<figcaption class="small">{escape(title)}<br>{words}</figcaption></figure>'
+    )
