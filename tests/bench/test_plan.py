@@ -71,3 +71,12 @@ def test_no_plan_at_all(tmp_path: Path) -> None:
 def test_the_example_plans_are_good() -> None:
     examples = Path(__file__).parents[2] / "examples"
     assert read_plan(examples / "bench_phantoms.yaml").methods
+
+
+@pytest.mark.real
+def test_the_plan_of_the_results_page_is_good(monkeypatch: pytest.MonkeyPatch, shared_data: Path) -> None:
+    top = Path(__file__).parents[2]
+    monkeypatch.chdir(top)  # the plan's paths begin there
+    plan = read_plan(top / "examples/bench_results.yaml")
+    assert shared_data.samefile("../shared/data")
+    assert {one.name for one in plan.contenders} >= {PLAIN, "synthtumour", "blogrr"}
