@@ -40,6 +40,7 @@ def main() -> None:
     parser.add_argument("--brain-mask", default="*_DLMUSE.nii.gz")
     parser.add_argument("--start", type=Path, help="network folder to start from")
     parser.add_argument("--carriers", type=Path, help="folder that keeps the carriers; OUT/carriers by default")
+    parser.add_argument("--healthy-weight", type=int, default=1, help="how many carriers a healthy one counts for")
     parser.add_argument("--steps", type=int, default=6000)
     parser.add_argument("--batch", type=int, default=2)
     parser.add_argument("--rate", type=float, default=6e-4)
@@ -58,7 +59,8 @@ def main() -> None:
         write_carriers(cohort, nobody, kept, most=len(cohort))
     for cohort in patients:
         write_carriers(nobody, cohort, kept, most=len(cohort))
-    files = sorted(kept.glob("*.npz"))
+    # healthy people are few beside patients' better halves, and it is in them that nothing may be called
+    files = [f for f in sorted(kept.glob("*.npz")) for _ in range(given.healthy_weight if "healthy" in f.name else 1)]
     print(f"{len(files)} carriers", flush=True)
 
     recipe = JuniorSettings(
