@@ -89,7 +89,7 @@ def test_a_tumour_that_grew_is_larger_and_lies_on_itself(
     page = (tmp_path / "out" / "sub-07" / "ses-2" / "sub-07_ses-2_since_sub-07_ses-1.html").read_text()
     assert "The tumour is larger" in page
     assert page.count('class="tile"') % 3 == 0
-    assert page.count('class="tile"') >= 3 * 4 * 8
+    assert page.count('class="tile"') >= 3 * 4 * 6
     assert "http" not in page.split("</style>")[1]
     assert "larger" in capsys.readouterr().out
 

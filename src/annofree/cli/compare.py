@@ -43,6 +43,8 @@ def compare(
             warn(f"note, {one.after}: {note}")
     for names, why in report.failures:
         warn(f"failed {names}: {why}")
+    for one in report.comparisons:
+        say(one.statement if one.page is None else f"{one.statement} Open {one.page}")
     say(f"written to {report.table}")
     if report.failures:
         raise typer.Exit(3)

@@ -64,7 +64,9 @@ def change_page(
     sequences = [str(name) for name in before.images]
     changed = replace(after, labels=change)
     union = replace(after, labels=np.maximum(np.maximum(before.labels, after.labels), change))
-    levels = axial_levels(union, _ROWS)
+    seen = np.flatnonzero(union.labels.any(axis=(0, 1)))
+    through = np.rint(np.linspace(seen[0], seen[-1], _ROWS)).astype(int) if seen.size else axial_levels(union, _ROWS)
+    levels = sorted({int(level) for level in through})
     return assets.fill(
         "change.html",
         title=escape(title),
