@@ -3,7 +3,7 @@
     python benchmarks/raw_cortex.py ../shared/data/labelmaps 50
 
 Every second head is photographed in slices of 5 mm, 2 mm in plane. The brain is outlined on T1, as the recipe does. A
-head whose brain does not lie in the frame is left out.
+head whose brain or tumour reaches the frame's edge is left out.
 """
 
 from __future__ import annotations
