@@ -220,6 +220,8 @@ def test_of_two_methods_one_is_decided_again(tmp_path: Path, balls: Path) -> Non
         run(open_cohort([first, second]), Choice(method=method), out, locate=False)
     with pytest.raises(InputError, match=r"more than one segmentation.*Name the method \(--method\)\.$"):
         rethreshold(out, "fixed:2", overwrite=True, locate=False)
+    with pytest.raises(InputError, match=r"'anna' by 'dae'.*Name intensity or intensity-published\.$"):
+        rethreshold(out, "fixed:2", method="dae", overwrite=True, locate=False)
     report = rethreshold(out, "fixed:2", method="intensity-published", overwrite=True, locate=False)
     assert {row["threshold_WT"] for row in report.rows} == {"2"}
     shown = {(row["id"], row["method"]): row["threshold_WT"] for row in rows(out / "results.tsv")}
@@ -227,3 +229,10 @@ def test_of_two_methods_one_is_decided_again(tmp_path: Path, balls: Path) -> Non
     assert shown["anna", "intensity-published"] == "2" != shown["anna", "intensity"]
     with pytest.raises(InputError, match=r"no scores for ET: it keeps WT\.$"):
         rethreshold(out, "fixed:2", method="intensity", region="ET", overwrite=True)
+
+
+def test_segmentations_do_not_replace_the_page_of_reports(tmp_path: Path, balls: Path) -> None:
+    out = claim_folder(tmp_path / "out")
+    (out / "reports.tsv").write_text("id\n")
+    with pytest.raises(OutputError, match="holds what 'annofree reports' wrote"):
+        run(open_cohort(balls), CHOICE, out, locate=False)

@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from annofree.errors import InputError, OutputError
+from annofree.formats.outfolder import read_table
 from annofree.page import DISCLAIMER, style
 from annofree.reports import Side, read_report
 from annofree.reports.audit import audit_page
@@ -159,3 +160,17 @@ def test_right_is_on_the_left_and_front_is_on_the_left(regions: AtlasRegions) ->
         middle = red.shape[1] // 2
         assert red[:, : middle - 2].min() > 60
         assert red[:, middle + 2 :].max() < 10
+
+
+def test_a_second_folder_of_reports_keeps_the_first_ones_rows_and_segmentations_keep_their_page(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    write_readings([read_report(TEXTS["p1"], "p1")], out)
+    write_readings([read_report(TEXTS["p1"], "other")], out)
+    assert [row["id"] for row in read_table(out / "reports.tsv")] == ["other", "p1"]
+    page = (out / "index.html").read_text(encoding="utf-8")
+    assert ">p1<" in page
+    assert ">other<" in page
+    (out / "reports.tsv").rename(out / "results.tsv")
+    with pytest.raises(OutputError, match=r"holds segmentations.*index.html would be replaced"):
+        write_readings([read_report(TEXTS["p1"], "p1")], out)
+    assert (out / "index.html").read_text(encoding="utf-8") == page

@@ -19,7 +19,7 @@ from annofree.batch.worker import Failure, Outcome, Worker
 from annofree.errors import InputError
 from annofree.formats.bids_names import bids_stem
 from annofree.formats.lock import only_run
-from annofree.formats.outfolder import atomic_write, claim_folder, read_table, table
+from annofree.formats.outfolder import atomic_write, claim_folder, read_table, refuse_beside, table
 from annofree.pipeline import Choice
 from annofree.processes import sensible
 
@@ -68,6 +68,7 @@ def run(
     if scheduler is not None and workers > 1:
         raise InputError("Both workers and a scheduler were given", fix="Give --workers N or --scheduler, not both")
     out = claim_folder(out).absolute()
+    refuse_beside(out, "reports.tsv", "what 'annofree reports' wrote")
     with only_run(out):
         report = _run(cohort, choice, out, workers, scheduler, locate, review, progress, method)
         if review:

@@ -211,6 +211,11 @@ def read_segmentation(
         records = {path: _json(path) for path in _sidecars(root)}
         known = sorted({str(record.get("ScanId")) for record in records.values()})
         methods = sorted({str(records[path].get("Method")) for path in fitting})
+        others = sorted({str(record.get("Method")) for record in records.values() if record.get("ScanId") == scan_id})
+        if not fitting and others:
+            raise InputError(
+                f"There is no segmentation of '{scan_id}' by '{method}'", file=root, fix=f"Name {' or '.join(others)}"
+            )
         raise InputError(
             f"There is {'more than one' if fitting else 'no'} segmentation of '{scan_id}'",
             file=root,

@@ -189,6 +189,26 @@ def claim_folder(out: str | Path) -> Path:
     return folder
 
 
+def refuse_beside(folder: Path, table: str, what: str) -> None:
+    """Refuse an output folder that has a page for something else: both pages are called index.html.
+
+    Args:
+        folder: The output folder.
+        table: The table that something else has there.
+        what: What that is, in words.
+
+    Raises:
+        OutputError: It is there.
+    """
+    if (folder / table).is_file():
+        raise OutputError(
+            f"The output folder holds {what}",
+            file=folder,
+            why="its page index.html would be replaced",
+            fix="Choose another folder with -o",
+        )
+
+
 def _plain(value: Any) -> Any:
     for convert in ("to_dict", "tolist", "model_dump"):
         if hasattr(value, convert):

@@ -13,7 +13,7 @@ from annofree.anatomy.atlas import Atlas, gyri_atlas
 from annofree.errors import InputError
 from annofree.formats.bids_names import bids_label
 from annofree.formats.nifti import write_volume
-from annofree.formats.outfolder import atomic_write, claim_folder, write_json
+from annofree.formats.outfolder import atomic_write, claim_folder, read_table, refuse_beside, write_json
 from annofree.formats.outfolder import table as table_text
 from annofree.formats.report_texts import read_reports
 from annofree.reports.audit import audit_page, flag_html, page
@@ -70,6 +70,8 @@ def write_readings(
         OutputError: the folder holds somebody else's files or cannot be written.
     """
     folder = claim_folder(out)
+    refuse_beside(folder, "results.tsv", "segmentations")
+    earlier = {row["id"]: row for row in read_table(folder / "reports.tsv")}
     rows = []
     for reading in readings:
         prior = None
@@ -82,8 +84,10 @@ def write_readings(
         rows.append(row_of(reading, prior))
         if progress is not None:
             progress(reading.id)
-    atomic_write(folder / "reports.tsv", table_text(rows, COLUMNS))
-    atomic_write(folder / "index.html", cohort_page(rows))
+    now = {row["id"] for row in rows}
+    standing = [*rows, *(row for scan_id, row in earlier.items() if scan_id not in now)]
+    atomic_write(folder / "reports.tsv", table_text(standing, COLUMNS))
+    atomic_write(folder / "index.html", cohort_page(standing))
     return rows
 
 
