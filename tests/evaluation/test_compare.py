@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import annofree as af
-from annofree.cli.main import main
 from annofree.errors import AnnofreeError, InputError
 from annofree.evaluation.pairs import find_pairs
 from annofree.evaluation.rescan import Change, Rescan, rescans, scale_ml
@@ -21,6 +20,7 @@ from annofree.formats.outfolder import read_table
 from annofree.phantom import phantom_subject, reposed
 from annofree.scan import Grid, Scan
 from annofree.segmentation import Segmentation
+from command_line import call
 
 SEED, MM = 4005, 4.0
 
@@ -74,9 +74,7 @@ def grown(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_tumour_that_grew_is_larger_and_lies_on_itself(
     first: Path, grown: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(SystemExit) as ended:
-        main(["compare", str(first), str(grown), "-o", str(tmp_path / "out")])
-    assert ended.value.code == 0
+    assert call("compare", first, grown, "-o", tmp_path / "out") == 0
     rows = {row["region"]: row for row in read_table(tmp_path / "out" / "changes.tsv")}
     whole = {key: float(rows["WT"][key]) for key in ("before_ml", "after_ml", "change_ml", "stayed_ml", "removed_ml")}
     assert rows["WT"]["statement"] == "larger"

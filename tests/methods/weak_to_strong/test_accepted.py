@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 import annofree as af
-from annofree.cli.main import main
 from annofree.errors import InputError, LeakError
 from annofree.formats import open_cohort
 from annofree.formats.accepted import accepted_masks
@@ -21,14 +20,9 @@ from annofree.methods.weak_to_strong.sizes import SIZES
 from annofree.methods.weak_to_strong.unetr import UNETRSettings
 from annofree.phantom import phantom_subject
 from annofree.scan import learning, scoring
+from command_line import call
 
 CORRECTED = ("p0", "p1", "p2", "p3")
-
-
-def call(*arguments: object) -> int:
-    with pytest.raises(SystemExit) as ended:
-        main([str(argument) for argument in arguments])
-    return int(ended.value.code or 0)
 
 
 @pytest.fixture(scope="module")
