@@ -68,7 +68,7 @@ def first(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def grown(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return examined(tmp_path_factory.mktemp("grown"), "sub-07_ses-2", visit=1, growth=3.0)
+    return examined(tmp_path_factory.mktemp("grown"), "sub-07_ses-2", visit=1, growth=4.0)
 
 
 def test_a_tumour_that_grew_is_larger_and_lies_on_itself(
