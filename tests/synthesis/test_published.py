@@ -17,7 +17,8 @@ from annofree.masks import largest_component
 from annofree.scan import Cohort, Modality, Scan
 from annofree.synthesis.blob import blob, simplex_noise
 from annofree.synthesis.dataset import write_published
-from annofree.synthesis.published import PublishedSettings, make_published
+from annofree.synthesis.published import make_published
+from annofree.synthesis.published_settings import PublishedSettings
 
 SPACING = (2.0, 2.0, 2.0)
 
@@ -60,7 +61,7 @@ def test_simplex_noise_is_smooth_bounded_and_zero_mean() -> None:
 def test_a_plain_ellipsoid_has_the_volume_asked_for_on_any_grid() -> None:
     rng = np.random.default_rng(2)
     for spacing in ((1.0, 1.0, 1.0), (0.8, 1.1, 2.0)):
-        _, mask = blob((90, 90, 90), spacing, np.array([45.0] * 3), rng, volume_ml=20.0, ratio=1.3, noise=False)
+        _, mask = blob((90, 90, 90), spacing, np.array([45.0] * 3), rng, volume_ml=20.0, ratio=1.3, form="ellipsoid")
         assert mask.sum() * np.prod(spacing) / 1000 == pytest.approx(20.0, rel=0.01)
 
 

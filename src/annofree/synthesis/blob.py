@@ -18,6 +18,8 @@ from scipy.spatial.transform import Rotation
 
 from annofree.masks import Box, Mask
 
+Form = Literal["noisy", "ellipsoid", "cuboid"]
+
 _EDGES = np.array(
     [(a, b, 0) for a in (1, -1) for b in (1, -1)]
     + [(a, 0, b) for a in (1, -1) for b in (1, -1)]
@@ -73,28 +75,31 @@ def blob(
     *,
     volume_ml: float,
     ratio: float = 1.0,
-    noise: bool = True,
+    form: Form = "noisy",
     rotation: Literal["euler", "uniform"] = "euler",
 ) -> tuple[Box, Mask]:
     """A noisy ellipsoid, as its bounding box in the array and the mask inside that box.
 
     The half axes are r, r q and r / q with r of the sphere of `volume_ml`; noise changes the volume (by a factor of
-    1.2 on average, 0.6 to 2).
+    1.2 on average, 0.6 to 2). A cuboid lies along the array's axes; its edges are in the same ratio.
 
     Args:
         shape: (X, Y, Z) of the array.
         spacing_mm: Voxel edge lengths.
         centre_vox: (3,) where the centre lies.
         rng: Decides rotation and noise.
-        volume_ml: Volume of the ellipsoid without noise.
+        volume_ml: Volume without noise.
         ratio: q, at least 1.
-        noise: False gives the plain ellipsoid.
+        form: "noisy", the plain "ellipsoid", or "cuboid".
         rotation: "euler" draws three angles uniformly in degrees (published), "uniform" every rotation alike.
     """
+    if form == "cuboid":
+        half_mm = 0.5 * (volume_ml * 1000.0) ** (1 / 3) * np.array([1.0, ratio, 1.0 / ratio])
+        return _cuboid(shape, np.asarray(centre_vox), half_mm / np.asarray(spacing_mm))
     radius = (volume_ml * 3000.0 / (4.0 * np.pi)) ** (1 / 3)
     axes_mm = radius * np.array([1.0, ratio, 1.0 / ratio])
     turn = _rotation(rng, rotation)
-    surface = _surface(rng) if noise else np.zeros((_LATITUDES, _LONGITUDES), np.float32)
+    surface = _surface(rng) if form == "noisy" else np.zeros((_LATITUDES, _LONGITUDES), np.float32)
     middle = _middle(surface)
     low, high = 1.0 + float(surface.min()), 1.0 + float(surface.max())
     extent = np.sqrt(((turn * axes_mm) ** 2).sum(1)) * (high + float(np.linalg.norm(middle))) / np.asarray(spacing_mm)
@@ -120,6 +125,16 @@ def blob(
     if shell.any():
         mask[shell] = reach[shell] <= 1.0 + _look_up(surface, own[:, shell], reach[shell])
     return box, mask
+
+
+def _cuboid(
+    shape: tuple[int, int, int], centre_vox: NDArray[np.floating[Any]], half_vox: NDArray[np.float64]
+) -> tuple[Box, Mask]:
+    """The voxels whose centres lie inside, at least one along each axis."""
+    start = np.clip(np.ceil(centre_vox - half_vox), 0, np.asarray(shape) - 1).astype(int)
+    stop = np.clip(np.floor(centre_vox + half_vox) + 1, start + 1, shape).astype(int)
+    box: Box = (slice(start[0], stop[0]), slice(start[1], stop[1]), slice(start[2], stop[2]))
+    return box, np.ones(tuple(stop - start), dtype=bool)
 
 
 def _rotation(rng: np.random.Generator, kind: str) -> NDArray[np.float64]:

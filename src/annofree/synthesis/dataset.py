@@ -21,7 +21,9 @@ from annofree.formats.outfolder import atomic_write, table
 from annofree.formats.standing import refuse_filled, refuse_standing
 from annofree.processes import in_order
 from annofree.scan import Cohort, Modality, Scan
-from annofree.synthesis.published import PublishedSettings, make_published
+from annofree.synthesis.placement import Tissue, tissue_of
+from annofree.synthesis.published import make_published
+from annofree.synthesis.published_settings import PublishedSettings
 
 Layout = Literal["nnunet", "folders"]
 Row = dict[str, Any]
@@ -212,10 +214,23 @@ def write_one(
     assert scan.native is not None
     image = np.ascontiguousarray(scan.images[guessed])
     brain = np.ascontiguousarray(scan.foreground())
-    made = make_published(image, brain, scan.spacing_mm, case_rng(seed, 0), settings, validation=validation)
+    made = make_published(
+        image,
+        brain,
+        scan.spacing_mm,
+        case_rng(seed, 0),
+        settings,
+        tissue=_tissue(scan, settings),
+        validation=validation,
+    )
     write_volume(image_out, scan.to_native(made.image), scan.native)
     write_volume(labels_out, scan.to_native(made.labels), scan.native)
     return made.meta
+
+
+def _tissue(scan: Scan, settings: PublishedSettings | None) -> Tissue | None:
+    """The scan's tissue where the settings ask for it."""
+    return tissue_of(scan) if settings is not None and settings.needs_tissue else None
 
 
 def _make(job: _Job) -> list[Row]:
@@ -224,10 +239,11 @@ def _make(job: _Job) -> list[Row]:
     scan.require(sequence, why="the published form")
     brain = np.ascontiguousarray(scan.foreground())
     image = np.ascontiguousarray(scan.images[sequence])
+    tissue = _tissue(scan, job.settings)
     rows = []
     for number, name, validation in job.cases:
         rng = case_rng(job.seed, number)
-        made = make_published(image, brain, scan.spacing_mm, rng, job.settings, validation=validation)
+        made = make_published(image, brain, scan.spacing_mm, rng, job.settings, tissue=tissue, validation=validation)
         job.folder.write(name, {sequence: made.image}, made.labels, scan)
         rows.append({"case": name, "scan": job.scan_id, "seed": job.seed, "number": number, **made.meta})
     return rows

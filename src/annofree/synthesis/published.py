@@ -8,86 +8,25 @@ with tumours unlike those it was taught. `PublishedSettings()` is the published 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import PositiveInt
 from scipy import ndimage
 
 from annofree.errors import InputError
-from annofree.masks import Box, Mask, bounding_box, largest_component, widened
-from annofree.settings import NotNegative, Settings, Share, Span
-from annofree.synthesis.blob import blob
+from annofree.masks import Box, Mask, bounding_box, widened
+from annofree.synthesis.placement import Tissue
+from annofree.synthesis.published_settings import PublishedSettings
+from annofree.synthesis.published_shapes import add_clot, draw_tumour, rooms_of
 
 Image = NDArray[np.float32]
 Spacing = tuple[float, float, float]
 Range = tuple[float, float]
 
-
-class PublishedSettings(Settings):
-    """The published constants; see the class methods for its variants."""
-
-    volume_ml: Span = (20.0, 80.0)
-    """Requested volume of the outer and of the inner blob, uniform."""
-    ratio: Span = (1.0, 2.0)
-    """Ratio q of the half axes r, r q, r / q, uniform."""
-    lesions: PositiveInt = 1
-    """Blobs in one image; their union is the tumour."""
-    rotation: Literal["euler", "uniform"] = "euler"
-    noise: bool = True
-    gain: Span = (1.5, 5.0)
-    """Factor on the brightness, uniform."""
-    second_gain: Span = (0.8, 1.2)
-    """Factor of the inner blob, where it has one."""
-    two_tissues: Share = 0.1
-    """Share of cases whose inner blob has a factor of its own."""
-    darken: Share = 0.0
-    """Share of cases whose factor is inverted."""
-    texture: Literal["gain", "constant", "random", "csf"] = "gain"
-    """What fills the blob of a training case: the smoothed image times the factor; the image's 1st percentile; a random
-    percentile; or noise with the brightness of this image's fluid."""
-    smooth: NotNegative = 5.0
-    """Gaussian sigma of the smoothed image."""
-    border: Span = (1.0, 1.0)
-    """Gaussian sigma of the soft border, uniform."""
-    unit: Literal["voxel", "mm"] = "voxel"
-    """Unit of both sigmas."""
-    label_from: Share = 0.1
-    """A training label holds the voxels whose soft mask exceeds this."""
-    brain_only: bool = False
-    """Smooth within the brain, and leave everything outside the brain as it was."""
-    distance_weighted: Share = 0.0
-    """Share of validation cases whose change fades towards the border."""
-
-    @classmethod
-    def corrected(cls, **changes: Any) -> PublishedSettings:
-        """Sigmas in mm, labels that end where the tumour is half, nothing outside the brain, every rotation alike."""
-        own: dict[str, Any] = {"unit": "mm", "label_from": 0.5, "brain_only": True, "rotation": "uniform"}
-        return cls(**own | changes)
-
-    @classmethod
-    def single_lesion(cls, **changes: Any) -> PublishedSettings:
-        """The fork's script for one lesion of 0.5 to 50 ml."""
-        own: dict[str, Any] = {"volume_ml": (0.5, 50.0), "border": (0.5, 1.0), "gain": (1.5, 4.0), "label_from": 0.3}
-        return cls(**own | {"two_tissues": 0.0, "distance_weighted": 0.5} | changes)
-
-    @classmethod
-    def multi_lesion(cls, **changes: Any) -> PublishedSettings:
-        """The fork's recipe for diseases with many lesions: 30 in one brain."""
-        own: dict[str, Any] = {"volume_ml": (0.5, 50.0), "border": (0.5, 1.0), "gain": (1.5, 2.0), "label_from": 0.2}
-        return cls(**own | {"two_tissues": 0.0, "lesions": 30} | changes)
-
-
-PRESETS: dict[str, Callable[[], PublishedSettings]] = {
-    "published": PublishedSettings,
-    "published-corrected": PublishedSettings.corrected,
-    "published-single": PublishedSettings.single_lesion,
-    "published-multi": PublishedSettings.multi_lesion,
-}
-"""Names of the presets, as the command line takes them."""
+#: Gaussian sigmas of a halo's reach and of the white matter that it is confined to, mm.
+_HALO_MM, _TISSUE_MM = 10.0, 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,20 +51,22 @@ def make_published(
     rng: np.random.Generator,
     settings: PublishedSettings | None = None,
     *,
+    tissue: Tissue | None = None,
     validation: bool = False,
 ) -> PublishedCase:
     """Put a tumour into a healthy image.
 
     Args:
         image: (X, Y, Z) skull-stripped FLAIR of a healthy brain.
-        brain: (X, Y, Z) boolean; centres are drawn from all of it.
+        brain: (X, Y, Z) boolean; centres are drawn from all of it unless the settings say otherwise.
         spacing_mm: Voxel edge lengths.
         rng: Decides everything.
         settings: The published form by default.
+        tissue: Of the scan, where `settings.needs_tissue`.
         validation: Make the distribution-shifted twin.
 
     Raises:
-        InputError: The brain is empty or does not fit the image.
+        InputError: The brain is empty or does not fit the image, or there is no tissue to put a tumour into.
     """
     settings = settings or PublishedSettings()
     if brain.shape != image.shape or not brain.any():
@@ -134,7 +75,9 @@ def make_published(
             fix="Give the mask of this image: non-zero inside the brain",
         )
     voxel_ml = float(np.prod(spacing_mm)) / 1000.0
-    tumour, core, meta = _draw_tumour(brain, spacing_mm, rng, settings)
+    if settings.needs_tissue and tissue is None:
+        raise InputError("These settings need the scan's tissue", fix="Give tissue=tissue_of(scan)")
+    drawn, tumour, core, meta = draw_tumour(rooms_of(brain, tissue, settings), spacing_mm, rng, settings)
     first = float(rng.uniform(*settings.gain))
     if rng.random() < settings.darken:
         first = 1.0 / first
@@ -143,55 +86,16 @@ def make_published(
     meta |= {"gain": first, "second_gain": second, "realised_ml": float(tumour.sum()) * voxel_ml}
     meta["core_ml"] = float(core.sum()) * voxel_ml
     make = _validation if validation else _training
-    blobs = _Blobs(tumour, core if two else None, first, second)
+    under = image
+    if tissue is not None and settings.halo:
+        wide = [lesion.wide for lesion in drawn if lesion.wide is not None]
+        under = _with_halo(image, brain, tissue.white, wide, first, spacing_mm, settings, validation)
+    blobs = _Blobs(tumour, core if two else None, first, second, under)
     changed, labels = make(image, brain, blobs, spacing_mm, rng, settings)
+    if settings.clot:
+        meta["clot_ml"] = add_clot(changed, image[brain], drawn[0], spacing_mm, rng, settings, validation) * voxel_ml
     meta |= {"validation": validation, "label_ml": float(labels.sum()) * voxel_ml}
     return PublishedCase(changed, labels, meta)
-
-
-def _draw_tumour(
-    brain: Mask, spacing_mm: Spacing, rng: np.random.Generator, settings: PublishedSettings
-) -> tuple[Mask, Mask, dict[str, Any]]:
-    """The union of the outer blobs, and the inner blob of the first."""
-    tumour = np.zeros(brain.shape, dtype=bool)
-    places = np.flatnonzero(brain)
-    requested, centre = 0.0, np.zeros(3)
-    for lesion in range(settings.lesions):
-        box, mask, volume, at = _clipped(brain, places, spacing_mm, rng, settings)
-        tumour[box] |= mask
-        requested += volume
-        centre = at if lesion == 0 else centre
-    core = np.zeros_like(tumour)
-    box, mask, inner, _ = _clipped(tumour, np.flatnonzero(tumour), spacing_mm, rng, settings)
-    core[box] = mask
-    meta = {"requested_ml": requested, "requested_core_ml": inner, "lesions": settings.lesions}
-    return tumour, core, meta | {f"{axis}_vox": int(value) for axis, value in zip("xyz", centre, strict=True)}
-
-
-def _clipped(
-    room: Mask,
-    places: NDArray[np.intp],
-    spacing_mm: Spacing,
-    rng: np.random.Generator,
-    settings: PublishedSettings,
-) -> tuple[Box, Mask, float, NDArray[np.float64]]:
-    """A blob centred on one of the places, clipped to the room, largest component; drawn again while empty."""
-    while True:
-        centre = np.array(np.unravel_index(int(places[rng.integers(places.size)]), room.shape), dtype=float)
-        volume = float(rng.uniform(*settings.volume_ml))
-        box, mask = blob(
-            room.shape,  # type: ignore[arg-type]
-            spacing_mm,
-            centre,
-            rng,
-            volume_ml=volume,
-            ratio=float(rng.uniform(*settings.ratio)),
-            noise=settings.noise,
-            rotation=settings.rotation,
-        )
-        mask = largest_component(mask & room[box], 6)
-        if mask.any():
-            return box, mask, volume, centre
 
 
 class _Blobs(NamedTuple):
@@ -201,18 +105,20 @@ class _Blobs(NamedTuple):
     core: Mask | None
     first: float
     second: float | None
+    under: Image
+    """What the tumour is painted over: the image, with its halo where there is one."""
 
 
 def _training(
     image: Image, brain: Mask, blobs: _Blobs, spacing_mm: Spacing, rng: np.random.Generator, settings: PublishedSettings
 ) -> tuple[Image, NDArray[np.uint8]]:
     """I (1 - M) + t G M with G the smoothed image and M the soft mask; the same once more for the inner blob."""
-    tumour, core, first, second = blobs
+    tumour, core, first, second, under = blobs
     per_voxel = np.ones(3) if settings.unit == "voxel" else 1.0 / np.asarray(spacing_mm)
     border, smooth = rng.uniform(*settings.border) * per_voxel, settings.smooth * per_voxel
     box = _around(tumour, 4.0 * border)
     soft = ndimage.gaussian_filter(tumour[box].astype(np.float32), border)
-    out = image.copy()
+    out = under.copy()
     patch = out[box]
     if settings.texture == "gain":
         base = _smoothed(image, brain, box, smooth, settings.brain_only)
@@ -237,18 +143,41 @@ def _validation(
     image: Image, brain: Mask, blobs: _Blobs, spacing_mm: Spacing, rng: np.random.Generator, settings: PublishedSettings
 ) -> tuple[Image, NDArray[np.uint8]]:
     """The image's own texture times the factor behind a hard border, or fading with the depth below it."""
-    tumour, core, first, second = blobs
-    out = image.copy()
+    tumour, core, first, second, under = blobs
+    out = under.copy()
     if rng.random() < settings.distance_weighted:
         box = _around(tumour, np.ones(3))
         depth = ndimage.distance_transform_edt(tumour[box], sampling=spacing_mm).astype(np.float32)
         depth /= depth.max()
-        out[box] = first * image[box] * depth + image[box] * (1.0 - depth)
+        out[box] = first * image[box] * depth + under[box] * (1.0 - depth)
     else:
         out[tumour] = np.float32(first) * image[tumour]
     if core is not None and second is not None:
         out[core] = np.float32(second) * image[core]
     return out, tumour.astype(np.uint8)
+
+
+def _with_halo(
+    image: Image,
+    brain: Mask,
+    white: Mask,
+    wide: list[tuple[Box, Mask]],
+    factor: float,
+    spacing_mm: Spacing,
+    settings: PublishedSettings,
+    validation: bool,
+) -> Image:
+    """The image with the white matter around its tumours changed: smoothed and brighter, or in its own texture."""
+    spacing = np.asarray(spacing_mm)
+    reach = np.zeros(brain.shape, np.float32)
+    for box, mask in wide:
+        reach[box] = np.maximum(reach[box], mask & brain[box])
+    weight = ndimage.gaussian_filter(reach, _HALO_MM / spacing)
+    weight *= ndimage.gaussian_filter(white.astype(np.float32), _TISSUE_MM / spacing) * brain
+    sigma = settings.smooth * (np.ones(3) if settings.unit == "voxel" else 1.0 / spacing)
+    everything = (slice(0, image.shape[0]), slice(0, image.shape[1]), slice(0, image.shape[2]))
+    base = image if validation else _smoothed(image, brain, everything, sigma, settings.brain_only)
+    return np.asarray(image + weight * (np.float32(factor) * base - image), dtype=np.float32)
 
 
 def _around(mask: Mask, margin_vox: NDArray[np.float64]) -> Box:

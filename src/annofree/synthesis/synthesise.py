@@ -9,7 +9,7 @@ from typing import Any
 from annofree.errors import InputError, SettingsError
 from annofree.formats.scans import open_cohort
 from annofree.synthesis.dataset import write_one, write_published
-from annofree.synthesis.published import PRESETS, PublishedSettings
+from annofree.synthesis.published_settings import PRESETS, PublishedSettings
 
 _USUAL_NUMBER = 20
 
@@ -37,7 +37,7 @@ def synthesise(
         n: Number of cases; by default 20, and one a healthy scan in the published forms.
         seed: Decides everything.
         preset: "default": made tumours in made brains, or in real ones where scans are given. Or a published form, see
-            `annofree.synthesis.published.PRESETS`.
+            `annofree.synthesis.published_settings.PRESETS`.
         labelmaps: Folder of anatomical label maps for made brains; the MNI brain by default.
         healthy: Healthy scans.
         patients: Patients' scans, made pseudo-healthy.

@@ -19,7 +19,8 @@ from annofree.methods.synthtumour.partial import UNSURE_ET, UNSURE_TC, PartialSa
 from annofree.networks.build import build
 from annofree.networks.unet import ThinUNetSettings
 from annofree.settings import Settings
-from annofree.synthesis.published import PublishedSettings, make_published
+from annofree.synthesis.published import make_published
+from annofree.synthesis.published_settings import PublishedSettings
 from annofree.training.loop import Trained, Validate, train
 from annofree.training.samples import FLAIR, SampleSettings
 from annofree.training.settings import TrainSettings
