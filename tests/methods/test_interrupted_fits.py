@@ -162,8 +162,8 @@ def test_needs_are_checked_before_anything_is_learned(
         pipeline.fit("blogrr", out=tmp_path / "b", healthy=healthy, patients=silent)
     with pytest.raises(InputError, match="'dae' learns nothing from patients"):
         pipeline.fit("dae", out=tmp_path / "b", healthy=healthy, patients=patients)
-    with pytest.raises(InputError, match="second stage needs healthy scans"):
-        pipeline.fit("synthtumour", out=tmp_path / "b", patients=patients)
+    with pytest.raises(InputError, match="second stage needs at least two healthy scans, or none"):
+        pipeline.fit("synthtumour", out=tmp_path / "b", healthy=healthy.subset(healthy.ids[:1]), patients=patients)
     with pytest.raises(InputError, match="Reports were given without the patients"):
         pipeline.fit("blogrr", out=tmp_path / "b", healthy=healthy, reports=tmp_path)
     monkeypatch.setattr("shutil.disk_usage", lambda folder: type("Usage", (), {"free": 50e6}))
