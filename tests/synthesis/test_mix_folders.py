@@ -128,7 +128,7 @@ def test_settings_reach_made_cases(tmp_path: Path, capsys: pytest.CaptureFixture
     assert "did you mean 'tumours.kind'?" in capsys.readouterr().err.replace("'kind'", "'tumours.kind'")
     brain = np.where(ball(13), 100.0, 0.0) + np.where(ball(13), np.random.default_rng(0).normal(0, 5, SHAPE), 0)
     write(tmp_path / "flair.nii.gz", brain.astype(np.float32))
-    small = ["--set", "volume_ml=[20.0, 20.0]", "--set", "noise=false", "--set", "ratio=[1.0, 1.0]"]
+    small = ["--set", "volume_ml=[20.0, 20.0]", "--set", "shape=ellipsoid", "--set", "ratio=[1.0, 1.0]"]
     with pytest.raises(SystemExit) as ended:
         main(["synth", *(str(tmp_path / name) for name in ("flair.nii.gz", "i.nii.gz", "l.nii.gz")), *small])
     assert not ended.value.code

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from annofree.errors import InputError, OutputError
 from annofree.formats.case import Case
 from annofree.formats.names import is_volume, stem_of
-from annofree.formats.nifti import write_volume
+from annofree.formats.nifti import read_labels, write_volume
 from annofree.formats.outfolder import atomic_write, write_json
 from annofree.formats.standing import refuse_filled
-from annofree.scan import Cohort, Modality, Scan
+from annofree.scan import Cohort, Grid, Modality, Scan, canonical_grid, to_canonical
 
 IMAGE_FOLDERS = ("imagesTr", "imagesTs", "imagesVal")
 _CHANNEL = re.compile(r"(?P<case>.+)_(?P<channel>\d{4})\.nii(\.gz)?", flags=re.IGNORECASE)
@@ -98,6 +98,30 @@ def _channel_names(root: Path) -> dict[int, Modality]:
         except InputError:
             continue
     return names
+
+
+def read_case_labels(folder: Path, case: str, grid: Grid) -> NDArray[np.uint8] | None:
+    """A case's label map (X, Y, Z) on its scan's grid; None where there is none.
+
+    Args:
+        folder: `labelsTr`, or another folder of `<case>.nii.gz`.
+        case: The case's name.
+        grid: The scan's.
+
+    Raises:
+        InputError: It lies on another grid, or does not hold whole numbers from 0 to 255.
+    """
+    files = [folder / f"{case}{ending}" for ending in (".nii.gz", ".nii")]
+    file = next((path for path in files if path.is_file()), None)
+    if file is None:
+        return None
+    values, native = read_labels(file)
+    if not canonical_grid(native).same_as(grid):
+        raise InputError("A label lies on another grid than its image", file=file, fix="Give the image's own label")
+    whole = np.asarray(to_canonical(values, native))
+    if whole.min() < 0 or whole.max() > 255 or (whole != np.round(whole)).any():
+        raise InputError("A label map holds something else than whole numbers from 0 to 255", file=file)
+    return np.ascontiguousarray(whole.astype(np.uint8))
 
 
 def export_nnunet(

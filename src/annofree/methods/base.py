@@ -236,6 +236,11 @@ class Method(ABC):
         """Disk space that a fit may take while it runs, megabytes."""
         return 20
 
+    @property
+    def brings_material(self) -> bool:
+        """Whether the settings name what to learn from, so that a fit needs no scans beside."""
+        return False
+
     def check_fit(self, healthy: Cohort | None, patients: Cohort | None) -> None:
         """Refuse by an `InputError`, before anything is learned or read, scans that cannot suffice."""
         if healthy is not None and healthy.ids:

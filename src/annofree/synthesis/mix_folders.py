@@ -13,12 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annofree.errors import InputError
-from annofree.formats.nifti import read_labels
-from annofree.formats.nnunet import write_description, write_first_description
+from annofree.formats.nnunet import read_case_labels, write_description, write_first_description
 from annofree.formats.outfolder import atomic_write, read_table, table
 from annofree.formats.scans import open_cohort
 from annofree.formats.standing import refuse_standing
-from annofree.grid import canonical_grid, to_canonical
 from annofree.modality import Modality
 from annofree.scan import Cohort
 from annofree.synthesis.dataset import MadeFolder
@@ -116,17 +114,9 @@ def _labels_of(patients: Cohort, folder: Path) -> dict[str, NDArray[np.uint8]]:
         raise InputError("There is no folder of labels", file=folder, fix="Name it with --labels")
     found: dict[str, NDArray[np.uint8]] = {}
     for name in patients.ids:
-        files = [folder / f"{name}{ending}" for ending in (".nii.gz", ".nii")]
-        file = next((path for path in files if path.is_file()), None)
-        if file is None:
-            continue
-        values, native = read_labels(file)
-        if not canonical_grid(native).same_as(patients[name].grid):
-            raise InputError("A label lies on another grid than its image", file=file, fix="Give the image's own label")
-        whole = np.asarray(to_canonical(values, native))
-        if whole.min() < 0 or whole.max() > 255 or (whole != np.round(whole)).any():
-            raise InputError("A label map holds something else than whole numbers from 0 to 255", file=file)
-        found[name] = np.ascontiguousarray(whole.astype(np.uint8))
+        labels = read_case_labels(folder, name, patients[name].grid)
+        if labels is not None:
+            found[name] = labels
     if not found:
         raise InputError(
             "No label belongs to any of the images",

@@ -12,6 +12,7 @@ from annofree.scan import Cohort, Modality
 
 if TYPE_CHECKING:
     from annofree.inference import Network
+    from annofree.methods.synthtumour.case_folder import CaseFolder
     from annofree.synthesis import LabelMapBank
     from annofree.training.plan import TrainingPlan
     from annofree.training.settings import TrainSettings
@@ -82,13 +83,8 @@ def fit_published(
         Interrupted: Ctrl-C stopped it.
     """
     from annofree.methods.synthtumour.published_junior import fit_published_junior
-    from annofree.training.samples import SampleSettings
 
-    spacing_mm = PUBLISHED_SPACING_MM
-    own: dict[str, Any] = {}
-    if plan is not None:
-        spacing_mm, train = plan.cube_mm, train.model_copy(update={"batch": plan.batch})
-        own = {"network": plan.network, "sample": SampleSettings(patch=plan.patch)}
+    spacing_mm, train, own = _planned(train, plan)
     trained = fit_published_junior(
         _flair_cases(teach, spacing_mm), _flair_cases(check, spacing_mm), folder, train, spacing_mm=spacing_mm, **own
     )
@@ -98,6 +94,47 @@ def fit_published(
         "steps": trained.step,
         "Dice on the distribution-shifted validation task": trained.best_score,
     }
+
+
+def fit_cases(
+    cases: CaseFolder, folder: Path, train: TrainSettings, plan: TrainingPlan | None = None
+) -> tuple[Fitted, dict[str, Any]]:
+    """Train on cases that were written before; weights are chosen by those that the folder holds out.
+
+    Args:
+        cases: The data set.
+        folder: Of the run; the cases on the network's grid are kept beside it, in `cases/`.
+        train: Steps and seed.
+        plan: Voxel size, patch, batch and network, instead of the usual ones.
+
+    Raises:
+        InputError: A case cannot be used.
+        SettingsError: The plan is for voxels that are not cubes.
+        Interrupted: Ctrl-C stopped it.
+    """
+    from annofree.methods.synthtumour.case_folder import StoredCases
+    from annofree.methods.synthtumour.published_junior import CaseValidation, fit_flair_junior
+
+    spacing_mm, train, own = _planned(train, plan)
+    teach, check = (cases.write(n, spacing_mm, folder.parent / "cases") for n in (cases.train, cases.held_out))
+    validate = CaseValidation({"held_out": StoredCases(check)}, len(check), chooses="held_out")
+    trained = fit_flair_junior(StoredCases(teach), validate, folder, train, spacing_mm=spacing_mm, **own)
+    return _finished(trained), {
+        "anatomies": f"{len(teach)} made cases of a folder, {len(check)} held out",
+        "tumours": "made before, whole tumour in FLAIR; no mask of any patient",
+        "steps": trained.step,
+        "Dice on the cases that were held out": trained.best_score,
+    }
+
+
+def _planned(train: TrainSettings, plan: TrainingPlan | None) -> tuple[float, TrainSettings, dict[str, Any]]:
+    """Voxel size, loop, and a plan's network and patch."""
+    from annofree.training.samples import SampleSettings
+
+    if plan is None:
+        return PUBLISHED_SPACING_MM, train, {}
+    own = {"network": plan.network, "sample": SampleSettings(patch=plan.patch)}
+    return plan.cube_mm, train.model_copy(update={"batch": plan.batch}), own
 
 
 def _finished(trained: Any) -> Fitted:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from annofree.errors import InputError
+from annofree.errors import InputError, SettingsError
 from annofree.methods.base import Method
 from annofree.methods.decide import NESTED, Rules, Scored, decide
 from annofree.methods.synthtumour.coarse import coarse_of
@@ -30,6 +30,7 @@ from annofree.thresholds.fixed import Fixed
 
 if TYPE_CHECKING:
     from annofree.inference import Network
+    from annofree.methods.synthtumour.case_folder import CaseFolder
     from annofree.synthesis import LabelMapBank
     from annofree.training.settings import TrainSettings
 
@@ -157,7 +158,32 @@ class SynthTumour(Method):
     @property
     def fit_mb(self) -> int:
         """Checkpoints of two networks, and the cases that are kept."""
-        return 600
+        cases = self.case_folder()
+        return 600 + (0 if cases is None else 6 * len(cases.cohort))
+
+    @property
+    def brings_material(self) -> bool:
+        """Whether a folder of made cases was named."""
+        return self.settings.cases is not None
+
+    def case_folder(self) -> CaseFolder | None:
+        """The data set that the setting `cases` names; None where it names none.
+
+        Raises:
+            SettingsError: Another setting says that no published junior is trained.
+            InputError: It is no such data set.
+        """
+        own = self.settings
+        if own.cases is None:
+            return None
+        if own.preset != "published" or own.junior not in (None, "fit"):
+            raise SettingsError(
+                "The setting 'cases' names what a junior of the published preset learns from, and none is trained",
+                fix="Add --set preset=published and leave the setting 'junior' out, or leave 'cases' out",
+            )
+        from annofree.methods.synthtumour.case_folder import open_case_folder
+
+        return open_case_folder(own.cases)
 
     def check_fit(self, healthy: Cohort | None, patients: Cohort | None) -> None:
         """The published stages need healthy scans; the second stage needs them on both sides, or none.
@@ -167,7 +193,8 @@ class SynthTumour(Method):
         """
         from annofree.methods.synthtumour.stages import halves
 
-        if healthy is None and self.settings.preset == "published":
+        cases = self.case_folder()
+        if healthy is None and self.settings.preset == "published" and (cases is None or patients is not None):
             raise InputError("The published preset makes tumours in healthy scans", fix="Give --healthy DIR")
         if patients is not None and healthy is not None and healthy.ids:
             halves(healthy)
@@ -205,7 +232,8 @@ class SynthTumour(Method):
 
             teach: Cohort | None = None
             published = self.settings.preset == "published"
-            if self.junior_from("fit") == "fit" and (published or len(healthy.ids) > 1):
+            own = self.junior_from("fit") == "fit" and not self.brings_material
+            if own and (published or len(healthy.ids) > 1):
                 teach, healthy = halves(healthy)
             return self.fit_or_load_junior(teach, healthy, work, default="fit").calibrate(healthy)
 
@@ -234,7 +262,7 @@ class SynthTumour(Method):
         """
         from annofree import methods
         from annofree.methods.synthtumour.carriers import write_carriers
-        from annofree.methods.synthtumour.junior import fit_made, fit_published
+        from annofree.methods.synthtumour.junior import fit_cases, fit_made, fit_published
         from annofree.training.plan import read_plan
 
         published = self.settings.preset == "published"
@@ -242,7 +270,10 @@ class SynthTumour(Method):
         where = self.junior_from(default)
         if where == "fit":
             train = self.train_settings(self.settings.steps)
-            if published:
+            cases = self.case_folder()
+            if cases is not None:
+                network, card = fit_cases(cases, work / "junior", train, plan)
+            elif published:
                 assert teach is not None
                 assert check is not None
                 network, card = fit_published(teach, check, work / "junior", train, plan)

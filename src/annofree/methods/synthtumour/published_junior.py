@@ -6,7 +6,8 @@ published scripts are 5 and 1 voxels on images of about 1 mm, here 5 and 1 mm.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ from annofree.synthesis.published_settings import PublishedSettings
 from annofree.training.loop import Trained, Validate, train
 from annofree.training.samples import FLAIR, SampleSettings
 from annofree.training.settings import TrainSettings
-from annofree.training.stream import MadeSampler, StreamSettings, TrainingCase
+from annofree.training.stream import CaseMaker, MadeSampler, StreamSettings, TrainingCase
 
 #: A tumour whose inner regions nobody told: oedema's number, core and enhancing tumour open.
 WHOLE_ONLY = 2 | UNSURE_TC | UNSURE_ET
@@ -78,7 +79,32 @@ def _coarser(flair: Tensor, brain: Tensor, inside: Tensor, blocks: int) -> tuple
     return values / covered.clamp_min(0.1) * mask, mask, (found >= 0.5) & mask
 
 
-class ShiftedValidation:
+class CaseValidation:
+    """Dice on fixed cases, which chooses the weights.
+
+    Args:
+        makers: From a place in the list to a case, by the task's name.
+        cases: How many of each task.
+        chooses: The task whose Dice is the score.
+        watch: Further numbers for the log; they choose nothing.
+    """
+
+    def __init__(
+        self, makers: Mapping[str, CaseMaker], cases: int, *, chooses: str, watch: Validate | None = None
+    ) -> None:
+        self.makers, self.count, self.chooses, self.watch = dict(makers), cases, chooses, watch
+
+    def __call__(self, network: nn.Module) -> dict[str, float]:
+        """``score``, and for each task ``dice_`` and ``loss_`` (1 - soft Dice + cross-entropy in the brain)."""
+        out = {}
+        for name, make in self.makers.items():
+            pairs = [_dice_and_loss(network, make(seed)) for seed in range(self.count)]
+            out[f"dice_{name}"], out[f"loss_{name}"] = (sum(p[k] for p in pairs) / len(pairs) for k in (0, 1))
+        further = self.watch(network) if self.watch is not None else {}
+        return {"score": out[f"dice_{self.chooses}"], **out, **further}
+
+
+class ShiftedValidation(CaseValidation):
     """Dice on the distribution-shifted validation task, which chooses the weights, and on cases like the training's.
 
     Args:
@@ -98,23 +124,10 @@ class ShiftedValidation:
         blocks: int = 1,
         watch: Validate | None = None,
     ) -> None:
-        self.makers = {
-            "shifted": PublishedCases(hosts, spacing_mm, validation=True, blocks=blocks),
-            "alike": PublishedCases(hosts, spacing_mm, blocks=blocks),
-        }
-        self.count, self.watch = cases, watch
-        self._cases: dict[str, list[TrainingCase]] = {}
-
-    def __call__(self, network: nn.Module) -> dict[str, float]:
-        """``score``, and for both tasks ``dice_`` and ``loss_`` (1 - soft Dice + cross-entropy in the brain)."""
-        out = {}
-        for name, make in self.makers.items():
-            if name not in self._cases:
-                self._cases[name] = [make(seed) for seed in range(self.count)]
-            pairs = [_dice_and_loss(network, case) for case in self._cases[name]]
-            out[f"dice_{name}"], out[f"loss_{name}"] = (sum(p[k] for p in pairs) / len(pairs) for k in (0, 1))
-        further = self.watch(network) if self.watch is not None else {}
-        return {"score": out["dice_shifted"], **out, **further}
+        # they are made once
+        shifted = cache(PublishedCases(hosts, spacing_mm, validation=True, blocks=blocks))
+        alike = cache(PublishedCases(hosts, spacing_mm, blocks=blocks))
+        super().__init__({"shifted": shifted, "alike": alike}, cases, chooses="shifted", watch=watch)
 
 
 def fit_published_junior(
@@ -144,22 +157,48 @@ def fit_published_junior(
         cases: Validation cases of each kind.
         watch: Further numbers for the log at every validation; they choose nothing.
     """
-    torch.manual_seed(settings.seed)
-    sampler = MadeSampler(
+    return fit_flair_junior(
         PublishedCases(hosts, spacing_mm, blocks=blocks),
-        StreamSettings(),
-        sample or SampleSettings(),
-        batch=settings.batch,
-        seed=settings.seed,
+        ShiftedValidation(held_out, spacing_mm, cases, blocks=blocks, watch=watch),
+        folder,
+        settings,
+        spacing_mm=spacing_mm * blocks,
+        network=network,
+        sample=sample,
     )
+
+
+def fit_flair_junior(
+    make: CaseMaker,
+    validate: Validate,
+    folder: Path,
+    settings: TrainSettings,
+    *,
+    spacing_mm: float,
+    network: Settings | None = None,
+    sample: SampleSettings | None = None,
+) -> Trained:
+    """Train a junior that tells the whole tumour in FLAIR.
+
+    Args:
+        make: Training cases, FLAIR and the whole tumour alone.
+        validate: Chooses the weights.
+        folder: Of the run; the network to use is ``folder/best``.
+        settings: The loop.
+        spacing_mm: Of the cases and so of the network.
+        network: Its shape.
+        sample: Patch and variation.
+    """
+    torch.manual_seed(settings.seed)
+    sampler = MadeSampler(make, StreamSettings(), sample or SampleSettings(), batch=settings.batch, seed=settings.seed)
     return train(
         build(network or ThinUNetSettings()),
         PartialSampler(sampler),
         partial_objective,
         folder,
         settings=settings,
-        validate=ShiftedValidation(held_out, spacing_mm, cases, blocks=blocks, watch=watch),
-        extra={"spacing_mm": spacing_mm * blocks, "regions": ["WT"]},
+        validate=validate,
+        extra={"spacing_mm": spacing_mm, "regions": ["WT"]},
     )
 
 

@@ -22,6 +22,8 @@ class SynthTumourSettings(Settings):
         junior: Where the first network comes from: "fit" trains it (hours), "shipped" takes the one that comes with the
             package, anything else is a model folder. None is "shipped" when patients are given, "fit" otherwise and
             for the published preset, of which none is shipped.
+        cases: Data set of made cases that `annofree synth --preset published` wrote: the published junior learns from
+            its training cases instead of making its own, and its held-out cases choose the weights.
         senior_steps: Training steps of the senior; None is 400, or `steps` for the published preset.
         mixed: Mixed cases at most.
         keep_junior: Whether the model is the junior where the senior is not taken; otherwise the fit ends without one.
@@ -34,6 +36,7 @@ class SynthTumourSettings(Settings):
     seed: Seed = 0
     preset: Literal["ours", "published"] = "ours"
     junior: str | None = None
+    cases: str | None = None
     senior_steps: int | None = Field(None, ge=1)
     mixed: int = Field(24, ge=1)
     keep_junior: bool = True
