@@ -43,7 +43,7 @@ def read_model(folder: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:
         raise InputError(
             "This is not a model folder",
             file=folder,
-            why=str(error).splitlines()[0],
+            why=_reason(error),
             fix="Give the folder that 'annofree fit ... -o FOLDER' wrote",
         ) from None
     form = config.setdefault("form", 1)
@@ -52,3 +52,9 @@ def read_model(folder: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:
             "The model was written by a newer version", file=folder, fix="Install that version of annofree"
         )
     return config, card
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError) and error.filename:
+        return f"{Path(error.filename).name}: {error.strerror}"
+    return str(error).splitlines()[0]

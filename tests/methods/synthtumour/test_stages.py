@@ -21,6 +21,7 @@ from annofree.methods.synthtumour.pseudo_labels import PseudoLabelSettings, asse
 from annofree.methods.synthtumour.senior import HeldCases
 from annofree.networks import ThinUNetSettings, build
 from annofree.phantom import phantom_subject
+from annofree.pipeline import fit
 from annofree.refine import MirrorFilter
 from annofree.scan import Cohort, Modality, Scan
 from annofree.training import loop
@@ -329,3 +330,13 @@ def test_a_junior_learns_in_half_of_the_healthy_brains_and_is_calibrated_on_the_
     assert len(seen["teach"]) == len(people[0].ids) // 2
     assert not any(scan_id in name for name in seen["teach"] for scan_id in seen["check"])
     assert method.card["healthy"] == seen["check"]
+
+
+@pytest.mark.parametrize("wrong", [{"junior": "no-such-model"}, {"plan": "no-such-plan.json"}])
+def test_a_junior_or_plan_that_is_not_there_is_told_before_the_folder_is_begun(
+    tmp_path: Path, wrong: dict[str, str]
+) -> None:
+    patients = Cohort({"p": lambda: phantom_subject(1, spacing_mm=4.0)[0]})
+    with pytest.raises(InputError, match="no-such"):
+        fit("synthtumour", out=tmp_path / "model", patients=patients, settings=wrong)
+    assert not (tmp_path / "model" / "training").exists(), "it would stand in the way of the corrected command"

@@ -188,16 +188,23 @@ class SynthTumour(Method):
     def check_fit(self, healthy: Cohort | None, patients: Cohort | None) -> None:
         """The published stages need healthy scans; the second stage needs them on both sides, or none.
 
+        What a setting names, a junior or a plan, is read here too: a fit that fails later leaves a begun folder.
+
         Raises:
-            InputError: There are none, or too few.
+            InputError: There are none, or too few, or the junior or the plan cannot be used.
         """
         from annofree.methods.synthtumour.stages import halves
+        from annofree.training.plan import read_plan
 
         cases = self.case_folder()
         if healthy is None and self.settings.preset == "published" and (cases is None or patients is not None):
             raise InputError("The published preset makes tumours in healthy scans", fix="Give --healthy DIR")
         if patients is not None and healthy is not None and healthy.ids:
             halves(healthy)
+        if self.junior_from("shipped" if patients is not None else "fit") != "fit":
+            self.given_junior()
+        elif self.settings.plan is not None:
+            read_plan(self.settings.plan)
 
     def fit(
         self, *, healthy: Cohort | None = None, patients: Cohort | None = None, workspace: Path | None = None
@@ -242,6 +249,23 @@ class SynthTumour(Method):
         own = self.settings
         return own.junior or ("fit" if own.preset == "published" or own.plan is not None else default)
 
+    def given_junior(self, default: str = "shipped") -> SynthTumour:
+        """The model whose network is the first one.
+
+        Raises:
+            InputError: It is no model of synthtumour with this preset.
+        """
+        from annofree import methods
+
+        where = self.junior_from(default)
+        model = methods.shipped("synthtumour") if where == "shipped" else methods.load(where)
+        if not isinstance(model, SynthTumour) or model.settings.preset != self.settings.preset:
+            raise InputError(
+                f"A junior of preset '{self.settings.preset}' is needed, and '{where}' is none",
+                fix="Name a synthtumour model folder of that preset, or --set junior=fit",
+            )
+        return model
+
     def fit_or_load_junior(
         self,
         teach: Cohort | None,
@@ -260,7 +284,6 @@ class SynthTumour(Method):
             patients: Their healthier halves, mirrored, carry made tumours too.
             default: What `junior=None` means.
         """
-        from annofree import methods
         from annofree.methods.synthtumour.carriers import write_carriers
         from annofree.methods.synthtumour.junior import fit_cases, fit_made, fit_published
         from annofree.training.plan import read_plan
@@ -282,12 +305,7 @@ class SynthTumour(Method):
                 bank, name = self.label_maps(work), self.settings.labelmaps
                 network, card = fit_made(bank, name, work / "junior", train, plan, carriers=files, check=check)
             return self.replace(networks=[network], card={**self.card, "learned from": card})
-        model = methods.shipped("synthtumour") if where == "shipped" else methods.load(where)
-        if not isinstance(model, SynthTumour) or model.settings.preset != self.settings.preset:
-            raise InputError(
-                f"A junior of preset '{self.settings.preset}' is needed, and '{where}' is none",
-                fix="Name a synthtumour model folder of that preset, or --set junior=fit",
-            )
+        model = self.given_junior(default)
         origin = where if where == "shipped" else "another model"
         card = {**model.card.get("learned from", {}), "junior": origin}
         return self.replace(
