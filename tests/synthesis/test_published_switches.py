@@ -125,6 +125,18 @@ def test_a_halo_changes_white_matter_around_the_tumour_and_has_no_label(scan: Sc
     assert np.abs(change[deep]).max() < 0.1 * change[inside].max()  # grey matter stays as it was
 
 
+def test_a_halo_stays_in_the_tumour_s_hemisphere(scan: Scan, tissue: Tissue) -> None:
+    reached = 0
+    for seed in range(3):
+        change = {}
+        for halo in (True, False):
+            change[halo] = made(scan, tissue, seed, hemisphere="left", halo=halo, validation=True).image
+        moved = np.abs(change[True] - change[False]) > 0.5
+        assert not moved[_from(tissue.left) > 6.0].any()
+        reached += int(moved.sum())
+    assert reached > 300
+
+
 def _from(mask: np.ndarray) -> np.ndarray:
     from scipy import ndimage
 

@@ -19,7 +19,7 @@ from annofree.errors import InputError
 from annofree.masks import Box, Mask, bounding_box, widened
 from annofree.synthesis.placement import Tissue
 from annofree.synthesis.published_settings import PublishedSettings
-from annofree.synthesis.published_shapes import add_clot, draw_tumour, rooms_of
+from annofree.synthesis.published_shapes import Drawn, add_clot, draw_tumour, rooms_of
 
 Image = NDArray[np.float32]
 Spacing = tuple[float, float, float]
@@ -88,8 +88,7 @@ def make_published(
     make = _validation if validation else _training
     under = image
     if tissue is not None and settings.halo:
-        wide = [lesion.wide for lesion in drawn if lesion.wide is not None]
-        under = _with_halo(image, brain, tissue.white, wide, first, spacing_mm, settings, validation)
+        under = _with_halo(image, brain, tissue.white, drawn, first, spacing_mm, settings, validation)
     blobs = _Blobs(tumour, core if two else None, first, second, under)
     changed, labels = make(image, brain, blobs, spacing_mm, rng, settings)
     if settings.clot:
@@ -161,7 +160,7 @@ def _with_halo(
     image: Image,
     brain: Mask,
     white: Mask,
-    wide: list[tuple[Box, Mask]],
+    drawn: list[Drawn],
     factor: float,
     spacing_mm: Spacing,
     settings: PublishedSettings,
@@ -169,11 +168,14 @@ def _with_halo(
 ) -> Image:
     """The image with the white matter around its tumours changed: smoothed and brighter, or in its own texture."""
     spacing = np.asarray(spacing_mm)
-    reach = np.zeros(brain.shape, np.float32)
-    for box, mask in wide:
-        reach[box] = np.maximum(reach[box], mask & brain[box])
+    reach, room = np.zeros(brain.shape, np.float32), np.zeros(brain.shape, bool)
+    for lesion in drawn:
+        assert lesion.wide is not None
+        box, mask = lesion.wide
+        reach[box] = np.maximum(reach[box], mask & lesion.room[box])
+        room |= lesion.room
     weight = ndimage.gaussian_filter(reach, _HALO_MM / spacing)
-    weight *= ndimage.gaussian_filter(white.astype(np.float32), _TISSUE_MM / spacing) * brain
+    weight *= ndimage.gaussian_filter((white & room).astype(np.float32), _TISSUE_MM / spacing) * brain
     sigma = settings.smooth * (np.ones(3) if settings.unit == "voxel" else 1.0 / spacing)
     everything = (slice(0, image.shape[0]), slice(0, image.shape[1]), slice(0, image.shape[2]))
     base = image if validation else _smoothed(image, brain, everything, sigma, settings.brain_only)

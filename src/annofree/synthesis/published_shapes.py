@@ -30,13 +30,14 @@ class Room(NamedTuple):
 
 
 class Drawn(NamedTuple):
-    """A blob: its box and the mask in it, what was drawn, and its threefold enlargement where a halo is wanted."""
+    """A blob: its box and the mask in it, what was drawn, its room, and for a halo its threefold enlargement."""
 
     box: Box
     mask: Mask
     volume_ml: float
     ratio: float
     centre: NDArray[np.float64]
+    room: Mask
     wide: tuple[Box, Mask] | None
 
 
@@ -105,7 +106,7 @@ def _clipped(room: Room, spacing_mm: Spacing, rng: np.random.Generator, settings
         if mask.any():
             # the same draws give the same body, three times as long in every direction
             wide = None if same is None else draw(same, 27.0 * volume, centre, ratio)
-            return Drawn(box, mask, volume, ratio, centre, wide)
+            return Drawn(box, mask, volume, ratio, centre, room.mask, wide)
 
 
 def add_clot(

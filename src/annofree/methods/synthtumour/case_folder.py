@@ -101,18 +101,18 @@ def open_case_folder(folder: str | Path) -> CaseFolder:
     stated = None if (root / "dataset.json").is_file() else str(Modality.FLAIR)
     cohort = open_cohort(root / "imagesTr", sequence=stated)
     train, held_out = _split(root, cohort.ids)
-    if foreign := [name for name in (*train, *held_out) if name not in made]:
-        raise InputError(
-            f"Case '{foreign[0]}' is not known as a made one",
-            file=root / TABLE,
-            why="the table of made cases does not list it, and a network that learned experts' masks is another thing",
-            fix=fix,
-        )
     if not train or not held_out:
         raise InputError(
             f"{len(train)} cases of the folder teach and {len(held_out)} are held out, and both are needed",
             file=root,
             why=f"{SPLIT}, or '{MARK}' at the end of a name, tells which are held out",
+            fix=fix,
+        )
+    if foreign := [name for name in (*train, *held_out) if name not in made]:
+        raise InputError(
+            f"Case '{foreign[0]}' is not known as a made one",
+            file=root / TABLE,
+            why="the table of made cases does not list it, and a network that learned experts' masks is another thing",
             fix=fix,
         )
     return CaseFolder(root, cohort, train, held_out)
