@@ -125,8 +125,9 @@ def test_sides_in_names_are_checked_too(tmp_path):
     [
         ("index\tname\n1\tA\n", "Labels 2"),
         ("number\tname\n1\tA\n", "columns 'index' and 'name'"),
-        ("index\tname\tside\n1\tA\tnorth\n2\tB\tleft\n", "'north' is not a side"),
-        ("index\tname\nx\tA\n", "'x' is not a label number"),
+        ("index\tname\tside\n1\tA\tnorth\n2\tB\tleft\n", "'north' in line 2 of the atlas table is not a side"),
+        ("index\tname\n\n1\tA\nx\tA\n", "'x' in line 4 of the atlas table is not a label number"),
+        ("index\tname\n1\tA\n2\tB\n1\tC\n", "Label 1 in line 4 of the atlas table stood in line 2 already"),
     ],
 )
 def test_a_table_that_makes_no_sense_says_why(tmp_path, table, message):

@@ -264,14 +264,26 @@ def _read_table(path: Path) -> Iterable[Region]:
             why=f"its columns are {', '.join(columns) or 'none'}",
             fix="Write a TSV with the columns index, name, side, lobe",
         )
+    seen: dict[int, int] = {}
     for line in reader:
+        where = f"line {reader.line_num} of the atlas table"
         cell = {key: (line[name] or "").strip() for key, name in columns.items()}
         if not cell["index"].isdigit():
-            raise InputError(f"'{cell['index']}' is not a label number", file=path, fix="Use whole numbers from 1 up")
+            what = f"'{cell['index']}' in {where} is not a label number"
+            raise InputError(what, file=path, fix="Use whole numbers from 1 up")
         if cell["index"].strip("0") == "":
             continue
-        side = parse_side(cell["side"]) if cell.get("side") else side_in_name(cell["name"]) or "midline"
-        yield Region(int(cell["index"]), cell["name"], side, cell.get("lobe") or cell["name"])
+        index = int(cell["index"])
+        if index in seen:
+            what = f"Label {index} in {where} stood in line {seen[index]} already"
+            raise InputError(what, file=path, fix="Keep one row a label")
+        seen[index] = reader.line_num
+        try:
+            side = parse_side(cell["side"]) if cell.get("side") else side_in_name(cell["name"]) or "midline"
+        except InputError:
+            what = f"'{cell['side']}' in {where} is not a side"
+            raise InputError(what, file=path, fix="Use left, right or midline") from None
+        yield Region(index, cell["name"], side, cell.get("lobe") or cell["name"])
 
 
 def _package_folder(package: str) -> Path:

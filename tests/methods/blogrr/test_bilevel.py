@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -281,6 +282,40 @@ def test_a_run_learns_a_threshold_that_finds_the_lesion_and_watching_it_changes_
     assert upper[-1] < upper[0] - 0.1
     assert (tmp_path / "watched" / "curves.png").is_file()
     assert (tmp_path / "watched" / "threshold" / "model.safetensors").is_file()
+
+
+def test_the_published_choice_keeps_the_lowest_loss_from_round_four_to_the_last_but_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the sixth round on targets lie where nothing stands out: the loss of the fifth is the lowest."""
+    easy = patient
+
+    def harder(step: int, lane: int) -> dict[str, Tensor]:
+        sample = easy(step, lane)
+        return sample if step < 10 else {**sample, "target": sample["target"].flip(1)}
+
+    monkeypatch.setitem(globals(), "patient", harder)
+    options: dict[str, Any] = {"upper_rate": 2e-2, "lower_rate": 2e-2}
+    settings = BilevelSettings(rounds=8, batch=2, lower_steps=2, upper_steps=2, outside=0.1, keep="lowest", **options)
+    found = train_pair(*nets(), healthy, harder, tmp_path / "whole", settings=settings)
+    losses = [json.loads(line)["upper"] for line in (tmp_path / "whole" / "log.jsonl").read_text().splitlines()]
+    assert losses[4] == min(losses[3:7])
+    assert found.kept == 5
+    run(tmp_path / "five", 5, **options)
+    run(tmp_path / "eight", 8, **options)
+    weights = {
+        name: load_file(tmp_path / name / "threshold" / "model.safetensors") for name in ("whole", "five", "eight")
+    }
+    assert all(torch.equal(value, weights["five"][name]) for name, value in weights["whole"].items())
+    assert any(not torch.equal(value, weights["eight"][name]) for name, value in weights["whole"].items())
+    again = train_pair(*nets(), healthy, harder, tmp_path / "whole", settings=settings)
+    assert again.kept == 5  # remembered beside the weights
+
+
+@pytest.mark.parametrize(("rounds", "allowed"), [(101, range(4, 101)), (5, [4]), (4, [4]), (2, [2])])
+def test_which_rounds_the_published_choice_may_keep(rounds: int, allowed: range | list[int]) -> None:
+    form = BilevelSettings.published().model_copy(update={"rounds": rounds})
+    assert [turn for turn in range(1, rounds + 1) if form.may_keep(turn)] == list(allowed)
 
 
 @pytest.mark.slow

@@ -29,6 +29,7 @@ def test_the_published_preset_has_the_published_constants() -> None:
         "first-order",
     )
     assert (form.lower_steps, form.upper_steps) == (16, 3)  # an epoch of each set
+    assert form.keep == "lowest"
     assert not own.pretrains
     assert own.use == "published"
     assert own.threshold_network().widths == (64, 128, 256, 512)  # type: ignore[attr-defined]
@@ -36,13 +37,14 @@ def test_the_published_preset_has_the_published_constants() -> None:
 
 def test_what_is_set_replaces_a_presets_constant_and_nothing_else() -> None:
     changes = {"rounds": 3, "bilevel_batch": 4, "bilevel_steps": 2, "lower_rate": 1e-2, "upper_rate": 1e-3}
-    words = {"loss": "tolerance", "dice": "per-sample", "hypergradient": "implicit"}
+    words = {"keep": "last", "loss": "tolerance", "dice": "per-sample", "hypergradient": "implicit"}
     for preset, gate in (("published", "hard"), ("default", "soft")):
         own = BlogrrSettings(preset=preset, pretrain=True, **changes, **words)
         form = own.bilevel(ErrorSettings(), 1000, 130)
         assert own.pretrains
         assert (form.rounds, form.batch, form.lower_steps, form.upper_steps) == (3, 4, 2, 2)
         assert (form.lower_rate, form.upper_rate, form.gate) == (1e-2, 1e-3, gate)
+        assert form.keep == "last"
         assert (form.loss, form.dice, form.hypergradient) == ("tolerance", "per-sample", "implicit")
     form = BlogrrSettings(threshold="network").bilevel(ErrorSettings(), 1000, 130)
     assert (form.rounds, form.batch, form.lower_steps, form.upper_rate, form.outside) == (20, 8, 10, 1e-3, 0.5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -33,10 +34,12 @@ class TrainedPair:
     Attributes:
         folder: Holds `reconstructor/`, `threshold/`, the joint checkpoint, `log.jsonl`, the curves.
         rounds: Rounds done.
+        kept: The round whose networks those are.
     """
 
     folder: Path
     rounds: int
+    kept: int
 
 
 def train_pair(
@@ -49,7 +52,7 @@ def train_pair(
     settings: BilevelSettings | None = None,
     monitor: Monitor | None = None,
 ) -> TrainedPair:
-    """Train both networks in turns; the last round's are kept.
+    """Train both networks in turns; those of the last round are kept, or of the one that `keep` asks for.
 
     Under `torchrun` every process takes its share of the slices. Gradients are summed by an explicit all-reduce, the
     pooled Dice's sums too, so that two processes do what one does with the same global batch.
@@ -76,9 +79,14 @@ def train_pair(
         name: torch.optim.Adam(networks[name].parameters(), lr=rate, weight_decay=form.weight_decay, amsgrad=True)
         for name, rate in (("reconstructor", form.lower_rate), ("threshold", form.upper_rate))
     }
-    done = 0
+    done, kept, lowest = 0, 0, math.inf
     if has_joint(folder):
-        done = int(load_joint(folder, networks, optimisers)["rounds"])
+        progress = load_joint(folder, networks, optimisers)
+        done, kept, lowest = (
+            int(progress["rounds"]),
+            int(progress.get("kept", 0)),
+            float(progress.get("lowest", math.inf)),
+        )
 
     def summed(gradient: Params) -> Params:
         return {name: fabric.all_reduce(value, reduce_op="sum") for name, value in gradient.items()}
@@ -108,6 +116,10 @@ def train_pair(
                 batch = _batch(patients, step, own, fabric.device)
                 upper.append(_upper_step(levels, optimisers["threshold"], batch, seen, turn, summed))
             done = turn + 1
+            loss = _mean(upper) if math.isfinite(_mean(upper)) else math.inf
+            better = form.may_keep(done) and (form.keep == "last" or kept == 0 or loss < lowest)
+            if better:
+                kept, lowest = done, loss
             if log is not None:
                 numbers = {"lower": _mean(lower), "upper": _mean(upper)}
                 if monitor is not None:
@@ -115,14 +127,16 @@ def train_pair(
                         numbers |= {f"monitor {key}": value for key, value in monitor(*networks.values()).items()}
                 log.add(step=done, seconds=round(time.monotonic() - began, 1), **numbers)
                 print(f"round {done} of {form.rounds}: " + ", ".join(f"{k} {v:.4f}" for k, v in numbers.items()))
-                save_joint(folder, networks, optimisers, {"rounds": done})
+                for name, network in networks.items() if better else ():
+                    save_network(network, folder / name, extra={"error": form.error.model_dump()})
+                save_joint(folder, networks, optimisers, {"rounds": done, "kept": kept, "lowest": lowest})
             stop.check(done, form.rounds)
+    for network in networks.values():
+        network.eval()
     if log is not None:
-        for name, network in networks.items():
-            save_network(network.eval(), folder / name, extra={"error": form.error.model_dump()})
         log.draw()
     fabric.barrier()
-    return TrainedPair(folder, done)
+    return TrainedPair(folder, done, kept)
 
 
 def _steps(turn: int, count: int) -> range:

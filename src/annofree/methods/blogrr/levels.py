@@ -25,6 +25,9 @@ from annofree.methods.reconstruction.torch_error_map import error_map
 from annofree.settings import Seed, Settings
 from annofree.training.stream import Batch
 
+#: Published: rounds up to the third are never kept, nor is the last.
+_FIRST_KEPT = 4
+
 
 class BilevelSettings(Settings):
     """How the two levels take turns.
@@ -51,6 +54,8 @@ class BilevelSettings(Settings):
         unroll_rate: Length of these steps.
         damping: Added to the Hessian of the implicit form.
         iterations: Conjugate-gradient steps of the implicit form.
+        keep: "last" keeps the last round's networks; "lowest" as published those of the round with the lowest mean loss
+            of the upper level, from the fourth round to the last but one (the last, where there are fewer).
         error: The error map.
         seed: Decides the run, beside the samplers' own seeds.
     """
@@ -75,13 +80,20 @@ class BilevelSettings(Settings):
     unroll_rate: float = Field(1e-2, gt=0)
     damping: float = Field(1e-2, ge=0)
     iterations: int = Field(5, ge=1)
+    keep: Literal["last", "lowest"] = "last"
     error: ErrorSettings = ErrorSettings()
     seed: Seed = 0
 
     @classmethod
     def published(cls) -> Self:
         """The published constants; a round is an epoch there, of as many batches as the data give."""
-        return cls(rounds=101, batch=64, upper_rate=1e-5, gate="hard", gate_on="squared")
+        return cls(rounds=101, batch=64, upper_rate=1e-5, gate="hard", gate_on="squared", keep="lowest")
+
+    def may_keep(self, turn: int) -> bool:
+        """Whether a round's networks may be the ones that are kept; rounds count from 1."""
+        if self.keep == "last" or self.rounds <= _FIRST_KEPT:
+            return turn == self.rounds
+        return _FIRST_KEPT <= turn < self.rounds
 
 
 @dataclass(frozen=True)

@@ -140,9 +140,10 @@ class Blogrr(DAE):
             "patients left out": [p.slices.id for p in seen if p.target is None],
         }
         if self.settings.by_network:
-            network, thresholder, form = self._train_pair(ill, well, workspace)
+            network, thresholder, form, kept = self._train_pair(ill, well, workspace)
             names = ("rounds", "lower_steps", "upper_steps", "batch", "lower_rate", "upper_rate", "loss", "dice")
-            card["turns"] = {name: getattr(form, name) for name in (*names, "hypergradient")}
+            card["turns"] = {name: getattr(form, name) for name in (*names, "hypergradient", "keep")}
+            card["turns"]["round kept"] = kept
             rule: Threshold = Fixed(value=1.0, tier="R", source="errors in multiples of the threshold network's value")
             return self.replace(network=network, thresholder=thresholder, thresholds={"WT": rule}, card=card)
         cases = [p.scores() for p in (*ill, *well)]
@@ -242,7 +243,7 @@ class Blogrr(DAE):
 
     def _train_pair(
         self, ill: list[_Looked], well: list[_Looked], workspace: Path | None
-    ) -> tuple[Network, Network, BilevelSettings]:
+    ) -> tuple[Network, Network, BilevelSettings, int]:
         import tempfile
 
         import torch
@@ -270,7 +271,7 @@ class Blogrr(DAE):
         form = self.settings.bilevel(self.error(ill[0].sequence), *counts)
         with tempfile.TemporaryDirectory() as temporary:
             folder = (workspace or Path(temporary)) / "bilevel"
-            train_pair(
+            run = train_pair(
                 self.network.module(),
                 thresholder,
                 SliceSampler(stacks, self.variation(), seed=self.settings.seed),
@@ -280,7 +281,7 @@ class Blogrr(DAE):
                 monitor=monitor_on(self, self.settings.monitor),
             )
             trained = (TorchNetwork(load_network(folder / name)[0]) for name in ("reconstructor", "threshold"))
-            return next(trained), next(trained), form
+            return next(trained), next(trained), form, run.kept
 
 
 @dataclass(frozen=True, eq=False)

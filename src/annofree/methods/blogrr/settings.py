@@ -35,6 +35,8 @@ class BlogrrSettings(DAESettings):
         loss: Of the reconstructor: "mse+tolerance", or the paper's "tolerance" alone.
         dice: Of the threshold network: "pooled" over the batch as published, or "per-sample".
         hypergradient: "first-order" as published, "unrolled" or "implicit".
+        keep: Networks of the "last" round, or of the one with the "lowest" loss of the threshold network (from the
+            fourth to the last but one): last, published lowest.
         monitor: Plots the Dice during bi-level training on the labelled scans of a folder, or on "phantoms"; it chooses
             nothing. None does not look.
     """
@@ -53,6 +55,7 @@ class BlogrrSettings(DAESettings):
     loss: Literal["mse+tolerance", "tolerance"] = "mse+tolerance"
     dice: Literal["pooled", "per-sample"] = "pooled"
     hypergradient: Literal["first-order", "unrolled", "implicit"] = "first-order"
+    keep: Literal["last", "lowest"] | None = None
     monitor: str | None = None
 
     def model_post_init(self, context: object) -> None:
@@ -88,7 +91,7 @@ class BlogrrSettings(DAESettings):
         published = self.preset == "published"
         form = BilevelSettings.published() if published else BilevelSettings(batch=8, outside=0.5)
         own: dict[str, Any] = {"rounds": self.rounds, "batch": self.bilevel_batch}
-        own |= {"lower_rate": self.lower_rate, "upper_rate": self.upper_rate}
+        own |= {"lower_rate": self.lower_rate, "upper_rate": self.upper_rate, "keep": self.keep}
         changes = {name: value for name, value in own.items() if value is not None}
         batch = changes.get("batch", form.batch)
         lower, upper = (ceil(healthy_slices / batch), ceil(patient_slices / batch)) if published else (10, 10)
