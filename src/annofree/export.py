@@ -16,6 +16,7 @@ from annofree.formats.slices import (
     MASKS,
     REPORTS,
     Place,
+    in_template,
     number_of,
     places,
     read_stack,
@@ -25,8 +26,9 @@ from annofree.formats.slices import (
 )
 from annofree.formats.standing import refuse_filled
 from annofree.formats.truth import find_truth, open_truth
-from annofree.prepare.slices import SliceSettings, framed, pick_sequence
-from annofree.scan import Cohort, Modality, Scan, canonical_grid, scoring, to_native
+from annofree.prepare.slices import SliceSettings, framed, mni_alignment, mni_grid, pick_sequence
+from annofree.reports import AtlasRegions, read_report
+from annofree.scan import Cohort, Grid, Modality, Scan, canonical_grid, scoring, to_native
 
 
 def export_slices(
@@ -37,6 +39,7 @@ def export_slices(
     sequence: Modality | None = None,
     dataset: str = "",
     masks: str | Path | None = None,
+    regions: AtlasRegions | None = None,
 ) -> dict[str, int]:
     """Write `img/`, where there are masks `seg/`, where there are reports `TXT/`, and `slices.json`.
 
@@ -49,16 +52,20 @@ def export_slices(
         settings: How to cut; MNI slices 30 to 149 of 128 x 128 pixels by default.
         sequence: What to show; None takes the first present of FLAIR, T2, T1C, T1.
         dataset: First part of the names; left out where empty.
-        masks: Folder of label maps on the scans' grids (reports' regions, or truth for a test set).
+        masks: Folder of label maps on the scans' grids (truth for a test set).
+        regions: Write to `seg/` the regions, whole, that each scan's report names, as published; empty where it names
+            no tumour.
 
     Returns:
         Number of slices by subject.
 
     Raises:
-        InputError: A scan cannot be used.
+        InputError: A scan cannot be used, has no report where regions are wanted, or masks are wanted twice.
         OutputError: The folder holds other files, or cannot be written.
     """
     folder, settings = Path(out), settings or SliceSettings.published()
+    if masks is not None and regions is not None:
+        raise InputError("Masks come from a folder or from reports", fix="Leave out --masks or --report-masks")
     known = places(folder)
     if not known:
         refuse_filled(folder, "folder for the slices")
@@ -71,6 +78,8 @@ def export_slices(
         scan = cohort[scan_id]
         shown = pick_sequence(scan, sequence)
         cut = framed(scan.replace(images={shown: scan.images[shown]}, brain=scan.foreground()), settings)
+        if regions is not None:
+            write_slices(folder, name, _report_mask(scan, cut, settings, regions), kind=MASKS)
         levels = np.round(cut.images[shown] * 255.0).astype(np.uint8)
         if masks is not None:
             write_slices(folder, name, _mask(scan, cut, masks), kind=MASKS)
@@ -91,6 +100,22 @@ def _mask(scan: Scan, cut: Scan, masks: str | Path) -> NDArray[np.uint8]:
             raise InputError(f"There is no mask for scan '{scan.id}'", file=masks, fix="Name it <id>_seg.nii.gz")
         labels = open_truth(file, scan.id, scan.grid).labels
     inside = resample((labels > 0).astype(np.uint8), scan.grid, cut.grid, 0)
+    return (inside > 0).astype(np.uint8) * np.uint8(255)
+
+
+def _report_mask(scan: Scan, cut: Scan, settings: SliceSettings, regions: AtlasRegions) -> NDArray[np.uint8]:
+    if scan.report is None:
+        raise InputError(f"Scan '{scan.id}' has no report", fix="Name the folder of the texts with --reports")
+    reading = read_report(scan.report, id=scan.id)
+    named = regions.mask_of(place for lesion in reading.lesions for place in lesion.places)
+    x, y, z = named.shape
+    if in_template(cut.grid):
+        in_mni = cut.grid
+    elif settings.frame == "mni":
+        in_mni = mni_grid(settings)
+    else:
+        in_mni = Grid(cut.grid.shape, mni_alignment(scan).affine @ cut.affine)
+    inside = resample(named.astype(np.uint8), Grid((x, y, z), regions.affine), in_mni, 0)
     return (inside > 0).astype(np.uint8) * np.uint8(255)
 
 

@@ -16,7 +16,7 @@ from annofree.errors import InputError, OutputError
 from annofree.export import export_slices, import_slices
 from annofree.formats import open_cohort, open_scan
 from annofree.formats.grids import resample
-from annofree.formats.slices import published_grid
+from annofree.formats.slices import published_grid, read_png, write_slices
 from annofree.phantom import phantom_subject
 from annofree.prepare.slices import SliceSettings, framed, from_slices, to_slices, unframed
 from annofree.scan import Cohort, Modality, Scan
@@ -118,6 +118,34 @@ def test_exported_slices_open_as_a_scan_in_its_own_space(subject, tmp_path: Path
     assert again.grid.same_as(cut.grid)
     assert np.abs(again.images[Modality.FLAIR] - 255 * cut.images[Modality.FLAIR]).max() <= 0.5001
     assert open_cohort(tmp_path / "out", reports=tmp_path / "out" / "TXT")[scan.id].report == scan.report
+
+
+def test_reports_become_mask_slices_on_the_reports_side(tmp_path: Path) -> None:
+    """Published slices with texts in, the same slices with the named lobe in `seg/` out."""
+    image = np.zeros((128, 128, 120), dtype=np.uint8)
+    image[20:108, 20:110, 10:100] = np.random.default_rng(0).integers(1, 255, (88, 90, 90))
+    write_slices(tmp_path / "in", "site_1", image)
+    (tmp_path / "in" / "TXT").mkdir()
+    (tmp_path / "in" / "TXT" / "site_1.txt").write_text("A mass in the right frontal lobe.")
+    (tmp_path / "regions.tsv").write_text("index\tname\tside\tlobe\n1\tA\tleft\tFrontal\n2\tB\tright\tFrontal\n")
+    labels = np.zeros((197, 233, 189), dtype=np.uint8)
+    labels[40:90, 150:180, 80:110], labels[107:157, 150:180, 80:110] = 1, 2
+    affine = np.eye(4)
+    affine[:3, 3] = (-98.0, -134.0, -72.0)
+    nibabel.save(nibabel.Nifti1Image(labels, affine), tmp_path / "atlas.nii.gz")
+    arguments = ["export", "slices", str(tmp_path / "in"), "-o", str(tmp_path / "out"), "--report-masks"]
+    with pytest.raises(SystemExit) as done:
+        main([*arguments, "--atlas", str(tmp_path / "atlas.nii.gz"), "--regions", str(tmp_path / "regions.tsv")])
+    assert done.value.code in (0, None)
+    assert {p.name for p in (tmp_path / "out" / "seg").iterdir()} == {
+        p.name for p in (tmp_path / "out" / "img").iterdir()
+    }
+    plane = read_png(tmp_path / "out" / "seg" / "site_1_65.png")  # template slice 95, inside the boxes
+    assert set(np.unique(plane)) == {0, 255}
+    assert plane[85, 90] == 255  # right: x = 131 of the template
+    assert plane[42, 90] == 0  # left
+    with pytest.raises(InputError, match="folder or from reports"):
+        export_slices(Cohort.of([]), tmp_path / "o", masks=tmp_path, regions=object())  # type: ignore[arg-type]
 
 
 def test_published_slices_are_in_mni_space_already_and_stay_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,6 +20,11 @@ def export(
     brain_mask: BrainMask = None,
     reports: Annotated[Path | None, typer.Option(help="Report texts, copied to TXT/.")] = None,
     masks: Annotated[Path | None, typer.Option(help="Label maps, written to seg/.")] = None,
+    report_masks: Annotated[
+        bool, typer.Option("--report-masks", help="slices: the regions that the reports name, written to seg/.")
+    ] = False,
+    atlas: Annotated[Path | None, typer.Option(help="--report-masks: your own atlas; needs --regions.")] = None,
+    regions: Annotated[Path | None, typer.Option(help="Its table: index, name, side, lobe.")] = None,
     dataset: Annotated[str, typer.Option(help="First part of the file names.")] = "",
     frame: Annotated[str, typer.Option(help="mni (as published) or scan (2 mm, nothing registered).")] = "mni",
     size: Annotated[int | None, typer.Option(help="Pixels a side; 128 in MNI space, else 96.")] = None,
@@ -61,6 +66,15 @@ def export(
         files = import_slices(source, out, kind=kind, like=like)
         say(f"{len(files)} volumes written to {out}")
         return
+    named = None
+    if (atlas is None) != (regions is None) or (atlas is not None and not report_masks):
+        raise InputError("An atlas is an image with a table, for --report-masks", fix="Give all three options")
+    if report_masks:
+        from annofree.anatomy.atlas import Atlas, gyri_atlas
+        from annofree.reports import AtlasRegions
+
+        own = gyri_atlas() if atlas is None or regions is None else Atlas.from_files(atlas, regions)
+        named = AtlasRegions(own)
     settings = SliceSettings.from_mapping(
         {"frame": frame, "size": size or (128 if frame == "mni" else 96), "first": first, "last": last}
     )
@@ -71,5 +85,6 @@ def export(
         sequence=None if sequence is None else Modality.parse(sequence),
         dataset=dataset,
         masks=masks,
+        regions=named,
     )
     say(f"{sum(counts.values())} slices of {len(counts)} subjects written to {out}")
