@@ -98,3 +98,17 @@ def test_published_rule_reads_twenty_characters_and_both_sides(tmp_path: Path) -
     assert table.published_ids(text) == frozenset()
     assert table.published_ids(text, characters=None) == {2, 7, 9}
     assert table.published_ids("Frontal lobe") == {1, 2}
+
+
+def test_the_template_has_95_rows_that_reports_can_name(tmp_path: Path) -> None:
+    from annofree.anatomy.atlas import _read_table
+    from annofree.cli.main import main
+
+    with pytest.raises(SystemExit) as done:
+        main(["reports", "--region-template", str(tmp_path / "regions.tsv")])
+    assert done.value.code in (0, None)
+    rows = {row.index: row for row in _read_table(tmp_path / "regions.tsv")}
+    assert sorted(rows) == list(range(1, 96))
+    assert (rows[1].side, rows[20].side, rows[45].side, rows[95].side) == ("right", "left", "right", "right")
+    assert [rows[n].side for n in (19, 44, 49)] == ["midline"] * 3
+    assert sum(row.lobe == "Insula" for row in rows.values()) == 12

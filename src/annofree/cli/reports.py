@@ -8,6 +8,21 @@ from typing import Annotated
 import typer
 
 
+def _template(file: Path | None) -> None:
+    """Write the table to fill in and end, where that was asked for: nothing else is needed then."""
+    if file is not None:
+        from importlib.resources import files
+
+        from annofree.cli.show import say
+        from annofree.formats.outfolder import atomic_write
+        from annofree.formats.standing import refuse_standing
+
+        refuse_standing(file)
+        atomic_write(file, (files("annofree.anatomy") / "data" / "regions95.tsv").read_text(encoding="utf-8"))
+        say(f"a table of 95 regions to fit to your atlas written to {file}")
+        raise typer.Exit
+
+
 def reports(
     texts: Annotated[
         Path, typer.Argument(help="Folder of .txt files, or one .csv, .tsv or .json file.", show_default=False)
@@ -22,6 +37,10 @@ def reports(
     lexicon: Annotated[Path | None, typer.Option(help="Your own words (YAML).")] = None,
     language_model: Annotated[
         str | None, typer.Option(help="Folder or http address of a local model that reads, checked by the rules.")
+    ] = None,
+    region_template: Annotated[
+        Path | None,
+        typer.Option(help="Write a table of 95 regions for --regions and end.", is_eager=True, callback=_template),
     ] = None,
 ) -> None:
     """Read radiology reports: findings, regions, expected volumes, with a page to check each."""
