@@ -187,10 +187,11 @@ def segment_scan(
         alignment=(lambda: alignment) if locate else None,
     )
     result = result.replace(lesions=lesions)
-    doubts = {
-        "finding": method.classify(lesions, false_alarms).to_dict(),
-        "expectation": method.expect(result, scan).to_dict(),
-    }
+    finding, expected = method.classify(lesions, false_alarms), method.expect(result, scan)
+    failed = tuple(check.name for check in checks if check.warning)
+    if failed:  # rate and expectation were learned on scans that belong
+        finding, expected = finding.without_rate(failed), expected.withdrawn(failed)
+    doubts = {"finding": finding.to_dict(), "expectation": expected.to_dict()}
     return result.replace(provenance={**result.provenance, **doubts})
 
 

@@ -214,7 +214,7 @@ def test_the_cohort_page_puts_the_lowest_expected_dice_first(tmp_path: Path) -> 
     order = re.findall(r'<td data-v="(good|bad|nothing|fair)">', text)
     assert order == ["nothing", "bad", "fair", "good"]
     assert "Expected Dice: what the whole tumour's Dice is expected to be" in text
-    assert ">41%</td>" in text
+    assert ">0.41</td>" in text
 
 
 def test_the_cohort_page_shows_how_volumes_and_certainty_are_spread(tmp_path: Path) -> None:

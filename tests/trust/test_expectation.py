@@ -12,7 +12,7 @@ from annofree.errors import InputError
 from annofree.methods.intensity import Intensity
 from annofree.phantom import phantom_subject
 from annofree.pipeline import Choice, segment_scan
-from annofree.scan import Grid, Scan
+from annofree.scan import Grid, Modality, Scan
 from annofree.segmentation import ScoreMap, Segmentation
 from annofree.trust.calibrations import weights_fingerprint
 from annofree.trust.expectation import FILE, UNKNOWN, Expectation, Judged
@@ -171,3 +171,19 @@ def test_an_expectation_holds_for_its_weights_only_and_a_damaged_one_is_told(tmp
     (tmp_path / FILE).write_text(json.dumps({**json.loads((tmp_path / FILE).read_text()), "dice": [1.0]}))
     with pytest.raises(InputError, match="cannot be read"):
         Intensity.load(tmp_path)
+
+
+def test_a_scan_that_does_not_belong_gets_no_expectation_and_no_rate() -> None:
+    """T1 named FLAIR as well: both were learned on scans that belong."""
+    scan = phantom_subject(3, kind="glioblastoma", spacing_mm=2.0).scan
+    segmenter = Choice().build()
+    good = segment_scan(scan, segmenter, locate=False)
+    assert good.expected_dice is not None
+    assert good.provenance["finding"]["rate"] is not None
+    twice = scan.replace(images={**scan.images, Modality.FLAIR: scan.images[Modality.T1]})
+    wrong = segment_scan(twice, segmenter, locate=False)
+    assert wrong.expected_dice is None
+    assert wrong.volume_interval is None
+    assert wrong.provenance["finding"]["rate"] is None
+    for told in ("finding", "expectation"):
+        assert "may not belong (same image" in wrong.provenance[told]["sentence"]

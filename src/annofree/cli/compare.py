@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -27,8 +28,10 @@ def compare(
     from annofree.evaluation.compare import compare as run
 
     named = [(one, other) for one, _, other in (text.partition("=") for text in pair or ())]
-    if any(not one or not other or "=" in other for one, other in named):
-        raise InputError("A pair was not understood", fix="Write --pair EARLIER=LATER with the ids of two scans")
+    if odd := [text for text in pair or () if not re.fullmatch("[^=]+=[^=]+", text)]:
+        raise InputError(
+            f"The pair '{odd[0]}' was not understood", fix="Write --pair EARLIER=LATER with the ids of two scans"
+        )
     report = run(before, after, out=out, pairs=named, method=method, review=review)
     shown = []
     for one in report.comparisons:

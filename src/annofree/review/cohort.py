@@ -16,7 +16,7 @@ from annofree.page import DISCLAIMER, style
 from annofree.review import assets
 from annofree.review.patient import page_path
 from annofree.review.spread import spreads
-from annofree.review.summary import CERTAINTIES, Summary, certainty_of, headline_of, read_summary, title_of
+from annofree.review.summary import CERTAINTIES, Summary, certainty_of, headline_of, in_figures, read_summary, title_of
 from annofree.review.words import REGION_NAMES, is_note
 from annofree.segmentation import REGIONS
 
@@ -158,10 +158,11 @@ def _row(root: Path, row: Summary, regions: Iterable[str], certainty: str, with_
         )
     cells += [f'<td class="n">{row.lesions}</td>', f"<td>{escape(row.where) or '<span class=soft>n/a</span>'}</td>"]
     sure = row.certainty(certainty)
+    said = "" if sure is None else in_figures(sure, certainty)
     cells.append(
         '<td data-v=""><span class="soft">n/a</span></td>'
         if sure is None
-        else f'<td data-v="{sure:.4f}"><span class="meter"><b style="width:{sure:.0%}"></b></span>{sure:.0%}</td>'
+        else f'<td data-v="{sure:.4f}"><span class="meter"><b style="width:{sure:.0%}"></b></span>{said}</td>'
     )
     if with_notes:
         cells.append(f'<td class="notes">{escape("; ".join(note.rstrip(".") for note in row.notes))}</td>')

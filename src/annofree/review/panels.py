@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from annofree.review.levels import Levels
 from annofree.review.pictures import EDGES, PLANE_NAMES, Tile
-from annofree.review.summary import CERTAINTIES, Summary, certainty_of, headline_of
+from annofree.review.summary import CERTAINTIES, Summary, certainty_of, headline_of, in_figures
 from annofree.review.volumes import Brain, Packed
 from annofree.review.words import (
     REGION_MEANINGS,
@@ -48,7 +48,7 @@ def numbers(result: Segmentation, summary: Summary) -> str:
     ]
     kind = certainty_of([summary])
     sure = summary.certainty(kind)
-    value = "n/a" if sure is None else f"{sure:.2f}" if kind == "expected_dice" else f"{sure:.0%}"
+    value = "n/a" if sure is None else in_figures(sure, kind)
     cells.append(f'<div title="{escape(CERTAINTIES[kind])}"><dt>{headline_of(kind)}</dt><dd>{value}</dd></div>')
     return "".join(cells)
 

@@ -36,6 +36,11 @@ def headline_of(kind: str) -> str:
     return f"{title_of(kind)[:1].upper()}{title_of(kind)[1:]}"
 
 
+def in_figures(sure: float, kind: str) -> str:
+    """A certainty as pages print it: Dice as a number, shares in percent."""
+    return f"{sure:.2f}" if kind == "expected_dice" else f"{sure:.0%}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Summary:
     """One row of the cohort page.

@@ -72,6 +72,11 @@ class Expected:
         """As JSON."""
         return asdict(self)
 
+    def withdrawn(self, failed: Sequence[str]) -> Expected:
+        """Nothing is expected: these checks say that the scan may not belong to those that taught what to expect."""
+        why = f"No expectation is stated: the scan may not belong ({', '.join(failed)})."
+        return Expected(None, None, None, self.unusual, why)
+
 
 #: For models, or rules, whose answers were not compared with made tumours.
 UNKNOWN = Expected(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from math import ceil
 from pathlib import Path
 from typing import Any, Literal
@@ -43,6 +43,14 @@ class Finding:
     def to_dict(self) -> dict[str, Any]:
         """As JSON."""
         return asdict(self)
+
+    def without_rate(self, failed: Sequence[str]) -> Finding:
+        """The same word, and no rate: these checks say that the scan may not belong to those that the rate is for."""
+        if self.rate is None:
+            return self
+        plain = self.sentence.split(". ")[0].rstrip(".")
+        why = f"No false-alarm rate is stated: the scan may not belong ({', '.join(failed)})."
+        return replace(self, rate=None, p=None, sentence=f"{plain}. {why}")
 
 
 @dataclass(frozen=True)
