@@ -55,7 +55,7 @@ SLOW = {
     "mvit-ae-published",
 }
 KEPT = {"config.yaml", "card.json", "model.safetensors", "model.onnx", "folds.json"}
-LOGS = {"log.jsonl", "curves.csv", "curves.png", "recipe.json", "gate.json"}
+LOGS = {"log.jsonl", "curves.csv", "curves.png", "recipe.json", "gate.json", "changes.tsv"}
 
 
 @pytest.fixture(scope="module")

@@ -143,10 +143,12 @@ def test_the_table_says_whether_a_scan_belongs(tmp_path: Path) -> None:
 
 
 @pytest.mark.real
-def test_ordinary_scans_raise_no_warning(shared_data: Path) -> None:
-    cohort = open_cohort(shared_data / "unlabelled")
+def test_ordinary_scans_raise_no_warning_and_wrong_names_do(shared_data: Path) -> None:
+    """Some T1C alone pass for FLAIR (31 of 35 are found, docs/trust.md); not more than two of these fifteen images."""
+    cohort, missed = open_cohort(shared_data / "unlabelled"), []
     for scan in cohort:
         assert list(_warned(scan)) == [], scan.id
         for kind in (Modality.T1, Modality.T1C, Modality.T2):
             alone = scan.replace(images={Modality.FLAIR: scan.images[kind]})
-            assert "tissue order" in _warned(alone), (scan.id, kind)
+            missed += [] if "tissue order" in _warned(alone) else [(scan.id, kind)]
+    assert len(missed) <= 2, missed
