@@ -113,4 +113,5 @@ def test_time_grows_with_the_length_of_the_text_not_faster(piece: str) -> None:
     seconds(2_000)
     small = min(seconds(20_000) for _ in range(3))
     # eight times the text: 8 times the time when linear, 64 times when quadratic
-    assert seconds(160_000) < 24 * max(small, 0.005)
+    large = min(seconds(160_000) for _ in range(3))  # a busy machine slows one of them, not all
+    assert large < 24 * max(small, 0.005)
