@@ -70,11 +70,9 @@ def export(
     if (atlas is None) != (regions is None) or (atlas is not None and not report_masks):
         raise InputError("An atlas is an image with a table, for --report-masks", fix="Give all three options")
     if report_masks:
-        from annofree.anatomy.atlas import Atlas, gyri_atlas
         from annofree.reports import AtlasRegions
 
-        own = gyri_atlas() if atlas is None or regions is None else Atlas.from_files(atlas, regions)
-        named = AtlasRegions(own)
+        named = AtlasRegions.from_files(atlas, regions)
     settings = SliceSettings.from_mapping(
         {"frame": frame, "size": size or (128 if frame == "mni" else 96), "first": first, "last": last}
     )

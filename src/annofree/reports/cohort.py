@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 
-from annofree.anatomy.atlas import Atlas, gyri_atlas
 from annofree.errors import InputError
 from annofree.formats.bids_names import bids_label
 from annofree.formats.nifti import write_volume
@@ -126,8 +125,7 @@ def read_and_write(
     words = Lexicon.load(lexicon)
     regions, table = None, None
     if maps:
-        chosen = gyri_atlas() if atlas is None or atlas_table is None else Atlas.from_files(atlas, atlas_table)
-        regions = AtlasRegions(chosen, words)
+        regions = AtlasRegions.from_files(atlas, atlas_table, words)
     if region_table is not None and regions is not None:
         table = RegionTable.load(region_table)
         table.check(regions)

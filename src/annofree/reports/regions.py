@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from annofree.anatomy.atlas import Atlas
+from annofree.anatomy.atlas import Atlas, gyri_atlas
 from annofree.anatomy.regions import Region
 from annofree.masks import Mask
 from annofree.reports.findings import Place, Side
@@ -32,6 +33,18 @@ class AtlasRegions:
         self.labels = atlas.labels
         self.affine = atlas.affine
         self.rows = atlas.table
+
+    @classmethod
+    def from_files(
+        cls, atlas: str | Path | None = None, table: str | Path | None = None, lexicon: Lexicon | None = None
+    ) -> AtlasRegions:
+        """The regions of a user's own atlas and its table, or of the atlas of gyri where neither is given.
+
+        Raises:
+            InputError: A file cannot be read, or the table makes no sense.
+        """
+        own = gyri_atlas() if atlas is None or table is None else Atlas.from_files(atlas, table)
+        return cls(own, lexicon)
 
     @property
     def voxel_ml(self) -> float:

@@ -220,15 +220,11 @@ class Blogrr(DAE):
             yield _Looked(slices, sequence, error, None)
 
     def _reported(self, patients: Cohort) -> Iterator[_Looked]:
-        from annofree.anatomy.atlas import Atlas, gyri_atlas
         from annofree.reports import AtlasRegions, RegionTable
         from annofree.thresholds.report_targets import ReportTargetSettings, report_target
 
         own = self.settings
-        atlas = gyri_atlas()
-        if own.atlas is not None and own.regions is not None:
-            atlas = Atlas.from_files(own.atlas, own.regions)
-        regions = AtlasRegions(atlas)
+        regions = AtlasRegions.from_files(own.atlas, own.regions)
         table = None if own.region_table is None else RegionTable.load(own.region_table)
         if table is not None:
             table.check(regions)
