@@ -4,7 +4,7 @@
     python benchmarks/table_trust.py misfits --n 20 [--spacing 2.0]
     python benchmarks/table_trust.py names ../shared/data
 
-The first looks at real scans (images only), the second at phantoms and what `annofree.phantom.misfits` makes of them.
+The first looks at real scans (images only), the second at phantoms and what `tests/trust/misfits.py` makes of them.
 The third gives every image of real scans and phantoms each wrong name, alone and exchanged with another, and counts
 what is found; and it fits the discriminants of `annofree.trust.tissue` anew, to all and each scan left out in turn.
 """
@@ -12,6 +12,7 @@ what is found; and it fits the discriminants of `annofree.trust.tissue` anew, to
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterator
 from itertools import combinations, permutations
 from pathlib import Path
@@ -21,12 +22,14 @@ import numpy as np
 from annofree.anatomy import register_to_mni
 from annofree.formats import open_cohort
 from annofree.phantom import phantom_subject
-from annofree.phantom.misfits import MISFITS
 from annofree.scan import Modality, Scan
 from annofree.trust import tissue
 from annofree.trust.belongs import examine
 from annofree.trust.tissue import Discriminant, Measures, looks_like, measure
 from annofree.trust.view import View
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "trust"))
+from misfits import MISFITS
 
 #: Beyond the farthest image of its own name a warning begins, logarithm of odds.
 MARGIN = 2.0

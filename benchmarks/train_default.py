@@ -22,7 +22,7 @@ from annofree.methods.synthtumour.validation import MadeValidation
 from annofree.networks import load_network
 from annofree.scan import Cohort
 from annofree.synthesis import LabelMapBank
-from annofree.training.checkpoint import has_state, save_state
+from annofree.training.checkpoint import STATE, save_state
 from annofree.training.loop import train
 from annofree.training.losses import region_objective
 from annofree.training.settings import TrainSettings
@@ -91,10 +91,16 @@ def main() -> None:
 
     network = build(recipe.network)
     start = given.out / "start"
-    if given.start is not None and not has_state(start):
+    if given.start is not None and not (start / STATE).is_file():
         network.load_state_dict(load_network(given.start)[0].state_dict())
         weights = {name: value.clone() for name, value in network.state_dict().items()}
-        save_state(start, network, weights, torch.optim.AdamW(network.parameters()), {"step": 0, "best": None})
+        save_state(
+            start / STATE,
+            {"network": network},
+            {"optimiser": torch.optim.AdamW(network.parameters())},
+            {"step": 0, "best": None},
+            weights,
+        )
     done = train(
         network,
         Turns(samplers) if len(samplers) > 1 else samplers[0],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import json
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -173,10 +174,30 @@ class Half:
         return x[:, :3]
 
 
-def test_windows_cover_the_volume() -> None:
-    x = np.random.default_rng(0).normal(size=(channels.CHANNELS, 30, 22, 17)).astype(np.float32)
-    found = predict(Half(), x, window=(16, 16, 16))  # type: ignore[arg-type]
+@pytest.mark.parametrize("told_when", ["before", "in the pass"])
+def test_windows_cover_the_volume_where_it_does_not_fit_the_memory(
+    told_when: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    class Short(Half):
+        def __call__(self, x: np.ndarray) -> np.ndarray:
+            if told_when == "in the pass" and x.size > 5e6:
+                raise MemoryError
+            seen.append(x.shape[2:])
+            return super().__call__(x)
+
+    x = np.random.default_rng(0).normal(size=(channels.CHANNELS, 170, 70, 31)).astype(np.float32)
+    whole = predict(Half(), x)  # type: ignore[arg-type]
+    assert whole.shape == (3, 170, 70, 31)
+    if told_when == "before":
+        monkeypatch.setattr(
+            import_module("annofree.inference.predict"), "free_bytes", lambda: 6 * 4 * 4 * 64 * 64 * 32 * 1.05 / 0.8
+        )
+    found = predict(Short(), x)  # type: ignore[arg-type]
+    assert set(seen) == ({(64, 64, 32)} if told_when == "before" else {(128, 72, 32)})
     np.testing.assert_allclose(found, 1 / (1 + np.exp(-x[:3])), atol=1e-5)
+    np.testing.assert_allclose(found, whole, atol=1e-5)
 
 
 def test_a_flipped_look_is_the_look_at_the_flipped_scan_and_bending_changes_it(folder: Path) -> None:

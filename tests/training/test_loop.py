@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file
 
 from annofree.networks import ThinUNetSettings, build, load_network
-from annofree.training.checkpoint import load_state
+from annofree.training.checkpoint import STATE, load_state
 from annofree.training.guard import step_if_finite
 from annofree.training.loop import train
 from annofree.training.losses import region_objective
@@ -69,7 +69,7 @@ def run(folder: Path, steps: int, batch: int = 1, stop_at: int | None = None) ->
     )
     net = build(NETWORK)
     average: dict[str, torch.Tensor] = {}
-    load_state(folder, net, average, None)
+    load_state(folder / STATE, {"network": net}, average=average)
     return {**net.state_dict(), **{f"average/{k}": v for k, v in average.items()}}
 
 

@@ -12,11 +12,12 @@ import pytest
 from annofree.errors import InputError
 from annofree.formats import open_cohort
 from annofree.phantom import phantom_subject
-from annofree.phantom.misfits import MISFITS, contrast_swapped, fluid_swapped, moved, striped
 from annofree.pipeline import Choice, segment_scan
 from annofree.scan import Modality, Scan
 from annofree.trust.belongs import examine
 from annofree.trust.check import Check
+
+from .misfits import MISFITS, contrast_swapped, fluid_swapped, moved, striped
 
 #: Found by checks that find most but not all of them; docs/trust.md has the shares.
 _NOT_ALWAYS = (moved, striped)

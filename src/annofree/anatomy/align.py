@@ -62,16 +62,10 @@ class Alignment:
 
 
 def register_to_mni(scan: Scan) -> Alignment:
-    """Align a brain with the MNI152 template.
+    """Align a brain with the MNI152 template; look at `trusted` before naming anything from it.
 
     The header's orientation is believed up to about 30 degrees, so left and right cannot swap. T1 is used where
     present, else T1C, T2 or FLAIR.
-
-    Args:
-        scan: A scan with a brain mask, or skull-stripped.
-
-    Returns:
-        The alignment; look at `trusted` before naming anything from it.
     """
     sequence = next(s for s in PREFERRED if s in scan.images)
     brain = scan.foreground()

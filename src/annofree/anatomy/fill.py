@@ -34,19 +34,12 @@ _STEP = 2
 
 
 def fill_brain(labels: NDArray[np.int32], table: Iterable[Region]) -> NDArray[np.int32]:
-    """Give every brain voxel a label.
+    """Give every brain voxel of labels (X, Y, Z) on the template's grid, 0 where unknown, a label; 0 is outside.
 
     Labelled voxels keep theirs, unless a region of one side reaches across x = 0, where the symmetric template has its
     midline. Where the table has `BRAINSTEM` and `CALLOSUM`, unlabelled tissue there gets them. The rest takes the
     nearest label of its own side (or of an unpaired region), found on a 2 mm grid. White matter further than 4 mm from
     a deep grey nucleus takes the nearest other label, because the corona radiata belongs to the lobe that it serves.
-
-    Args:
-        labels: Int (X, Y, Z) on the template's grid, 0 where unknown.
-        table: The atlas's regions.
-
-    Returns:
-        Int32 (X, Y, Z), positive inside the template's brain and 0 outside it.
     """
     brain, white, rows = template().brain, template().white, tuple(table)
     filled = np.where(brain, labels, np.int32(0)).astype(np.int32, copy=False)

@@ -43,9 +43,7 @@ def one_thread() -> Iterator[None]:
 def itk_image(array: NDArray[Any], affine: Affine) -> Any:
     """An image whose physical space is the RAS+ world; both images of a pair use it, so no axis changes sign.
 
-    Args:
-        array: (X, Y, Z).
-        affine: (4, 4); ITK refuses the shear that some headers hold, the nearest rotation is taken.
+    ITK refuses the shear that some headers hold, the nearest rotation is taken.
     """
     image = simpleitk().GetImageFromArray(np.ascontiguousarray(array.transpose(2, 1, 0)))
     spacing = np.sqrt((affine[:3, :3] ** 2).sum(axis=0))

@@ -100,12 +100,7 @@ def parse_side(text: str) -> Side:
 
 
 def check_sides(table: Iterable[Region], centroid_x_mm: Mapping[int, float], source: str) -> None:
-    """Refuse a table whose left and right do not fit the image.
-
-    Args:
-        table: The rows.
-        centroid_x_mm: X of each region's centre of mass in MNI mm (negative is left), by index.
-        source: The table's file, for the message.
+    """Refuse a table whose left and right do not fit the x of each region's centre of mass, mm (negative is left).
 
     Raises:
         InputError: A row called left lies right or the reverse; the rows are named.

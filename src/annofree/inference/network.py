@@ -121,9 +121,15 @@ class OnnxNetwork:
 
         Raises:
             InputError: The answer is not a number somewhere: below every threshold, it would read as no tumour.
+            MemoryError: The device has too little memory for these inputs.
         """
         given = dict(zip(self._names, (np.ascontiguousarray(value) for value in inputs), strict=True))
-        found: NDArray[np.float32] = self._session.run(None, given, self._run_options)[0]
+        try:
+            found: NDArray[np.float32] = self._session.run(None, given, self._run_options)[0]
+        except Exception as error:  # the runtime has one class per status, none of them public
+            if "allocate" not in str(error).lower():
+                raise
+            raise MemoryError(str(error)) from None
         # the sum is NaN or infinite as soon as one value is, and needs no array beside it
         if not np.isfinite(found.sum(dtype=np.float64)):
             raise InputError(

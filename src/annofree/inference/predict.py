@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib import import_module
 from itertools import product
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from annofree.errors import InputError
 from annofree.inference.channels import contrast_power, network_input, normalise
 from annofree.inference.network import Network
 from annofree.masks import Mask
+from annofree.progress import stage
 
 Floats = NDArray[np.float32]
+
+#: Width (sigma) of a window's weights as a share of its side, and the least weight as a share of the largest.
+_SIGMA, _LEAST = 0.125, 1e-3
+#: Copies of its finest level that a network holds at most (measured: 2.4 of the ThinUNet, 5.4 of a DynUNet).
+_HELD = 6.0
+#: Share of the free memory that a pass may take, and sides of the windows that are tried where it does not fit.
+_SHARE, _WINDOWS = 0.8, (160, 128, 96, 64)
 
 
 def sigmoid(logits: NDArray[Any]) -> Floats:
@@ -35,42 +45,90 @@ def _logits(network: Network, x: Floats) -> Floats:
     return found
 
 
-def starts(size: int, window: int, overlap: float) -> list[int]:
-    """First voxels of windows along an axis that together cover it."""
-    if size <= window:
-        return [0]
-    step = max(1, round(window * (1.0 - overlap)))
-    return sorted({*range(0, size - window, step), size - window})
+def slide(network: Network, x: Floats, window: Sequence[int], overlap: float) -> Floats:
+    """Logits (B, R, X, Y, Z) of volumes (B, C, X, Y, Z) by windows, blended by a Gaussian as MONAI does.
+
+    Args:
+        network: That answers with logits.
+        x: Volumes; padded with zeros where they are shorter than a window.
+        window: Its size, sides that the network can halve.
+        overlap: Share of a window covered by the next, 0 to less than 1.
+    """
+    short = [max(0, w - s) for w, s in zip(window, x.shape[2:], strict=True)]
+    padded = np.pad(x, [(0, 0), (0, 0), *((n // 2, n - n // 2) for n in short)])
+    weight = _bump(window)
+    total: Floats | None = None
+    weights = np.zeros(padded.shape[2:], dtype=np.float32)
+    for corner in product(*(_starts(s, w, overlap) for s, w in zip(padded.shape[2:], window, strict=True))):
+        place = tuple(slice(c, c + n) for c, n in zip(corner, window, strict=True))
+        part = network(padded[(slice(None), slice(None), *place)]) * weight
+        if total is None:
+            total = np.zeros((*part.shape[:2], *padded.shape[2:]), dtype=np.float32)
+        total[(slice(None), slice(None), *place)] += part
+        weights[place] += weight
+    assert total is not None
+    crop = tuple(slice(n // 2, n // 2 + size) for n, size in zip(short, x.shape[2:], strict=True))
+    total /= weights
+    return total[(slice(None), slice(None), *crop)]
 
 
-def predict(network: Network, x: Floats, *, window: Sequence[int] | None = None, overlap: float = 0.5) -> Floats:
-    """Region probabilities of one network input.
+def _starts(size: int, window: int, overlap: float) -> list[int]:
+    """Equal steps from 0; the last window is moved back to end with the axis."""
+    step = max(1, int(window * (1.0 - overlap)))
+    return sorted({min(start, size - window) for start in range(0, size - window + step, step)})
+
+
+def _bump(window: Sequence[int]) -> Floats:
+    x, y, z = (np.exp(-0.5 * ((np.arange(n) - (n - 1) / 2.0) / (_SIGMA * n)) ** 2) for n in window)
+    bump = x[:, None, None] * y[None, :, None] * z[None, None, :]
+    weight: Floats = np.maximum(bump, max(float(bump.min()), _LEAST)).astype(np.float32)
+    return weight
+
+
+def predict(network: Network, x: Floats) -> Floats:
+    """Region probabilities of one network input: in one pass, or by windows where the memory is too short for that.
 
     Args:
         network: That answers with logits.
         x: (C, X, Y, Z) channels of `annofree.inference.channels.network_input`.
-        window: Size in voxels of the windows; the whole volume in one pass where None.
-        overlap: Share of a window covered by the next, 0 to less than 1.
 
     Returns:
         (R, X, Y, Z) float32 probabilities.
+
+    Raises:
+        InputError: Not even the smallest window fits.
     """
-    if window is None:
-        return sigmoid(_logits(network, x))
-    size = [min(w, s) for w, s in zip(window, x.shape[1:], strict=True)]
-    ramps = [1.0 - np.abs(np.linspace(-1, 1, n + 2)[1:-1]) * 0.9 for n in size]
-    bump = (ramps[0][:, None, None] * ramps[1][None, :, None] * ramps[2][None, None, :]).astype(np.float32)
-    total: Floats | None = None
-    weight = np.zeros(x.shape[1:], dtype=np.float32)
-    for corner in product(*(starts(s, w, overlap) for s, w in zip(x.shape[1:], size, strict=True))):
-        place = tuple(slice(c, c + n) for c, n in zip(corner, size, strict=True))
-        part = sigmoid(_logits(network, x[(slice(None), *place)]))
-        if total is None:
-            total = np.zeros((len(part), *x.shape[1:]), dtype=np.float32)
-        total[(slice(None), *place)] += part * bump
-        weight[place] += bump
-    assert total is not None
-    return total / weight
+    shape = x.shape[1:]
+    if _bytes(network, shape) < _SHARE * free_bytes():
+        try:
+            return sigmoid(_logits(network, x))
+        except MemoryError:  # a graphics card tells only then
+            stage("windows, for want of memory")
+    divisor = np.broadcast_to(network.settings.divisor, 3)
+    for side in _WINDOWS:
+        window = [int(-(-min(side, n) // d) * d) for n, d in zip(shape, divisor, strict=True)]
+        if side == _WINDOWS[-1] or _bytes(network, window) < _SHARE * free_bytes():
+            try:
+                return sigmoid(slide(network, x[None], window, 0.5)[0])
+            except MemoryError:
+                continue
+    raise InputError(
+        "A network needs more memory than is free",
+        why=f"not even {_WINDOWS[-1]} voxels a side fit",
+        fix="Give fewer --workers, close other programs, or try --device cpu",
+    )
+
+
+def _bytes(network: Network, shape: Sequence[int]) -> float:
+    """Memory of a pass: the finest level's channels several times over, as was measured for both 3-D U-Nets."""
+    settings = network.settings
+    finest = getattr(settings, "full", None) or max(getattr(settings, "filters", (settings.in_channels,))[:1])
+    return float(_HELD * 4.0 * finest * np.prod(shape))
+
+
+def free_bytes() -> float:
+    """Main memory that is free."""
+    return float(import_module("psutil").virtual_memory().available)
 
 
 def predict_scan_array(
@@ -81,7 +139,6 @@ def predict_scan_array(
     *,
     flipped: bool = False,
     power: float = 1.0,
-    window: Sequence[int] | None = None,
     margin: int = 2,
 ) -> Floats:
     """Region probabilities of one scan on the grid the network was trained at.
@@ -93,7 +150,6 @@ def predict_scan_array(
         present: (4,) boolean.
         flipped: Look at the scan with left and right swapped; the answer is swapped back.
         power: Bend the contrast of each normalised sequence by this power (see `contrast_power`).
-        window: Size of sliding windows; the cropped brain in one pass where None.
         margin: Voxels kept around the brain.
 
     Returns:
@@ -112,6 +168,6 @@ def predict_scan_array(
     normalised = normalise(values, inside)
     if power != 1.0:
         normalised = contrast_power(normalised, power) * inside
-    found = predict(network, network_input(normalised, inside, present), window=window) * inside
+    found = predict(network, network_input(normalised, inside, present)) * inside
     out[(slice(None), *box)] = found[:, ::-1] if flipped else found
     return out

@@ -68,14 +68,10 @@ def parse(config: Mapping[str, Any] | Settings) -> Settings:
 
 
 def build(config: Mapping[str, Any] | Settings) -> nn.Module:
-    """Build a network with fresh weights.
+    """A network with fresh weights, from its settings or a mapping with ``kind`` and that kind's settings.
 
-    Args:
-        config: Settings, or a mapping with ``kind`` and that kind's settings.
-
-    Returns:
-        A module mapping ``(B, C, X, Y, Z)`` to a list of logits, finest first (one item outside training); the 2-D
-        reconstructors map slices ``(B, C, H, W)`` to slices.
+    3-D networks map ``(B, C, X, Y, Z)`` to a list of logits, finest first (one item outside training); the 2-D
+    reconstructors map slices ``(B, C, H, W)`` to slices.
 
     Raises:
         SettingsError: The kind or a key is unknown.

@@ -13,13 +13,9 @@ class DynUNetSettings(Settings):
     """MONAI's DynUNet as the planner (:mod:`annofree.training.plan`) writes it.
 
     Attributes:
-        kind: Name under which :func:`annofree.networks.build` finds the network.
-        in_channels: Input channels.
-        out_channels: Logits, one a region.
         kernel_size: One kernel a level, three numbers each.
         strides: One stride a level, the first all ones.
         filters: Channels a level.
-        residual: Residual blocks.
         deep_supervision: How many coarser levels get an output of their own during training.
     """
 

@@ -50,11 +50,9 @@ def normalise(images: Tensor, brain: Tensor) -> Tensor:
 
 
 def contrast_power(normalised: Tensor, power: Tensor) -> Tensor:
-    """Normalised grey levels with bent contrast: a power on the distance from the darkest plausible level.
+    """Normalised grey levels ``(C, X, Y, Z)`` with bent contrast: a power ``(C,)`` on the distance from the darkest.
 
-    Args:
-        normalised: ``(C, X, Y, Z)`` from :func:`normalise`.
-        power: ``(C,)``; 1 changes nothing, order is always kept.
+    1 changes nothing, order is always kept.
     """
     floor = 4.0
     lifted = (normalised + floor).clamp_min(0.0) / floor
@@ -100,13 +98,9 @@ def mirror_x(volumes: Tensor, brain: Tensor) -> Tensor:
 
 
 def coordinates(brain: Tensor) -> Tensor:
-    """Brain-relative position: distance from the midline, front-back and height, each about -1 to 1.
+    """Position ``(3, X, Y, Z)`` in a brain ``(X, Y, Z)``: distance from the midline, front-back and height.
 
-    Args:
-        brain: ``(X, Y, Z)`` boolean.
-
-    Returns:
-        ``(3, X, Y, Z)`` float32, 0 outside the brain.
+    Each is about -1 to 1, and 0 outside the brain.
     """
     out = torch.zeros((3, *brain.shape), device=brain.device)
     for axis in range(3):
@@ -124,15 +118,12 @@ def coordinates(brain: Tensor) -> Tensor:
 
 
 def network_input(normalised: Tensor, brain: Tensor, present: Tensor) -> Tensor:
-    """The channels of one scan.
+    """The channels of one scan, ``(15, X, Y, Z)`` float32.
 
     Args:
         normalised: ``(4, X, Y, Z)`` from :func:`normalise`.
         brain: ``(X, Y, Z)`` boolean.
         present: ``(4,)`` boolean, which sequences are there.
-
-    Returns:
-        ``(15, X, Y, Z)`` float32.
     """
     inside = brain.float()
     flags = present.to(normalised.device).float().view(-1, 1, 1, 1)

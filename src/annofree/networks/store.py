@@ -20,15 +20,9 @@ _FASTEST = {4: torch.channels_last, 5: torch.channels_last_3d}
 
 
 def save_network(network: nn.Module, folder: str | PathLike[str], *, extra: dict[str, Any] | None = None) -> Path:
-    """Write ``model.safetensors`` (fp16) and ``config.yaml``.
+    """Write ``model.safetensors`` (fp16) and ``config.yaml`` of a network that :func:`annofree.networks.build` built.
 
-    Args:
-        network: Built by :func:`annofree.networks.build`.
-        folder: Made where missing.
-        extra: Further entries of the config beside ``network``, for instance ``spacing_mm``.
-
-    Returns:
-        The folder.
+    `extra` has further entries of the config beside ``network``, for instance ``spacing_mm``. Returns the folder.
     """
     from safetensors.torch import save_file
 

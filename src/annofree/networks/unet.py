@@ -14,9 +14,6 @@ class ThinUNetSettings(Settings):
     """Shape of a :class:`ThinUNet`.
 
     Attributes:
-        kind: Name under which :func:`annofree.networks.build` finds the network.
-        in_channels: Input channels (see :mod:`annofree.networks.inputs`).
-        out_channels: Logits, one a region (WT, TC, ET).
         full: Channels of the level at the input's own resolution; kept small, that level holds most voxels.
         widths: Channels of the levels below, each half as fine as the one above.
         deep_supervision: How many coarser levels get an output of their own during training.
@@ -71,9 +68,6 @@ class ThinUNet(nn.Module):
     convolution there ever sees more than ``full`` channels; the body works from half resolution down. On two cores this
     halves the time of a step against the usual layout of the same body.
 
-    Args:
-        settings: Widths and depths.
-
     Example:
         >>> net = ThinUNet(ThinUNetSettings(in_channels=4, widths=(8, 16)))
         >>> [tuple(o.shape) for o in net(torch.zeros(1, 4, 8, 8, 8))][0]
@@ -109,13 +103,9 @@ class ThinUNet(nn.Module):
         )
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        """Logits, finest first.
+        """``(B, in_channels, X, Y, Z)``, sides multiples of ``settings.divisor``, to ``[(B, out, X, Y, Z)]`` logits.
 
-        Args:
-            x: ``(B, in_channels, X, Y, Z)``, sides multiples of ``settings.divisor``.
-
-        Returns:
-            ``[(B, out, X, Y, Z)]``; while training followed by the coarser ones, each half the size of the one before.
+        While training followed by the coarser ones, each half the size of the one before.
         """
         fine = self.fine(self.mix(x))
         h = self.enter(x)

@@ -30,19 +30,16 @@ def write_class_folders(
     spacing_mm: float = 2.0,
     quality: int = QUALITY,
 ) -> Path:
-    """Write axial slices of phantoms as JPEG files, with the noise that JPEG brings.
+    """Write axial slices of phantoms as JPEG files, with the noise that JPEG brings, to a new or empty folder.
 
     Args:
-        out: Folder to write; must be new or empty.
+        out: The folder, which is given back.
         n: Slices a class; a subject gives up to six.
         seed: Decides everything.
         kinds: Kinds of subject.
         sequences: Sequences; every kind and sequence is a class of its own.
         spacing_mm: Edge of the phantoms' voxels.
         quality: Of the JPEG files, 1 to 95.
-
-    Returns:
-        The folder.
 
     Raises:
         OutputError: The folder holds files already, or cannot be written.

@@ -48,14 +48,10 @@ class Neighbourhood:
     def arrival(
         self, sources: NDArray[np.bool_], grey_speed: float, fluid_speed: float, roughness: float, waves: Waves
     ) -> NDArray[np.floating]:
-        """Arrival time at every brain node, in mm of travel through plain white matter.
+        """Arrival time (N,) at every brain node of a front that starts from sources, mm of travel through white matter.
 
-        Args:
-            sources: (N,) nodes from which the front starts.
-            grey_speed: Speed in grey matter; white matter has 1.
-            fluid_speed: Speed in fluid.
-            roughness: Standard deviation of the logarithm of a random local speed.
-            waves: The field of that local speed.
+        Speeds are shares of that in white matter; `roughness` is the standard deviation of the logarithm of a random
+        local speed, whose field `waves` is.
         """
         t = self.tissues
         speed = t.wm + grey_speed * t.gm + fluid_speed * t.csf
@@ -81,12 +77,7 @@ class Neighbourhood:
         return np.asarray(np.minimum(times, 1e3))
 
     def level(self, times: NDArray[np.floating], volume_ml: float) -> NDArray[np.floating]:
-        """Signed level, positive inside the front at the moment when it encloses a volume.
-
-        Args:
-            times: (N,) arrival times.
-            volume_ml: Volume to enclose.
-        """
+        """Signed level of arrival times, positive inside the front at the moment when it encloses a volume."""
         count = int(np.clip(volume_ml * 1000.0 / _STEP_MM**3, 1, len(times) - 1))
         reached = np.partition(times, count)[count]
         return np.asarray(reached - times)

@@ -66,13 +66,7 @@ def template() -> Template:
 
 @dataclass(frozen=True)
 class Push:
-    """Tissue displaced outwards around a growing mass, fading with distance and towards the skull.
-
-    Attributes:
-        centre_mm: Centre of the mass in subject space.
-        radius_mm: Radius of the mass, where the displacement is largest.
-        amount_mm: Largest displacement.
-    """
+    """Tissue displaced outwards around a growing mass, most at its radius, fading with distance and to the skull."""
 
     centre_mm: NDArray[np.float64]
     radius_mm: float

@@ -17,14 +17,8 @@ _LESION = ("oedema", "enhancing", "solid", "necrosis", "cyst")
 def add_lookalikes(rng: np.random.Generator, tissues: Tissues, fractions: dict[str, Floats], age: float) -> float:
     """Add what healthy brains show too: confluent and spotted white-matter hyperintensities, vessels, choroid plexus.
 
-    Args:
-        rng: The one source of randomness.
-        tissues: Healthy tissue.
-        fractions: (N,) shares, changed in place.
-        age: Relative age from 0 to 1.
-
-    Returns:
-        Volume of white-matter hyperintensity in ml.
+    The shares (N,) of tissues are changed in place, by a relative age from 0 to 1. Returns the volume of white-matter
+    hyperintensity in ml.
     """
     load_ml = float(np.clip(np.exp(rng.normal(-1.0 + 4.2 * age, 0.8)), 0, 45))
     caps, spots, veins, plexus = (
@@ -58,17 +52,11 @@ def add_lookalikes(rng: np.random.Generator, tissues: Tissues, fractions: dict[s
 def photograph(
     rng: np.random.Generator, tissues: Tissues, fractions: dict[str, Floats], tumour: dict[str, Tissue]
 ) -> tuple[dict[Modality, NDArray[np.float32]], dict[str, NDArray[np.float64]]]:
-    """The four sequences of one examination.
+    """The four sequences of one examination, from the (N,) share of each tissue.
 
-    Args:
-        rng: The one source of randomness.
-        tissues: Where.
-        fractions: (N,) share of each tissue.
-        tumour: Relaxation of the subject's own tumour, by the name of the tissue it replaces.
-
-    Returns:
-        Float32 (X, Y, Z) images of whole numbers, at least 1 in the brain and 0 outside, each in a scale of its own;
-        and how far each sequence spreads a point, (3,) standard deviations in voxels.
+    `tumour` has the relaxation of the subject's own tumour, by the name of the tissue it replaces. Returns float32
+    (X, Y, Z) images of whole numbers, at least 1 in the brain and 0 outside, each in a scale of its own; and how far
+    each sequence spreads a point, (3,) standard deviations in voxels.
     """
     protocol = Protocol.draw(rng)
     lattice, brain = tissues.lattice, tissues.brain

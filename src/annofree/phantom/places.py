@@ -34,11 +34,7 @@ _BOXES: tuple[_Box, ...] = (
 
 
 def lobe_index(points_mm: NDArray[np.floating]) -> NDArray[np.int8]:
-    """Index into `LOBES` of each template point, -1 where no box holds it.
-
-    Args:
-        points_mm: (N, 3) MNI RAS+ mm.
-    """
+    """Index into `LOBES` of each template point (N, 3) in MNI RAS+ mm, -1 where no box holds it."""
     x, y, z = np.abs(points_mm[:, 0]), points_mm[:, 1], points_mm[:, 2]
     found = np.full(len(points_mm), -1, dtype=np.int8)
     for lobe, (x0, x1), (y0, y1), (z0, z1) in reversed(_BOXES):
@@ -48,13 +44,9 @@ def lobe_index(points_mm: NDArray[np.floating]) -> NDArray[np.int8]:
 
 
 def describe(points_mm: NDArray[np.floating]) -> tuple[str, str, list[str]]:
-    """Side, main lobe and all lobes that hold a fifth or more of a set of template points.
+    """Side, main lobe and all lobes that hold a fifth or more of a lesion's template points (N, 3), before mass effect.
 
-    Args:
-        points_mm: (N, 3) MNI RAS+ mm of a lesion's voxels before mass effect, N > 0.
-
-    Returns:
-        `(side, lobe, lobes)`; the side is "left" or "right", or "bilateral" when less than 80 % lies on one side.
+    The side is "left" or "right", or "bilateral" when less than 80 % lies on one side.
     """
     left = float((points_mm[:, 0] < 0).mean())
     side = "left" if left >= 0.8 else "right" if left <= 0.2 else "bilateral"

@@ -17,16 +17,7 @@ _COLOURS = {1: "#ff4d4d", 2: "#ffd24d", 3: "#4dd2ff"}
 
 
 def draw_sheet(subjects: Sequence[PhantomSubject], out: Path, dpi: int = 60) -> Path:
-    """Write a picture with one row a subject: four sequences, and FLAIR with the labels' outlines.
-
-    Args:
-        subjects: The subjects, top to bottom.
-        out: PNG to write.
-        dpi: Resolution.
-
-    Returns:
-        The path written.
-    """
+    """Write a PNG with one row a subject: four sequences, and FLAIR with the labels' outlines; its path."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from PIL import Image

@@ -171,18 +171,9 @@ def grow(
     fractions: dict[str, Floats],
     edges: Edges | None = None,
 ) -> Shares:
-    """Grow the planned lesions into the tissue.
+    """Grow the planned lesions of a kind into the tissue, whose shares (N,) are changed in place.
 
-    Args:
-        head: The head that carries the lesions, mass effect included.
-        kind: Kind of tumour.
-        foci: The planned lesions.
-        target: Tissue on the subject's lattice.
-        fractions: (N,) share of each tissue; changed in place.
-        edges: How gradual the borders are.
-
-    Returns:
-        The shares from which labels are drawn.
+    The head carries the lesions, mass effect included. Returns the shares from which labels are drawn.
     """
     recipe = RECIPES[kind]
     edges = edges or Edges()
@@ -223,13 +214,7 @@ def grow(
 
 
 def draw_labels(shares: Shares, border: Border, seen: Callable[[Floats, str], Floats]) -> NDArray[np.uint8]:
-    """Labels 0 to 3 of each voxel.
-
-    Args:
-        shares: Of tumour in each voxel.
-        border: Where regions end.
-        seen: From shares and a sequence's name to the shares that the sequence's slices show.
-    """
+    """Labels 0 to 3 of each voxel; `seen` turns shares into those that a sequence's slices show."""
     labels = np.zeros(len(shares.whole), dtype=np.uint8)
     whole, core = seen(shares.whole, "FLAIR"), seen(shares.core, "FLAIR")
     inside = whole >= border.whole

@@ -60,14 +60,7 @@ class Waves:
 
     @classmethod
     def draw(cls, rng: np.random.Generator, shortest_mm: float, longest_mm: float, count: int = 24) -> Waves:
-        """Waves of random direction, with wavelengths log-uniform in a range.
-
-        Args:
-            rng: The one source of randomness.
-            shortest_mm: Shortest wavelength.
-            longest_mm: Longest wavelength.
-            count: Number of waves.
-        """
+        """Waves of random direction, with wavelengths log-uniform in a range."""
         directions = rng.normal(size=(count, 3))
         directions /= np.linalg.norm(directions, axis=1, keepdims=True)
         lengths = np.exp(rng.uniform(np.log(shortest_mm), np.log(longest_mm), size=count))

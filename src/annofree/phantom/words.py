@@ -94,15 +94,7 @@ def _size(size_mm: list[int], style: str) -> str:
 
 
 def write_report(rng: np.random.Generator, findings: dict[str, Any]) -> tuple[str, str]:
-    """Write the report of a subject.
-
-    Args:
-        rng: The one source of randomness: which phrase, which order.
-        findings: The subject's known answers, see `PhantomSubject.findings`.
-
-    Returns:
-        English and Chinese text.
-    """
+    """The English and Chinese report of a subject's known answers, in random words and order."""
     style = str(rng.choice(["mm", "cm", "longest"]))
     body = _lesions(rng, findings, style) + _mass_effect(findings)
     negated = [

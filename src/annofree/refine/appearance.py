@@ -138,13 +138,7 @@ class Appearance(Refiner):
 
 
 class Smoothing:
-    """Gaussian smoothing inside the brain alone, so that its edge takes nothing from the background.
-
-    Args:
-        brain: (X, Y, Z) boolean.
-        width_mm: Sigma of the Gaussian; 0 smooths nothing.
-        spacing_mm: Voxel edge lengths.
-    """
+    """Gaussian smoothing inside the brain alone, so that its edge takes nothing from outside; 0 mm does nothing."""
 
     def __init__(self, brain: Mask, width_mm: float, spacing_mm: tuple[float, float, float]) -> None:
         self._brain, self._sigma = brain, [width_mm / step for step in spacing_mm]

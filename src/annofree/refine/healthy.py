@@ -14,18 +14,10 @@ from annofree.masks import Mask, bounding_box, components
 def healthy_min_ml(
     healthy: Iterable[tuple[Mask, float]], *, alpha: float = 0.2, connectivity: Literal[6, 18, 26] = 26
 ) -> float:
-    """A minimum volume that leaves no component at all in a new healthy person, for a share `1 - alpha` of them.
+    """A minimum volume that leaves no component at all in a new healthy person, for a share `1 - alpha` of them, ml.
 
     Split conformal, as `annofree.thresholds.Conformal`: the `ceil((n + 1)(1 - alpha))`-th smallest of the scans'
-    largest components, and one voxel more.
-
-    Args:
-        healthy: Per tumour-free scan the mask that the method gave, (X, Y, Z) boolean, and its voxel volume in ml.
-        alpha: Share of healthy people in whom a component may remain.
-        connectivity: As in `KeepComponents`.
-
-    Returns:
-        The volume in ml, for `KeepComponents(min_ml=...)`.
+    largest components, and one voxel more. Each tumour-free scan is the mask that the method gave and its voxel volume.
 
     Raises:
         InputError: Too few scans for the level.

@@ -36,14 +36,9 @@ class Mixture:
 
     @classmethod
     def fit(cls, points: Points, kinds: int, *, ridge: float) -> Self:
-        """Maximum likelihood by expectation-maximisation (Dempster et al. 1977), from a k-means of the points.
+        """Maximum likelihood by expectation-maximisation (Dempster et al. 1977), from a k-means of the points (N, C).
 
-        The same points give the same mixture.
-
-        Args:
-            points: (N, C), N at least `kinds`.
-            kinds: Number of Gaussians.
-            ridge: Added to the diagonal of every covariance.
+        The same points give the same mixture. `ridge` is added to the diagonal of every covariance.
         """
         groups = _k_means(points, kinds)
         share: Points = (groups[:, None] == np.arange(kinds)).astype(np.float64)

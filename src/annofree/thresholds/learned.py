@@ -96,10 +96,8 @@ class Learned(Threshold):
         """This rule with the weights that suit the reports best.
 
         Each case gives a curve, the loss of every value by its report alone; the weights minimise the mean over cases.
-        The set of quantiles and the penalty are those with the smallest loss on cases left out.
-
-        Args:
-            cases: Patients with reports, and healthy people if false findings in them should count.
+        The set of quantiles and the penalty are those with the smallest loss on cases left out. Cases are patients with
+        reports, and healthy people if false findings in them should count.
 
         Raises:
             InputError: No case has a report that names a tumour.

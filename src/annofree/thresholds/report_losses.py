@@ -88,19 +88,11 @@ def losses(
     voxel_ml: float,
     form: Form = "auto",
 ) -> Values:
-    """The loss of each value as a threshold on one scan's scores.
+    """The loss (T,) of each of T ascending values as a threshold on one scan's scores, 0 is best.
 
-    Args:
-        scores: (X, Y, Z).
-        brain: (X, Y, Z) boolean.
-        target: What the report says; None for a person without a tumour, in whom all that is called is false.
-        values: (T,) ascending.
-        voxel_ml: Volume of one voxel.
-        form: "soft-target" with its penalties, "expected-dice", or "auto": the first where the report gives a size, the
-            second where it does not (the excess alone says too little about the size of a soft target).
-
-    Returns:
-        (T,), 0 is best.
+    Without a target, in a person without a tumour, all that is called is false. The form is "soft-target" with its
+    penalties, "expected-dice", or "auto": the first where the report gives a size, the second where it does not (the
+    excess alone says too little about the size of a soft target).
     """
     if target is None:
         positives = Counts.of(scores, brain, np.zeros_like(brain), values).positives
@@ -118,19 +110,11 @@ def losses(
 
 
 def expected_dice(counts: Counts, volume: VolumeRange | None, voxel_ml: float) -> Values:
-    """Dice that each value would reach, estimated from a report alone.
+    """Dice (T,) that each value would reach, estimated from a report alone.
 
     Tumour-free brain inside the named regions is taken to score like brain outside them. With V tumour voxels, of the
     voxels called inside `rate x (room - V)` are then false and the rest are true; all that is called outside is false.
     V is the excess (`Counts.tumour_voxels`), kept within the reported range.
-
-    Args:
-        counts: Of one scan.
-        volume: Reported range.
-        voxel_ml: Volume of one voxel.
-
-    Returns:
-        (T,) in 0..1.
     """
     size = counts.size(volume, voxel_ml)
     false_inside = counts.rate * (counts.room_inside - size)

@@ -72,7 +72,7 @@ def report_target(
     table: RegionTable | None = None,
     with_prior: bool = False,
 ) -> ReportTarget | None:
-    """Bring what a scan's report says to the scan's own grid.
+    """Bring what a scan's report says to the scan's own grid; None where the report names no tumour.
 
     Args:
         scan: With a report.
@@ -81,9 +81,6 @@ def report_target(
         alignment: From the scan to MNI, where it is known already.
         table: Whose words name the regions, instead of the lexicon's.
         with_prior: Also make the map of `annofree.reports.report_prior`, for `soft_target` (about a second).
-
-    Returns:
-        The target; None where the report names no tumour.
 
     Raises:
         InputError: The scan has no report.

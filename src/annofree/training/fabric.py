@@ -11,11 +11,7 @@ from annofree.training.precision import choose
 
 
 def launched(precision: str = "fp32") -> Any:
-    """A Lightning Fabric for this process, on the GPU where there is one.
-
-    Args:
-        precision: "auto", "fp32" or "bf16".
-    """
+    """A Lightning Fabric for this process, on the GPU where there is one; precision "auto", "fp32" or "bf16"."""
     from lightning.fabric import Fabric
 
     world = int(os.environ.get("WORLD_SIZE", "1"))

@@ -11,13 +11,7 @@ def step_if_finite(optimiser: Any) -> bool:
     """Take an optimiser's step unless a gradient is no finite number: it would turn every weight into NaN.
 
     The step is then left out, and the moments that the optimiser keeps stay what they were. Processes that share
-    their gradients decide alike.
-
-    Args:
-        optimiser: A torch optimiser, or Fabric's wrapping of one, after the backward pass.
-
-    Returns:
-        Whether the step was taken.
+    their gradients decide alike. Returns whether the step was taken.
     """
     parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from annofree.networks.store import save_network
-from annofree.training.checkpoint import has_state, load_state, save_state
+from annofree.training.checkpoint import STATE, load_state, save_state
 from annofree.training.fabric import launched
 from annofree.training.guard import step_if_finite
 from annofree.training.log import RunLog
@@ -93,11 +93,12 @@ def train(
     )
     average = {name: value.detach().clone() for name, value in network.state_dict().items()}
     step, best = 0, None
-    if resume and has_state(folder):
-        progress = load_state(folder, network, average, optimiser)
+    state = folder / STATE
+    if resume and state.is_file():
+        progress = load_state(state, {"network": network}, {"optimiser": optimiser}, average)
         step, best = int(progress["step"]), progress["best"]
     elif weights_from is not None:
-        load_state(weights_from, network, average, None)
+        load_state(weights_from / STATE, {"network": network}, average=average)
         network.load_state_dict(average)
     model, fabric_optimiser = fabric.setup(network, optimiser)
     average = {name: value.to(fabric.device) for name, value in average.items()}
@@ -113,7 +114,7 @@ def train(
     losses: list[float] = []
 
     def keep() -> None:
-        save_state(folder, network, average, optimiser, {"step": step, "best": best})
+        save_state(state, {"network": network}, {"optimiser": optimiser}, {"step": step, "best": best}, average)
         _save_average(network, average, folder / "last", extra)
 
     batches = loader(dataset, ahead=settings.ahead)

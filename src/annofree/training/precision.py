@@ -23,12 +23,7 @@ def cpu_has_bf16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
 
 
 def choose(wanted: str, device: torch.device) -> Precision:
-    """Fabric's name of the precision.
-
-    Args:
-        wanted: "auto", "fp32" or "bf16".
-        device: Where training runs.
-    """
+    """Fabric's name of the precision "auto", "fp32" or "bf16" on a device."""
     if wanted == "auto":
         able = torch.cuda.is_bf16_supported() if device.type == "cuda" else device.type == "cpu" and cpu_has_bf16()
         return "bf16-mixed" if able else "32-true"

@@ -16,15 +16,7 @@ _LOGS = frozenset({"log.jsonl", "curves.csv", "curves.png", "recipe.json", "gate
 
 
 def require_space(folder: Path, needed_mb: int) -> None:
-    """Refuse to begin what the disk cannot hold.
-
-    Args:
-        folder: On the disk in question; it exists.
-        needed_mb: Megabytes that may be written.
-
-    Raises:
-        OutputError: Less is free.
-    """
+    """Refuse by an `OutputError` to begin what the disk of an existing folder cannot hold."""
     free_mb = shutil.disk_usage(folder).free / 1e6
     if free_mb < needed_mb:
         raise OutputError(
@@ -36,11 +28,7 @@ def require_space(folder: Path, needed_mb: int) -> None:
 
 
 def clear_up(model: Path) -> None:
-    """Move the logs of a finished fit from `training/` to `log/`, and delete the rest of it.
-
-    Args:
-        model: The model folder.
-    """
+    """Move the logs of a model folder's finished fit from `training/` to `log/`, and delete the rest of it."""
     work = model / WORK
     if not work.is_dir():
         return

@@ -14,13 +14,7 @@ from annofree.training.stream import Batch, Sampler, TrainingCase
 
 @dataclass
 class MadeCases:
-    """From a seed to a made case; picklable, the anatomies travel once to each process.
-
-    Attributes:
-        bank: Anatomies.
-        settings: What is made.
-        spacing_mm: Of the cases.
-    """
+    """From a seed to a made case; picklable, the anatomies travel once to each process."""
 
     bank: LabelMapBank
     settings: SynthesisSettings

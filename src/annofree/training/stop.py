@@ -10,12 +10,7 @@ from types import FrameType
 
 
 class Interrupted(KeyboardInterrupt):
-    """Ctrl-C stopped a training; what it needs to go on is kept, and there is no result.
-
-    Args:
-        done: Steps (or rounds) done.
-        wanted: Steps asked for.
-    """
+    """Ctrl-C stopped a training after so many steps (or rounds); what it needs to go on is kept."""
 
     def __init__(self, done: int, wanted: int) -> None:
         self.done, self.wanted = done, wanted
@@ -23,21 +18,13 @@ class Interrupted(KeyboardInterrupt):
 
 
 class Stop:
-    """Whether somebody has asked the training to stop.
-
-    Attributes:
-        asked: Ctrl-C was pressed.
-    """
+    """Whether somebody has asked the training to stop (`asked`)."""
 
     def __init__(self) -> None:
         self.asked = False
 
     def check(self, done: int, wanted: int) -> None:
-        """End here where that was asked for.
-
-        Raises:
-            Interrupted: It was.
-        """
+        """Raise `Interrupted` where that was asked for."""
         if self.asked:
             raise Interrupted(done, wanted)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import signal
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import torch
@@ -46,17 +46,10 @@ class StreamSettings(Settings):
 
 
 class MadeSampler:
-    """Samples from cases made on the fly.
+    """Samples from cases made on the fly, for a global batch.
 
     Making a case costs more than using it, so each lane keeps the last few cases and a case is used several times,
     each time varied anew (:mod:`annofree.training.samples`).
-
-    Args:
-        make: From a seed to a case.
-        stream: Reuse.
-        sample: Variation.
-        batch: Size of the global batch.
-        seed: Seed of reuse and variation.
     """
 
     def __init__(
@@ -102,23 +95,21 @@ class MadeSampler:
         return known[number]
 
 
-class SampleStream(IterableDataset[Batch]):
-    """Batches from ``start`` on, lanes stacked.
+def stacked(sampler: Sampler, step: int, lanes: Iterable[int]) -> Batch:
+    """The samples of some lanes of a step as one batch."""
+    parts = [sampler(step, lane) for lane in lanes]
+    return {key: torch.stack([part[key] for part in parts]) for key in parts[0]}
 
-    Args:
-        sampler: Makes a sample.
-        lanes: Which samples of the global batch this process makes.
-        start: First step.
-        stop: Step after the last.
-    """
+
+class SampleStream(IterableDataset[Batch]):
+    """Batches of a sampler from step ``start`` to before ``stop``, the lanes that this process makes stacked."""
 
     def __init__(self, sampler: Sampler, *, lanes: range, start: int, stop: int) -> None:
         self.sampler, self.lanes, self.start, self.stop = sampler, lanes, start, stop
 
     def __iter__(self) -> Iterator[Batch]:
         for step in range(self.start, self.stop):
-            parts = [self.sampler(step, lane) for lane in self.lanes]
-            yield {key: torch.stack([part[key] for part in parts]) for key in parts[0]}
+            yield stacked(self.sampler, step, self.lanes)
 
 
 def loader(dataset: SampleStream, *, ahead: int) -> Iterator[Batch]:

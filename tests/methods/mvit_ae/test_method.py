@@ -14,7 +14,7 @@ from annofree.methods.mvit_ae import MViTAE, MViTAEPublished, MViTAESettings, me
 from annofree.methods.mvit_ae.frame import frame
 from annofree.methods.mvit_ae.fusion import fuse
 from annofree.methods.mvit_ae.healthy import HealthySlices, HealthyVolume
-from annofree.methods.mvit_ae.learn import LearnSettings, SliceSampler, fit_autoencoder, hide, slice_loss
+from annofree.methods.mvit_ae.learn import SliceSampler, fit_autoencoder, hide, slice_loss
 from annofree.methods.mvit_ae.network import MaskedViTAE, MaskedViTAESettings, ViTAESettings, patches
 from annofree.methods.mvit_ae.published_frame import BRATS_MM3, network_settings, whole_volume_z
 from annofree.methods.mvit_ae.reconstruct import reconstruct
@@ -59,14 +59,14 @@ def test_a_brain_larger_than_the_frame_is_seen_whole_at_a_coarser_spacing(person
 
 
 def test_a_sample_depends_on_its_step_and_lane_alone_and_always_shows_something(slices: HealthySlices) -> None:
-    sampler = SliceSampler(slices, LearnSettings(), TINY, seed=3)
+    sampler = SliceSampler(slices, TINY, seed=3)
     one, same, other = sampler(5, 1), sampler(5, 1), sampler(5, 2)
     assert all(torch.equal(one[key], same[key]) for key in one)
     assert not torch.equal(one["noise"], other["noise"])
     rng = np.random.default_rng(0)
     present = np.array([True, False, False, True])
     for _ in range(200):
-        hidden = hide(rng, present, (8, 10), LearnSettings())
+        hidden = hide(rng, present, (8, 10))
         assert hidden[1:3].all()
         assert hidden.shape == (4, 80)
         assert not hidden.all()
@@ -110,10 +110,7 @@ def test_a_stopped_training_goes_on(
         slices = HealthySlices.gather([HealthyVolume(0, "a", lambda: frame(person, size, 4.0)[0])])
     for steps in (2, 3):
         training = TrainSettings(steps=steps, batch=2, warmup=1, ahead=0)
-        settings = LearnSettings()
-        found = fit_autoencoder(
-            slices, slices, tmp_path, network=config, settings=settings, training=training, extra={}
-        )
+        found = fit_autoencoder(slices, slices, tmp_path, network=config, training=training, extra={})
         assert found.step == steps
         assert found.best_score is not None
         assert np.isfinite(found.best_score)

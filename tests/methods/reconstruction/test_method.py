@@ -6,7 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from scipy.ndimage import gaussian_filter
+from torch import Tensor, nn
 
 from annofree import methods
 from annofree.errors import InputError
@@ -93,9 +95,15 @@ def test_without_a_network_there_is_a_sentence(patient: PhantomSubject) -> None:
 def test_scans_that_set_the_threshold_were_not_learned_from(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[str] = []
 
-    def learn(self: Reconstruction, stacks: list, folder: Path) -> Blank:  # type: ignore[type-arg]
+    class BlankModule(nn.Linear):
+        settings = None
+
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.full_like(x, 1 / 3)
+
+    def learn(self: Reconstruction, stacks: list, folder: Path) -> nn.Module:  # type: ignore[type-arg]
         seen.extend({stack.id for stack in stacks})
-        return Blank()
+        return BlankModule(1, 1)
 
     monkeypatch.setattr(Reconstruction, "learn", learn)
     one = phantom_subject(1, healthy=True, spacing_mm=6.0).scan

@@ -16,11 +16,7 @@ from annofree.scan import Scan
 def expected_tissues(scan: Scan, box: Box, affine: NDArray[np.float64], sigma_mm: float) -> NDArray[np.float32]:
     """The template's grey matter, white matter and fluid on part of a scan's grid, (3, X, Y, Z), summing to one.
 
-    Args:
-        scan: The scan.
-        box: The part of its grid.
-        affine: (4, 4) scanner mm to MNI mm.
-        sigma_mm: Smoothing of the maps.
+    The affine (4, 4) leads from scanner mm to MNI mm; the maps are smoothed by `sigma_mm`.
     """
     from scipy import ndimage
 
@@ -50,20 +46,12 @@ def _smooth_tissues(sigma_mm: float) -> tuple[NDArray[np.float32], ...]:
 def tissue_z(
     image: NDArray[np.float32], brain: NDArray[np.bool_], tissues: NDArray[np.float32] | None, sign: int = 1
 ) -> NDArray[np.float32]:
-    """Robust z of an image against the mixture of tissues expected at each voxel.
+    """Robust z (X, Y, Z) of an image against the mixture of tissues expected at each voxel, 0 outside the brain.
 
     The grey level of each tissue is fitted to this brain by least squares with Tukey's biweight (c = 4.685, the usual
     95 % efficiency; Huber and Ronchetti, Robust Statistics, 2009), so that a tumour has no say. The spread of each
-    tissue is its weighted mean absolute residual within the biweight's reach.
-
-    Args:
-        image: (X, Y, Z) grey levels.
-        brain: (X, Y, Z) boolean.
-        tissues: (3, X, Y, Z) expected shares; None compares with the brain's median and spread.
-        sign: 1 where abnormal is bright, -1 where it is dark, 0 where it is either.
-
-    Returns:
-        (X, Y, Z) float32, 0 outside the brain.
+    tissue is its weighted mean absolute residual within the biweight's reach. Shares of tissues are (3, X, Y, Z); None
+    compares with the brain's median and spread. The sign is 1 where abnormal is bright, -1 where dark, 0 where either.
     """
     values = image[brain].astype(np.float64)
     shares = np.ones((values.size, 1)) if tissues is None else tissues[:, brain].T.astype(np.float64)

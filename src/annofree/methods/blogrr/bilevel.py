@@ -14,14 +14,14 @@ from torch import Tensor, nn
 
 from annofree.errors import SettingsError
 from annofree.methods.blogrr.hypergradient import Params, first_order, implicit, unrolled
-from annofree.methods.blogrr.joint_checkpoint import has_joint, load_joint, save_joint
 from annofree.methods.blogrr.levels import BilevelSettings, Levels
 from annofree.networks.store import save_network
+from annofree.training.checkpoint import load_state, save_state
 from annofree.training.fabric import launched
 from annofree.training.guard import step_if_finite
 from annofree.training.log import RunLog
 from annofree.training.stop import stoppable
-from annofree.training.stream import Batch, Sampler
+from annofree.training.stream import Batch, Sampler, stacked
 
 Monitor = Callable[[nn.Module, nn.Module], dict[str, float]]
 """From reconstructor and threshold network to numbers that are plotted; they choose nothing."""
@@ -80,13 +80,12 @@ def train_pair(
         for name, rate in (("reconstructor", form.lower_rate), ("threshold", form.upper_rate))
     }
     done, kept, lowest = 0, 0, math.inf
-    if has_joint(folder):
-        progress = load_joint(folder, networks, optimisers)
-        done, kept, lowest = (
-            int(progress["rounds"]),
-            int(progress.get("kept", 0)),
-            float(progress.get("lowest", math.inf)),
-        )
+    # both levels in one file, so that they resume in step
+    state, joint = folder / "joint.safetensors", {f"network/{name}": network for name, network in networks.items()}
+    joint_optimisers = {f"optimiser/{name}": optimiser for name, optimiser in optimisers.items()}
+    if state.is_file():
+        progress = {"kept": 0, "lowest": math.inf, **load_state(state, joint, joint_optimisers)}
+        done, kept, lowest = int(progress["rounds"]), int(progress["kept"]), float(progress["lowest"])
 
     def summed(gradient: Params) -> Params:
         return {name: fabric.all_reduce(value, reduce_op="sum") for name, value in gradient.items()}
@@ -129,7 +128,7 @@ def train_pair(
                 print(f"round {done} of {form.rounds}: " + ", ".join(f"{k} {v:.4f}" for k, v in numbers.items()))
                 for name, network in networks.items() if better else ():
                     save_network(network, folder / name, extra={"error": form.error.model_dump()})
-                save_joint(folder, networks, optimisers, {"rounds": done, "kept": kept, "lowest": lowest})
+                save_state(state, joint, joint_optimisers, {"rounds": done, "kept": kept, "lowest": lowest})
             stop.check(done, form.rounds)
     for network in networks.values():
         network.eval()
@@ -144,8 +143,7 @@ def _steps(turn: int, count: int) -> range:
 
 
 def _batch(sampler: Sampler, step: int, lanes: range, device: torch.device) -> Batch:
-    parts = [sampler(step, lane) for lane in lanes]
-    return {key: torch.stack([part[key] for part in parts]).to(device) for key in parts[0]}
+    return {key: value.to(device) for key, value in stacked(sampler, step, lanes).items()}
 
 
 def _lower_batches(healthy: Sampler, step: int, form: BilevelSettings, device: torch.device) -> list[Batch]:

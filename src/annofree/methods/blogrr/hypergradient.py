@@ -7,6 +7,9 @@ Lower: `theta*(phi) = argmin L(theta, phi)`. Upper: `F(theta*(phi), phi)`. The w
 `first_order` keeps the first term only, as BLOGRR published it. `unrolled` differentiates through a few gradient steps
 of the lower problem (Franceschi et al., ICML 2017). `implicit` solves the linear system by conjugate gradients with
 Hessian-vector products (Pedregosa, ICML 2016; Rajeswaran et al., NeurIPS 2019).
+
+Each gives the gradient by the name of the upper parameter, and F. `upper` is F, `lower` is L, `reduce` sums gradients
+over processes, all of which must be given the same L.
 """
 
 from __future__ import annotations
@@ -35,15 +38,6 @@ def first_order(upper: Loss, theta: Params, phi: Params, *, reduce: Reduce = _al
     """The direct term only: the lower solution is taken as fixed.
 
     Plain reverse mode, so that layers which update buffers (batch norm) may be used.
-
-    Args:
-        upper: F.
-        theta: Lower parameters.
-        phi: Upper parameters.
-        reduce: Sums gradients over processes.
-
-    Returns:
-        The gradient by parameter name, and F.
     """
     leaves = {name: value.detach().requires_grad_() for name, value in phi.items()}
     value = upper(_frozen(theta), leaves)
@@ -55,18 +49,9 @@ def first_order(upper: Loss, theta: Params, phi: Params, *, reduce: Reduce = _al
 def unrolled(
     upper: Loss, lower: Sequence[Loss], theta: Params, phi: Params, *, rate: float, reduce: Reduce = _alone
 ) -> tuple[Params, Tensor]:
-    """Through `len(lower)` plain gradient steps of the lower problem, all of which stay in memory.
+    """Through `len(lower)` plain gradient steps of length `rate` of the lower problem, all of which stay in memory.
 
-    Args:
-        upper: F.
-        lower: One L a step, for instance one batch each.
-        theta: Where the steps start; not changed.
-        phi: Upper parameters.
-        rate: Length of a step.
-        reduce: Sums gradients over processes; every process must be given the same `lower`.
-
-    Returns:
-        The gradient of F after the steps, and F there.
+    Each step has an L of its own, for instance a batch; F is that after the steps, which change nothing given.
     """
     start = _frozen(theta)
 
@@ -103,10 +88,7 @@ def implicit(
         iterations: Most steps of conjugate gradients; each costs about two gradients of L. The solution so far is kept
             where the Hessian turns out not to be positive.
         tolerance: Relative squared residual at which the solution is good enough.
-        reduce: Sums gradients over processes; every process must be given the same `lower`.
-
-    Returns:
-        The gradient and F at `theta`.
+        reduce: Sums gradients over processes.
     """
     theta, phi = _frozen(theta), _frozen(phi)
     (by_theta, by_phi), value = grad_and_value(upper, argnums=(0, 1))(theta, phi)

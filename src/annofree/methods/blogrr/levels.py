@@ -127,13 +127,9 @@ class Levels:
         return out
 
     def lower(self, theta: Params, phi: Params, batch: Batch, *, warming: bool = False) -> Tensor:
-        """Mean squared error, plus the mean of those squared errors that lie above the threshold.
+        """Mean squared error on healthy slices, plus the mean of those squared errors that lie above the threshold.
 
-        Args:
-            theta: Parameters of the reconstructor.
-            phi: Parameters of the threshold network.
-            batch: Healthy slices.
-            warming: Every error lies above the threshold.
+        While `warming`, every error lies above it.
         """
         form = self.settings
         found = functional_call(self.reconstructor, theta, (batch["x"],))

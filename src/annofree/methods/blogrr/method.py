@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from annofree.methods.blogrr.patient_slices import PatientStack
     from annofree.thresholds.report_targets import ReportTarget
 
-THRESHOLD_NETWORK, FOLDS = "threshold", "folds.json"
+FOLDS = "folds.json"
 #: Below this a threshold says nothing: it is less than a grey level of 8 bits.
 _LEAST = 1.0 / 255.0
 
@@ -44,7 +44,8 @@ class Blogrr(DAE):
     name: ClassVar[str] = "blogrr"
     settings_class = BlogrrSettings
     settings: BlogrrSettings
-    learned: ClassVar[tuple[str, ...]] = ("network", "thresholder", "folds")
+    learned: ClassVar[tuple[str, ...]] = (*DAE.learned, "thresholder", "folds")
+    folders: ClassVar[dict[str, str]] = {"network": "network", "thresholder": "threshold"}
     thresholder: Network | None
     folds: dict[str, Learned] | None
 
@@ -106,7 +107,6 @@ class Blogrr(DAE):
         """This method with fresh weights, which the turns with the threshold network are to teach."""
         import torch
 
-        from annofree.inference.torch_network import TorchNetwork
         from annofree.networks import build
 
         torch.manual_seed(self.settings.seed)
@@ -115,17 +115,13 @@ class Blogrr(DAE):
             "made healthy brains": self.settings.made if healthy is None else 0,
             "steps before the turns": 0,
         }
-        network = TorchNetwork(build(self.network_settings()).eval())
-        return self.replace(network=network, card={**self.card, "learned from": learned_from})
+        return self.with_network(build(self.network_settings()).eval(), learned_from)
 
     def fit_threshold(self, patients: Cohort, healthy: Cohort | None = None, workspace: Path | None = None) -> Self:
-        """Learn the threshold alone, for the network that is there.
+        """Learn the threshold alone, for the network that is there, from scans with reports.
 
-        Args:
-            patients: Scans with reports.
-            healthy: Healthy scans that the network has not learned: false findings in them count too. For the threshold
-                network, slices to learn from.
-            workspace: Keeps checkpoints.
+        False findings in healthy scans that the network has not learned count too; for the threshold network they are
+        slices to learn from.
 
         Raises:
             InputError: No report names a tumour.
@@ -167,14 +163,9 @@ class Blogrr(DAE):
         return (error / self.thresholds_of(slices.images[sequence], error)).astype(np.float32), healthy
 
     def thresholds_of(self, image: NDArray[np.float32], error: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The threshold network's value for each slice; one for all slices, their geometric mean, unless published.
+        """The threshold network's value (N,) for each slice; one for all, their geometric mean, unless published.
 
-        Args:
-            image: (size, size, N) grey levels.
-            error: (size, size, N).
-
-        Returns:
-            (N,).
+        Image and error are (size, size, N).
         """
         assert self.thresholder is not None
         channels = [to_slices(image), to_slices(error)][: int(self.thresholder.settings.in_channels)]
@@ -189,8 +180,6 @@ class Blogrr(DAE):
     def save_weights(self, folder: Path) -> None:
         """Both networks, and each patient's rule."""
         super().save_weights(folder)
-        if self.thresholder is not None:
-            self.thresholder.save(folder / THRESHOLD_NETWORK)
         if self.folds:
             rules = {name: rule.to_dict() for name, rule in self.folds.items()}
             (folder / FOLDS).write_text(json.dumps(rules, indent=1) + "\n", encoding="utf-8")
@@ -200,10 +189,6 @@ class Blogrr(DAE):
         from annofree.thresholds import from_dict
 
         found = super().load_weights(folder)
-        if (folder / THRESHOLD_NETWORK).is_dir():
-            from annofree.inference import load_network
-
-            found["thresholder"], _ = load_network(folder / THRESHOLD_NETWORK)
         if (folder / FOLDS).is_file():
             rules = json.loads((folder / FOLDS).read_text(encoding="utf-8"))
             found["folds"] = {name: from_dict(values) for name, values in rules.items()}

@@ -23,12 +23,7 @@ _SPACING_MM = 3.0
 
 
 def monitor_on(method: Method, where: str | None) -> Monitor | None:
-    """The function that looks at two networks in training.
-
-    Args:
-        method: BLOGRR; cuts slices and cleans up masks.
-        where: Folder of labelled scans, or "phantoms"; None watches nothing.
-    """
+    """The function that looks at two networks in training, on labelled scans in a folder or on "phantoms"."""
     if where is None:
         return None
     from annofree.inference.torch_network import TorchNetwork

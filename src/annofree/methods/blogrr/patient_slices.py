@@ -35,11 +35,7 @@ class PatientStack:
 class PatientSampler:
     """From a step and a lane to ``x``, ``target``, ``outside`` and ``foreground``, each ``(1, H, W)``.
 
-    Three in four slices hold some of the target; half are flipped left to right.
-
-    Args:
-        stacks: The patients; each is as likely as any other.
-        seed: Decides everything together with step and lane.
+    Each patient is as likely as any other, three in four slices hold some of the target, half are flipped.
 
     Raises:
         InputError: No patient's report left a target.

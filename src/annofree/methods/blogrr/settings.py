@@ -79,13 +79,7 @@ class BlogrrSettings(DAESettings):
         return self.reports or ("published" if self.preset == "published" else "lobe+size")
 
     def bilevel(self, error: ErrorSettings, healthy_slices: int, patient_slices: int) -> BilevelSettings:
-        """How the two networks are trained in turns.
-
-        Args:
-            error: The error map.
-            healthy_slices: How many there are to learn from.
-            patient_slices: The same of the patients.
-        """
+        """How the two networks are trained in turns, on so many slices of healthy people and of patients."""
         from annofree.methods.blogrr.levels import BilevelSettings
 
         published = self.preset == "published"

@@ -17,13 +17,7 @@ _SMOOTH = 1e-6
 def soft_mask(scores: Tensor, threshold: Tensor, slope: float = SLOPE) -> Tensor:
     """`1 / (1 + exp(-slope (scores - threshold)))`, finite for any input, with a gradient in both.
 
-    Args:
-        scores: ``(B, ...)``.
-        threshold: ``(B,)``, one a sample.
-        slope: Of the transition; at 50 it goes from 0.1 to 0.9 within 0.088.
-
-    Returns:
-        ``(B, ...)`` in 0..1.
+    ``(B, ...)`` scores and a threshold ``(B,)`` each; at a slope of 50 it goes from 0.1 to 0.9 within 0.088.
     """
     return torch.sigmoid(slope * (scores - threshold.view(-1, *([1] * (scores.ndim - 1)))))
 
@@ -36,21 +30,11 @@ def alone(part: Tensor) -> Tensor:
 def soft_dice_loss(
     mask: Tensor, target: Tensor, *, pooled: bool = True, world: int = 1, total: Total = alone
 ) -> Tensor:
-    """1 - soft Dice, `(2 sum(mask target) + 1e-6) / (sum(mask) + sum(target) + 1e-6)`.
+    """1 - soft Dice, `(2 sum(mask target) + 1e-6) / (sum(mask) + sum(target) + 1e-6)`, of ``(B, ...)`` in 0..1.
 
-    Over several processes the sum of the returned values is the loss of all samples, and the sum of their gradients
-    its gradient.
-
-    Args:
-        mask: ``(B, ...)`` in 0..1.
-        target: ``(B, ...)`` in 0..1.
-        pooled: Sums over all samples together as published, so that slices without a target only add false positives;
-            otherwise the mean of each sample's own loss.
-        world: Number of processes.
-        total: Sums over processes.
-
-    Returns:
-        A scalar.
+    Over several processes (`world`, whose sums `total` gives) the sum of the returned values is the loss of all
+    samples, and the sum of their gradients its gradient. Pooled, as published, sums run over all samples together, so
+    that slices without a target only add false positives; otherwise it is the mean of each sample's own loss.
     """
     both, found, wanted = (part.flatten(1).sum(1) for part in (mask * target, mask, target))
     if pooled:

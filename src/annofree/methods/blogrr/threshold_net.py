@@ -21,7 +21,6 @@ class ThresholdNetSettings(Settings):
     """Shape of a :class:`ThresholdNet`.
 
     Attributes:
-        kind: Name under which :func:`annofree.networks.build` finds the network.
         in_channels: 1 sees the slice, 2 the slice and its error map.
         widths: Channels of the four stages.
         blocks: Residual blocks of each stage.
@@ -44,9 +43,6 @@ class ThresholdNetSettings(Settings):
 
 class ThresholdNet(nn.Module):
     """From a slice, and its error map where two channels are wanted, to a threshold on the error map.
-
-    Args:
-        settings: Shape and start.
 
     Example:
         >>> net = ThresholdNet(ThresholdNetSettings(start=0.2))
@@ -84,10 +80,7 @@ class ThresholdNet(nn.Module):
 
     @torch.no_grad()
     def start_at(self, threshold: float) -> None:
-        """Answer with this threshold for every slice, until training changes it.
-
-        Args:
-            threshold: In 0..1, for instance a quantile of the errors of healthy slices.
+        """Answer with this threshold for every slice, until training changes it: a quantile of healthy errors.
 
         Raises:
             ValueError: It is not strictly between 0 and 1.

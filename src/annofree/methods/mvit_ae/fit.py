@@ -1,20 +1,15 @@
-"""The fits of both forms, from cohorts to a trained network."""
+"""The fits of both forms, from cohorts to a trained network and what is said of it."""
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from annofree.methods.mvit_ae.frame import Frame, frame
-from annofree.methods.mvit_ae.healthy import (
-    HOLD_OUT_SEEDS,
-    LEARN_SEEDS,
-    HealthySlices,
-    healthy_volumes,
-)
-from annofree.methods.mvit_ae.learn import LearnSettings, fit_autoencoder
+from annofree.methods.mvit_ae.healthy import HOLD_OUT_SEEDS, LEARN_SEEDS, HealthySlices, healthy_volumes
+from annofree.methods.mvit_ae.learn import fit_autoencoder
 from annofree.methods.mvit_ae.network import MaskedViTAE, MaskedViTAESettings, ViTAE, ViTAESettings
 from annofree.methods.mvit_ae.published_frame import network_settings, published_frame
 from annofree.methods.mvit_ae.settings import MViTAEPublishedSettings, MViTAESettings
@@ -25,111 +20,71 @@ from annofree.training.settings import TrainSettings
 #: Held-out made brains by which weights are chosen.
 _VALIDATION = 2
 
-
-@dataclass(frozen=True)
-class Fitted:
-    """A trained network and what it learned from.
-
-    Attributes:
-        network: In evaluation mode.
-        extra: What is kept beside its weights.
-        card: For the model's card.
-    """
-
-    network: MaskedViTAE | ViTAE
-    extra: dict[str, Any]
-    card: dict[str, Any]
+Fitted = tuple[MaskedViTAE | ViTAE, dict[str, Any], dict[str, Any]]
+"""The network in evaluation mode, what it learned from, and what is kept beside its weights."""
 
 
-def training_settings(steps: int, seed: int) -> TrainSettings:
-    """The loop's settings for small networks: 8 slices a step, made in the training process."""
-    return TrainSettings(
-        steps=steps,
-        batch=8,
-        learning_rate=1.5e-3,
-        warmup=min(50, steps),
-        ema=0.99,
-        seed=seed,
-        validate_every=200,
-        ahead=0,
-    )
-
-
-def fit_ours(settings: MViTAESettings, workspace: Path, *, healthy: Cohort | None, patients: Cohort | None) -> Fitted:
-    """Make the slices, train, load the best weights; what a stopped fit left in the workspace is used again.
-
-    Args:
-        settings: Of the method.
-        workspace: Folder for slices and checkpoints.
-        healthy: Real healthy scans.
-        patients: Patients' scans for their better halves.
-    """
+def fit_ours(
+    settings: MViTAESettings, healthy: Cohort | None, patients: Cohort | None, workspace: Path | None
+) -> Fitted:
+    """Make the slices, train, load the best weights; what a stopped fit left in the workspace is used again."""
     network = MaskedViTAESettings()
     return _fit(
-        lambda scan: frame(scan, network.size, settings.spacing_mm)[0],
-        network,
-        training_settings(settings.steps, settings.seed),
         settings,
-        workspace,
+        network,
+        lambda scan: frame(scan, network.size, settings.spacing_mm)[0],
+        {"batch": 8, "learning_rate": 1.5e-3},
         {"spacing_mm": settings.spacing_mm},
-        healthy=healthy,
-        patients=patients,
+        (healthy, patients),
+        workspace,
     )
 
 
 def fit_published(
-    settings: MViTAEPublishedSettings, workspace: Path, *, healthy: Cohort | None, patients: Cohort | None
+    settings: MViTAEPublishedSettings, healthy: Cohort | None, patients: Cohort | None, workspace: Path | None
 ) -> Fitted:
     """As `fit_ours`, for the published network: four sequences only, whole slices, its own rate and batch."""
     network = network_settings(settings.network)
-    training = training_settings(settings.steps, settings.seed)
-    if settings.network == "published":
-        rates = {"batch": 32, "learning_rate": 1e-4, "weight_decay": 1e-4}
-        training = TrainSettings(**{**training.model_dump(), **rates})
+    published = {"batch": 32, "learning_rate": 1e-4, "weight_decay": 1e-4}
     return _fit(
-        lambda scan: published_frame(scan, network),
-        network,
-        training,
         settings,
-        workspace,
+        network,
+        lambda scan: published_frame(scan, network),
+        published if settings.network == "published" else {"batch": 8, "learning_rate": 1.5e-3},
         {"network size": settings.network},
-        healthy=healthy,
-        patients=patients,
+        (healthy, patients),
+        workspace,
         four_sequences=True,
     )
 
 
 def _fit(
-    cut: Callable[[Scan], Frame],
-    network: MaskedViTAESettings | ViTAESettings,
-    training: TrainSettings,
     settings: MViTAESettings | MViTAEPublishedSettings,
-    workspace: Path,
+    network: MaskedViTAESettings | ViTAESettings,
+    cut: Callable[[Scan], Frame],
+    rates: dict[str, Any],
     extra: dict[str, Any],
+    cohorts: tuple[Cohort | None, Cohort | None],
+    workspace: Path | None,
     *,
-    healthy: Cohort | None,
-    patients: Cohort | None,
     four_sequences: bool = False,
 ) -> Fitted:
-    def gather(seeds: range, folder: str, real: Cohort | None, halves: Cohort | None) -> HealthySlices:
-        volumes = healthy_volumes(
-            cut,
-            labelmaps=settings.labelmaps,
-            seeds=seeds,
-            healthy=real,
-            patients=halves,
-            four_sequences=four_sequences,
-        )
-        return HealthySlices.gather(volumes, workspace / folder)
+    steps, seed = settings.steps, settings.seed
+    loop = {"warmup": min(50, steps), "ema": 0.99, "validate_every": 200, "ahead": 0, **rates}
+    with tempfile.TemporaryDirectory() as temporary:
+        work = workspace or Path(temporary)
 
-    first, last = LEARN_SEEDS + settings.seed, HOLD_OUT_SEEDS
-    slices = gather(range(first, first + settings.made), "slices", healthy, patients)
-    held_out = gather(range(last - _VALIDATION, last), "held-out", None, None)
-    run = workspace / "autoencoder"
-    trained = fit_autoencoder(
-        slices, held_out, run, network=network, settings=LearnSettings(), training=training, extra=extra
-    )
-    loaded, config = load_network(run / ("best" if trained.best_score is not None else "last"))
+        def gather(seeds: range, folder: str, healthy: Cohort | None, patients: Cohort | None) -> HealthySlices:
+            maps = settings.labelmaps
+            volumes = healthy_volumes(cut, maps, seeds, healthy, patients, four_sequences=four_sequences)
+            return HealthySlices.gather(volumes, work / folder)
+
+        first, last = LEARN_SEEDS + seed, HOLD_OUT_SEEDS
+        slices = gather(range(first, first + settings.made), "slices", *cohorts)
+        held_out = gather(range(last - _VALIDATION, last), "held-out", None, None)
+        training, run = TrainSettings(steps=steps, seed=seed, **loop), work / "autoencoder"
+        trained = fit_autoencoder(slices, held_out, run, network=network, training=training, extra=extra)
+        loaded, config = load_network(run / ("best" if trained.best_score is not None else "last"))
     assert isinstance(loaded, MaskedViTAE | ViTAE)
     kinds = [int((slices.kind == kind).sum()) for kind in range(3)]
     card = {
@@ -140,4 +95,4 @@ def _fit(
         "steps": trained.step,
         "held-out loss": None if trained.best_score is None else -trained.best_score,
     }
-    return Fitted(loaded, {key: value for key, value in config.items() if key != "network"}, card)
+    return loaded, card, {key: value for key, value in config.items() if key != "network"}

@@ -60,18 +60,10 @@ class Frame:
 def frame(
     scan: Scan, size: tuple[int, int], spacing_mm: float, clip: float = CLIP
 ) -> tuple[Frame, dict[Modality, Normalisation]]:
-    """Cut a scan into slices.
+    """Cut a scan with its brain mask into slices, and the normalisation of each sequence.
 
     The slices are `spacing_mm` wide and thick; a brain that is larger than the frame is seen at a coarser spacing.
-
-    Args:
-        scan: A scan with its brain mask.
-        size: Slice in voxels, left-right and back-front.
-        spacing_mm: Of the slices.
-        clip: Robust z beyond this is cut.
-
-    Returns:
-        The slices, and the normalisation of each sequence.
+    `size` is a slice in voxels, left-right and back-front; robust z beyond `clip` is cut.
 
     Raises:
         InputError: The scan has no brain, or a sequence has no contrast in it.

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +16,7 @@ from annofree.formats.outfolder import atomic_path
 from annofree.methods.mvit_ae.frame import Frame
 from annofree.prepare.brain import filled_brain
 from annofree.scan import Cohort, Modality, Scan
-
-if TYPE_CHECKING:
-    from annofree.synthesis import LabelMapBank
+from annofree.training.healthy import bank_of, made_scan
 
 #: Slices with less brain than this many voxels teach nothing.
 _LEAST_VOX = 100
@@ -85,12 +83,7 @@ class HealthySlices:
 
     @classmethod
     def gather(cls, volumes: Iterable[HealthyVolume], folder: Path | None = None) -> Self:
-        """The slices of several volumes.
-
-        Args:
-            volumes: To be made, or read where the folder holds them already.
-            folder: Keeps one file a volume, so that a stopped fit need not make them again.
-        """
+        """The slices of several volumes, made, or read where the folder holds them already (one file a volume)."""
         kept: list[tuple[Any, ...]] = []
         present, kinds, ids = [], [], []
         for volume in volumes:
@@ -105,26 +98,6 @@ class HealthySlices:
                 ids.append(volume.id)
         images, brain, height, owner = (np.concatenate(parts) for parts in zip(*kept, strict=True))
         return cls(images, brain, height, owner, np.stack(present), np.array(kinds, np.int32), tuple(ids))
-
-
-def bank_of(labelmaps: str | None) -> LabelMapBank:
-    """Anatomies: a folder of label maps, a bank file (`.npz`), or the MNI tissue maps where None."""
-    from annofree.synthesis import LabelMapBank
-
-    if labelmaps is None:
-        return LabelMapBank.from_mni()
-    return LabelMapBank.load(labelmaps) if labelmaps.endswith(".npz") else LabelMapBank.from_folder(labelmaps)
-
-
-def made_scan(bank: LabelMapBank, seed: int) -> Scan:
-    """A made four-sequence brain without tumour, 2 mm."""
-    from annofree.synthesis import SynthesisSettings, make_case
-    from annofree.synthesis.settings import Tumours
-
-    case = make_case(bank, SynthesisSettings(tumours=Tumours(healthy_share=1.0)), seed)
-    images = {s: image for s, image in zip(Modality, case.images.numpy(), strict=True) if image.any()}
-    step = case.spacing_mm
-    return Scan(f"made-{seed}", images, np.diag([step, step, step, 1.0]), brain=case.brain.numpy())
 
 
 def better_half(scan: Scan) -> Scan | None:
@@ -146,22 +119,16 @@ def better_half(scan: Scan) -> Scan | None:
 
 def healthy_volumes(
     cut: Callable[[Scan], Frame],
-    *,
     labelmaps: str | None,
     seeds: range,
-    healthy: Cohort | None = None,
-    patients: Cohort | None = None,
+    healthy: Cohort | None,
+    patients: Cohort | None,
+    *,
     four_sequences: bool = False,
 ) -> Iterator[HealthyVolume]:
     """Tumour-free volumes to be made: real healthy scans first, then patients' better halves, then made brains.
 
-    Args:
-        cut: From a scan with its brain mask to slices.
-        labelmaps: See `bank_of`.
-        seeds: Of the made brains.
-        healthy: Real healthy scans.
-        patients: Patients' scans.
-        four_sequences: Leave out volumes that lack a sequence.
+    `cut` makes slices of a scan with its brain mask; `four_sequences` leaves out volumes that lack a sequence.
     """
 
     def usable(make: Callable[[], Scan | None]) -> Frame | None:

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import Field
 from scipy import ndimage
 from torch import Tensor, nn
 
@@ -16,10 +15,9 @@ from annofree.methods.mvit_ae.frame import CLIP
 from annofree.methods.mvit_ae.healthy import HealthySlices
 from annofree.methods.mvit_ae.network import MaskedViTAESettings, ViTAESettings
 from annofree.networks.build import build
-from annofree.settings import Settings
-from annofree.training.loop import Trained, train
+from annofree.training.loop import Objective, Trained, train
 from annofree.training.settings import TrainSettings
-from annofree.training.stream import Batch, Sampler
+from annofree.training.stream import Batch, Sampler, stacked
 
 #: Width (sigma) of the Gaussian window of the structural similarity, and its side, in voxels; as published.
 _SIGMA, _WINDOW = 1.5, 11
@@ -29,36 +27,17 @@ _LIFT = 4.0
 _SHARES = (0.55, 0.3, 0.15)
 
 
-class LearnSettings(Settings):
-    """What a step sees and what it costs.
-
-    Attributes:
-        ssim_weight: Weight of (1 - SSIM) beside the mean squared error; 100 as published.
-        hidden: Largest share of patches that are hidden.
-        alone: Share of samples in which a single sequence is shown.
-        shift: Largest shift of the brain in the slice, voxels.
-    """
-
-    ssim_weight: float = Field(100.0, ge=0)
-    hidden: float = Field(0.6, ge=0, lt=1)
-    alone: float = Field(0.2, ge=0, le=1)
-    shift: int = Field(3, ge=0)
+#: Weight of (1 - SSIM) beside the mean squared error, as published.
+_SSIM_WEIGHT = 100.0
+#: Largest share of patches that are hidden; share of samples that show a single sequence; largest shift in voxels.
+_HIDDEN, _ALONE, _SHIFT = 0.6, 0.2, 3
 
 
 class SliceSampler:
-    """Healthy slices, varied; what is drawn depends on seed, step and lane alone.
+    """Healthy slices, varied; what is drawn depends on seed, step and lane alone."""
 
-    Args:
-        slices: To draw from.
-        settings: Variation.
-        network: Shape of the network that is fed.
-        seed: Decides everything.
-    """
-
-    def __init__(
-        self, slices: HealthySlices, settings: LearnSettings, network: MaskedViTAESettings, *, seed: int
-    ) -> None:
-        self.slices, self.settings, self.network, self.seed = slices, settings, network, seed
+    def __init__(self, slices: HealthySlices, network: MaskedViTAESettings, *, seed: int) -> None:
+        self.slices, self.network, self.seed = slices, network, seed
         share = np.zeros(len(slices.kind))
         for kind, weight in enumerate(_SHARES):
             members = slices.kind == kind
@@ -76,13 +55,13 @@ class SliceSampler:
         present = self.slices.present[self.slices.volume[number]]
         if rng.random() < 0.5:
             images, brain = images[:, ::-1], brain[::-1]
-        shift = rng.integers(-self.settings.shift, self.settings.shift + 1, size=2)
+        shift = rng.integers(-_SHIFT, _SHIFT + 1, size=2)
         images, brain = _shifted(images, shift), _shifted(brain, shift)
         gain = np.exp(rng.normal(0.0, 0.1, (len(present), 1, 1)))
         offset = rng.normal(0.0, 0.15, (len(present), 1, 1))
         images = np.clip(images * gain + offset, -CLIP, CLIP) * brain * present[:, None, None]
         rows, columns = self.network.tokens
-        hidden = hide(rng, present, (rows, columns), self.settings)
+        hidden = hide(rng, present, (rows, columns))
         noise = rng.standard_normal((rows * columns, self.network.dim), dtype=np.float32)
         return {
             "x": torch.from_numpy(images.astype(np.float32)),
@@ -95,13 +74,7 @@ class SliceSampler:
 
 
 class PlainSampler:
-    """Whole slices as they are, nothing varied or hidden: the published "base" transform.
-
-    Args:
-        slices: To draw from.
-        network: Shape of the network that is fed.
-        seed: Decides everything.
-    """
+    """Whole slices as they are, nothing varied or hidden: the published "base" transform."""
 
     def __init__(self, slices: HealthySlices, network: ViTAESettings, *, seed: int) -> None:
         self.slices, self.network, self.seed = slices, network, seed
@@ -116,9 +89,7 @@ class PlainSampler:
         return {"x": torch.from_numpy(images), "noise": torch.from_numpy(noise)}
 
 
-def hide(
-    rng: np.random.Generator, present: NDArray[np.bool_], tokens: tuple[int, int], settings: LearnSettings
-) -> NDArray[np.bool_]:
+def hide(rng: np.random.Generator, present: NDArray[np.bool_], tokens: tuple[int, int]) -> NDArray[np.bool_]:
     """Which patches of which sequences are not shown, (4, N) boolean.
 
     Sequences are left out at random, at least one stays; then blobs of patches, or single ones, are hidden in all
@@ -126,7 +97,7 @@ def hide(
     """
     shown = present.copy()
     there = np.flatnonzero(present)
-    if rng.random() < settings.alone:
+    if rng.random() < _ALONE:
         shown[:] = False
         shown[rng.choice(there)] = True
     elif rng.random() < 0.5:
@@ -134,7 +105,7 @@ def hide(
         if not shown.any():
             shown[rng.choice(there)] = True
     hidden = np.repeat(~shown[:, None], tokens[0] * tokens[1], axis=1)
-    share = rng.uniform(0.0, settings.hidden)
+    share = rng.uniform(0.0, _HIDDEN)
     if share < 0.05:
         return hidden
     fields = rng.standard_normal((1 if rng.random() < 0.7 else len(present), *tokens))
@@ -143,25 +114,17 @@ def hide(
     return hidden | (fields < np.quantile(fields, share)).reshape(len(fields), -1)
 
 
-class SliceLoss:
-    """Mean squared error + weight x (1 - SSIM), inside the brain and over the sequences that are there.
+def masked_objective(model: nn.Module, batch: Batch) -> Tensor:
+    """:func:`slice_loss` inside the brain and over the sequences that are there."""
+    found = model(batch["x"], batch["brain"], batch["hidden"], batch["height"], batch["noise"])
+    weight = batch["brain"][:, None] * batch["present"][:, :, None, None]
+    return slice_loss(found * weight, batch["x"] * weight, weight, _SSIM_WEIGHT, lift=_LIFT, span=2 * CLIP)
 
-    Args:
-        ssim_weight: Weight of the structural similarity.
-        masked: False takes the whole slice, as published.
-    """
 
-    def __init__(self, ssim_weight: float, *, masked: bool = True) -> None:
-        self.ssim_weight, self.masked = ssim_weight, masked
-
-    def __call__(self, model: nn.Module, batch: Batch) -> Tensor:
-        """The loss of a batch of :class:`SliceSampler`; masked for ours, whole slices for the published network."""
-        if self.masked:
-            found = model(batch["x"], batch["brain"], batch["hidden"], batch["height"], batch["noise"])
-            weight = batch["brain"][:, None] * batch["present"][:, :, None, None]
-            return slice_loss(found * weight, batch["x"] * weight, weight, self.ssim_weight, lift=_LIFT, span=2 * CLIP)
-        found = model(batch["x"], batch["noise"])
-        return slice_loss(found, batch["x"], torch.ones_like(found), self.ssim_weight, lift=0.0, span=1.0)
+def plain_objective(model: nn.Module, batch: Batch) -> Tensor:
+    """:func:`slice_loss` over whole slices, as published."""
+    found = model(batch["x"], batch["noise"])
+    return slice_loss(found, batch["x"], torch.ones_like(found), _SSIM_WEIGHT, lift=0.0, span=1.0)
 
 
 def slice_loss(
@@ -180,8 +143,6 @@ def slice_loss(
     from monai.metrics.regression import compute_ssim_and_cs
 
     error = ((found - wanted).square() * weight).sum() / weight.sum().clamp_min(1.0)
-    if ssim_weight == 0:
-        return error
     similar, _ = compute_ssim_and_cs(
         found + lift * weight, wanted + lift * weight, 2, (_WINDOW, _WINDOW), (_SIGMA, _SIGMA), data_range=span
     )
@@ -192,17 +153,10 @@ def slice_loss(
 
 
 class HealthyValidation:
-    """Minus the loss on held-out slices, half of whose patches are hidden.
+    """Minus the loss on batches of 16 held-out slices, varied as in training."""
 
-    Args:
-        sampler: Of held-out slices.
-        loss: The loss.
-        batches: How many batches of 16.
-    """
-
-    def __init__(self, sampler: Sampler, loss: SliceLoss, *, batches: int = 2) -> None:
-        parts = [[sampler(step, lane) for lane in range(16)] for step in range(batches)]
-        self.batches = [{key: torch.stack([p[key] for p in part]) for key in part[0]} for part in parts]
+    def __init__(self, sampler: Sampler, loss: Objective, *, batches: int = 2) -> None:
+        self.batches = [stacked(sampler, step, range(16)) for step in range(batches)]
         self.loss = loss
 
     def __call__(self, network: nn.Module) -> dict[str, float]:
@@ -218,38 +172,24 @@ def fit_autoencoder(
     folder: Path,
     *,
     network: MaskedViTAESettings | ViTAESettings,
-    settings: LearnSettings,
     training: TrainSettings,
     extra: dict[str, Any],
 ) -> Trained:
-    """Train an autoencoder on healthy slices; goes on where ``folder`` stopped.
+    """Train an autoencoder on healthy slices, weights chosen by held-out ones; goes on where ``folder`` stopped.
 
-    Args:
-        slices: To learn from.
-        held_out: To choose the weights by.
-        folder: Of the run.
-        network: Shape of the network; the published one sees whole slices of four sequences, nothing hidden.
-        settings: Variation and loss.
-        training: The loop.
-        extra: Kept beside the weights.
+    The published network sees whole slices of four sequences, nothing hidden.
     """
     torch.manual_seed(training.seed)
-    loss = SliceLoss(settings.ssim_weight, masked=isinstance(network, MaskedViTAESettings))
+    loss = masked_objective if isinstance(network, MaskedViTAESettings) else plain_objective
 
     def sampler(source: HealthySlices, seed: int) -> Sampler:
         if isinstance(network, MaskedViTAESettings):
-            return SliceSampler(source, settings, network, seed=seed)
+            return SliceSampler(source, network, seed=seed)
         return PlainSampler(source, network, seed=seed)
 
-    return train(
-        build(network),
-        sampler(slices, training.seed),
-        loss,
-        folder,
-        settings=training,
-        validate=HealthyValidation(sampler(held_out, training.seed + 1), loss),
-        extra=extra,
-    )
+    validate = HealthyValidation(sampler(held_out, training.seed + 1), loss)
+    samples = sampler(slices, training.seed)
+    return train(build(network), samples, loss, folder, settings=training, validate=validate, extra=extra)
 
 
 def _shifted(values: Any, shift: NDArray[np.int64]) -> Any:

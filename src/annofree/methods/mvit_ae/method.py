@@ -5,35 +5,28 @@ The corrected form of MViT-AE (Comas-Quiles et al. 2025, arXiv:2510.15684); the 
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from annofree.errors import InputError
-from annofree.methods.decide import NESTED, Rules, Scored, decide
+from annofree.methods.decide import NESTED, Rules, Scored
 from annofree.methods.mvit_ae.frame import Frame, frame
 from annofree.methods.mvit_ae.fusion import DIRECTION, Fusion, fuse
-from annofree.methods.mvit_ae.healthy import HOLD_OUT_SEEDS, bank_of, made_scan
-from annofree.methods.mvit_ae.network_method import NetworkMethod
+from annofree.methods.mvit_ae.healthy import HOLD_OUT_SEEDS
 from annofree.methods.mvit_ae.rules import healthy_scores, region_refiners
 from annofree.methods.mvit_ae.settings import MViTAESettings
+from annofree.methods.network_method import SMALLEST_ML, NetworkMethod
 from annofree.refine.half_height import HalfHeight
-from annofree.refine.healthy import healthy_min_ml
 from annofree.refine.mirror import MirrorFilter
 from annofree.scan import Cohort, Modality, Scan
 from annofree.segmentation import ScoreMap
 from annofree.thresholds.base import Threshold
 from annofree.thresholds.fixed import Fixed
 from annofree.thresholds.healthy import HealthyQuantile
-
-if TYPE_CHECKING:
-    from annofree.methods.mvit_ae.fit import Fitted
-
-#: Range in which healthy scans may set the smallest finding that is kept, ml.
-SMALLEST_ML = (0.5, 3.0)
+from annofree.training.healthy import bank_of, made_scan
 
 #: Real healthy scans with a sequence from which on they alone set its level; made brains stand in before.
 ENOUGH_REAL = 3
@@ -63,6 +56,7 @@ class MViTAE(NetworkMethod):
     settings_class = MViTAESettings
     run_settings: ClassVar[frozenset[str]] = frozenset({"fusion", "reconstruction"})
     settings: MViTAESettings
+    folders: ClassVar[dict[str, str]] = {"network": "networks/0"}
 
     def default_rules(self) -> Rules:
         """One is the healthy level, in whose units the scores are."""
@@ -97,8 +91,8 @@ class MViTAE(NetworkMethod):
         Raises:
             InputError: The model is not fitted, or the scan has no brain.
         """
-        if self.settings.reconstruction == "network" and self.network is None:
-            raise InputError(f"This {self.name} model has no network", fix="Fit it, or leave --model out")
+        if self.settings.reconstruction == "network":
+            self.needed_network()
         size = tuple(self.network.settings.size) if self.network is not None else SLICE
         spacing = float((self.network_extra or {}).get("spacing_mm", self.settings.spacing_mm))
         return frame(scan.replace(brain=self.brain(scan)), size, spacing)[0]
@@ -108,11 +102,8 @@ class MViTAE(NetworkMethod):
 
         A reconstruction may excuse what looks like tumour, bright grey matter on FLAIR for instance, but not accuse:
         where it is on the other side of the brain's median, the median stands in. A blurred reconstruction puts fluid a
-        little beside where it is, and all that stands there instead would look too bright.
-
-        Args:
-            framed: See `framed`.
-            fusion: "late" shows the network one sequence at a time, the others show it all.
+        little beside where it is, and all that stands there instead would look too bright. The fusion "late" shows the
+        network one sequence at a time, the others show it all.
         """
         residuals = {}
         joint = None if fusion == "late" else self._reconstruct(framed, framed.present)
@@ -168,14 +159,15 @@ class MViTAE(NetworkMethod):
             patients: Patients, of whom the better half is mirrored over the worse one where that can be checked.
             workspace: Keeps checkpoints; a stopped fit goes on from there.
         """
-        learner = self.learn(workspace, healthy, patients)
-        return learner.calibrate(healthy if healthy is not None else Cohort({}))
-
-    def trained(self, workspace: Path, healthy: Cohort | None, patients: Cohort | None) -> Fitted:
-        """The fit itself."""
         from annofree.methods.mvit_ae.fit import fit_ours
 
-        return fit_ours(self.settings, workspace, healthy=healthy, patients=patients)
+        learner = self.with_network(*fit_ours(self.settings, healthy, patients, workspace))
+        return learner.calibrate(healthy if healthy is not None else Cohort({}))
+
+    @property
+    def fit_mb(self) -> int:
+        """Checkpoints, and the slices that are learned from."""
+        return 400
 
     def calibrate(self, healthy: Cohort) -> Self:
         """Set the level of each sequence and the smallest finding that is kept.
@@ -199,14 +191,13 @@ class MViTAE(NetworkMethod):
         learner = self.replace(
             rules=Rules(own | levels, self.refiners), card={**self.card, "healthy": list(healthy.ids)}
         )
-        return learner._calibrate_size(real)
+        before = (r for r in region_refiners(0.0)["WT"] if not isinstance(r, HalfHeight | MirrorFilter))
+        return learner.replace(refiners=region_refiners(learner.smallest_ml(real, before) if real else SMALLEST_ML[0]))
 
     def _levels(self, frames: list[tuple[str, bool, Frame]], fusion: Fusion) -> dict[str, Threshold]:
         """Levels of each sequence, and of early fusion's mean over sequences in units of theirs.
 
-        Args:
-            frames: Id, whether it is a real scan, and slices of each healthy brain.
-            fusion: What the network is shown.
+        `frames` has id, whether it is a real scan, and slices of each healthy brain.
         """
         rule = HealthyQuantile(quantile=self.settings.quantile, floor=LEAST_LEVEL)
         residuals = [self.residuals(framed, fusion) for _, _, framed in frames]
@@ -226,15 +217,3 @@ class MViTAE(NetworkMethod):
                 for (name, _, framed), r in zip(frames, residuals, strict=True)
             )
         return levels
-
-    def _calibrate_size(self, scans: list[Scan]) -> Self:
-        smallest = SMALLEST_ML[0]
-        if scans:
-            before = tuple(r for r in region_refiners(0.0)["WT"] if not isinstance(r, HalfHeight | MirrorFilter))
-            rules = Rules(self.thresholds, {"WT": before})
-            masks = []
-            for scan in map(self.prepared, scans):
-                decision = decide(replace(self.score(scan), rules=rules), scan)
-                masks.append((decision.labels > 0, scan.voxel_ml))
-            smallest = float(np.clip(healthy_min_ml(masks, alpha=0.5), *SMALLEST_ML))
-        return self.replace(refiners=region_refiners(round(smallest, 2)))

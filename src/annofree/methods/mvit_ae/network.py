@@ -43,7 +43,6 @@ class ViTAESettings(ViTSettings):
     """The published autoencoder; its defaults make 40.70 million parameters.
 
     Attributes:
-        kind: Name under which :func:`annofree.networks.build` finds the network.
         image: Side of the square slice in voxels.
         grid: Side of the decoder's first map; ``latent`` is a multiple of its square.
         decoder: Transposed convolutions: channels out, kernel, stride, padding.
@@ -78,7 +77,6 @@ class MaskedViTAESettings(ViTSettings):
     """Our autoencoder: small patches, hidden tokens, any subset of sequences.
 
     Attributes:
-        kind: Name under which :func:`annofree.networks.build` finds the network.
         size: Slice in voxels, left-right and back-front; multiples of 16, too.
         squeeze: Width of a token before all are joined.
         decoder: Channels of the decoder, from a sixteenth of the slice's size to half of it.
@@ -96,14 +94,7 @@ class MaskedViTAESettings(ViTSettings):
 
 
 class TransformerLayer(nn.Module):
-    """Pre-norm self-attention and two-layer perceptron.
-
-    Args:
-        dim: Width of a token.
-        heads: Attention heads.
-        mlp: Width between the perceptron's layers.
-        scale: Factor on attention logits; None takes the usual ``(dim / heads) ** -0.5``.
-    """
+    """Pre-norm self-attention, its logits by default scaled by ``(dim / heads) ** -0.5``, and a perceptron."""
 
     def __init__(self, dim: int, heads: int, mlp: int, scale: float | None = None) -> None:
         super().__init__()
@@ -134,9 +125,6 @@ def patches(images: Tensor, side: int) -> Tensor:
 class ViTAE(nn.Module):
     """The published autoencoder: joint patches of four sequences, one latent vector a slice, a convolutional decoder.
 
-    Args:
-        settings: Its shape.
-
     Example:
         >>> sum(p.numel() for p in ViTAE(ViTAESettings()).parameters()) // 10_000
         4070
@@ -165,14 +153,9 @@ class ViTAE(nn.Module):
                 nn.init.kaiming_normal_(module.weight)
 
     def forward(self, images: Tensor, noise: Tensor | None = None) -> Tensor:
-        """Reconstructed slices.
+        """Slices ``(B, 4, image, image)``, in the order T1, T1C, T2, FLAIR, reconstructed.
 
-        Args:
-            images: ``(B, 4, image, image)`` in the order T1, T1C, T2, FLAIR.
-            noise: ``(B, N, dim)`` standard normal numbers, put on the tokens while training.
-
-        Returns:
-            ``(B, 4, image, image)``.
+        `noise` ``(B, N, dim)``, standard normal numbers, is put on the tokens while training.
         """
         tokens = self.embed(patches(images, self.settings.patch).flatten(2))
         if noise is not None:
@@ -189,9 +172,6 @@ class MaskedViTAE(nn.Module):
     Each sequence has its own patch embedding; a token is the sum over the sequences shown there, and a learned stand-in
     for each one that is not. What is never shown can still be predicted from its surroundings, from the other sequences
     and from the outline of the brain, which every token knows. All of a slice passes through ``latent`` numbers.
-
-    Args:
-        settings: Its shape.
 
     Example:
         >>> net = MaskedViTAE(MaskedViTAESettings(dim=16, depth=1, decoder=(8, 8, 8, 8)))
@@ -226,7 +206,7 @@ class MaskedViTAE(nn.Module):
     def forward(
         self, images: Tensor, brain: Tensor, hidden: Tensor, height: Tensor, noise: Tensor | None = None
     ) -> Tensor:
-        """Reconstructed slices.
+        """All four sequences of slices reconstructed, ``(B, 4, X, Y)`` robust z.
 
         Args:
             images: ``(B, 4, X, Y)`` robust z in the order T1, T1C, T2, FLAIR; absent sequences are anything.
@@ -234,9 +214,6 @@ class MaskedViTAE(nn.Module):
             hidden: ``(B, 4, N)`` boolean: patches of sequences that are not shown, absent sequences among them.
             height: ``(B,)`` height of the slice in the brain, about -1 to 1.
             noise: ``(B, N, dim)`` standard normal numbers, put on the tokens while training.
-
-        Returns:
-            ``(B, 4, X, Y)`` robust z, all four sequences.
         """
         side = self.settings.patch
         shown = patches(images * brain[:, None], side)

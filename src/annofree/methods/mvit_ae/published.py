@@ -9,23 +9,19 @@ container throws away.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from annofree.errors import InputError
 from annofree.methods.decide import NESTED, Rules, Scored
 from annofree.methods.mvit_ae.frame import Map
-from annofree.methods.mvit_ae.network_method import NetworkMethod
 from annofree.methods.mvit_ae.published_frame import published_frame, whole_volume_z
 from annofree.methods.mvit_ae.settings import MViTAEPublishedSettings
+from annofree.methods.network_method import NetworkMethod
 from annofree.refine.published_mvit import PublishedMViT
 from annofree.scan import Cohort, Modality, Scan
 from annofree.segmentation import ScoreMap
 from annofree.thresholds.fixed import Fixed
-
-if TYPE_CHECKING:
-    from annofree.methods.mvit_ae.fit import Fitted
 
 #: Thresholds of the published container, in units of that z-score.
 THRESHOLDS = {Modality.T1C: PublishedMViT().t1c, Modality.FLAIR: PublishedMViT().flair}
@@ -38,6 +34,7 @@ class MViTAEPublished(NetworkMethod):
     needs: ClassVar[tuple[Modality, ...]] = tuple(Modality)
     settings_class = MViTAEPublishedSettings
     settings: MViTAEPublishedSettings
+    folders: ClassVar[dict[str, str]] = {"network": "networks/0"}
     run_settings: ClassVar[frozenset[str]] = frozenset({"reconstruction"})
 
     def default_rules(self) -> Rules:
@@ -69,10 +66,9 @@ class MViTAEPublished(NetworkMethod):
         if self.settings.reconstruction == "constant":
             middle = {s: np.median(whole_volume_z(scan, s)[0][scan.brain]) for s in THRESHOLDS}
             return {s: np.full(scan.shape, value, dtype=np.float32) for s, value in middle.items()}
-        if self.network is None:
-            raise InputError(f"This {self.name} model has no network", fix="Fit it, or leave --model out")
-        framed = published_frame(scan, self.network.settings)
-        found = reconstruct_slices(self.network, framed.images)
+        network = self.needed_network()
+        framed = published_frame(scan, network.settings)
+        found = reconstruct_slices(network, framed.images)
         return {s: framed.to_scan(found[list(Modality).index(s)], scan) for s in THRESHOLDS}
 
     @property
@@ -90,13 +86,9 @@ class MViTAEPublished(NetworkMethod):
             patients: Patients, of whom the better half is mirrored over the worse one where that can be checked.
             workspace: Keeps checkpoints; a stopped fit goes on from there.
         """
-        return self.learn(workspace, healthy, patients)
-
-    def trained(self, workspace: Path, healthy: Cohort | None, patients: Cohort | None) -> Fitted:
-        """The fit itself."""
         from annofree.methods.mvit_ae.fit import fit_published
 
-        return fit_published(self.settings, workspace, healthy=healthy, patients=patients)
+        return self.with_network(*fit_published(self.settings, healthy, patients, workspace))
 
     def calibrate(self, healthy: Cohort) -> Self:
         """Nothing to set: the constants are the published ones."""

@@ -31,9 +31,7 @@ def network_settings(size: Literal["published", "narrow"]) -> ViTAESettings:
 def whole_volume_z(scan: Scan, sequence: Modality) -> tuple[Map, tuple[float, float]]:
     """A sequence in z over a BraTS-sized volume whose background is 0, and the mean and deviation used.
 
-    Args:
-        scan: A scan with its brain mask; what lies outside counts as 0.
-        sequence: Which.
+    What lies outside the scan's brain mask counts as 0.
 
     Raises:
         InputError: The sequence has no contrast.
@@ -50,12 +48,7 @@ def whole_volume_z(scan: Scan, sequence: Modality) -> tuple[Map, tuple[float, fl
 
 
 def published_frame(scan: Scan, network: ViTAESettings) -> Frame:
-    """All slices of a scan as the published network sees them: square, 240 mm wide, whole-volume z.
-
-    Args:
-        scan: A scan with its brain mask.
-        network: Shape of the network.
-    """
+    """All slices of a scan with its brain mask as the published network sees them: square, 240 mm wide."""
     framed, rules = frame(scan, (network.image, network.image), 240.0 / network.image, clip=float("inf"))
     images = np.empty_like(framed.images)
     for channel, sequence in enumerate(Modality):

@@ -18,17 +18,11 @@ Map = NDArray[np.float32]
 
 
 def reconstruct(network: Network, framed: Frame, shown: NDArray[np.bool_], *, rounds: int, hide_share: float) -> Map:
-    """The reconstruction of every sequence, (4, Z, X, Y) robust z.
+    """The reconstruction of every sequence by a `MaskedViTAE`, (4, Z, X, Y) robust z.
 
-    In the first round the network sees all patches of the sequences that are shown. In each further round the patches
-    of the volume that it explained worst are hidden, so that a tumour has no say in what should be there.
-
-    Args:
-        network: A `MaskedViTAE`.
-        framed: The scan.
-        shown: (4,) boolean, sequences that the network sees.
-        rounds: How often it looks; 1 hides nothing.
-        hide_share: Share of the brain's patches that a further round hides.
+    In the first of the rounds the network sees all patches of the sequences that are shown, (4,) boolean. In each
+    further round a share of the brain's patches, those that it explained worst, are hidden, so that a tumour has no say
+    in what should be there.
     """
     settings = network.settings
     count = settings.tokens[0] * settings.tokens[1]

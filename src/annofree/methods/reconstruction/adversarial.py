@@ -18,7 +18,7 @@ from torch.nn import functional
 from annofree.methods.reconstruction.fanogan import FAnoGAN, FAnoGANSettings
 from annofree.networks.build import build
 from annofree.settings import Seed, Settings
-from annofree.training.checkpoint import has_state, load_state, save_state
+from annofree.training.checkpoint import STATE, load_state, save_state
 from annofree.training.guard import step_if_finite
 from annofree.training.log import RunLog
 from annofree.training.loop import train
@@ -34,11 +34,9 @@ class AdversarialSettings(Settings):
         generator_steps: Steps of the generator.
         critic_steps: Steps of the critic for each of the generator.
         encoder_steps: Steps of the encoder afterwards.
-        batch: Slices a step.
         learning_rate: Of generator and critic, by Adam with betas 0 and 0.9.
         penalty: Weight of the gradient penalty.
         feature_weight: Weight of the distance of critic features in the encoder's loss.
-        seed: Decides everything.
         checkpoint_minutes: Longest time between two checkpoints.
     """
 
@@ -56,14 +54,7 @@ class AdversarialSettings(Settings):
 def train_fanogan(network: FAnoGANSettings, sampler: Sampler, folder: Path, settings: AdversarialSettings) -> Path:
     """Train generator and critic, then the encoder; a stopped run goes on where it was.
 
-    Args:
-        network: Its shape.
-        sampler: From a step and a lane to a sample with the slice ``clean`` (1, H, W).
-        folder: Of the run.
-        settings: Steps and rates.
-
-    Returns:
-        Folder of the trained network.
+    The sampler gives slices ``clean`` (1, H, W). Returns the folder of the trained network.
 
     Raises:
         Interrupted: Ctrl-C stopped it after a whole step, which is kept.
@@ -97,11 +88,7 @@ class _After:
 
 
 class EncoderObjective:
-    """The encoder's loss: squared error of the slice plus that of the critic's features.
-
-    Args:
-        feature_weight: Weight of the second.
-    """
+    """The encoder's loss: squared error of the slice plus that of the critic's features, weighted."""
 
     def __init__(self, feature_weight: float) -> None:
         self.feature_weight = feature_weight
@@ -125,17 +112,18 @@ def _adversarial(model: FAnoGAN, sampler: Sampler, folder: Path, settings: Adver
     makers = torch.optim.Adam(model.generator.parameters(), **rates)  # type: ignore[arg-type]
     critic_optimiser = torch.optim.Adam(model.critic.parameters(), **rates)  # type: ignore[arg-type]
     step = 0
-    if has_state(folder / "maker"):
-        step = int(load_state(folder / "maker", model.generator, {}, makers)["step"])
-        load_state(folder / "judge", model.critic, {}, critic_optimiser)
+    maker, judge = folder / "maker" / STATE, folder / "judge" / STATE
+    if maker.is_file():
+        step = int(load_state(maker, {"network": model.generator}, {"optimiser": makers})["step"])
+        load_state(judge, {"network": model.critic}, {"optimiser": critic_optimiser})
     model.to(fabric.device)
     log = RunLog(folder, from_step=step)
     saved_at = time.monotonic()
 
     def keep() -> None:
         # The critic first: should the run be killed between the two, the generator still tells the older step.
-        save_state(folder / "judge", model.critic, {}, critic_optimiser, {"step": step})
-        save_state(folder / "maker", model.generator, {}, makers, {"step": step})
+        save_state(judge, {"network": model.critic}, {"optimiser": critic_optimiser}, {"step": step})
+        save_state(maker, {"network": model.generator}, {"optimiser": makers}, {"step": step})
 
     with stoppable() as stop:
         while step < settings.generator_steps:
@@ -172,14 +160,7 @@ def _codes(model: FAnoGAN, settings: AdversarialSettings, number: int, device: t
 
 
 def gradient_penalty(critic: nn.Module, real: Tensor, fake: Tensor, seed: int) -> Tensor:
-    """Mean squared departure from 1 of the critic's slope between real and made slices.
-
-    Args:
-        critic: From slices to scores and features.
-        real: ``(B, C, H, W)``.
-        fake: Same shape.
-        seed: Decides the points between them.
-    """
+    """Mean squared departure from 1 of the critic's slope between real and made slices, ``(B, C, H, W)`` each."""
     source = torch.Generator().manual_seed(seed)
     share = torch.rand(real.shape[0], 1, 1, 1, generator=source).to(real.device)
     between = torch.lerp(real, fake, share).requires_grad_(True)

@@ -20,8 +20,6 @@ class AESettings(Settings):
     """Shape of an :class:`AutoEncoder`.
 
     Attributes:
-        kind: Name under which :func:`annofree.networks.build` finds the network.
-        in_channels: Channels of a slice.
         size: Pixels a side; a dense bottleneck knows one size only.
         widths: Channels a level; each level halves the grid.
         thin: Channels before the dense layers.
@@ -95,11 +93,7 @@ class DenseDecoder(nn.Module):
 
 
 class AutoEncoder(nn.Module):
-    """From a slice through a narrow code to a slice.
-
-    Args:
-        settings: Its shape.
-    """
+    """From a slice through a narrow code to a slice."""
 
     def __init__(self, settings: AESettings) -> None:
         super().__init__()

@@ -12,7 +12,7 @@ from annofree.prepare.slices import SliceSettings
 from annofree.settings import Settings
 
 if TYPE_CHECKING:
-    from annofree.inference import Network
+    from torch import nn
 
 
 class DAESettings(ReconstructionSettings):
@@ -104,9 +104,8 @@ class FAnoGANMethod(Reconstruction):
 
         return FAnoGANSettings(**narrow(self.slices))
 
-    def learn(self, stacks: list[Any], folder: Path) -> Network:
+    def learn(self, stacks: list[Any], folder: Path) -> nn.Module:
         """First generator against critic, then the encoder; half of the steps each."""
-        from annofree.inference.torch_network import TorchNetwork
         from annofree.methods.reconstruction.adversarial import AdversarialSettings, train_fanogan
         from annofree.methods.reconstruction.slice_samples import SliceSampler
         from annofree.networks import load_network
@@ -119,4 +118,4 @@ class FAnoGANMethod(Reconstruction):
         )
         sampler = SliceSampler(stacks, self.variation(), seed=self.settings.seed)
         trained = train_fanogan(self.network_settings(), sampler, folder, settings)  # type: ignore[arg-type]
-        return TorchNetwork(load_network(trained)[0])
+        return load_network(trained)[0]

@@ -28,17 +28,9 @@ class NoiseSettings(Settings):
 
 
 def coarse_noise(size: tuple[int, int], rng: np.random.Generator, settings: NoiseSettings) -> Tensor:
-    """Noise for one slice: drawn on the coarse grid, enlarged bilinearly, rolled by a random shift along both axes.
+    """Noise ``(H, W)`` for one slice: drawn on the coarse grid, enlarged bilinearly, rolled by a random shift.
 
     The published form rolls all slices of a batch alike; here each has its own shift.
-
-    Args:
-        size: Pixels (H, W).
-        rng: Decides everything.
-        settings: How strong and how coarse.
-
-    Returns:
-        ``(H, W)`` float32.
     """
     coarse = torch.from_numpy(rng.normal(0.0, settings.deviation, (1, 1, settings.cells, settings.cells)))
     fine = functional.interpolate(coarse.float(), size=size, mode="bilinear", align_corners=True)[0, 0]

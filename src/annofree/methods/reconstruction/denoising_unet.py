@@ -20,9 +20,6 @@ class DenoisingUNetSettings(Settings):
     """Shape of a :class:`DenoisingUNet`.
 
     Attributes:
-        kind: Name under which :func:`annofree.networks.build` finds the network.
-        in_channels: Channels of a slice.
-        out_channels: Channels of the reconstruction.
         widths: Channels a level, finest first.
         repeat: How often a one-channel slice is repeated before the first convolution; 3 as published, 1 does the same
             with fewer weights.
@@ -91,9 +88,6 @@ class _Block(nn.Sequential):
 class DenoisingUNet(nn.Module):
     """From a slice, corrupted or not, to the healthy slice it should be.
 
-    Args:
-        settings: Widths and options.
-
     Example:
         >>> net = DenoisingUNet(DenoisingUNetSettings(widths=(8, 16)))
         >>> tuple(net(torch.zeros(2, 1, 32, 32)).shape)
@@ -117,13 +111,7 @@ class DenoisingUNet(nn.Module):
         return nn.Sequential(nn.Upsample(scale_factor=2, mode="bilinear"), nn.Conv2d(below, above, 1))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Reconstruct.
-
-        Args:
-            x: ``(B, in_channels, H, W)``, sides multiples of ``settings.divisor``.
-
-        Returns:
-            ``(B, out_channels, H, W)``, no activation.
+        """``(B, in_channels, H, W)``, sides multiples of the divisor, to ``(B, out_channels, H, W)``, no activation.
 
         Raises:
             ValueError: A side is no multiple of the divisor; the size to pad to is named.

@@ -38,17 +38,10 @@ def error_map(
     foreground: NDArray[Any] | None = None,
     settings: ErrorSettings = PUBLISHED,
 ) -> NDArray[np.float32]:
-    """Error map of slices.
+    """Error map of slices ``(B, C, H, W)`` in grey levels 0..1 (squared for power 2), 0 outside the foreground.
 
-    Args:
-        image: (B, C, H, W) grey levels 0..1.
-        reconstruction: Same shape.
-        foreground: Boolean or 0/1, broadcastable to the slices; None takes all pixels.
-        settings: The definition.
-
-    Returns:
-        (B, C, H, W), 0 outside the foreground, in grey levels (squared for power 2). The blur mirrors the slice at its
-        border.
+    The foreground is boolean or 0/1, broadcastable to the slices; None takes all pixels. The blur mirrors the slice at
+    its border.
     """
     difference = image - reconstruction
     if settings.side == "both":

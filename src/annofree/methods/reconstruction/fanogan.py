@@ -14,11 +14,7 @@ from annofree.methods.reconstruction.ae import AESettings, DenseDecoder, DenseEn
 
 
 class FAnoGANSettings(AESettings):
-    """Shape of an :class:`FAnoGAN`.
-
-    Attributes:
-        kind: Name under which :func:`annofree.networks.build` finds the network.
-    """
+    """Shape of an :class:`FAnoGAN`."""
 
     kind: Literal["fanogan"] = "fanogan"  # type: ignore[assignment]
 
@@ -43,11 +39,7 @@ class Critic(nn.Module):
 
 
 class FAnoGAN(nn.Module):
-    """Encoder, generator and critic; as a reconstructor it is generator after encoder.
-
-    Args:
-        settings: Its shape.
-    """
+    """Encoder, generator and critic; as a reconstructor it is generator after encoder."""
 
     def __init__(self, settings: FAnoGANSettings) -> None:
         super().__init__()

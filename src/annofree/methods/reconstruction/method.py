@@ -13,12 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from annofree.errors import InputError
-from annofree.methods.base import Method
 from annofree.methods.decide import Rules, Scored
-from annofree.prepare.brain import filled_brain
+from annofree.methods.network_method import NetworkMethod
 from annofree.prepare.slices import SliceSettings, framed, from_slices, pick_sequence, to_slices, unframed
-from annofree.refine.base import Refiner
 from annofree.refine.brain import ErodedBrain
 from annofree.refine.components import KeepComponents
 from annofree.scan import Cohort, Modality, Scan
@@ -27,10 +24,10 @@ from annofree.settings import Seed, Settings
 from annofree.thresholds.healthy import HealthyQuantile
 
 if TYPE_CHECKING:
-    from annofree.inference import Network
+    from torch import nn
+
     from annofree.methods.reconstruction.error_map import ErrorSettings
 
-NETWORK = "network"
 #: Slices that go through a network together.
 _TOGETHER = 16
 #: Healthy scans below which calibration has to use those learned from.
@@ -66,20 +63,21 @@ class ReconstructionSettings(Settings):
     seed: Seed = 0
 
 
-class Reconstruction(Method):
+class Reconstruction(NetworkMethod):
     """Base of the methods that score by the error of a reconstruction; a subclass names its network."""
 
     settings_class = ReconstructionSettings
     settings: ReconstructionSettings
     run_settings: ClassVar[frozenset[str]] = frozenset({"quality", "sequence"})
-    learned: ClassVar[tuple[str, ...]] = ("network",)
-    network: Network | None
     denoises: ClassVar[bool] = False
     default_slices: ClassVar[SliceSettings] = SliceSettings()
 
     def default_rules(self) -> Rules:
         """A quantile of healthy errors; the rim of the brain and specks go, where not published."""
-        return Rules({"WT": HealthyQuantile(quantile=0.99)}, {"WT": self.default_refiners()})
+        chain = (ErodedBrain(mm=3.0), KeepComponents(connectivity=26, min_ml=0.5))
+        return Rules(
+            {"WT": HealthyQuantile(quantile=0.99)}, {"WT": () if self.settings.preset == "published" else chain}
+        )
 
     def network_settings(self) -> Settings:
         """The network that `fit` trains."""
@@ -101,12 +99,6 @@ class Reconstruction(Method):
         coarse = self.slices.frame == "scan" and self.slices.spacing_mm > 3.0
         return ErrorSettings(side="bright" if bright else "both", kernel=3 if coarse else 5)
 
-    def default_refiners(self) -> tuple[Refiner, ...]:
-        """The rim of the brain and specks go; the published form keeps everything."""
-        if self.settings.preset == "published":
-            return ()
-        return (ErodedBrain(mm=3.0), KeepComponents(connectivity=26, min_ml=0.5))
-
     def score(self, scan: Scan) -> Scored:
         """Error map of one sequence on the scan's grid, in grey levels of the slices (robust z / 12).
 
@@ -122,21 +114,10 @@ class Reconstruction(Method):
         return Scored({"WT": ScoreMap(values, "WT", "residual", scan.grid)}, self.rules)
 
     def reconstruct(self, slices: Scan, sequence: Modality) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Error map and reconstruction of a scan cut to slices.
-
-        Args:
-            slices: From `annofree.prepare.slices.framed`.
-            sequence: One of its sequences.
-
-        Returns:
-            Both (size, size, N).
-        """
+        """Error map and reconstruction, (size, size, N) each, of a scan that `prepare.slices.framed` cut to slices."""
         from annofree.methods.reconstruction.error_map import error_map
 
-        if self.network is None:
-            raise InputError(
-                f"This {self.name} model has no network", fix="Fit it, or leave --model out to use the shipped one"
-            )
+        network = self.needed_network()
         assert slices.brain is not None
         definition = self.error(sequence)
         image = to_slices(slices.images[sequence])[:, None]
@@ -146,15 +127,11 @@ class Reconstruction(Method):
         for start in range(0, len(used), _TOGETHER):
             part = used[start : start + _TOGETHER]
             x = image[part]
-            y = self.network(x)
+            y = network(x)
             errors.append(error_map(x, y, brain[part], definition))
             healthy.append(y * brain[part])
         between = [_spread(np.concatenate(parts)[:, 0], used, len(image)) for parts in (errors, healthy)]
         return from_slices(between[0]), from_slices(between[1])
-
-    def brain(self, scan: Scan) -> NDArray[np.bool_]:
-        """The brain with its holes filled: dark fluid may equal the background."""
-        return filled_brain(scan)
 
     @property
     def fit_mb(self) -> int:
@@ -184,16 +161,16 @@ class Reconstruction(Method):
         stacks = stacks_of((s for s in scans if s.id not in kept), self.slices)
         made = made_stacks(self.settings.labelmaps, self.settings.made, self.slices, seed=self.settings.seed)
         with tempfile.TemporaryDirectory() as temporary:
-            network = self.learn(stacks + made, (workspace or Path(temporary)) / "reconstructor")
+            module = self.learn(stacks + made, (workspace or Path(temporary)) / "reconstructor")
         learned_from = {
             "healthy scans": [i for i in ids if i not in kept],
             "made healthy brains": self.settings.made,
             "steps": self.settings.steps,
         }
-        fitted = self.replace(network=network, card={**self.card, "learned from": learned_from})
+        fitted = self.with_network(module, learned_from)
         return fitted if healthy is None else fitted.calibrate(healthy.subset(kept) if kept else healthy)
 
-    def learn(self, stacks: list[Any], folder: Path) -> Network:
+    def learn(self, stacks: list[Any], folder: Path) -> nn.Module:
         """The network, trained on healthy slices; a subclass that trains otherwise overrides this.
 
         Args:
@@ -202,7 +179,6 @@ class Reconstruction(Method):
         """
         import torch
 
-        from annofree.inference.torch_network import TorchNetwork
         from annofree.methods.reconstruction.slice_samples import HeldOutSlices, SliceSampler, reconstruction_objective
         from annofree.networks import build, load_network
         from annofree.training.loop import train
@@ -229,7 +205,7 @@ class Reconstruction(Method):
             ),
             validate=HeldOutSlices(held_out, variation),
         )
-        return TorchNetwork(load_network(folder / "best")[0])
+        return load_network(folder / "best")[0]
 
     def variation(self) -> Any:
         """Variation put on slices while learning; denoisers get coarse noise."""
@@ -237,17 +213,6 @@ class Reconstruction(Method):
         from annofree.methods.reconstruction.slice_samples import SliceSampleSettings
 
         return SliceSampleSettings(noise=NoiseSettings() if self.denoises else None)
-
-    def save_weights(self, folder: Path) -> None:
-        """The network: half precision, and the ONNX form."""
-        if self.network is not None:
-            self.network.save(folder / NETWORK)
-
-    def load_weights(self, folder: Path) -> dict[str, Any]:
-        """Read what `save_weights` wrote."""
-        from annofree.inference import load_network
-
-        return {"network": load_network(folder / NETWORK)[0]} if (folder / NETWORK).is_dir() else {}
 
 
 def _spread(values: NDArray[np.float32], at: list[int], count: int) -> NDArray[np.float32]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -20,6 +19,8 @@ from annofree.methods.reconstruction.corruption import NoiseSettings, corrupt
 from annofree.prepare.slices import SliceSettings, framed, to_slices
 from annofree.scan import Modality, Scan
 from annofree.settings import Settings
+from annofree.training.healthy import bank_of, made_scan
+from annofree.training.stream import stacked
 
 #: A slice with less brain than this share of its pixels teaches nothing.
 _LEAST_BRAIN = 0.02
@@ -53,13 +54,7 @@ class SliceSampleSettings(Settings):
 
 @dataclass(frozen=True, eq=False)
 class Stack:
-    """The slices of one sequence of one scan.
-
-    Attributes:
-        id: The scan.
-        sequence: The sequence.
-        levels: Uint8 (N, H, W), 0 outside the brain.
-    """
+    """The slices of one sequence of one scan, uint8 (N, H, W), 0 outside the brain."""
 
     id: str
     sequence: Modality
@@ -81,42 +76,19 @@ def stacks_of(scans: Iterable[Scan], settings: SliceSettings) -> list[Stack]:
 
 
 def made_stacks(labelmaps: str | None, count: int, settings: SliceSettings, *, seed: int = 0) -> list[Stack]:
-    """Slices of healthy brains made from label maps.
-
-    Args:
-        labelmaps: Folder of label maps, or a bank saved from one; None takes the MNI tissue maps.
-        count: Brains.
-        settings: How to cut.
-        seed: Decides them.
-    """
+    """Slices of so many healthy brains made from label maps (see `annofree.training.healthy.bank_of`)."""
     return stacks_of(_made(labelmaps, count, seed), settings)
 
 
 def _made(labelmaps: str | None, count: int, seed: int) -> Iterator[Scan]:
-    if count == 0:
-        return
-    from annofree.synthesis import LabelMapBank, SynthesisSettings, make_case
-    from annofree.synthesis.settings import Tumours
-
-    if labelmaps is None:
-        bank = LabelMapBank.from_mni()
-    else:
-        bank = LabelMapBank.load(labelmaps) if Path(labelmaps).is_file() else LabelMapBank.from_folder(labelmaps)
-    recipe = SynthesisSettings(tumours=Tumours(healthy_share=1.0))
+    bank = bank_of(labelmaps) if count else None
     for number in range(count):
-        case = make_case(bank, recipe, _FIRST_MADE + 100_003 * seed + number)
-        images = {name: case.images[channel].numpy() for channel, name in enumerate(Modality)}
-        affine = np.diag([case.spacing_mm] * 3 + [1.0])
-        yield Scan(f"made-{number}", images, affine, brain=case.brain.numpy())
+        assert bank is not None
+        yield made_scan(bank, _FIRST_MADE + 100_003 * seed + number, f"made-{number}")
 
 
 class SliceSampler:
     """From a step and a lane to a sample: ``x`` corrupted, ``clean``, both ``(1, H, W)``, and ``foreground``.
-
-    Args:
-        stacks: Healthy slices.
-        settings: Variation.
-        seed: Decides everything together with step and lane.
 
     Raises:
         InputError: There is no slice.
@@ -160,12 +132,7 @@ def vary(clean: Tensor, rng: np.random.Generator, settings: SliceSampleSettings)
 
 
 def reconstruction_objective(model: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
-    """Mean squared error inside the foreground, plus whatever penalty the network has of its own.
-
-    Args:
-        model: Returns slices, or slices and a penalty.
-        batch: ``x`` (B, 1, H, W), ``clean`` and ``foreground`` alike.
-    """
+    """Mean squared error of ``x`` against ``clean`` in the ``foreground``, plus the network's own penalty."""
     output, penalty = split(model(batch["x"]))
     inside = batch["foreground"]
     error = (output - batch["clean"]).square() * inside
@@ -173,18 +140,11 @@ def reconstruction_objective(model: nn.Module, batch: Mapping[str, Tensor]) -> T
 
 
 class HeldOutSlices:
-    """Validation on fixed slices of scans not learned from: how well coarse noise, or the slice itself, is restored.
-
-    Args:
-        stacks: Healthy slices.
-        settings: As for training; variation is part of it, with a seed of its own.
-        count: Slices.
-    """
+    """Validation on fixed slices of scans not learned from: how well coarse noise, or the slice itself, is restored."""
 
     def __init__(self, stacks: list[Stack], settings: SliceSampleSettings, *, count: int = 32) -> None:
         sampler = SliceSampler(stacks, settings, seed=987_654_321)
-        samples = [sampler(0, lane) for lane in range(count)]
-        self.batch = {key: torch.stack([sample[key] for sample in samples]) for key in samples[0]}
+        self.batch = stacked(sampler, 0, range(count))
 
     @torch.no_grad()
     def __call__(self, network: nn.Module) -> dict[str, float]:

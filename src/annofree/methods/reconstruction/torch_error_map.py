@@ -17,18 +17,7 @@ from annofree.methods.reconstruction.error_map import PUBLISHED, ErrorSettings, 
 def error_map(
     image: Tensor, reconstruction: Tensor, foreground: Tensor | None = None, settings: ErrorSettings = PUBLISHED
 ) -> Tensor:
-    """Error map of slices; differentiable in both.
-
-    Args:
-        image: ``(B, C, H, W)`` grey levels 0..1.
-        reconstruction: Same shape.
-        foreground: Boolean or 0/1, broadcastable to the slices; None takes all pixels.
-        settings: The definition.
-
-    Returns:
-        ``(B, C, H, W)``, 0 outside the foreground, in grey levels (squared for power 2). The blur mirrors the slice at
-        its border.
-    """
+    """The numpy form's twin for tensors ``(B, C, H, W)``; differentiable in both."""
     difference = image - reconstruction
     if settings.side == "both":
         difference = difference.abs()

@@ -15,7 +15,6 @@ class VAESettings(AESettings):
     """Shape of a :class:`VariationalAutoEncoder`.
 
     Attributes:
-        kind: Name under which :func:`annofree.networks.build` finds the network.
         noise: Standard deviation of grey levels about the decoder's answer; it weighs the divergence against the
             squared error.
     """
@@ -25,11 +24,7 @@ class VAESettings(AESettings):
 
 
 class VariationalAutoEncoder(nn.Module):
-    """An autoencoder whose code is drawn from a normal distribution while it trains.
-
-    Args:
-        settings: Its shape.
-    """
+    """An autoencoder whose code is drawn from a normal distribution while it trains."""
 
     def __init__(self, settings: VAESettings) -> None:
         super().__init__()
@@ -38,16 +33,10 @@ class VariationalAutoEncoder(nn.Module):
         self.decoder = DenseDecoder(settings)
 
     def forward(self, x: Tensor) -> Tensor | tuple[Tensor, Tensor]:
-        """Reconstruct from the mean code; while training from a drawn one.
+        """Reconstruct ``(B, C, size, size)`` from the mean code; while training from a drawn one, with the penalty.
 
         The penalty is the divergence from the standard normal, times 2 noise^2 over the number of pixels: with it, mean
         squared error plus penalty is the negative evidence bound up to scale.
-
-        Args:
-            x: ``(B, C, size, size)``.
-
-        Returns:
-            ``(B, C, size, size)``; while training also the penalty, a scalar.
         """
         mean, log_variance = self.encoder(x).chunk(2, dim=1)
         log_variance = log_variance.clamp(-12.0, 6.0)

@@ -17,8 +17,6 @@ class VQVAESettings(Settings):
     """Shape of a :class:`VectorQuantisedAutoEncoder`.
 
     Attributes:
-        kind: Name under which :func:`annofree.networks.build` finds the network.
-        in_channels: Channels of a slice.
         widths: Channels a level; each level halves the grid.
         words: Words in the book.
         length: Numbers in a word.
@@ -39,11 +37,7 @@ class VQVAESettings(Settings):
 
 
 class VectorQuantisedAutoEncoder(nn.Module):
-    """An autoencoder that replaces each code by the nearest word; gradients pass straight through.
-
-    Args:
-        settings: Its shape.
-    """
+    """An autoencoder that replaces each code by the nearest word; gradients pass straight through."""
 
     def __init__(self, settings: VQVAESettings) -> None:
         super().__init__()
@@ -56,14 +50,9 @@ class VectorQuantisedAutoEncoder(nn.Module):
         self.up = up(settings.widths, settings.in_channels)
 
     def forward(self, x: Tensor) -> Tensor | tuple[Tensor, Tensor]:
-        """Reconstruct.
+        """Reconstruct ``(B, C, H, W)``, sides multiples of ``settings.divisor``; while training with the penalty.
 
-        Args:
-            x: ``(B, C, H, W)``, sides multiples of ``settings.divisor``.
-
-        Returns:
-            ``(B, C, H, W)``; while training also the penalty: words towards codes plus ``commitment`` times codes
-            towards words.
+        That is words towards codes plus ``commitment`` times codes towards words.
         """
         code = self.to_code(self.down(x))  # (B, length, h, w)
         flat = code.permute(0, 2, 3, 1).reshape(-1, code.shape[1])

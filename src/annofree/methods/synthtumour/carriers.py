@@ -15,18 +15,10 @@ MOST_CARRIERS = 12
 
 
 def write_carriers(healthy: Cohort, patients: Cohort, folder: Path, *, most: int = MOST_CARRIERS) -> list[Path]:
-    """Write the carriers that are not there yet.
+    """Write the carriers that are not there yet, at most so many of each kind, and give their files.
 
-    A patient without a usable better half is left out (`carriers.json` tells), and so is a scan that cannot be used.
-
-    Args:
-        healthy: Healthy scans, taken as they are.
-        patients: Patients, whose healthier half is mirrored over the other.
-        folder: Gets one `.npz` a carrier.
-        most: Carriers of each kind at most.
-
-    Returns:
-        The files.
+    Healthy scans are taken as they are; of a patient the healthier half is mirrored over the other. A patient without a
+    usable better half is left out (`carriers.json` tells), and so is a scan that cannot be used.
     """
     from annofree.synthesis.carrier import carrier_of
     from annofree.synthesis.pseudo_healthy import pseudo_healthy

@@ -70,11 +70,7 @@ class CaseFolder:
 
 
 class StoredCases:
-    """Cases in folders, in turn: a case maker whose seed is a place in the list.
-
-    Args:
-        folders: What `CaseFolder.write` gave.
-    """
+    """Cases in folders, in turn: a case maker whose seed is a place in the list."""
 
     def __init__(self, folders: list[Path]) -> None:
         self.folders = list(folders)

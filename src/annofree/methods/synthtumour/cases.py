@@ -30,13 +30,9 @@ def folder_name(scan_id: str) -> str:
 
 
 def write_case(folder: Path, scan: Scan, packed: NDArray[np.uint8], record: Mapping[str, Any]) -> None:
-    """Write a case; the record comes last, so a folder with a record is whole.
+    """Write a case, its images, brain and partial labels (see `annofree.methods.synthtumour.partial`).
 
-    Args:
-        folder: Of this case.
-        scan: Images and brain on the networks' grid.
-        packed: (X, Y, Z) partial labels, see `annofree.methods.synthtumour.partial`.
-        record: Plain values.
+    The record comes last, so a folder with a record is whole.
     """
     grid = Grid(scan.shape, scan.affine)
     for sequence, image in scan.images.items():

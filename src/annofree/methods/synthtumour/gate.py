@@ -17,16 +17,10 @@ def passes(
     junior_score: Mapping[str, float],
     senior_score: Mapping[str, float],
 ) -> dict[str, Any]:
-    """The comparison and its outcome, for the model's card.
+    """The comparison and its outcome, for the model's card: ``taken``, ``why`` (empty where taken), and the numbers.
 
-    Args:
-        junior_ml: Volume called tumour in each healthy scan that neither network saw, ml.
-        senior_ml: The same of the senior.
-        junior_score: Numbers on held-out made cases, with ``score``.
-        senior_score: The same of the senior.
-
-    Returns:
-        ``taken``, ``why`` (empty where taken), both lists and both scores.
+    Of both networks, the volume called tumour in each healthy scan that neither saw, ml, and the numbers on held-out
+    made cases, with ``score``.
     """
     before, after = (sum(values) / max(len(values), 1) for values in (junior_ml, senior_ml))
     reasons = []

@@ -47,9 +47,6 @@ def fit_made(
 
     Returns:
         The network with its config, and what it learned from.
-
-    Raises:
-        Interrupted: Ctrl-C stopped it.
     """
     from annofree.methods.synthtumour.made_junior import JuniorSettings, fit_junior
 
@@ -70,17 +67,11 @@ def fit_published(
 ) -> tuple[Fitted, dict[str, Any]]:
     """Train on the published form; weights are chosen by the distribution-shifted validation task.
 
-    Args:
-        teach: Healthy scans that get tumours for training.
-        check: Healthy scans that get tumours for the validation task.
-        folder: Of the run.
-        train: Steps and seed.
-        plan: Voxel size, patch, batch and network, instead of the usual ones.
+    Healthy scans get tumours, some to teach and others to check; a plan has voxel size, patch, batch and network.
 
     Raises:
         InputError: There is no FLAIR on one of the sides.
         SettingsError: The plan is for voxels that are not cubes.
-        Interrupted: Ctrl-C stopped it.
     """
     from annofree.methods.synthtumour.published_junior import fit_published_junior
 
@@ -101,16 +92,11 @@ def fit_cases(
 ) -> tuple[Fitted, dict[str, Any]]:
     """Train on cases that were written before; weights are chosen by those that the folder holds out.
 
-    Args:
-        cases: The data set.
-        folder: Of the run; the cases on the network's grid are kept beside it, in `cases/`.
-        train: Steps and seed.
-        plan: Voxel size, patch, batch and network, instead of the usual ones.
+    The cases on the network's grid are kept beside the run's folder, in `cases/`.
 
     Raises:
         InputError: A case cannot be used.
         SettingsError: The plan is for voxels that are not cubes.
-        Interrupted: Ctrl-C stopped it.
     """
     from annofree.methods.synthtumour.case_folder import StoredCases
     from annofree.methods.synthtumour.published_junior import CaseValidation, fit_flair_junior

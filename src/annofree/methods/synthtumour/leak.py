@@ -81,15 +81,7 @@ class Leak:
         lesion: NDArray[np.bool_],
         spacing_mm: tuple[float, float, float],
     ) -> Leak | None:
-        """Read a scan (a coarse grid will do); None where too little healthy brain is left.
-
-        Args:
-            t1: (X, Y, Z) before contrast, any scale.
-            t1c: (X, Y, Z) after contrast, any scale.
-            brain: (X, Y, Z).
-            lesion: (X, Y, Z) whole tumour.
-            spacing_mm: Voxel edges.
-        """
+        """Read a scan (a coarse grid will do) before and after contrast; None where little healthy brain is left."""
         healthy = brain & (ndimage.distance_transform_edt(np.pad(brain, 1), sampling=spacing_mm)[_INNER] > AWAY_MM)
         if lesion.any():
             healthy &= ndimage.distance_transform_edt(~lesion, sampling=spacing_mm) > AWAY_MM
@@ -119,16 +111,10 @@ class Leak:
         border lies at that share of the part's median distance from the line, but never where 2.5 % of healthy tissue
         strays as far. One half of the score lies at that level.
 
-        A slice of several voxels that is a share s full shows s of its height over its whole length. Where the border's
-        level is a share s of the height near by, it lies (1/2 - s) of a voxel outside of the tissue; on slices of n
-        voxels the level of 1/2 - (1/2 - s) / n puts it there too: tumours do not enhance more on thick slices.
-
-        Args:
-            t1: Before contrast.
-            t1c: After contrast.
-            core: Probability of the tumour core.
-            spacing_mm: Voxel edges.
-            slices_vox: How many voxels long along each axis the slices are that the images were taken in.
+        A slice of several voxels (`slices_vox` along each axis) that is a share s full shows s of its height over its
+        whole length. Where the border's level is a share s of the height near by, it lies (1/2 - s) of a voxel outside
+        of the tissue; on slices of n voxels the level of 1/2 - (1/2 - s) / n puts it there too: tumours do not enhance
+        more on thick slices. `core` is the probability of the tumour core.
         """
         score = np.zeros(core.shape, dtype=np.float32)
         seen = bounding_box(core >= NEGLIGIBLE, margin_for(REACH_MM, spacing_mm))
@@ -187,15 +173,10 @@ def _filled(rim: NDArray[np.bool_]) -> NDArray[np.bool_]:
 def core_around(
     core: NDArray[np.float32], enhancing: NDArray[np.bool_], spacing_mm: tuple[float, float, float]
 ) -> NDArray[np.float32]:
-    """Probability of the core once enhancing tumour is known, (X, Y, Z).
+    """Probability of the core once enhancing tumour is known, (X, Y, Z), from that of the networks.
 
     Where tumour enhances, its core is what the enhancement encloses; the networks' core outside of that counts only
     where they are sure, so that `SURE_CORE` becomes one half. Without telling enhancement they keep their word.
-
-    Args:
-        core: Probability of the networks.
-        enhancing: Enhancing tumour.
-        spacing_mm: Voxel edges.
     """
     found = int(enhancing.sum())
     if found * float(np.prod(spacing_mm)) / 1000.0 < TELLING_ML or found < TELLING_SHARE * int((core > 0.5).sum()):

@@ -80,15 +80,10 @@ def fit_junior(
     carriers: Sequence[Path] = (),
     healthy: list[TrainingCase] | None = None,
 ) -> Trained:
-    """Train a junior.
+    """Train a junior on made brains; the network to use is ``folder/best``.
 
-    Args:
-        bank: Anatomies for the made brains.
-        folder: Of the run; the network to use is ``folder/best``.
-        settings: The recipe.
-        carriers: Real brains without tumour (files of `annofree.synthesis.carrier.Carrier.save`); where there are any,
-            every other sample is a made tumour in one of them.
-        healthy: Healthy scans on the network's grid, only to measure falsely called volume when weights are chosen.
+    Where there are carriers (files of `Carrier.save`), every other sample is a made tumour in one of them. Healthy
+    cases on the network's grid only measure falsely called volume when weights are chosen.
     """
     settings = settings or JuniorSettings()
     torch.manual_seed(settings.train.seed)

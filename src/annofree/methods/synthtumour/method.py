@@ -6,7 +6,6 @@ and trains nnU-Net; here whole brains of four sequences are made, and any subset
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -14,19 +13,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annofree.errors import InputError, SettingsError
-from annofree.methods.base import Method
-from annofree.methods.decide import NESTED, Rules, Scored, decide
+from annofree.methods.decide import NESTED, Rules, Scored
+from annofree.methods.network_method import SMALLEST_ML, NetworkMethod
 from annofree.methods.synthtumour.coarse import coarse_of
 from annofree.methods.synthtumour.leak import with_enhancement
 from annofree.methods.synthtumour.settings import SynthTumourSettings
-from annofree.prepare.brain import filled_brain
 from annofree.refine.appearance import Appearance
+from annofree.refine.base import Refiner
 from annofree.refine.components import KeepComponents
 from annofree.refine.holes import FillHoles
 from annofree.refine.mirror import MirrorFilter
 from annofree.scan import Cohort, Modality, Scan
 from annofree.segmentation import ScoreMap
 from annofree.thresholds.fixed import Fixed
+from annofree.training.healthy import bank_of
 
 if TYPE_CHECKING:
     from annofree.inference import Network
@@ -55,11 +55,8 @@ LEAST_PART_ML = 0.1
 #: Slices thicker than this are thicker than what the rules of borders look at, mm.
 THICK_MM = 2.0
 
-#: Range in which healthy scans may set the smallest lesion that is kept, ml.
-SMALLEST_ML = (0.5, 3.0)
 
-
-class SynthTumour(Method):
+class SynthTumour(NetworkMethod):
     """A network that saw made tumours only; WT, TC and ET from any subset of T1, T1C, T2 and FLAIR."""
 
     name: ClassVar[str] = "synthtumour"
@@ -103,9 +100,7 @@ class SynthTumour(Method):
         from annofree.prepare.resample import back, brain_box, to_spacing
 
         if not self.networks:
-            raise InputError(
-                "This synthtumour model has no network", fix="Fit it, or leave --model out to use the shipped one"
-            )
+            raise self.no_network()
         spacing_mm = float(self.networks[0][1]["spacing_mm"])
         slices_mm = scan.spacing_mm
         if self.settings.quality == "fast" and spacing_mm**3 / 1000.0 > scan.voxel_ml:
@@ -150,10 +145,6 @@ class SynthTumour(Method):
             scan.require(Modality.FLAIR, why="the published preset")
             scan = scan.replace(images={Modality.FLAIR: scan.images[Modality.FLAIR]})
         return super().prepared(scan)
-
-    def brain(self, scan: Scan) -> NDArray[np.bool_]:
-        """The brain with its holes filled: dark fluid may equal the background."""
-        return filled_brain(scan)
 
     @property
     def fit_mb(self) -> int:
@@ -320,20 +311,14 @@ class SynthTumour(Method):
 
     def label_maps(self, work: Path) -> LabelMapBank:
         """Anatomies for made brains; read once, then kept in the fit's folder."""
-        from annofree.synthesis import LabelMapBank
-
-        folder = self.settings.labelmaps
-        return LabelMapBank.from_mni() if folder is None else LabelMapBank.from_folder(folder, cache=work / "maps.npz")
+        return bank_of(self.settings.labelmaps, work / "maps.npz")
 
     def first_masks(self, healthy: Cohort) -> list[tuple[NDArray[np.bool_], float]]:
         """What is called tumour in each healthy scan before small findings are dropped, and its voxel volume in ml."""
-        chain = tuple(r for r in self.refiners["WT"] if not isinstance(r, KeepComponents | Appearance))
-        rules = Rules(self.thresholds, {"WT": chain})
-        masks = []
-        for scan in map(self.prepared, healthy):
-            decision = decide(replace(self.score(scan), rules=rules), scan)
-            masks.append((decision.labels > 0, scan.voxel_ml))
-        return masks
+        return self.called(healthy, self._first_refiners())
+
+    def _first_refiners(self) -> list[Refiner]:
+        return [rule for rule in self.refiners["WT"] if not isinstance(rule, KeepComponents | Appearance)]
 
     def calibrate(self, healthy: Cohort) -> Self:
         """Set the smallest lesion that is kept from what the networks call tumour in healthy scans.
@@ -342,15 +327,12 @@ class SynthTumour(Method):
         networks) and at most 3 ml: a finding of more than that is never dropped for its size. The published preset
         keeps everything.
         """
-        from annofree.refine import healthy_min_ml
-
         card = {**self.card, "healthy": list(healthy.ids)}
         if self.settings.preset == "published":
             return self.replace(card=card)
-        smallest = float(np.clip(healthy_min_ml(self.first_masks(healthy), alpha=0.5), *SMALLEST_ML))
         first = next(n for n, rule in enumerate(self.refiners["WT"]) if isinstance(rule, KeepComponents))
         chain = list(self.refiners["WT"])
-        chain[first] = KeepComponents(connectivity=26, min_ml=round(smallest, 2))
+        chain[first] = KeepComponents(connectivity=26, min_ml=self.smallest_ml(healthy, self._first_refiners()))
         return self.replace(refiners={"WT": chain}, card=card)
 
     def save_weights(self, folder: Path) -> None:

@@ -31,21 +31,11 @@ def write_mixed_cases(
     seed: int,
     settings: MixSettings,
 ) -> list[Path]:
-    """Mix and write the cases that are not there yet.
+    """Mix patients with partial labels into healthy scans: write the cases that are not there yet, give their folders.
 
     Where less than half of a tumour lies inside the healthy brain, side and size are drawn again, up to four times.
-    A tumour that falls outside altogether is left out.
-
-    Args:
-        tumours: Patients with partial labels, by id.
-        healthy: Healthy scans, by id.
-        folder: Gets one folder a case.
-        n: Number of cases, at most `most_pairs`.
-        seed: Decides everything; a case does not depend on the others.
-        settings: See `MixSettings`.
-
-    Returns:
-        The folders of the cases.
+    A tumour that falls outside altogether is left out. There are at most `most_pairs` cases; the seed decides each
+    independently of the others.
     """
     pairs = plan_pairs(list(tumours), list(healthy), n, np.random.default_rng([seed, 1]), settings)
     to_mni: dict[str, NDArray[np.float64]] = {}

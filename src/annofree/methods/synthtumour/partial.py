@@ -24,15 +24,10 @@ UNSURE = (UNSURE_WT, UNSURE_TC, UNSURE_ET)
 
 
 def pack(sure: NDArray[np.bool_], unsure: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """Partial labels from what is known of each region.
+    """Partial labels ``(X, Y, Z)`` uint8 from what is known of each region, ``(3, X, Y, Z)`` each.
 
-    Args:
-        sure: ``(3, X, Y, Z)``, where WT, TC and ET certainly are; inner regions count inside outer ones only.
-        unsure: ``(3, X, Y, Z)``, where nobody knows; it wins over ``sure``. Where an outer region is not known, an
-            inner one that is said to be sure is not known either.
-
-    Returns:
-        ``(X, Y, Z)`` uint8.
+    Where WT, TC and ET are sure, inner regions count inside outer ones only. Unsure wins over sure; where an outer
+    region is not known, an inner one that is said to be sure is not known either.
     """
     open_whole = unsure[0]
     open_core = unsure[1] | (open_whole & sure[1])
@@ -63,11 +58,7 @@ def core_left_open(case: TrainingCase) -> TrainingCase:
 
 
 class PartialSampler:
-    """Samples of another sampler whose ``labels`` are partial, taken apart.
-
-    Args:
-        sampler: Gives ``x``, partial ``labels`` and ``brain``.
-    """
+    """Samples of another sampler whose ``labels`` are partial, taken apart."""
 
     def __init__(self, sampler: Sampler) -> None:
         self.sampler = sampler
@@ -84,12 +75,8 @@ def partial_objective(model: nn.Module, batch: Mapping[str, Tensor], *, mix: Mix
     """Dice and cross-entropy over the levels of a network, region by region where the region is known.
 
     As :func:`annofree.training.losses.deep_dice_ce`; a coarse voxel's target is the share of tumour among those of
-    its fine voxels that are known, and it counts as much as they are many.
-
-    Args:
-        model: In training mode.
-        batch: ``x``, ``labels`` (B, X, Y, Z) 0..3 and ``known`` (B, 3, X, Y, Z).
-        mix: Weights of the parts of the loss.
+    its fine voxels that are known, and it counts as much as they are many. The batch has ``x``, ``labels``
+    (B, X, Y, Z) 0..3 and ``known`` (B, 3, X, Y, Z).
     """
     levels = model(batch["x"])
     known = batch["known"].float()

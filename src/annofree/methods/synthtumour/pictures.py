@@ -16,13 +16,7 @@ OPEN = (0.95, 0.8, 0.1)
 
 
 def draw_sheet(folders: Sequence[Path], file: Path, *, most: int = 24) -> None:
-    """Draw the cases of `annofree.methods.synthtumour.cases` one below the other.
-
-    Args:
-        folders: Cases; the first `most` are drawn.
-        file: A PNG file.
-        most: Rows of the sheet.
-    """
+    """Draw cases of `annofree.methods.synthtumour.cases`, at most so many, one below the other in a PNG file."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

@@ -114,14 +114,7 @@ class QualityAssessment:
 def predict_views(
     networks: Sequence[Network], coarse: Coarse, rng: np.random.Generator, settings: PseudoLabelSettings
 ) -> NDArray[np.float32]:
-    """Probabilities (V, 3, X, Y, Z) of every network in every view; even brightness first.
-
-    Args:
-        networks: In evaluation mode.
-        coarse: The scan on their grid.
-        rng: Draws the slopes.
-        settings: Which views.
-    """
+    """Probabilities (V, 3, X, Y, Z) of every network in every view; even brightness first."""
     from annofree.inference import predict_scan_array
 
     slopes = [np.zeros(3), *(rng.uniform(-1.0, 1.0, 3) * settings.slope / 2.0 for _ in range(settings.slopes))]
@@ -142,16 +135,9 @@ def predict_views(
 def assess_quality(
     views: NDArray[np.float32], coarse: Coarse, refiners: Sequence[Refiner], settings: PseudoLabelSettings
 ) -> tuple[NDArray[np.uint8], QualityAssessment]:
-    """One patient's pseudo-label and whether it is good enough.
+    """One patient's partial labels (X, Y, Z), see `synthtumour.partial`, and whether they are good enough.
 
-    Args:
-        views: (V, 3, X, Y, Z) probabilities from `predict_views`.
-        coarse: The scan.
-        refiners: The method's own rules for the whole tumour; what they drop is left open.
-        settings: See `PseudoLabelSettings`.
-
-    Returns:
-        Partial labels (X, Y, Z), see `annofree.methods.synthtumour.partial`, and the assessment.
+    Views are from `predict_views`; what the method's own rules for the whole tumour (`refiners`) drop is left open.
     """
     scan = coarse.scan
     brain = coarse.brain

@@ -143,19 +143,10 @@ def fit_published_junior(
     cases: int = 8,
     watch: Validate | None = None,
 ) -> Trained:
-    """Train a published junior.
+    """Train a published junior on cases in some healthy scans, chosen by those in scans of other people.
 
-    Args:
-        hosts: Healthy scans with FLAIR, for training cases.
-        held_out: Healthy scans of other people, for the validation task.
-        folder: Of the run; the network to use is ``folder/best``.
-        settings: The loop.
-        spacing_mm: Of the scans' grid.
-        network: Its shape, for instance a plan's (:mod:`annofree.training.plan`).
-        sample: Patch and variation.
-        blocks: See :class:`PublishedCases`; the network's grid is so many times coarser than the scans'.
-        cases: Validation cases of each kind.
-        watch: Further numbers for the log at every validation; they choose nothing.
+    The network's grid is `blocks` times coarser than that of the scans; see `fit_flair_junior`. What `watch` measures
+    at every validation chooses nothing.
     """
     return fit_flair_junior(
         PublishedCases(hosts, spacing_mm, blocks=blocks),
@@ -178,17 +169,7 @@ def fit_flair_junior(
     network: Settings | None = None,
     sample: SampleSettings | None = None,
 ) -> Trained:
-    """Train a junior that tells the whole tumour in FLAIR.
-
-    Args:
-        make: Training cases, FLAIR and the whole tumour alone.
-        validate: Chooses the weights.
-        folder: Of the run; the network to use is ``folder/best``.
-        settings: The loop.
-        spacing_mm: Of the cases and so of the network.
-        network: Its shape.
-        sample: Patch and variation.
-    """
+    """Train a junior that tells the whole tumour in FLAIR; the network to use is ``folder/best``."""
     torch.manual_seed(settings.seed)
     sampler = MadeSampler(make, StreamSettings(), sample or SampleSettings(), batch=settings.batch, seed=settings.seed)
     return train(

@@ -40,11 +40,7 @@ class SeniorSettings(Settings):
 
 
 class HeldCases:
-    """Cases that exist already, in turn: a case maker whose seed is a place in the list.
-
-    Args:
-        cases: Images, brain and (partial) labels each.
-    """
+    """Cases that exist already, in turn: a case maker whose seed is a place in the list."""
 
     def __init__(self, cases: Sequence[TrainingCase]) -> None:
         self.cases = list(cases)
@@ -63,15 +59,9 @@ def fit_senior(
     spacing_mm: float,
     validate: Validate | None = None,
 ) -> Trained:
-    """Train a senior.
+    """Train a senior from the junior, or fresh weights; the network to use is ``folder/best``.
 
-    Args:
-        network: The junior, or fresh weights.
-        sources: Case makers by name, with partial labels (see `partial.py`); they take turns.
-        folder: Of the run; the network to use is ``folder/best``.
-        settings: The recipe.
-        spacing_mm: Of the cases and so of the network.
-        validate: Chooses the weights.
+    Sources are case makers by name, with partial labels (see `partial.py`), that take turns.
     """
     settings = settings or SeniorSettings()
     batch, seed = settings.train.batch, settings.train.seed

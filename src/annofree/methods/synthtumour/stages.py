@@ -125,11 +125,7 @@ class Material:
 def fit_stages(method: M, healthy: Cohort | None, patients: Cohort, work: Path) -> M:
     """A method with both stages fitted: its networks, its smallest kept lesion, its card.
 
-    Args:
-        method: Its settings say what to do.
-        healthy: Healthy scans, at least two; without any, nothing is mixed, and made brains alone check the senior.
-        patients: Patients without masks.
-        work: Keeps the artefacts.
+    There are at least two healthy scans, or none: then nothing is mixed, and made brains alone check the senior.
 
     Raises:
         InputError: There is one healthy scan, no patient's pseudo-label is good enough, or the senior is not taken and

@@ -30,12 +30,7 @@ _LAST_LAYER = "net.out."
 
 @dataclass(frozen=True)
 class HiddenBlocks:
-    """Windows with blocks of 8 voxels a side hidden, 60 % of them, in all sequences at once.
-
-    Attributes:
-        windows: Samples with ``x``; whatever else they hold is left out, targets too.
-        seed: Decides what is hidden.
-    """
+    """The ``x`` of windows with blocks of 8 voxels a side hidden, 60 % of them, in all sequences at once."""
 
     windows: Sampler
     seed: int
@@ -62,15 +57,7 @@ def fill_in_loss(model: nn.Module, batch: Batch) -> Tensor:
 def pretrain(
     volumes: Sequence[Volume], size: Size, folder: Path, *, steps: int, seed: int, quiet: bool = False
 ) -> Trained:
-    """Train the strong network to fill in unlabelled volumes; the result is ``folder/last``.
-
-    Args:
-        volumes: Unlabelled; their targets are not looked at.
-        size: Window and network.
-        folder: Of the run.
-        steps: Optimiser steps.
-        seed: Decides the run.
-        quiet: No progress.
+    """Train the strong network to fill in volumes, whose targets are not looked at; the result is ``folder/last``.
 
     Raises:
         InputError: There is no volume.
@@ -89,14 +76,7 @@ def pretrain(
 
 
 def start_from(network: nn.Module, folder: Path) -> int:
-    """Put pre-trained weights into a segmentation network, all but its last layer.
-
-    Args:
-        network: With fresh weights, changed in place.
-        folder: A network that :func:`pretrain` wrote (``.../last``).
-
-    Returns:
-        How many weights were taken over.
+    """Put the weights of a folder that :func:`pretrain` wrote into a network, all but its last layer; their number.
 
     Raises:
         InputError: The folder holds a network of another shape.

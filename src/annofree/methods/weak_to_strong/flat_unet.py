@@ -10,15 +10,7 @@ from annofree.settings import Settings
 
 
 class FlatUNetSettings(Settings):
-    """Shape of a :class:`FlatUNet`; the defaults are the published weak stage's.
-
-    Attributes:
-        kind: Name under which :func:`annofree.networks.build` finds the network.
-        in_channels: Input channels.
-        out_channels: Logits.
-        widths: Channels a level; each level halves the picture.
-        residual_units: Residual units a level.
-    """
+    """Shape of a :class:`FlatUNet`, each of whose levels halves the picture; by default the published weak stage's."""
 
     kind: Literal["flat_unet"] = "flat_unet"
     in_channels: int = 1
@@ -33,11 +25,7 @@ class FlatUNetSettings(Settings):
 
 
 class FlatUNet(nn.Module):
-    """MONAI's UNet in two dimensions with the calling convention of this package.
-
-    Args:
-        settings: Its shape.
-    """
+    """MONAI's UNet in two dimensions with the calling convention of this package."""
 
     def __init__(self, settings: FlatUNetSettings) -> None:
         super().__init__()

@@ -65,14 +65,7 @@ class ForegroundSettings(Settings):
 
 @dataclass(frozen=True)
 class PictureScores:
-    """Mean scores of a part of the set.
-
-    Attributes:
-        part: "train", "val" or "test".
-        pictures: How many.
-        dice: Mean over pictures.
-        iou: Mean over pictures.
-    """
+    """Mean Dice and IoU over the pictures of a part of the set: "train", "val" or "test"."""
 
     part: str
     pictures: int
@@ -96,15 +89,9 @@ class Foreground:
 
 
 def make_masks(source: str | Path, out: str | Path, settings: ForegroundSettings) -> tuple[str, ...]:
-    """Split a class-folder set and write grey pictures and their foreground masks, both as PNG.
+    """Split a set of class folders of JPEG or PNG files; write grey pictures and their foreground masks, both as PNG.
 
-    Args:
-        source: Class folders of JPEG or PNG files.
-        out: Folder to write; must be new or empty.
-        settings: Size and seed.
-
-    Returns:
-        Sentences about pictures that were left out.
+    The folder must be new or empty. Returns sentences about pictures that were left out.
 
     Raises:
         InputError: The set cannot be used.
@@ -145,14 +132,7 @@ def make_masks(source: str | Path, out: str | Path, settings: ForegroundSettings
 
 @dataclass(frozen=True, eq=False)
 class Pictures:
-    """Pictures and masks of one part in memory; also the sampler that goes through them epoch by epoch.
-
-    Attributes:
-        images: Uint8 (N, H, W).
-        masks: Boolean (N, H, W).
-        batch: Pictures a step.
-        seed: Decides the order.
-    """
+    """Pictures and masks (N, H, W) of one part; also the sampler that goes through them epoch by epoch."""
 
     images: np.ndarray
     masks: np.ndarray
@@ -214,11 +194,6 @@ def score_masks(part: str, found: Sequence[np.ndarray], masks: Sequence[np.ndarr
 
 def learn_foreground(source: str | Path, out: str | Path, settings: ForegroundSettings | None = None) -> Foreground:
     """The whole stage: split, masks, U-Net, scores on all three parts. A stopped run goes on where it was.
-
-    Args:
-        source: Class folders of JPEG or PNG files.
-        out: Folder to write: new, empty, or of a stopped run.
-        settings: The recipe.
 
     Raises:
         AnnofreeError: The set cannot be used or the folder cannot be written.

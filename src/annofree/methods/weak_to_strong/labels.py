@@ -18,11 +18,7 @@ Label = Callable[[Scan, NDArray[np.bool_]], NDArray[np.bool_]]
 
 
 class FromResults:
-    """Labels from a folder that `annofree segment` or `annofree weak tumour` wrote; notes the tiers it meets.
-
-    Args:
-        folder: The results.
-    """
+    """Labels from a folder that `annofree segment` or `annofree weak tumour` wrote; notes the tiers it meets."""
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
@@ -53,8 +49,7 @@ class FromResults:
 class FromTruth:
     """Labels from experts' label maps, or from the masks that `annofree accept` took: tier S.
 
-    Args:
-        folder: Holds the label maps; of an output folder of annofree only the accepted masks count.
+    Of an output folder of annofree only the accepted masks count.
 
     Raises:
         InputError: It is an output folder without accepted masks.

@@ -17,18 +17,13 @@ from annofree.methods.weak_to_strong.settings import OTSU, WeakToStrongSettings
 from annofree.methods.weak_to_strong.sizes import Size
 from annofree.methods.weak_to_strong.volumes import Volume, VolumeSampler, at_border, cut_share, volume_of
 from annofree.scan import Cohort, Scan
+from annofree.training.healthy import bank_of
 from annofree.training.stream import Sampler
 
 
 @dataclass(frozen=True)
 class Split:
-    """Ids of a patient-level split.
-
-    Attributes:
-        train: To learn from.
-        val: To choose with.
-        test: To score once.
-    """
+    """Ids of a patient-level split: to learn from, to choose with, and to score once."""
 
     train: tuple[str, ...]
     val: tuple[str, ...]
@@ -37,10 +32,6 @@ class Split:
 
 def split_patients(ids: Iterable[str], *, seed: int) -> Split:
     """70/15/15 by patient, at random; where folders `train`, `val`, `test` were given (as in `.npy` sets), those.
-
-    Args:
-        ids: Scan ids.
-        seed: Decides the random split.
 
     Raises:
         InputError: Fewer than three patients, or a part is empty.
@@ -128,11 +119,10 @@ class Lessons:
 def made_lessons(settings: WeakToStrongSettings, size: Size) -> Lessons:
     """Lessons from made brains with made tumours."""
     from annofree.methods.weak_to_strong.made import VALIDATION_SEEDS, MadeVolumes, MadeWindows
-    from annofree.synthesis import LabelMapBank, SynthesisSettings
+    from annofree.synthesis import SynthesisSettings
     from annofree.training.sources import MadeCases
 
-    folder = settings.labelmaps
-    bank = LabelMapBank.from_mni() if folder is None else LabelMapBank.from_folder(folder)
+    folder, bank = settings.labelmaps, bank_of(settings.labelmaps)
     volumes = MadeVolumes(MadeCases(bank, SynthesisSettings(), 2.0), size.spacing_mm)
     card = {
         "anatomies": "MNI152 tissue maps" if folder is None else f"{len(bank)} label maps",
@@ -149,12 +139,6 @@ def patient_lessons(
     brain_of: Callable[[Scan], NDArray[np.bool_]],
 ) -> Lessons:
     """Lessons from patients' scans with labels; experts' masks can be read in tier S alone.
-
-    Args:
-        settings: Which labels, and the split's seed.
-        size: Grid and windows.
-        patients: The scans.
-        brain_of: From a scan to its brain.
 
     Raises:
         InputError: There are no patients, a label is missing or does not fit, or nothing is labelled at all.

@@ -15,16 +15,7 @@ _SMOOTH, _PUBLISHED_SMOOTH = 1e-5, 1e-6
 
 
 def bce_dice(logits: Tensor, target: Tensor, bce_weight: float) -> Tensor:
-    """``w BCE + (1 - w) (1 - Dice)``, the Dice over all voxels of the batch at once.
-
-    Args:
-        logits: ``(B, 1, ...)``.
-        target: ``(B, 1, ...)`` in 0..1.
-        bce_weight: w, from 0 (Dice alone) to 1 (cross-entropy alone).
-
-    Returns:
-        A scalar.
-    """
+    """``w BCE + (1 - w) (1 - Dice)`` of logits and targets ``(B, 1, ...)``, the Dice over all voxels of the batch."""
     logits = logits.float()
     entropy = functional.binary_cross_entropy_with_logits(logits, target)
     probability = torch.sigmoid(logits)
@@ -35,11 +26,7 @@ def bce_dice(logits: Tensor, target: Tensor, bce_weight: float) -> Tensor:
 
 @dataclass(frozen=True)
 class BceDice:
-    """The objective of a run: :func:`bce_dice` of a batch with input ``x`` and ``target``.
-
-    Attributes:
-        bce_weight: w.
-    """
+    """The objective of a run: :func:`bce_dice` of a batch with input ``x`` and ``target``, of one w."""
 
     bce_weight: float
 
@@ -50,14 +37,10 @@ class BceDice:
 
 
 def smoothed_dice(mask: Tensor, truth: Tensor) -> float:
-    """The published Dice score, ``(2 |P and T| + s) / (|P| + |T| + s)``: 1 where both are empty.
+    """The published Dice score of boolean arrays, ``(2 |P and T| + s) / (|P| + |T| + s)``: 1 where both are empty.
 
     For an empty mask and a tumour of T voxels it is s / (T + s), about 1e-11 for 100,000 voxels: the value of the
     published all-background check.
-
-    Args:
-        mask: Boolean, any shape.
-        truth: Boolean, the same shape.
     """
     both = float((mask & truth).sum())
     return (2.0 * both + _PUBLISHED_SMOOTH) / (float(mask.sum()) + float(truth.sum()) + _PUBLISHED_SMOOTH)

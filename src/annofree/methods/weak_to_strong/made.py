@@ -21,12 +21,7 @@ REUSE = 16
 
 @dataclass(frozen=True)
 class MadeVolumes:
-    """From a seed to a made case on the strong stage's grid; picklable.
-
-    Attributes:
-        make: From a seed to images (4, X, Y, Z), brain and labels at 2 mm.
-        spacing_mm: Of the strong stage.
-    """
+    """From a seed to a made case of 2 mm on the strong stage's grid; picklable."""
 
     make: CaseMaker
     spacing_mm: float
@@ -46,12 +41,7 @@ class MadeVolumes:
 class MadeWindows:
     """Windows of made cases; making a case costs several times what a step does, so each serves several steps.
 
-    Args:
-        volumes: Makes the cases.
-        size: Window and variation.
-        batch: Samples a step.
-        seed: Decides reuse, windows and variation.
-        kept: Cases that each lane of the batch remembers.
+    Each lane of the batch remembers some cases; the seed decides reuse, windows and variation.
     """
 
     def __init__(self, volumes: MadeVolumes, size: Size, *, batch: int, seed: int, kept: int) -> None:

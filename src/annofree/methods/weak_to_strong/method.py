@@ -8,18 +8,14 @@ tumours, from the weak stage's tumour masks, or from any other method's answers.
 from __future__ import annotations
 
 import tempfile
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
-from annofree.errors import InputError
-from annofree.methods.base import Method
-from annofree.methods.decide import Rules, Scored, decide
+from annofree.methods.decide import Rules, Scored
+from annofree.methods.network_method import SMALLEST_ML, NetworkMethod
 from annofree.methods.weak_to_strong.settings import MADE, WeakToStrongSettings
-from annofree.prepare.brain import filled_brain
 from annofree.refine.components import KeepComponents
 from annofree.refine.holes import FillHoles
 from annofree.scan import Cohort, Scan
@@ -28,17 +24,13 @@ from annofree.thresholds.base import Threshold
 from annofree.thresholds.fixed import Fixed
 
 if TYPE_CHECKING:
-    from annofree.inference import Network
     from annofree.methods.weak_to_strong.sizes import Size
     from annofree.methods.weak_to_strong.volumes import Volume
 
-NETWORK = "network"
-#: Range in which healthy scans may set the smallest lesion that is kept, ml.
-SMALLEST_ML = (0.5, 3.0)
 _TIER = "tier of the labels"
 
 
-class WeakToStrong(Method):
+class WeakToStrong(NetworkMethod):
     """A UNETR taught by labels that nobody drew; the whole tumour from any subset of T1, T1C, T2 and FLAIR."""
 
     name: ClassVar[str] = "weak-to-strong"
@@ -46,9 +38,6 @@ class WeakToStrong(Method):
     settings: WeakToStrongSettings
 
     run_settings: ClassVar[frozenset[str]] = frozenset({"quality"})
-    learned: ClassVar[tuple[str, ...]] = ("network", "spacing_mm")
-    network: Network | None
-    spacing_mm: float | None
 
     @property
     def learned_tier(self) -> str:
@@ -69,18 +58,12 @@ class WeakToStrong(Method):
         from annofree.methods.weak_to_strong.view import view_of
         from annofree.prepare.resample import back
 
-        if self.network is None or self.spacing_mm is None:
-            raise InputError("This weak-to-strong model has no network", fix="Fit it, or use the shipped one")
-        brain = scan.foreground()
-        view = view_of(scan, self.spacing_mm, brain)
-        found = probabilities(self.network, view.images, view.brain, quality=self.settings.quality)
+        network, brain = self.needed_network(), scan.foreground()
+        view = view_of(scan, float((self.network_extra or {})["spacing_mm"]), brain)
+        found = probabilities(network, view.images, view.brain, quality=self.settings.quality)
         fine = found if view.grid.same_as(scan.grid) else back(found, view.grid, scan.grid)
         values = np.clip(fine, 0.0, 1.0) * brain
         return Scored({"WT": ScoreMap(values, "WT", "probability", scan.grid)}, self.rules)
-
-    def brain(self, scan: Scan) -> NDArray[np.bool_]:
-        """The brain with its holes filled: dark fluid may equal the background."""
-        return filled_brain(scan)
 
     @property
     def fit_mb(self) -> int:
@@ -120,7 +103,6 @@ class WeakToStrong(Method):
         return fitted if healthy is None else fitted.calibrate(healthy)
 
     def _learn(self, size: Size, patients: Cohort | None, unlabelled: list[Volume], workspace: Path) -> Self:
-        from annofree.inference.torch_network import TorchNetwork
         from annofree.methods.weak_to_strong.lessons import made_lessons, patient_lessons
         from annofree.methods.weak_to_strong.scores import score_volumes
         from annofree.methods.weak_to_strong.strong import train_strong
@@ -143,8 +125,6 @@ class WeakToStrong(Method):
             pretrain_steps=settings.pretrain_steps,
         )
         card = {
-            **self.card,
-            "learned from": lessons.card,
             _TIER: lessons.tier,
             "steps": trained.step,
             "steps of masked pre-training": settings.pretrain_steps,
@@ -154,37 +134,16 @@ class WeakToStrong(Method):
             scores = score_volumes(module, lessons.test)
             card["held-out scans against labels of the same kind"] = str(scores)
             print(f"held-out scans against labels of the same kind: {scores}")
-        return self.replace(network=TorchNetwork(module), spacing_mm=size.spacing_mm, card=card)
+        fitted = self.with_network(module, lessons.card, {"spacing_mm": size.spacing_mm})
+        return fitted.replace(card={**fitted.card, **card})
 
     def calibrate(self, healthy: Cohort) -> Self:
         """Set the smallest lesion that is kept: the volume at which half of healthy people have nothing called.
 
         At least 0.5 ml and at most 3 ml: a finding of more than that is never dropped for its size.
         """
-        from annofree.refine import healthy_min_ml
-
-        masks = []
-        for scan in map(self.prepared, healthy):
-            scored = self.score(scan)
-            decision = decide(replace(scored, rules=Rules(self.thresholds, {"WT": (FillHoles(),)})), scan)
-            masks.append((decision.labels > 0, scan.voxel_ml))
-        smallest = float(np.clip(healthy_min_ml(masks, alpha=0.5), *SMALLEST_ML))
-        rules = _rules(self.thresholds["WT"], round(smallest, 2))
+        rules = _rules(self.thresholds["WT"], self.smallest_ml(healthy, [FillHoles()]))
         return self.replace(rules=rules, card={**self.card, "healthy": list(healthy.ids)})
-
-    def save_weights(self, folder: Path) -> None:
-        """The network: half precision, and the ONNX form."""
-        if self.network is not None:
-            self.network.save(folder / NETWORK, extra={"spacing_mm": self.spacing_mm})
-
-    def load_weights(self, folder: Path) -> dict[str, Any]:
-        """Read the network that `save_weights` wrote."""
-        from annofree.inference import load_network
-
-        if not (folder / NETWORK).is_dir():
-            return {}
-        network, config = load_network(folder / NETWORK)
-        return {"network": network, "spacing_mm": float(config["spacing_mm"])}
 
 
 def _rules(threshold: Threshold, smallest_ml: float) -> Rules:

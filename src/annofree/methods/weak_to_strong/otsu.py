@@ -27,13 +27,9 @@ _MIN_ML, _TWO_SIDED, _MAX_SHARE = 2.0, 0.5, 0.2
 
 
 def foreground_mask(grey: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Head (or brain, after skull-stripping) foreground of a grey picture: Otsu, opening and closing with 5x5 ones.
+    """Head (or brain, after skull-stripping) foreground of a grey picture (H, W): Otsu, opening and closing.
 
-    Args:
-        grey: (H, W) grey levels.
-
-    Returns:
-        (H, W) boolean. **No tumour mask**: whatever is brighter than the background.
+    **No tumour mask**: whatever is brighter than the background.
 
     Raises:
         InputError: The picture has one grey level only.
@@ -50,7 +46,7 @@ def foreground_mask(grey: NDArray[np.uint8]) -> NDArray[np.bool_]:
 
 
 def tumour_mask(scan: Scan, brain: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Tumour pseudo-mask of a scan: the one-sided pieces of the brightest of several Otsu classes.
+    """Tumour pseudo-mask (X, Y, Z) of a scan: the one-sided pieces of the brightest of several Otsu classes.
 
     FLAIR (else T2) is smoothed and its grey levels inside the brain are cut into classes by multi-level Otsu (Liao,
     Chen and Chung 2001); the brightest class is opened and closed by a ball of 5 mm, so that nothing thinner than a
@@ -58,14 +54,8 @@ def tumour_mask(scan: Scan, brain: NDArray[np.bool_]) -> NDArray[np.bool_]:
     brightest is grey matter instead: a layer that both sides have. Pieces of which more than half is bright on the
     other side too (within the ball) are therefore dropped, and so are those that fill a fifth of the brain, because
     larger findings are rare; when none is left, one class more is tried. What stays is the mask. The outermost 3 mm
-    of the brain, partial volume and vessels, are left out.
-
-    Args:
-        scan: With FLAIR or T2.
-        brain: (X, Y, Z) boolean.
-
-    Returns:
-        (X, Y, Z) boolean; empty where there is no such piece, as in tumours that are as dark as brain.
+    of the brain, partial volume and vessels, are left out. It is empty where there is no such piece, as in tumours that
+    are as dark as brain.
 
     Raises:
         MissingSequence: The scan has neither FLAIR nor T2.

@@ -36,11 +36,7 @@ class VolumeScore:
 
 @dataclass(frozen=True)
 class VolumeScores:
-    """Scores of a set of volumes.
-
-    Attributes:
-        cases: One a volume.
-    """
+    """Scores of a set of volumes."""
 
     cases: tuple[VolumeScore, ...]
 
@@ -94,11 +90,7 @@ def _called(network: TorchNetwork, volume: Volume) -> Tensor:
 
 @dataclass(frozen=True)
 class VolumeValidation:
-    """Chooses weights by the mean Dice on held-out volumes.
-
-    Attributes:
-        volumes: Never trained on.
-    """
+    """Chooses weights by the mean Dice on volumes that are never trained on."""
 
     volumes: tuple[Volume, ...]
 

@@ -44,9 +44,6 @@ def train_strong(
         pretrain_steps: Its steps; 0 leaves it out.
         validations: How often the validation volumes are looked at to choose weights; 0 keeps the last ones.
         quiet: No progress.
-
-    Returns:
-        The network, ready to predict, and where the run got to.
     """
     first = workspace / "pretrain"
     if pretrain_steps:

@@ -60,10 +60,7 @@ class StudentSettings(Settings):
 class SliceSampler:
     """Axial slices of volumes with their labels, flipped left to right in half of the draws.
 
-    Attributes:
-        volumes: To learn from.
-        side: Pixels a side; slices are padded with zeros about their middle.
-        seed: Decides everything.
+    Slices are padded with zeros about their middle to so many pixels a side.
     """
 
     volumes: Sequence[Volume]
@@ -106,12 +103,7 @@ def dice_bce(model: nn.Module, batch: Batch) -> Tensor:
 
 
 def fit_student(volumes: Sequence[Volume], folder: Path, settings: StudentSettings) -> nn.Module:
-    """Train the published 2-D U-Net (with four inputs) on the slices of labelled volumes.
-
-    Args:
-        volumes: Their targets are the labels.
-        folder: Of the run.
-        settings: The recipe.
+    """Train the published 2-D U-Net (with four inputs) on the slices of volumes whose targets are the labels.
 
     Raises:
         InputError: Nothing is labelled.

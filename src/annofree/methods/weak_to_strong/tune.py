@@ -47,15 +47,7 @@ class TuneSettings(WeakToStrongSettings):
 
 @dataclass(frozen=True)
 class Run:
-    """One training of the sweep.
-
-    Attributes:
-        learning_rate: Peak rate.
-        bce_weight: w.
-        seed: Of this run.
-        dice: Mean Dice on the validation volumes, of the last weights.
-        iou: Mean IoU there.
-    """
+    """One training of the sweep, and mean Dice and IoU of its last weights on the validation volumes."""
 
     learning_rate: float
     bce_weight: float
@@ -99,11 +91,6 @@ def tune(lessons_of: Callable[[], Lessons], folder: str | Path, settings: TuneSe
     """Try every pair with every seed and choose by the validation volumes alone.
 
     Runs that are done are kept in the folder, so that a stopped sweep goes on where it was.
-
-    Args:
-        lessons_of: Gives what to learn from; called once.
-        folder: Of the sweep.
-        settings: What to try.
 
     Raises:
         InputError: There is nothing to validate on, or the folder holds a sweep with other settings.

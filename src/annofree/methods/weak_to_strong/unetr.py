@@ -16,9 +16,6 @@ class UNETRSettings(Settings):
     fixes these. Each position in the window has an embedding of its own, so the window's size belongs to the weights.
 
     Attributes:
-        kind: Name under which :func:`annofree.networks.build` finds the network.
-        in_channels: Input channels.
-        out_channels: Logits.
         window: Size of the input in voxels, multiples of 16.
         feature_size: Channels at full resolution.
         hidden_size: Width of a token.
@@ -48,9 +45,6 @@ class UNETRSettings(Settings):
 
 class UNETR(nn.Module):
     """MONAI's UNETR with the calling convention of this package.
-
-    Args:
-        settings: Its shape.
 
     Example:
         >>> import torch

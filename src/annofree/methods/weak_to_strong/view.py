@@ -30,12 +30,7 @@ class View:
 
 
 def view_of(scan: Scan, spacing_mm: float, brain: NDArray[np.bool_]) -> View:
-    """A scan at the network's spacing.
-
-    Args:
-        scan: Any scan.
-        spacing_mm: Edge of the network's voxels.
-        brain: (X, Y, Z) on the scan's grid.
+    """A scan at the network's spacing, with its brain (X, Y, Z) on the scan's grid.
 
     Raises:
         InputError: The brain is empty.

@@ -51,13 +51,9 @@ class Volume:
 def volume_of(
     scan: Scan, spacing_mm: float, brain: NDArray[np.bool_], target: NDArray[np.bool_] | None = None
 ) -> Volume:
-    """A scan at the network's spacing.
+    """A scan at the network's spacing, with brain and target (X, Y, Z) on the scan's grid.
 
-    Args:
-        scan: Any scan.
-        spacing_mm: Edge of the network's voxels.
-        brain: (X, Y, Z) on the scan's grid.
-        target: (X, Y, Z) on the scan's grid; resampled so that half-filled voxels decide by their half.
+    The target is resampled so that half-filled voxels decide by their half.
 
     Raises:
         InputError: The brain is empty, or the target lies on another grid.
@@ -139,14 +135,7 @@ def window_of(volume: Volume, size: Size, rng: np.random.Generator) -> Batch:
 
 @dataclass(frozen=True)
 class VolumeSampler:
-    """Samples from volumes in memory: every epoch sees each volume once, in an order of its own.
-
-    Attributes:
-        volumes: To learn from.
-        size: Window and variation.
-        batch: Samples a step.
-        seed: Decides order and windows.
-    """
+    """Samples from volumes in memory: every epoch sees each volume once, in an order of its own."""
 
     volumes: Sequence[Volume]
     size: Size

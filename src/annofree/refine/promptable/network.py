@@ -11,13 +11,7 @@ from annofree.settings import Settings
 
 
 class PromptNetSettings(Settings):
-    """Shape of a `PromptNet`.
-
-    Attributes:
-        kind: Name under which `annofree.networks.build` finds the network.
-        features: Numbers that describe a voxel.
-        hidden: Widths of the hidden layers.
-    """
+    """Shape of a `PromptNet`: how many numbers describe a voxel, and widths of the hidden layers."""
 
     kind: str = "prompt_net"
     features: int = FEATURES
@@ -25,11 +19,7 @@ class PromptNetSettings(Settings):
 
 
 class PromptNet(nn.Module):
-    """A perceptron from a voxel's description to the logit that it is lesion.
-
-    Args:
-        settings: Widths.
-    """
+    """A perceptron from a voxel's description to the logit that it is lesion."""
 
     def __init__(self, settings: PromptNetSettings) -> None:
         super().__init__()

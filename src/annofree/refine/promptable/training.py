@@ -64,13 +64,7 @@ class PromptSettings(Settings):
 
 @dataclass
 class MadeCrops:
-    """From a seed to the surroundings of a made tumour; picklable.
-
-    Attributes:
-        bank: Anatomies.
-        settings: What is made.
-        size: Side of the cube in voxels of 2 mm.
-    """
+    """From a seed to the surroundings of a made tumour, a cube of so many voxels of 2 mm; picklable."""
 
     bank: LabelMapBank
     settings: SynthesisSettings
@@ -100,13 +94,7 @@ class Prompted:
 
 
 def prompted(case: TrainingCase, rng: np.random.Generator, settings: SampleSettings) -> Prompted:
-    """Draw a fault and describe what it leaves.
-
-    Args:
-        case: Images (4, X, Y, Z), brain, labels of a made cube.
-        rng: Decides the fault and which sequences are there.
-        settings: How often sequences are missing.
-    """
+    """Draw a fault of a made cube (images (4, X, Y, Z), brain, labels) and describe what it leaves."""
     images, brain, labels = case[0].float(), case[1], case[2]
     there = (images != 0).flatten(1).any(dim=1)
     drawn = draw_present(rng, settings) & there
@@ -124,13 +112,7 @@ def prompted(case: TrainingCase, rng: np.random.Generator, settings: SampleSetti
 
 
 def describe_cases(make: CaseMaker, recipe: PromptSettings, folder: Path) -> list[Path]:
-    """Tables of described voxels, a file a made tumour; files that are there already are kept.
-
-    Args:
-        make: From a seed to a cube.
-        recipe: How many of what.
-        folder: Where the files go.
-    """
+    """Tables of described voxels, a file a made tumour; files that are there already are kept."""
     folder.mkdir(parents=True, exist_ok=True)
     files = []
     for number in range(recipe.cases):
@@ -153,13 +135,7 @@ def describe_cases(make: CaseMaker, recipe: PromptSettings, folder: Path) -> lis
 
 
 class PromptSampler:
-    """Voxels drawn from the tables.
-
-    Args:
-        files: From `describe_cases`.
-        drawn: Voxels a sample.
-        seed: Decides what is drawn.
-    """
+    """Voxels drawn from the tables of `describe_cases`, so many a sample."""
 
     def __init__(self, files: Sequence[Path], drawn: int, seed: int) -> None:
         self.drawn, self.seed = drawn, seed
@@ -189,13 +165,7 @@ def prompt_objective(model: nn.Module, batch: Batch) -> Tensor:
 
 
 class PromptValidation:
-    """Dice of fixed made cases after refinement; `before` is the faulty masks' own.
-
-    Args:
-        make: From a seed to a cube.
-        seeds: Of the cases; never used for training.
-        sample: How often sequences are missing.
-    """
+    """Dice of fixed made cases, never trained on, after refinement; `before` is the faulty masks' own."""
 
     def __init__(self, make: CaseMaker, seeds: Sequence[int], sample: SampleSettings) -> None:
         self.make, self.seeds, self.sample = make, seeds, sample
@@ -222,13 +192,7 @@ def fit_prompt_net(
     folder: Path,
     settings: PromptSettings | None = None,
 ) -> Trained:
-    """Train the promptable refiner's network; the one to use is ``folder/best``.
-
-    Args:
-        bank: Anatomies for the made brains.
-        folder: Of the run.
-        settings: The recipe.
-    """
+    """Train the promptable refiner's network on made brains; the one to use is ``folder/best``."""
     settings = settings or PromptSettings()
     torch.manual_seed(settings.train.seed)
     make = MadeCrops(bank, settings.synthesis, settings.made_vox)

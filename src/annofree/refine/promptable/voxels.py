@@ -88,13 +88,7 @@ def describe_voxels(
 def squashed(score: Floats, threshold: float, mask: Mask) -> Floats:
     """Any score on one scale: 0.5 at its threshold, 1 at what is typical inside the mask, 0 as far below.
 
-    Args:
-        score: (X, Y, Z), higher is more abnormal.
-        threshold: That cut it.
-        mask: (X, Y, Z), the rough mask.
-
-    Returns:
-        (X, Y, Z) 0 to 1; the mask itself where the score does not rise above its threshold inside it.
+    All arrays are (X, Y, Z). It is the mask itself where the score does not rise above its threshold inside it.
     """
     above = score[mask & (score > threshold)]
     width = float(np.median(above)) - threshold if above.size else 0.0
@@ -105,13 +99,7 @@ def squashed(score: Floats, threshold: float, mask: Mask) -> Floats:
 
 
 def predict_near(network: Network, where: Mask, rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Lesion probability of the described voxels, smoothed by half a voxel, 0 elsewhere.
-
-    Args:
-        network: A `PromptNet`.
-        where: (X, Y, Z) from `describe_voxels`.
-        rows: (N, features) from `describe_voxels`.
-    """
+    """Lesion probability of the voxels that `describe_voxels` described, by a `PromptNet`; smoothed, 0 elsewhere."""
     found = np.zeros(where.shape, dtype=np.float32)
     found[where] = sigmoid(network(rows))
     return np.where(where, _smooth(found, 0.5), np.float32(0.0))
@@ -135,15 +123,9 @@ def _against(image: Floats, brain: Mask, outer: Mask) -> NDArray[np.float32]:
 
 
 def _likeness(features: Floats, inner: Mask, outer: Mask) -> tuple[Floats, float]:
-    """Fisher's weighted sum of the sequences: +1 in the lesion's mean, -1 in that of its surroundings.
+    """Fisher's weighted sum of the sequences (X, Y, Z, C): +1 in the lesion's mean, -1 in that of its surroundings.
 
-    Args:
-        features: (X, Y, Z, C).
-        inner: Voxels that are surely lesion.
-        outer: Voxels that surely are not.
-
-    Returns:
-        (X, Y, Z), and the distance of the means in standard deviations.
+    Returns it, and the distance of the means in standard deviations.
     """
     lesion, healthy = features[inner], features[outer]
     spread = sum((c - c.mean(0)).T @ (c - c.mean(0)) for c in (lesion, healthy)) / (len(lesion) + len(healthy))

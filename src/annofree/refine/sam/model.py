@@ -89,14 +89,7 @@ class SamNetwork:
     scale: float
 
     def pixels(self, picture: NDArray[np.uint8]) -> torch.Tensor:
-        """A square grey picture as the model wants it.
-
-        Args:
-            picture: (S, S) grey levels, any S.
-
-        Returns:
-            (1, 3, size, size) float32.
-        """
+        """A square grey picture (S, S), any S, as the model wants it, (1, 3, size, size) float32."""
         import torch
         from PIL import Image
 
@@ -115,16 +108,11 @@ class SamNetwork:
     def ask(
         self, embedding: Any, boxes: NDArray[np.float32], points: NDArray[np.float32], positive: NDArray[np.bool_]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Masks for prompts.
+        """Masks for prompts on what `embed` gave.
 
-        Args:
-            embedding: From `embed`.
-            boxes: (N, 4) left, top, right, bottom as shares of the picture's side.
-            points: (N, P, 2) x and y as shares of the picture's side.
-            positive: (N, P) whether a point lies in the object or outside it.
-
-        Returns:
-            (N, M, s, s) logits of M proposals over the whole picture, and (N, M) the IoU that the model expects.
+        Boxes (N, 4) are left, top, right, bottom, and points (N, P, 2) x and y, as shares of the picture's side;
+        positive (N, P) says whether a point lies in the object. Returns (N, M, s, s) logits of M proposals over the
+        whole picture, and (N, M) the IoU that the model expects.
         """
         import torch
 

@@ -39,22 +39,11 @@ def prompt_for(
     spacing_mm: tuple[float, float],
     rng: np.random.Generator,
 ) -> Prompt:
-    """Box and points.
+    """Box and points for one island of a mask in a slice; all arrays are (M, N).
 
     The box is the outline's, widened. Positive points are drawn from the better-scoring half of the outline's inner
-    voxels; negative ones from the worse-scoring half of the brain around the box that no outline covers.
-
-    Args:
-        outline: (M, N) one island of the mask.
-        score: (M, N).
-        brain: (M, N).
-        anything: (M, N) the whole mask in this slice, where no negative point may lie.
-        positives: How many points inside.
-        negatives: How many outside; none where there is no room.
-        margin_mm: How much wider than the outline the box is.
-        around_mm: How far outside the box negative points may lie.
-        spacing_mm: Voxel size in the slice.
-        rng: Draws the points.
+    voxels; negative ones from the worse-scoring half of the brain around the box (up to `around_mm`) that no outline
+    covers, `anything` being the whole mask; none where there is no room.
     """
     inside = np.argwhere(outline)
     low, high = inside.min(axis=0) - 0.5, inside.max(axis=0) + 0.5
