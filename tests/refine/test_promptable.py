@@ -139,7 +139,7 @@ def test_components_beyond_the_most_stay() -> None:
 def test_a_training_is_resumed_and_learns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from annofree.refine.promptable import training as prompt
 
-    monkeypatch.setattr(prompt, "MadeCrops", lambda bank, settings, size: made_cube)
+    monkeypatch.setattr(prompt, "MadeCases", lambda *asked: made_cube)
     recipe = PromptSettings(cases=4, faults=3, validation_cases=3)
     recipe = recipe.model_copy(update={"train": recipe.train.model_copy(update={"steps": 40, "validate_every": 20})})
     trained = fit_prompt_net(None, tmp_path, recipe)  # type: ignore[arg-type]

@@ -69,15 +69,9 @@ class MidsagittalPlane:
 def midsagittal_plane(
     images: NDArray[np.float32], brain: NDArray[np.bool_], spacing_mm: tuple[float, float, float]
 ) -> MidsagittalPlane:
-    """The plane across which a brain looks most like itself.
+    """The plane across which a brain (X, Y, Z) looks most like itself on images (C, X, Y, Z), X to the right.
 
-    Args:
-        images: (C, X, Y, Z) float32, X running left to right (RAS+ order), any intensities.
-        brain: (X, Y, Z) boolean.
-        spacing_mm: Voxel edge lengths.
-
-    Returns:
-        The plane. Deterministic. Tilts of up to about 25 degrees are found.
+    Deterministic. Tilts of up to about 25 degrees are found.
 
     Raises:
         InputError: Shapes disagree.
@@ -139,17 +133,10 @@ def mirrored(
     spacing_mm: tuple[float, float, float],
     plane: MidsagittalPlane | None = None,
 ) -> tuple[NDArray[np.float32], MidsagittalPlane]:
-    """Images reflected across the brain's own midsagittal plane, on their own grid.
+    """Images (C, X, Y, Z), in RAS+ order, reflected across the brain's own midsagittal plane, on their own grid.
 
-    Args:
-        images: (C, X, Y, Z) float32 in RAS+ order.
-        brain: (X, Y, Z) boolean.
-        spacing_mm: Voxel edge lengths.
-        plane: A plane found before; found from the images where None.
-
-    Returns:
-        `(mirrored, plane)`: voxel `v` of `mirrored` (C, X, Y, Z) holds what lies opposite `v` (linear interpolation).
-        Outside the brain, and where the opposite point lies outside the array, it holds 0.
+    Voxel `v` holds what lies opposite `v` (linear interpolation); outside the brain, and where the opposite point lies
+    outside the array, 0. The plane, found from the images where none is given, comes back with them.
 
     Example:
         >>> image = np.zeros((1, 9, 5, 5), np.float32); image[0, 1] = 1

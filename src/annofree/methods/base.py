@@ -169,11 +169,8 @@ class Method(ABC):
     def on(self, wanted: str) -> Self:
         """This method with its networks on a device; on the processor, with a note, where that one is not at hand.
 
-        Args:
-            wanted: "auto", "cpu", "cuda", "cuda:1" or "mps".
-
         Raises:
-            SettingsError: There is no such kind of device.
+            SettingsError: There is no such kind of device as "auto", "cpu", "cuda", "cuda:1" or "mps".
         """
         from annofree.inference.network import placed
 
@@ -192,8 +189,7 @@ class Method(ABC):
     def score(self, scan: Scan) -> Scored:
         """Score maps on one grid, and the rules that are to decide on them.
 
-        Args:
-            scan: Has the sequences that the method needs, and in `scan.brain` where the method looks.
+        The scan has the sequences that the method needs, and in `scan.brain` where the method looks.
         """
 
     def brain(self, scan: Scan) -> NDArray[Any]:
@@ -294,22 +290,12 @@ class Method(ABC):
         )
 
     def classify(self, lesions: Iterable[Lesion], rate: float) -> Finding:
-        """Whether there is a tumour, at a stated rate of false alarms.
-
-        Args:
-            lesions: What was found in a scan.
-            rate: Share of tumour-free scans that may be called.
-        """
+        """Whether lesions found in a scan mean a tumour, where so large a share of tumour-free scans may be called."""
         known = self.false_alarms
         return known.classify(lesions, rate) if known and known.rules == self.deciding else uncalibrated(lesions)
 
     def expect(self, result: Segmentation, scan: Scan) -> Expected:
-        """What an answer is probably worth, where the model was compared with made tumours.
-
-        Args:
-            result: The answer, its lesions told.
-            scan: The scan.
-        """
+        """What an answer, its lesions told, is probably worth, where the model was compared with made tumours."""
         known = self.expectation
         if known is None or known.rules != self.deciding:
             return UNKNOWN

@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from annofree.errors import OutputError
+from annofree.formats.nifti import write_volume
 from annofree.formats.standing import refuse_filled
 from annofree.phantom.subject import phantom_cohort
-from annofree.scan import Grid, Modality
+from annofree.scan import Modality
 
 _SUFFIX = {Modality.T1: "t1", Modality.T1C: "t1ce", Modality.T2: "t2", Modality.FLAIR: "flair"}
+_MADE = "annofree phantom"
 
 
 @dataclass(frozen=True)
@@ -39,14 +40,7 @@ class WrittenCohort:
 def write_cohort(
     out: str | Path, n: int = 48, seed: int = 0, spacing_mm: float = 2.0, healthy_fraction: float = 0.2
 ) -> WrittenCohort:
-    """Make a cohort (`phantom_cohort`) and write it.
-
-    Args:
-        out: Folder to write; must be new or empty.
-        n: Number of subjects.
-        seed: Decides every subject.
-        spacing_mm: Edge of the cubic voxels.
-        healthy_fraction: Share of subjects without a tumour.
+    """Make a cohort (`phantom_cohort`) and write it to a new or empty folder.
 
     Raises:
         OutputError: The folder holds files already, or cannot be written.
@@ -65,8 +59,8 @@ def write_cohort(
             (written.scans / name).mkdir()
             for sequence, image in subject.scan.images.items():
                 path = written.scans / name / f"{name}_{_SUFFIX[sequence]}.nii.gz"
-                _write_nifti(path, image.astype(np.int16), subject.scan.affine)
-            _write_nifti(written.truth / f"{name}_seg.nii.gz", subject.labels, subject.scan.affine)
+                write_volume(path, image.astype(np.int16), subject.scan.grid, description=_MADE)
+            write_volume(written.truth / f"{name}_seg.nii.gz", subject.labels, subject.scan.grid, description=_MADE)
             (written.reports / f"{name}.txt").write_text(subject.report_en, encoding="utf-8")
             (written.reports_zh / f"{name}.txt").write_text(subject.report_zh, encoding="utf-8")
             findings[name] = subject.findings
@@ -76,9 +70,3 @@ def write_cohort(
     except OSError as error:
         raise OutputError("The phantoms cannot be written", file=root, why=error.strerror) from None
     return written
-
-
-def _write_nifti(path: Path, array: NDArray[np.int16] | NDArray[np.uint8], affine: NDArray[np.float64]) -> None:
-    from annofree.formats.nifti import write_volume
-
-    write_volume(path, array, Grid(array.shape, affine), description="annofree phantom")

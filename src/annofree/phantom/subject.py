@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, overload
 
@@ -237,12 +237,7 @@ def _incidental(rng: np.random.Generator) -> dict[str, str] | None:
 
 
 class PhantomCohort(Sequence[PhantomSubject]):
-    """Subjects made one at a time, when they are asked for.
-
-    Attributes:
-        plan: `(id, seed, kind)` of every subject.
-        spacing_mm: Edge of the voxels.
-    """
+    """Subjects made one at a time, when they are asked for; `plan` has `(id, seed, kind)` of each."""
 
     def __init__(self, plan: tuple[tuple[str, int, str], ...], spacing_mm: float) -> None:
         self.plan = plan
@@ -267,18 +262,9 @@ class PhantomCohort(Sequence[PhantomSubject]):
         name, seed, kind = self.plan[index]
         return phantom_subject(seed, kind=kind, spacing_mm=self.spacing_mm, name=name)
 
-    def __iter__(self) -> Iterator[PhantomSubject]:
-        return (self[index] for index in range(len(self)))
-
 
 def phantom_cohort(n: int = 48, seed: int = 0, spacing_mm: float = 2.0, healthy_fraction: float = 0.2) -> PhantomCohort:
-    """A cohort in which every kind has its share and the order is random.
-
-    Args:
-        n: Number of subjects.
-        seed: Decides every subject.
-        spacing_mm: Edge of the cubic voxels.
-        healthy_fraction: Share of subjects without a tumour, rounded to whole subjects.
+    """A cohort in which every kind has its share, in whole subjects, and the order is random.
 
     Raises:
         InputError: A number that makes no sense.

@@ -38,14 +38,10 @@ class FillHoles(Refiner):
 
 
 def fill_holes(mask: Mask, max_vox: float = np.inf, axial: bool = False) -> Mask:
-    """The mask with every cavity filled that faces do not connect to the outside.
+    """The mask (X, Y, Z) with every cavity of at most `max_vox` filled that faces do not connect to the outside.
 
-    Equal to `scipy.ndimage.binary_fill_holes`, by labelling the background inside the bounding box.
-
-    Args:
-        mask: (X, Y, Z) boolean.
-        max_vox: Larger cavities stay open.
-        axial: Cavities of axial slices: the two faces along the last axis do not connect.
+    Equal to `scipy.ndimage.binary_fill_holes`, by labelling the background inside the bounding box. With `axial`,
+    cavities of axial slices: the two faces along the last axis do not connect.
     """
     result = mask.copy()
     box = bounding_box(mask)

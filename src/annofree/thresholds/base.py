@@ -28,7 +28,7 @@ def worst_tier(tiers: Iterable[str]) -> str:
     return max(tiers, key=TIERS.index)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class HealthyScores:
     """The scores of one tumour-free scan, for rules that learn their value from healthy people.
 
@@ -62,11 +62,7 @@ class Threshold(Kind, ABC):
 
     @abstractmethod
     def value_for(self, scores: NDArray[np.float32], brain: NDArray[np.bool_]) -> float:
-        """The value for one score map; a finite number that depends on voxels inside the brain only.
-
-        Args:
-            scores: (X, Y, Z) float32.
-            brain: (X, Y, Z) boolean.
+        """The value for one score map (X, Y, Z); a finite number that depends on voxels inside the brain only.
 
         Raises:
             InputError: The rule has no honest value for these scores.

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from annofree.errors import InputError
-from annofree.thresholds.base import brain_scores
+from annofree.thresholds.base import HealthyScores, brain_scores
 
 if TYPE_CHECKING:
     from annofree.thresholds.report_losses import Form
@@ -25,21 +25,9 @@ _FOLDS = 4
 
 
 @dataclass(frozen=True, eq=False)
-class ReportedScores:
-    """The scores of one scan and what its report says.
+class ReportedScores(HealthyScores):
+    """The same of a person who need not be healthy; `target` is the report on the scan's grid, None for who is."""
 
-    Attributes:
-        id: The scan's id.
-        scores: (X, Y, Z) float32.
-        brain: (X, Y, Z) boolean.
-        voxel_ml: Volume of one voxel.
-        target: The report on the scan's grid; None for a healthy person.
-    """
-
-    id: str
-    scores: NDArray[np.float32]
-    brain: NDArray[np.bool_]
-    voxel_ml: float
     target: ReportTarget | None
 
 
@@ -96,22 +84,12 @@ class Curves:
 
     def without(self, left_out: Sequence[int]) -> Curves:
         """These curves without some scans."""
-        keep = np.setdiff1d(np.arange(len(self.ids)), left_out)
-        return self._only(keep)
+        return self._only(np.setdiff1d(np.arange(len(self.ids)), left_out))
 
     def _only(self, keep: NDArray[np.intp]) -> Curves:
+        kept = {name: getattr(self, name)[keep] for name in ("patients", "placed", "sized", "losses")}
         levels = {q: column[keep] for q, column in self.levels.items()}
-        ids = tuple(self.ids[i] for i in keep)
-        return Curves(
-            ids,
-            self.patients[keep],
-            self.placed[keep],
-            self.sized[keep],
-            self.prior,
-            self.values,
-            self.losses[keep],
-            levels,
-        )
+        return replace(self, ids=tuple(self.ids[i] for i in keep), levels=levels, **kept)
 
     def held(self, best: float) -> float:
         """The value nearest to the prior, on the way to the best one, that is within one standard error of it."""

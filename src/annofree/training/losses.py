@@ -72,14 +72,10 @@ def dice_ce(logits: Tensor, target: Tensor, brain: Tensor, *, smooth: float = 20
 
 
 def deep_dice_ce(levels: Sequence[Tensor], target: Tensor, brain: Tensor) -> Tensor:
-    """:func:`dice_ce` over the levels of a deeply supervised network, weights 1, 1/2, 1/4 ... normalised.
+    """:func:`dice_ce` over the levels of a deeply supervised network, finest first, weights 1, 1/2, 1/4 ... normalised.
 
-    Coarse targets are block means of the fine ones: the fraction of tumour in the coarse voxel.
-
-    Args:
-        levels: Logits, finest first, each side a divisor of the first's.
-        target: ``(B, R, X, Y, Z)``.
-        brain: ``(B, 1, X, Y, Z)``.
+    Targets ``(B, R, X, Y, Z)`` and brain ``(B, 1, X, Y, Z)`` are at the finest; coarse targets are block means: the
+    fraction of tumour in the coarse voxel.
     """
     weights = [0.5**i for i in range(len(levels))]
     total = torch.zeros((), device=target.device)

@@ -48,12 +48,12 @@ def draw_present(rng: np.random.Generator, settings: SampleSettings) -> Tensor:
     return torch.from_numpy(present)
 
 
-def window_about(brain: Tensor, patch: tuple[int, int, int], shift: tuple[int, ...]) -> tuple[list[int], list[int]]:
-    """First voxel of a patch about the middle of the brain's box (may be negative), and the shape."""
+def centre_start(brain: Tensor, patch: tuple[int, int, int], shift: tuple[int, ...] = (0, 0, 0)) -> list[int]:
+    """First voxel of a patch about the middle of the brain's box, moved by some voxels; may be negative."""
     points = brain.nonzero()
     whole = torch.tensor(brain.shape) // 2
     middle = (points.amin(0) + points.amax(0) + 1) // 2 if points.shape[0] else whole
-    return [int(m) - p // 2 + s for m, p, s in zip(middle, patch, shift, strict=True)], list(patch)
+    return [int(m) - p // 2 + s for m, p, s in zip(middle, patch, shift, strict=True)]
 
 
 def cut(volumes: Tensor, start: list[int], shape: list[int]) -> Tensor:
@@ -84,7 +84,7 @@ def make_sample(
         Input ``(15, *patch)`` float32, labels ``(*patch)`` uint8, brain ``(*patch)`` boolean.
     """
     shift = tuple(int(v) for v in rng.integers(-settings.shift, settings.shift + 1, size=3))
-    start, shape = window_about(brain, settings.patch, shift)
+    start, shape = centre_start(brain, settings.patch, shift), list(settings.patch)
     there = (images != 0).flatten(1).any(dim=1)
     values = cut(normalise(images.float(), brain), start, shape)
     mask = cut(brain[None], start, shape)[0]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from annofree.synthesis import LabelMapBank, SynthesisSettings, make_case
 from annofree.synthesis.carrier import Carrier
@@ -19,10 +20,11 @@ class MadeCases:
     bank: LabelMapBank
     settings: SynthesisSettings
     spacing_mm: float
+    crop: Mapping[str, Any] = field(default_factory=dict)
 
     def __call__(self, seed: int) -> TrainingCase:
-        """Images, brain and labels of one case."""
-        case = make_case(self.bank, self.settings, seed, spacing_mm=self.spacing_mm)
+        """Images, brain and labels of one case, or of what `crop` (of `make_case`) cuts out of it."""
+        case = make_case(self.bank, self.settings, seed, spacing_mm=self.spacing_mm, **self.crop)
         return case.images, case.brain, case.labels
 
 

@@ -7,8 +7,9 @@ stopped, and the lanes of a batch are shared out over processes without any chan
 from __future__ import annotations
 
 import signal
-from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from typing import Generic, TypeVar
 
 import numpy as np
 import torch
@@ -18,6 +19,8 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from annofree.settings import Settings
 from annofree.training.samples import SampleSettings, make_sample
+
+T = TypeVar("T")
 
 TrainingCase = tuple[Tensor, Tensor, Tensor]
 """Images (4, X, Y, Z), brain (X, Y, Z) boolean, labels (X, Y, Z) 0..3."""
@@ -45,54 +48,58 @@ class StreamSettings(Settings):
     first_seed: int = 1_000_000
 
 
-class MadeSampler:
-    """Samples from cases made on the fly, for a global batch.
+class KeptCases(Generic[T]):
+    """Made cases, each of which serves several steps, because making one costs more than using it.
 
-    Making a case costs more than using it, so each lane keeps the last few cases and a case is used several times,
-    each time varied anew (:mod:`annofree.training.samples`).
+    Every few steps each lane of a global batch gets a new case; in between it draws one of the last few.
+
+    Args:
+        make: From a seed to a case.
+        stream: How many are kept, and for how long.
+        batch: Size of the global batch.
     """
+
+    def __init__(self, make: Callable[[int], T], stream: StreamSettings, batch: int) -> None:
+        self.make, self.stream, self.batch = make, stream, batch
+        self._memory: dict[int, T] = {}
+
+    def __getstate__(self) -> dict[str, object]:
+        """Settings travel to another process, cases do not."""
+        return {**self.__dict__, "_memory": {}}
+
+    def __call__(self, step: int, lane: int, rng: np.random.Generator) -> T:
+        """The case for a step and a lane; it depends on these and the generator alone."""
+        first, newest = self.stream.first_seed, step // self.stream.reuse
+        oldest = max(0, newest - self.stream.kept + 1)
+        number = newest if step % self.stream.reuse == 0 else int(rng.integers(oldest, newest + 1))
+        seed = first + number * self.batch + lane
+        if seed not in self._memory:  # a fresh one, or after a resume the memory is empty
+            self._memory[seed] = self.make(seed)
+        for old in [known for known in self._memory if known < first + oldest * self.batch]:
+            del self._memory[old]
+        return self._memory[seed]
+
+
+class MadeSampler:
+    """Samples from cases made on the fly, each time varied anew (:mod:`annofree.training.samples`)."""
 
     def __init__(
         self, make: CaseMaker, stream: StreamSettings, sample: SampleSettings, *, batch: int, seed: int
     ) -> None:
-        self.make, self.stream, self.sample, self.batch, self.seed = make, stream, sample, batch, seed
-        self._kept: defaultdict[int, deque[tuple[int, TrainingCase]]] = defaultdict(lambda: deque(maxlen=stream.kept))
-
-    def __getstate__(self) -> dict[str, object]:
-        """Settings travel to another process, cases do not."""
-        return {key: value for key, value in self.__dict__.items() if key != "_kept"}
-
-    def __setstate__(self, state: dict[str, object]) -> None:
-        self.__dict__.update(state)
-        kept = self.stream.kept
-        self._kept = defaultdict(lambda: deque(maxlen=kept))
-
-    def case_seed(self, lane: int, number: int) -> int:
-        """Seed of the n-th case of a lane."""
-        return self.stream.first_seed + number * self.batch + lane
+        self.sample, self.seed = sample, seed
+        self._cases = KeptCases(partial(_halved, make), stream, batch)
 
     def __call__(self, step: int, lane: int) -> Batch:
         """Input ``x`` (15, *patch), ``labels`` (*patch) and ``brain`` (*patch)."""
-        newest = step // self.stream.reuse
         rng = np.random.default_rng([self.seed, step, lane])
-        fresh = step % self.stream.reuse == 0
-        oldest = max(0, newest - self.stream.kept + 1)
-        number = newest if fresh else int(rng.integers(oldest, newest + 1))
-        images, brain, labels = self._case(lane, number)
+        images, brain, labels = self._cases(step, lane, rng)
         x, labels, brain = make_sample(images.float(), brain, labels, rng, self.sample)
         return {"x": x, "labels": labels, "brain": brain}
 
-    def _case(self, lane: int, number: int) -> TrainingCase:
-        kept = self._kept[lane]
-        known = dict(kept)
-        if number not in known:  # a fresh one, or after a resume the memory is empty
-            images, brain, labels = self.make(self.case_seed(lane, number))
-            known[number] = (images.half() if images.abs().max() < 6e4 else images, brain, labels)
-            kept.append((number, known[number]))
-            ordered = sorted(kept, key=lambda item: item[0])
-            kept.clear()
-            kept.extend(ordered)
-        return known[number]
+
+def _halved(make: CaseMaker, seed: int) -> TrainingCase:
+    images, brain, labels = make(seed)
+    return images.half() if images.abs().max() < 6e4 else images, brain, labels
 
 
 def stacked(sampler: Sampler, step: int, lanes: Iterable[int]) -> Batch:

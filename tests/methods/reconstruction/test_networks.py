@@ -11,6 +11,7 @@ from scipy import ndimage
 from torch import nn
 
 from annofree.errors import SettingsError
+from annofree.methods.reconstruction import DAE
 from annofree.methods.reconstruction.ae import split
 from annofree.methods.reconstruction.denoising_unet import (
     DenoisingUNet,
@@ -36,7 +37,8 @@ def weights(network: nn.Module) -> int:
 
 
 def test_the_published_unet_has_the_published_number_of_weights() -> None:
-    published = DenoisingUNetSettings.published()
+    published = DAE(preset="published").network_settings()
+    assert isinstance(published, DenoisingUNetSettings)
     assert weights(DenoisingUNet(published)) == 7_702_977
     assert weights(DenoisingUNet(published.model_copy(update={"repeat": 1}))) == 7_701_825
     assert not [m for m in DenoisingUNet(published).modules() if isinstance(m, nn.Linear)]

@@ -10,12 +10,11 @@ import torch
 
 from annofree.errors import InputError
 from annofree.methods.reconstruction.adversarial import AdversarialSettings, gradient_penalty, train_fanogan
-from annofree.methods.reconstruction.corruption import NoiseSettings, coarse_noise
+from annofree.methods.reconstruction.corruption import coarse_noise
 from annofree.methods.reconstruction.fanogan import FAnoGANSettings
 from annofree.methods.reconstruction.slice_samples import (
     HeldOutSlices,
     SliceSampler,
-    SliceSampleSettings,
     Stack,
     reconstruction_objective,
     stacks_of,
@@ -52,13 +51,13 @@ def test_noise_lies_on_the_foreground_and_nowhere_else(stacks: list[Stack]) -> N
     assert not moved[~sample["foreground"]].any()
     assert float(moved[sample["foreground"]].mean()) > 0.02
     assert torch.equal(sample["foreground"], sample["clean"] > 0)
-    plain = SliceSampler(stacks, SliceSampleSettings(noise=None))(0, 0)
+    plain = SliceSampler(stacks, noise=False)(0, 0)
     assert torch.equal(plain["x"], plain["clean"])
 
 
 def test_coarse_noise_is_as_coarse_and_as_strong_as_said() -> None:
     rng = np.random.default_rng(0)
-    noise = torch.stack([coarse_noise((128, 128), rng, NoiseSettings()) for _ in range(64)])
+    noise = torch.stack([coarse_noise((128, 128), rng) for _ in range(64)])
     # between grid points bilinear interpolation averages: variance is 4/9 of that of the grid on the whole
     assert float(noise.std()) == pytest.approx(0.2 * 2 / 3, rel=0.06)
     assert float(noise.abs().max()) > 0.5
@@ -80,7 +79,7 @@ def test_the_objective_looks_at_the_foreground_and_adds_the_penalty() -> None:
 
 
 def test_validation_prefers_the_better_denoiser(stacks: list[Stack]) -> None:
-    check = HeldOutSlices(stacks, SliceSampleSettings(), count=4)
+    check = HeldOutSlices(stacks, noise=True, count=4)
 
     class Keep(torch.nn.Module):
         def __init__(self, factor: float) -> None:
@@ -111,7 +110,7 @@ def test_f_anogan_resumes_bit_for_bit_and_its_generator_stays_when_the_encoder_l
     stacks: list[Stack], tmp_path: Path
 ) -> None:
     shape = FAnoGANSettings(size=48, widths=(4, 8), latent=4)
-    sampler = SliceSampler(stacks, SliceSampleSettings(noise=None))
+    sampler = SliceSampler(stacks, noise=False)
 
     def run(folder: Path, generator_steps: int) -> torch.nn.Module:
         settings = AdversarialSettings(
@@ -132,7 +131,7 @@ def test_f_anogan_resumes_bit_for_bit_and_its_generator_stays_when_the_encoder_l
 
 
 def test_a_slice_that_is_no_number_breaks_no_weight_of_f_anogan(stacks: list[Stack], tmp_path: Path) -> None:
-    good = SliceSampler(stacks, SliceSampleSettings(noise=None))
+    good = SliceSampler(stacks, noise=False)
 
     def sampler(step: int, lane: int) -> dict[str, torch.Tensor]:
         sample = good(step, lane)

@@ -14,7 +14,8 @@ from annofree import methods
 from annofree.errors import InputError, SettingsError
 from annofree.methods.synthtumour import SynthTumour, published_junior
 from annofree.methods.synthtumour import junior as first
-from annofree.methods.synthtumour.case_folder import StoredCases, open_case_folder
+from annofree.methods.synthtumour.case_folder import open_case_folder
+from annofree.methods.synthtumour.senior import HeldCases
 from annofree.networks import ThinUNetSettings
 from annofree.scan import Cohort, Modality, Scan
 from annofree.synthesis.dataset import write_published
@@ -60,7 +61,7 @@ def test_a_case_keeps_its_label_on_the_network_s_grid(written: Path, tmp_path: P
     found = open_case_folder(written)
     name = found.train[0]
     (folder,) = found.write((name,), 4.0, tmp_path)
-    images, brain, packed = StoredCases([folder])(7)
+    images, brain, packed = HeldCases([folder])(7)
     stored = nib.load(written / "labelsTr" / f"{name}.nii.gz")
     there = float(np.asarray(stored.dataobj).sum()) * 27.0
     assert float(((packed & 3) > 0).sum()) * 64.0 == pytest.approx(there, rel=0.1)
@@ -78,8 +79,8 @@ def test_a_junior_learns_from_the_training_cases_and_is_chosen_by_the_held_out_o
 
     def watched(make, validate, folder, settings, **more):  # type: ignore[no-untyped-def]
         held = validate.makers["held_out"]
-        seen.update(train=[f.name for f in make.folders], val=[f.name for f in held.folders])
-        assert validate.count == len(held.folders)
+        seen.update(train=[f.name for f in make.cases], val=[f.name for f in held.folders])
+        assert validate.count == len(held.cases)
         return real(make, validate, folder, settings, **more)
 
     monkeypatch.setattr(published_junior, "fit_flair_junior", watched)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -24,6 +25,7 @@ from annofree.phantom import phantom_subject
 from annofree.pipeline import fit
 from annofree.refine import MirrorFilter
 from annofree.scan import Cohort, Modality, Scan
+from annofree.synthesis.mix import MixSettings
 from annofree.training import loop
 
 SETTINGS = PseudoLabelSettings()
@@ -161,12 +163,13 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         spread = 1.4826 * np.median(np.abs(flair[brain] - middle))
         return views(*[(flair > middle + 2.0 * spread) & brain] * 3)
 
-    class StagePlan(stages.StagePlan):
-        def __init__(self, **values: object) -> None:
-            loose = {"least_main": 0.1, "most_parts": 99, "most_share": 1.0}
-            values["pseudo"] = values["pseudo"].model_copy(update=loose)  # type: ignore[attr-defined]
-            values["mixing"] = values["mixing"].model_copy(update={"align": "stretch"})  # type: ignore[attr-defined]
-            super().__init__(**values)  # type: ignore[arg-type]
+    class Loose(PseudoLabelSettings):
+        least_main: float = 0.1
+        most_parts: int = 99
+        most_share: float = 1.0
+
+    class Stretched(MixSettings):
+        align: Literal["mni", "world", "stretch"] = "stretch"
 
     def sources(method: object, material: stages.Material, spacing_mm: float, work: Path) -> tuple[object, dict]:
         images, brain, packed = read_case(material.real[0])
@@ -174,7 +177,8 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return HeldCases([(images, brain, packed & 3)]), {name: HeldCases(c) for name, c in held.items() if c}
 
     monkeypatch.setattr(labelling, "predict_views", predict_views)
-    monkeypatch.setattr(stages, "StagePlan", StagePlan)
+    monkeypatch.setattr(stages, "PseudoLabelSettings", Loose)
+    monkeypatch.setattr(stages, "MixSettings", Stretched)
     monkeypatch.setattr(stages, "_sources", sources)
     monkeypatch.setattr(stages, "VALIDATION_CASES", 1)
     monkeypatch.setattr(loop, "loader", lambda dataset, ahead: iter(dataset))

@@ -15,7 +15,7 @@ from annofree.formats import open_cohort
 from annofree.inference.torch_network import TorchNetwork
 from annofree.methods.weak_to_strong import WeakToStrong, lessons, sizes
 from annofree.methods.weak_to_strong.bridge import HiddenBlocks, fill_in_loss, pretrain, start_from
-from annofree.methods.weak_to_strong.lessons import CutReport, split_patients
+from annofree.methods.weak_to_strong.lessons import cut_sentences, split_patients
 from annofree.methods.weak_to_strong.loss import bce_dice, smoothed_dice
 from annofree.methods.weak_to_strong.made import MadeVolumes, MadeWindows
 from annofree.methods.weak_to_strong.otsu import tumour_mask
@@ -104,7 +104,7 @@ def test_all_background_scores_what_the_published_check_printed() -> None:
     empty = torch.zeros_like(truth)
     assert smoothed_dice(empty, truth) == pytest.approx(7.63e-12, rel=1e-3)
     assert smoothed_dice(empty, empty) == 1.0
-    scores = VolumeScores.of([("a", truth, truth), ("healthy", empty, empty)])
+    scores = VolumeScores.of([(truth, truth), (empty, empty)])
     assert scores.dice == 1.0
     assert scores.background < 1e-11  # the tumour-free volume is not averaged in
     assert "all background: 7.6e-12" in str(scores)
@@ -147,7 +147,7 @@ def test_made_cases_are_used_again_and_only_the_newest_are_kept() -> None:
     windows = MadeWindows(MadeVolumes(make, 4.0), TINY, batch=2, seed=0, kept=2)
     drawn = [windows(step, step % 2) for step in range(64)]
     assert len(asked) < 16
-    assert len(windows._memory) <= 4
+    assert len(windows._cases._memory) <= 4
     fresh = MadeWindows(MadeVolumes(make, 4.0), TINY, batch=2, seed=0, kept=2)
     assert torch.equal(fresh(40, 0)["target"], drawn[40]["target"])  # a resumed run goes on alike
 
@@ -157,10 +157,10 @@ def test_a_crop_that_cuts_a_tumour_is_reported_with_how_much() -> None:
     whole, cut = volume(box=slice(6, 18)), volume(box=slice(0, 20))
     assert cut_share(whole, (16, 16, 16)) == 0.0
     assert cut_share(cut, (16, 16, 16)) == pytest.approx(4 / 20)
-    sentences = CutReport.of([whole, Volume("c", cut.images, cut.brain, cut.target, cut.grid)], cutting).sentences()
+    sentences = cut_sentences([whole, Volume("c", cut.images, cut.brain, cut.target, cut.grid)], cutting)
     assert "cuts the tumour of 1 of 2 scans, on average by 20.0 %" in sentences[0]
     assert "ends at the border of its array (c)" in sentences[1]
-    assert not CutReport.of([whole], TINY).sentences()
+    assert not cut_sentences([whole], TINY)
 
 
 def test_patients_are_split_by_folders_where_there_are_any_else_by_seed() -> None:

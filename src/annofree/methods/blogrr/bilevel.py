@@ -6,7 +6,6 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -27,21 +26,6 @@ Monitor = Callable[[nn.Module, nn.Module], dict[str, float]]
 """From reconstructor and threshold network to numbers that are plotted; they choose nothing."""
 
 
-@dataclass(frozen=True)
-class TrainedPair:
-    """A run that did all its rounds.
-
-    Attributes:
-        folder: Holds `reconstructor/`, `threshold/`, the joint checkpoint, `log.jsonl`, the curves.
-        rounds: Rounds done.
-        kept: The round whose networks those are.
-    """
-
-    folder: Path
-    rounds: int
-    kept: int
-
-
 def train_pair(
     reconstructor: nn.Module,
     thresholder: nn.Module,
@@ -51,8 +35,10 @@ def train_pair(
     *,
     settings: BilevelSettings | None = None,
     monitor: Monitor | None = None,
-) -> TrainedPair:
-    """Train both networks in turns; those of the last round are kept, or of the one that `keep` asks for.
+) -> int:
+    """Train both networks in turns and give the round that is kept: the last, or the one that `keep` asks for.
+
+    Its networks lie in `reconstructor/` and `threshold/` of the run's folder, beside the joint checkpoint and the log.
 
     Under `torchrun` every process takes its share of the slices. Gradients are summed by an explicit all-reduce, the
     pooled Dice's sums too, so that two processes do what one does with the same global batch.
@@ -135,7 +121,7 @@ def train_pair(
     if log is not None:
         log.draw()
     fabric.barrier()
-    return TrainedPair(folder, done, kept)
+    return kept
 
 
 def _steps(turn: int, count: int) -> range:

@@ -85,11 +85,8 @@ class Blogrr(DAE):
     ) -> Self:
         """Learn healthy slices, then the threshold from patients' reports.
 
-        Args:
-            healthy: Healthy scans; without any, a network that is there already is kept.
-            patients: Scans with reports; those whose report names no tumour are left out. Without any, the threshold is
-                the 99 % quantile of healthy errors.
-            workspace: Keeps checkpoints; a stopped fit goes on from there.
+        Without healthy scans, a network that is there already is kept. Patients whose report names no tumour are left
+        out; without any, the threshold is the 99 % quantile of healthy errors.
         """
         learner = self
         if patients is not None and not self.settings.pretrains:
@@ -252,17 +249,17 @@ class Blogrr(DAE):
         form = self.settings.bilevel(self.error(ill[0].sequence), *counts)
         with tempfile.TemporaryDirectory() as temporary:
             folder = (workspace or Path(temporary)) / "bilevel"
-            run = train_pair(
+            kept = train_pair(
                 self.network.module(),
                 thresholder,
-                SliceSampler(stacks, self.variation(), seed=self.settings.seed),
+                SliceSampler(stacks, noise=self.denoises, seed=self.settings.seed),
                 PatientSampler(known, seed=self.settings.seed),
                 folder,
                 settings=form,
                 monitor=monitor_on(self, self.settings.monitor),
             )
             trained = (TorchNetwork(load_network(folder / name)[0]) for name in ("reconstructor", "threshold"))
-            return next(trained), next(trained), form, run.kept
+            return next(trained), next(trained), form, kept
 
 
 @dataclass(frozen=True, eq=False)

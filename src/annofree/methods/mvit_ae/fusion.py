@@ -33,16 +33,9 @@ def fuse(
 
     Late and early-late fusion differ in how the residuals were made (each sequence reconstructed from itself, or all
     together); both decide per sequence and merge: FLAIR (else T2, else T1) tells oedema, T1C enhancement. Early fusion
-    takes one decision on the mean of all sequences; within it T1C tells enhancement.
-
-    Args:
-        residuals: (X, Y, Z) image minus reconstruction, by sequence.
-        levels: What healthy residuals rarely exceed, by sequence, in the tumour's direction.
-        fusion: How sequences are joined.
-        inside: Level of T1C within what is called tumour, where vessels and dura are rare.
-
-    Returns:
-        "WT", and "TC" and "ET" (the same map).
+    takes one decision on the mean of all sequences; within it T1C tells enhancement. `levels` are what healthy
+    residuals rarely exceed in the tumour's direction, `inside` that of T1C within what is called tumour, where vessels
+    and dura are rare. "TC" and "ET" are the same map.
     """
     scaled = {s: DIRECTION[s] * values / np.float32(levels[s]) for s, values in residuals.items()}
     if fusion == "early":

@@ -40,12 +40,12 @@ class HealthyVolume:
     id: str
     make: Callable[[], Frame | None]
 
-    def arrays(self, folder: Path | None) -> dict[str, NDArray[Any]] | None:
-        """Its slices that hold brain, made or read from the folder; None where it cannot be used."""
+    def arrays(self, folder: Path | None) -> dict[str, NDArray[Any]]:
+        """Its slices that hold brain, made or read from the folder; empty where it cannot be used."""
         file = None if folder is None else folder / f"{self.kind}-{self.id}.npz"
         if file is not None and file.is_file():
             with np.load(file, allow_pickle=False) as held:
-                return dict(held) or None
+                return dict(held)
         framed = self.make()
         arrays: dict[str, NDArray[Any]] = {}
         if framed is not None:
@@ -56,7 +56,7 @@ class HealthyVolume:
         if file is not None:
             with atomic_path(file) as part, part.open("wb") as stream:
                 np.savez(stream, **arrays)  # type: ignore[arg-type]
-        return arrays or None
+        return arrays
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +88,7 @@ class HealthySlices:
         present, kinds, ids = [], [], []
         for volume in volumes:
             arrays = volume.arrays(folder)
-            if arrays is None:
+            if not arrays:
                 continue
             number = np.full(len(arrays["height"]), len(kept), np.int32)
             kept.append((arrays["images"], arrays["brain"], arrays["height"], number))

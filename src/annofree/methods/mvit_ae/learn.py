@@ -130,15 +130,10 @@ def plain_objective(model: nn.Module, batch: Batch) -> Tensor:
 def slice_loss(
     found: Tensor, wanted: Tensor, weight: Tensor, ssim_weight: float, *, lift: float, span: float
 ) -> Tensor:
-    """Weighted mean squared error + ``ssim_weight`` x (1 - weighted mean SSIM).
+    """Weighted mean squared error + ``ssim_weight`` x (1 - weighted mean SSIM) of ``(B, C, X, Y)``, 0 where unweighted.
 
-    Args:
-        found: ``(B, C, X, Y)``, 0 where the weight is 0.
-        wanted: ``(B, C, X, Y)``, likewise.
-        weight: ``(B, C, X, Y)`` 0 or 1.
-        ssim_weight: Weight of the structural similarity.
-        lift: Added inside the weight before the structural similarity.
-        span: Range of grey levels that its constants are made for.
+    `lift` is added inside the weight before the structural similarity, whose constants are made for grey levels of a
+    range of `span`.
     """
     from monai.metrics.regression import compute_ssim_and_cs
 

@@ -150,14 +150,10 @@ class MViTAE(NetworkMethod):
     def fit(
         self, *, healthy: Cohort | None = None, patients: Cohort | None = None, workspace: Path | None = None
     ) -> Self:
-        """Train the autoencoder on healthy slices, then set the levels on healthy scans.
+        """Train the autoencoder on healthy slices, then set the levels on healthy scans. No mask is read.
 
-        No mask is read.
-
-        Args:
-            healthy: Real healthy scans, of any sequences.
-            patients: Patients, of whom the better half is mirrored over the worse one where that can be checked.
-            workspace: Keeps checkpoints; a stopped fit goes on from there.
+        Healthy scans may be of any sequences; the better half of patients is mirrored over the worse one where that can
+        be checked.
         """
         from annofree.methods.mvit_ae.fit import fit_ours
 

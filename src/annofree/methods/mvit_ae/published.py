@@ -81,10 +81,8 @@ class MViTAEPublished(NetworkMethod):
     ) -> Self:
         """Train the network on four-sequence healthy slices; the constants stay.
 
-        Args:
-            healthy: Real healthy scans; those without all four sequences are left out.
-            patients: Patients, of whom the better half is mirrored over the worse one where that can be checked.
-            workspace: Keeps checkpoints; a stopped fit goes on from there.
+        Healthy scans without all four sequences are left out; the better half of patients is mirrored over the worse
+        one where that can be checked.
         """
         from annofree.methods.mvit_ae.fit import fit_published
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -67,8 +68,8 @@ def train_fanogan(network: FAnoGANSettings, sampler: Sampler, folder: Path, sett
         frozen.requires_grad_(False)
     done = train(
         model,
-        _After(sampler, settings.generator_steps * settings.critic_steps),
-        EncoderObjective(settings.feature_weight),
+        lambda step, lane: sampler(step + settings.generator_steps * settings.critic_steps, lane),
+        partial(encoder_objective, feature_weight=settings.feature_weight),
         folder / "encoder",
         settings=TrainSettings(
             steps=settings.encoder_steps, batch=settings.batch, seed=settings.seed, ema=0.99, ahead=0
@@ -77,31 +78,15 @@ def train_fanogan(network: FAnoGANSettings, sampler: Sampler, folder: Path, sett
     return done.folder / "last"
 
 
-class _After:
-    """A sampler whose steps begin later."""
-
-    def __init__(self, sampler: Sampler, offset: int) -> None:
-        self.sampler, self.offset = sampler, offset
-
-    def __call__(self, step: int, lane: int) -> dict[str, Tensor]:
-        return self.sampler(step + self.offset, lane)
-
-
-class EncoderObjective:
-    """The encoder's loss: squared error of the slice plus that of the critic's features, weighted."""
-
-    def __init__(self, feature_weight: float) -> None:
-        self.feature_weight = feature_weight
-
-    def __call__(self, model: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
-        """A scalar; gradients reach the encoder alone where the rest is frozen."""
-        whole: Any = getattr(model, "module", model)
-        critic: nn.Module = whole.critic
-        clean = batch["clean"]
-        answer = model(clean)
-        error = functional.mse_loss(answer, clean)
-        features: Tensor = functional.mse_loss(critic(answer)[1], critic(clean)[1])
-        return error + self.feature_weight * features
+def encoder_objective(model: nn.Module, batch: Mapping[str, Tensor], *, feature_weight: float) -> Tensor:
+    """Squared error of the slice plus that of the critic's features; gradients reach what is not frozen."""
+    whole: Any = getattr(model, "module", model)
+    critic: nn.Module = whole.critic
+    clean = batch["clean"]
+    answer = model(clean)
+    error = functional.mse_loss(answer, clean)
+    features: Tensor = functional.mse_loss(critic(answer)[1], critic(clean)[1])
+    return error + feature_weight * features
 
 
 def _adversarial(model: FAnoGAN, sampler: Sampler, folder: Path, settings: AdversarialSettings) -> None:

@@ -9,7 +9,6 @@ from pydantic import Field
 
 from annofree.methods.reconstruction.method import Reconstruction, ReconstructionSettings
 from annofree.prepare.slices import SliceSettings
-from annofree.settings import Settings
 
 if TYPE_CHECKING:
     from torch import nn
@@ -30,79 +29,53 @@ class DAE(Reconstruction):
     """Denoising autoencoder: the U-Net of BLOGRR, trained to remove coarse noise from healthy slices."""
 
     name: ClassVar[str] = "dae"
+    kind: ClassVar[str] = "denoising_unet"
     settings_class = DAESettings
     settings: DAESettings
     denoises: ClassVar[bool] = True
 
-    def network_settings(self) -> Settings:
-        """The U-Net."""
-        from annofree.methods.reconstruction.denoising_unet import DenoisingUNetSettings
-
-        if self.settings.preset == "published":
-            return DenoisingUNetSettings.published()
-        first = self.settings.width
-        return DenoisingUNetSettings(widths=(first, 2 * first, 4 * first, 8 * first))
+    def shape(self) -> dict[str, Any]:
+        """As the settings say; published 64 to 512 channels, slices repeated three times: 7,702,977 weights."""
+        first, repeat = (64, 3) if self.settings.preset == "published" else (self.settings.width, 1)
+        return {"widths": (first, 2 * first, 4 * first, 8 * first), "repeat": repeat}
 
 
-#: A dense code holds no more than this resolves, and a fit takes a minute or two.
-COARSE = SliceSettings(size=48, spacing_mm=4.0)
+class _Coarse(Reconstruction):
+    """A dense code holds no more than this resolves, and a fit takes a minute or two."""
+
+    default_slices: ClassVar[SliceSettings] = SliceSettings(size=48, spacing_mm=4.0)
 
 
-def narrow(slices: SliceSettings) -> dict[str, Any]:
-    """Size and widths of an encoder that leaves 6 x 6 or 8 x 8 pixels."""
-    return {"size": slices.size, "widths": (16, 32, 64) if slices.size <= 48 else (16, 32, 64, 64)}
-
-
-class AE(Reconstruction):
+class AE(_Coarse):
     """Autoencoder with a dense bottleneck."""
 
     name: ClassVar[str] = "ae"
-    default_slices: ClassVar[SliceSettings] = COARSE
-
-    def network_settings(self) -> Settings:
-        """An encoder and a decoder for the slices' size."""
-        from annofree.methods.reconstruction.ae import AESettings
-
-        return AESettings(**narrow(self.slices))
+    kind: ClassVar[str] = "ae"
 
 
-class VAE(Reconstruction):
+class VAE(_Coarse):
     """Variational autoencoder."""
 
     name: ClassVar[str] = "vae"
-    default_slices: ClassVar[SliceSettings] = COARSE
-
-    def network_settings(self) -> Settings:
-        """As for the autoencoder, with a random code."""
-        from annofree.methods.reconstruction.vae import VAESettings
-
-        return VAESettings(**narrow(self.slices))
+    kind: ClassVar[str] = "vae"
 
 
-class VQVAE(Reconstruction):
+class VQVAE(_Coarse):
     """Vector-quantised autoencoder."""
 
     name: ClassVar[str] = "vq-vae"
-    default_slices: ClassVar[SliceSettings] = COARSE
+    kind: ClassVar[str] = "vq_vae"
 
-    def network_settings(self) -> Settings:
-        """A grid of words."""
-        from annofree.methods.reconstruction.vq_vae import VQVAESettings
-
-        return VQVAESettings(widths=(16, 32, 64))
+    def shape(self) -> dict[str, Any]:
+        """A grid of words for slices of any size."""
+        return {"widths": (16, 32, 64)}
 
 
-class FAnoGANMethod(Reconstruction):
+class FAnoGANMethod(_Coarse):
     """f-AnoGAN: a generator of healthy slices and an encoder into it."""
 
     name: ClassVar[str] = "f-anogan"
-    default_slices: ClassVar[SliceSettings] = COARSE
-
-    def network_settings(self) -> Settings:
-        """Encoder, generator and critic for the slices' size."""
-        from annofree.methods.reconstruction.fanogan import FAnoGANSettings
-
-        return FAnoGANSettings(**narrow(self.slices))
+    kind: ClassVar[str] = "fanogan"
 
     def learn(self, stacks: list[Any], folder: Path) -> nn.Module:
         """First generator against critic, then the encoder; half of the steps each."""
@@ -116,6 +89,6 @@ class FAnoGANMethod(Reconstruction):
             batch=self.settings.batch,
             seed=self.settings.seed,
         )
-        sampler = SliceSampler(stacks, self.variation(), seed=self.settings.seed)
+        sampler = SliceSampler(stacks, noise=False, seed=self.settings.seed)
         trained = train_fanogan(self.network_settings(), sampler, folder, settings)  # type: ignore[arg-type]
         return load_network(trained)[0]

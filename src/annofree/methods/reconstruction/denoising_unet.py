@@ -1,13 +1,13 @@
 """The 2-D denoising U-Net of BLOGRR: weight-standardised convolutions, swish, group norm, reflection padding.
 
-The published shape is `DenoisingUNetSettings.published()`; the default is a quarter as wide. The published class also
+The default is a quarter as wide as published. The published class also
 holds a linear layer of 134 million weights that no forward pass ever reaches; it is left out.
 """
 
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Literal, Self
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -39,11 +39,6 @@ class DenoisingUNetSettings(Settings):
     def divisor(self) -> int:
         """Both sides of a slice must be multiples of this many pixels."""
         return int(2 ** (len(self.widths) - 1))
-
-    @classmethod
-    def published(cls) -> Self:
-        """64 to 512 channels, one-channel slices repeated three times: 7,702,977 weights."""
-        return cls(widths=(64, 128, 256, 512), repeat=3)
 
 
 def groups_of(channels: int) -> int:

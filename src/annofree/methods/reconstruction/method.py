@@ -69,7 +69,9 @@ class Reconstruction(NetworkMethod):
     settings_class = ReconstructionSettings
     settings: ReconstructionSettings
     run_settings: ClassVar[frozenset[str]] = frozenset({"quality", "sequence"})
+    #: Whether slices get coarse noise while the network learns.
     denoises: ClassVar[bool] = False
+    kind: ClassVar[str]
     default_slices: ClassVar[SliceSettings] = SliceSettings()
 
     def default_rules(self) -> Rules:
@@ -80,8 +82,14 @@ class Reconstruction(NetworkMethod):
         )
 
     def network_settings(self) -> Settings:
-        """The network that `fit` trains."""
-        raise TypeError(f"{type(self).__name__} names no network")
+        """The network that `fit` trains: of the class's `kind`, in the `shape` that goes with the slices."""
+        from annofree.networks.build import parse
+
+        return parse({"kind": self.kind, **self.shape()})
+
+    def shape(self) -> dict[str, Any]:
+        """Settings of an encoder that leaves 6 x 6 or 8 x 8 pixels."""
+        return {"size": self.slices.size, "widths": (16, 32, 64) if self.slices.size <= 48 else (16, 32, 64, 64)}
 
     @property
     def slices(self) -> SliceSettings:
@@ -144,12 +152,7 @@ class Reconstruction(NetworkMethod):
         """Learn healthy slices, then set the threshold on healthy scans that were not learned from.
 
         A third of the healthy scans (at least 3) is kept for the threshold where there are 6 or more; with fewer, all
-        serve both ends.
-
-        Args:
-            healthy: Healthy scans; without any, made brains alone are learned from and the threshold stays unset.
-            patients: Not used.
-            workspace: Keeps checkpoints; a stopped fit goes on from there.
+        serve both ends. Without any, made brains alone are learned from and the threshold stays unset.
         """
         import tempfile
 
@@ -171,11 +174,9 @@ class Reconstruction(NetworkMethod):
         return fitted if healthy is None else fitted.calibrate(healthy.subset(kept) if kept else healthy)
 
     def learn(self, stacks: list[Any], folder: Path) -> nn.Module:
-        """The network, trained on healthy slices; a subclass that trains otherwise overrides this.
+        """The network, trained on two or more stacks, every twelfth of which is held out to choose weights.
 
-        Args:
-            stacks: Of `slice_samples.Stack`, at least two; every twelfth is held out to choose weights.
-            folder: Of the run.
+        A subclass that trains otherwise overrides this.
         """
         import torch
 
@@ -184,13 +185,12 @@ class Reconstruction(NetworkMethod):
         from annofree.training.loop import train
         from annofree.training.settings import TrainSettings
 
-        variation = self.variation()
         held_out = stacks[::12] if len(stacks) >= 24 else stacks
         learned = [s for s in stacks if not any(s is h for h in held_out)] or stacks
         torch.manual_seed(self.settings.seed)
         train(
             build(self.network_settings()),
-            SliceSampler(learned, variation, seed=self.settings.seed),
+            SliceSampler(learned, noise=self.denoises, seed=self.settings.seed),
             reconstruction_objective,
             folder,
             settings=TrainSettings(
@@ -203,16 +203,9 @@ class Reconstruction(NetworkMethod):
                 validate_every=max(1, self.settings.steps // 10),
                 ahead=0,
             ),
-            validate=HeldOutSlices(held_out, variation),
+            validate=HeldOutSlices(held_out, noise=self.denoises),
         )
         return load_network(folder / "best")[0]
-
-    def variation(self) -> Any:
-        """Variation put on slices while learning; denoisers get coarse noise."""
-        from annofree.methods.reconstruction.corruption import NoiseSettings
-        from annofree.methods.reconstruction.slice_samples import SliceSampleSettings
-
-        return SliceSampleSettings(noise=NoiseSettings() if self.denoises else None)
 
 
 def _spread(values: NDArray[np.float32], at: list[int], count: int) -> NDArray[np.float32]:

@@ -9,16 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
 from annofree.errors import InputError
 from annofree.methods.reconstruction.ae import split
-from annofree.methods.reconstruction.corruption import NoiseSettings, corrupt
+from annofree.methods.reconstruction.corruption import corrupt
 from annofree.prepare.slices import SliceSettings, framed, to_slices
 from annofree.scan import Modality, Scan
-from annofree.settings import Settings
 from annofree.training.healthy import bank_of, made_scan
 from annofree.training.stream import stacked
 
@@ -26,30 +24,11 @@ from annofree.training.stream import stacked
 _LEAST_BRAIN = 0.02
 #: Seeds of made brains start here, away from those of other methods.
 _FIRST_MADE = 5_000_000
-
-
-class SliceSampleSettings(Settings):
-    """Variation put on a slice each time it is used.
-
-    Attributes:
-        flip: Swap left and right in half of the samples.
-        turn_deg: Largest rotation.
-        scale: Largest relative change of size.
-        shift_px: Largest shift.
-        gamma: Scatter of the logarithm of a power put on the grey levels.
-        brightness: Scatter of the logarithm of a factor put on the grey levels.
-        noise: What the network has to remove; None leaves slices as they are.
-        flair_share: Share of FLAIR slices where there are any; the rest is shared by the other sequences.
-    """
-
-    flip: bool = True
-    turn_deg: float = Field(8.0, ge=0)
-    scale: float = Field(0.08, ge=0, lt=0.5)
-    shift_px: float = Field(3.0, ge=0)
-    gamma: float = Field(0.1, ge=0)
-    brightness: float = Field(0.05, ge=0)
-    noise: NoiseSettings | None = NoiseSettings()
-    flair_share: float = Field(0.5, ge=0, le=1)
+#: Variation put on a slice each time it is used: largest rotation (degrees), change of size and shift (pixels); scatter
+#: of the logarithm of a power and of a factor put on the grey levels.
+_TURN_DEG, _SCALE, _SHIFT_PX, _GAMMA, _BRIGHTNESS = 8.0, 0.08, 3.0, 0.1, 0.05
+#: Share of FLAIR slices where there are any; the rest is shared by the other sequences.
+_FLAIR_SHARE = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,10 +73,10 @@ class SliceSampler:
         InputError: There is no slice.
     """
 
-    def __init__(self, stacks: list[Stack], settings: SliceSampleSettings | None = None, *, seed: int = 0) -> None:
+    def __init__(self, stacks: list[Stack], *, noise: bool = True, seed: int = 0) -> None:
         if not stacks:
             raise InputError("There is no healthy slice to learn from", fix="Give healthy scans with a brain")
-        self.stacks, self.settings, self.seed = stacks, settings or SliceSampleSettings(), seed
+        self.stacks, self.noise, self.seed = stacks, noise, seed
         flair = [i for i, stack in enumerate(stacks) if stack.sequence is Modality.FLAIR]
         rest = [i for i, stack in enumerate(stacks) if stack.sequence is not Modality.FLAIR]
         self._groups = (flair or rest, rest or flair)
@@ -105,29 +84,28 @@ class SliceSampler:
     def __call__(self, step: int, lane: int) -> dict[str, Tensor]:
         """One sample."""
         rng = np.random.default_rng([self.seed, step, lane])
-        group = self._groups[0 if rng.random() < self.settings.flair_share else 1]
+        group = self._groups[0 if rng.random() < _FLAIR_SHARE else 1]
         stack = self.stacks[group[int(rng.integers(len(group)))]]
         levels = stack.levels[int(rng.integers(len(stack.levels)))]
-        clean = vary(torch.from_numpy(levels.astype(np.float32) / 255.0)[None], rng, self.settings)
-        noise = self.settings.noise
-        x = clean if noise is None else corrupt(clean, rng, noise)
+        clean = vary(torch.from_numpy(levels.astype(np.float32) / 255.0)[None], rng)
+        x = corrupt(clean, rng) if self.noise else clean
         return {"x": x, "clean": clean, "foreground": clean > 0}
 
 
-def vary(clean: Tensor, rng: np.random.Generator, settings: SliceSampleSettings) -> Tensor:
+def vary(clean: Tensor, rng: np.random.Generator) -> Tensor:
     """A slice ``(1, H, W)`` flipped, moved and with bent contrast; 0 stays 0 and nothing else becomes 0."""
-    if settings.flip and rng.random() < 0.5:
+    if rng.random() < 0.5:
         clean = clean.flip(1)
-    turn = math.radians(float(rng.uniform(-settings.turn_deg, settings.turn_deg)))
-    size = 1.0 + float(rng.uniform(-settings.scale, settings.scale))
-    shift = rng.uniform(-settings.shift_px, settings.shift_px, 2) * 2.0 / clean.shape[1]
+    turn = math.radians(float(rng.uniform(-_TURN_DEG, _TURN_DEG)))
+    size = 1.0 + float(rng.uniform(-_SCALE, _SCALE))
+    shift = rng.uniform(-_SHIFT_PX, _SHIFT_PX, 2) * 2.0 / clean.shape[1]
     cos, sin = math.cos(turn) / size, math.sin(turn) / size
     matrix = torch.tensor([[[cos, -sin, shift[0]], [sin, cos, shift[1]]]], dtype=torch.float32)
     grid = functional.affine_grid(matrix, [1, *clean.shape], align_corners=False)
     moved = functional.grid_sample(clean[None], grid, mode="bilinear", align_corners=False)[0]
     inside = functional.grid_sample((clean > 0).float()[None], grid, mode="nearest", align_corners=False)[0] > 0
-    power = float(np.exp(rng.normal(0.0, settings.gamma)))
-    factor = float(np.exp(rng.normal(0.0, settings.brightness)))
+    power = float(np.exp(rng.normal(0.0, _GAMMA)))
+    factor = float(np.exp(rng.normal(0.0, _BRIGHTNESS)))
     return (moved.clamp(1 / 255, 1.0) ** power * factor).clamp(1 / 255, 1.0) * inside
 
 
@@ -142,8 +120,8 @@ def reconstruction_objective(model: nn.Module, batch: Mapping[str, Tensor]) -> T
 class HeldOutSlices:
     """Validation on fixed slices of scans not learned from: how well coarse noise, or the slice itself, is restored."""
 
-    def __init__(self, stacks: list[Stack], settings: SliceSampleSettings, *, count: int = 32) -> None:
-        sampler = SliceSampler(stacks, settings, seed=987_654_321)
+    def __init__(self, stacks: list[Stack], *, noise: bool, count: int = 32) -> None:
+        sampler = SliceSampler(stacks, noise=noise, seed=987_654_321)
         self.batch = stacked(sampler, 0, range(count))
 
     @torch.no_grad()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,13 +12,10 @@ from annofree.errors import InputError
 from annofree.formats.nnunet import read_case_labels
 from annofree.formats.outfolder import read_table
 from annofree.formats.scans import open_cohort
-from annofree.methods.synthtumour.cases import folder_name, read_case, read_record, write_case
+from annofree.methods.synthtumour.cases import folder_name, read_record, write_case
 from annofree.methods.synthtumour.coarse import coarse_of
 from annofree.prepare.resample import low_passed, resample
 from annofree.scan import Cohort, Modality
-
-if TYPE_CHECKING:
-    from annofree.training.stream import TrainingCase
 
 #: The published mark at the end of the names of validation cases, and the file that states the split as well.
 MARK, SPLIT, TABLE = "val", "splits_final.json", "cases.csv"
@@ -67,17 +63,6 @@ class CaseFolder:
             packed = np.where(inside, WHOLE_ONLY, WHOLE_ONLY & ~0b11).astype(np.uint8)
             write_case(folder, coarse, packed, {"case": name, "spacing_mm": spacing_mm})
         return folders
-
-
-class StoredCases:
-    """Cases in folders, in turn: a case maker whose seed is a place in the list."""
-
-    def __init__(self, folders: list[Path]) -> None:
-        self.folders = list(folders)
-
-    def __call__(self, seed: int) -> TrainingCase:
-        """The case at a seed, from the start again after the last."""
-        return read_case(self.folders[seed % len(self.folders)])
 
 
 def open_case_folder(folder: str | Path) -> CaseFolder:

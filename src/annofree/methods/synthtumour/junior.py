@@ -98,13 +98,13 @@ def fit_cases(
         InputError: A case cannot be used.
         SettingsError: The plan is for voxels that are not cubes.
     """
-    from annofree.methods.synthtumour.case_folder import StoredCases
     from annofree.methods.synthtumour.published_junior import CaseValidation, fit_flair_junior
+    from annofree.methods.synthtumour.senior import HeldCases
 
     spacing_mm, train, own = _planned(train, plan)
     teach, check = (cases.write(n, spacing_mm, folder.parent / "cases") for n in (cases.train, cases.held_out))
-    validate = CaseValidation({"held_out": StoredCases(check)}, len(check), chooses="held_out")
-    trained = fit_flair_junior(StoredCases(teach), validate, folder, train, spacing_mm=spacing_mm, **own)
+    validate = CaseValidation({"held_out": HeldCases(check)}, len(check), chooses="held_out")
+    trained = fit_flair_junior(HeldCases(teach), validate, folder, train, spacing_mm=spacing_mm, **own)
     return _finished(trained), {
         "anatomies": f"{len(teach)} made cases of a folder, {len(check)} held out",
         "tumours": "made before, whole tumour in FLAIR; no mask of any patient",

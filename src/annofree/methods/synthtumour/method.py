@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from annofree.inference import Network
     from annofree.methods.synthtumour.case_folder import CaseFolder
     from annofree.synthesis import LabelMapBank
-    from annofree.training.settings import TrainSettings
 
 NETWORKS = "networks"
 
@@ -71,7 +70,7 @@ class SynthTumour(NetworkMethod):
     def default_rules(self) -> Rules:
         """Even odds; then what drops, and what moves borders. The published preset has no rule of ours."""
         even = Fixed(value=EVEN, tier="T0", source="even odds of the network")
-        if self.settings.preset == "published":
+        if self.settings.published:
             return Rules({"WT": even}, {"WT": ()})
         crumbs = KeepComponents(connectivity=26, min_ml=SMALLEST_ML[0])
         return Rules(
@@ -141,7 +140,7 @@ class SynthTumour(NetworkMethod):
 
     def prepared(self, scan: Scan) -> Scan:
         """As every method; the published preset sees FLAIR and nothing else."""
-        if self.settings.preset == "published":
+        if self.settings.published:
             scan.require(Modality.FLAIR, why="the published preset")
             scan = scan.replace(images={Modality.FLAIR: scan.images[Modality.FLAIR]})
         return super().prepared(scan)
@@ -167,7 +166,7 @@ class SynthTumour(NetworkMethod):
         own = self.settings
         if own.cases is None:
             return None
-        if own.preset != "published" or own.junior not in (None, "fit"):
+        if not own.published or own.junior not in (None, "fit"):
             raise SettingsError(
                 "The setting 'cases' names what a junior of the published preset learns from, and none is trained",
                 fix="Add --set preset=published and leave the setting 'junior' out, or leave 'cases' out",
@@ -188,7 +187,7 @@ class SynthTumour(NetworkMethod):
         from annofree.training.plan import read_plan
 
         cases = self.case_folder()
-        if healthy is None and self.settings.preset == "published" and (cases is None or patients is not None):
+        if healthy is None and self.settings.published and (cases is None or patients is not None):
             raise InputError("The published preset makes tumours in healthy scans", fix="Give --healthy DIR")
         if patients is not None and healthy is not None and healthy.ids:
             halves(healthy)
@@ -204,13 +203,8 @@ class SynthTumour(NetworkMethod):
 
         Without patients: a junior, trained on made brains and on half of the healthy ones, with made tumours; nothing
         about real tumours enters. With patients: both stages, see `annofree.methods.synthtumour.stages`; no mask
-        enters either.
-
-        Args:
-            healthy: Healthy scans: half of them teach, the other half checks and calibrates. A junior that is not
-                trained here is calibrated on all of them.
-            patients: Patients' scans without masks, for the second stage.
-            workspace: Keeps everything; a stopped fit goes on from there.
+        enters either. The other half of the healthy scans checks and calibrates; a junior that is not trained here is
+        calibrated on all of them.
 
         Raises:
             InputError: The scans do not suffice.
@@ -229,16 +223,15 @@ class SynthTumour(NetworkMethod):
             from annofree.methods.synthtumour.stages import halves
 
             teach: Cohort | None = None
-            published = self.settings.preset == "published"
             own = self.junior_from("fit") == "fit" and not self.brings_material
-            if own and (published or len(healthy.ids) > 1):
+            if own and (self.settings.published or len(healthy.ids) > 1):
                 teach, healthy = halves(healthy)
             return self.fit_or_load_junior(teach, healthy, work, default="fit").calibrate(healthy)
 
     def junior_from(self, default: str) -> str:
         """Where the first network comes from: "fit", "shipped" or a model folder; `default` where no setting says."""
         own = self.settings
-        return own.junior or ("fit" if own.preset == "published" or own.plan is not None else default)
+        return own.junior or ("fit" if own.published or own.plan is not None else default)
 
     def given_junior(self, default: str = "shipped") -> SynthTumour:
         """The model whose network is the first one.
@@ -278,16 +271,16 @@ class SynthTumour(NetworkMethod):
         from annofree.methods.synthtumour.carriers import write_carriers
         from annofree.methods.synthtumour.junior import fit_cases, fit_made, fit_published
         from annofree.training.plan import read_plan
+        from annofree.training.settings import TrainSettings
 
-        published = self.settings.preset == "published"
         plan = None if self.settings.plan is None else read_plan(self.settings.plan)
         where = self.junior_from(default)
         if where == "fit":
-            train = self.train_settings(self.settings.steps)
+            train = TrainSettings(steps=self.settings.steps, seed=self.settings.seed)
             cases = self.case_folder()
             if cases is not None:
                 network, card = fit_cases(cases, work / "junior", train, plan)
-            elif published:
+            elif self.settings.published:
                 assert teach is not None
                 assert check is not None
                 network, card = fit_published(teach, check, work / "junior", train, plan)
@@ -302,12 +295,6 @@ class SynthTumour(NetworkMethod):
         return self.replace(
             networks=model.networks, refiners=dict(model.refiners), card={**self.card, "learned from": card}
         )
-
-    def train_settings(self, steps: int) -> TrainSettings:
-        """How long, and the seed."""
-        from annofree.training.settings import TrainSettings
-
-        return TrainSettings(steps=steps, seed=self.settings.seed)
 
     def label_maps(self, work: Path) -> LabelMapBank:
         """Anatomies for made brains; read once, then kept in the fit's folder."""
@@ -328,7 +315,7 @@ class SynthTumour(NetworkMethod):
         keeps everything.
         """
         card = {**self.card, "healthy": list(healthy.ids)}
-        if self.settings.preset == "published":
+        if self.settings.published:
             return self.replace(card=card)
         first = next(n for n, rule in enumerate(self.refiners["WT"]) if isinstance(rule, KeepComponents))
         chain = list(self.refiners["WT"])

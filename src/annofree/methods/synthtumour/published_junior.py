@@ -107,12 +107,8 @@ class CaseValidation:
 class ShiftedValidation(CaseValidation):
     """Dice on the distribution-shifted validation task, which chooses the weights, and on cases like the training's.
 
-    Args:
-        hosts: Healthy scans that training does not see.
-        spacing_mm: Of their grid.
-        cases: How many of each kind; a shifted case and its twin have the same blob in the same brain.
-        blocks: See :class:`PublishedCases`.
-        watch: Further numbers for the log; they choose nothing.
+    Hosts are healthy scans that training does not see; a shifted case and its twin have the same blob in the same
+    brain.
     """
 
     def __init__(

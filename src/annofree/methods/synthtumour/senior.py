@@ -12,6 +12,7 @@ from pathlib import Path
 
 from torch import nn
 
+from annofree.methods.synthtumour.cases import read_case
 from annofree.methods.synthtumour.partial import PartialSampler, partial_objective
 from annofree.segmentation import REGIONS
 from annofree.settings import Settings
@@ -40,14 +41,18 @@ class SeniorSettings(Settings):
 
 
 class HeldCases:
-    """Cases that exist already, in turn: a case maker whose seed is a place in the list."""
+    """Cases that exist already, in turn: a case maker whose seed is a place in the list.
 
-    def __init__(self, cases: Sequence[TrainingCase]) -> None:
+    They are held in memory, or folders from which `cases.read_case` reads them.
+    """
+
+    def __init__(self, cases: Sequence[TrainingCase | Path]) -> None:
         self.cases = list(cases)
 
     def __call__(self, seed: int) -> TrainingCase:
         """The case at a seed, from the start again after the last."""
-        return self.cases[seed % len(self.cases)]
+        case = self.cases[seed % len(self.cases)]
+        return read_case(case) if isinstance(case, Path) else case
 
 
 def fit_senior(

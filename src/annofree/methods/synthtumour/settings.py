@@ -41,3 +41,13 @@ class SynthTumourSettings(Settings):
     mixed: int = Field(24, ge=1)
     keep_junior: bool = True
     plan: str | None = None
+
+    @property
+    def published(self) -> bool:
+        """Whether the published stages were asked for."""
+        return self.preset == "published"
+
+    @property
+    def second_steps(self) -> int:
+        """Training steps of the senior."""
+        return self.senior_steps or (self.steps if self.published else 400)

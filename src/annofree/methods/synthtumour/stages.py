@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from annofree.refine.base import Refiner
     from annofree.synthesis import LabelMapBank
     from annofree.training.loop import Validate
-    from annofree.training.settings import TrainSettings
     from annofree.training.sources import MadeCases
     from annofree.training.stream import CaseMaker
 
@@ -73,32 +72,9 @@ class TwoStages(Protocol):
         self, teach: Cohort | None, check: Cohort | None, work: Path, *, patients: Cohort | None = None
     ) -> Self: ...
 
-    def train_settings(self, steps: int) -> TrainSettings: ...  # noqa: D102
-
     def label_maps(self, work: Path) -> LabelMapBank: ...  # noqa: D102
 
     def first_masks(self, healthy: Cohort) -> list[tuple[NDArray[np.bool_], float]]: ...  # noqa: D102
-
-
-@dataclass(frozen=True)
-class StagePlan:
-    """What a fit does, read from the method's settings.
-
-    Attributes:
-        published: The published form: no filter, hard paste, a senior with fresh weights that is always taken.
-        pseudo: How pseudo-labels are made.
-        mixing: How tumours come into healthy scans.
-        mixed: Mixed cases at most.
-        senior_steps: Training steps of the senior.
-        seed: Decides everything.
-    """
-
-    published: bool
-    pseudo: PseudoLabelSettings
-    mixing: MixSettings
-    mixed: int
-    senior_steps: int
-    seed: int
 
 
 @dataclass(frozen=True)
@@ -133,23 +109,23 @@ def fit_stages(method: M, healthy: Cohort | None, patients: Cohort, work: Path) 
         OutputError: The folder holds the steps of another fit.
         Interrupted: Ctrl-C stopped a training.
     """
-    plan = plan_of(method)
-    healthy = healthy or Cohort({})
-    if plan.published:
+    own, healthy = method.settings, healthy or Cohort({})
+    if own.published:
         healthy, patients = _flair_alone(healthy), _flair_alone(patients)
     teach, check = halves(healthy)
     if not healthy.ids:
         _say("no healthy scan was given: what the networks call in healthy people is counted on made brains alone")
-    own = method.settings.model_dump(mode="json", exclude={"quality"})
-    _claim(work / "stages.json", {"settings": own, "teach": teach.ids, "check": check.ids, "patients": patients.ids})
+    told = own.model_dump(mode="json", exclude={"quality"})
+    _claim(work / "stages.json", {"settings": told, "teach": teach.ids, "check": check.ids, "patients": patients.ids})
     method = method.fit_or_load_junior(teach, check, work, patients=patients)
     assert method.networks is not None
     _claim(work / "junior.json", {"weights": _checksum(method.networks[0][0].module())})
     spacing_mm = float(method.networks[0][1]["spacing_mm"])
 
     _say(f"pseudo-labels of {len(patients)} patients")
+    form = PseudoLabelSettings.published() if own.published else PseudoLabelSettings()
     kept, counts = pseudo_label(
-        method.networks, method.refiners["WT"], patients, work / "pseudo_labels", plan.pseudo, seed=plan.seed
+        method.networks, method.refiners["WT"], patients, work / "pseudo_labels", form, seed=own.seed
     )
     if not kept:
         raise InputError(
@@ -160,12 +136,12 @@ def fit_stages(method: M, healthy: Cohort | None, patients: Cohort, work: Path) 
         )
     _say(f"kept {len(kept)} of {len(patients)}; mixing")
     hosts = {scan.id: coarse_of(scan, spacing_mm).scan for scan in teach}
-    mixed = _mixed(kept, hosts, plan, work / "mixed") if hosts else []
+    mixed = _mixed(kept, hosts, own, work / "mixed") if hosts else []
     material = Material(teach, check, patients, hosts, kept, mixed)
-    senior, verdict = _senior(method, plan, material, work)
+    senior, verdict = _senior(method, material, work)
     if verdict["taken"]:
         method = method.replace(networks=[senior])
-    elif not method.settings.keep_junior:
+    elif not own.keep_junior:
         raise InputError(
             "The network that learned from these patients is not taken",
             file=work / "gate.json",
@@ -175,30 +151,16 @@ def fit_stages(method: M, healthy: Cohort | None, patients: Cohort, work: Path) 
     if healthy.ids:
         method = method.calibrate(check if verdict["taken"] else healthy)
     stage = {
-        "preset": method.settings.preset,
+        "preset": own.preset,
         "patients": counts,
         "mixed cases": len(mixed),
-        "steps": plan.senior_steps,
+        "steps": own.second_steps,
         "healthy scans that taught": list(teach.ids),
         "healthy scans that checked": list(check.ids),
         "senior": verdict,
         "note": "patients' images without any mask entered; results on the same patients are transductive",
     }
     return method.replace(card={**method.card, "second stage": stage})
-
-
-def plan_of(method: TwoStages) -> StagePlan:
-    """The plan that a method's settings mean."""
-    own = method.settings
-    published = own.preset == "published"
-    return StagePlan(
-        published=published,
-        pseudo=PseudoLabelSettings.published() if published else PseudoLabelSettings(),
-        mixing=MixSettings.published() if published else MixSettings(tumour_uses=8, healthy_uses=8),
-        mixed=own.mixed,
-        senior_steps=own.senior_steps or (own.steps if published else 400),
-        seed=own.seed,
-    )
 
 
 def halves(healthy: Cohort) -> tuple[Cohort, Cohort]:
@@ -217,21 +179,20 @@ def halves(healthy: Cohort) -> tuple[Cohort, Cohort]:
     return healthy.subset(ids[0::2]), healthy.subset(ids[1::2])
 
 
-def _mixed(kept: list[Path], hosts: Mapping[str, Scan], plan: StagePlan, folder: Path) -> list[Path]:
+def _mixed(kept: list[Path], hosts: Mapping[str, Scan], own: SynthTumourSettings, folder: Path) -> list[Path]:
+    form = MixSettings.published() if own.published else MixSettings(tumour_uses=8, healthy_uses=8)
     tumours: dict[str, tuple[Scan, NDArray[np.uint8]]] = {}
     for case in kept:
         scan, packed = read_scan(case)
-        reach = float("inf") if plan.published else REACH_MM
+        reach = float("inf") if own.published else REACH_MM
         tumours[case.name] = scan, near_tumour(packed, scan.spacing_mm, reach)
-    count = min(plan.mixed, most_pairs(len(tumours), len(hosts), plan.mixing))
-    made = write_mixed_cases(tumours, hosts, folder, n=count, seed=plan.seed, settings=plan.mixing)
+    count = min(own.mixed, most_pairs(len(tumours), len(hosts), form))
+    made = write_mixed_cases(tumours, hosts, folder, n=count, seed=own.seed, settings=form)
     draw_sheet(made, folder / "sheet.png")
     return made
 
 
-def _senior(
-    method: TwoStages, plan: StagePlan, material: Material, work: Path
-) -> tuple[tuple[Network, dict[str, Any]], dict[str, Any]]:
+def _senior(method: TwoStages, material: Material, work: Path) -> tuple[tuple[Network, dict[str, Any]], dict[str, Any]]:
     """Train, and compare with the junior on what neither saw; the verdict is written to `gate.json`."""
     import torch
 
@@ -240,27 +201,28 @@ def _senior(
     from annofree.methods.synthtumour.senior import HeldCases, SeniorSettings, fit_senior
     from annofree.methods.synthtumour.validation import MadeValidation
     from annofree.networks import build, load_network
+    from annofree.training.settings import TrainSettings
 
     assert method.networks is not None
-    config = method.networks[0][1]
+    own, config = method.settings, method.networks[0][1]
     junior = method.networks[0][0].module()
     spacing_mm = float(config["spacing_mm"])
     checking = [coarse_of(scan, spacing_mm).tumour_free() for scan in material.check]
     settings = SeniorSettings()
     sources: dict[str, CaseMaker]
     validate: Validate
-    if plan.published:
+    if own.published:
         sources = {"mixed and pseudo-labelled": HeldCases([read_case(f) for f in (*material.mixed, *material.real)])}
         validate = ShiftedValidation(checking, spacing_mm)
-        torch.manual_seed(plan.seed + 1)
+        torch.manual_seed(own.seed + 1)
         network = build(config["network"])
-        train = method.train_settings(plan.senior_steps)
+        train = TrainSettings(steps=own.second_steps, seed=own.seed)
     else:
         made, sources = _sources(method, material, spacing_mm, work)
         validate = MadeValidation(made, range(VALIDATION_CASES), voxel_ml=spacing_mm**3 / 1000.0, healthy=checking)
         network = copy.deepcopy(junior)
-        train = settings.train.model_copy(update={"steps": plan.senior_steps, "seed": plan.seed})
-    _say(f"senior: {plan.senior_steps} steps on {', '.join(sources)}")
+        train = settings.train.model_copy(update={"steps": own.second_steps, "seed": own.seed})
+    _say(f"senior: {own.second_steps} steps on {', '.join(sources)}")
     recipe = settings.model_copy(update={"train": train})
     fit_senior(network, sources, work / "senior", recipe, spacing_mm=spacing_mm, validate=validate)
     _say("checking the senior on healthy scans")
@@ -273,7 +235,7 @@ def _senior(
     after = [float(mask.sum()) * ml for mask, ml in challenger.first_masks(material.check)]
     _write_changes(work / "changes.tsv", material.patients, method, challenger)
     verdict = passes(before, after, *scores)
-    if plan.published and not verdict["taken"]:
+    if own.published and not verdict["taken"]:
         verdict |= {"taken": True, "why": f"the published form has no gate; with one: {verdict['why']}"}
     write_json(work / "gate.json", verdict)
     return senior, verdict

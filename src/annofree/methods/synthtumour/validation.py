@@ -20,14 +20,9 @@ class MadeValidation:
     """Dice on fixed made cases and falsely called volume on tumour-free ones and healthy scans.
 
     The score is the mean Dice of the whole tumour with four sequences and with FLAIR alone, with a quarter weight on
-    core and enhancing tumour, less 0.1 for every 10 ml falsely called in a tumour-free brain (at most 0.3).
-
-    Args:
-        make: From a seed to a case.
-        seeds: Of the validation cases; never used for training.
-        voxel_ml: Volume of a voxel.
-        healthy: Further tumour-free cases (images, brain, empty labels), for instance healthy scans; a sequence
-            that is all zero counts as absent.
+    core and enhancing tumour, less 0.1 for every 10 ml falsely called in a tumour-free brain (at most 0.3). Seeds are
+    never used for training; further tumour-free cases are images, brain and empty labels, where a sequence that is all
+    zero counts as absent.
     """
 
     def __init__(

@@ -1,12 +1,19 @@
-"""MONAI's residual 2-D U-Net, for slices and pictures."""
+"""MONAI's residual 2-D U-Net, for slices and pictures, and its training."""
 
 from __future__ import annotations
 
-from typing import Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
+import torch
 from torch import Tensor, nn
 
 from annofree.settings import Settings
+
+if TYPE_CHECKING:
+    from annofree.training.loop import Objective
+    from annofree.training.settings import TrainSettings
+    from annofree.training.stream import Sampler
 
 
 class FlatUNetSettings(Settings):
@@ -44,3 +51,15 @@ class FlatUNet(nn.Module):
     def forward(self, x: Tensor) -> list[Tensor]:
         """``(B, in_channels, H, W)`` to a list with one ``(B, out_channels, H, W)`` of logits."""
         return [self.net(x)]
+
+
+def fit_flat_unet(
+    network: FlatUNetSettings, sampler: Sampler, objective: Objective, folder: Path, recipe: TrainSettings
+) -> nn.Module:
+    """Train a fresh one; the last weights, ready to predict."""
+    from annofree.networks import build, load_network
+    from annofree.training.loop import train
+
+    torch.manual_seed(recipe.seed)
+    train(build(network), sampler, objective, folder, settings=recipe)
+    return load_network(folder / "last")[0]

@@ -29,13 +29,10 @@ from annofree.formats.class_folders import (
 )
 from annofree.formats.outfolder import atomic_write, table
 from annofree.formats.standing import refuse_filled
-from annofree.methods.weak_to_strong.flat_unet import FlatUNetSettings
+from annofree.methods.weak_to_strong.flat_unet import FlatUNetSettings, fit_flat_unet
 from annofree.methods.weak_to_strong.otsu import foreground_mask
 from annofree.metrics.overlap import Overlap
-from annofree.networks.build import build
-from annofree.networks.store import load_network
 from annofree.settings import Settings
-from annofree.training.loop import train
 from annofree.training.settings import TrainSettings
 from annofree.training.stream import Batch
 
@@ -204,19 +201,10 @@ def learn_foreground(source: str | Path, out: str | Path, settings: ForegroundSe
     if not (root / "split.csv").is_file():
         skipped = make_masks(source, root, settings)
     lessons = Pictures.read(root / "train", batch=settings.batch, seed=settings.seed)
-    torch.manual_seed(settings.seed)
     steps = settings.epochs * -(-len(lessons.images) // settings.batch)
-    recipe = TrainSettings(
-        steps=steps,
-        batch=settings.batch,
-        learning_rate=settings.learning_rate,
-        warmup=0,
-        ema=0.0,
-        seed=settings.seed,
-        ahead=0,
-    )
-    train(build(FlatUNetSettings()), lessons, dice_loss, root / "unet", settings=recipe)
-    network, _ = load_network(root / "unet" / "last")
+    own = settings.model_dump(include={"batch", "learning_rate", "seed"})
+    recipe = TrainSettings(steps=steps, warmup=0, ema=0.0, ahead=0, **own)
+    network = fit_flat_unet(FlatUNetSettings(), lessons, dice_loss, root / "unet", recipe)
     scores = []
     for part in PARTS:
         if (root / part / IMAGES).is_dir():

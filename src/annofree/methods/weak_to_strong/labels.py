@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annofree.errors import InputError
-from annofree.methods.weak_to_strong.otsu import tumour_mask
 from annofree.scan import Scan
 from annofree.thresholds.base import worst_tier
 
@@ -93,8 +92,3 @@ class FromTruth:
         meaning = None if self.accepted is None else "brats2023" if of_ours else "binary"
         mask: NDArray[np.bool_] = open_truth(source, scan.id, scan.grid, labels=meaning).labels > 0
         return mask
-
-
-def from_otsu(scan: Scan, brain: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The weak stage's tumour pseudo-mask."""
-    return tumour_mask(scan, brain)

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from annofree.errors import InputError
 from annofree.formats.npy import SPLITS
-from annofree.methods.weak_to_strong.labels import FromResults, FromTruth, Label, from_otsu
+from annofree.methods.weak_to_strong.labels import FromResults, FromTruth, Label
+from annofree.methods.weak_to_strong.otsu import tumour_mask
 from annofree.methods.weak_to_strong.settings import OTSU, WeakToStrongSettings
 from annofree.methods.weak_to_strong.sizes import Size
 from annofree.methods.weak_to_strong.volumes import Volume, VolumeSampler, at_border, cut_share, volume_of
@@ -52,47 +53,27 @@ def split_patients(ids: Iterable[str], *, seed: int) -> Split:
     return Split(tuple(order[2 * held :]), tuple(order[:held]), tuple(order[held : 2 * held]))
 
 
-@dataclass(frozen=True)
-class CutReport:
-    """What the window and earlier crops took from the tumours.
+def cut_sentences(volumes: Iterable[Volume], size: Size) -> list[str]:
+    """What the window and earlier crops took from the tumours; empty where nothing is cut.
 
-    Attributes:
-        shares: Share of each labelled tumour outside the central window, by scan id; only those that lose something.
-        at_border: Scans whose tumour touches the outermost voxels of the array: cut before it came here.
-        labelled: Scans with a label.
+    Random windows cut nothing, because every part of the brain gets its turn.
     """
-
-    shares: dict[str, float]
-    at_border: tuple[str, ...]
-    labelled: int
-
-    @classmethod
-    def of(cls, volumes: Iterable[Volume], size: Size) -> CutReport:
-        """Look at every volume; random windows cut nothing, because every part of the brain gets its turn."""
-        held = [volume for volume in volumes if bool(volume.target.any())]
-        shares = {v.id: cut_share(v, size.network.window) for v in held} if size.crop == "centre" else {}
-        return cls(
-            {name: round(share, 4) for name, share in shares.items() if share > 0},
-            tuple(volume.id for volume in held if at_border(volume)),
-            len(held),
+    held = [volume for volume in volumes if bool(volume.target.any())]
+    shares = {v.id: cut_share(v, size.network.window) for v in held} if size.crop == "centre" else {}
+    cut = sorted(((round(share, 4), name) for name, share in shares.items() if share > 0), key=lambda one: -one[0])
+    border = [volume.id for volume in held if at_border(volume)]
+    found = []
+    if cut:
+        found.append(
+            f"the window cuts the tumour of {len(cut)} of {len(held)} scans, on average by "
+            f"{100 * sum(share for share, _ in cut) / len(cut):.1f} %, at most {100 * cut[0][0]:.1f} % ({cut[0][1]})"
         )
-
-    def sentences(self) -> list[str]:
-        """For people; empty where nothing is cut."""
-        found = []
-        if self.shares:
-            worst = max(self.shares, key=lambda name: self.shares[name])
-            found.append(
-                f"the window cuts the tumour of {len(self.shares)} of {self.labelled} scans, on average by "
-                f"{100 * sum(self.shares.values()) / len(self.shares):.1f} %, at most {100 * self.shares[worst]:.1f} % "
-                f"({worst})"
-            )
-        if self.at_border:
-            found.append(
-                f"the tumour of {len(self.at_border)} of {self.labelled} scans ends at the border of its array "
-                f"({', '.join(self.at_border[:5])}): it was cut before"
-            )
-        return found
+    if border:
+        found.append(
+            f"the tumour of {len(border)} of {len(held)} scans ends at the border of its array "
+            f"({', '.join(border[:5])}): it was cut before"
+        )
+    return found
 
 
 @dataclass(frozen=True)
@@ -147,7 +128,7 @@ def patient_lessons(
         raise InputError(
             f"Labels '{settings.labels}' belong to patients, and none were given", fix="Give them with --patients DIR"
         )
-    label: Label = from_otsu
+    label: Label = tumour_mask
     if settings.supervision == "truth":
         label = FromTruth(settings.labels)
     elif settings.labels != OTSU:
@@ -162,7 +143,7 @@ def patient_lessons(
     empty = [name for name, volume in volumes.items() if not bool(volume.target.any())]
     if len(empty) == len(volumes):
         raise InputError("No scan has anything labelled", file=None if settings.labels == OTSU else settings.labels)
-    cuts = CutReport.of(volumes.values(), size).sentences()
+    cuts = cut_sentences(volumes.values(), size)
     # An expert who marks nothing says that there is nothing; a threshold that finds nothing says nothing.
     kept = [name for name in volumes if isinstance(label, FromTruth) or name not in empty]
     split = split_patients(kept, seed=settings.seed)

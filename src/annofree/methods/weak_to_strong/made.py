@@ -9,7 +9,7 @@ import numpy as np
 from annofree.methods.weak_to_strong.sizes import Size
 from annofree.methods.weak_to_strong.volumes import Volume, volume_of, window_of
 from annofree.scan import Modality, Scan
-from annofree.training.stream import Batch, CaseMaker
+from annofree.training.stream import Batch, CaseMaker, KeptCases, StreamSettings
 
 MADE_MM = 2.0
 #: Validation cases have these seeds, training cases start far above.
@@ -39,28 +39,14 @@ class MadeVolumes:
 
 
 class MadeWindows:
-    """Windows of made cases; making a case costs several times what a step does, so each serves several steps.
-
-    Each lane of the batch remembers some cases; the seed decides reuse, windows and variation.
-    """
+    """Windows of made cases, of which each lane of the batch remembers some; the seed decides windows and variation."""
 
     def __init__(self, volumes: MadeVolumes, size: Size, *, batch: int, seed: int, kept: int) -> None:
-        self.volumes, self.size, self.batch, self.seed, self.kept = volumes, size, batch, seed, kept
-        self._memory: dict[int, Volume] = {}
-
-    def __getstate__(self) -> dict[str, object]:
-        """Settings travel to another process, cases do not."""
-        return {**self.__dict__, "_memory": {}}
+        self.size, self.seed = size, seed
+        stream = StreamSettings(kept=kept, reuse=REUSE, first_seed=FIRST_SEED)
+        self._cases = KeptCases(volumes.volume, stream, batch)
 
     def __call__(self, step: int, lane: int) -> Batch:
         """The sample of a step and a lane; it depends on these and the seed alone."""
         rng = np.random.default_rng([self.seed, 7, step, lane])
-        newest = step // REUSE
-        oldest = max(0, newest - self.kept + 1)
-        number = newest if step % REUSE == 0 else int(rng.integers(oldest, newest + 1))
-        seed = FIRST_SEED + number * self.batch + lane
-        if seed not in self._memory:
-            self._memory[seed] = self.volumes.volume(seed)
-        for old in [known for known in self._memory if known < FIRST_SEED + oldest * self.batch]:
-            del self._memory[old]
-        return window_of(self._memory[seed], self.size, rng)
+        return window_of(self._cases(step, lane, rng), self.size, rng)

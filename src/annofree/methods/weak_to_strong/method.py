@@ -74,15 +74,10 @@ class WeakToStrong(NetworkMethod):
     def fit(
         self, *, healthy: Cohort | None = None, patients: Cohort | None = None, workspace: Path | None = None
     ) -> Self:
-        """Learn, then set the smallest lesion that is kept on healthy scans.
+        """Learn, then set the smallest lesion that is kept on healthy scans; both cohorts serve the pre-training.
 
         Weights are chosen on held-out cases with the same kind of label; patients' truth is read under supervision
         "truth" alone.
-
-        Args:
-            healthy: Healthy scans for the calibration, and for pre-training.
-            patients: Scans that the labels belong to, and for pre-training.
-            workspace: Keeps checkpoints; a stopped fit goes on from there.
 
         Raises:
             InputError: The labels need patients and there are none, or a label does not fit its scan.

@@ -16,71 +16,40 @@ from annofree.methods.weak_to_strong.volumes import Volume
 
 
 @dataclass(frozen=True)
-class VolumeScore:
-    """How one volume was segmented.
+class VolumeScores:
+    """Means over the volumes with a tumour; over all where none has one.
 
     Attributes:
-        id: The scan.
         dice: 2 |P and T| / (|P| + |T|), smoothed as published (1 where both are empty).
         iou: |P and T| / |P or T|, likewise.
         background: The same Dice for a mask that is empty everywhere: about 1e-11 where there is a tumour.
-        tumour_voxels: Of the target.
+        volumes: How many.
     """
 
-    id: str
     dice: float
     iou: float
     background: float
-    tumour_voxels: int
-
-
-@dataclass(frozen=True)
-class VolumeScores:
-    """Scores of a set of volumes."""
-
-    cases: tuple[VolumeScore, ...]
+    volumes: int
 
     @classmethod
-    def of(cls, masks: Iterable[tuple[str, Tensor, Tensor]]) -> VolumeScores:
-        """Score `(id, mask, target)` triples of boolean arrays."""
-        cases = []
-        for name, mask, target in masks:
-            dice = smoothed_dice(mask, target)
-            cases.append(
-                VolumeScore(
-                    name, dice, dice / (2.0 - dice), smoothed_dice(torch.zeros_like(target), target), int(target.sum())
-                )
-            )
-        return cls(tuple(cases))
-
-    @property
-    def dice(self) -> float:
-        """Mean Dice over the volumes with a tumour; over all where none has one."""
-        return fmean(case.dice for case in self._with_tumour())
-
-    @property
-    def iou(self) -> float:
-        """Mean IoU over the same volumes."""
-        return fmean(case.iou for case in self._with_tumour())
-
-    @property
-    def background(self) -> float:
-        """Mean Dice of the empty mask over the same volumes."""
-        return fmean(case.background for case in self._with_tumour())
-
-    def _with_tumour(self) -> tuple[VolumeScore, ...]:
-        return tuple(case for case in self.cases if case.tumour_voxels) or self.cases
+    def of(cls, masks: Iterable[tuple[Tensor, Tensor]]) -> VolumeScores:
+        """Score pairs of a mask and its target, boolean arrays."""
+        found = [(smoothed_dice(mask, target), target) for mask, target in masks]
+        kept = [one for one in found if bool(one[1].any())] or found
+        iou = fmean(dice / (2.0 - dice) for dice, _ in kept)
+        empty = fmean(smoothed_dice(torch.zeros_like(target), target) for _, target in kept)
+        return cls(fmean(dice for dice, _ in kept), iou, empty, len(kept))
 
     def __str__(self) -> str:
         return (
-            f"Dice {self.dice:.3f}, IoU {self.iou:.3f} over {len(self._with_tumour())} volumes "
+            f"Dice {self.dice:.3f}, IoU {self.iou:.3f} over {self.volumes} volumes "
             f"(all background: {self.background:.2g})"
         )
 
 
 def score_volumes(network: nn.Module, volumes: Iterable[Volume]) -> VolumeScores:
     """Segment volumes at 0.5 on the network's grid and score them against their targets."""
-    return VolumeScores.of((volume.id, _called(TorchNetwork(network), volume), volume.target) for volume in volumes)
+    return VolumeScores.of((_called(TorchNetwork(network), volume), volume.target) for volume in volumes)
 
 
 def _called(network: TorchNetwork, volume: Volume) -> Tensor:

@@ -11,18 +11,11 @@ STEPS = ("foreground", "tumour", "tune")
 
 
 def run_step(step: str, source: str | Path, out: str | Path, settings: dict[str, Any]) -> list[str]:
-    """Run one step.
+    """Run one step from what is read to a folder, with its settings by name; gives lines for the screen.
 
-    Args:
-        step: "foreground": class folders of pictures to foreground masks and a 2-D U-Net that learns them.
-            "tumour": scans to tumour pseudo-masks, and with `steps` above 0 to those of a 2-D student.
-            "tune": labelled or pseudo-labelled scans to the best learning rate and loss weight.
-        source: What to read.
-        out: Folder to write.
-        settings: Of the step, by name.
-
-    Returns:
-        Lines for the screen.
+    "foreground": class folders of pictures to foreground masks and a 2-D U-Net that learns them. "tumour": scans to
+    tumour pseudo-masks, and with `steps` above 0 to those of a 2-D student. "tune": labelled or pseudo-labelled scans
+    to the best learning rate and loss weight.
 
     Raises:
         AnnofreeError: The step does not exist, a setting is unknown, or the input cannot be used.

@@ -18,17 +18,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from annofree.errors import InputError
-from annofree.methods.weak_to_strong.flat_unet import FlatUNetSettings
-from annofree.methods.weak_to_strong.labels import from_otsu
+from annofree.methods.weak_to_strong.flat_unet import FlatUNetSettings, fit_flat_unet
+from annofree.methods.weak_to_strong.loss import BceDice
+from annofree.methods.weak_to_strong.otsu import tumour_mask
 from annofree.methods.weak_to_strong.volumes import Volume, volume_of
-from annofree.networks.build import build
-from annofree.networks.store import load_network
 from annofree.prepare.brain import filled_brain
 from annofree.prepare.resample import back
 from annofree.scan import Cohort, Scan, learning
 from annofree.segmentation import Segmentation
 from annofree.settings import Settings
-from annofree.training.loop import train
 from annofree.training.settings import TrainSettings
 from annofree.training.stream import Batch
 
@@ -95,13 +93,6 @@ def side_for(volumes: Sequence[Volume], divisor: int) -> tuple[int, int]:
     return -(-longest[0] // divisor) * divisor, -(-longest[1] // divisor) * divisor
 
 
-def dice_bce(model: nn.Module, batch: Batch) -> Tensor:
-    """Soft Dice over the whole batch and cross-entropy, in equal parts: many slices hold no tumour."""
-    from annofree.methods.weak_to_strong.loss import bce_dice
-
-    return bce_dice(model(batch["x"])[0], batch["target"], 0.5)
-
-
 def fit_student(volumes: Sequence[Volume], folder: Path, settings: StudentSettings) -> nn.Module:
     """Train the published 2-D U-Net (with four inputs) on the slices of volumes whose targets are the labels.
 
@@ -110,20 +101,11 @@ def fit_student(volumes: Sequence[Volume], folder: Path, settings: StudentSettin
     """
     if not any(bool(volume.target.any()) for volume in volumes):
         raise InputError("No pseudo-mask holds anything to learn", fix="Look at the masks; give other scans")
-    torch.manual_seed(settings.seed)
-    network = build(FlatUNetSettings(in_channels=4))
+    own = settings.model_dump(include={"steps", "batch", "learning_rate", "seed"})
+    recipe = TrainSettings(warmup=min(50, settings.steps // 10), ema=0.98, ahead=0, **own)
     sampler = SliceSampler(volumes, side_for(volumes, FlatUNetSettings().divisor), settings.seed)
-    recipe = TrainSettings(
-        steps=settings.steps,
-        batch=settings.batch,
-        learning_rate=settings.learning_rate,
-        warmup=min(50, settings.steps // 10),
-        ema=0.98,
-        seed=settings.seed,
-        ahead=0,
-    )
-    train(network, sampler, dice_bce, folder, settings=recipe)
-    return load_network(folder / "last")[0]
+    # the Dice over the whole batch: many slices hold no tumour
+    return fit_flat_unet(FlatUNetSettings(in_channels=4), sampler, BceDice(0.5), folder, recipe)
 
 
 def student_mask(network: nn.Module, volume: Volume) -> Tensor:
@@ -153,16 +135,10 @@ def _answer(scan: Scan, mask: NDArray[np.bool_], brain: NDArray[np.bool_], metho
 
 
 def tumour_masks(patients: Cohort, out: str | Path, settings: StudentSettings | None = None) -> Path:
-    """Write tumour pseudo-masks of scans, and those of a 2-D student that learned from them.
+    """Write tumour pseudo-masks of scans with FLAIR or T2, and those of a 2-D student that learned from them.
 
-    Args:
-        patients: Scans with FLAIR or T2, without masks.
-        out: `otsu/` gets the pseudo-masks, `student/` the student's, both as `annofree segment` writes results;
-            `unet/` is the student.
-        settings: Whether and how the student learns.
-
-    Returns:
-        The folder whose masks came last: the student's where there is one.
+    `otsu/` gets the pseudo-masks, `student/` the student's, both as `annofree segment` writes results; `unet/` is the
+    student. Returns the folder whose masks came last: the student's where there is one.
 
     Raises:
         AnnofreeError: A scan cannot be used, or nothing is found in any.
@@ -173,7 +149,7 @@ def tumour_masks(patients: Cohort, out: str | Path, settings: StudentSettings | 
     with learning():
         for scan in patients:
             brain = filled_brain(scan)
-            mask = from_otsu(scan, brain)
+            mask = tumour_mask(scan, brain)
             _answer(scan, mask, brain, "otsu-tumour").save(root / "otsu", page=False)
             if settings.steps:
                 volumes.append(volume_of(scan, settings.spacing_mm, brain, mask))

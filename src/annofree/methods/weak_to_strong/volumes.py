@@ -16,7 +16,7 @@ from annofree.methods.weak_to_strong.view import view_of
 from annofree.networks.inputs import contrast_power
 from annofree.prepare.resample import to_spacing
 from annofree.scan import Grid, Modality, Scan
-from annofree.training.samples import SampleSettings, cut, draw_present
+from annofree.training.samples import SampleSettings, centre_start, cut, draw_present
 from annofree.training.stream import Batch
 
 #: Share of windows that are made to hold a voxel of the tumour, where there is one.
@@ -70,13 +70,6 @@ def volume_of(
         filled = to_spacing(Scan(scan.id, {Modality.T1: target.astype(np.float32)}, scan.affine), spacing_mm)
         wanted = torch.from_numpy(filled.images[Modality.T1] > 0.5) & inside
     return Volume(scan.id, torch.from_numpy(view.images).half(), inside, wanted, view.grid)
-
-
-def centre_start(brain: Tensor, window: tuple[int, int, int]) -> list[int]:
-    """First voxel of the window about the middle of the brain's box; may be negative."""
-    points = brain.nonzero()
-    middle = (points.amin(0) + points.amax(0) + 1) // 2
-    return [int(m) - size // 2 for m, size in zip(middle, window, strict=True)]
 
 
 def random_start(brain: Tensor, target: Tensor, window: tuple[int, int, int], rng: np.random.Generator) -> list[int]:

@@ -20,12 +20,13 @@ from annofree.networks.inputs import normalise
 from annofree.refine.promptable.network import PromptNetSettings
 from annofree.refine.promptable.voxels import SPACING_MM, describe_voxels, predict_near
 from annofree.settings import Settings
-from annofree.synthesis import LabelMapBank, SynthesisSettings, make_case
+from annofree.synthesis import LabelMapBank, SynthesisSettings
 from annofree.synthesis.rough_mask import rough_mask
 from annofree.synthesis.settings import Tumours
 from annofree.training.loop import Trained, train
 from annofree.training.samples import SampleSettings, draw_present
 from annofree.training.settings import TrainSettings
+from annofree.training.sources import MadeCases
 from annofree.training.stream import Batch, CaseMaker, TrainingCase
 
 #: Seeds of the cases that are learned from; validation counts from 0.
@@ -60,20 +61,6 @@ class PromptSettings(Settings):
     drawn: int = Field(1024, ge=16)
     made_vox: int = Field(40, ge=16)
     validation_cases: int = Field(24, ge=1)
-
-
-@dataclass
-class MadeCrops:
-    """From a seed to the surroundings of a made tumour, a cube of so many voxels of 2 mm; picklable."""
-
-    bank: LabelMapBank
-    settings: SynthesisSettings
-    size: int
-
-    def __call__(self, seed: int) -> TrainingCase:
-        """Images, brain and labels of one cube."""
-        case = make_case(self.bank, self.settings, seed, spacing_mm=SPACING_MM, around="lesion", size=self.size)
-        return case.images, case.brain, case.labels
 
 
 @dataclass(frozen=True)
@@ -195,7 +182,8 @@ def fit_prompt_net(
     """Train the promptable refiner's network on made brains; the one to use is ``folder/best``."""
     settings = settings or PromptSettings()
     torch.manual_seed(settings.train.seed)
-    make = MadeCrops(bank, settings.synthesis, settings.made_vox)
+    crop = {"around": "lesion", "size": settings.made_vox}
+    make = MadeCases(bank, settings.synthesis, SPACING_MM, crop)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "recipe.json").write_text(settings.model_dump_json(indent=1), encoding="utf-8")
     files = describe_cases(make, settings, folder / "cases")
