@@ -51,13 +51,8 @@ def demo(
 ) -> Demo:
     """Make phantoms, segment them with the default method, score them, make the pages.
 
-    Args:
-        out: Folder to write: `phantoms/` (scans and truth) and `results/`.
-        n: Phantoms, one of which is healthy.
-        seed: Decides them.
-        spacing_mm: Edge of their voxels.
-        overwrite: Whether an earlier demo there may be replaced; nothing else ever is.
-        progress: Whether to say on stderr what is being done.
+    One of the `n` phantoms is healthy. Scans and truth go to `phantoms/`, results to `results/`; only an earlier demo
+    is ever replaced.
 
     Raises:
         OutputError: The folder holds something that is no demo.

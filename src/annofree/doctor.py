@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import shutil
 import tempfile
@@ -55,10 +54,10 @@ def examine() -> Iterator[Check]:
 
 
 def _python() -> Check:
+    from annofree.processes import cores
     from annofree.version import VERSION
 
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    system = f"{platform.system()} {platform.machine()}, {cores} cores"
+    system = f"{platform.system()} {platform.machine()}, {cores()} cores"
     return Check("ok", f"annofree {VERSION}, Python {platform.python_version()}, {system}")
 
 

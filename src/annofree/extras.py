@@ -22,8 +22,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
 def explained(what: str) -> Iterator[None]:
     """Turn the lack of a package that an extra brings into a sentence with the command that installs it.
 
-    Args:
-        what: What needs it, as the sentence's subject.
+    `what` needs it; it is the sentence's subject.
 
     Raises:
         OptionalDependency: A package of an extra is not installed.

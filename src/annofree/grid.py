@@ -42,13 +42,16 @@ class Grid:
         affine[:3, 3] += affine[:3, :3] @ [part.start for part in parts]
         return Grid((len(parts[0]), len(parts[1]), len(parts[2])), affine)
 
+    def corner_shifts_mm(self, affine: Array) -> Array:
+        """(8, 4), homogeneous mm: how far the outermost voxels of this grid lie from where another affine puts them."""
+        corners = np.array([[*((np.asarray(self.shape) - 1) * pick), 1] for pick in np.ndindex(2, 2, 2)])
+        shifts: Array = corners @ (np.asarray(self.affine) - np.asarray(affine)).T
+        return shifts
+
     def same_as(self, other: Grid, tolerance_mm: float = 1e-2) -> bool:
         """Whether both grids place every voxel at the same point of the world, within a tolerance in mm."""
-        if tuple(self.shape) != tuple(other.shape):
-            return False
-        far = np.array([*(np.asarray(self.shape) - 1), 1.0])
-        corners = np.array([[far[0] * a, far[1] * b, far[2] * c, 1] for a in (0, 1) for b in (0, 1) for c in (0, 1)])
-        return bool(np.abs(corners @ (self.affine - other.affine).T).max() <= tolerance_mm)
+        same_shape = tuple(self.shape) == tuple(other.shape)
+        return same_shape and bool(np.abs(self.corner_shifts_mm(other.affine)).max() <= tolerance_mm)
 
 
 def axis_order(affine: Array) -> tuple[tuple[int, int, int], tuple[bool, bool, bool]]:

@@ -56,11 +56,7 @@ def without_extremes(image: NDArray[np.float32], brain: NDArray[np.bool_]) -> ND
     """Grey levels cut where no tissue is: `EXTREME` robust spreads from the brain's middle.
 
     A few voxels of 10^6 say nothing of a brain, but spread over their neighbourhood when an image is resampled or
-    smoothed. An image without such voxels is returned as it is.
-
-    Args:
-        image: (X, Y, Z) grey levels.
-        brain: (X, Y, Z) boolean, not empty.
+    smoothed. An image without such voxels is returned as it is. Image (X, Y, Z); brain boolean, not empty.
     """
     inside = image[brain]
     middle, spread = robust_level(inside[:: max(1, inside.size // _SAMPLE)])
@@ -120,10 +116,7 @@ class Normalisation:
     def fit(cls, image: NDArray[np.float32], brain: NDArray[np.bool_], rule: Rule = "robust-z") -> Normalisation:
         """Measure shift and scale inside the brain.
 
-        Args:
-            image: (X, Y, Z) grey levels.
-            brain: (X, Y, Z) boolean mask.
-            rule: Which normalisation.
+        Image (X, Y, Z), brain boolean.
 
         Raises:
             InputError: The brain is empty or the image is constant inside it.

@@ -101,9 +101,7 @@ class _Word:
 def read_words(stem: str, *, known_case: str = "") -> NameReading:
     """Read a name without its ending.
 
-    Args:
-        stem: The name.
-        known_case: What is known to be the case at its beginning, for instance the folder's name; it is not read.
+    `known_case`, what is known to be the case at its beginning (the folder's name), is not read.
 
     Example:
         >>> read_words("P01_ax_t1_fs_post").sequence

@@ -30,18 +30,9 @@ DEFAULT_METHOD = "synthtumour"
 class Choice:
     """Which method, and how it decides.
 
-    Attributes:
-        method: A method's name, or a method; None takes the default.
-        model: A folder that `annofree fit` wrote, instead of a shipped model.
-        threshold: A threshold for the whole tumour, its short form such as "fixed:2.0", or a number; None keeps the
-            method's own.
-        refine: Refiners for the whole tumour, or their short forms such as "components:26,min_ml=0.5"; None keeps the
-            method's own, and "own" among them stands for those.
-        options: Settings of the method that a run may change, by name.
-        sam: Folder of a SAM, for the refiner "sam".
-        device: "auto", "cpu", "cuda", "cuda:1" or "mps".
-        strict: Whether a scan that does not seem to belong is refused; otherwise it is segmented with a warning.
-        false_alarms: Share of tumour-free scans that may be called tumour.
+    Its fields are what `annofree.segmenter.Segmenter` takes, but that `model` is the folder of a fitted one and
+    `options` are the settings that a run may change. A threshold and refiners are for the whole tumour; None keeps the
+    method's own, and "own" among refiners stands for those.
     """
 
     method: str | Method | None = None
@@ -149,12 +140,8 @@ def segment_scan(
 ) -> Segmentation:
     """Look whether a scan belongs, segment it with a method and describe each lesion.
 
-    Args:
-        scan: The scan.
-        method: A fitted method.
-        locate: Whether lesions get side and lobe (an affine alignment with the MNI template, a few seconds).
-        strict: Whether a scan that does not seem to belong is refused.
-        false_alarms: Share of tumour-free scans that may be called tumour.
+    Naming side and lobe takes an affine alignment with the MNI template, a few seconds; `strict` refuses a scan that
+    does not seem to belong.
 
     Raises:
         InputError: It is.

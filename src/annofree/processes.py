@@ -29,12 +29,8 @@ def as_they_come(
     """Jobs with their results, in the order in which they end.
 
     A job whose process died, and those that ran beside it, are done again at the end, each alone; None stands for the
-    result of one whose process died again. What merely ran beside a job that kills processes is so never lost.
-
-    Args:
-        work: Called with a job in another process; thawed once a process, so a model that it keeps is loaded once.
-        jobs: Taken from when a process is free.
-        workers: Processes.
+    result of one whose process died again. What merely ran beside a job that kills processes is so never lost. The work
+    is thawed once a process, so a model that it keeps is loaded once; jobs are taken when a process is free.
 
     Raises:
         Exception: What the work raised.
@@ -81,10 +77,14 @@ def in_order(work: Callable[[Job], Result], jobs: Iterable[Job], workers: int) -
             yield future.result()
 
 
+def cores() -> int:
+    """Cores of the processor that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def sensible(workers: int, jobs: int) -> int:
     """Processes that can help: at most one a job and one a core; more would only wait and eat memory."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(workers, jobs, cores))
+    return max(1, min(workers, jobs, cores()))
 
 
 @contextmanager

@@ -45,13 +45,7 @@ def foreground(image: Array) -> NDArray[np.bool_]:
     """Voxels that are not background, without assuming that background is exactly zero.
 
     Background is the most frequent value on the faces of the volume; where the faces hold no dominant value (float
-    noise), it is what lies within 2 % of the robust range of the faces' median.
-
-    Args:
-        image: (X, Y, Z) float array.
-
-    Returns:
-        (X, Y, Z) boolean array.
+    noise), it is what lies within 2 % of the robust range of the faces' median. Image and answer are (X, Y, Z).
     """
     faces = np.concatenate([np.take(image, i, axis=axis).ravel() for axis in range(3) for i in (0, -1)])
     values, counts = np.unique(faces, return_counts=True)
@@ -247,6 +241,8 @@ class Truth:
         grid: The canonical grid of the labels.
         regions: The regions it tells apart: ("WT", "TC", "ET"), or ("WT",) for a binary mask.
         source: Its file.
+        convention: How its labels were understood, for example "labels 0/1/2/4, 4 read as enhancing".
+        note: What else a reader of the scores should know.
     """
 
     def __init__(
@@ -256,11 +252,11 @@ class Truth:
         grid: Grid,
         regions: tuple[str, ...] = ("WT", "TC", "ET"),
         source: str | None = None,
+        convention: str = "",
+        note: str = "",
     ) -> None:
-        self.scan_id = scan_id
-        self.grid = grid
-        self.regions = regions
-        self.source = source
+        self.scan_id, self.grid, self.regions, self.source = scan_id, grid, regions, source
+        self.convention, self.note = convention, note
         self._load = load
 
     @property

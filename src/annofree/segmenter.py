@@ -149,15 +149,8 @@ def segment(
 ) -> Segmentation:
     """Segment one scan: `Segmenter(method, **options)(source)` in one line.
 
-    Args:
-        source: A patient's folder, one image file, a nibabel image, `{sequence: file}`, or a `Scan`.
-        method: As for `Segmenter`.
-        model: Folder of a model of your own, instead of a method.
-        sequence: As for a call of `Segmenter`, like the three that follow.
-        brain_mask: A brain mask file.
-        locate: Whether lesions get side and lobe.
-        prepare: What is done to a raw study.
-        **options: As for `Segmenter`: quality, device, threshold, refine, sam, settings of the method.
+    `model` is the folder of a model of your own instead of a method; `sequence`, `brain_mask`, `locate` and `prepare`
+    go to the call, all else to `Segmenter`.
 
     Raises:
         AnnofreeError: The input cannot be used, or the method does not exist; the message says what to do.

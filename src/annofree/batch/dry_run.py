@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -69,7 +70,7 @@ def expect(cohort: Cohort, scan_id: str, method: Method) -> Expected:
     )
     absent = [str(name) for name in type(next(iter(study.images))) if name not in study.images]
     notes = (*study.notes, *([f"not there: {', '.join(absent)}; the method goes on without"] if absent else []))
-    steps = _steps(study)
+    steps = tuple(_steps(study))
     seconds, memory = _cost(study, method)
     return Expected(scan_id, lines, steps, notes, problems, 0.0 if problems else seconds, memory)
 
@@ -78,24 +79,16 @@ def _file(study: Study, name: str) -> str:
     return study.files.get(name, "in memory").replace("\\", "/").rsplit("/", 1)[-1]
 
 
-def _steps(study: Study) -> tuple[str, ...]:
-    found = []
-    grids = list(study.grids.values())
+def _steps(study: Study) -> Iterator[str]:
     if study.heads and study.brain is None:
-        found.append(f"the skull is taken off ({', '.join(map(str, study.heads))} show the whole head)")
-    if any(not grid.same_as(grids[0]) for grid in grids[1:]):
-        found.append("sequences are brought onto one grid")
-    return tuple(found)
+        yield f"the skull is taken off ({', '.join(map(str, study.heads))} show the whole head)"
+    if study.elsewhere:
+        yield "sequences are brought onto one grid"
 
 
 def _cost(study: Study, method: Method) -> tuple[float, float]:
     voxels = max(image.size for image in study.images.values())
     share = voxels * len(study.images) / (4 * _REFERENCE_VOXELS)
     seconds, memory = COSTS.get(method.name, _DEAREST)
-    grids = list(study.grids.values())
-    extra = _REGISTER_S * sum(not grid.same_as(grids[0]) for grid in grids[1:])
-    extra += _BRAIN_S if study.heads and study.brain is None else 0.0
-    return (
-        _FIXED_S + (seconds - _FIXED_S) * share + extra,
-        _FIXED_GB + (memory - _FIXED_GB) * max(share, 0.1),
-    )
+    extra = _REGISTER_S * len(study.elsewhere) + (_BRAIN_S if study.heads and study.brain is None else 0.0)
+    return _FIXED_S + (seconds - _FIXED_S) * share + extra, _FIXED_GB + (memory - _FIXED_GB) * max(share, 0.1)

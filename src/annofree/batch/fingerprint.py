@@ -17,25 +17,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from annofree.formats.network_folder import file_hash
 from annofree.inference.network import threads
 from annofree.pipeline import DEFAULT_METHOD, Choice
+from annofree.processes import cores
 from annofree.scan import Origin, Scan
 from annofree.segmentation import Segmentation
 
 #: Packages whose versions may change a number.
 PACKAGES = ("numpy", "scipy", "onnxruntime", "SimpleITK", "nibabel")
-
-
 #: What tells one content of a file from another without reading it.
 _STAMP = ("path", "size", "mtime_ns", "ctime_ns", "inode")
 #: Clocks of file systems tick as seldom as every two seconds.
 _YOUNG_NS = 2_000_000_000
-
-
-def file_hash(path: Path) -> str:
-    """SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def text_hash(*parts: Any) -> str:
@@ -72,19 +66,8 @@ def origin_hashes(origin: Origin, known: Iterable[Mapping[str, Any]] = ()) -> li
         path = Path(os.path.realpath(file))  # resolve() has an error of its own for links in a circle
         status = path.stat()
         stamp = (str(path), status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
-        read_ns = time.time_ns()
-        found.append(
-            {
-                "role": role,
-                "path": stamp[0],
-                "size": stamp[1],
-                "mtime_ns": stamp[2],
-                "ctime_ns": stamp[3],
-                "inode": stamp[4],
-                "read_ns": read_ns,
-                "sha256": before.get(stamp) or file_hash(path),
-            }
-        )
+        read = {"read_ns": time.time_ns(), "sha256": before.get(stamp) or file_hash(path)}
+        found.append({"role": role, **dict(zip(_STAMP, stamp, strict=True)), **read})
     return found
 
 
@@ -157,7 +140,7 @@ def machine() -> dict[str, Any]:
         "host": platform.node(),
         "platform": platform.platform(),
         "processor": _processor(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": cores(),
         "threads": threads(),
     }
 

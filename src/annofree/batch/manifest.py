@@ -33,14 +33,7 @@ def write_manifest(
 ) -> Path:
     """Write `run.json` of a run that has ended or was stopped.
 
-    Args:
-        worker: What was done with each scan.
-        report: How it went.
-        described: The method, as data.
-        model: Hashes of the model's files.
-        started: When the run began.
-        workers: Processes.
-        scheduler: Address of a Dask scheduler, if any.
+    `described` is the method as data, `model` the hashes of its files.
     """
     failed = {failure.id: failure for failure in report.failures}
     done = {row["id"] for row in report.rows}
@@ -99,11 +92,7 @@ def _keep_another_runs(path: Path, scans: Mapping[str, Any], described: Mapping[
 def note_rethreshold(source: Path, target: Path, ids: Iterable[str], change: Mapping[str, Any]) -> None:
     """Let the manifest beside masks that were decided again say so; results that no run wrote have none.
 
-    Args:
-        source: The folder whose scores were decided on.
-        target: The folder that holds the new masks.
-        ids: The scans.
-        change: What was changed.
+    The masks were decided on the scores in `source`, lie in `target`, and `change` is what was changed.
     """
     if not (source / MANIFEST).is_file():
         return

@@ -23,27 +23,9 @@ from annofree.trust.check import warnings_of
 
 RECORDS = ".records"
 COLUMNS = (
-    "id",
-    "group",
-    "method",
-    "tier",
-    "WT_ml",
-    "TC_ml",
-    "ET_ml",
-    "lesions",
-    "largest_ml",
-    "side",
-    "lobe",
-    "confidence",
-    "expected_dice",
-    "WT_low_ml",
-    "WT_high_ml",
-    "threshold_WT",
-    "finding",
-    "false_alarms",
-    "belongs",
-    "sequences",
-    "notes",
+    *("id", "group", "method", "tier", "WT_ml", "TC_ml", "ET_ml", "lesions", "largest_ml", "side", "lobe"),
+    *("confidence", "expected_dice", "WT_low_ml", "WT_high_ml", "threshold_WT", "finding", "false_alarms"),
+    *("belongs", "sequences", "notes"),
 )
 
 
@@ -112,13 +94,7 @@ def record_path(out: Path, scan_id: str) -> Path:
 
 
 def read_record(out: Path, scan_id: str, method: str | None = None) -> dict[str, Any] | None:
-    """A scan's record, or None where the scan is not done.
-
-    Args:
-        out: The output folder.
-        scan_id: The scan's id.
-        method: Whose; by default that of the method that ran last.
-    """
+    """A scan's record, or None where it is not done: that of the method that ran last, or of the one named."""
     path = record_path(out, scan_id)
     last = _read(path)
     if last is None or method in (None, last["provenance"].get("method")):

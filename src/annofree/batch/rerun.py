@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from annofree.batch.fingerprint import PACKAGES, machine, model_hashes, software
+from annofree.batch.fingerprint import machine, model_hashes, software
 from annofree.batch.manifest import read_manifest
 from annofree.batch.record import read_record
 from annofree.batch.rethreshold import rethreshold
@@ -82,7 +82,7 @@ def rerun(
     told = read_manifest(manifest)
     before = _ended(told, set(only))
     _refuse_own_folder(manifest, out)
-    choice = _choice(told)
+    choice = Choice.from_dict(told["choice"])
     cohort = _cohort(told, before)
     present = [scan_id for scan_id in before if scan_id in cohort.ids]
     if not present:
@@ -126,10 +126,6 @@ def _refuse_own_folder(manifest: str | Path, out: str | Path | None) -> None:
         raise InputError("The rerun would write into the run that it repeats", file=out, fix="Name another folder")
 
 
-def _choice(told: Mapping[str, Any]) -> Choice:
-    return Choice.from_dict(told["choice"])
-
-
 def _cohort(told: Mapping[str, Any], ids: Iterable[str]) -> Cohort:
     if not told["opened"]:
         raise InputError(
@@ -149,9 +145,7 @@ def _software_now(told: Mapping[str, Any]) -> Iterator[str]:
     here = software()
     then = {"annofree": told.get("annofree"), "Python": told.get("python"), **(told.get("packages") or {})}
     now = {"annofree": here["annofree"], "Python": here["python"], **here["packages"]}
-    for name in ("annofree", "Python", *PACKAGES):
-        if then.get(name) != now.get(name):
-            yield f"{name} was {then.get(name)} and is {now.get(name)} now"
+    return (f"{name} was {then.get(name)} and is {now.get(name)} now" for name in _differing(then, now) if name in now)
 
 
 def _machine_now(told: Mapping[str, Any]) -> Iterator[str]:
@@ -168,20 +162,22 @@ def _machine_now(told: Mapping[str, Any]) -> Iterator[str]:
 
 def _model_now(told: Mapping[str, Any], choice: Choice) -> Iterator[str]:
     then, now = dict(told["model"]["sha256"]), model_hashes(choice)
-    for name in sorted(then.keys() | now.keys()):
-        if then.get(name) != now.get(name):
-            what = "is gone" if name not in now else "is new" if name not in then else "has changed"
-            yield f"the model's file {name} {what}"
+    return (f"the model's file {name} {_became(name, then, now)}" for name in sorted(_differing(then, now)))
 
 
 def _method_now(told: Mapping[str, Any], choice: Choice) -> Iterator[str]:
-    then, now = (
-        {"device": told.get("device"), **told["method"]},
-        json.loads(json.dumps(choice.build().describe(), default=str)),
-    )
-    for name in sorted(then.keys() | now.keys()):
-        if then.get(name) != now.get(name):
-            yield f"the method's {name} changed"
+    now = json.loads(json.dumps(choice.build().describe(), default=str))
+    then = {"device": told.get("device"), **told["method"]}
+    return (f"the method's {name} changed" for name in sorted(_differing(then, now)))
+
+
+def _differing(then: Mapping[Any, Any], now: Mapping[Any, Any]) -> list[Any]:
+    """Names whose values are not the same, those of then first."""
+    return [name for name in {**then, **now} if then.get(name) != now.get(name)]
+
+
+def _became(name: Any, then: Mapping[Any, Any], now: Mapping[Any, Any]) -> str:
+    return "is gone" if name not in now else "is new" if name not in then else "has changed"
 
 
 def _compare(scan_id: str, then: Mapping[str, Any], now: Mapping[str, Any] | None, failed: str | None) -> Compared:
@@ -202,13 +198,9 @@ def _compare(scan_id: str, then: Mapping[str, Any], now: Mapping[str, Any] | Non
 
 
 def _inputs_now(then: Iterable[Mapping[str, Any]], now: Iterable[Mapping[str, Any]]) -> Iterator[str]:
-    before = {(entry["role"], entry["path"]): entry["sha256"] for entry in then}
-    after = {(entry["role"], entry["path"]): entry["sha256"] for entry in now}
-    for role, path in [*before, *(key for key in after if key not in before)]:
-        key = (role, path)
-        if before.get(key) != after.get(key):
-            what = "is gone" if key not in after else "is new" if key not in before else "has changed"
-            yield f"{role} {what}{f' ({path})' if path else ''}"
+    before, after = ({(entry["role"], entry["path"]): entry["sha256"] for entry in told} for told in (then, now))
+    for role, path in _differing(before, after):
+        yield f"{role} {_became((role, path), before, after)}{f' ({path})' if path else ''}"
 
 
 def _some(names: list[str]) -> str:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from annofree.anatomy import locate as locate_lesions
-from annofree.batch.fingerprint import file_hash
 from annofree.batch.manifest import note_rethreshold
 from annofree.batch.record import forget, make_row, read_record, standing_rows, write_record, write_results
 from annofree.batch.run import BatchReport
@@ -17,6 +16,7 @@ from annofree.batch.worker import explain
 from annofree.errors import AnnofreeError, InputError, OutputError, SettingsError
 from annofree.formats import open_scan, read_segmentation, written_ids
 from annofree.formats.lock import only_run
+from annofree.formats.network_folder import file_hash
 from annofree.formats.outfolder import claim_folder
 from annofree.methods.decide import Rules, Scored, decide
 from annofree.methods.model_folder import FORM

@@ -23,10 +23,7 @@ from annofree.pipeline import Choice
 def bench(plan: str | Path, out: str | Path, *, say: Callable[[str], None] = lambda _: None) -> Bench:
     """Run a plan; what an earlier run did is kept, and a stopped one goes on.
 
-    Args:
-        plan: The YAML file.
-        out: Output folder.
-        say: Told what is being done.
+    The plan is a YAML file; `say` is told what is being done.
 
     Raises:
         InputError: The plan cannot work (with the line of the file), or nothing could be scored.

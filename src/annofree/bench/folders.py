@@ -18,11 +18,7 @@ MARK = "bench.json"
 
 @dataclass(frozen=True)
 class Folders:
-    """Below the output folder of a comparison.
-
-    Attributes:
-        out: The folder.
-    """
+    """Below the output folder of a comparison."""
 
     out: Path
 

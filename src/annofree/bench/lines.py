@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from annofree.errors import InputError
+from annofree.errors import AnnofreeError, InputError
 
 Place = tuple[str | int, ...]
 
@@ -55,6 +57,14 @@ class Lines:
         while place not in self.numbers:
             place = place[:-1]
         return InputError(what, file=f"{self.path}, line {self.numbers[place]}", fix=fix)
+
+    @contextmanager
+    def at(self, *place: str | int) -> Iterator[None]:
+        """Let an error of the block say that it is about what stands at a place."""
+        try:
+            yield
+        except AnnofreeError as error:
+            raise self.error(place, str(error).rstrip(".")) from None
 
 
 def _walk(node: Any, place: Place, numbers: dict[Place, int]) -> None:

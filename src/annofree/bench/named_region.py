@@ -26,9 +26,7 @@ ROW = "region of the report"
 def named_region(place: Place, folder: Path) -> tuple[SanityRow, ...]:
     """Mean scores of the named regions; a row without a mean where no scan has a report.
 
-    Args:
-        place: The data.
-        folder: Keeps what was measured.
+    The folder keeps what was measured.
 
     Raises:
         AnnofreeError: There are reports, and the atlas of gyri that their words are mapped onto is not installed.

@@ -12,7 +12,7 @@ from annofree.bench.scores import values_of
 from annofree.bench.tables import number, rows_of
 from annofree.bench.worst import Picture, worst_cases
 from annofree.formats.outfolder import atomic_write
-from annofree.page import DISCLAIMER, style
+from annofree.page import document
 from annofree.version import VERSION
 
 _WIDTH, _NAME, _ROW = 1100.0, 330.0, 26.0
@@ -34,20 +34,14 @@ def write_page(result: Bench) -> Path:
     failed = "".join(f"<li>{escape(sentence)}</li>" for sentence in result.failures)
     failed = f'<section class="card failures"><h2>Not run</h2><ul>{failed}</ul></section>' if failed else ""
     names = ", ".join(escape(group.name) for group in result.groups)
-    page = (
-        '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">'
-        '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; img-src data:; '
-        "style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'\">"
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>annofree bench</title><style>{style()}</style></head><body>"
-        f'<header class="bar"><strong>annofree</strong><span>comparison of methods</span>'
-        f'<span class="caution">{DISCLAIMER}</span></header><main>'
+    head = (
         f'<div class="head"><div><h1>{len(result.plan.contenders)} methods on {names}</h1>'
         '<p class="sentence">Tiers: T0 nothing has seen a lesion; R reports; T2 masks chose something; T3 the truth '
         "itself did.</p></div></div>"
-        f"{failed}{sections}</main><footer><p>{DISCLAIMER}. Made with annofree {VERSION}; this page asks for nothing "
-        "from any network.</p></footer></body></html>\n"
     )
+    closing = f"Made with annofree {VERSION}; this page asks for nothing from any network."
+    what = "<span>comparison of methods</span>"
+    page = document("annofree bench", what, f"{head}{failed}{sections}", closing=closing)
     path = result.out / "index.html"
     atomic_write(path, page)
     return path

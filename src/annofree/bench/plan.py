@@ -10,6 +10,7 @@ from pydantic import Field
 
 from annofree.bench.lines import Lines
 from annofree.errors import AnnofreeError, InputError
+from annofree.pipeline import Choice
 from annofree.settings import Settings
 
 #: The plain rule that every comparison has, whether the plan names it or not.
@@ -80,6 +81,10 @@ class Contender(Settings):
     def name(self) -> str:
         """In tables."""
         return self.label or self.method or Path(str(self.model)).name
+
+    def choice(self, options: Mapping[str, Any] | None = None) -> Choice:
+        """The method or model, with settings of the run."""
+        return Choice(self.method, None if self.model is None else str(self.model.absolute()), options=options)
 
 
 class Plan(Settings):
@@ -183,17 +188,14 @@ def _check_data(lines: Lines, where: tuple[Any, ...], data: Data) -> None:
     if data.scans is not None:
         from annofree.formats import open_cohort
 
-        try:
+        with lines.at(*where, "scans"):
             open_cohort(data.scans, reports=data.reports, brain_mask=data.brain_mask, sequence=data.sequence)
-        except AnnofreeError as error:
-            raise lines.error((*where, "scans"), str(error).rstrip(".")) from None
 
 
 def _check_method(lines: Lines, where: tuple[Any, ...], one: Contender) -> None:
     if (one.method is None) == (one.model is None):
         raise lines.error(where, "An entry of methods needs either 'method' or 'model'", fix="Give one of the two")
     from annofree import methods
-    from annofree.pipeline import Choice
 
     key = (*where, "model" if one.method is None else "method")
     try:
@@ -207,9 +209,8 @@ def _check_method(lines: Lines, where: tuple[Any, ...], one: Contender) -> None:
             _check_folders(lines, key, folders)
             methods.create(one.method, **one.fit.set)
         else:
-            options = dict(one.set)
-            key = (*where, "set") if options and _loads(one) else key
-            Choice(one.method, None if one.model is None else str(one.model), options=options).build()
+            key = (*where, "set") if one.set and _loads(one) else key
+            one.choice(one.set).build()
     except AnnofreeError as error:
         if isinstance(error, InputError) and str(lines.path) in str(error.file):
             raise
@@ -218,10 +219,8 @@ def _check_method(lines: Lines, where: tuple[Any, ...], one: Contender) -> None:
 
 def _loads(one: Contender) -> bool:
     """Whether the method is there without its settings, so that a refusal is about those."""
-    from annofree.pipeline import Choice
-
     try:
-        Choice(one.method, None if one.model is None else str(one.model)).build()
+        one.choice().build()
     except AnnofreeError:
         return False
     return True
@@ -231,16 +230,11 @@ def _check_rules(lines: Lines, plan: Plan) -> None:
     from annofree.refine import parse_chain
     from annofree.thresholds import parse
 
-    for number, text in enumerate(plan.thresholds):
-        if text not in (OWN, ORACLE):
-            _parsed(lines, ("thresholds", number), parse, text)
-    for number, text in enumerate(plan.refiners):
-        if text not in (OWN, NONE):
-            _parsed(lines, ("refiners", number), parse_chain, text)
-
-
-def _parsed(lines: Lines, where: tuple[Any, ...], parse: Any, text: str) -> None:
-    try:
-        parse(text)
-    except AnnofreeError as error:
-        raise lines.error(where, str(error).rstrip(".")) from None
+    for kind, texts, words, read in (
+        ("thresholds", plan.thresholds, (OWN, ORACLE), parse),
+        ("refiners", plan.refiners, (OWN, NONE), parse_chain),
+    ):
+        for number, text in enumerate(texts):
+            with lines.at(kind, number):
+                if text not in words:
+                    read(text)

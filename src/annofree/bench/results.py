@@ -50,11 +50,7 @@ class Entry:
 class Group:
     """Everything on one kind of data.
 
-    Attributes:
-        place: The data.
-        entries: In the plan's order, the plain rule among them.
-        sanity: What no method is needed for.
-        ids: Scans of the data.
+    Entries stand in the plan's order, the plain rule among them; `sanity` is what no method is needed for.
     """
 
     place: Place

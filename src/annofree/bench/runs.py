@@ -24,14 +24,7 @@ RULES = "rules.json"
 
 @dataclass(frozen=True)
 class Place:
-    """Data that lies on disk.
-
-    Attributes:
-        data: Its entry in the plan.
-        scans: Folder of the scans.
-        truth: Folder of the truth.
-        reports: Folder of the reports, if there are any.
-    """
+    """Data that lies on disk."""
 
     data: Data
     scans: Path
@@ -68,24 +61,14 @@ def placed(data: Data, folders: Folders) -> Place:
 def fitted(one: Contender, folders: Folders, say: Callable[[str], None]) -> Choice:
     """The method, ready to run; fitted where the plan asks for it and it was not yet."""
     if one.fit is None:
-        return Choice(one.method, None if one.model is None else str(one.model.absolute()), options=one.set)
+        return one.choice(one.set)
     model = folders.model(one)
     if not (model / "config.yaml").is_file():
         from annofree.pipeline import fit
 
         say(f"fitting {one.name}")
         assert one.method is not None
-        given = one.fit
-        fit(
-            one.method,
-            out=model,
-            healthy=given.healthy,
-            patients=given.patients,
-            reports=given.reports,
-            brain_mask=given.brain_mask,
-            patients_mask=given.patients_mask,
-            settings=given.set,
-        )
+        fit(one.method, out=model, settings=one.fit.set, **one.fit.model_dump(exclude={"set"}))
     return Choice(model=str(model), options=one.set)
 
 

@@ -75,15 +75,8 @@ def scored(answers: Path, truth: Path) -> Scored:
     if known is not None:
         return known
     evaluation = evaluate(answers, truth)
-    found = Scored(
-        evaluation.cases,
-        evaluation.tier,
-        evaluation.sanity,
-        _oracles(evaluation),
-        evaluation.foretold,
-        evaluation.skipped,
-        _threshold(answers),
-    )
+    parts = evaluation.cases, evaluation.tier, evaluation.sanity, _oracles(evaluation), evaluation.foretold
+    found = Scored(*parts, evaluation.skipped, _threshold(answers))
     told: dict[str, Any] = {name: getattr(found, name) for name in ("tier", "foretold", "skipped", "threshold")}
     told |= {"stamp": stamp, "sanity": found.sanity, "task": found.cases[0].task}
     told |= {"oracles": None if found.oracles is None else asdict(found.oracles)}

@@ -106,23 +106,15 @@ def _oracle_rows(group: Group, entry: Entry) -> list[dict[str, Any]]:
 
 
 def _case_rows(result: Bench) -> list[dict[str, Any]]:
-    rows = []
-    for group in result.groups:
-        for entry in group.entries:
-            for case in entry.scores.cases:
-                for region in case.regions:
-                    rows.append(
-                        {
-                            "data": group.name,
-                            "method": entry.name,
-                            "threshold": entry.threshold,
-                            "refiners": entry.refiners,
-                            "case": case.case,
-                            "region": region,
-                            **{metric: case.value(metric, region) for metric in _METRICS},
-                        }
-                    )
-    return rows
+    return [
+        {"data": group.name, "method": entry.name, "threshold": entry.threshold, "refiners": entry.refiners}
+        | {"case": case.case, "region": region}
+        | {metric: case.value(metric, region) for metric in _METRICS}
+        for group in result.groups
+        for entry in group.entries
+        for case in entry.scores.cases
+        for region in case.regions
+    ]
 
 
 def markdown(result: Bench, rows: Sequence[dict[str, Any]]) -> str:

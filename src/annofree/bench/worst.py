@@ -24,13 +24,7 @@ _SHOWN = (Modality.FLAIR, Modality.T2, Modality.T1C, Modality.T1)
 
 @dataclass(frozen=True)
 class Picture:
-    """One slice of one case.
-
-    Attributes:
-        case: Its id.
-        words: What is seen.
-        address: JPEG as a data address.
-    """
+    """One slice of one case."""
 
     case: str
     words: str

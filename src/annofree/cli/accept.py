@@ -19,14 +19,12 @@ def accept(
 
     rows = take(corrected, out, overwrite=overwrite)
     shown = [
-        (
-            str(row["id"]),
-            row["region"],
-            f"{row['before_ml']:.3f}",
-            f"{row['after_ml']:.3f}",
-            "n/a" if row["dice"] is None else f"{row['dice']:.4f}",
-        )
+        (str(row["id"]), row["region"], *(f"{row[name]:.3f}" for name in ("before_ml", "after_ml")), _dice(row["dice"]))
         for row in rows
     ]
     table(("scan", "region", "before ml", "after ml", "Dice"), shown)
     say(f"written to {out / 'accepted.tsv'}")
+
+
+def _dice(value: float | None) -> str:
+    return "n/a" if value is None else f"{value:.4f}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -28,18 +28,8 @@ def adapt(
     from annofree.adapt import adapt as run
     from annofree.cli.show import say
 
-    adaptation = run(
-        model,
-        patients=patients,
-        out=out,
-        healthy=healthy,
-        brain_mask=brain_mask,
-        patients_mask=patients_mask,
-        sequence=sequence,
-        steps=steps,
-        seed=seed,
-        keep=keep,
-    )
+    sources: dict[str, Any] = {"brain_mask": brain_mask, "patients_mask": patients_mask, "sequence": sequence}
+    adaptation = run(model, patients=patients, out=out, healthy=healthy, steps=steps, seed=seed, keep=keep, **sources)
     for line in adaptation.lines():
         say(line)
     say(f"written to {out}; what each patient's finding was and is: {adaptation.changes}")

@@ -31,11 +31,7 @@ def dicom(
         assert case.study is not None
         study = case.study
         later = f", {study.days} days after the first" if study.visit > 1 and study.days is not None else ""
-        found = rows(case, keep_ids=keep_ids)
-        table(
-            COLUMNS,
-            [[row[column] for column in COLUMNS] for row in found],
-            title=f"{case.id}: patient {study.patient}, visit {study.visit}{later}",
-        )
+        cells = [[row[column] for column in COLUMNS] for row in rows(case, keep_ids=keep_ids)]
+        table(COLUMNS, cells, title=f"{case.id}: patient {study.patient}, visit {study.visit}{later}")
         for note in study.notes:
             say(f"note: {note}")

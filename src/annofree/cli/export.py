@@ -56,15 +56,13 @@ def export(
         if dicom is None:
             raise InputError("DICOM SEG refers to the pictures it was made on", fix="Name their folder with --dicom")
         reading = DicomSettings(keep_ids=keep_ids)
-        files = export_dicom_seg(
+        for path in export_dicom_seg(
             source, dicom, out, settings=reading, method=method, labelmap=labelmap, report=dicom_sr
-        )
-        for path in files:
+        ):
             say(f"written to {path}")
         return
     if what == "volumes":
-        files = import_slices(source, out, kind=kind, like=like)
-        say(f"{len(files)} volumes written to {out}")
+        say(f"{len(import_slices(source, out, kind=kind, like=like))} volumes written to {out}")
         return
     named = None
     if (atlas is None) != (regions is None) or (atlas is not None and not report_masks):
@@ -76,13 +74,7 @@ def export(
     settings = SliceSettings.from_mapping(
         {"frame": frame, "size": size or (128 if frame == "mni" else 96), "first": first, "last": last}
     )
-    counts = export_slices(
-        open_cohort(source, reports=reports, brain_mask=brain_mask, prepare=Recipe()),
-        out,
-        settings=settings,
-        sequence=None if sequence is None else Modality.parse(sequence),
-        dataset=dataset,
-        masks=masks,
-        regions=named,
-    )
+    cohort = open_cohort(source, reports=reports, brain_mask=brain_mask, prepare=Recipe())
+    shown = None if sequence is None else Modality.parse(sequence)
+    counts = export_slices(cohort, out, settings=settings, sequence=shown, dataset=dataset, masks=masks, regions=named)
     say(f"{sum(counts.values())} slices of {len(counts)} subjects written to {out}")

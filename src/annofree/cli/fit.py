@@ -48,11 +48,10 @@ def fit(
     ] = False,
 ) -> None:
     """Fit a method on healthy scans and unlabelled patients; the model is a folder that 'segment --model' takes."""
-    from annofree.cli.show import parse_setting, say
+    from annofree.cli.show import parse_settings, say
     from annofree.pipeline import fit as run
     from annofree.thresholds.base import worst_tier
 
-    settings = dict(parse_setting(text) for text in setting or [])
     model = run(
         method,
         out=out,
@@ -62,7 +61,7 @@ def fit(
         brain_mask=brain_mask,
         patients_mask=patients_mask,
         sequence=sequence,
-        settings=settings,
+        settings=parse_settings(setting),
         keep=keep,
     )
     say(f"fitted {model.name} (tier {model.tier}), written to {out}")

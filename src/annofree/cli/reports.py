@@ -48,16 +48,8 @@ def reports(
     from annofree.cli.show import table as show
     from annofree.reports.cohort import read_and_write
 
-    rows = read_and_write(
-        texts,
-        out,
-        maps=maps,
-        atlas=atlas,
-        atlas_table=regions,
-        region_table=table,
-        lexicon=lexicon,
-        language_model=language_model,
-    )
+    tables: dict[str, Path | None] = {"atlas": atlas, "atlas_table": regions, "region_table": table, "lexicon": lexicon}
+    rows = read_and_write(texts, out, maps=maps, language_model=language_model, **tables)
     columns = ("id", "tumour", "side", "regions", "flags")
     shown = rows[:40]
     show(columns, [tuple(row[column] for column in columns) for row in shown])

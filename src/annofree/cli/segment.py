@@ -98,24 +98,16 @@ def segment(
             raise typer.Exit(2 if all(scan.problems for scan in expected) else 3)
         return
     report = run(
-        cohort,
-        choice,
-        folder,
-        workers=workers,
-        scheduler=scheduler,
-        locate=locate,
-        review=review,
-        progress=True,
+        cohort, choice, folder, workers=workers, scheduler=scheduler, locate=locate, review=review, progress=True
     )
     show_rows(report)
     if (dicom_seg or dicom_sr) and report.rows:
         from annofree.formats.dicom import DicomSettings
         from annofree.formats.dicom.results import export_dicom_seg
 
+        reading = DicomSettings(**(dicom or {}))
         for source in inputs:
-            for path in export_dicom_seg(
-                report.out, source, settings=DicomSettings(**(dicom or {})), labelmap=labelmap, report=dicom_sr
-            ):
+            for path in export_dicom_seg(report.out, source, settings=reading, labelmap=labelmap, report=dicom_sr):
                 say(f"DICOM {'SR' if path.name.endswith('_sr.dcm') else 'SEG'} written to {path}")
     if review and report.rows:
         say(f"open {report.out / 'index.html'} to look at them")

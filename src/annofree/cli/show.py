@@ -89,8 +89,7 @@ def show_settings(method: str) -> None:
     row = METHODS[method]
     say(f"{row.name}: {row.summary} (tier {row.tier})")
     for setting in settings_of(row.name):
-        unit = f", in {setting.unit}" if setting.unit and setting.unit != "0 to 1" else ""
-        unit = ", from 0 to 1" if setting.unit == "0 to 1" else unit
+        unit = {"": "", "0 to 1": ", from 0 to 1"}.get(setting.unit, f", in {setting.unit}")
         say(f"\n  {setting.name}  ({setting.kind}{unit}; default {setting.default})\n    {setting.meaning}")
     say(f"\nSet one with: annofree fit {row.name} --set NAME=VALUE, or af.methods.create(...) in Python")
 
@@ -114,17 +113,20 @@ def show_expected(expected: Sequence[Expected], method: Method, out: Path, worke
     say("nothing was written (--dry-run)")
 
 
-def parse_setting(text: str) -> tuple[str, object]:
-    """A `--set` as key and value.
+def parse_settings(texts: Iterable[str] | None) -> dict[str, object]:
+    """What was said with `--set`, by key.
 
     Raises:
-        SettingsError: There is no "=" in it.
+        SettingsError: There is no "=" in one.
     """
     import yaml
 
     from annofree.errors import SettingsError
 
-    key, equals, value = text.partition("=")
-    if not equals:
-        raise SettingsError(f"'{text}' is no setting", fix="Write key=value, such as --set sigma_mm=2")
-    return key.strip().replace("-", "_"), yaml.safe_load(value)
+    found: dict[str, object] = {}
+    for text in texts or ():
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise SettingsError(f"'{text}' is no setting", fix="Write key=value, such as --set sigma_mm=2")
+        found[key.strip().replace("-", "_")] = yaml.safe_load(value)
+    return found

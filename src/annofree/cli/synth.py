@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -47,27 +47,14 @@ def synth(
     'mix' is SynthTumour's second stage: the tumours of --images, where --labels say, in --healthy scans, and a data
     set of nnU-Net for the senior. 'class-folders' makes JPEG slices of phantoms, one folder a class, --n in each.
     """
-    from annofree.cli.show import parse_setting, say
+    from annofree.cli.show import parse_settings, say
     from annofree.synthesis.synthesise import synthesise, synthesise_one
 
-    changes = dict(parse_setting(text) for text in setting or [])
+    drawn: dict[str, Any] = {"preset": preset, "changes": parse_settings(setting), "seed": seed, "sequence": sequence}
     if files == [Path("mix")]:
         from annofree.synthesis.synthesise import mix
 
-        told = mix(
-            images,
-            labels,
-            healthy,
-            out,
-            preset=preset,
-            changes=changes,
-            n=n,
-            seed=seed,
-            sequence=sequence,
-            brain_mask=brain_mask,
-            csv=csv,
-            workers=workers,
-        )
+        told = mix(images, labels, healthy, out, n=n, brain_mask=brain_mask, csv=csv, workers=workers, **drawn)
         say(
             f"{told['mixed']} mixed cases ({', '.join(told['sequences'])}) in {out}/imagesTrMix and labelsMix; with "
             f"{told['originals']} originals in {out}/Dataset101_SynthTumourSenior (nnU-Net 2) and "
@@ -83,35 +70,15 @@ def synth(
         say(f"slices written to {write_class_folders(out, n or 20, seed)}")
         return
     if files:
-        drawn = synthesise_one(
-            files,
-            preset=preset,
-            seed=seed,
-            brain_mask=brain_mask,
-            sequence=sequence,
-            changes=changes,
-            validation=validation,
-            overwrite=overwrite,
-            out=out,
+        made = synthesise_one(
+            files, out=out, brain_mask=brain_mask, validation=validation, overwrite=overwrite, **drawn
         )
         say(
-            f"tumour of {drawn['realised_ml']:.1f} ml ({drawn['requested_ml']:.1f} ml requested), "
-            f"label {drawn['label_ml']:.1f} ml, written to {files[1]} and {files[2]}"
+            f"tumour of {made['realised_ml']:.1f} ml ({made['requested_ml']:.1f} ml requested), "
+            f"label {made['label_ml']:.1f} ml, written to {files[1]} and {files[2]}"
         )
         return
-    folder = synthesise(
-        out,
-        n=n,
-        seed=seed,
-        preset=preset,
-        labelmaps=labelmaps,
-        healthy=healthy,
-        patients=patients,
-        brain_mask=brain_mask,
-        sequence=sequence,
-        patients_mask=patients_mask,
-        changes=changes,
-        workers=workers,
-        layout=layout,
-    )
+    drawn |= {"labelmaps": labelmaps, "healthy": healthy, "patients": patients}
+    drawn |= {"brain_mask": brain_mask, "patients_mask": patients_mask}
+    folder = synthesise(out, n=n, workers=workers, layout=layout, **drawn)
     say(f"made cases written to {folder}, listed in cases.csv")

@@ -19,9 +19,8 @@ def weak(
     setting: Setting = None,
 ) -> None:
     """Run a step around 'fit weak-to-strong': pseudo-masks and their 2-D U-Net, or the tuner of the 3-D network."""
-    from annofree.cli.show import parse_setting, say
+    from annofree.cli.show import parse_settings, say
     from annofree.methods.weak_to_strong.steps import run_step
 
-    settings = dict(parse_setting(text) for text in setting or [])
-    for line in run_step(step, source, out, settings):
+    for line in run_step(step, source, out, parse_settings(setting)):
         say(line)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from annofree.errors import InputError, OutputError
 from annofree.formats.accepted import FILE
+from annofree.formats.derivatives import sidecar_path
 from annofree.formats.names import is_volume, stem_of
 from annofree.formats.nifti import read_labels, write_volume
 from annofree.formats.outfolder import atomic_write, is_ours, read_table, table, write_json
@@ -49,13 +50,13 @@ def accept(corrected: str | Path, out: str | Path, *, overwrite: bool = False) -
     checked = [_check(path, originals, overwrite) for path in _files(Path(corrected))]
     rows: list[dict[str, Any]] = []
     for original, after, before, grid in checked:
-        told = json.loads(_sidecar(original).read_text(encoding="utf-8"))
+        told = json.loads(sidecar_path(original).read_text(encoding="utf-8"))
         changes = _changes(before, after, canonical_grid(grid).voxel_ml, "_dseg" in original.name)
         target = _target(original)
         write_volume(target, to_native(after, grid), grid, description="corrected by a person")
         about = {key: told[key] for key in ("SpatialReference", "LabelMap", "Type") if key in told}
         about |= {"Description": "Corrected by a person", "Corrects": original.name, "Tier": "S", "Changes": changes}
-        write_json(_sidecar(target), about)
+        write_json(sidecar_path(target), about)
         rows += [{"id": told.get("ScanId"), "file": target.relative_to(root).as_posix(), **row} for row in changes]
     atomic_write(root / FILE, table([*_earlier(root, rows), *rows], COLUMNS))
     return rows
@@ -111,25 +112,15 @@ def _changes(before: NDArray[Any], after: NDArray[Any], voxel_ml: float, parts: 
     for region, labels in REGIONS.items() if parts else (("WT", (1,)),):
         a, b = np.isin(before, labels), np.isin(after, labels)
         total = int(a.sum() + b.sum())
-        dice = 2 * int((a & b).sum()) / total if total else None  # both empty: nothing to compare
-        rows.append(
-            {
-                "region": region,
-                "before_ml": round(float(a.sum() * voxel_ml), 4),
-                "after_ml": round(float(b.sum() * voxel_ml), 4),
-                "dice": None if dice is None else round(dice, 4),
-            }
-        )
+        dice = round(2 * int((a & b).sum()) / total, 4) if total else None  # both empty: nothing to compare
+        before_ml, after_ml = (round(float(mask.sum() * voxel_ml), 4) for mask in (a, b))
+        rows.append({"region": region, "before_ml": before_ml, "after_ml": after_ml, "dice": dice})
     return rows
 
 
 def _target(original: Path) -> Path:
     name, suffix = stem_of(original.name).rsplit("_", 1)
     return original.with_name(f"{name}Corrected_{suffix}.nii.gz")
-
-
-def _sidecar(path: Path) -> Path:
-    return path.with_name(path.name.removesuffix(".nii.gz") + ".json")
 
 
 def _earlier(root: Path, rows: list[dict[str, Any]]) -> list[dict[str, str]]:

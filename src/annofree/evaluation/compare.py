@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from annofree.formats.derivatives import read_segmentation
 from annofree.formats.outfolder import atomic_write, claim_folder, table
 from annofree.prepare.regrid import carried_mask, drawn
 from annofree.prepare.visits import SURE_LIKENESS, Visits, align_visits
-from annofree.review.change_page import ADDED, REMOVED, STAYED, ChangeRow, change_page
+from annofree.review.change_page import ADDED, REMOVED, STAYED, change_page
 from annofree.review.remake import read_again
 from annofree.review.volumes import cut_brain
 from annofree.scan import Grid, Scan
@@ -86,13 +86,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class CompareReport:
-    """What `compare` did.
-
-    Attributes:
-        table: `changes.tsv`.
-        comparisons: Pairs that were compared.
-        failures: Pairs that were not, and why.
-    """
+    """What `compare` did."""
 
     table: Path
     comparisons: tuple[Comparison, ...]
@@ -144,20 +138,20 @@ def compare(
 
 def _compare(earlier: Visit, later: Visit, root: Path, method: str | None, review: bool) -> Comparison:
     first, second = (read_segmentation(visit.folder, visit.scan_id, method, scores=()) for visit in (earlier, later))
-    results = first, second
-    _refuse_other_methods(*results)
+    _refuse_other_methods(first, second)
     scans = read_again(first), read_again(second)
     _refuse_same(*scans)
     visits = align_visits(*scans, first.mask("WT"), second.mask("WT"))
     _refuse_unseen(first, second, visits)
-    carried = _carried(results[1], results[0].grid, visits)
-    regions = [region for region in REGIONS if all(region in result.regions for result in results)]
-    method_name = str(results[0].provenance.get("method", ""))
+    carried = _carried(second, first.grid, visits)
+    regions = [region for region in REGIONS if region in first.regions and region in second.regions]
+    method_name = str(first.provenance.get("method", ""))
     rescan = rescans().get(method_name)
-    volumes = [result.volumes_ml for result in results]
-    changes = tuple(Change.of(region, volumes[0][region], volumes[1][region], rescan) for region in regions)
-    parts = {region: _parts(results[0], carried, region) for region in regions}
-    notes = [*_notes(results, scans, visits)]
+    changes = tuple(
+        Change.of(region, first.volumes_ml[region], second.volumes_ml[region], rescan) for region in regions
+    )
+    parts = {region: _parts(first, carried, region) for region in regions}
+    notes = [*_notes((first, second), scans, visits)]
     if rescan is None:
         notes.append(f"How far volumes of '{method_name}' differ without a change was not measured.")
     one = Comparison(earlier.scan_id, later.scan_id, changes, parts, visits, tuple(notes))
@@ -165,8 +159,8 @@ def _compare(earlier: Visit, later: Visit, root: Path, method: str | None, revie
         return one
     name = f"{bids_stem(later.scan_id)}_since_{bids_stem(earlier.scan_id)}.html"
     page = bids_folder(root, later.scan_id) / name
-    atomic_write(page, _page(one, results, scans, carried))
-    return Comparison(one.before, one.after, changes, parts, visits, one.notes, page)
+    atomic_write(page, _page(one, (first, second), scans, carried))
+    return replace(one, page=page)
 
 
 def _refuse_other_methods(before: Segmentation, after: Segmentation) -> None:
@@ -275,10 +269,7 @@ def _page(
         title=f"{one.after} since {one.before}",
         names=(one.before, one.after),
         sentence=one.statement,
-        rows=[
-            ChangeRow(c.region, c.before_ml, c.after_ml, c.percent, c.interval_ml, c.verdict, one.parts_ml[c.region])
-            for c in one.changes
-        ],
+        rows=[_cells(change, one.parts_ml[change.region]) for change in one.changes],
         facts={
             "Aligned by": f"{one.visits.modality}, brain without tumour",
             "Moved": f"{one.visits.moved_mm:.1f} mm on average",
@@ -288,3 +279,11 @@ def _page(
         },
         notes=one.notes,
     )
+
+
+def _cells(change: Change, parts_ml: tuple[float, float, float]) -> tuple[str, ...]:
+    """A region as a row of the page."""
+    interval = "n/a" if change.interval_ml is None else "{:+.1f} to {:+.1f}".format(*change.interval_ml)
+    percent = "n/a" if change.percent is None else f"{change.percent:+.0f}"
+    volumes = f"{change.before_ml:.1f}", f"{change.after_ml:.1f}", f"{change.ml:+.1f}"
+    return (change.region, change.verdict, *volumes, percent, interval, *(f"{part:.1f}" for part in parts_ml))

@@ -16,7 +16,6 @@ from annofree.formats import label_values, locate_truth, open_truth, read_segmen
 from annofree.formats.grids import on_grid
 from annofree.formats.label_sets import UnclearLabels
 from annofree.formats.outfolder import read_table
-from annofree.formats.truth import FileTruth
 from annofree.metrics import (
     RULES,
     CaseScores,
@@ -29,7 +28,7 @@ from annofree.metrics import (
     write_case_scores,
     write_table,
 )
-from annofree.scan import scoring
+from annofree.scan import Truth, scoring
 from annofree.segmentation import REGIONS, Segmentation
 
 #: A tumour map that covers more of the brain than this is a brain mask or a map of tissues.
@@ -235,7 +234,7 @@ def _truth_files(truth: str | Path, ids: Sequence[str]) -> dict[str, Path]:
     return files
 
 
-def _refuse_brain(true: np.ndarray, answer: Segmentation, expert: FileTruth) -> None:
+def _refuse_brain(true: np.ndarray, answer: Segmentation, expert: Truth) -> None:
     if answer.brain is None or not (brain := int(np.count_nonzero(answer.brain))):
         return
     share = np.count_nonzero(true) / brain

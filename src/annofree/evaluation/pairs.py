@@ -18,12 +18,7 @@ _FIRST = frozenset({"baseline", "bl", "first", "initial", "pre", "preop"})
 
 @dataclass(frozen=True)
 class Visit:
-    """A segmented scan.
-
-    Attributes:
-        folder: The results folder.
-        scan_id: The scan's id there.
-    """
+    """A segmented scan."""
 
     folder: Path
     scan_id: str
@@ -69,8 +64,7 @@ def _between(earlier: Sequence[str], later: Sequence[str]) -> list[tuple[str, st
     rest = [scan_id for scan_id in earlier if scan_id not in later], [i for i in later if i not in earlier]
     people: tuple[dict[str, list[str]], ...] = ({}, {})
     for ids, of in zip(rest, people, strict=True):
-        for scan_id in ids:
-            of.setdefault(participant_of(scan_id), []).append(scan_id)
+        of.update(_by_person(ids))
     return same + [
         (ids[0], people[1][label][0])
         for label, ids in people[0].items()
@@ -79,9 +73,7 @@ def _between(earlier: Sequence[str], later: Sequence[str]) -> list[tuple[str, st
 
 
 def _sessions(folder: Path, ids: Iterable[str]) -> list[tuple[Visit, Visit]]:
-    of: dict[str, list[str]] = {}
-    for scan_id in ids:
-        of.setdefault(participant_of(scan_id), []).append(scan_id)
+    of = _by_person(ids)
     visits = [_in_order(folder, several) for several in of.values() if len(several) > 1]
     if not visits:
         raise InputError(
@@ -111,6 +103,13 @@ def _in_order(folder: Path, ids: Sequence[str]) -> list[str]:
         why=f"they are called {', '.join(names.values())}",
         fix="Name them with --pair EARLIER=LATER",
     )
+
+
+def _by_person(ids: Iterable[str]) -> dict[str, list[str]]:
+    of: dict[str, list[str]] = {}
+    for scan_id in ids:
+        of.setdefault(participant_of(scan_id), []).append(scan_id)
+    return of
 
 
 def _some(ids: Sequence[str]) -> str:

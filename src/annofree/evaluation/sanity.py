@@ -41,10 +41,8 @@ class SanityRows:
     def add(self, answer: Segmentation, truth: NDArray[np.uint8], regions: Sequence[str]) -> None:
         """Take in one case.
 
-        Args:
-            answer: What the method said; its brain mask is "all foreground", without one the whole grid is.
-            truth: (X, Y, Z) labels.
-            regions: Regions that both tell apart.
+        The answer's brain mask is "all foreground", without one the whole grid is; regions are those that answer and
+        (X, Y, Z) truth both tell apart.
         """
         nothing = np.zeros(truth.shape, np.uint8)
         everything = nothing + np.uint8(3) if answer.brain is None else np.where(answer.brain, np.uint8(3), nothing)

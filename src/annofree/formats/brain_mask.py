@@ -19,7 +19,7 @@ from annofree.formats.contents import has_few_values
 from annofree.formats.grids import resample
 from annofree.formats.nifti import read_labels
 from annofree.formats.skull import MAX_BRAIN_L, largest_body, why_whole_head
-from annofree.masks import components
+from annofree.masks import bounding_box, components
 from annofree.scan import Grid, Modality, canonical_grid, foreground, to_canonical
 
 #: Litres of the smallest brain that is believed: a newborn's in part. Masks of all but the largest tumours stay below.
@@ -45,16 +45,9 @@ _FIX = "Give the mask of this scan's whole brain: non-zero inside the brain, 0 o
 def open_brain_mask(
     mask: Path | NDArray[Any], scan_id: str, grid: Grid, images: Mapping[Modality, NDArray[Any]]
 ) -> tuple[NDArray[np.bool_], str | None]:
-    """A brain mask on a scan's canonical grid.
+    """A brain mask, boolean (X, Y, Z) on a scan's canonical grid, and what was done to it in words.
 
-    Args:
-        mask: A file on any grid of the same world, or an (X, Y, Z) array on the scan's canonical grid.
-        scan_id: For sentences.
-        grid: The scan's canonical grid.
-        images: The scan's images on it, to see whether the mask lies where the brain lies.
-
-    Returns:
-        The mask, and what was done to it in words.
+    The mask is a file on any grid of the same world, or an array on the scan's; the images tell where its brain lies.
 
     Raises:
         InputError: It is no brain mask of this scan.
@@ -130,13 +123,7 @@ def _carried(brain: NDArray[np.bool_], own: Grid, grid: Grid, scan_id: str, file
 
 
 def why_no_brain(brain: NDArray[np.bool_], grid: Grid, images: Mapping[Modality, NDArray[Any]]) -> str | None:
-    """Why a mask cannot be the brain of these images, or None.
-
-    Args:
-        brain: (X, Y, Z) mask.
-        grid: Its canonical grid.
-        images: (X, Y, Z) grey levels on the same grid.
-    """
+    """Why an (X, Y, Z) mask cannot be the brain of these images on its canonical grid, or None."""
     litres = float(brain.sum()) * grid.voxel_ml / 1000
     if litres < MIN_BRAIN_L:
         return f"it measures {litres * 1000:.3g} ml, and the smallest brains {MIN_BRAIN_L * 1000:.0f}"
@@ -193,21 +180,16 @@ def _why_elsewhere(
     off = abs(float(np.nonzero(brain)[0].mean() - np.nonzero(head)[0].mean())) * spacing[0]
     if off > MAX_OFF_MM:
         return f"its middle lies {off:.0f} mm beside the middle of the head"
-    tops, fronts = (_ends(axis, head, brain) for axis in (2, 1))
+    whole, inner = bounding_box(head), bounding_box(brain)
+    assert whole is not None
+    assert inner is not None
     gaps = (
-        ("top", (tops[0][1] - tops[1][1]) * spacing[2], MAX_TO_TOP_MM),
-        ("back", (fronts[1][0] - fronts[0][0]) * spacing[1], MAX_TO_BACK_MM),
-        ("front", (fronts[0][1] - fronts[1][1]) * spacing[1], MAX_TO_FRONT_MM),
+        ("top", (whole[2].stop - inner[2].stop) * spacing[2], MAX_TO_TOP_MM),
+        ("back", (inner[1].start - whole[1].start) * spacing[1], MAX_TO_BACK_MM),
+        ("front", (whole[1].stop - inner[1].stop) * spacing[1], MAX_TO_FRONT_MM),
     )
     far = next(((side, gap) for side, gap, most in gaps if gap > most), None)
     return None if far is None else f"it ends {far[1]:.0f} mm from the {far[0]} of the head"
-
-
-def _ends(axis: int, *masks: NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """First and last index of each mask along an axis."""
-    others = tuple(other for other in range(3) if other != axis)
-    found = [np.flatnonzero(mask.any(axis=others)) for mask in masks]
-    return [(int(places[0]), int(places[-1])) for places in found]
 
 
 def _body(image: NDArray[Any]) -> NDArray[np.bool_]:

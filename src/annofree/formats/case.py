@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -27,34 +28,11 @@ _RENAME = "Rename the file (t1, t1ce, t2, flair); or segment it alone with --seq
 
 @dataclass(frozen=True)
 class Doubt:
-    """An image file whose name leaves a doubt about its sequence.
-
-    Attributes:
-        path: The file.
-        why: What is doubtful.
-        possible: What it may be.
-    """
+    """An image file whose name leaves a doubt about its sequence."""
 
     path: Path
     why: str
     possible: tuple[Modality, ...]
-
-
-@dataclass(frozen=True)
-class Problem:
-    """Why the files of a case cannot be one scan; reading the case raises it.
-
-    Attributes:
-        what: What went wrong.
-        file: The file or folder concerned.
-        why: The cause.
-        fix: What the user can do next.
-    """
-
-    what: str
-    file: Path
-    why: str
-    fix: str
 
 
 @dataclass(frozen=True)
@@ -71,7 +49,7 @@ class Case:
         ignored: Files that are not taken.
         text: The report beside the images, in layouts that have a place for it.
         doubts: Image files whose names leave a doubt.
-        problem: Why these files cannot be a scan.
+        problem: Why these files cannot be a scan; reading the case raises it.
         remarks: What a reader of the result should know about the names.
     """
 
@@ -84,7 +62,7 @@ class Case:
     ignored: tuple[Path, ...] = ()
     text: Path | None = None
     doubts: tuple[Doubt, ...] = ()
-    problem: Problem | None = None
+    problem: InputError | None = None
     remarks: tuple[str, ...] = ()
 
     @property
@@ -102,9 +80,6 @@ class Case:
 
         Args:
             sequence: Take this sequence only; for a single file whose name does not say it, what the file holds.
-
-        Returns:
-            Volumes by sequence, and notes.
 
         Raises:
             InputError: A sequence occurs twice or cannot be told, or a file is unusable.
@@ -126,8 +101,7 @@ class Case:
             self._refuse_contradiction(sequence)
             return {sequence: files[0]}
         if self.problem is not None:
-            told = self.problem
-            raise InputError(told.what, file=told.file, why=told.why, fix=told.fix)
+            raise self.problem
         chosen: dict[Modality, Path] = {}
         for name, path in self.images:
             if name in chosen and sequence in (None, name):
@@ -203,12 +177,8 @@ def case_of_files(
 ) -> Case:
     """Sort the files of one visit into images, brain mask, label maps and the rest.
 
-    Args:
-        scan_id: The scan's id.
-        folder: Where the files lie.
-        files: All of them.
-        known_case: What is known to be the id at the beginning of the names; the folder's name without it.
-        images: Those that were found to be images by their voxels, whatever their names say of maps.
+    `known_case` is the id at the beginning of the names where it is known, else the folder's name; `images` were found
+    to be images by their voxels, whatever their names say of maps.
     """
     named: list[tuple[Modality, Path]] = []
     unnamed: list[Path] = []
@@ -286,10 +256,8 @@ def with_unique_ids(cases: Iterable[Case]) -> dict[str, Case]:
     found = list(cases)
     names = [case.id for case in found]
     for depth in range(24):
-        count: dict[str, int] = {}
-        for name in names:
-            count[name] = count.get(name, 0) + 1
-        if all(times == 1 for times in count.values()):
+        count = Counter(names)
+        if len(count) == len(names):
             return {name: replace(case, id=name) for name, case in zip(names, found, strict=True)}
         names = [
             _longer(case, name, depth) if count[name] > 1 else name for case, name in zip(found, names, strict=True)

@@ -5,7 +5,7 @@ Pictures are (H, W) uint8, row by row as stored: such files carry no geometry.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sized
 from dataclasses import dataclass
 from math import floor
 from pathlib import Path
@@ -78,9 +78,8 @@ class PictureSet:
 def open_class_folders(folder: str | Path) -> PictureSet:
     """Find the pictures of class folders; every file's head is read.
 
-    Args:
-        folder: Holds the class folders, or `train`, `val` and `test` (or `training`, `testing` ...) with class folders
-            in each: a set that comes already split keeps its split.
+    The folder holds the class folders, or `train`, `val` and `test` (or `training`, `testing` ...) with class folders
+    in each: a set that comes already split keeps its split.
 
     Raises:
         InputError: There is no class folder, a class holds no readable picture, two folders are the same part, or
@@ -166,56 +165,47 @@ def split_by_class(pictures: PictureSet, *, seed: int) -> dict[str, tuple[Pictur
     A set that comes already split keeps its split: no picture moves between its parts. Where it has no validation
     part, one is cut from the training part in the same proportion.
 
-    Args:
-        pictures: The set.
-        seed: Decides the shuffles.
-
     Returns:
         Pictures by "train", "val", "test".
 
     Raises:
         InputError: Nothing is left to train on.
     """
-    if pictures.split:
-        return _kept_split(pictures, seed, _VAL / (_TRAIN + _VAL))
-    parts: dict[str, list[Picture]] = {name: [] for name in PARTS}
-    rng = np.random.default_rng(seed)
-    for label in pictures.labels:
-        own = [picture for picture in pictures.pictures if picture.label == label]
-        own = [own[i] for i in rng.permutation(len(own))]
-        # 0.15 * 20 is 3.0000000000000004 or 2.9999999999999996 by chance of rounding; a tiny step up settles it.
-        first, second = floor(_TRAIN * len(own) + 1e-9), floor(_VAL * len(own) + 1e-9)
-        parts["train"] += own[:first]
-        parts["val"] += own[first : first + second]
-        parts["test"] += own[first + second :]
-    if not parts["train"]:
-        raise InputError("Too few pictures to split", file=pictures.root, why="no class has two pictures")
-    return {name: tuple(found) for name, found in parts.items()}
-
-
-def _kept_split(pictures: PictureSet, seed: int, share: float) -> dict[str, tuple[Picture, ...]]:
     parts = {part: [picture for picture in pictures.pictures if picture.part == part] for part in PARTS}
-    if not parts["val"]:
-        rng, training = np.random.default_rng(seed), parts["train"]
-        parts["train"] = []
-        for label in dict.fromkeys(picture.label for picture in training):
-            own = [picture for picture in training if picture.label == label]
-            own = [own[i] for i in rng.permutation(len(own))]
-            cut = floor(share * len(own) + 1e-9)
+    if not pictures.split:
+        for own in _shuffled(pictures.pictures, seed):
+            first, second = _share(_TRAIN, own), _share(_VAL, own)
+            parts["train"] += own[:first]
+            parts["val"] += own[first : first + second]
+            parts["test"] += own[first + second :]
+        if not parts["train"]:
+            raise InputError("Too few pictures to split", file=pictures.root, why="no class has two pictures")
+    elif not parts["val"]:
+        training, parts["train"] = parts["train"], []
+        for own in _shuffled(training, seed):
+            cut = _share(_VAL / (_TRAIN + _VAL), own)
             parts["val"] += own[:cut]
             parts["train"] += own[cut:]
     return {part: tuple(found) for part, found in parts.items()}
 
 
+def _shuffled(pictures: Iterable[Picture], seed: int) -> Iterator[list[Picture]]:
+    """The pictures of one class after the other, in an order of chance."""
+    by_class: dict[str, list[Picture]] = {}
+    for picture in pictures:
+        by_class.setdefault(picture.label, []).append(picture)
+    rng = np.random.default_rng(seed)
+    for own in by_class.values():
+        yield [own[i] for i in rng.permutation(len(own))]
+
+
+def _share(part: float, pictures: Sized) -> int:
+    # 0.15 * 20 is 3.0000000000000004 or 2.9999999999999996 by chance of rounding; a tiny step up settles it.
+    return floor(part * len(pictures) + 1e-9)
+
+
 def read_grey(path: str | Path, size: int | None = 224) -> NDArray[np.uint8]:
-    """One picture in grey, resized bilinearly to a square.
-
-    Args:
-        path: JPEG or PNG.
-        size: Side in pixels; None keeps the picture's own size.
-
-    Returns:
-        (H, W) uint8.
+    """One picture in grey, (H, W) uint8, resized bilinearly to a square of `size` pixels; None keeps its own size.
 
     Raises:
         InputError: The file cannot be read.
@@ -266,41 +256,30 @@ def read_mask(path: str | Path) -> NDArray[np.bool_]:
 
 
 def pair_by_name(images: Iterable[str | Path], masks: Iterable[str | Path]) -> list[tuple[Path, Path]]:
-    """Pair pictures and masks by class folder and name without ending; order in the listing means nothing.
-
-    Args:
-        images: Files in class folders.
-        masks: Files in class folders.
-
-    Returns:
-        Pairs in the order of the images.
+    """Pair pictures and masks by class folder and name without ending, in the order of the pictures.
 
     Raises:
         InputError: A picture has no mask, a mask no picture, or two files share a name.
     """
-    known: dict[tuple[str, str], Path] = {}
-    for mask in map(Path, masks):
-        if _key(mask) in known:
-            raise InputError("Two masks share a name", why=f"{known[_key(mask)]} and {mask}")
-        known[_key(mask)] = mask
-    pairs = []
-    seen: dict[tuple[str, str], Path] = {}
-    for image in map(Path, images):
-        if _key(image) in seen:
-            raise InputError("Two pictures share a name", why=f"{seen[_key(image)]} and {image}", fix="Rename one")
-        seen[_key(image)] = image
-        if _key(image) not in known:
+    known, seen = _by_key(masks, "masks"), _by_key(images, "pictures")
+    for key, image in seen.items():
+        if key not in known:
             raise InputError(
                 "A picture has no mask of its name",
                 file=image,
-                why=f"looked for {image.parent.name}/{image.stem}.png among {len(known)} masks",
+                why=f"looked for {'/'.join(key)}.png among {len(known)} masks",
                 fix="Make the masks again, or remove the picture",
             )
-        pairs.append((image, known[_key(image)]))
     if lone := sorted(set(known) - set(seen)):
         raise InputError("A mask has no picture of its name", file=known[lone[0]], fix="Remove it, or add the picture")
-    return pairs
+    return [(image, known[key]) for key, image in seen.items()]
 
 
-def _key(path: Path) -> tuple[str, str]:
-    return path.parent.name, path.stem
+def _by_key(files: Iterable[str | Path], what: str) -> dict[tuple[str, str], Path]:
+    found: dict[tuple[str, str], Path] = {}
+    for file in map(Path, files):
+        key = file.parent.name, file.stem
+        if key in found:
+            raise InputError(f"Two {what} share a name", why=f"{found[key]} and {file}", fix="Rename one")
+        found[key] = file
+    return found

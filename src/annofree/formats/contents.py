@@ -14,11 +14,7 @@ FEW_VALUES = 8
 
 
 def look_like_labels(array: NDArray[Any]) -> bool:
-    """Whether voxels look like a mask, a label map or a map of probabilities.
-
-    Args:
-        array: Of any shape.
-    """
+    """Whether voxels look like a mask, a label map or a map of probabilities."""
     if has_few_values(array):
         return True
     values = np.asarray(array, dtype=np.float32)

@@ -49,12 +49,8 @@ def sidecar_path(path: Path) -> Path:
 def write_segmentation(result: Segmentation, out: str | Path) -> Path:
     """Write a segmentation below an output folder.
 
-    Args:
-        result: The segmentation; its arrays are flipped and transposed back to the axis order of `result.native`.
-        out: Absent, empty, or an output folder of annofree.
-
-    Returns:
-        The mask's file. Its JSON is written last, so its presence means that the rest is there.
+    Arrays are flipped and transposed back to the axis order of `result.native`. Returns the mask's file, whose JSON is
+    written last: its presence means that the rest is there.
 
     Raises:
         OutputError: The folder holds others' files, is not writable, or another scan has the same BIDS name.

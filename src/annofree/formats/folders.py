@@ -9,10 +9,12 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from annofree.formats.case import Case, Problem, case_of_files, is_a_map
+from annofree.errors import InputError
+from annofree.formats.case import Case, case_of_files, is_a_map
 from annofree.formats.names import (
     GENERIC,
     ImageName,
@@ -39,9 +41,7 @@ def recognises(folder: Path) -> bool:
 def find(folder: Path, *, leave_out: frozenset[Path] = frozenset()) -> list[Case]:
     """All cases below a folder; links are followed, each folder is read once, and our own output is passed over.
 
-    Args:
-        folder: Where to look.
-        leave_out: Folders that another layout has read.
+    `leave_out` are folders that another layout has read.
     """
     return _walk(folder, {}, leave_out)
 
@@ -54,20 +54,23 @@ def _walk(folder: Path, seen: dict[str, Path], leave_out: frozenset[Path]) -> li
     try:
         files, subfolders = _entries(folder)
     except OSError as error:
-        why = error.strerror or type(error).__name__
-        problem = Problem("A folder cannot be read", folder, why, "Check its permissions, or leave it out")
-        return [Case(_name(folder), folder, problem=problem)]
+        why, fix = error.strerror or type(error).__name__, "Check its permissions, or leave it out"
+        return [_unusable(folder, "A folder cannot be read", why, fix)]
     found = _here(folder, files)
     for sub in subfolders:
         again = seen.get(os.path.realpath(sub))
         if again is not None and sub.is_symlink() and not _is_inside(folder, again) and _holds_volumes(sub):
-            problem = Problem(
-                "A folder was taken already under another name", sub, f"it links to {again}", "Remove one"
-            )
-            found.append(Case(_name(sub), sub, problem=problem))
+            what = "A folder was taken already under another name"
+            found.append(_unusable(sub, what, f"it links to {again}", "Remove one"))
             continue
         found += _walk(sub, seen, leave_out)
     return [case for case in found if not _is_beside_the_point(case, found)]
+
+
+def _unusable(folder: Path, what: str, why: str, fix: str, files: Iterable[Path] = ()) -> Case:
+    """A case that says why it is none when it is read."""
+    problem = InputError(what, file=folder, why=why, fix=fix)
+    return Case(_name(folder), folder, unnamed=tuple(files), problem=problem)
 
 
 def _is_inside(folder: Path, other: Path) -> bool:
@@ -103,8 +106,7 @@ def _here(folder: Path, files: list[Path]) -> list[Case]:
     if not rest:
         shown = ", ".join(path.name for path in pictures[:3])
         fix = "Add one of them, or segment a single file with --sequence"
-        problem = Problem("A folder holds no T1, T1C, T2 or FLAIR", folder, f"its images are {shown}", fix)
-        return [Case(_name(folder), folder, unnamed=tuple(pictures), problem=problem)]
+        return [_unusable(folder, "A folder holds no T1, T1C, T2 or FLAIR", f"its images are {shown}", fix, pictures)]
     if len(rest) == 1:
         return [case_of_files(_name(folder), folder, files, known_case=known[rest[0]], images=pictures)]
     # Names that tell no sequence: one scan a file, for --sequence to name.
@@ -116,11 +118,11 @@ def _is_surely_a_map(path: Path) -> bool:
 
 
 def _misnamed(folder: Path, files: list[Path], grey: list[Path]) -> Case:
-    problem = Problem(
+    problem = InputError(
         "A file is called a mask or a label map, and holds grey levels",
-        grey[0],
-        "there is no other image in its folder",
-        "Rename it if it is an image (t1, t1ce, t2, flair), or segment it alone with --sequence",
+        file=grey[0],
+        why="there is no other image in its folder",
+        fix="Rename it if it is an image (t1, t1ce, t2, flair), or segment it alone with --sequence",
     )
     return Case(_name(folder), folder, unnamed=tuple(grey), ignored=tuple(files), problem=problem)
 
@@ -155,13 +157,9 @@ def _scans(
         return [_sorted_out(scan_id, folder, files, known, pictures)]
     if not _share_a_sequence(telling):
         shown = sorted(cases)
-        problem = Problem(
-            "The files of one folder seem to belong to different patients or visits",
-            folder,
-            f"their names speak of {shown[0]} and {shown[1]}",
-            "Put each patient's files into a folder of their own, or give them one beginning",
-        )
-        return [Case(_name(folder), folder, unnamed=tuple(sorted(telling)), problem=problem)]
+        what = "The files of one folder seem to belong to different patients or visits"
+        fix = "Put each patient's files into a folder of their own, or give them one beginning"
+        return [_unusable(folder, what, f"their names speak of {shown[0]} and {shown[1]}", fix, sorted(telling))]
     members: dict[str, list[Path]] = {name.case: [] for name in telling.values()}
     by_length = sorted((case for case in members if case), key=len, reverse=True)
     for path in files:

@@ -59,10 +59,13 @@ def affine_mm(image: Any, name: str) -> Array:
             why=f"its voxel size (pixdim) is {shown} and it has no sform",
             fix="Write the true voxel size into the header, or convert the original DICOM again",
         )
-    scale = _UNITS_MM.get(int(header["xyzt_units"]) & 7, 1.0)
     affine = np.array(image.affine, dtype=np.float64)
-    affine[:3] *= scale
+    affine[:3] *= _unit_mm(header)
     return affine
+
+
+def _unit_mm(header: Any) -> float:
+    return _UNITS_MM.get(int(header["xyzt_units"]) & 7, 1.0)
 
 
 def shear(affine: Array) -> float:
@@ -124,28 +127,20 @@ def _forms(image: Any, title: str, affine: Array, q: int, s: int) -> list[str]:
             other = np.asarray(header.get_qform())
         except Exception:
             return [f"{title} has an unusable qform; its sform is used."]
-        other[:3] *= _UNITS_MM.get(int(header["xyzt_units"]) & 7, 1.0)
-        apart = _apart_mm(other, affine, shape)
+        other[:3] *= _unit_mm(header)
+        apart = float(np.linalg.norm(Grid(shape, affine).corner_shifts_mm(other), axis=1).max())
         if apart > SAME_MM:
             reader = "" if s == 1 else f"; ITK-based programs take the qform, since the sform's code is {s}"
             notes.append(
                 f"{title} has a qform and an sform that disagree by {apart:.1f} mm; the sform is used{reader}."
             )
     if s > 0:
-        sizes = np.abs(np.asarray(header["pixdim"][1:4], dtype=float)) * _UNITS_MM.get(
-            int(header["xyzt_units"]) & 7, 1.0
-        )
+        sizes = np.abs(np.asarray(header["pixdim"][1:4], dtype=float)) * _unit_mm(header)
         spacing = Grid(shape, affine).spacing_mm
         if not np.allclose(sizes, spacing, rtol=0.01):
             stated, used = (" x ".join(f"{size:.3g}" for size in three) for three in (sizes, spacing))
             notes.append(f"{title} states voxels of {stated} mm (pixdim) and {used} mm (sform); the sform is used.")
     return notes
-
-
-def _apart_mm(one: Array, other: Array, shape: tuple[int, ...]) -> float:
-    far = np.asarray(shape) - 1
-    corners = np.array([[far[0] * a, far[1] * b, far[2] * c, 1] for a in (0, 1) for b in (0, 1) for c in (0, 1)])
-    return float(np.linalg.norm(corners @ (one - other).T, axis=1).max())
 
 
 def _scaling(header: Any, title: str) -> list[str]:

@@ -88,11 +88,8 @@ def label_set(name: str) -> LabelSet:
 def choose_label_set(values: Iterable[int], source: Path, *, scan_id: str = "", beside: Iterable[int] = ()) -> LabelSet:
     """The convention of one label map.
 
-    Args:
-        values: The labels that occur in it.
-        source: Its file: names of the challenges say which years' labels they are.
-        scan_id: The scan's id, likewise.
-        beside: Labels in the other maps of the same set: a case without core or enhancing tumour is told by them.
+    Names of the challenges, in the file's name or the scan's id, say which years' labels they are; labels `beside`, in
+    other maps of the set, tell a case without core or enhancing tumour.
 
     Raises:
         UnclearLabels: The labels have more than one meaning.

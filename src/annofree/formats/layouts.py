@@ -40,9 +40,7 @@ LAYOUTS: tuple[Layout, ...] = (
 def find_cases(path: str | Path, dicom_settings: dicom.DicomSettings | None = None) -> dict[str, Case]:
     """The cases of a file or folder, by id.
 
-    Args:
-        path: A folder in a layout of the table above, an image file, or a zip archive with DICOM.
-        dicom_settings: How DICOM is read, if the source holds any.
+    A path is a folder in a layout of the table above, an image file, or a zip archive with DICOM.
 
     Raises:
         InputError: The path does not exist or holds no image.

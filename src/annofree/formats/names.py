@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from annofree.modality import Modality, read_words
+from annofree.modality import NameReading, read_words
 
 #: Files that hold one volume each. An Analyze or NIfTI pair is its `.hdr`.
 VOLUME_ENDINGS = (".nii", ".nii.gz", ".hdr", ".hdr.gz", ".nrrd", ".nhdr", ".mha", ".mhd", ".mgz", ".mgh")
@@ -121,11 +121,8 @@ def is_brain_mask(name: str, known_case: str = "") -> bool:
 def truth_rank(name: str, scan_id: str = "") -> int | None:
     """How surely a file is an expert's label map: 0 is surest; None if it is something else.
 
-    `ID_brain_segmentation`, tissue maps, anatomy and predictions are something else.
-
-    Args:
-        name: The file's name.
-        scan_id: The scan's id; its words say nothing about what the file is.
+    `ID_brain_segmentation`, tissue maps, anatomy and predictions are something else. The words of the scan's id say
+    nothing about what the file is.
     """
     words = words_of(name, scan_id)
     rank, place = _truth_word(words)
@@ -144,37 +141,25 @@ def _truth_word(words: list[str]) -> tuple[int | None, int]:
     return None, 0
 
 
-@dataclass(frozen=True)
-class ImageName:
-    """What the name of an image says.
+@dataclass(frozen=True, kw_only=True)
+class ImageName(NameReading):
+    """What the name of an image says: the words of its sequence, and where they leave the case.
 
     Attributes:
         case: What stands before the sequence, processing words left out; empty for a bare `flair.nii.gz`.
-        sequence: The sequence, or None where the name does not tell.
-        doubt: Why the sequence is doubtful; None where it is not.
-        possible: What a doubtful name may mean.
-        other: It is known to be no T1, T1C, T2 or FLAIR (diffusion, a subtraction ...).
-        remark: What a reader of the result should know.
         prefix: The text before the words about the sequence, as it stands.
         trailing: What looks like an id behind the sequence (`T1_P01`).
     """
 
     case: str
-    sequence: Modality | None
-    doubt: str | None = None
-    possible: tuple[Modality, ...] = ()
-    other: bool = False
-    remark: str | None = None
-    prefix: str = ""
-    trailing: str = ""
+    prefix: str
+    trailing: str
 
 
 def read_name(name: str, known_case: str = "") -> ImageName:
     """Take an image's file name apart.
 
-    Args:
-        name: The file's name.
-        known_case: What is known to be the patient's id at the beginning of the name.
+    `known_case` is known to be the patient's id at its beginning.
 
     Example:
         >>> found = read_name("bet_TCGA-DU-7294_fla_bet.nii.gz")
@@ -188,7 +173,7 @@ def read_name(name: str, known_case: str = "") -> ImageName:
     if _DATE.fullmatch(found.trailing_id):
         case = f"{case}_{found.trailing_id}".strip("_")
     trailing = found.trailing_id if _TRAILING_ID.fullmatch(found.trailing_id) else ""
-    return ImageName(case, found.sequence, found.doubt, found.possible, found.other, found.remark, prefix, trailing)
+    return ImageName(**vars(found), case=case, prefix=prefix, trailing=trailing)
 
 
 def known_case_of(stem: str, folder: Path) -> str:

@@ -38,7 +38,7 @@ def state_weights(source: Path) -> None:
     """Write into the config which weights `model.onnx` was made from, so that a mix of two networks is found."""
     import yaml
 
-    config = read_config(source) | {WEIGHTS_HASH: _hash(source / WEIGHTS)}
+    config = read_config(source) | {WEIGHTS_HASH: file_hash(source / WEIGHTS)}
     atomic_write(source / "config.yaml", yaml.safe_dump(config, sort_keys=False))
 
 
@@ -52,7 +52,7 @@ def require_one_network(source: Path, config: dict[str, Any]) -> None:
         return
     if not (source / WEIGHTS).is_file():
         raise mixed(source, f"{WEIGHTS} is missing")
-    if _hash(source / WEIGHTS) != config[WEIGHTS_HASH]:
+    if file_hash(source / WEIGHTS) != config[WEIGHTS_HASH]:
         raise mixed(source, f"{WEIGHTS} is damaged, or not what {MODEL} was made from")
 
 
@@ -66,6 +66,7 @@ def mixed(source: Path, why: str) -> InputError:
     )
 
 
-def _hash(path: Path) -> str:
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

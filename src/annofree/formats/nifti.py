@@ -66,9 +66,6 @@ class Volume:
 def read_volume(source: str | Path | nib.Nifti1Image) -> Volume:
     """Read one 3-D image.
 
-    Args:
-        source: A `.nii` or `.nii.gz` file, or a nibabel NIfTI image.
-
     Raises:
         InputError: The file is missing, damaged, not NIfTI, not 3-D, not finite, constant, or has no usable affine.
     """
@@ -201,7 +198,9 @@ def _grid(image: Any, name: str, channels: bool = False) -> tuple[FileGrid, tupl
             fix="Repair the header (for instance with fslorient or nibabel) or convert the original DICOM again",
         )
     x, y, z = shape[:3]
-    geometry = _geometry(image) if repeats(image.header, affine, (x, y, z)) else None
+    geometry = None
+    if repeats(image.header, affine, (x, y, z)):
+        geometry = {field: np.array(image.header[field]) for field in _GEOMETRY}
     return FileGrid((x, y, z), affine, geometry), geometry_notes(image, name, affine)
 
 
@@ -219,11 +218,6 @@ def _refuse_more_than_the_file_holds(image: Any, name: str, shape: tuple[int, ..
             why=f"its header claims {claimed} bytes of voxels, and it is {path.stat().st_size} bytes long",
             fix="Copy or export the file again",
         )
-
-
-def _geometry(image: Any) -> dict[str, Any]:
-    header = image.header
-    return {field: np.array(header[field]) for field in _GEOMETRY}
 
 
 def write_volume(
@@ -275,12 +269,7 @@ def _bytes(image: Any, array: Array, slope: float | None) -> bytes:
 
 
 def holds_labels(path: Path, *, unreadable: bool = False) -> bool:
-    """Whether a file's voxels look like a mask, a label map or a map of probabilities.
-
-    Args:
-        path: The file.
-        unreadable: The answer for a file that cannot be read.
-    """
+    """Whether a file's voxels look like a mask, a label map or a map of probabilities; `unreadable` if it has none."""
     try:
         array, _ = read_labels(path)
     except InputError:

@@ -23,6 +23,8 @@ from annofree.formats.standing import refuse_filled
 from annofree.scan import Cohort, Grid, Modality, Scan, canonical_grid, to_canonical
 
 IMAGE_FOLDERS = ("imagesTr", "imagesTs", "imagesVal")
+#: Label maps (X, Y, Z) on each scan's grid, by id or from a function.
+Labels = Mapping[str, NDArray[Any]] | Callable[[Scan], NDArray[Any]]
 _CHANNEL = re.compile(r"(?P<case>.+)_(?P<channel>\d{4})\.nii(\.gz)?", flags=re.IGNORECASE)
 
 
@@ -101,12 +103,7 @@ def _channel_names(root: Path) -> dict[int, Modality]:
 
 
 def read_case_labels(folder: Path, case: str, grid: Grid) -> NDArray[np.uint8] | None:
-    """A case's label map (X, Y, Z) on its scan's grid; None where there is none.
-
-    Args:
-        folder: `labelsTr`, or another folder of `<case>.nii.gz`.
-        case: The case's name.
-        grid: The scan's.
+    """A case's label map `<case>.nii.gz` in a folder, (X, Y, Z) on its scan's grid; None where there is none.
 
     Raises:
         InputError: It lies on another grid, or does not hold whole numbers from 0 to 255.
@@ -128,7 +125,7 @@ def export_nnunet(
     cohort: Cohort,
     out: str | Path,
     *,
-    labels: Mapping[str, NDArray[Any]] | Callable[[Scan], NDArray[Any]] | None = None,
+    labels: Labels | None = None,
     label_names: Mapping[str, int] | None = None,
     sequences: Iterable[str] | None = None,
     validation: Iterable[str] = (),
@@ -139,8 +136,7 @@ def export_nnunet(
     Args:
         cohort: The scans; they are written in their files' own axis order.
         out: The data set folder, for instance `nnUNet_raw/Dataset501_Made`; absent or empty.
-        labels: Label maps (X, Y, Z) on each scan's grid, by id or from a function; without them the scans become
-            test images (`imagesTs`).
+        labels: Label maps; without them the scans become test images (`imagesTs`).
         label_names: Names of the labels, by default `{"background": 0, "tumour": 1}`.
         sequences: The channels in order; by default those of the first scan.
         validation: Ids that form the validation fold. `splits_final.json` states the split: copy it to
@@ -159,8 +155,23 @@ def export_nnunet(
         raise InputError(f"No scan '{sorted(unknown)[0]}' in the cohort", why="it is named for validation")
     names = dict(label_names or {"background": 0, "tumour": 1})
     channels = None if sequences is None else [Modality.parse(word) for word in sequences]
+    part = "Ts" if labels is None else "Tr"
+    split: dict[str, list[str]] = {"train": [], "val": []}
     with _whole_or_nothing(root) as folder:
-        _write_cases(cohort, folder, labels, names, channels, held_out, mark_validation)
+        for scan in cohort:
+            channels = channels or list(scan.sequences)
+            scan.require(*channels, why="the nnU-Net data set")
+            assert scan.native is not None
+            marked = scan.id + ("val" if mark_validation and scan.id in held_out else "")
+            for number, sequence in enumerate(channels):
+                image = scan.to_native(scan.images[sequence])
+                write_volume(folder / f"images{part}" / f"{marked}_{number:04d}.nii.gz", image, scan.native)
+            if labels is not None:
+                values = _checked_labels(labels, scan, names)
+                write_volume(folder / "labelsTr" / f"{marked}.nii.gz", scan.to_native(values), scan.native)
+            split["val" if scan.id in held_out else "train"].append(marked)
+        cases = 0 if labels is None else len(cohort)
+        write_description(folder, channels or (), names, cases, split if labels is not None and held_out else None)
     return root
 
 
@@ -181,33 +192,6 @@ def _whole_or_nothing(root: Path) -> Iterator[Path]:
         shutil.rmtree(half, ignore_errors=True)
 
 
-def _write_cases(
-    cohort: Cohort,
-    root: Path,
-    labels: Mapping[str, NDArray[Any]] | Callable[[Scan], NDArray[Any]] | None,
-    names: Mapping[str, int],
-    channels: list[Modality] | None,
-    held_out: set[str],
-    mark_validation: bool,
-) -> None:
-    part = "Ts" if labels is None else "Tr"
-    split: dict[str, list[str]] = {"train": [], "val": []}
-    for scan in cohort:
-        channels = channels or list(scan.sequences)
-        scan.require(*channels, why="the nnU-Net data set")
-        assert scan.native is not None
-        marked = scan.id + ("val" if mark_validation and scan.id in held_out else "")
-        for number, sequence in enumerate(channels):
-            image = scan.to_native(scan.images[sequence])
-            write_volume(root / f"images{part}" / f"{marked}_{number:04d}.nii.gz", image, scan.native)
-        if labels is not None:
-            values = _checked_labels(labels, scan, names)
-            write_volume(root / "labelsTr" / f"{marked}.nii.gz", scan.to_native(values), scan.native)
-        split["val" if scan.id in held_out else "train"].append(marked)
-    number = 0 if labels is None else len(cohort)
-    write_description(root, channels or (), names, number, split if labels is not None and held_out else None)
-
-
 def write_description(
     root: Path,
     sequences: Iterable[Modality],
@@ -219,13 +203,8 @@ def write_description(
 ) -> None:
     """Write `dataset.json`, and `splits_final.json` where there is a split.
 
-    Args:
-        root: The data set folder.
-        sequences: The channels in order.
-        labels: Values by name; several values make a region.
-        cases: Training cases.
-        split: Case names under "train" and "val".
-        regions: nnU-Net's `regions_class_order`, where labels are regions.
+    Several values make a region of a label; `regions` is nnU-Net's `regions_class_order` then. A split has case names
+    under "train" and "val".
     """
     dataset = {
         "channel_names": {str(number): str(sequence) for number, sequence in enumerate(sequences)},
@@ -242,14 +221,7 @@ def write_description(
 def write_first_description(
     root: Path, sequences: Iterable[Modality], labels: Mapping[str, int], cases: Iterable[str]
 ) -> None:
-    """Write `dataset.json` as nnU-Net 1 reads it: names by number, and every case with its paths.
-
-    Args:
-        root: The task folder.
-        sequences: The channels in order.
-        labels: Values by name, the background among them.
-        cases: Names of the training cases.
-    """
+    """Write `dataset.json` as nnU-Net 1 reads it: names by number, and every training case with its paths."""
     listed = sorted(cases)
     pairs = [{"image": f"./imagesTr/{case}.nii.gz", "label": f"./labelsTr/{case}.nii.gz"} for case in listed]
     dataset = {
@@ -269,9 +241,7 @@ def write_first_description(
     write_json(root / "dataset.json", dataset)
 
 
-def _checked_labels(
-    labels: Mapping[str, NDArray[Any]] | Callable[[Scan], NDArray[Any]], scan: Scan, names: Mapping[str, int]
-) -> NDArray[np.uint8]:
+def _checked_labels(labels: Labels, scan: Scan, names: Mapping[str, int]) -> NDArray[np.uint8]:
     if isinstance(labels, Mapping) and scan.id not in labels:
         raise InputError(f"Scan '{scan.id}' has no label map", fix="Give one for every scan, or none at all")
     values = np.asarray(labels[scan.id] if isinstance(labels, Mapping) else labels(scan))

@@ -21,20 +21,8 @@ DESCRIPTION = "dataset_description.json"
 _HARMLESS = {".annofree.lock", ".DS_Store", "Thumbs.db", "desktop.ini"}
 #: What we write beside the BIDS files; the validator is told to pass over it.
 _IGNORED = (
-    "*.html",
-    "**/*.html",
-    "**/*.dcm",
-    "**/lesions.tsv",
-    "results.tsv",
-    "reports.tsv",
-    "**/findings.json",
-    "failures.tsv",
-    "run*.json",
-    "evaluation*",
-    "*.jsonl",
-    "labels.*",
-    "accepted.tsv",
-    "changes.tsv",
+    *("*.html", "**/*.html", "**/*.dcm", "**/lesions.tsv", "results.tsv", "reports.tsv", "**/findings.json"),
+    *("failures.tsv", "run*.json", "evaluation*", "*.jsonl", "labels.*", "accepted.tsv", "changes.tsv"),
 )
 
 _README = """Brain-tumour segmentations by annofree, from networks and rules that saw no annotated tumour.
@@ -190,12 +178,7 @@ def claim_folder(out: str | Path) -> Path:
 
 
 def refuse_beside(folder: Path, table: str, what: str) -> None:
-    """Refuse an output folder that has a page for something else: both pages are called index.html.
-
-    Args:
-        folder: The output folder.
-        table: The table that something else has there.
-        what: What that is, in words.
+    """Refuse an output folder where a table shows that its index.html is a page for something else, said in words.
 
     Raises:
         OutputError: It is there.

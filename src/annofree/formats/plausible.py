@@ -34,10 +34,7 @@ def refuse_impossible_view(grid: Grid, file: str) -> None:
 def refuse_impossible_brain(grid: Grid, inside: NDArray[np.bool_], file: str) -> None:
     """Refuse a brain that no person has.
 
-    Args:
-        grid: Of the scan.
-        inside: (X, Y, Z) brain mask, or what is not background.
-        file: For the sentence.
+    `inside` is an (X, Y, Z) brain mask, or what is not background.
 
     Raises:
         InputError: It is too small, too large, or too coarse.

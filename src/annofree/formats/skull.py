@@ -34,9 +34,7 @@ def head_in(scan: Scan) -> str | None:
 def why_whole_head(image: NDArray[Any], grid: Grid) -> str | None:
     """Why an image looks like a head with its skull, or None for a stripped brain.
 
-    Args:
-        image: (X, Y, Z) grey levels of any scale.
-        grid: Where they lie.
+    Grey levels (X, Y, Z) may be of any scale.
     """
     spacing = np.asarray(grid.spacing_mm)
     view_l = grid.voxel_ml * image.size / 1000

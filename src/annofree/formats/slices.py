@@ -56,14 +56,9 @@ class Place:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able."""
-        return {
-            "sequence": str(self.sequence),
-            "first": self.first,
-            **{n: {"shape": list(g.shape), "affine": g.affine.tolist()} for n, g in self._grids().items()},
-        }
-
-    def _grids(self) -> dict[str, Grid]:
-        return {"slices": self.slices, "original": self.original}
+        grids = {"slices": self.slices, "original": self.original}
+        places = {name: {"shape": list(grid.shape), "affine": grid.affine.tolist()} for name, grid in grids.items()}
+        return {"sequence": str(self.sequence), "first": self.first, **places}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Place:
@@ -102,12 +97,8 @@ class SliceCase(Case):
 
 
 def published_grid(size: int, first: int, count: int) -> Grid:
-    """MNI millimetres of published slices: planes of the 1 mm template resized to `size` x `size` pixels.
-
-    Args:
-        size: Pixels a side.
-        first: Template slice of the first one.
-        count: Number of slices.
+    """MNI millimetres of `count` published slices: planes of the 1 mm template, from the `first` on, resized to `size`
+    x `size` pixels.
     """
     affine = np.eye(4)
     for axis in (0, 1):
@@ -240,14 +231,7 @@ def read_png(file: Path) -> NDArray[np.uint8]:
 def write_slices(
     folder: Path, name: str, levels: NDArray[np.uint8], *, kind: str = IMAGES, first: int = 0
 ) -> list[Path]:
-    """Write one subject's slices as `<name>_<number>.png`.
-
-    Args:
-        folder: The export's folder.
-        name: `<dataset>_<subject>`.
-        levels: Uint8 (X, Y, N).
-        kind: `img` or `seg`.
-        first: Number of the first slice.
+    """Write one subject's slices, uint8 (X, Y, N), as `<name>_<number>.png` into `img` or `seg` of an export's folder.
 
     Raises:
         OutputError: The folder cannot be written.

@@ -20,10 +20,7 @@ MARK = ".annofree-fit.json"
 def refuse_standing(*outputs: str | Path, inputs: tuple[str | Path, ...] = (), overwrite: bool = False) -> None:
     """Refuse output files that are inputs, that are one another, or that stand already.
 
-    Args:
-        outputs: Files to write.
-        inputs: Files that are read.
-        overwrite: Whether files that stand may be replaced; inputs never are.
+    `overwrite` lets files that stand be replaced; inputs never are.
 
     Raises:
         OutputError: One of them would be lost.
@@ -43,11 +40,7 @@ def refuse_standing(*outputs: str | Path, inputs: tuple[str | Path, ...] = (), o
 
 
 def refuse_filled(folder: Path, what: str) -> None:
-    """Refuse a folder to write that holds something, or that is a file.
-
-    Args:
-        folder: To write.
-        what: The folder in words, such as "folder for the masks".
+    """Refuse a folder to write, named by `what` such as "folder for the masks", that holds something or is a file.
 
     Raises:
         OutputError: It does.
@@ -68,12 +61,8 @@ def unfinished_fit(folder: Path, method: str, asked: Mapping[str, Any] | None = 
     """Within this context a model folder belongs to a fit of one method, and to one run.
 
     The folder must be absent, empty, or hold an unfinished fit of the same method with the same settings and scans,
-    which goes on. A mark says so until the fit has ended well.
-
-    Args:
-        folder: The model folder.
-        method: The method's name.
-        asked: What else must be the same for the fit to go on, as plain values.
+    which goes on. A mark says so until the fit has ended well. `asked` is what else must be the same for the fit to go
+    on, as plain values.
 
     Raises:
         OutputError: It holds something else, or another run is writing into it.

@@ -44,5 +44,10 @@ class Study:
     @property
     def raw(self) -> bool:
         """Whether a skull has to come off or sequences have to be brought together."""
-        grids = list(self.grids.values())
-        return bool(self.heads) or any(not grid.same_as(grids[0]) for grid in grids[1:])
+        return bool(self.heads or self.elsewhere)
+
+    @property
+    def elsewhere(self) -> tuple[Modality, ...]:
+        """The sequences that lie on another grid than the first one."""
+        first = next(iter(self.grids.values()))
+        return tuple(name for name, grid in self.grids.items() if not grid.same_as(first))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -26,32 +26,9 @@ LARGEST_OFFSET = 0.3
 _NEAR_WHOLE = 0.01
 
 
-class FileTruth(Truth):
-    """Truth from a file, which also says how its labels were understood.
-
-    Attributes:
-        convention: For example "labels 0/1/2/4, 4 read as enhancing".
-        note: What else a reader of the scores should know, or empty.
-    """
-
-    def __init__(
-        self,
-        scan_id: str,
-        load: Callable[[], NDArray[np.uint8]],
-        grid: Grid,
-        regions: tuple[str, ...],
-        source: str,
-        convention: str,
-        note: str = "",
-    ) -> None:
-        super().__init__(scan_id, load, grid, regions, source)
-        self.convention = convention
-        self.note = note
-
-
 def open_truth(
     path: str | Path, scan_id: str, grid: Grid, *, labels: str | None = None, beside: Iterable[int] = ()
-) -> FileTruth:
+) -> Truth:
     """Open the truth of a scan.
 
     Args:
@@ -84,7 +61,7 @@ def open_truth(
         )
     held = np.ascontiguousarray(to_canonical(understood, native))
     held.flags.writeable = False
-    return FileTruth(scan_id, lambda: held, grid, regions, str(source), convention, note)
+    return Truth(scan_id, lambda: held, grid, regions, str(source), convention, note)
 
 
 def locate_truth(path: str | Path, scan_id: str) -> Path:
@@ -261,10 +238,7 @@ def _offset_mm(own: Grid, grid: Grid) -> float | None:
     """How far voxels of one index lie apart at most; None where the shapes differ."""
     if tuple(own.shape) != tuple(grid.shape):
         return None
-    far = np.asarray(grid.shape) - 1
-    corners = np.array([[*(far * pick), 1] for pick in np.ndindex(2, 2, 2)])
-    apart = corners @ (np.asarray(own.affine) - np.asarray(grid.affine)).T
-    return float(np.linalg.norm(apart[:, :3], axis=1).max())
+    return float(np.linalg.norm(own.corner_shifts_mm(grid.affine), axis=1).max())
 
 
 def _difference(own: Grid, grid: Grid) -> str:

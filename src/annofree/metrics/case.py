@@ -19,7 +19,7 @@ from annofree.metrics.lesion_matching import match_lesions
 from annofree.metrics.lesionwise import LesionRule, lesionwise, rule_for
 from annofree.metrics.overlap import Overlap
 from annofree.metrics.ranking import RankCounts
-from annofree.metrics.rules import RuleScores, score_by_rule, scoring_rule
+from annofree.metrics.rules import score_by_rule, scoring_rule
 from annofree.metrics.slices import SliceDice
 from annofree.metrics.strata import strata_of
 from annofree.metrics.surface import Spacing, area_surface, surface_distances, voxel_surface
@@ -144,7 +144,8 @@ def score_case(
     for region, members in chosen.items():
         masks = _Masks(_in(near_true, members), _in(near_predicted, members), spacing, voxel_ml, constants, policy)
         rows += [Score(case, region, metric, value) for metric, value in masks.rows(tolerance_mm)]
-        added = masks.by_rule(rule, metastases=task == "MET")
+        both = masks.truth, masks.prediction
+        added = score_by_rule(rule, *both, spacing, metastases=task == "MET", components=masks.components)
         rows += [Score(case, region, metric, value) for metric, value in added.rows]
         notes += [f"{region}: {note}" for note in added.notes]
     for name, values in maps.items():
@@ -177,18 +178,6 @@ class _Masks:
     @cached_property
     def components(self) -> tuple[Components, Components]:
         return Components.of(self.truth), Components.of(self.prediction)
-
-    def by_rule(self, name: str, *, metastases: bool) -> RuleScores:
-        if name == "brats2023":
-            return RuleScores()
-        return score_by_rule(
-            name,
-            self.truth,
-            self.prediction,
-            self.spacing_mm,
-            metastases=metastases,
-            components=self.components,
-        )
 
     def rows(self, tolerance_mm: float) -> list[tuple[str, float]]:
         overlap = Overlap.of(self.truth, self.prediction)

@@ -65,11 +65,8 @@ def emptiness(truth_voxels: int, prediction_voxels: int) -> Emptiness:
 def settle(metric: str, state: Emptiness, compute: Callable[[], float], policy: EmptyPolicy = EMPTY_CASES) -> float:
     """The policy's value for an empty case, else the computed one.
 
-    Args:
-        metric: Name of the metric; one that the policy does not list is always computed.
-        state: Result of `emptiness`.
-        compute: Called only when the policy has no value for this state.
-        policy: Table of values for the empty cases.
+    A metric that the policy does not list is always computed; `compute` is called only where there is no value for this
+    state.
     """
     row = policy.get(metric)
     value = None if row is None or state == "neither" else getattr(row, state)

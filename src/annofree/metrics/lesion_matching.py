@@ -76,14 +76,9 @@ def match_lesions(
 ) -> LesionMatches:
     """Match 26-connected components of two boolean (X, Y, Z) masks one to one.
 
-    Args:
-        truth: Boolean (X, Y, Z).
-        prediction: Boolean (X, Y, Z).
-        matching: "optimal" makes the sum of Dice as large as possible; "greedy" takes the best pair first.
-        minimum_dice: Pairs below are no match.
-        minimum_iou: If given, pairs are judged by their intersection over union, and must reach this.
-        lesions: `Components.of(truth)`, when the caller has it already.
-        predicted: `Components.of(prediction)`, likewise.
+    "optimal" makes the sum of Dice as large as possible, "greedy" takes the best pair first. Pairs below `minimum_dice`
+    are no match; given a `minimum_iou`, pairs are judged by intersection over union and must reach that. `lesions` and
+    `predicted` are the components, when the caller has them already.
     """
     lesions = lesions if lesions is not None else Components.of(truth)
     found = predicted if predicted is not None else Components.of(prediction)

@@ -102,16 +102,9 @@ def lesionwise(
     """Score one region lesion by lesion.
 
     A predicted component belongs to every lesion whose dilated mask it touches; touching is enough, so a hit may have
-    Dice 0. Components that touch an ignored lesion are not false. There is no size floor for false components.
-
-    Args:
-        truth: Boolean (X, Y, Z).
-        prediction: Boolean (X, Y, Z).
-        spacing_mm: Voxel size. The dilation counts voxels: on other than 1 mm grids it is another rule.
-        rule: Constants of the task.
-        predicted: `Components.of(prediction)`, when the caller has it already.
-        voxel_mm3: Volume of a voxel; by default the product of its edges.
-        distances: Whether to measure HD95 of hits; without, it is NaN.
+    Dice 0. Components that touch an ignored lesion are not false. There is no size floor for false components. Masks
+    are boolean (X, Y, Z). The dilation counts voxels: on other than 1 mm grids it is another rule. Without `distances`
+    HD95 of hits is NaN.
 
     Returns:
         The scores; hits and misses in the order of the truth's lesions, then the false components.

@@ -114,8 +114,7 @@ class RankCounts:
     def oracle_curve(self, steps: int | None = None) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
         """Dice by threshold, highest threshold first. Choosing from it uses the truth (tier T3).
 
-        Args:
-            steps: Number of equally spaced thresholds between highest and lowest score; None takes every score.
+        `steps` thresholds are equally spaced between highest and lowest score; None takes every score.
         """
         if steps is None:
             return self.scores, self.dice_at(self.scores)

@@ -110,13 +110,8 @@ def score_by_rule(
 ) -> RuleScores:
     """The rows that a rule adds to those of every case; none for `brats2023`, which is always there.
 
-    Args:
-        name: Of the rule.
-        truth: Boolean (X, Y, Z).
-        prediction: Boolean (X, Y, Z).
-        spacing_mm: Voxel size.
-        metastases: Whether `brats2025` counts as for metastases: a mean over large lesions, misses and false alarms.
-        components: Those of truth and prediction, when the caller has them already.
+    Masks are boolean (X, Y, Z). For metastases `brats2025` takes a mean over large lesions, misses and false alarms.
+    `components` are those of both masks, when the caller has them already.
     """
     if scoring_rule(name).name == "brats2023":
         return RuleScores()

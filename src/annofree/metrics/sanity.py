@@ -77,12 +77,7 @@ def quick_scores(
 ) -> dict[tuple[str, str], float]:
     """Volume and lesion-wise Dice alone, by (region, metric): what a sanity row of a large cohort needs.
 
-    Args:
-        labels: (X, Y, Z) prediction, labels 0..3.
-        truth_labels: (X, Y, Z) truth.
-        regions: Names among WT, TC, ET.
-        spacing_mm: Voxel size.
-        rule: Constants of the lesion-wise rule.
+    Both label maps are (X, Y, Z), labels 0..3.
     """
     box = joint_box(truth_labels, labels, margin_vox=rule.dilation_vox) or (slice(0, 1),) * 3
     values: dict[tuple[str, str], float] = {}

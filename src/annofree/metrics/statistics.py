@@ -113,14 +113,6 @@ def compare(
 ) -> tuple[Comparison, ...]:
     """Compare methods with a reference, patient by patient.
 
-    Args:
-        reference: Cases of the reference method.
-        others: Cases of the other methods, by name.
-        rng: Source of the bootstrap.
-        metric: Which metric.
-        region: Which region.
-        resamples: Bootstrap samples.
-
     Returns:
         One row a method. Rank tests appear from 40 paired patients on, with Holm's correction over the methods tested;
         below that the note says so.

@@ -15,10 +15,8 @@ UNSTATED = "unstated"
 def strata_of(whole_ml: float, enhancing_ml: float | None, kind: str | None = None) -> dict[str, str]:
     """The groups of one case, by its truth.
 
-    Args:
-        whole_ml: Volume of the whole tumour.
-        enhancing_ml: Volume of enhancing tumour; None where the truth does not tell it apart.
-        kind: "glioma", "meningioma"... as the caller knows it.
+    `enhancing_ml` is None where the truth does not tell it apart; the kind ("glioma", "meningioma"...) is what the
+    caller knows.
 
     Returns:
         Group by criterion: "volume", "enhancement", "kind".

@@ -79,10 +79,7 @@ def summarise(
 ) -> Summary:
     """Summarise cases over all, by stratum, and pooled over voxels where score maps were given.
 
-    Args:
-        cases: Scored cases.
-        rng: Source of the bootstrap; by default a generator with seed 0, so that a table can be made again.
-        resamples: Bootstrap samples.
+    The bootstrap's generator has seed 0 by default, so that a table can be made again.
 
     Raises:
         InputError: There is no case.
@@ -124,8 +121,7 @@ def _rows(
     for (region, metric), column, low, high in zip(columns, values.T, lows, highs, strict=True):
         known = column[~np.isnan(column)]
         if not known.size:
-            nothing = float("nan")
-            spread = (nothing,) * 6
+            spread = (float("nan"),) * 6
         else:
             ends = float(known.min()), float(known.max())
             spread = (float(known.mean()), float(low), float(high), float(np.median(known)), *ends)
@@ -147,22 +143,9 @@ def _pooled_rows(cases: Sequence[CaseScores]) -> Iterable[SummaryRow]:
             "oracle_common_threshold": common[1],
         }
         suffix = "" if name == region else f":{name}"
-        nothing = float("nan")
         for metric, value in figures.items():
-            missing = len(cases) - len(tables)
-            yield SummaryRow(
-                region,
-                metric + suffix,
-                POOLED,
-                len(tables),
-                missing,
-                value,
-                nothing,
-                nothing,
-                nothing,
-                nothing,
-                nothing,
-            )
+            counts = len(tables), len(cases) - len(tables)
+            yield SummaryRow(region, metric + suffix, POOLED, *counts, value, *(float("nan"),) * 5)
 
 
 def write_table(path: str | Path, header: Sequence[str], rows: Iterable[tuple[object, ...]]) -> Path:

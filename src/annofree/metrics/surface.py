@@ -131,11 +131,8 @@ def hd95_mm(
 ) -> float:
     """95 % Hausdorff distance in mm: the larger of the two directed 95th percentiles.
 
-    Args:
-        truth: Boolean (X, Y, Z), not empty.
-        prediction: Boolean (X, Y, Z), not empty.
-        spacing_mm: Voxel size.
-        area_weighted: Surface elements weighted by area, as in the 2023 lesion-wise rule, instead of border voxels.
+    Masks are boolean (X, Y, Z), not empty. With `area_weighted` surface elements count by their area, as in the 2023
+    lesion-wise rule, instead of border voxels.
     """
     between = _between(truth, prediction, spacing_mm, area=area_weighted)
     return between.area_percentile_mm() if area_weighted else between.percentile_mm()

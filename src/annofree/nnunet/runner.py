@@ -51,12 +51,6 @@ class NnUNetSettings(Settings):
 class NnUNetRun:
     """One data set, one configuration, one work folder.
 
-    Args:
-        data: An nnU-Net raw data set, as `annofree synth` and `export_nnunet` write it.
-        work: Where nnU-Net's folders and the log go.
-        environment: Where nnU-Net is installed.
-        settings: What is run.
-
     Raises:
         InputError: The data set has no training cases, or no number can be had.
     """
@@ -131,9 +125,7 @@ class NnUNetRun:
 
         Each command runs only after the one before went well. A training that was stopped goes on. Commands are those
         of the environment, or bare names where it has none: then they have to be on the path where the script runs.
-
-        Args:
-            predict: Scans to segment after the training.
+        Scans to `predict` are segmented after the training.
         """
         own = self.settings
         named = {name: self.environment.found(name) or name for name in COMMANDS}
@@ -196,12 +188,7 @@ class NnUNetRun:
     def predict(self, cohort: Cohort, out: Path) -> list[Path]:
         """Segment scans with the trained fold and write them as annofree writes its own segmentations.
 
-        Args:
-            cohort: Scans with the data set's sequences.
-            out: A folder that `annofree evaluate` and `annofree review` can read.
-
-        Returns:
-            The masks.
+        `annofree evaluate` and `annofree review` can read the folder then.
         """
         channels = [name for _, name in sorted(self.description["channel_names"].items(), key=lambda c: int(c[0]))]
         asked, answered = self.work / "predict" / "in", self.work / "predict" / "out"

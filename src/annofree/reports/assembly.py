@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
-from annofree.reports.findings import Certainty, Finding, Place, Reading, ReportedLesion, Section, Sentence, Side, Size
+from annofree.reports.findings import (
+    Certainty,
+    Finding,
+    Place,
+    Reading,
+    ReportedLesion,
+    Section,
+    Sentence,
+    Side,
+    Size,
+    joint_side,
+)
 from annofree.reports.lexicon import Lexicon
 
 _LATERAL = (Side.LEFT, Side.RIGHT, Side.BILATERAL)
@@ -21,14 +33,7 @@ def assemble(
 ) -> Reading:
     """Put the findings of one report together.
 
-    Args:
-        id: the report's id.
-        text: its text.
-        language: "en" or "zh".
-        sentences: its sentences.
-        findings: its findings, in order of the text.
-        lexicon: gives the hierarchy of regions.
-        reader: who proposed the findings.
+    `reader` proposed the findings.
     """
     groups = _groups(findings, lexicon) if not _explained_by_impression(findings) else []
     lesions = tuple(_lesion(group, findings, lexicon) for group in groups)
@@ -40,21 +45,10 @@ def assemble(
         for place in finding.places
         if place.role == "brain" and (place.side in sides or place.side is None or Side.BILATERAL in sides)
     )
-    reading = Reading(
-        id,
-        text,
-        language,
-        sentences,
-        findings,
-        lesions,
-        finest(oedema, lexicon),
-        _nothing_here(findings, lesions, lexicon),
-        (),
-        reader,
-    )
-    return Reading(
-        id, text, language, sentences, findings, lesions, reading.oedema, reading.nothing_here, _flags(reading), reader
-    )
+    nothing = _nothing_here(findings, lesions, lexicon)
+    oedema = finest(oedema, lexicon)
+    reading = Reading(id, text, language, sentences, findings, lesions, oedema, nothing, (), reader)
+    return replace(reading, flags=_flags(reading))
 
 
 def finest(places: Sequence[Place], lexicon: Lexicon) -> tuple[Place, ...]:
@@ -101,7 +95,7 @@ def _groups(findings: Sequence[Finding], lexicon: Lexicon) -> list[list[int]]:
     for index, finding in enumerate(findings):
         if not finding.is_lesion:
             continue
-        brain = [place for place in finding.places if place.role == "brain"]
+        brain = _brain([finding])
         own = len(groups) - 1
         if not (finding.anaphora and groups):
             same = (n for n in reversed(range(len(groups))) if _same_lesion(brain, list(places[n].values()), lexicon))
@@ -127,51 +121,43 @@ def _same_lesion(new: Sequence[Place], old: Sequence[Place], lexicon: Lexicon) -
 
 
 def _lesion(group: Sequence[int], findings: Sequence[Finding], lexicon: Lexicon) -> ReportedLesion:
-    named = [findings[i] for i in group if not findings[i].anaphora or findings[i].extends] or [findings[group[0]]]
-    later = [findings[i] for i in group if findings[i].anaphora]
-    places = [place for finding in named for place in finding.places if place.role == "brain"]
-    if not places:  # "The mass lies in the left thalamus" after "A mass is seen."
-        places = [place for finding in later for place in finding.places if place.role == "brain"]
+    own = [findings[i] for i in group]
+    later = _brain(finding for finding in own if finding.anaphora)
+    # else "The mass lies in the left thalamus" after "A mass is seen."
+    places = _brain([finding for finding in own if not finding.anaphora or finding.extends] or own[:1]) or later
     if not places:  # "suspicious for recurrence": the operated place; "underlying mass": that of the haemorrhage
-        first = findings[group[0]]
-        near = [
+        near = (
             f
             for f in findings[: group[0]]
-            if f.kind == "postoperative" or (f.role == "other" and f.sentence == first.sentence)
-        ]
-        hosts = [f for f in near if not f.outside and any(p.role == "brain" for p in f.places)]
-        places = [
-            Place(p.region, p.side, False, p.role, p.span) for f in hosts[-1:] for p in f.places if p.role == "brain"
-        ]
-    elif not any(place.side for place in places):
-        side = _side_of([place for finding in later for place in finding.places if place.role == "brain"])
-        places = [
-            place if side is None else Place(place.region, side, False, place.role, place.span) for place in places
-        ]
+            if f.kind == "postoperative" or (f.role == "other" and f.sentence == own[0].sentence)
+        )
+        hosts = [finding for finding in near if not finding.outside and _brain([finding])]
+        places = [replace(place, stated=False) for place in _brain(hosts[-1:])]
+    elif not any(place.side for place in places) and (side := _side_of(later)) is not None:
+        places = [replace(place, side=side, stated=False) for place in places]
     kept = finest(places, lexicon)
-    sizes = [findings[i].size for i in group if findings[i].size is not None]
+    sizes = [finding.size for finding in own if finding.size is not None]
     return ReportedLesion(
         places=kept,
         side=_side_of(kept),
-        certainty=max((findings[i].certainty for i in group), key=lambda certainty: certainty.weight),
+        certainty=max((finding.certainty for finding in own), key=lambda certainty: certainty.weight),
         size=max(sizes, key=_largest, default=None),
-        several=any(findings[i].several for i in group),
+        several=any(finding.several for finding in own),
         findings=tuple(group),
     )
 
 
-def _largest(size: Size | None) -> tuple[int, float]:
-    return (0, 0.0) if size is None else (len(size.diameters_mm), max(size.diameters_mm))
+def _brain(findings: Iterable[Finding]) -> list[Place]:
+    return [place for finding in findings for place in finding.places if place.role == "brain"]
+
+
+def _largest(size: Size) -> tuple[int, float]:
+    return len(size.diameters_mm), max(size.diameters_mm)
 
 
 def _side_of(places: Sequence[Place]) -> Side | None:
-    sides = {place.side for place in places} - {None}
-    if Side.BILATERAL in sides or sides >= {Side.LEFT, Side.RIGHT}:
-        return Side.BILATERAL
-    lateral = sides & {Side.LEFT, Side.RIGHT}
-    if not lateral and any(place.side is None for place in places):
-        return None
-    return next(iter(lateral or sides), None)
+    side = joint_side(place.side for place in places)
+    return None if side is Side.MIDLINE and any(place.side is None for place in places) else side
 
 
 def _explained_by_impression(findings: Sequence[Finding]) -> bool:
@@ -203,8 +189,7 @@ def _nothing_here(
         if place.role == "brain" and place.region in lexicon.regions
     ]
     ill = [place for lesion in lesions for place in lesion.places]
-    free = [place for place in _each_once(denied) if not any(_overlap(place, other, lexicon) for other in ill)]
-    return tuple(free)
+    return tuple(place for place in _each_once(denied) if not any(_overlap(place, other, lexicon) for other in ill))
 
 
 def _overlap(a: Place, b: Place, lexicon: Lexicon) -> bool:
@@ -220,17 +205,11 @@ def _flags(reading: Reading) -> tuple[str, ...]:
     elif not reading.findings:
         flags.append("not understood")
     elif not reading.lesions:
-        flags.append(
-            "history only"
-            if any(
-                f.role in ("tumour", "lesion")
-                and f.historical
-                and not f.outside
-                and f.certainty is not Certainty.ABSENT
-                for f in reading.findings
-            )
-            else "no lesion"
+        past = any(
+            f.role in ("tumour", "lesion") and f.historical and not f.outside and f.certainty is not Certainty.ABSENT
+            for f in reading.findings
         )
+        flags.append("history only" if past else "no lesion")
     else:
         if all(lesion.side is None for lesion in reading.lesions):
             flags.append("no side")

@@ -46,13 +46,11 @@ def owners_of(
         else:
             here = [i for i in before if not _new_clause(text, kinds[i].end, place.span.start, breaks)]
             owners.append(next(reversed(here), next(iter(after), next(reversed(before), None))))
-    for index in range(
-        len(places) - 2, -1, -1
-    ):  # a list keeps together: "right frontal, temporal and insular lobe mass"
+    # a list keeps together: "right frontal, temporal and insular lobe mass"
+    for index in range(len(places) - 2, -1, -1):
         place, following = places[index], places[index + 1]
-        if "structure" not in (place.role, following.role) and _LIST.fullmatch(
-            text[place.span.end : following.span.start]
-        ):
+        gap = text[place.span.end : following.span.start]
+        if "structure" not in (place.role, following.role) and _LIST.fullmatch(gap):
             owners[index] = owners[index + 1]
     return owners
 

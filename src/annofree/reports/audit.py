@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from annofree.page import DISCLAIMER, style
+from annofree.page import document
 from annofree.reports.findings import Certainty, Finding, Place, Reading, Side, Span
-from annofree.reports.pictures import COLOURS, EDGES, plane_names, planes
+from annofree.reports.pictures import COLOURS, EDGES, PLANES, planes
 from annofree.reports.prior import ReportPrior
 from annofree.reports.regions import AtlasRegions
 from annofree.reports.sizes import VolumeRange, volume_of
@@ -26,11 +26,8 @@ def audit_page(
 ) -> str:
     """A self-contained HTML page about one report.
 
-    Args:
-        reading: what was read.
-        regions: the atlas; without it the page has no pictures.
-        prior: the prior map; without it the pictures show named regions only.
-        index: address of the page of all reports, to lead back to.
+    Without the atlas the page has no pictures, without the prior they show named regions only; `index` is the page of
+    all reports, to lead back to.
     """
     lesion_findings = {index for lesion in reading.lesions for index in lesion.findings}
     places = [place for lesion in reading.lesions for place in lesion.places]
@@ -50,17 +47,13 @@ def audit_page(
 
 def page(title: str, body: str, index: str | None = None) -> str:
     """A whole HTML document around a body; nothing is loaded from anywhere."""
-    back = f'<a href="{index}">All reports</a>' if index else ""
-    return (
-        '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">'
-        '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; img-src data:; '
-        "style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'\">"
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(title)} · annofree</title><style>{style()}{_style()}</style></head><body>"
-        f'<header class="bar"><strong>annofree</strong><span>radiology reports</span>{back}'
-        f'<span class="caution">{DISCLAIMER}</span></header><main class="report">{body}</main>'
-        f"<footer><p>{DISCLAIMER}. Sides are the patient's. This page asks for nothing from any network.</p></footer>"
-        "</body></html>\n"
+    return document(
+        f"{escape(title)} · annofree",
+        "<span>radiology reports</span>" + (f'<a href="{index}">All reports</a>' if index else ""),
+        body,
+        closing="Sides are the patient's. This page asks for nothing from any network.",
+        css=_style(),
+        main=' class="report"',
     )
 
 
@@ -126,9 +119,8 @@ def _findings_table(reading: Reading, lesions: set[int], colours: Colours) -> st
             escape(", ".join(_remarks(finding))),
         )
         rows.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
-    head = "".join(
-        f"<th>{name}</th>" for name in ("sentence", "words", "finding", "certainty", "where", "size", "remarks")
-    )
+    heads = ("sentence", "words", "finding", "certainty", "where", "size", "remarks")
+    head = "".join(f"<th>{name}</th>" for name in heads)
     return f"<table><tr>{head}</tr>{''.join(rows)}</table>"
 
 
@@ -178,20 +170,17 @@ def _pictures(places: list[Place], colours: Colours, regions: AtlasRegions, prio
     source = prior.probability if prior is not None else union.astype(np.float32)
     peak = np.argwhere(source >= 0.99 * source.max())
     x, y, z = (int(value) for value in peak[len(peak) // 2])
-    blocks = [("Named regions", planes(regions.labels, layers, None, (x, y, z)))]
+    at = (x, y, z)
+    blocks = [("Named regions", planes(regions.labels, layers, None, at))]
     if prior is not None:
-        blocks.append(
-            (
-                "Prior map: where a lesion of this volume can lie",
-                planes(regions.labels, [], prior.probability, (x, y, z)),
-            )
-        )
+        title = "Prior map: where a lesion of this volume can lie"
+        blocks.append((title, planes(regions.labels, [], prior.probability, at)))
     figures = []
     for title, pictures in blocks:
         inner = "".join(
             f'<figure><img src="{picture}" alt="{title}, {plane}"><i class="l">{left}</i><i class="r">{right}</i>'
             f"<figcaption>{plane}</figcaption></figure>"
-            for picture, plane, (left, right) in zip(pictures, plane_names(), EDGES, strict=True)
+            for picture, plane, (left, right) in zip(pictures, PLANES, EDGES, strict=True)
         )
         figures.append(f'<p class="small">{title}</p><div class="slices">{inner}</div>')
     legend = " ".join(_swatched(place, colours) for place in places)

@@ -26,19 +26,8 @@ from annofree.reports.rules import read_report
 from annofree.scan import Grid
 
 COLUMNS = (
-    "id",
-    "tumour",
-    "side",
-    "regions",
-    "lesions",
-    "diameters_mm",
-    "volume_ml",
-    "volume_low_ml",
-    "volume_high_ml",
-    "nothing_here",
-    "flags",
-    "language",
-    "reader",
+    *("id", "tumour", "side", "regions", "lesions", "diameters_mm", "volume_ml", "volume_low_ml", "volume_high_ml"),
+    *("nothing_here", "flags", "language", "reader"),
 )
 
 
@@ -103,15 +92,8 @@ def read_and_write(
 ) -> list[dict[str, str]]:
     """Read report files and write everything about them; what `annofree reports` does.
 
-    Args:
-        texts: folder of .txt files, or one .csv, .tsv or .json file.
-        out: folder for pages, maps and the table.
-        maps: write prior maps and pictures.
-        atlas: a NIfTI atlas in MNI space instead of the default one.
-        atlas_table: its table.
-        region_table: published region table for the binary masks; checked against the atlas.
-        lexicon: other words.
-        language_model: folder or http address of a local model.
+    An atlas is a NIfTI file in MNI space with its table; a published region table, for the binary masks, is checked
+    against it. A language model is a folder or an http address.
 
     Raises:
         InputError: a file cannot be read, an atlas came without its table, or a region table without maps.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
@@ -19,6 +20,14 @@ class Side(StrEnum):
     def opposite(self) -> Side:
         """Left for right and right for left; itself otherwise."""
         return {Side.LEFT: Side.RIGHT, Side.RIGHT: Side.LEFT}.get(self, self)
+
+
+def joint_side(sides: Iterable[Side | None]) -> Side | None:
+    """The side of several things together; None when there is none or nothing says."""
+    named = set(sides) - {None}
+    if named >= {Side.LEFT, Side.RIGHT} or Side.BILATERAL in named:
+        return Side.BILATERAL
+    return next(iter(named & {Side.LEFT, Side.RIGHT} or named), None)
 
 
 class Certainty(StrEnum):
@@ -220,11 +229,7 @@ class Reading:
     @property
     def side(self) -> Side | None:
         """The side of all lesions together; None when there is none or nothing says."""
-        sides = {lesion.side for lesion in self.lesions} - {None}
-        if sides >= {Side.LEFT, Side.RIGHT} or Side.BILATERAL in sides:
-            return Side.BILATERAL
-        lateral = sides & {Side.LEFT, Side.RIGHT}
-        return next(iter(lateral or sides), None)
+        return joint_side(lesion.side for lesion in self.lesions)
 
     @property
     def regions(self) -> tuple[str, ...]:

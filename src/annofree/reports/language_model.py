@@ -84,10 +84,7 @@ def schema(lexicon: Lexicon) -> dict[str, Any]:
 class LanguageModelReader:
     """Reads reports with a local language model, checked by the rules.
 
-    Args:
-        settings: where the model is.
-        lexicon: kinds, regions and words to check with.
-        asker: replaces the connection, for a model that is already loaded.
+    `asker` replaces the connection, for a model that is already loaded.
     """
 
     def __init__(

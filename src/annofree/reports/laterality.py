@@ -40,11 +40,7 @@ def places_in(
 ) -> tuple[list[Place], list[Place], list[Cue]]:
     """Places of one sentence with their sides.
 
-    Args:
-        text: the whole report.
-        items: the sentence's words, in order.
-        lexicon: gives the regions.
-        lesion_side: side of the lesions named so far; what "contralateral" is measured against.
+    `lesion_side` is that of the lesions named so far, what "contralateral" is measured against.
 
     Returns:
         Places of regions and of parts outside the brain; side-only places (a side no region claimed); cues of the
@@ -69,17 +65,11 @@ def places_in(
             midline = role == "brain" and lexicon.regions[region].midline
             own = Side.MIDLINE if midline and id(item) not in claimed else side
             places.append(Place(region, own, stated, role, Span(item.start, item.end)))
-    brain = [place for place in places if place.role == "brain"]
-    lonely = (
-        []
-        if brain
-        else [
-            Place("cerebrum", word.side, True, "brain", Span(word.start, word.end))
-            for word in free
-            if word.side in _LATERAL
-        ]
-    )
-    return places, lonely, [Cue(word.side.value, Span(word.start, word.end)) for word in sides]
+    lonely = [Place("cerebrum", word.side, True, "brain", Span(word.start, word.end)) for word in free]
+    if any(place.role == "brain" for place in places):
+        lonely = []
+    cues = [Cue(word.side.value, Span(word.start, word.end)) for word in sides]
+    return places, [place for place in lonely if place.side in _LATERAL], cues
 
 
 def _side_words(text: str, items: Sequence[Item], lesion_side: Side | None) -> list[_SideWord]:
@@ -90,26 +80,20 @@ def _side_words(text: str, items: Sequence[Item], lesion_side: Side | None) -> l
         if item.category == "side":
             side = _resolve(item.key, lesion_side)
         elif item.category == "direction":
-            following = next(
-                (other for other in items[index + 1 :] if other.category in ("region", "structure", "outside")), None
-            )
+            later = (other for other in items[index + 1 :] if other.category in ("region", "structure", "outside"))
+            following = next(later, None)
             beside = following is not None and _adjectives_only(text[item.end : following.start])
             side = Side(item.key) if beside or not shifts else None
-            if " to " in text[item.start : item.end].lower().strip() and not text[
-                item.start : item.end
-            ].lower().startswith("to"):
+            said = text[item.start : item.end].lower()
+            if " to " in said.strip() and not said.startswith("to"):
                 side = None  # "right to left": a direction and nothing else
         else:
             continue
         if side is None:
             continue
         last = words[-1] if words else None
-        if (
-            last
-            and last.side is not side
-            and {last.side, side} <= set(_LATERAL)
-            and _JOINED_SIDES.match(text[last.end : item.start])
-        ):
+        other = last is not None and last.side is not side and {last.side, side} <= set(_LATERAL)
+        if last and other and _JOINED_SIDES.match(text[last.end : item.start]):
             words[-1] = _SideWord(Side.BILATERAL, last.start, item.end)
         else:
             words.append(_SideWord(side, item.start, item.end))
@@ -133,11 +117,9 @@ def _modifies_structure(text: str, item: Item, anatomy: Sequence[Item]) -> bool:
     if item.category != "region":
         return False
     following = next((other for other in anatomy if other.start >= item.end), None)
-    return (
-        following is not None
-        and following.category == "structure"
-        and bool(_BESIDE.match(text[item.end : following.start]))
-    )
+    if following is None or following.category != "structure":
+        return False
+    return bool(_BESIDE.match(text[item.end : following.start]))
 
 
 def _carry(
@@ -148,50 +130,27 @@ def _carry(
     stated = [side is not None for side in sides]
     for index in range(1, len(regions)):  # "right frontal, temporal and parietal lobes": forwards through the list
         before, item = regions[index - 1], regions[index]
-        same_sort = before.category == item.category
-        if (
-            sides[index] is None
-            and sides[index - 1] is not None
-            and same_sort
-            and _LIST.match(text[before.end : item.start])
-        ):
+        open_ = sides[index] is None and sides[index - 1] is not None and before.category == item.category
+        if open_ and _LIST.match(text[before.end : item.start]):
             sides[index], stated[index] = sides[index - 1], True
-    for index in range(
-        len(regions) - 2, -1, -1
-    ):  # "frontal and parietal lobes of the left hemisphere": backwards from the wide region
+    # "frontal and parietal lobes of the left hemisphere": backwards from the wide region
+    for index in range(len(regions) - 2, -1, -1):
         item, after = regions[index], regions[index + 1]
         wide = _is_wide(after) or (stated[index + 1] and not claimed.get(id(after)))
-        if (
-            sides[index] is None
-            and item.category == "region"
-            and sides[index + 1] is not None
-            and wide
-            and _LIST.match(text[item.end : after.start])
-        ):
+        open_ = sides[index] is None and item.category == "region" and sides[index + 1] is not None
+        if open_ and wide and _LIST.match(text[item.end : after.start]):
             sides[index], stated[index] = sides[index + 1], True
     for word in free:  # "frontal lobe on the right", "frontal lobes bilaterally", "on the left, the frontal lobe"
         if word.side is Side.MIDLINE:
             continue
-        preceding = [
-            i
-            for i, item in enumerate(regions)
-            if item.end <= word.start and sides[i] is None and item.category != "structure"
-        ]
-        following = [
-            i
-            for i, item in enumerate(regions)
-            if item.start >= word.end and sides[i] is None and item.category != "structure"
-        ]
-        for index in preceding or following:
+        lone = [i for i, item in enumerate(regions) if sides[i] is None and item.category != "structure"]
+        preceding = [i for i in lone if regions[i].end <= word.start]
+        for index in preceding or (i for i in lone if regions[i].start >= word.end):
             sides[index], stated[index] = word.side, True
     lateral = [(i, side) for i, side in enumerate(sides) if side in _LATERAL and regions[i].category == "region"]
     for index, item in enumerate(regions):  # last resort: the nearest sided region before, else after, in the sentence
-        if (
-            sides[index] is None
-            and lateral
-            and item.category == "region"
-            and not all(lexicon.regions[key].midline for key in item.regions)
-        ):
+        midline = all(lexicon.regions[key].midline for key in item.regions)
+        if sides[index] is None and lateral and item.category == "region" and not midline:
             earlier = [side for i, side in lateral if i < index]
             sides[index] = earlier[-1] if earlier else lateral[0][1]
     return list(zip(regions, sides, stated, strict=True))

@@ -27,16 +27,12 @@ class Meaning:
     regions: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item(Meaning):
     """A word of the lexicon found in a text, with its characters."""
 
     start: int
     end: int
-    category: str
-    key: str
-    form: str
-    regions: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +79,11 @@ class Lexicon:
 
     def scan(self, text: str) -> list[Item]:
         """Every known word in `text`, longest first at each place, in order."""
-        items = []
-        for match in self._pattern.finditer(text):
-            for meaning in self._look_up(match.group()):
-                items.append(
-                    Item(match.start(), match.end(), meaning.category, meaning.key, meaning.form, meaning.regions)
-                )
-        return items
+        return [
+            Item(meaning.category, meaning.key, meaning.form, meaning.regions, start=match.start(), end=match.end())
+            for match in self._pattern.finditer(text)
+            for meaning in self._look_up(match.group())
+        ]
 
     def _look_up(self, word: str) -> tuple[Meaning, ...]:
         key = _JOIN.sub("", word.lower())
@@ -173,15 +167,8 @@ def _terms(data: Mapping[str, Any]) -> Iterator[tuple[str, str, Meaning]]:
             for term in entry.get(language, ()):
                 yield language, str(term), meaning
 
-    plain = {
-        "sides": "side",
-        "directions": "direction",
-        "structures": "structure",
-        "outside": "outside",
-        "studies": "study",
-        "kinds": "kind",
-    }
-    for block, category in plain.items():
+    blocks = ("sides", "directions", "structures", "outside", "studies", "kinds")
+    for block, category in zip(blocks, ("side", "direction", "structure", "outside", "study", "kind"), strict=True):
         for key, entry in data[block].items():
             yield from words(entry, Meaning(category, key))
     for key, entry in data["regions"].items():

@@ -15,7 +15,7 @@ from annofree.masks import Mask
 COLOURS = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#d55e00", "#cc79a7", "#0072b2", "#999999")
 #: What the left and right edge of each plane are, as drawn: the patient's right and left, front and back.
 EDGES = (("A", "P"), ("R", "L"), ("R", "L"))
-_PLANES = ("sagittal", "coronal", "axial")
+PLANES = ("sagittal", "coronal", "axial")
 
 
 def planes(
@@ -62,8 +62,3 @@ def _borders(plane: NDArray[np.int32]) -> Mask:
     edge[:-1] |= plane[:-1] != plane[1:]
     edge[:, :-1] |= plane[:, :-1] != plane[:, 1:]
     return edge
-
-
-def plane_names() -> tuple[str, str, str]:
-    """Names of the three planes, in the order of `planes`."""
-    return _PLANES

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,13 +69,7 @@ class ReportPrior:
 
 
 def report_prior(reading: Reading, regions: AtlasRegions, settings: PriorSettings | None = None) -> ReportPrior:
-    """Prior map of one report on the atlas grid.
-
-    Args:
-        reading: what `read_report` gave.
-        regions: the lexicon's regions in an atlas.
-        settings: how words become voxels.
-    """
+    """Prior map of one report on the atlas grid."""
     settings = settings or PriorSettings()
     shape = regions.labels.shape
     places = [place for lesion in reading.lesions for place in lesion.places]
@@ -88,15 +82,10 @@ def report_prior(reading: Reading, regions: AtlasRegions, settings: PriorSetting
     for lesion in reading.lesions:
         bounds = _bounds(lesion, reading, regions, settings)
         ranges.append(bounds)
-        absent *= 1 - lesion.certainty.weight * _lesion_map(
-            lesion, reading.oedema, bounds.expected_ml, regions, settings
-        )
+        found = _lesion_map(lesion, reading.oedema, bounds.expected_ml, regions, settings)
+        absent *= 1 - lesion.certainty.weight * found
     probability = (1 - absent) * ~nothing
-    total = None
-    if ranges:
-        total = VolumeRange(
-            sum(r.low_ml for r in ranges), sum(r.expected_ml for r in ranges), sum(r.high_ml for r in ranges)
-        )
+    total = VolumeRange(*(sum(ends) for ends in zip(*(astuple(r) for r in ranges), strict=True))) if ranges else None
     return ReportPrior(
         probability=probability.astype(np.float32),
         region=regions.mask_of(places),
@@ -112,15 +101,11 @@ def report_prior(reading: Reading, regions: AtlasRegions, settings: PriorSetting
 def _bounds(lesion: ReportedLesion, reading: Reading, regions: AtlasRegions, settings: PriorSettings) -> VolumeRange:
     named = regions.mask_of((*lesion.places, *reading.oedema)) if lesion.places else regions.brain
     room = min(max(float(np.count_nonzero(named)) * regions.voxel_ml, settings.unknown_ml), settings.largest_ml)
-    if lesion.size is None:
-        return VolumeRange(
-            0.5, settings.unknown_ml, room
-        )  # 0.5 ml: a sphere of 1 cm, about the smallest that is reported
+    if lesion.size is None:  # 0.5 ml: a sphere of 1 cm, about the smallest that is reported
+        return VolumeRange(0.5, settings.unknown_ml, room)
     measured = volume_of(lesion.size)
     leaves_out = lesion.several or bool(reading.oedema)
-    return VolumeRange(
-        measured.low_ml, measured.expected_ml, max(measured.high_ml, room) if leaves_out else measured.high_ml
-    )
+    return replace(measured, high_ml=max(measured.high_ml, room)) if leaves_out else measured
 
 
 def _lesion_map(

@@ -121,10 +121,6 @@ class RegionTable:
         White space is deleted and only the first `characters` kept; a row counts when any of its cells is a
         case-sensitive substring; with one side word rows of that side, with both the text is split at them, with
         none both sides.
-
-        Args:
-            text: the report.
-            characters: how many to keep; None keeps all.
         """
         short = re.sub(r"\s+", "", text)[:characters]
         sides = sorted(

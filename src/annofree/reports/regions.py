@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annofree.anatomy.atlas import Atlas, gyri_atlas
-from annofree.anatomy.regions import Region
 from annofree.masks import Mask
 from annofree.reports.findings import Place, Side
 from annofree.reports.lexicon import Lexicon
@@ -23,9 +22,7 @@ _VENTRICLE = re.compile("ventric", re.IGNORECASE)  # "temporal horn of the later
 class AtlasRegions:
     """The lexicon's regions in one atlas.
 
-    Args:
-        atlas: label image and table; `annofree.anatomy.gyri_atlas()` or a user's own.
-        lexicon: gives lobes and name patterns for every region.
+    The lexicon gives lobes and name patterns for every region.
     """
 
     def __init__(self, atlas: Atlas, lexicon: Lexicon | None = None) -> None:
@@ -84,16 +81,13 @@ class AtlasRegions:
     def mask(self, region: str, side: Side | None = None, every: Step = (1, 1, 1)) -> Mask:
         """Voxels of a region on a side; both sides for None and bilateral. All False when the atlas lacks the region.
 
-        Args:
-            region: key in the lexicon.
-            side: side of the patient.
-            every: take every n-th voxel along each axis.
+        `every` takes every n-th voxel along each axis.
         """
         chosen, unsided = np.zeros((2, int(self.labels.max()) + 1), dtype=bool)
         one_side = side is Side.LEFT or side is Side.RIGHT
         found = self.ids(region)
         for row in self.rows:
-            own = _side(row)
+            own = Side(row.side)
             chosen[row.index] = row.index in found and (not one_side or own is side)
             unsided[row.index] = row.index in found and one_side and own not in (Side.LEFT, Side.RIGHT)
         coarse = tuple(slice(None, None, step) for step in every)
@@ -113,10 +107,6 @@ class AtlasRegions:
     def missing(self, places: Sequence[Place]) -> tuple[str, ...]:
         """Regions of the places that the atlas has no label for."""
         return tuple(dict.fromkeys(place.region for place in places if not self.ids(place.region)))
-
-
-def _side(row: Region) -> Side:
-    return Side(row.side)
 
 
 def _spellings(name: str) -> tuple[str, str]:

@@ -19,9 +19,8 @@ from annofree.reports.text import language_of, sentences_of
 _LESION = ("tumour", "lesion", "signal")
 _UNREAD = (Section.EXAMINATION, Section.TECHNIQUE)
 _CLAUSE_END = re.compile(r"[,，;；]")
-_EXPLAINS_WITHIN = (
-    60  # characters between "lesion" and the word that explains it ("ischaemic lesion", "lesion, likely an infarct")
-)
+#: Characters between "lesion" and the word that explains it ("ischaemic lesion", "lesion, likely an infarct").
+_EXPLAINS_WITHIN = 60
 
 
 @dataclass
@@ -42,10 +41,7 @@ class _Memory:
 def read_report(text: str, id: str = "", lexicon: Lexicon | None = None) -> Reading:
     """Read one report.
 
-    Args:
-        text: an English or Chinese report, with or without headings.
-        id: the report's id, kept in the answer.
-        lexicon: other words than the package's.
+    It is English or Chinese, with or without headings.
 
     Example:
         >>> reading = read_report("Mass in the right frontal lobe, 41 x 60 x 38 mm. Midline shift to the left.")
@@ -208,11 +204,8 @@ class _SentenceReader:
         """The other disease that a "lesion" or a signal is, when the sentence says so."""
         kind, roles = kinds[number], self.lexicon.roles
         doubted = certainties[id(kind)][0] is Certainty.POSSIBLE  # "haemorrhage, an underlying mass cannot be excluded"
-        if (
-            doubted
-            or roles[kind.key] not in ("lesion", "signal")
-            or any(roles[other.key] == "tumour" for other in kinds)
-        ):
+        tumour = any(roles[other.key] == "tumour" for other in kinds)
+        if doubted or tumour or roles[kind.key] not in ("lesion", "signal"):
             return None
         for index, other in enumerate(kinds):
             gap = max(other.start - kind.end, kind.start - other.end)

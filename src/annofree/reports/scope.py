@@ -29,10 +29,7 @@ _DOUBTFUL_MARK = re.compile(r"[^.。;；,，:：\n?？]{0,40}[?？]")
 def certainty_of(text: str, trigger: Item, items: Sequence[Item]) -> tuple[Certainty, list[Cue]]:
     """How sure the report is of the finding named by `trigger`, and by which words.
 
-    Args:
-        text: the whole report.
-        trigger: the word that names the finding.
-        items: all words of its sentence, in order.
+    `items` are all words of its sentence, in order.
     """
     walls = [item for item in items if item.category == "breaks"]
     apparent = [item for item in items if item.category == "apparent"]
@@ -40,15 +37,12 @@ def certainty_of(text: str, trigger: Item, items: Sequence[Item]) -> tuple[Certa
     cues: list[Cue] = []
     doubt: Certainty | None = None
     for item in items:
-        if item.category not in ("negation", "uncertainty") or any(
-            a.start <= item.start and item.end <= a.end for a in apparent
-        ):
+        if item.category not in ("negation", "uncertainty"):
             continue
-        if not (
-            _reaches(text, item, trigger, walls)
-            if item.form == "before"
-            else _reaches_back(text, item, trigger, walls, triggers)
-        ):
+        if any(other.start <= item.start and item.end <= other.end for other in apparent):
+            continue
+        ahead = item.form == "before"
+        if not (_reaches(text, item, trigger, walls) if ahead else _reaches_back(text, item, trigger, walls, triggers)):
             continue
         cues.append(Cue(item.key, Span(item.start, item.end)))
         if item.category == "negation":

@@ -45,14 +45,8 @@ def size_owner(text: str, size: Size, kinds: Sequence[Item], lexicon: Lexicon, t
 
     A size before a noun belongs to that noun, whatever adjectives stand between ("4 cm ring-enhancing, necrotic mass"
     is the mass's). A size behind belongs to what is measured: the subject, not its company ("mass with surrounding
-    edema measures 4 cm").
-
-    Args:
-        text: the whole report.
-        size: the size.
-        kinds: the findings' words of its sentence, in order; at least one.
-        lexicon: gives the roles.
-        taken: findings that have a size already.
+    edema measures 4 cm"). `kinds` are the findings' words of its sentence, in order, at least one; those in `taken`
+    have a size already.
     """
     start, end = size.span.start, size.span.end
     if (label := _LABEL.match(text, end)) is not None:
@@ -63,9 +57,8 @@ def size_owner(text: str, size: Size, kinds: Sequence[Item], lexicon: Lexicon, t
     before = [i for i, kind in enumerate(kinds) if kind.end <= start and not _WALL.search(text, kind.end, start)]
     lesions = [i for i in before if lexicon.roles[kinds[i].key] in _LESION]
     free = [i for i in lesions if i not in taken]
-    if head is not None and (
-        not free or _OPENS.search(text[max(0, start - 40) : start]) or _effect(kinds[head], lexicon)
-    ):
+    effect = head is not None and lexicon.roles[kinds[head].key] == "effect"
+    if head is not None and (not free or effect or _OPENS.search(text[max(0, start - 40) : start])):
         return head
     if not before:
         return _nearest(size, kinds, lexicon)
@@ -106,18 +99,13 @@ def _head_behind(text: str, position: int, kinds: Sequence[Item], lexicon: Lexic
     return head
 
 
-def _effect(kind: Item, lexicon: Lexicon) -> bool:
-    return lexicon.roles[kind.key] == "effect"
-
-
 def _nearest(size: Size, kinds: Sequence[Item], lexicon: Lexicon) -> int:
     """The nearest finding; a lesion counts as half as far, a part of one as twice."""
+    factors = {"tumour": 0.5, "lesion": 0.5, "signal": 0.5, "part": 2.0, "normal": 2.0}
 
     def distance(index: int) -> float:
         kind = kinds[index]
         gap = max(kind.start - size.span.end, size.span.start - kind.end, 0)
-        return gap * {"tumour": 0.5, "lesion": 0.5, "signal": 0.5, "part": 2.0, "normal": 2.0}.get(
-            lexicon.roles[kind.key], 1.0
-        )
+        return gap * factors.get(lexicon.roles[kind.key], 1.0)
 
     return min(range(len(kinds)), key=distance)

@@ -55,12 +55,8 @@ def sizes_in(text: str, start: int = 0, end: int | None = None) -> list[Size]:
             own = [(a, unit_a or unit), (b, unit_b or unit), (c, unit_c or unit)]
             values = [_number(number) * _millimetres(name) for number, name in own if number is not None]
         if all(0 < value <= _LARGEST_MM for value in values):
-            found.append(
-                Size(
-                    tuple(round(value, 2) for value in values),
-                    Span(match.start(), match.start() + len(match.group().rstrip())),
-                )
-            )
+            span = Span(match.start(), match.start() + len(match.group().rstrip()))
+            found.append(Size(tuple(round(value, 2) for value in values), span))
     return found
 
 

@@ -41,15 +41,10 @@ def language_of(text: str) -> str:
 def sections_of(text: str, headings: Mapping[str, str]) -> list[tuple[int, Section]]:
     """Where each section's own words begin, in order; a text without headings is all findings.
 
-    Args:
-        text: the report.
-        headings: heading in lower case -> section name, from the lexicon. Unknown headings ("HEAD:") change nothing.
+    Unknown headings ("HEAD:") change nothing.
     """
     found: dict[int, Section] = {}
-    for match in _HEADING.finditer(text):
-        if name := _section_name(match.group(1), headings):
-            found[match.end()] = Section(name)
-    for match in _HEADING_LINE.finditer(text):
+    for match in (*_HEADING.finditer(text), *_HEADING_LINE.finditer(text)):
         if name := _section_name(match.group(1), headings):
             found[match.end()] = Section(name)
     return [(0, Section.FINDINGS), *sorted(found.items())]

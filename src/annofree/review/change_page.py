@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from html import escape
 
 import numpy as np
@@ -23,19 +23,6 @@ _WORDS = {ADDED: "added", REMOVED: "removed", STAYED: "stayed"}
 _ROWS, _HEIGHT_PX = 12, 300
 
 
-@dataclass(frozen=True)
-class ChangeRow:
-    """A region in the page's table: volumes in ml, the change's interval, and added, removed, stayed volume."""
-
-    region: str
-    before_ml: float
-    after_ml: float
-    percent: float | None
-    interval_ml: tuple[float, float] | None
-    statement: str
-    parts_ml: tuple[float, float, float]
-
-
 def change_page(
     before: Brain,
     after: Brain,
@@ -44,22 +31,14 @@ def change_page(
     title: str,
     names: tuple[str, str],
     sentence: str,
-    rows: Iterable[ChangeRow],
+    rows: Iterable[Sequence[str]],
     facts: Mapping[str, str],
     notes: Iterable[str],
 ) -> str:
     """The page as HTML, which needs nothing else.
 
-    Args:
-        before: The earlier brain and its labels.
-        after: The later brain, on the same box.
-        change: Uint8 (X, Y, Z) on that box: 0, `STAYED`, `REMOVED` or `ADDED`.
-        title: Its heading.
-        names: Ids of the two scans.
-        sentence: What was found.
-        rows: A row a region.
-        facts: What was done.
-        notes: What a reader has to know.
+    The change is uint8 (X, Y, Z) on the box of both brains: 0, `STAYED`, `REMOVED` or `ADDED`. A row has region,
+    statement, then the cells that the table's head names.
     """
     sequences = [str(name) for name in before.images]
     changed = replace(after, labels=change)
@@ -104,19 +83,12 @@ def _filled(codes: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8
     return filled_picture(codes, size, _COLOURS)
 
 
-def _table(rows: Iterable[ChangeRow]) -> str:
-    lines = []
-    for row in rows:
-        low, high = ("n/a", "") if row.interval_ml is None else (f"{v:+.1f}" for v in row.interval_ml)
-        cells = (
-            *(f"{row.before_ml:.1f}", f"{row.after_ml:.1f}", f"{row.after_ml - row.before_ml:+.1f}"),
-            *("n/a" if row.percent is None else f"{row.percent:+.0f}", f"{low} to {high}" if high else low),
-            *(f"{part:.1f}" for part in row.parts_ml),
-        )
-        lines.append(
-            f"<tr><td>{REGION_NAMES[row.region]}</td><td><b>{escape(row.statement)}</b></td>"
-            f"{''.join(f'<td class=n>{cell}</td>' for cell in cells)}</tr>"
-        )
+def _table(rows: Iterable[Sequence[str]]) -> str:
+    lines = [
+        f"<tr><td>{REGION_NAMES[region]}</td><td><b>{escape(statement)}</b></td>"
+        f"{''.join(f'<td class=n>{cell}</td>' for cell in cells)}</tr>"
+        for region, statement, *cells in rows
+    ]
     heads = ("region", "statement", "then ml", "now ml", "change ml", "%", "interval ml", "added", "removed", "stayed")
     head = "".join(f'<th scope="col"{" class=n" if n > 1 else ""}>{name}</th>' for n, name in enumerate(heads))
     return f'<table class="cohort"><thead><tr>{head}</tr></thead><tbody>{"".join(lines)}</tbody></table>'

@@ -19,6 +19,7 @@ from annofree.review.spread import spreads
 from annofree.review.summary import CERTAINTIES, Summary, certainty_of, headline_of, in_figures, read_summary, title_of
 from annofree.review.words import REGION_NAMES, is_note
 from annofree.segmentation import REGIONS
+from annofree.version import VERSION
 
 
 def write_cohort_review(out: str | Path) -> Path:
@@ -27,12 +28,6 @@ def write_cohort_review(out: str | Path) -> Path:
     Scans without a finding come first, then the least certain ones. Certainty is the expected Dice where the model
     was calibrated, else the method's own confidence in the largest finding, or, where the method has none, how little
     the volume hangs on the threshold.
-
-    Args:
-        out: A folder that `annofree segment` wrote.
-
-    Returns:
-        The page's file.
 
     Raises:
         InputError: There is nothing to show.
@@ -96,8 +91,6 @@ def _page(root: Path, rows: list[Summary], failures: list[dict[str, str]], certa
     numbers = {"Scans": f"{len(rows)}"} | ({"Failed": f"{len(failures)}"} if failures else {})
     if volumes:
         numbers["Median volume"] = f"{float(np.median(volumes)):.1f} <small>ml</small>"
-    from annofree.version import VERSION
-
     return assets.fill(
         "index.html",
         css=style(),
@@ -151,11 +144,8 @@ def _row(root: Path, row: Summary, regions: Iterable[str], certainty: str, with_
     cells = [f'<td class="pic">{picture}</td>', f'<td data-v="{escape(row.scan_id)}">{name}</td>']
     for region in regions:
         volume = row.volumes_ml.get(region)
-        cells.append(
-            '<td class="n" data-v="">n/a</td>'
-            if volume is None
-            else f'<td class="n" data-v="{volume}">{volume:.1f}</td>'
-        )
+        value, words = ("", "n/a") if volume is None else (volume, f"{volume:.1f}")
+        cells.append(f'<td class="n" data-v="{value}">{words}</td>')
     cells += [f'<td class="n">{row.lesions}</td>', f"<td>{escape(row.where) or '<span class=soft>n/a</span>'}</td>"]
     sure = row.certainty(certainty)
     said = "" if sure is None else in_figures(sure, certainty)

@@ -52,14 +52,7 @@ class Levels:
 def make_levels(scores: NDArray[np.float32], unit: Unit, threshold: float, counts_where: NDArray[np.bool_]) -> Levels:
     """Cut a score map at slider stops.
 
-    Args:
-        scores: Values of a score map (X, Y, Z).
-        unit: Their unit.
-        threshold: The value that the method used.
-        counts_where: Boolean (X, Y, Z): voxels that a mask may hold (the brain, or the region around).
-
-    Returns:
-        Levels over the same grid.
+    Scores are (X, Y, Z); only voxels of `counts_where`, the brain or the region around, may belong to a mask.
     """
     inside = scores[counts_where]
     stops, own = _stops(inside, threshold, unit)

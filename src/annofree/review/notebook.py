@@ -7,6 +7,7 @@ from html import escape
 import numpy as np
 
 from annofree.formats.grids import on_grid
+from annofree.masks import bounding_box
 from annofree.page import DISCLAIMER
 from annofree.review.pictures import EDGES, PLANE_NAMES, key_voxel, make_tile
 from annofree.review.volumes import Brain
@@ -62,12 +63,9 @@ def _row(kind: str, *cells: str) -> str:
 def _planes(result: Segmentation) -> str:
     score = result.scores.get("WT")
     inside = result.brain if result.brain is not None else np.ones(result.labels.shape, dtype=bool)
-    if not inside.any():
+    box = bounding_box(inside)
+    if box is None:
         return ""
-    box = tuple(
-        slice(int(hit[0]), int(hit[-1]) + 1)
-        for hit in (np.flatnonzero(inside.any(axis=tuple(a for a in range(3) if a != axis))) for axis in range(3))
-    )
     grey = inside[box] * np.uint8(_GROUND)
     if score is not None:
         values = on_grid(score, result.grid).values[box]

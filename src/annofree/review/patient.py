@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from annofree.formats.bids_names import bids_folder, bids_stem
-from annofree.formats.derivatives import claim_folder, mask_path
+from annofree.formats.derivatives import claim_folder, mask_path, sidecar_path
 from annofree.formats.outfolder import atomic_write
 from annofree.page import DISCLAIMER, style
 from annofree.review import assets, panels
-from annofree.review.checks import checks_card
+from annofree.review.cards import RIM_SENTENCE, checks_card, preparation_card
 from annofree.review.pictures import (
     LABEL_COLOURS,
     PLANE_NAMES,
@@ -22,7 +22,6 @@ from annofree.review.pictures import (
     make_tile,
     thumbnail,
 )
-from annofree.review.preparation import RIM_SENTENCE, preparation_card
 from annofree.review.summary import Summary, script_json
 from annofree.review.volumes import Brain, Packed, cut_brain, pack
 from annofree.review.words import TIERS, citation, finding_sentence, is_note, place
@@ -41,8 +40,7 @@ def page_path(out: str | Path, scan_id: str) -> Path:
 
 def source_digest(out: Path, scan_id: str, method: str) -> str:
     """A digest of a written result and of what pages look like: a page with the same one need not be made again."""
-    record = mask_path(out, scan_id, method)
-    record = record.with_name(record.name.removesuffix(".nii.gz") + ".json")
+    record = sidecar_path(mask_path(out, scan_id, method))
     content = record.read_bytes() if record.is_file() else b""
     return hashlib.sha256(content + assets.stamp().encode()).hexdigest()[:16]
 
@@ -53,14 +51,6 @@ def write_review(result: Segmentation, scan: Scan, out: str | Path) -> Path:
     The page holds the images, the mask and the score maps inside the brain; voxels outside it are blanked, so no face
     can be seen. Volumes that would make the page larger than 12 MB are shown on a coarser grid, which the page says;
     numbers always come from the scan's own voxels.
-
-    Args:
-        result: The segmentation.
-        scan: The scan that was segmented.
-        out: Output folder; the page goes to `sub-<id>/sub-<id>.html` below it.
-
-    Returns:
-        The page's file.
 
     Raises:
         InputError: Scan and segmentation do not fit, or the scan shows a whole head and has no brain mask.

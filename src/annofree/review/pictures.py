@@ -74,19 +74,13 @@ def make_tile(
 ) -> Tile:
     """Draw one slice.
 
-    Args:
-        brain: What to draw.
-        axis: The axis that the slice cuts: 0 sagittal, 1 coronal, 2 axial.
-        index: Slice index.
-        height: Height in pixels; the width follows from the brain.
-        sequences: Names of the sequences to draw.
-        overlay: Draws the labels; None draws outlines of the regions.
+    The axis is the one that the slice cuts: 0 sagittal, 1 coronal, 2 axial. The width in pixels follows from the brain.
+    Without an overlay outlines of the regions are drawn.
     """
     across, down = _PLANES[axis]
     spacing = brain.spacing_mm
     shape = brain.labels.shape
-    width = max(1, round(height * shape[across] * spacing[across] / (shape[down] * spacing[down])))
-    size = (width, height)
+    size = _size(shape[across] * spacing[across], shape[down] * spacing[down], height)
     images = {
         str(name): _jpeg(_resized(_slice(image, axis, index), size))
         for name, image in brain.images.items()
@@ -105,7 +99,7 @@ def thumbnail(brain: Brain, *, height: int = 144) -> str:
 
     index = key_voxel(brain)[2]
     shape, spacing = brain.labels.shape, brain.spacing_mm
-    size = (max(1, round(height * shape[0] * spacing[0] / (shape[1] * spacing[1]))), height)
+    size = _size(shape[0] * spacing[0], shape[1] * spacing[1], height)
     grey = Image.fromarray(_resized(_slice(next(iter(brain.images.values())), 2, index), size)).convert("RGBA")
     grey.alpha_composite(Image.fromarray(outline_picture(_slice(brain.labels, 2, index), size)))
     return _jpeg(np.asarray(grey.convert("RGB")))
@@ -120,18 +114,19 @@ def outlined_slice(
 ) -> str:
     """An axial slice with outlines of masks, as a data address.
 
-    Args:
-        grey: Uint8 (X, Y).
-        masks: Boolean (X, Y), each with its colour; later ones lie on top.
-        spacing_mm: Of the slice's voxels.
-        height: Height in pixels; the width follows.
+    Grey is uint8 (X, Y), masks are boolean, each with its colour, later ones on top; the width follows from the height
+    in pixels.
     """
-    width = max(1, round(height * grey.shape[0] * spacing_mm[0] / (grey.shape[1] * spacing_mm[1])))
-    size = (width, height)
+    size = _size(grey.shape[0] * spacing_mm[0], grey.shape[1] * spacing_mm[1], height)
     picture = np.repeat(_resized(np.ascontiguousarray(grey.T[::-1, ::-1]), size)[..., None], 3, axis=2)
     for mask, colour in masks:
         picture[_outline(np.ascontiguousarray(mask.T[::-1, ::-1]), size, 2)] = colour
     return _jpeg(picture)
+
+
+def _size(across_mm: float, down_mm: float, height: int) -> tuple[int, int]:
+    """Width and height in pixels."""
+    return max(1, round(height * across_mm / down_mm)), height
 
 
 def _outline(mask: NDArray[np.bool_], size: tuple[int, int], width: int) -> NDArray[np.bool_]:
@@ -145,13 +140,8 @@ def _outline(mask: NDArray[np.bool_], size: tuple[int, int], width: int) -> NDAr
 def outline_picture(labels: NDArray[np.uint8], size: tuple[int, int], width: int = 2) -> NDArray[np.uint8]:
     """Outlines of the regions of a slice.
 
-    Args:
-        labels: Uint8 (rows, columns), as shown.
-        size: Width and height of the picture in pixels.
-        width: Of the lines, in pixels.
-
-    Returns:
-        Uint8 (height, width, 4), transparent beside the lines.
+    Labels are uint8 (rows, columns) as shown; size is width and height in pixels. The picture is uint8 (height, width,
+    4), transparent beside the lines.
     """
     picture = np.zeros((size[1], size[0], 4), dtype=np.uint8)
     for region, members in REGIONS.items():

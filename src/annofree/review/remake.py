@@ -20,14 +20,7 @@ from annofree.segmentation import Segmentation
 
 @dataclass(frozen=True)
 class ReviewReport:
-    """What `review` did.
-
-    Attributes:
-        index: The cohort page.
-        made: Pages written now.
-        kept: Pages that were up to date.
-        failed: Scan ids without a page, and why.
-    """
+    """What `review` did."""
 
     index: Path
     made: tuple[Path, ...]

@@ -17,13 +17,7 @@ FEWEST = 3
 
 
 def spreads(root: Path, rows: Sequence[Summary], certainty: str) -> str:
-    """Volumes of the whole tumour on a logarithmic axis, and how sure the answers are.
-
-    Args:
-        root: The output folder, for links.
-        rows: The scans.
-        certainty: What the cohort page calls certainty, one of `CERTAINTIES`.
-    """
+    """Volumes of the whole tumour on a logarithmic axis, and how sure the answers are."""
     found = [row for row in rows if row.volumes_ml.get("WT", 0.0) > 0]
     parts = []
     if len(found) >= FEWEST:

@@ -14,6 +14,7 @@ from annofree.errors import InputError
 from annofree.formats.grids import on_grid
 from annofree.formats.gz import compress
 from annofree.formats.skull import head_in
+from annofree.masks import bounding_box
 from annofree.review.levels import Levels, make_levels
 from annofree.scan import Grid, Modality, Scan
 from annofree.segmentation import Segmentation
@@ -90,9 +91,9 @@ def cut_brain(result: Segmentation, scan: Scan) -> Brain:
         raise InputError(f"The page of '{scan.id}' would show a face", why=why, fix="Give a brain mask with the scan")
     brain = result.brain if result.brain is not None else scan.foreground()
     brain = brain | (result.labels > 0)
-    if not brain.any():
+    box = bounding_box(brain)
+    if box is None:
         raise InputError(f"Scan '{scan.id}' has no brain to show", fix="Give a brain mask with the scan")
-    box = tuple(slice(int(hit[0]), int(hit[-1]) + 1) for hit in _hits(brain))
     inside = brain[box]
     affine = scan.affine.copy()
     affine[:3, 3] += affine[:3, :3] @ [axis.start for axis in box]
@@ -168,10 +169,6 @@ def _nifti(array: NDArray[np.uint8], affine: NDArray[np.float64], intent: str = 
     image.set_qform(None, code=0)
     image.set_sform(affine, code=1)
     return base64.b64encode(compress(image.to_bytes(), small=True)).decode()
-
-
-def _hits(mask: NDArray[np.bool_]) -> list[NDArray[np.intp]]:
-    return [np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis))) for axis in range(3)]
 
 
 def _to_bytes(image: NDArray[np.float32], inside: NDArray[np.bool_]) -> NDArray[np.uint8]:

@@ -95,10 +95,7 @@ def is_note(line: str) -> bool:
 def centre_words(lesion: Lesion, middle_mm: Sequence[float], size_mm: Sequence[float]) -> str:
     """Where a lesion's centre lies in the brain: "32 mm left of the middle, front third, upper third".
 
-    Args:
-        lesion: The lesion.
-        middle_mm: Middle of the brain's box, in scanner mm (RAS).
-        size_mm: Extent of that box.
+    Middle and extent of the brain's box are in scanner mm (RAS).
     """
     x, y, z = (float(c) - float(m) for c, m in zip(lesion.centre_mm, middle_mm, strict=True))
     aside = "in the middle" if abs(x) < 5 else f"{abs(x):.0f} mm {'right' if x > 0 else 'left'} of the middle"

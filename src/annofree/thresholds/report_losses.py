@@ -114,7 +114,7 @@ def expected_dice(counts: Counts, volume: VolumeRange | None, voxel_ml: float) -
 
     Tumour-free brain inside the named regions is taken to score like brain outside them. With V tumour voxels, of the
     voxels called inside `rate x (room - V)` are then false and the rest are true; all that is called outside is false.
-    V is the excess (`Counts.tumour_voxels`), kept within the reported range.
+    V is the excess (`Counts.tumour_voxels`), kept within the reported range. The answer is (T,), in 0..1.
     """
     size = counts.size(volume, voxel_ml)
     false_inside = counts.rate * (counts.room_inside - size)

@@ -74,13 +74,8 @@ def report_target(
 ) -> ReportTarget | None:
     """Bring what a scan's report says to the scan's own grid; None where the report names no tumour.
 
-    Args:
-        scan: With a report.
-        regions: The lexicon's regions in an MNI atlas.
-        settings: What is used.
-        alignment: From the scan to MNI, where it is known already.
-        table: Whose words name the regions, instead of the lexicon's.
-        with_prior: Also make the map of `annofree.reports.report_prior`, for `soft_target` (about a second).
+    Words of a `table` name the regions instead of the lexicon's; `with_prior` also makes the map of
+    `annofree.reports.report_prior`, for `soft_target` (about a second).
 
     Raises:
         InputError: The scan has no report.
@@ -153,11 +148,8 @@ def _only(reading: Reading, use: Use) -> Reading:
     kept = []
     for lesion in lesions:
         one_side = use == "side" and lesion.side in (Side.LEFT, Side.RIGHT)
-        places = (
-            (Place("cerebrum", lesion.side, True, "brain", lesion.places[0].span),)
-            if one_side and lesion.places
-            else ()
-        )
+        first = lesion.places[:1] if one_side else ()
+        places = tuple(Place("cerebrum", lesion.side, True, "brain", place.span) for place in first)
         kept.append(replace(lesion, places=places, side=lesion.side if one_side else None))
     return replace(reading, lesions=tuple(kept), oedema=(), nothing_here=())
 

@@ -41,9 +41,7 @@ CHECKS: tuple[Callable[[View], Check | None], ...] = (
 def examine(scan: Scan, known: Alignment | None = None) -> tuple[Check, ...]:
     """Every check that can be made on a scan.
 
-    Args:
-        scan: Prepared: its images hold a brain, or it has a brain mask.
-        known: Where the brain lies in MNI space; worked out where it is not known.
+    Its images hold a brain, or it has a brain mask; where that lies in MNI space is worked out where it is not known.
 
     Raises:
         InputError: There is no brain at all.

@@ -27,15 +27,7 @@ class Check:
 
     @classmethod
     def measured(cls, name: str, number: float, usual: tuple[float, float], meaning: str, warning: str) -> Check:
-        """The check, with its warning where the number is not usual.
-
-        Args:
-            name: Name.
-            number: What was measured.
-            usual: Range without a warning.
-            meaning: What the number is.
-            warning: The sentence for the other case.
-        """
+        """The check, with its warning where the number is not usual."""
         low, high = usual
         return cls(name, float(number), usual, meaning, "" if low <= number <= high else warning)
 

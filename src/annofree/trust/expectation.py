@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from math import ceil, exp, log
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from annofree.errors import InputError
-from annofree.trust.calibrations import read_calibration, write_calibration
+from annofree.trust.calibrations import Calibration
 
 FILE = "expectation.json"
 #: Share of volumes that intervals are to hold.
@@ -85,7 +84,7 @@ UNKNOWN = Expected(
 
 
 @dataclass(frozen=True)
-class Expectation:
+class Expectation(Calibration):
     """A regression of Dice and of the volume's error on marks of the answer: plain numbers.
 
     Dice is a ridge regression of its logit. The interval is volume x exp(middle -/+ reach x spread): middle is a ridge
@@ -109,6 +108,8 @@ class Expectation:
         weights: Fingerprint of the networks.
     """
 
+    file, what = FILE, "the expected Dice"
+
     marks: tuple[str, ...]
     centre: tuple[float, ...]
     scale: tuple[float, ...]
@@ -126,8 +127,7 @@ class Expectation:
     def expect(self, marks: Mapping[str, float] | None) -> Expected:
         """What to expect of an answer.
 
-        Args:
-            marks: Of the answer; None where nothing was found.
+        Without marks nothing was found.
         """
         if marks is None:
             return self._nothing_found()
@@ -160,10 +160,7 @@ class Expectation:
     def learn(cls, cases: Sequence[Judged], rules: str, weights: str) -> Expectation:
         """Learn from made tumours.
 
-        Args:
-            cases: Each with a tumour; those of which nothing was found tell what is overlooked.
-            rules: `Method.deciding`.
-            weights: `annofree.trust.calibrations.weights_fingerprint`.
+        Cases of which nothing was found tell what is overlooked.
 
         Raises:
             InputError: There are too few.
@@ -202,33 +199,9 @@ class Expectation:
             weights=weights,
         )
 
-    def write(self, folder: str | Path) -> Path:
-        """Put the expectation beside the model."""
-        told = {name: _short(value) for name, value in asdict(self).items()}
-        return write_calibration(Path(folder) / FILE, told)
-
-    @classmethod
-    def read(cls, folder: str | Path) -> Expectation | None:
-        """The expectation of a model folder; None where it has none, or one of other weights.
-
-        Raises:
-            InputError: The file is damaged.
-        """
-
-        def build(told: dict[str, Any]) -> Expectation:
-            own: dict[str, Any] = {name: told[name] for name in cls.__dataclass_fields__}
-            own |= {name: tuple(value) for name, value in own.items() if isinstance(value, list)}
-            known = cls(**own)
-            known.expect(dict.fromkeys(known.marks, 0.0))  # what cannot be used fails here
-            return known
-
-        return read_calibration(Path(folder) / FILE, "the expected Dice", build)
-
-
-def _short(value: Any) -> Any:
-    if isinstance(value, tuple | list):
-        return [_short(one) for one in value]
-    return float(f"{value:.6g}") if isinstance(value, float) else value
+    def try_out(self) -> None:
+        """An expectation is stated for marks of nothing."""
+        self.expect(dict.fromkeys(self.marks, 0.0))
 
 
 def _numbers(values: Floats) -> tuple[float, ...]:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from math import ceil
-from pathlib import Path
 from typing import Any, Literal
 
 from annofree.segmentation import Lesion
-from annofree.trust.calibrations import read_calibration, write_calibration
+from annofree.trust.calibrations import Calibration
 from annofree.trust.rate import DEFAULT_RATE
 
 FILE = "false_alarms.json"
@@ -54,7 +53,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class FalseAlarms:
+class FalseAlarms(Calibration):
     """What a model finds in tumour-free scans.
 
     For a new tumour-free scan that is exchangeable with the n scans of a kind, the share p = (1 + number with as much
@@ -68,6 +67,8 @@ class FalseAlarms:
         weights: Fingerprint of the networks.
     """
 
+    file, what = FILE, "false alarms"
+
     evidence: Mapping[str, Mapping[str, float]]
     rules: str
     weights: str
@@ -75,9 +76,7 @@ class FalseAlarms:
     def classify(self, lesions: Iterable[Lesion], rate: float = DEFAULT_RATE) -> Finding:
         """Tumour, none, or unsure.
 
-        Args:
-            lesions: Of the scan.
-            rate: Share of tumour-free scans that may be called.
+        `rate` is the share of tumour-free scans that may be called.
         """
         found = evidence(lesions)
         if found == 0.0:
@@ -107,25 +106,10 @@ class FalseAlarms:
         """The lowest rate that can be promised: one in one more than the scans of the smallest kind."""
         return max(1 / (len(own) + 1) for own in self.evidence.values())
 
-    def write(self, folder: str | Path) -> Path:
-        """Put the calibration beside the model."""
-        values = {kind: {name: round(value, 5) for name, value in own.items()} for kind, own in self.evidence.items()}
-        told = {"rules": self.rules, "weights": self.weights, "evidence": values}
-        return write_calibration(Path(folder) / FILE, told)
-
-    @classmethod
-    def read(cls, folder: str | Path) -> FalseAlarms | None:
-        """The calibration of a model folder; None where it has none, or one of other weights.
-
-        Raises:
-            InputError: The file is damaged.
-        """
-
-        def build(told: dict[str, Any]) -> FalseAlarms:
-            evidence = {kind: {n: float(v) for n, v in own.items()} for kind, own in told["evidence"].items()}
-            return cls(evidence, str(told["rules"]), str(told["weights"]))
-
-        return read_calibration(Path(folder) / FILE, "false alarms", build)
+    def try_out(self) -> None:
+        """Every number can be compared."""
+        for values in self.evidence.values():
+            sum(values.values(), 0.0)
 
 
 def uncalibrated(lesions: Iterable[Lesion]) -> Finding:

@@ -31,10 +31,6 @@ def marks_of(result: Segmentation, scan: Scan) -> dict[str, float] | None:
     """Numbers on which an expected Dice can rest; None where nothing was found, or the scores are no probabilities.
 
     Volumes are in ml and distances in mm, so that voxel sizes matter little.
-
-    Args:
-        result: The answer on the scan's grid, its lesions told.
-        scan: The scan.
     """
     score, mask = result.scores.get("WT"), result.mask("WT")
     if score is None or score.unit != "probability" or not mask.any():

@@ -178,8 +178,7 @@ class _Blocks(NamedTuple):
     def grey_white(self, values: NDArray[np.float32]) -> float:
         """Median over the blocks of the rank of grey matter less that of white.
 
-        Args:
-            values: The image inside the brain.
+        The values are the image's inside the brain.
         """
         ranks = np.searchsorted(np.sort(values), values)[self.used] / values.size
         sums = _sums(self.tissues * ranks[:, None], self.block)

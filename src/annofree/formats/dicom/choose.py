@@ -17,13 +17,9 @@ def choose(
     """Take one series of each kind.
 
     Of several, a sure guess goes before an unsure one, pictures from the scanner before reformatted ones, then the one
-    whose coarsest voxel edge is finest, then the one that covers more of the head.
-
-    Args:
-        study: The examination.
-        verdicts: What each series was taken for.
-        series: What the user says: series numbers ("5"), or kinds with numbers ("T1C=7"). Only these are taken.
-        sequence: Take this kind only; with one bare number in `series`, what that series is.
+    whose coarsest voxel edge is finest, then the one that covers more of the head. The user may name series by numbers
+    ("5") or kinds with numbers ("T1C=7"); only these are taken then. `sequence` is the one kind to take; beside one
+    bare number, what that series is.
 
     Raises:
         InputError: A number does not exist or cannot be used, or nothing is left.

@@ -8,6 +8,7 @@ import shutil
 import stat
 import tempfile
 import zipfile
+import zlib
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,30 +26,14 @@ MAX_ZIP_RATIO = 200
 #: Files that are looked at to tell whether a folder holds DICOM.
 _GLANCES = 200
 _ENDINGS = (".dcm", ".ima", ".dicom")
-_OTHER_ENDINGS = (
-    ".txt",
-    ".json",
-    ".tsv",
-    ".csv",
-    ".xml",
-    ".html",
-    ".pdf",
-    ".png",
-    ".jpg",
-    ".zip",
-    ".gz",
-    ".npy",
-    ".nii",
-)
+_OTHER_ENDINGS = tuple(".txt .json .tsv .csv .xml .html .pdf .png .jpg .zip .gz .npy .nii".split())  # noqa: SIM905
 
 
 @dataclass(frozen=True)
 class Found:
     """The headers below a folder.
 
-    Attributes:
-        frames: One for each picture.
-        without_picture: DICOM files that are damaged, or hold no picture.
+    `without_picture` counts DICOM files that are damaged, or hold no picture.
     """
 
     frames: tuple[Frame, ...]
@@ -139,7 +124,7 @@ def unpack(archive: Path) -> Path:
                 target = folder / f"{number:06d}{ending if ending in _ENDINGS + _OTHER_ENDINGS else ''}"
                 with opened.open(member) as source, target.open("wb") as copy:
                     shutil.copyfileobj(source, copy, 1 << 20)
-    except (zipfile.BadZipFile, OSError, EOFError, RuntimeError, NotImplementedError, zlib_error()) as error:
+    except (zipfile.BadZipFile, OSError, EOFError, RuntimeError, NotImplementedError, zlib.error) as error:
         shutil.rmtree(folder, ignore_errors=True)
         why = "the disk is full" if getattr(error, "errno", None) == 28 else "it is damaged or cut short"
         raise InputError("An archive cannot be unpacked", file=archive, why=why, fix="Copy it again") from None
@@ -147,13 +132,6 @@ def unpack(archive: Path) -> Path:
         shutil.rmtree(folder, ignore_errors=True)
         raise
     return folder
-
-
-def zlib_error() -> type[Exception]:
-    """The error of a damaged deflate stream."""
-    import zlib
-
-    return zlib.error
 
 
 def _refuse_unsafe(archive: Path, members: list[zipfile.ZipInfo]) -> None:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -22,10 +22,10 @@ TAGS = (
     *("AcquisitionDate", "ContentTime", "Modality", "SeriesNumber", "InstanceNumber", "AcquisitionNumber"),
     *("SeriesDescription", "ProtocolName", "SequenceName", "PulseSequenceName", "ImageType", "BodyPartExamined"),
     *("ScanningSequence", "SequenceVariant", "MRAcquisitionType", "RepetitionTime", "EchoTime", "InversionTime"),
-    *("FlipAngle", "EchoNumbers", "DiffusionBValue", "TemporalPositionIdentifier", "ContrastBolusAgent"),
+    *("EchoNumbers", "DiffusionBValue", "TemporalPositionIdentifier", "ContrastBolusAgent"),
     *("ContrastBolusVolume", "Rows", "Columns", "PixelSpacing", "SliceThickness", "SpacingBetweenSlices"),
     *("ImagePositionPatient", "ImageOrientationPatient", "SliceLocation", "NumberOfFrames", "SamplesPerPixel"),
-    *("PhotometricInterpretation", "RescaleSlope", "RescaleIntercept", "ImagesInAcquisition", "PixelRepresentation"),
+    *("PhotometricInterpretation", "RescaleSlope", "RescaleIntercept", "PixelRepresentation"),
     *("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence", "EchoTrainLength", "ImagedNucleus"),
     *("BitsAllocated", "ContrastBolusAgentSequence"),
 )
@@ -66,7 +66,6 @@ class Frame:
     series_number: int | None
     instance: int | None
     acquisition: int | None
-    images_in_acquisition: int | None
     temporal: int | None
     echo: int | None
     rows: int
@@ -83,7 +82,6 @@ class Frame:
     te_ms: float | None
     ti_ms: float | None
     echo_train: int | None
-    flip_deg: float | None
     b_value: float | None
     contrast: bool | None
     slope: float
@@ -135,19 +133,16 @@ def read_frames(path: Path, handle: BinaryIO) -> list[Frame] | None:
         return None
     if not uid or not _text(dataset, "SOPClassUID"):
         return None
-    per_frame = _get(dataset, "PerFrameFunctionalGroupsSequence")
-    if not rows or not columns:
-        rows = columns = 0
+    rows, columns = (rows, columns) if rows and columns else (0, 0)
     common = _common(dataset, path, uid, rows or 0, columns or 0)
+    per_frame = _get(dataset, "PerFrameFunctionalGroupsSequence")
     if per_frame is None:
         count = _whole(dataset, "NumberOfFrames") or 1
-        frame = Frame(index=None if count == 1 else 0, **common, **_single(dataset))
-        return [frame] * count if count > 1 else [frame]
+        return [Frame(index=None if count == 1 else 0, **common, **_single(dataset))] * max(count, 1)
     shared_items = _get(dataset, "SharedFunctionalGroupsSequence")
     shared = shared_items[0] if shared_items else None
-    return [
-        Frame(index=number, **common, **_functional(dataset, shared, group)) for number, group in enumerate(per_frame)
-    ]
+    groups = [_functional(dataset, shared, group) for group in per_frame]
+    return [Frame(index=number, **common, **group) for number, group in enumerate(groups)]
 
 
 def _common(dataset: Any, path: Path, uid: str, rows: int, columns: int) -> dict[str, Any]:
@@ -163,50 +158,30 @@ def _common(dataset: Any, path: Path, uid: str, rows: int, columns: int) -> dict
         "modality": _text(dataset, "Modality").upper(),
         "text": " | ".join(_text(dataset, word) for word in words),
         "body_part": _text(dataset, "BodyPartExamined").upper(),
-        "scanning": tuple(part.upper() for part in _texts(dataset, "ScanningSequence")),
+        "scanning": _upper(dataset, "ScanningSequence"),
+        "is_3d": {"3D": True, "2D": False}.get(_text(dataset, "MRAcquisitionType").upper()),
         "when": _text(dataset, "StudyDate") + _text(dataset, "StudyTime"),
         "day": day,
         "begun": _text(dataset, "AcquisitionTime") or _text(dataset, "SeriesTime"),
         "series_number": _whole(dataset, "SeriesNumber"),
         "acquisition": _whole(dataset, "AcquisitionNumber"),
-        "images_in_acquisition": _whole(dataset, "ImagesInAcquisition"),
         "rows": rows,
         "columns": columns,
         "samples": _whole(dataset, "SamplesPerPixel") or 1,
         "photometric": _text(dataset, "PhotometricInterpretation").upper(),
+        "contrast": _contrast(dataset),
     }
 
 
 def _single(dataset: Any) -> dict[str, Any]:
     """What a classic file, one picture each, says about its picture."""
-    kind = _text(dataset, "MRAcquisitionType").upper()
-    return {
-        "image_type": tuple(part.upper() for part in _texts(dataset, "ImageType")),
-        "is_3d": {"3D": True, "2D": False}.get(kind),
-        "instance": _whole(dataset, "InstanceNumber"),
-        "temporal": _whole(dataset, "TemporalPositionIdentifier"),
-        "echo": _whole(dataset, "EchoNumbers"),
-        "spacing_mm": _pair(_numbers(dataset, "PixelSpacing")),
-        "orientation": _orientation(_numbers(dataset, "ImageOrientationPatient")),
-        "position": _triple(_numbers(dataset, "ImagePositionPatient")),
-        "slice_location": _number(dataset, "SliceLocation"),
-        "spacing_between_mm": _number(dataset, "SpacingBetweenSlices"),
-        "thickness_mm": _number(dataset, "SliceThickness"),
-        "tr_ms": _number(dataset, "RepetitionTime"),
-        "te_ms": _number(dataset, "EchoTime"),
-        "ti_ms": _number(dataset, "InversionTime"),
-        "echo_train": _whole(dataset, "EchoTrainLength"),
-        "flip_deg": _number(dataset, "FlipAngle"),
-        "b_value": _number(dataset, "DiffusionBValue"),
-        "contrast": _contrast(dataset),
-        "slope": _or(_number(dataset, "RescaleSlope"), 1.0),
-        "intercept": _or(_number(dataset, "RescaleIntercept"), 0.0),
-    }
+    return {name: read(dataset, element) for name, (read, element, _, _) in _PICTURE.items()}
 
 
 def _functional(dataset: Any, shared: Any, own: Any) -> dict[str, Any]:
-    """What the functional groups of an enhanced multi-frame file say about one picture."""
+    """What the functional groups of an enhanced multi-frame file say about one picture; some stands beside them."""
 
+    @cache
     def group(name: str) -> Any:
         for place in (own, shared):
             items = None if place is None else _get(place, name)
@@ -214,36 +189,16 @@ def _functional(dataset: Any, shared: Any, own: Any) -> dict[str, Any]:
                 return items[0]
         return None
 
-    timing, echo = group("MRTimingAndRelatedParametersSequence"), group("MREchoSequence")
-    modifier, content = group("MRModifierSequence"), group("FrameContentSequence")
-    measures, values = group("PixelMeasuresSequence"), group("PixelValueTransformationSequence")
-    kind = group("MRImageFrameTypeSequence")
-    plane = group("PlanePositionSequence")
-    times = _numbers(modifier, "InversionTimes")
-    stacked = _whole(content, "InStackPositionNumber")
-    volumetric = _text(dataset, "MRAcquisitionType").upper()
-    return {
-        "image_type": tuple(p.upper() for p in (_texts(kind, "FrameType") or _texts(dataset, "ImageType"))),
-        "is_3d": {"3D": True, "2D": False}.get(volumetric),
-        "instance": stacked,
-        "temporal": _whole(content, "TemporalPositionIndex"),
-        "echo": None,
-        "spacing_mm": _pair(_numbers(measures, "PixelSpacing")),
-        "orientation": _orientation(_numbers(group("PlaneOrientationSequence"), "ImageOrientationPatient")),
-        "position": _triple(_numbers(plane, "ImagePositionPatient")),
-        "slice_location": None,
-        "spacing_between_mm": _number(measures, "SpacingBetweenSlices"),
-        "thickness_mm": _number(measures, "SliceThickness"),
-        "tr_ms": _or(_number(timing, "RepetitionTime"), _number(dataset, "RepetitionTime")),
-        "te_ms": _or(_number(echo, "EffectiveEchoTime"), _number(dataset, "EchoTime")),
-        "ti_ms": times[0] if times else _number(dataset, "InversionTime"),
-        "echo_train": _whole(timing, "EchoTrainLength"),
-        "flip_deg": _number(timing, "FlipAngle"),
-        "b_value": _number(group("MRDiffusionSequence"), "DiffusionBValue"),
-        "contrast": _contrast(dataset),
-        "slope": _or(_number(values, "RescaleSlope"), 1.0),
-        "intercept": _or(_number(values, "RescaleIntercept"), 0.0),
-    }
+    found = {}
+    for name, (read, element, sequence, inside) in _PICTURE.items():
+        found[name] = read(group(f"{sequence}Sequence") if sequence else None, inside)
+        if name in _BESIDE and not found[name] and found[name] != 0:
+            found[name] = read(dataset, element)
+    return found
+
+
+#: What enhanced files say of all pictures at once where a functional group does not say it.
+_BESIDE = ("image_type", "tr_ms", "te_ms", "ti_ms")
 
 
 def _contrast(dataset: Any) -> bool | None:
@@ -337,9 +292,12 @@ def _numbers(dataset: Any, name: str) -> tuple[float, ...]:
     return found if all(abs(number) < 1e12 for number in found) else ()  # false for NaN too
 
 
-def _number(dataset: Any, name: str) -> float | None:
-    found = _numbers(dataset, name)
-    return found[0] if found else None
+def _upper(dataset: Any, name: str) -> tuple[str, ...]:
+    return tuple(part.upper() for part in _texts(dataset, name))
+
+
+def _number(dataset: Any, name: str, absent: float | None = None) -> float | None:
+    return next(iter(_numbers(dataset, name)), absent)
 
 
 def _whole(dataset: Any, name: str) -> int | None:
@@ -347,20 +305,19 @@ def _whole(dataset: Any, name: str) -> int | None:
     return None if found is None else int(found)
 
 
-def _or(value: float | None, other: Any) -> Any:
-    return other if value is None else value
+def _pair(dataset: Any, name: str) -> tuple[float, ...] | None:
+    numbers = _numbers(dataset, name)
+    return numbers if len(numbers) == 2 and min(numbers) > 0 else None
 
 
-def _pair(numbers: tuple[float, ...]) -> tuple[float, float] | None:
-    return (numbers[0], numbers[1]) if len(numbers) == 2 and min(numbers) > 0 else None
+def _triple(dataset: Any, name: str) -> tuple[float, ...] | None:
+    numbers = _numbers(dataset, name)
+    return numbers if len(numbers) == 3 else None
 
 
-def _triple(numbers: tuple[float, ...]) -> tuple[float, float, float] | None:
-    return (numbers[0], numbers[1], numbers[2]) if len(numbers) == 3 else None
-
-
-def _orientation(numbers: tuple[float, ...]) -> tuple[float, ...] | None:
+def _orientation(dataset: Any, name: str) -> tuple[float, ...] | None:
     """Six direction cosines of two unit vectors at a right angle; None for anything else."""
+    numbers = _numbers(dataset, name)
     if len(numbers) != 6:
         return None
     row, column = numbers[:3], numbers[3:]
@@ -369,3 +326,26 @@ def _orientation(numbers: tuple[float, ...]) -> tuple[float, ...] | None:
     if any(abs(length - 1) > 0.02 for length in lengths) or abs(across) > 0.02:
         return None
     return numbers
+
+
+_TIMING, _MEASURES, _VALUES = "MRTimingAndRelatedParameters", "PixelMeasures", "PixelValueTransformation"
+#: Each fact of a picture: how it is read, its element in classic files, and its group and element in enhanced ones.
+_PICTURE: dict[str, tuple[Callable[[Any, str], Any], str, str, str]] = {
+    "image_type": (_upper, "ImageType", "MRImageFrameType", "FrameType"),
+    "instance": (_whole, "InstanceNumber", "FrameContent", "InStackPositionNumber"),
+    "temporal": (_whole, "TemporalPositionIdentifier", "FrameContent", "TemporalPositionIndex"),
+    "echo": (_whole, "EchoNumbers", "", "EchoNumbers"),
+    "spacing_mm": (_pair, "PixelSpacing", _MEASURES, "PixelSpacing"),
+    "orientation": (_orientation, "ImageOrientationPatient", "PlaneOrientation", "ImageOrientationPatient"),
+    "position": (_triple, "ImagePositionPatient", "PlanePosition", "ImagePositionPatient"),
+    "slice_location": (_number, "SliceLocation", "", "SliceLocation"),
+    "spacing_between_mm": (_number, "SpacingBetweenSlices", _MEASURES, "SpacingBetweenSlices"),
+    "thickness_mm": (_number, "SliceThickness", _MEASURES, "SliceThickness"),
+    "tr_ms": (_number, "RepetitionTime", _TIMING, "RepetitionTime"),
+    "te_ms": (_number, "EchoTime", "MREcho", "EffectiveEchoTime"),
+    "ti_ms": (_number, "InversionTime", "MRModifier", "InversionTimes"),
+    "echo_train": (_whole, "EchoTrainLength", _TIMING, "EchoTrainLength"),
+    "b_value": (_number, "DiffusionBValue", "MRDiffusion", "DiffusionBValue"),
+    "slope": (partial(_number, absent=1.0), "RescaleSlope", _VALUES, "RescaleSlope"),
+    "intercept": (partial(_number, absent=0.0), "RescaleIntercept", _VALUES, "RescaleIntercept"),
+}

@@ -32,22 +32,9 @@ _DERIVED: tuple[tuple[tuple[str, ...], str], ...] = (
     (("SWI", "SWAN"), "is susceptibility-weighted"),
 )
 _OTHER_BODY = frozenset(
-    ("SPINE", "CSPINE", "TSPINE", "LSPINE", "SSPINE", "CHEST", "ABDOMEN", "PELVIS", "KNEE", "SHOULDER", "HIP", "ANKLE")
-) | {
-    "ELBOW",
-    "WRIST",
-    "HAND",
-    "FOOT",
-    "BREAST",
-    "HEART",
-    "PROSTATE",
-    "LIVER",
-    "KIDNEY",
-    "EXTREMITY",
-    "ARM",
-    "LEG",
-    "NECK",
-}
+    "SPINE CSPINE TSPINE LSPINE SSPINE CHEST ABDOMEN PELVIS KNEE SHOULDER HIP ANKLE ELBOW WRIST HAND FOOT BREAST HEART "  # noqa: SIM905
+    "PROSTATE LIVER KIDNEY EXTREMITY ARM LEG NECK".split()
+)
 #: Fewer slices, or a thinner slab (mm), are not a picture of the head.
 MIN_SLICES, MIN_SLAB_MM = 8, 60.0
 #: A lead in the evidence below which the guess is called unsure.

@@ -51,21 +51,15 @@ def read_picture(series: Series) -> PictureEvidence | None:
     except Exception:  # a series that cannot be decoded says so when it is taken
         return None
     step = [max(1, round(_MM / edge)) for edge in (series.first.spacing_mm or (1.0, 1.0))]
-    return classify_slices([picture[:: step[0], :: step[1]] for picture in slices], step_mm(series, step))
-
-
-def step_mm(series: Series, step: list[int]) -> tuple[float, float]:
-    """The pixel edges after thinning, in mm."""
     rows, columns = series.first.spacing_mm or (1.0, 1.0)
-    return rows * step[0], columns * step[1]
+    thinned = [picture[:: step[0], :: step[1]] for picture in slices]
+    return classify_slices(thinned, (rows * step[0], columns * step[1]))
 
 
 def classify_slices(slices: list[NDArray[np.float32]], spacing_mm: tuple[float, float]) -> PictureEvidence | None:
     """What slices through the middle of a head speak for.
 
-    Args:
-        slices: (rows, columns) grey levels each, any scale.
-        spacing_mm: Edges of their pixels.
+    Slices are (rows, columns) grey levels of any scale.
     """
     inner, depths = [], []
     for picture in slices:

@@ -31,10 +31,6 @@ def _decode(path: Path, index: int | None) -> NDArray[Any]:
 def read_stack(stack: Stack, name: str) -> NDArray[np.float32]:
     """The values of a stack, (column, row, slice), slopes applied and missing slices interpolated.
 
-    Args:
-        stack: The slices.
-        name: What to call the series in an error.
-
     Raises:
         InputError: A slice cannot be decoded, or holds colours or values that are no numbers.
     """

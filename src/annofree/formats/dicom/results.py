@@ -23,17 +23,8 @@ def export_dicom_seg(
 ) -> list[Path]:
     """Write the segmentations of an output folder as DICOM SEG, one file a study, and structured reports beside them.
 
-    Args:
-        results: A folder that `annofree segment` wrote to.
-        source: The DICOM folder or archive that the scans came from.
-        out: Where the files go; beside the masks if None.
-        settings: As for reading; `keep_ids` has to be as it was then, because it names the scans.
-        method: Which method's answers, where the folder holds several.
-        labelmap: The label-map form instead of the binary one.
-        report: Whether to write a structured report on each, `*_sr.dcm`.
-
-    Returns:
-        The files.
+    They go beside the masks unless `out` says where. `settings.keep_ids` has to be as it was when the scans were read,
+    because it names them.
 
     Raises:
         InputError: No segmentation belongs to any study, or one cannot be placed on its series.

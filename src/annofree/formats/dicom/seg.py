@@ -71,12 +71,8 @@ def write_dicom_seg(
 ) -> Path:
     """Write a segmentation as DICOM SEG.
 
-    Args:
-        result: The segmentation, in the space of one series of the study.
-        case: The study that it was made from.
-        path: The `.dcm` file to write.
-        labelmap: Whether to write the label-map form, for viewers that know it, instead of the binary one.
-        keep_ids: Whether to copy the patient's name, id and dates from the study.
+    `labelmap` is for viewers that know that form instead of the binary one; `keep_ids` copies the patient's name, id
+    and dates.
 
     Raises:
         InputError: The segmentation is not in the space of any series, or that series' positions are assumed.

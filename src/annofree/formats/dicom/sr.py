@@ -43,12 +43,7 @@ def write_dicom_sr(
 ) -> Path:
     """Write the report on a DICOM SEG.
 
-    Args:
-        result: The segmentation, with its lesions.
-        case: The study that it was made from.
-        segmentation: The DICOM SEG that `write_dicom_seg` made of it.
-        path: The `.dcm` file to write.
-        keep_ids: Whether to copy the patient's name, id and dates from the study.
+    `segmentation` is the file that `write_dicom_seg` made; `keep_ids` copies the patient's name, id and dates.
     """
     import highdicom
     import pydicom

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,23 +16,7 @@ from annofree.formats.dicom.stack import Stack, Unusable, drop_double, normal_of
 
 #: Parts of an image type that make a picture another kind of picture.
 _SEPARATING = frozenset(
-    (
-        "P",
-        "PHASE",
-        "PHASE MAP",
-        "R",
-        "REAL",
-        "I",
-        "IMAGINARY",
-        "ADC",
-        "EADC",
-        "TRACEW",
-        "FA",
-        "DERIVED",
-        "MPR",
-        "MIP",
-        "SWI",
-    )
+    ("P", "PHASE", "PHASE MAP", "R", "REAL", "I", "IMAGINARY", "ADC", "EADC", "TRACEW", "FA", "DERIVED", "MPR", "MIP")
 ).union(
     ("SWI", "MNIP", "SUBTRACTION", "LOCALIZER", "MOSAIC", "T1 MAP", "T2 MAP", "IN_PHASE", "OUT_PHASE", "WATER", "FAT")
 )
@@ -185,14 +170,11 @@ def _without_copies(frames: Sequence[Frame]) -> list[Frame]:
     from annofree.formats.dicom.pixels import read_frame
 
     kept: dict[tuple[object, ...], Frame] = {}
-    places: dict[tuple[object, ...], int] = {}
-    for frame in frames:
-        place = None if frame.position is None else tuple(round(x, 2) for x in frame.position)
-        places[(place,)] = places.get((place,), 0) + 1
-    for frame in frames:
-        place = None if frame.position is None else tuple(round(x, 2) for x in frame.position)
+    places = [None if frame.position is None else tuple(round(x, 2) for x in frame.position) for frame in frames]
+    times = Counter(places)
+    for frame, place in zip(frames, places, strict=True):
         key: tuple[object, ...] = (place, frame.uid, frame.index)
-        if places[(place,)] > 1:
+        if times[place] > 1:
             try:
                 key = (place, hashlib.sha256(read_frame(frame).tobytes()).hexdigest())
             except Exception:  # unreadable pixels are reported where the series is read

@@ -15,9 +15,7 @@ COLUMNS = ("taken", "series", "guess", "plane", "size", "voxel mm", "TR/TE/TI ms
 def rows(case: DicomCase, *, keep_ids: bool = False) -> list[dict[str, str]]:
     """A row for each series.
 
-    Args:
-        case: The study.
-        keep_ids: Whether descriptions are shown as they were typed, instead of the known words in them.
+    `keep_ids` shows descriptions as they were typed, instead of the known words in them.
     """
     from annofree.errors import InputError
 
