@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from annofree.methods.reconstruction.denoising_unet import DenoisingUNet, DenoisingUNetSettings, groups_of
-from annofree.training.precision import choose
+from annofree.training.fabric import choose
 
 
 class _Swish(torch.autograd.Function):

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from annofree.formats import open_cohort
 from annofree.inference.torch_network import predict_tensors
-from annofree.methods.synthtumour.published_junior import fit_published_junior
+from annofree.methods.synthtumour.published_junior import PublishedCases, fit_flair_junior, shifted_validation
 from annofree.networks import ThinUNetSettings
 from annofree.phantom import phantom_cohort
 from annofree.prepare.resample import to_spacing
@@ -199,25 +199,21 @@ def main() -> None:
             ahead=0,
             precision="fp32",
         )
-        trained = fit_published_junior(
-            teach,
-            check,
+        chosen = shifted_validation(check, FINE_MM, given.cases, blocks=BLOCKS)
+        fit_flair_junior(
+            PublishedCases(teach, FINE_MM, blocks=BLOCKS),
+            lambda module, chosen=chosen: {**chosen(module), **watch(module)},
             folder,
             settings,
-            spacing_mm=FINE_MM,
-            blocks=BLOCKS,
+            spacing_mm=FINE_MM * BLOCKS,
             network=network,
             sample=SAMPLE,
-            cases=given.cases,
-            watch=watch,
         )
         runs = [run for run in map(checks_of, folders[: seed + 1]) if run]
         if runs:
             (given.out / "table.md").write_text(report(runs), encoding="utf-8")
             print(report(runs), flush=True)
             draw(runs, given.picture or given.out / "curves.png")
-        if trained.interrupted:
-            raise SystemExit("stopped; the same command goes on from there")
 
 
 if __name__ == "__main__":

@@ -53,7 +53,7 @@ def test_voxel_size_does_not_move_the_plane():
 def test_mirrored_lesion_lies_on_the_other_side_at_the_same_height():
     images, brain, _ = tilted_brain(10, 5, lesion=True)
     there, plane = mirrored(images, brain, (4.0, 4.0, 4.0))
-    distance = plane.distance_mm(brain.shape, (4.0, 4.0, 4.0))
+    distance = np.tensordot(plane.normal, 4.0 * np.indices(brain.shape), axes=1) - plane.offset_mm
     assert distance[images[0] > 160].mean() > 20
     assert distance[there[0] > 160].mean() < -20
     assert (there[0] > 160).sum() == pytest.approx((images[0] > 160).sum(), rel=0.1)

@@ -138,7 +138,7 @@ def gradients(folder: Path) -> torch.Tensor:
 
 @pytest.mark.parametrize(("flags", "able"), [("flags : avx2 avx512_bf16", True), ("flags : avx2 avx512f", False)])
 def test_precision_asks_the_hardware(tmp_path: Path, flags: str, able: bool) -> None:
-    from annofree.training.precision import cpu_has_bf16
+    from annofree.training.fabric import cpu_has_bf16
 
     (tmp_path / "cpuinfo").write_text(flags)
     assert cpu_has_bf16(tmp_path / "cpuinfo") is able

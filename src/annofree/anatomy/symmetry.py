@@ -59,12 +59,6 @@ class MidsagittalPlane:
         start = sum(n * axis.start * step for n, axis, step in zip(self.normal, box, spacing_mm, strict=True))
         return MidsagittalPlane(self.normal, self.offset_mm - float(start), self.similarity)
 
-    def distance_mm(self, shape: tuple[int, int, int], spacing_mm: tuple[float, float, float]) -> NDArray[np.float32]:
-        """Signed distance of every voxel from the plane, (X, Y, Z) in mm, positive on the array's right."""
-        axes = [np.arange(n) * s * c for n, s, c in zip(shape, spacing_mm, self.normal, strict=True)]
-        distance = axes[0][:, None, None] + axes[1][None, :, None] + axes[2][None, None, :] - self.offset_mm
-        return np.asarray(distance, dtype=np.float32)
-
 
 def midsagittal_plane(
     images: NDArray[np.float32], brain: NDArray[np.bool_], spacing_mm: tuple[float, float, float]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Self, get_args
 
@@ -105,6 +105,10 @@ class Fittable(Threshold):
         Raises:
             InputError: The scans are too few, or too flat, for an honest value.
         """
+
+    def fitted(self, value: float, source: str, ids: Sequence[str], voxels: int) -> Self:
+        """This rule with its value, where that came from and what was seen."""
+        return self.replace(value=value, source=source, saw={"scans": len(ids), "ids": list(ids), "voxels": voxels})
 
     def value_for(self, scores: NDArray[np.float32], brain: NDArray[np.bool_]) -> float:
         """The fitted value, the same for every image."""

@@ -75,14 +75,9 @@ class Conformal(Fittable):
         rank = int(np.ceil((len(cuts) + 1) * (1 - self.alpha) - 1e-9))
         value = sorted(cuts)[rank - 1]
         reached = self.floor is None or value >= self.floor
-        source = (
-            f"number {rank} of {len(cuts)} healthy scans' own values" if reached else f"the floor, above {value:.4g}"
-        )
-        return self.replace(
-            value=not_extreme(value, lowest, highest, self.floor, self.describe()),
-            source=source,
-            saw={"scans": len(ids), "ids": ids, "voxels": voxels},
-        )
+        source = f"number {rank} of {len(cuts)} healthy scans' own values"
+        honest = not_extreme(value, lowest, highest, self.floor, self.describe())
+        return self.fitted(honest, source if reached else f"the floor, above {value:.4g}", ids, voxels)
 
     def describe(self) -> str:
         """The promise in words."""

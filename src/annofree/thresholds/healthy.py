@@ -66,11 +66,9 @@ class HealthyQuantile(Fittable):
         below = np.cumsum(weights[order])
         value = float(pooled[order[min(int(np.searchsorted(below, self.quantile - 1e-12)), order.size - 1)]])
         source = f"{100 * self.quantile:.6g} % of healthy brain voxels stay below it"
-        return self.replace(
-            value=not_extreme(value, float(pooled.min()), float(pooled.max()), self.floor, self.describe()),
-            source=source if self.floor is None or value >= self.floor else f"the floor; the quantile was {value:.4g}",
-            saw={"scans": len(ids), "ids": ids, "voxels": voxels},
-        )
+        honest = not_extreme(value, float(pooled.min()), float(pooled.max()), self.floor, self.describe())
+        reached = self.floor is None or value >= self.floor
+        return self.fitted(honest, source if reached else f"the floor; the quantile was {value:.4g}", ids, voxels)
 
     def describe(self) -> str:
         """The rule and its quantile."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -115,7 +115,8 @@ def train(
 
     def keep() -> None:
         save_state(state, {"network": network}, {"optimiser": optimiser}, {"step": step, "best": best}, average)
-        _save_average(network, average, folder / "last", extra)
+        with _averaged(network, average) as averaged:
+            save_network(averaged, folder / "last", extra=extra)
 
     batches = loader(dataset, ahead=settings.ahead)
     whole = True
@@ -146,10 +147,11 @@ def train(
                     log.add(step=step, seconds=round(time.monotonic() - started, 1), **record)
                     losses.clear()
                 if leads and validate is not None and (step % settings.validate_every == 0 or last):
-                    found = _validate(network, average, validate)
-                    if best is None or found["score"] > best:
-                        best = found["score"]
-                        _save_average(network, average, folder / "best", extra)
+                    with _averaged(network, average) as averaged:
+                        found = validate(averaged)
+                        if best is None or found["score"] > best:
+                            best = found["score"]
+                            save_network(averaged, folder / "best", extra=extra)
                     assert log is not None
                     log.add(step=step, seconds=round(time.monotonic() - started, 1), **found)
                     log.draw()
@@ -188,30 +190,17 @@ def _follow(average: dict[str, Tensor], network: nn.Module, decay: float) -> Non
             average[name].copy_(value)
 
 
-class _Swapped:
-    """The averaged weights inside the network, for the length of a with block."""
-
-    def __init__(self, network: nn.Module, average: dict[str, Tensor]) -> None:
-        self.network, self.average = network, average
-
-    def __enter__(self) -> nn.Module:
-        self.own = {name: value.detach().clone() for name, value in self.network.state_dict().items()}
-        self.network.load_state_dict(self.average)
-        return self.network.eval()
-
-    def __exit__(self, *error: object) -> None:
-        self.network.load_state_dict(self.own)
-        self.network.train()
-
-
-def _save_average(network: nn.Module, average: dict[str, Tensor], folder: Path, extra: dict[str, Any] | None) -> None:
-    with _Swapped(network, average) as averaged:
-        save_network(averaged, folder, extra=extra)
-
-
-def _validate(network: nn.Module, average: dict[str, Tensor], validate: Validate) -> dict[str, float]:
-    with _Swapped(network, average) as averaged, torch.inference_mode():
-        return validate(averaged)
+@contextmanager
+def _averaged(network: nn.Module, average: dict[str, Tensor]) -> Iterator[nn.Module]:
+    """The network with the averaged weights, to evaluate or to save."""
+    own = {name: value.detach().clone() for name, value in network.state_dict().items()}
+    network.load_state_dict(average)
+    try:
+        with torch.inference_mode():
+            yield network.eval()
+    finally:
+        network.load_state_dict(own)
+        network.train()
 
 
 class _Bar:

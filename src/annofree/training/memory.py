@@ -45,6 +45,6 @@ def activations_are_half() -> bool:
     """Whether training with precision "auto" computes in two bytes on this machine."""
     import torch
 
-    from annofree.training.precision import choose
+    from annofree.training.fabric import choose
 
     return choose("auto", torch.device("cuda" if torch.cuda.is_available() else "cpu")) == "bf16-mixed"

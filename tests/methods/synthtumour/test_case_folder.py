@@ -79,7 +79,7 @@ def test_a_junior_learns_from_the_training_cases_and_is_chosen_by_the_held_out_o
 
     def watched(make, validate, folder, settings, **more):  # type: ignore[no-untyped-def]
         held = validate.makers["held_out"]
-        seen.update(train=[f.name for f in make.cases], val=[f.name for f in held.folders])
+        seen.update(train=[f.name for f in make.cases], val=[f.name for f in held.cases])
         assert validate.count == len(held.cases)
         return real(make, validate, folder, settings, **more)
 

@@ -7,12 +7,12 @@ import torch
 from torch import nn
 
 from annofree.methods.synthtumour.partial import (
+    UNSURE,
     UNSURE_ET,
     UNSURE_TC,
     UNSURE_WT,
     PartialSampler,
     core_left_open,
-    labels_and_unsure,
     pack,
     partial_objective,
 )
@@ -68,7 +68,8 @@ def test_an_inner_region_is_not_known_where_the_outer_one_is_open() -> None:
     sure, unsure = np.zeros((3, 2, 1, 1), bool), np.zeros((3, 2, 1, 1), bool)
     sure[:, :, 0, 0] = True
     unsure[0, 1] = True
-    labels, open_ = labels_and_unsure(pack(sure, unsure))
+    packed = pack(sure, unsure)
+    labels, open_ = packed & 3, np.stack([(packed & bit) > 0 for bit in UNSURE])
     assert labels.ravel().tolist() == [3, 0]
     assert open_[:, 0].ravel().tolist() == [False] * 3
     assert open_[:, 1].ravel().tolist() == [True] * 3
@@ -99,7 +100,7 @@ def test_held_cases_come_round_again() -> None:
 def test_core_without_enhancement_is_left_open() -> None:
     packed = torch.tensor([0, 1, 2, 3, 1 | UNSURE_ET], dtype=torch.uint8).view(5, 1, 1)
     _, _, opened = core_left_open((torch.zeros(4, 5, 1, 1), torch.ones(5, 1, 1, dtype=torch.bool), packed))
-    labels, unsure = labels_and_unsure(opened.numpy())
+    labels, unsure = opened.numpy() & 3, np.stack([(opened.numpy() & bit) > 0 for bit in UNSURE])
     assert labels.ravel().tolist() == [0, 1, 2, 3, 1]
     assert unsure[1].ravel().tolist() == [False, True, False, False, True]
     assert not unsure[0].any()

@@ -52,7 +52,7 @@ def test_made_brains_are_learned_by_the_planned_network(tmp_path: Path, monkeypa
 
 def test_the_published_form_is_learned_by_the_planned_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plan = plan_of(3.0)
-    seen = caught(monkeypatch, published_junior, "fit_published_junior")
+    seen = caught(monkeypatch, published_junior, "fit_flair_junior")
     method = SynthTumour(preset="published", plan=str(plan.write(tmp_path / "plan.yaml")))
     with pytest.raises(KeyboardInterrupt):
         method.fit(healthy=Cohort.of([scan(name) for name in "abcd"]))

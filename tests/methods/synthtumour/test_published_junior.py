@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from annofree.methods.synthtumour.published_junior import PublishedCases, ShiftedValidation, fit_published_junior
+from annofree.methods.synthtumour.published_junior import PublishedCases, fit_flair_junior, shifted_validation
 from annofree.networks import ThinUNetSettings, load_network
 from annofree.training.samples import SampleSettings
 from annofree.training.settings import TrainSettings
@@ -60,16 +60,15 @@ def test_what_is_watched_is_logged_and_chooses_nothing(tmp_path: Path) -> None:
     settings = TrainSettings(
         steps=4, warmup=1, learning_rate=0.0001, ema=0.0, validate_every=1, ahead=0, precision="fp32"
     )
-    trained = fit_published_junior(
-        [host(1), host(2)],
-        [host(3)],
+    validate = shifted_validation([host(3)], 2.0, 2, blocks=2)
+    trained = fit_flair_junior(
+        PublishedCases([host(1), host(2)], 2.0, blocks=2),
+        lambda network: {**validate(network), **watch(network)},
         tmp_path,
         settings,
-        blocks=2,
-        cases=2,
+        spacing_mm=4.0,
         network=ThinUNetSettings(full=2, widths=(4, 8)),
         sample=SampleSettings(patch=(32, 32, 32), shift=0),
-        watch=watch,
     )
     records = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     checks = [r for r in records if "phantom" in r]
@@ -78,5 +77,5 @@ def test_what_is_watched_is_logged_and_chooses_nothing(tmp_path: Path) -> None:
     assert all({"dice_alike", "loss_alike", "loss_shifted"} <= set(r) for r in checks)
     network, config = load_network(tmp_path / "best")
     assert (config["spacing_mm"], config["regions"]) == (4.0, ["WT"])
-    again = ShiftedValidation([host(3)], 2.0, 2, blocks=2)(network)
+    again = validate(network)
     assert again["score"] == pytest.approx(trained.best_score, abs=0.02)  # half precision on disk

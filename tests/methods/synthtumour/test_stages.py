@@ -255,11 +255,8 @@ def test_the_published_preset_runs_both_stages_on_flair_alone(
     small = ThinUNetSettings(full=4, widths=(4, 8), deep_supervision=1)
     monkeypatch.setattr(published_junior, "ThinUNetSettings", lambda: small)
 
-    class One(published_junior.ShiftedValidation):
-        def __init__(self, hosts: list, spacing_mm: float, cases: int = 1, **more: object) -> None:
-            super().__init__(hosts, spacing_mm, 1, **more)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(published_junior, "ShiftedValidation", One)
+    real = published_junior.shifted_validation
+    monkeypatch.setattr(published_junior, "shifted_validation", lambda hosts, spacing_mm: real(hosts, spacing_mm, 1))
     monkeypatch.setattr(first, "PUBLISHED_SPACING_MM", 4.0)
     method = SynthTumour(preset="published", steps=2, quality="fast", mixed=2)
     method = method.fit(healthy=people[0], patients=people[1].subset(people[1].ids[:2]), workspace=tmp_path)

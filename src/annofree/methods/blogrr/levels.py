@@ -22,7 +22,7 @@ from annofree.methods.blogrr.hypergradient import Params
 from annofree.methods.blogrr.soft_dice import SLOPE, Total, alone, soft_dice_loss, soft_mask
 from annofree.methods.reconstruction.error_map import ErrorSettings
 from annofree.methods.reconstruction.torch_error_map import error_map
-from annofree.settings import Seed, Settings
+from annofree.settings import Settings
 from annofree.training.stream import Batch
 
 #: Published: rounds up to the third are never kept, nor is the last.
@@ -57,7 +57,6 @@ class BilevelSettings(Settings):
         keep: "last" keeps the last round's networks; "lowest" as published those of the round with the lowest mean loss
             of the upper level, from the fourth round to the last but one (the last, where there are fewer).
         error: The error map.
-        seed: Decides the run, beside the samplers' own seeds.
     """
 
     rounds: int = Field(20, ge=1)
@@ -82,7 +81,6 @@ class BilevelSettings(Settings):
     iterations: int = Field(5, ge=1)
     keep: Literal["last", "lowest"] = "last"
     error: ErrorSettings = ErrorSettings()
-    seed: Seed = 0
 
     @classmethod
     def published(cls) -> Self:

@@ -91,7 +91,7 @@ class BlogrrSettings(DAESettings):
         lower, upper = (ceil(healthy_slices / batch), ceil(patient_slices / batch)) if published else (10, 10)
         changes |= {"lower_steps": self.bilevel_steps or lower, "upper_steps": self.bilevel_steps or upper}
         changes |= {"loss": self.loss, "dice": self.dice, "hypergradient": self.hypergradient}
-        return form.model_copy(update={**changes, "seed": self.seed, "error": error})
+        return form.model_copy(update={**changes, "error": error})
 
     def threshold_network(self) -> Settings:
         """The network that looks at slices: a small one that sees the error map too, or ResNet-18 on the slice."""

@@ -73,12 +73,12 @@ def fit_published(
         InputError: There is no FLAIR on one of the sides.
         SettingsError: The plan is for voxels that are not cubes.
     """
-    from annofree.methods.synthtumour.published_junior import fit_published_junior
+    from annofree.methods.synthtumour.published_junior import PublishedCases, fit_flair_junior, shifted_validation
 
     spacing_mm, train, own = _planned(train, plan)
-    trained = fit_published_junior(
-        _flair_cases(teach, spacing_mm), _flair_cases(check, spacing_mm), folder, train, spacing_mm=spacing_mm, **own
-    )
+    make = PublishedCases(_flair_cases(teach, spacing_mm), spacing_mm)
+    validate = shifted_validation(_flair_cases(check, spacing_mm), spacing_mm)
+    trained = fit_flair_junior(make, validate, folder, train, spacing_mm=spacing_mm, **own)
     return _finished(trained), {
         "anatomies": f"{len(teach)} healthy scans",
         "tumours": "one bright blob in FLAIR as published; no lesion of any patient, no mask",

@@ -41,11 +41,6 @@ def pack(sure: NDArray[np.bool_], unsure: NDArray[np.bool_]) -> NDArray[np.uint8
     return out
 
 
-def labels_and_unsure(packed: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    """Labels ``(X, Y, Z)`` 0..3 and what is not known ``(3, X, Y, Z)`` of partial labels."""
-    return packed & np.uint8(LABEL_BITS), np.stack([(packed & bit) > 0 for bit in UNSURE])
-
-
 def core_left_open(case: TrainingCase) -> TrainingCase:
     """A pseudo-labelled case in which core that does not enhance may be core or not.
 

@@ -86,13 +86,10 @@ class CaseValidation:
         makers: From a place in the list to a case, by the task's name.
         cases: How many of each task.
         chooses: The task whose Dice is the score.
-        watch: Further numbers for the log; they choose nothing.
     """
 
-    def __init__(
-        self, makers: Mapping[str, CaseMaker], cases: int, *, chooses: str, watch: Validate | None = None
-    ) -> None:
-        self.makers, self.count, self.chooses, self.watch = dict(makers), cases, chooses, watch
+    def __init__(self, makers: Mapping[str, CaseMaker], cases: int, *, chooses: str) -> None:
+        self.makers, self.count, self.chooses = dict(makers), cases, chooses
 
     def __call__(self, network: nn.Module) -> dict[str, float]:
         """``score``, and for each task ``dice_`` and ``loss_`` (1 - soft Dice + cross-entropy in the brain)."""
@@ -100,59 +97,20 @@ class CaseValidation:
         for name, make in self.makers.items():
             pairs = [_dice_and_loss(network, make(seed)) for seed in range(self.count)]
             out[f"dice_{name}"], out[f"loss_{name}"] = (sum(p[k] for p in pairs) / len(pairs) for k in (0, 1))
-        further = self.watch(network) if self.watch is not None else {}
-        return {"score": out[f"dice_{self.chooses}"], **out, **further}
+        return {"score": out[f"dice_{self.chooses}"], **out}
 
 
-class ShiftedValidation(CaseValidation):
+def shifted_validation(
+    hosts: Sequence[TrainingCase], spacing_mm: float, cases: int = 8, *, blocks: int = 1
+) -> CaseValidation:
     """Dice on the distribution-shifted validation task, which chooses the weights, and on cases like the training's.
 
     Hosts are healthy scans that training does not see; a shifted case and its twin have the same blob in the same
-    brain.
+    brain. All are made once.
     """
-
-    def __init__(
-        self,
-        hosts: Sequence[TrainingCase],
-        spacing_mm: float,
-        cases: int = 8,
-        *,
-        blocks: int = 1,
-        watch: Validate | None = None,
-    ) -> None:
-        # they are made once
-        shifted = cache(PublishedCases(hosts, spacing_mm, validation=True, blocks=blocks))
-        alike = cache(PublishedCases(hosts, spacing_mm, blocks=blocks))
-        super().__init__({"shifted": shifted, "alike": alike}, cases, chooses="shifted", watch=watch)
-
-
-def fit_published_junior(
-    hosts: Sequence[TrainingCase],
-    held_out: Sequence[TrainingCase],
-    folder: Path,
-    settings: TrainSettings,
-    *,
-    spacing_mm: float = 2.0,
-    network: Settings | None = None,
-    sample: SampleSettings | None = None,
-    blocks: int = 1,
-    cases: int = 8,
-    watch: Validate | None = None,
-) -> Trained:
-    """Train a published junior on cases in some healthy scans, chosen by those in scans of other people.
-
-    The network's grid is `blocks` times coarser than that of the scans; see `fit_flair_junior`. What `watch` measures
-    at every validation chooses nothing.
-    """
-    return fit_flair_junior(
-        PublishedCases(hosts, spacing_mm, blocks=blocks),
-        ShiftedValidation(held_out, spacing_mm, cases, blocks=blocks, watch=watch),
-        folder,
-        settings,
-        spacing_mm=spacing_mm * blocks,
-        network=network,
-        sample=sample,
-    )
+    shifted = cache(PublishedCases(hosts, spacing_mm, validation=True, blocks=blocks))
+    alike = cache(PublishedCases(hosts, spacing_mm, blocks=blocks))
+    return CaseValidation({"shifted": shifted, "alike": alike}, cases, chooses="shifted")
 
 
 def fit_flair_junior(

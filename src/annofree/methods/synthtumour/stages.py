@@ -197,7 +197,7 @@ def _senior(method: TwoStages, material: Material, work: Path) -> tuple[tuple[Ne
     import torch
 
     from annofree.inference.torch_network import TorchNetwork
-    from annofree.methods.synthtumour.published_junior import ShiftedValidation
+    from annofree.methods.synthtumour.published_junior import shifted_validation
     from annofree.methods.synthtumour.senior import HeldCases, SeniorSettings, fit_senior
     from annofree.methods.synthtumour.validation import MadeValidation
     from annofree.networks import build, load_network
@@ -213,7 +213,7 @@ def _senior(method: TwoStages, material: Material, work: Path) -> tuple[tuple[Ne
     validate: Validate
     if own.published:
         sources = {"mixed and pseudo-labelled": HeldCases([read_case(f) for f in (*material.mixed, *material.real)])}
-        validate = ShiftedValidation(checking, spacing_mm)
+        validate = shifted_validation(checking, spacing_mm)
         torch.manual_seed(own.seed + 1)
         network = build(config["network"])
         train = TrainSettings(steps=own.second_steps, seed=own.seed)
