@@ -20,8 +20,8 @@ COMMANDS = {
     "annofree --help": ["-m", "annofree", "--help"],
     "annofree methods": ["-m", "annofree", "methods"],
     "import onnxruntime": ["-c", "import onnxruntime"],
-    "import nibabel": ["-c", "import nibabel"],
-    "nibabel alone": ["-c", "from annofree.formats.quick_nibabel import load_nibabel; load_nibabel()"],
+    "SciPy and nibabel": ["-c", "import scipy.ndimage, nibabel"],
+    "both as segment does": ["-c", "from annofree.quick_imports import quick_imports\nwith quick_imports(): pass"],
     "import SimpleITK": ["-c", "import SimpleITK"],
     "import torch": ["-c", "import torch"],
 }
@@ -36,7 +36,7 @@ def main() -> None:
             wall.append(time.perf_counter() - started)
             processor.append(used() - before)
         middle = statistics.median(wall), statistics.median(processor)
-        print(f"{name:18s} {middle[0]:6.2f} s   processor {middle[1]:6.2f} s   (medians of 5)", flush=True)
+        print(f"{name:20s} {middle[0]:6.2f} s   processor {middle[1]:6.2f} s   (medians of 5)", flush=True)
 
 
 def used() -> float:

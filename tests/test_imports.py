@@ -38,6 +38,16 @@ def test_import_help_and_methods_load_nothing_heavy(code: str) -> None:
     assert "LOADED []" in done.stdout
 
 
+def test_quick_imports_leave_every_library_whole() -> None:
+    program = (
+        "import gc, sys\nfrom annofree.quick_imports import quick_imports\nwith quick_imports():\n    pass\n"
+        "print('without', [n for n in ('numpy.f2py', 'pydicom') if n in sys.modules], gc.isenabled())\n"
+        "import numpy, pydicom\nprint(callable(numpy.f2py.get_include), callable(pydicom.dcmread))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines() == ["without [] True", "True True"], done.stderr
+
+
 def test_public_names_are_there() -> None:
     import annofree as af
 

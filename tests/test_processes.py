@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from annofree.processes import as_they_come, in_order
+from annofree.processes import as_they_come, in_order, side_by_side
 
 
 def halve(number: int, least: int = 0) -> float:
@@ -40,6 +40,15 @@ def halve_or_fail():  # by value: processes cannot import this file
         return number / 2
 
     return work
+
+
+@pytest.mark.parametrize("threads", ["1", "3"])
+def test_threads_answer_in_the_order_of_the_jobs_and_raise(threads: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", threads)
+    assert side_by_side(halve, range(6)) == [0.0, 0.5, 1.0, 1.5, 2.0, 2.5]
+    assert side_by_side(halve, []) == []
+    with pytest.raises(ValueError, match="thirteen"):
+        side_by_side(halve, [1, 13, 2])
 
 
 def test_only_the_job_that_kills_its_process_is_lost(tmp_path: Path) -> None:

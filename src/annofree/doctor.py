@@ -72,7 +72,8 @@ def _packages() -> Iterator[Check]:
 def _engine() -> Iterator[Check]:
     """What computes the networks of a segmentation."""
     try:
-        from annofree.inference.network import PROVIDERS, providers, threads
+        from annofree.inference.network import PROVIDERS, providers
+        from annofree.processes import threads
 
         found = providers("auto")
     except Exception as error:  # a runtime for another processor fails in as many ways as there are systems

@@ -1,4 +1,7 @@
-"""Work over several processes of this machine; a process that dies takes its own job with it and no other."""
+"""Work over several processes of this machine, and over the threads of one.
+
+A process that dies takes its own job with it and no other.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,14 @@ import pickle
 import signal
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from itertools import islice
 from multiprocessing import active_children, get_context, parent_process
 from typing import Any, TypeVar
+
+from annofree.quick_imports import quick_imports
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -87,6 +92,27 @@ def sensible(workers: int, jobs: int) -> int:
     return max(1, min(workers, jobs, cores()))
 
 
+def threads() -> int:
+    """Threads for one step: what OMP_NUM_THREADS says, as for every numerical library, else the cores we may use."""
+    wanted = os.environ.get("OMP_NUM_THREADS", "")
+    if wanted.isdigit() and int(wanted) > 0:
+        return int(wanted)
+    return cores()
+
+
+def side_by_side(work: Callable[[Job], Result], jobs: Iterable[Job]) -> list[Result]:
+    """Results in the jobs' order, on threads: for work that lets go of the interpreter, as numpy and codecs do.
+
+    Raises:
+        Exception: What the work raised.
+    """
+    listed = list(jobs)
+    if min(threads(), len(listed)) <= 1:
+        return list(map(work, listed))
+    with ThreadPoolExecutor(min(threads(), len(listed))) as pool:
+        return list(pool.map(work, listed))
+
+
 @contextmanager
 def _pool(frozen: bytes, workers: int, threads: str | None = None) -> Iterator[ProcessPoolExecutor]:
     """Fresh processes that share the processor's cores; ended at once where the caller is interrupted."""
@@ -138,5 +164,6 @@ def _end_with_parent() -> None:
 
 def _do(job: bytes) -> Any:
     if "thawed" not in _work:
-        _work["thawed"] = pickle.loads(_work["frozen"])
+        with quick_imports():
+            _work["thawed"] = pickle.loads(_work["frozen"])
     return _work["thawed"](pickle.loads(job))

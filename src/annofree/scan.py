@@ -344,6 +344,11 @@ class Cohort:
             raise InputError(f"No scan '{scan_id}' in {self.name}", why=f"it holds {', '.join(self.ids[:8])}")
         return self._loaders[scan_id]()
 
+    def begin(self, scan_id: str) -> None:
+        """Let the reading of a scan begin beside what the caller does before it asks for it, where that can be."""
+        if hasattr(self._loaders[scan_id], "begin"):
+            self._loaders[scan_id].begin()  # type: ignore[attr-defined]
+
     def origin(self, scan_id: str) -> Origin | None:
         """Where a scan comes from, without reading it; None where only reading tells."""
         found: Origin | None = getattr(self._loaders[scan_id], "origin", None)

@@ -110,6 +110,22 @@ def test_a_cohort_of_folders_loads_lazily_and_survives_a_bad_scan(tmp_path: Path
     assert pickle.loads(pickle.dumps(cohort))["d"].id == "d"
 
 
+def test_reading_that_began_ahead_gives_the_same_scan_or_the_same_error(tmp_path: Path) -> None:
+    for name in "ab":
+        save_patient(tmp_path / name, "t1.nii.gz", "flair.nii.gz")
+    (tmp_path / "b" / "flair.nii.gz").write_bytes(b"broken")
+    cohort = open_cohort(tmp_path)
+    for name in cohort.ids:
+        cohort.begin(name)
+    ahead, usual = cohort["a"], open_scan(tmp_path / "a")
+    assert ahead.notes == usual.notes
+    np.testing.assert_array_equal(ahead.images["FLAIR"], usual.images["FLAIR"])
+    assert cohort["a"].id == "a"  # read anew: what was begun is gone
+    for _ in range(2):
+        with pytest.raises(InputError, match="flair"):
+            cohort["b"]
+
+
 def test_a_flat_folder_is_split_into_cases(tmp_path: Path) -> None:
     save_patient(tmp_path, "p1_flair.nii.gz", "p1_t1.nii.gz", "p10_flair.nii.gz", "p10_t1c.nii.gz", "p2-FLAIR.nii")
     save(tmp_path / "p1_seg.nii.gz", np.ones(SHAPE, np.uint8))

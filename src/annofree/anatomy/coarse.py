@@ -35,13 +35,15 @@ def block_mean(volume: NDArray[np.float32], factor: NDArray[np.int_]) -> NDArray
     Block `i` has its centre at voxel `i * factor + (factor - 1) / 2`.
     """
     pad = [(0, int(-n % f)) for n, f in zip(volume.shape, factor, strict=True)]
-    padded = np.pad(volume, pad) if any(after for _, after in pad) else volume
-    for axis, f in reversed(list(enumerate(factor))):
-        if f == 1:
-            continue
-        head, tail = padded.shape[:axis], padded.shape[axis + 1 :]
-        padded = padded.reshape((*head, padded.shape[axis] // int(f), int(f), *tail)).mean(axis=axis + 1)
-    return np.asarray(padded, dtype=np.float32)
+    joined = np.pad(volume, pad) if any(after for _, after in pad) else volume
+    for axis, f in reversed(list(enumerate(factor.tolist()))):
+        # adding every f-th plane to the ones before takes a quarter of the time of a mean over a short axis
+        before = (slice(None),) * axis
+        total = joined[(*before, slice(0, None, f))].astype(np.float32)
+        for place in range(1, f):
+            total += joined[(*before, slice(place, None, f))]
+        joined = total / np.float32(f) if f > 1 else total
+    return joined
 
 
 def coarse_brain(

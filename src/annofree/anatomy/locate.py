@@ -64,7 +64,6 @@ def locate(
     found = _components(labels, scan, min_volume_ml)
     if not found:
         return ()
-    scan = scan.replace(brain=scan.foreground())
     scores = None if scores is None else on_grid(scores, scan.grid)
     plane = plane_of(scan)
     aligned = (alignment or partial(register_to_mni, scan))() if with_lobes else None
@@ -75,9 +74,10 @@ def locate(
 
 
 def plane_of(scan: Scan) -> MidsagittalPlane:
-    """The midsagittal plane of a scan's brain, in its array's mm; (see `annofree.anatomy.symmetry`)."""
+    """The midsagittal plane of a scan's brain, in its array's mm; worked out once (`annofree.anatomy.symmetry`)."""
     image = scan.images[next(s for s in Modality if s in scan.images)]
-    return midsagittal_plane(image[None], scan.foreground(), scan.spacing_mm)
+    brain = scan.foreground()
+    return scan.once("midsagittal plane", lambda: midsagittal_plane(image[None], brain, scan.spacing_mm))
 
 
 def side_of(distance_mm: NDArray[Any]) -> Side:

@@ -18,9 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annofree.formats.network_folder import file_hash
-from annofree.inference.network import threads
 from annofree.pipeline import DEFAULT_METHOD, Choice
-from annofree.processes import cores
+from annofree.processes import cores, side_by_side, threads
 from annofree.scan import Origin, Scan
 from annofree.segmentation import Segmentation
 
@@ -115,10 +114,8 @@ def model_hashes(choice: Choice) -> dict[str, str]:
 
 def result_hashes(result: Segmentation) -> dict[str, Any]:
     """SHA-256 of the labels and of each score map, on the scan's canonical grid."""
-    return {
-        "labels": array_hash(result.labels),
-        "scores": {name: array_hash(score.values) for name, score in result.scores.items()},
-    }
+    labels, *scores = side_by_side(array_hash, [result.labels, *(score.values for score in result.scores.values())])
+    return {"labels": labels, "scores": dict(zip(result.scores, scores, strict=True))}
 
 
 def software() -> dict[str, Any]:

@@ -94,6 +94,10 @@ def _run(
     method: Method | None,
 ) -> BatchReport:
     begun, started = now(), time.monotonic()
+    if scheduler is None and (workers <= 1 or len(cohort) == 1) and cohort.ids:
+        first = cohort.ids[0]
+        if not (died_before(out, first) or read_record(out, first)):
+            cohort.begin(first)
     build = cache(choice.build if method is None else lambda: method)
     described = build().describe()
     model = model_hashes(choice)

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 from annofree.batch.fingerprint import origin_hashes, scan_hashes, text_hash
 from annofree.batch.record import clear_start, forget, is_done, mark_start, read_record, refuse_another, write_record
 from annofree.errors import AnnofreeError
-from annofree.formats.quick_nibabel import load_nibabel
 from annofree.pipeline import Choice, segment_scan
 from annofree.prepare.natives import write_natives
 from annofree.progress import stage, working_on
@@ -131,7 +130,6 @@ class Worker:
                 return Outcome(scan_id, reused=True)
             refuse_another(self.out, scan_id, inputs)
         mark_start(self.out, scan_id)
-        load_nibabel()
         working_on(scan_id)
         stage("reading")
         scan = self.cohort[scan_id]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import traceback
@@ -154,6 +155,8 @@ def _root(ctx: typer.Context, version: bool = typer.Option(False, "--version", h
 
 def main(arguments: list[str] | None = None) -> Any:
     """Run the command line; errors for users are one sentence on stderr and exit code 2, our faults a line and 1."""
+    # the products of segmentation are too small to share: its threads would only wait in circles for each other
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     verb = next((word for word in (arguments if arguments is not None else sys.argv[1:]) if word in VERBS), "")
     try:
         with explained(f"annofree {verb}".strip()):

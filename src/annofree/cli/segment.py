@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from annofree.cli.options import Bias, Brain, Coregister, Locate, Sequence, Series, Workers
+from annofree.quick_imports import quick_imports
 
 
 def segment(
@@ -65,12 +66,13 @@ def segment(
     ] = False,
 ) -> None:
     """Segment scans: masks, score maps and a table, in each scan's own space."""
-    from annofree.batch.run import run
-    from annofree.cli.bids_app import sort_arguments, take_participants
-    from annofree.cli.show import say, show_failures, show_rows
-    from annofree.formats import open_cohort
-    from annofree.pipeline import Choice
-    from annofree.prepare import Recipe
+    with quick_imports():
+        from annofree.batch.run import run
+        from annofree.cli.bids_app import sort_arguments, take_participants
+        from annofree.cli.show import say, show_failures, show_rows
+        from annofree.formats import open_cohort
+        from annofree.pipeline import Choice
+        from annofree.prepare import Recipe
 
     inputs, folder, labels = sort_arguments(inputs, out, participant_label)
     if scheduler is not None:  # the workers start elsewhere

@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
+from operator import call
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -22,6 +23,7 @@ from annofree.formats.label_tables import write_label_table, write_viewer_tables
 from annofree.formats.lesion_table import read_lesions, write_lesions
 from annofree.formats.nifti import read_labels, write_volume
 from annofree.formats.outfolder import claim_folder, write_json
+from annofree.processes import side_by_side
 from annofree.scan import Grid, canonical_grid, to_canonical, to_native
 from annofree.segmentation import LABEL_NAMES, REGIONS, ScoreMap, Segmentation
 
@@ -62,9 +64,16 @@ def write_segmentation(result: Segmentation, out: str | Path) -> Path:
     sidecar_path(path).unlink(missing_ok=True)
     about = f"annofree {method}"
     common = {"SpatialReference": "orig", "ScanId": result.scan_id, "Method": method}
+    volumes: list[Callable[[], None]] = []
+
+    def keep(file: Path, array: NDArray[Any], description: str = about) -> None:
+        volumes.append(
+            partial(write_volume, file, to_native(array, result.native), result.native, description=description)
+        )
+
     if len(result.regions) > 1:
         dseg = _named(_stem(root, result.scan_id, method), "dseg")
-        write_volume(dseg, to_native(result.labels, result.native), result.native, description=about)
+        keep(dseg, result.labels)
         write_json(
             sidecar_path(dseg),
             {**common, "Description": "Tumour labels", "LabelMap": {str(k): v for k, v in LABEL_NAMES.items()}},
@@ -73,14 +82,14 @@ def write_segmentation(result: Segmentation, out: str | Path) -> Path:
         write_viewer_tables(root)
     for name, score in result.scores.items():
         stem = _stem(root, result.scan_id, method, f"label-{bids_label(name)}")
-        _write_score(_named(stem, "probseg"), score, result, common)
+        volumes.append(partial(_write_score, _named(stem, "probseg"), score, result, common))
     if result.brain is not None:
         brain = _named(_stem(root, result.scan_id, method, "label-brain"), "mask")
-        write_volume(brain, to_native(result.brain.astype(np.uint8), result.native), result.native, description=about)
+        keep(brain, result.brain.view(np.uint8))
         write_json(sidecar_path(brain), {**common, "Type": "Brain", "Description": "Voxels that the method looked at"})
     write_lesions(path.parents[1] / "lesions.tsv", result.lesions)
-    mask = result.mask("WT").astype(np.uint8)
-    write_volume(path, to_native(mask, result.native), result.native, description=f"{about}: whole tumour")
+    keep(path, result.mask("WT").view(np.uint8), f"{about}: whole tumour")
+    side_by_side(call, volumes)
     record = {
         **common,
         "Type": "Lesion",

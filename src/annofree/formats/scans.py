@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -170,6 +170,14 @@ class _Loader:
     report: str | None
     prepare: Prepare | None = None
     group: str | None = None
+    begun: list[Future[Study]] = field(default_factory=list, compare=False, repr=False)
+
+    def begin(self) -> None:
+        """Read the files in a thread: whoever asks for the scan next need not wait for all of it."""
+        if not self.begun:
+            with_one = ThreadPoolExecutor(1)
+            self.begun.append(with_one.submit(_study, self.case, self.sequence, self._mask, self.report))
+            with_one.shutdown(wait=False)
 
     @property
     def _mask(self) -> str | Path | None:
@@ -195,7 +203,9 @@ class _Loader:
         )
 
     def __call__(self) -> Scan:
-        return _read(self.case, self.sequence, self._mask, self.report, self.prepare)
+        if not self.begun:
+            return _read(self.case, self.sequence, self._mask, self.report, self.prepare)
+        return _scan(self.begun.pop().result(), self.case, self.prepare)
 
     def study(self) -> Study:
         """The images as they lie; refused where reading the scan would be, short of preparing it."""
@@ -267,7 +277,10 @@ def _one_case(path: Path, sequence: str | None, dicom: DicomSettings | None = No
 def _read(
     case: Case, sequence: str | None, brain_mask: Any, report: str | None, prepare: Prepare | None = None
 ) -> Scan:
-    study = _study(case, sequence, brain_mask, report)
+    return _scan(_study(case, sequence, brain_mask, report), case, prepare)
+
+
+def _scan(study: Study, case: Case, prepare: Prepare | None) -> Scan:
     if prepare is not None and study.raw and not isinstance(case, NpyCase):
         return prepare(study)
     return _as_it_lies(study)

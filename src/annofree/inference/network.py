@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annofree.errors import InputError, SettingsError
+from annofree.processes import threads
 
 if TYPE_CHECKING:
     from torch import nn
@@ -182,14 +183,6 @@ class OnnxNetwork:
 
 def _again(model: Path | bytes, folder: Path, device: str, keep_memory: bool) -> OnnxNetwork:
     return OnnxNetwork(model, folder, device=device, keep_memory=keep_memory)
-
-
-def threads() -> int:
-    """Threads for one network: what OMP_NUM_THREADS says, as for every numerical library, else the cores we may use."""
-    wanted = os.environ.get("OMP_NUM_THREADS", "")
-    if wanted.isdigit() and int(wanted) > 0:
-        return int(wanted)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def providers(device: str) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+from operator import call
 from typing import ClassVar
 
 import numpy as np
@@ -11,6 +13,7 @@ from scipy import ndimage
 
 from annofree.intensity import robust_level
 from annofree.masks import Mask, bounding_box, components, components_with, margin_for
+from annofree.processes import side_by_side
 from annofree.refine.base import RefineContext, Refiner
 from annofree.refine.mixture import Mixture
 from annofree.scan import Modality
@@ -87,10 +90,12 @@ class Appearance(Refiner):
         if not images:
             return self.skipped(result, context, "none of the sequences it may look at is at hand")
         spacing, brain, scores, inner = context.spacing_mm, context.brain[box], context.scores[box], mask[box]
-        depth, away = _depth(inner, spacing), _away(inner, max(self.gap_mm, self.reach_mm), spacing)
+        reach_mm = max(self.gap_mm, self.reach_mm)
+        depth, away = side_by_side(call, [partial(_depth, inner, spacing), partial(_away, inner, reach_mm, spacing)])
         parts, count = components(inner, 6)
-        deepest = np.append(np.inf, ndimage.maximum(depth, parts, np.arange(1, count + 1)))
-        thin = deepest[parts] <= self.thin_mm
+        deep = np.zeros(count + 1, dtype=bool)
+        deep[parts[depth > self.thin_mm]] = True
+        thin = inner & ~deep[parts]
         if thin.sum() == inner.sum():
             return self.skipped(result, context, "the finding is too thin to show an inside of its own")
         healthy = brain & (away > self.gap_mm) & (scores < self.certain_below)
@@ -101,7 +106,7 @@ class Appearance(Refiner):
             return self.skipped(result, context, "too few voxels are certain")
         near = brain & (away <= self.reach_mm)
         smooth = Smoothing(brain, self.smooth_mm, spacing)
-        smoothed = [smooth(image) for image in images]
+        smoothed = side_by_side(smooth, images)
         believed = np.clip(scores[near], 1.0 - _SUREST, _SUREST)
         ratio = self._ratio(smoothed, lesion=lesion, healthy=healthy, near=near)
         odds = np.full(near.shape, -self.limit, dtype=np.float32)
@@ -131,9 +136,13 @@ class Appearance(Refiner):
                 columns[name].append((values.astype(np.float64) - middle) / scale)
         points = {name: np.stack(values, axis=1) for name, values in columns.items()}
         kinds = min(self.lesion_kinds, max(1, len(points["lesion"]) // 200))
-        of_lesion = Mixture.fit(points["lesion"], kinds, ridge=_RIDGE)
-        of_healthy = Mixture.fit(points["healthy"], self.healthy_kinds, ridge=_RIDGE)
-        lead = of_lesion.log_likelihood(points["near"]) - of_healthy.log_likelihood(points["near"])
+        asked = [("lesion", kinds), ("healthy", self.healthy_kinds)]
+
+        def likelihood(one: tuple[str, int]) -> NDArray[np.float64]:
+            return Mixture.fit(points[one[0]], one[1], ridge=_RIDGE).log_likelihood(points["near"])
+
+        of_lesion, of_healthy = side_by_side(likelihood, asked)
+        lead = of_lesion - of_healthy
         return np.clip(lead, -self.limit, self.limit).astype(np.float32)
 
 

@@ -11,6 +11,7 @@ from annofree.formats.bids_names import bids_folder, bids_stem
 from annofree.formats.derivatives import claim_folder, mask_path, sidecar_path
 from annofree.formats.outfolder import atomic_write
 from annofree.page import DISCLAIMER, style
+from annofree.processes import side_by_side
 from annofree.review import assets, panels
 from annofree.review.cards import RIM_SENTENCE, checks_card, preparation_card
 from annofree.review.pictures import (
@@ -160,8 +161,9 @@ def _data(brain: Brain, packed: Packed, sequences: list[str]) -> dict[str, Any]:
 
 def _key_tiles(brain: Brain, sequences: list[str]) -> list[Tile]:
     voxel = key_voxel(brain)
-    return [make_tile(brain, axis, voxel[axis], height=360, sequences=sequences) for axis in PLANE_NAMES]
+    return side_by_side(lambda axis: make_tile(brain, axis, voxel[axis], height=360, sequences=sequences), PLANE_NAMES)
 
 
 def _mosaic(brain: Brain, sequences: list[str]) -> list[Tile]:
-    return [make_tile(brain, 2, z, height=190, sequences=sequences) for z in axial_levels(brain, MOSAIC_TILES)]
+    levels = axial_levels(brain, MOSAIC_TILES)
+    return side_by_side(lambda z: make_tile(brain, 2, z, height=190, sequences=sequences), levels)

@@ -15,6 +15,7 @@ from annofree.formats.grids import on_grid
 from annofree.formats.gz import compress
 from annofree.formats.skull import head_in
 from annofree.masks import bounding_box
+from annofree.processes import side_by_side
 from annofree.review.levels import Levels, make_levels
 from annofree.scan import Grid, Modality, Scan
 from annofree.segmentation import Segmentation
@@ -108,7 +109,7 @@ def cut_brain(result: Segmentation, scan: Scan) -> Brain:
             levels[name] = make_levels(score.values[box], score.unit, used.value, counts_where)
     order = [s for s in SHOWN_FIRST if s in scan.images]
     return Brain(
-        images={s: _to_bytes(scan.images[s][box], inside) for s in order},
+        images=dict(zip(order, side_by_side(lambda s: _to_bytes(scan.images[s][box], inside), order), strict=True)),
         labels=result.labels[box],
         levels=levels,
         inside=inside,
@@ -133,10 +134,15 @@ def _pack(brain: Brain, step: tuple[int, int, int]) -> Packed:
     affine = brain.affine.copy()
     affine[:3, :3] *= step
     every = tuple(slice(None, None, s) for s in step)
-    files = {f"image-{s}": _nifti(_mean(image, brain.inside, step), affine) for s, image in brain.images.items()}
-    files["labels"] = _nifti(brain.labels[every], affine, intent="label")
-    for name, levels in brain.levels.items():
-        files[f"score-{name}"] = _nifti(levels.values[every], affine)
+    arrays = {f"image-{s}": _mean(image, brain.inside, step) for s, image in brain.images.items()}
+    arrays["labels"] = brain.labels[every]
+    arrays |= {f"score-{name}": levels.values[every] for name, levels in brain.levels.items()}
+
+    def packed(name: str) -> str:
+        # the viewer draws outlines around what is called a label
+        return _nifti(arrays[name], affine, "label" if name == "labels" else "none")
+
+    files = dict(zip(arrays, side_by_side(packed, arrays), strict=True))
     x, y, z = (edge * s for edge, s in zip(brain.spacing_mm, step, strict=True))
     return Packed(files, (x, y, z), step)
 
@@ -160,12 +166,12 @@ def _mean(image: NDArray[np.uint8], inside: NDArray[np.bool_], step: tuple[int, 
     return np.where(kept, np.rint(total / np.maximum(count, 1)), 0).astype(np.uint8)
 
 
-def _nifti(array: NDArray[np.uint8], affine: NDArray[np.float64], intent: str = "none") -> str:
+def _nifti(array: NDArray[np.uint8], affine: NDArray[np.float64], intent: str) -> str:
     from nibabel.nifti1 import Nifti1Image
 
     make: Any = Nifti1Image  # nibabel has no types
     image = make(np.ascontiguousarray(array), affine)
-    image.header.set_intent(intent)  # the viewer draws outlines around what is called a label
+    image.header.set_intent(intent)
     image.set_qform(None, code=0)
     image.set_sform(affine, code=1)
     return base64.b64encode(compress(image.to_bytes(), small=True)).decode()

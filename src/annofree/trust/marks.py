@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from math import log
 
 import numpy as np
@@ -10,10 +11,14 @@ from scipy import ndimage
 
 from annofree.formats.grids import on_grid
 from annofree.intensity import robust_level
+from annofree.masks import Box, bounding_box, margin_for
+from annofree.processes import side_by_side
 from annofree.scan import Modality, Scan
 from annofree.segmentation import Segmentation
 
 Mask = NDArray[np.bool_]
+#: Middle and spread of each sequence inside the brain.
+Levels = dict[Modality, tuple[float, float]]
 
 #: How far on both sides of its outline a mask is looked at, mm.
 SHELL_MM = 4.0
@@ -33,18 +38,21 @@ def marks_of(result: Segmentation, scan: Scan) -> dict[str, float] | None:
     Volumes are in ml and distances in mm, so that voxel sizes matter little.
     """
     score, mask = result.scores.get("WT"), result.mask("WT")
-    if score is None or score.unit != "probability" or not mask.any():
+    box = bounding_box(mask, margin_for(AROUND_MM, scan.spacing_mm))
+    if score is None or score.unit != "probability" or box is None:
         return None
     spacing, voxel_ml = scan.spacing_mm, scan.voxel_ml
     odds = on_grid(score, result.grid).values
     brain = scan.foreground() if result.brain is None else result.brain
     volume_ml = float(np.count_nonzero(mask)) * voxel_ml
     called_ml = float(np.count_nonzero(odds > 0.5)) * voxel_ml  # tell it before the rules drop and move anything
-    box = _around(mask, spacing)
+    sample = np.flatnonzero(brain)
+    sample = sample[:: max(1, sample.size // _SAMPLE)]
+    levels = {name: robust_level(image.ravel()[sample]) for name, image in scan.images.items()}
     inside, near, head = mask[box], odds[box], brain[box]
     half = float(np.mean(spacing)) / 2
-    depth = ndimage.distance_transform_edt(inside, sampling=spacing) - half
-    distance = ndimage.distance_transform_edt(~inside, sampling=spacing) - half
+    to_the_edge = partial(ndimage.distance_transform_edt, sampling=spacing)
+    depth, distance = (found - half for found in side_by_side(to_the_edge, [inside, ~inside]))
     inner, outer = inside & (depth <= SHELL_MM), ~inside & head & (distance <= SHELL_MM)
     close = head & (distance <= AROUND_MM)
     shell = inner | outer
@@ -65,18 +73,12 @@ def marks_of(result: Segmentation, scan: Scan) -> dict[str, float] | None:
         "share of the largest": float(parts.max() / parts.sum()),
         "core": volumes.get("TC", 0.0) / volume_ml,
         "enhancing": volumes.get("ET", 0.0) / volume_ml,
-        "plain rule": _plain(scan, box, inside, close, brain),
-        **_edges(scan, box, inner, outer, brain),
+        "plain rule": _plain(scan, levels, box, inside, close),
+        **_edges(scan, levels, box, inner, outer),
         **{f"with {name}": float(name in scan.images) for name in Modality},
     }
     agreement = result.provenance.get("agreement")
     return marks if agreement is None else {**marks, "agreement": float(agreement)}
-
-
-def _around(mask: Mask, spacing_mm: tuple[float, float, float]) -> tuple[slice, ...]:
-    (found,) = ndimage.find_objects(mask.astype(np.uint8))
-    margins = [int(np.ceil(AROUND_MM / edge)) + 1 for edge in spacing_mm]
-    return tuple(slice(max(0, s.start - m), s.stop + m) for s, m in zip(found, margins, strict=True))
 
 
 def _entropy(odds: NDArray[np.float32]) -> float:
@@ -89,25 +91,21 @@ def _dice(a: Mask, b: Mask) -> float:
     return 2 * float((a & b).sum()) / max(float(a.sum() + b.sum()), 1.0)
 
 
-def _level(image: NDArray[np.float32], brain: Mask) -> tuple[float, float]:
-    values = image[brain]
-    return robust_level(values[:: max(1, values.size // _SAMPLE)])
-
-
-def _plain(scan: Scan, box: tuple[slice, ...], inside: Mask, close: Mask, brain: Mask) -> float:
+def _plain(scan: Scan, levels: Levels, box: Box, inside: Mask, close: Mask) -> float:
     """Dice with what is plainly bright around the mask."""
-    image = next(scan.images[name] for name in _PLAIN_IN if name in scan.images)
-    middle, spread = _level(image, brain)
-    smooth = ndimage.gaussian_filter((image[box] - middle) / spread, [1.0 / edge for edge in scan.spacing_mm])
+    name = next(name for name in _PLAIN_IN if name in scan.images)
+    middle, spread = levels[name]
+    smooth = ndimage.gaussian_filter(
+        (scan.images[name][box] - middle) / spread, [1.0 / edge for edge in scan.spacing_mm]
+    )
     return _dice(inside, close & (smooth > PLAIN_Z))
 
 
-def _edges(scan: Scan, box: tuple[slice, ...], inner: Mask, outer: Mask, brain: Mask) -> dict[str, float]:
+def _edges(scan: Scan, levels: Levels, box: Box, inner: Mask, outer: Mask) -> dict[str, float]:
     """How far grey levels just inside lie from those just outside, in spreads of the brain: largest and mean."""
     steps = [0.0]
     if inner.any() and outer.any():
-        for image in scan.images.values():
-            _, spread = _level(image, brain)
+        for name, image in scan.images.items():
             near = image[box]
-            steps.append(abs(float(near[inner].mean() - near[outer].mean())) / spread)
+            steps.append(abs(float(near[inner].mean() - near[outer].mean())) / levels[name][1])
     return {"sharpest edge": max(steps), "mean edge": float(np.mean(steps[1:] or steps))}

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from annofree.masks import bounding_box, margin_for
 from annofree.trust.check import Check
 from annofree.trust.view import View
 
@@ -38,7 +39,11 @@ def motion(view: View) -> Check | None:
     scan = view.scan
     if len(scan.images) < _LEAST_SEQUENCES:
         return None
-    brain, (x, y, z) = scan.foreground(), scan.spacing_mm
+    x, y, z = scan.spacing_mm
+    # a deep voxel's neighbours, as far as they are looked at, lie hardly beyond the brain
+    box = bounding_box(scan.foreground(), margin_for(_LAG_MM + _PLACE_MM, (x, y, z)))
+    assert box is not None
+    brain = scan.foreground()[box]
     area = brain.sum(axis=(0, 1))
     chosen = np.flatnonzero(area > _LEAST_AREA * area.max())[:: max(1, round(_EVERY_MM / z))]
     inside = np.pad(brain[:, :, chosen], ((1, 1), (1, 1), (0, 0)))
@@ -47,7 +52,7 @@ def motion(view: View) -> Check | None:
     deep = np.stack(depth, axis=-1) > _DEEP_MM
     if np.count_nonzero(deep) < _FEWEST:
         return None
-    found = [_along(image[:, :, chosen], deep, (x, y)) for image in scan.images.values()]
+    found = [_along(image[box][:, :, chosen], deep, (x, y)) for image in scan.images.values()]
     return Check.measured(
         "motion",
         float(np.mean(found)),

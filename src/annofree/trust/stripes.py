@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import inf
 from typing import Any
 
@@ -24,9 +25,10 @@ def repetition(view: View) -> Check:
     scan = view.scan
     brain = scan.foreground()
     worst, where = 0.0, next(iter(scan.images))
-    for sequence, image in scan.images.items():
-        for axis in (0, 1):
-            if (found := _repeated(image, brain, axis)) > worst:
+    for axis in (0, 1):
+        places = _Places.of(brain, axis)
+        for sequence, image in scan.images.items() if places else ():
+            if (found := places.repeated(image)) > worst:
                 worst, where = found, sequence
     return Check.measured(
         "stripes",
@@ -37,28 +39,56 @@ def repetition(view: View) -> Check:
     )
 
 
-def _repeated(image: NDArray[np.float32], brain: NDArray[np.bool_], axis: int) -> float:
-    """Peak of the normalised autocorrelation of second differences along an axis, on some axial slices."""
-    height = image.shape[2]
-    chosen = np.linspace(0.35 * height, 0.7 * height, _SHEETS).astype(int)
-    sheets = np.moveaxis(image[:, :, chosen], axis, -1).astype(np.float32)
-    inside = np.moveaxis(brain[:, :, chosen], axis, -1)
-    length = sheets.shape[-1]
-    if length < 8 * _NEAREST_VOX:
-        return 0.0
-    fine = np.zeros_like(sheets)
-    fine[..., 1:-1] = sheets[..., 1:-1] - 0.5 * (sheets[..., 2:] + sheets[..., :-2])
-    valid = np.zeros_like(inside)
-    valid[..., 3:-3] = inside[..., 3:-3] & inside[..., :-6] & inside[..., 6:]
-    if not valid.any():
-        return 0.0
-    limit = np.percentile(np.abs(fine[valid]), 98)
-    fine = np.clip(fine, -limit, limit) * valid
-    repeated = _autocorrelation(fine, length) / np.maximum(_autocorrelation(valid.astype(np.float32), length), 1.0)
-    return float(np.abs(repeated[_NEAREST_VOX:]).max() / max(float(repeated[0]), 1e-12))
+@dataclass(frozen=True, eq=False)
+class _Places:
+    """Rows along an axis on some axial slices of a brain.
+
+    Attributes:
+        axis: 0 or 1.
+        slices: Their indices.
+        rows: Which rows of those slices, (S, R), hold a voxel that counts.
+        valid: Voxels of those rows, (N, L), that count: what their second differences need lies inside the brain.
+        pairs: How many valid voxels lie at each distance from another one.
+    """
+
+    axis: int
+    slices: NDArray[np.int_]
+    rows: NDArray[np.bool_]
+    valid: NDArray[np.bool_]
+    pairs: NDArray[Any]
+
+    @classmethod
+    def of(cls, brain: NDArray[np.bool_], axis: int) -> _Places | None:
+        """None where the rows are too short, or the brain too small."""
+        height, length = brain.shape[2], brain.shape[axis]
+        if length < 8 * _NEAREST_VOX:
+            return None
+        chosen = np.linspace(0.35 * height, 0.7 * height, _SHEETS).astype(int)
+        inside = _rows(brain, chosen, axis)
+        valid = np.zeros_like(inside)
+        valid[..., 3:-3] = inside[..., 3:-3] & inside[..., :-6] & inside[..., 6:]
+        rows = valid.any(axis=-1)
+        if not rows.any():
+            return None
+        pairs = np.maximum(_autocorrelation(valid[rows].astype(np.float32)), 1.0)
+        return cls(axis, chosen, rows, valid[rows], pairs)
+
+    def repeated(self, image: NDArray[np.float32]) -> float:
+        """Peak of the normalised autocorrelation of second differences along the axis."""
+        sheets = _rows(image, self.slices, self.axis)[self.rows].astype(np.float32)
+        fine = np.zeros_like(sheets)
+        fine[..., 1:-1] = sheets[..., 1:-1] - 0.5 * (sheets[..., 2:] + sheets[..., :-2])
+        limit = np.percentile(np.abs(fine[self.valid]), 98)
+        repeated = _autocorrelation(np.clip(fine, -limit, limit) * self.valid) / self.pairs
+        return float(np.abs(repeated[_NEAREST_VOX:]).max() / max(float(repeated[0]), 1e-12))
 
 
-def _autocorrelation(rows: NDArray[np.float32], length: int) -> NDArray[Any]:
-    """Summed over all rows, for distances up to a third of them."""
-    spectrum = (np.abs(fft.rfft(rows, 2 * length, axis=-1)) ** 2).sum(axis=(0, 1))
+def _rows(volume: NDArray[Any], slices: NDArray[np.int_], axis: int) -> NDArray[Any]:
+    return np.moveaxis(np.moveaxis(volume[:, :, slices], axis, -1), 1, 0)
+
+
+def _autocorrelation(rows: NDArray[np.float32]) -> NDArray[Any]:
+    """Summed over all rows (N, L), for distances up to a third of them."""
+    length = rows.shape[-1]
+    spectrum = (np.abs(fft.rfft(rows, 2 * length, axis=-1)) ** 2).sum(axis=0)
     return np.asarray(fft.irfft(spectrum)[: length // 3])

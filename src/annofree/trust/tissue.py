@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from annofree.anatomy.coarse_template import tissue_maps
+from annofree.masks import bounding_box, margin_for
 from annofree.scan import Modality
 from annofree.trust.check import Check
 from annofree.trust.view import View
@@ -119,17 +120,22 @@ def measure(view: View) -> dict[Modality, Measures] | None:
     blocks = _Blocks.of(view)
     if blocks is None:
         return None
-    share = np.maximum(_smooth(view.brain.astype(np.float32), view), np.float32(1e-3))
+    # further from the brain than the smoothing reaches there is nothing to smooth
+    box = bounding_box(view.brain, margin_for(4 * _SHADING_MM, view.spacing_mm))
+    assert box is not None
+    brain, deep = view.brain[box], view.deep[box]
+    share = np.maximum(_smooth(brain.astype(np.float32), view), np.float32(1e-3))
     found = {}
-    for name, image in view.images.items():
-        low, quarter, middle, upper, high = np.percentile(image[view.deep], (10, 25, 50, 75, 90))
+    for name, whole in view.images.items():
+        image = whole[box]
+        low, quarter, middle, upper, high = np.percentile(image[deep], (10, 25, 50, 75, 90))
         width = max(float(high - low), 1e-12)
-        level = np.where(view.brain, np.clip((image - middle) / width, -3, 3), 0).astype(np.float32)
-        fine = (level - _smooth(level, view) / share)[view.deep]
+        level = np.where(brain, np.clip((image - middle) / width, -3, 3), 0).astype(np.float32)
+        fine = (level - _smooth(level, view) / share)[deep]
         dark, usual, bright = np.percentile(fine, (2, 50, 98))
         skew = float(bright + dark - 2 * usual) / max(float(bright - dark), 1e-12)
         low, high = float(quarter - middle) / width, float(upper - middle) / width
-        found[name] = Measures(low, high, skew, blocks.grey_white(image[view.brain]))
+        found[name] = Measures(low, high, skew, blocks.grey_white(image[brain]))
     return found
 
 
@@ -160,8 +166,9 @@ class _Blocks(NamedTuple):
         tissues = tissues[used]
         if not len(tissues):
             return None
-        _, block = np.unique(np.floor(mm[used] / _BLOCK_MM).astype(int), axis=0, return_inverse=True)
-        block = block.ravel()
+        cell = np.floor(mm[used] / _BLOCK_MM).astype(int)
+        cell -= cell.min(axis=0)
+        _, block = np.unique(np.ravel_multi_index(tuple(cell.T), cell.max(axis=0) + 1), return_inverse=True)
         count = np.bincount(block).astype(float)
         products = np.stack([_sums(tissues * tissues[:, [k]], block) for k in range(3)], axis=1)
         mean = _sums(tissues, block) / count[:, None]

@@ -12,6 +12,7 @@ from scipy import ndimage
 
 from annofree.anatomy.align import Alignment, register_to_mni
 from annofree.intensity import robust_level
+from annofree.masks import bounding_box
 from annofree.prepare.brain import filled_brain
 from annofree.scan import Modality, Scan
 
@@ -75,9 +76,11 @@ class View:
     @cached_property
     def depth_mm(self) -> NDArray[np.float64]:
         """(X, Y, Z): how far each voxel lies below the brain's surface."""
-        padded = np.pad(self.brain, 1)  # what lies beyond the field of view is not brain
-        depth: NDArray[np.float64] = ndimage.distance_transform_edt(padded, sampling=self.spacing_mm)
-        return depth[1:-1, 1:-1, 1:-1]
+        depth, box = np.zeros(self.brain.shape), bounding_box(self.brain)
+        if box is not None:
+            padded = np.pad(self.brain[box], 1)  # what lies beyond the field of view is not brain
+            depth[box] = ndimage.distance_transform_edt(padded, sampling=self.spacing_mm)[1:-1, 1:-1, 1:-1]
+        return depth
 
     @cached_property
     def deep(self) -> NDArray[np.bool_]:
