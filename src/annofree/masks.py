@@ -67,6 +67,35 @@ def margin_for(mm: float, spacing_mm: tuple[float, float, float]) -> tuple[int, 
     return x, y, z
 
 
+def away_mm(mask: Mask, spacing_mm: Sequence[float]) -> NDArray[np.float32]:
+    """Distance of each voxel's centre from the nearest one in a mask, mm: 0 inside, infinite where the mask is empty.
+
+    Exact (Maurer et al., IEEE TPAMI 25(2), 2003), by SimpleITK in about half the time of SciPy.
+
+    Example:
+        >>> away_mm(np.array([[[True, False, False]]]), (1.0, 1.0, 2.0)).tolist()
+        [[[0.0, 2.0, 4.0]]]
+    """
+    if not mask.any():
+        return np.full(mask.shape, np.inf, dtype=np.float32)
+    import SimpleITK
+
+    sitk: Any = SimpleITK
+    image = sitk.GetImageFromArray(np.ascontiguousarray(mask).view(np.uint8))
+    image.SetSpacing([float(edge) for edge in reversed(spacing_mm)])
+    signed = sitk.SignedMaurerDistanceMap(image, insideIsPositive=False, squaredDistance=False, useImageSpacing=True)
+    away: NDArray[np.float32] = np.maximum(sitk.GetArrayViewFromImage(signed), np.float32(0))
+    return away
+
+
+def depth_mm(mask: Mask, spacing_mm: Sequence[float]) -> NDArray[np.float32]:
+    """Distance of each voxel of a mask from the nearest one outside (all beyond the array is), mm; 0 outside."""
+    depth, box = np.zeros(mask.shape, dtype=np.float32), bounding_box(mask)
+    if box is not None:
+        depth[box] = away_mm(np.pad(~mask[box], 1, constant_values=True), spacing_mm)[1:-1, 1:-1, 1:-1]
+    return depth
+
+
 def components(mask: NDArray[Any], connectivity: int = 26) -> tuple[NDArray[np.int32], int]:
     """Connected components: a map of their numbers, 0 for the background, and how many there are.
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import product
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from annofree.errors import InputError
+from annofree.masks import bounding_box
 from annofree.scan import Grid, Modality
 from annofree.segmentation import ScoreMap
 
@@ -43,26 +45,62 @@ def resample(array: NDArray[Any], from_grid: Grid, to_grid: Grid, order: int, *,
         raise InputError(f"An array of shape {array.shape} does not lie on a grid of shape {tuple(from_grid.shape)}")
     stored = array if order == 0 else array.astype(np.float32, copy=False)
     indices = np.linalg.inv(from_grid.affine) @ to_grid.affine
-    if order < 2 and (steps := _along_axes(indices, tuple(from_grid.shape))) is not None:
-        return (_linear if order else _nearest)(stored, *steps, tuple(to_grid.shape), outside)
+    if order == 1 and outside == 0:
+        return _where_it_is_not_zero(stored, indices, tuple(to_grid.shape))
+    return _resampled(stored, indices, tuple(to_grid.shape), order, outside)
+
+
+def _where_it_is_not_zero(
+    array: NDArray[np.float32], indices: NDArray[np.float64], shape: tuple[int, ...]
+) -> NDArray[np.float32]:
+    """Linear interpolation in the part of the target that a brain or a finding in empty space can reach."""
+    result = np.zeros(shape, dtype=np.float32)
+    box = bounding_box(array, 1)
+    if box is None:
+        return result
+    ends = np.array(list(product(*((axis.start, axis.stop - 1) for axis in box))), dtype=float)
+    there = np.linalg.solve(indices[:3, :3], (ends - indices[:3, 3]).T)
+    low = np.clip(np.floor(there.min(axis=1)).astype(int) - 1, 0, shape)
+    high = np.clip(np.ceil(there.max(axis=1)).astype(int) + 2, low, shape)
+    target = tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
+    if (high > low).all():
+        part = indices.copy()
+        part[:3, 3] += part[:3, :3] @ low - [axis.start for axis in box]
+        result[target] = _resampled(array[box], part, tuple((high - low).tolist()), 1, 0.0)
+    return result
+
+
+def _resampled(
+    stored: NDArray[Any], indices: NDArray[np.float64], shape: tuple[int, ...], order: int, outside: float
+) -> NDArray[Any]:
+    """An array at the points that a map (4, 4) from the target's indices to its own gives.
+
+    Args:
+        stored: (X, Y, Z).
+        indices: The map.
+        shape: Of the target.
+        order: As for `resample`.
+        outside: As for `resample`.
+    """
+    if order < 2 and (steps := _along_axes(indices, stored.shape)) is not None:
+        return (_linear if order else _nearest)(stored, *steps, shape, outside)
     import SimpleITK
 
     sitk: Any = SimpleITK
     interpolators = {0: sitk.sitkNearestNeighbor, 1: sitk.sitkLinear, 3: sitk.sitkBSpline3}
-    if stored.dtype == bool:
-        stored = stored.view(np.uint8)
+    dtype, stored = stored.dtype, stored.view(np.uint8) if stored.dtype == bool else stored
     # A C-ordered (X, Y, Z) array is, to ITK, an image with axes (Z, Y, X); a reversed matrix saves two transpositions.
     transform = sitk.AffineTransform(3)
     transform.SetMatrix(indices[2::-1, 2::-1].ravel().tolist())
     transform.SetTranslation(indices[2::-1, 3].tolist())
     resampler = sitk.ResampleImageFilter()
-    resampler.SetSize([int(n) for n in reversed(to_grid.shape)])
+    resampler.SetSize([int(n) for n in reversed(shape)])
     resampler.SetTransform(transform)
     resampler.SetInterpolator(interpolators[order])
     resampler.SetDefaultPixelValue(float(outside))
     image = sitk.GetImageFromArray(np.ascontiguousarray(stored))
     result: NDArray[Any] = sitk.GetArrayFromImage(resampler.Execute(image))
-    return result.astype(bool) if array.dtype == bool and order == 0 else result
+    return result.astype(dtype, copy=False)
 
 
 def on_grid(score: ScoreMap, grid: Grid) -> ScoreMap:

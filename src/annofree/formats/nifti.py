@@ -51,13 +51,13 @@ class Volume:
     """One image as it lies in its file.
 
     Attributes:
-        array: Float32 (i, j, k) in the file's own axis order.
+        array: (i, j, k) in the file's own axis order: 16-bit integers as they are stored, anything else as float32.
         grid: The file's grid.
         source: The file, or a word for an image from memory.
         notes: What a reader of the result should know about the file.
     """
 
-    array: NDArray[np.float32]
+    array: Array
     grid: Grid
     source: str
     notes: tuple[str, ...] = ()
@@ -75,7 +75,10 @@ def read_volume(source: str | Path | nib.Nifti1Image) -> Volume:
         kind = image.get_data_dtype()
         _refuse_odd_types(kind, name)
         image = verified(image, Path(name))
-        array = np.asarray(image.get_fdata(dtype=np.float32, caching="unchanged")).reshape(grid.shape)
+        array = image.dataobj
+        if not (isinstance(array, np.ndarray) and array.dtype.kind in "iu" and array.itemsize <= 2):
+            array = np.asarray(image.get_fdata(dtype=np.float32, caching="unchanged"))
+        array = array.reshape(grid.shape)
     # the sum is NaN or infinite as soon as one value is, and needs no array beside it
     if not np.isfinite(array.sum(dtype=np.float64)) and not (finite := np.isfinite(array)).all():
         raise InputError(

@@ -26,6 +26,8 @@ from annofree.formats.plausible import refuse_impossible_brain, refuse_impossibl
 from annofree.formats.report_texts import read_report, read_reports
 from annofree.formats.skull import why_whole_head
 from annofree.formats.study import Study
+from annofree.masks import bounding_box
+from annofree.processes import side_by_side
 from annofree.scan import Cohort, Modality, Origin, Scan, canonical_grid, to_canonical
 
 Masks = str | Path | Mapping[str, str | Path] | None
@@ -295,7 +297,8 @@ def _study(case: Case, sequence: str | None, brain_mask: Any, report: str | None
     if sized:
         for name, own in grids.items():
             refuse_impossible_view(own, volumes[name].source)
-    whys = {} if isinstance(case, NpyCase) else {name: why_whole_head(arrays[name], grids[name]) for name in volumes}
+    looked = () if isinstance(case, NpyCase) else tuple(volumes)
+    whys = dict(zip(looked, side_by_side(lambda name: why_whole_head(arrays[name], grids[name]), looked), strict=True))
     return Study(
         id=case.id,
         images=arrays,
@@ -360,7 +363,11 @@ def _as_it_lies(study: Study) -> Scan:
 
 
 def _canonical(volume: Volume) -> NDArray[np.float32]:
-    return np.ascontiguousarray(to_canonical(volume.array, volume.grid))
+    turned = to_canonical(volume.array, volume.grid)
+    array, box = np.zeros(turned.shape, dtype=np.float32), bounding_box(turned)
+    if box is not None:  # memory that nobody writes to is no memory: a head fills less than half of its image
+        array[box] = turned[box]
+    return array
 
 
 def require_overlap(study: Study, first: Modality, second: Modality) -> None:

@@ -17,6 +17,7 @@ from annofree.intensity import without_extremes
 from annofree.methods.decide import Decision, Rules, Scored, decide
 from annofree.methods.model_folder import CARD, CONFIG, FORM, read_model
 from annofree.prepare.brain import brain_of
+from annofree.processes import side_by_side
 from annofree.refine import REFINERS
 from annofree.refine.base import Refiner
 from annofree.scan import Cohort, Modality, Scan, learning, scoring
@@ -211,8 +212,8 @@ class Method(ABC):
         brain = self.brain(scan)
         if not brain.any():
             return scan.replace(brain=brain)
-        images = {sequence: without_extremes(image, brain) for sequence, image in scan.images.items()}
-        return scan.replace(brain=brain, images=images)
+        images = side_by_side(lambda image: without_extremes(image, brain), scan.images.values())
+        return scan.replace(brain=brain, images=dict(zip(scan.images, images, strict=True)))
 
     @_guarded
     def fit(

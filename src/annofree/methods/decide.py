@@ -148,7 +148,7 @@ def decide(scored: Scored, scan: Scan) -> Decision:
         scan: The scan; nothing outside its brain mask is labelled, and its images are there for refiners.
     """
     stage("thresholds and clean-up")
-    scan = scan.replace(brain=brain_of(scan))
+    scan = scan if scan.brain is not None else scan.replace(brain=brain_of(scan))
     at = to_grid(scan, scored.grid)
     decision = _decide_on_own_grid(scored, at)
     labels, notes = decision.labels, [*scored.notes, *decision.notes]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from annofree.errors import InputError
 from annofree.formats.grids import resample
 from annofree.masks import Box, bounding_box
+from annofree.processes import side_by_side
 from annofree.scan import Grid, Scan
 
 __all__ = ["back", "brain_box", "grid_at", "resample", "to_grid", "to_spacing"]
@@ -79,14 +80,22 @@ def to_spacing(scan: Scan, spacing_mm: float | Sequence[float]) -> Scan:
 def to_grid(scan: Scan, target: Grid) -> Scan:
     """The scan on another grid (images linearly, the brain mask by nearest neighbour); itself where it lies there.
 
-    `Scan.native` stays the file's grid; `back` brings results onto the original scan's grid.
+    It is worked out once for each grid. `Scan.native` stays the file's grid; `back` brings results onto the original
+    scan's grid.
     """
     if target.same_as(scan.grid):
         return scan
+    place = f"on the grid {target.shape} {np.asarray(target.affine, dtype=float).tolist()}"
+    return scan.once(place, lambda: _on_grid(scan, target))
+
+
+def _on_grid(scan: Scan, target: Grid) -> Scan:
     factors = np.asarray(target.spacing_mm) / np.asarray(scan.spacing_mm)
-    images = {}
-    for name, image in scan.images.items():
-        images[name] = resample(low_passed(image, factors), scan.grid, target, 1, outside=float(image[0, 0, 0]))
+
+    def there(image: NDArray[np.float32]) -> NDArray[np.float32]:
+        return resample(low_passed(image, factors), scan.grid, target, 1, outside=float(image[0, 0, 0]))
+
+    images = dict(zip(scan.images, side_by_side(there, scan.images.values()), strict=True))
     brain = None if scan.brain is None else resample(scan.brain, scan.grid, target, 0)
     spacing = " x ".join(f"{s:g}" for s in np.round(target.spacing_mm, 3))
     notes = (*scan.notes, f"Resampled linearly to {spacing} mm.")

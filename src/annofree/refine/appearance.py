@@ -12,7 +12,7 @@ from pydantic import Field
 from scipy import ndimage
 
 from annofree.intensity import robust_level
-from annofree.masks import Mask, bounding_box, components, components_with, margin_for
+from annofree.masks import Mask, away_mm, bounding_box, components, components_with, depth_mm, margin_for
 from annofree.processes import side_by_side
 from annofree.refine.base import RefineContext, Refiner
 from annofree.refine.mixture import Mixture
@@ -91,7 +91,7 @@ class Appearance(Refiner):
             return self.skipped(result, context, "none of the sequences it may look at is at hand")
         spacing, brain, scores, inner = context.spacing_mm, context.brain[box], context.scores[box], mask[box]
         reach_mm = max(self.gap_mm, self.reach_mm)
-        depth, away = side_by_side(call, [partial(_depth, inner, spacing), partial(_away, inner, reach_mm, spacing)])
+        depth, away = side_by_side(call, [partial(depth_mm, inner, spacing), partial(_away, inner, reach_mm, spacing)])
         parts, count = components(inner, 6)
         deep = np.zeros(count + 1, dtype=bool)
         deep[parts[depth > self.thin_mm]] = True
@@ -164,19 +164,11 @@ class Smoothing:
         return smooth
 
 
-def _depth(mask: Mask, spacing_mm: tuple[float, float, float]) -> NDArray[np.float64]:
-    """Depth of each voxel below the mask's surface in mm, 0 outside the mask, not empty."""
-    depth, box = np.zeros(mask.shape), bounding_box(mask)
-    assert box is not None
-    depth[box] = ndimage.distance_transform_edt(np.pad(mask[box], 1), sampling=spacing_mm)[1:-1, 1:-1, 1:-1]
-    return depth
-
-
-def _away(mask: Mask, reach_mm: float, spacing_mm: tuple[float, float, float]) -> NDArray[np.float64]:
+def _away(mask: Mask, reach_mm: float, spacing_mm: tuple[float, float, float]) -> NDArray[np.float32]:
     """Distance of each voxel from the mask in mm, infinite where it is surely beyond the reach."""
-    away, box = np.full(mask.shape, np.inf), bounding_box(mask, margin_for(reach_mm, spacing_mm))
+    away, box = np.full(mask.shape, np.inf, dtype=np.float32), bounding_box(mask, margin_for(reach_mm, spacing_mm))
     assert box is not None
-    away[box] = ndimage.distance_transform_edt(~mask[box], sampling=spacing_mm)
+    away[box] = away_mm(mask[box], spacing_mm)
     return away
 
 

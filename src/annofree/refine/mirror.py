@@ -7,10 +7,9 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
-from scipy import ndimage
 
 from annofree.intensity import robust_level
-from annofree.masks import Mask, components
+from annofree.masks import Mask, away_mm, components
 from annofree.refine.base import RefineContext, Refiner
 from annofree.scan import Modality
 from annofree.volumes import exceeds
@@ -97,12 +96,12 @@ class MirrorFilter(Refiner):
         """Whether enough of the mirrored voxels lie near, and enough of what they lie near lies near them."""
         if not like.any():
             return False
-        distance = ndimage.distance_transform_edt(~like, sampling=context.spacing_mm)
+        distance = away_mm(like, context.spacing_mm)
         if (distance[tuple(index.T)] <= self.reach_mm).sum() < self.share * size:
             return False
-        image = np.ones(like.shape, dtype=bool)
-        image[tuple(index.T)] = False
-        back = ndimage.distance_transform_edt(image, sampling=context.spacing_mm)
+        image = np.zeros(like.shape, dtype=bool)
+        image[tuple(index.T)] = True
+        back = away_mm(image, context.spacing_mm)
         return bool((like & (back <= self.reach_mm)).sum() >= least * size)
 
     def _as_bright(self, own: Mask, context: RefineContext) -> Mask | None:

@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from annofree.formats.grids import on_grid
 from annofree.intensity import robust_level
-from annofree.masks import Box, bounding_box, margin_for
+from annofree.masks import Box, away_mm, bounding_box, margin_for
 from annofree.processes import side_by_side
 from annofree.scan import Modality, Scan
 from annofree.segmentation import Segmentation
@@ -51,8 +51,8 @@ def marks_of(result: Segmentation, scan: Scan) -> dict[str, float] | None:
     levels = {name: robust_level(image.ravel()[sample]) for name, image in scan.images.items()}
     inside, near, head = mask[box], odds[box], brain[box]
     half = float(np.mean(spacing)) / 2
-    to_the_edge = partial(ndimage.distance_transform_edt, sampling=spacing)
-    depth, distance = (found - half for found in side_by_side(to_the_edge, [inside, ~inside]))
+    to_the_edge = partial(away_mm, spacing_mm=spacing)
+    depth, distance = (found - half for found in side_by_side(to_the_edge, [~inside, inside]))
     inner, outer = inside & (depth <= SHELL_MM), ~inside & head & (distance <= SHELL_MM)
     close = head & (distance <= AROUND_MM)
     shell = inner | outer

@@ -8,11 +8,10 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from annofree.anatomy.align import Alignment, register_to_mni
 from annofree.intensity import robust_level
-from annofree.masks import bounding_box
+from annofree.masks import depth_mm
 from annofree.prepare.brain import filled_brain
 from annofree.scan import Modality, Scan
 
@@ -74,13 +73,9 @@ class View:
         return float(np.prod(self.spacing_mm)) / 1000.0
 
     @cached_property
-    def depth_mm(self) -> NDArray[np.float64]:
+    def depth_mm(self) -> NDArray[np.float32]:
         """(X, Y, Z): how far each voxel lies below the brain's surface."""
-        depth, box = np.zeros(self.brain.shape), bounding_box(self.brain)
-        if box is not None:
-            padded = np.pad(self.brain[box], 1)  # what lies beyond the field of view is not brain
-            depth[box] = ndimage.distance_transform_edt(padded, sampling=self.spacing_mm)[1:-1, 1:-1, 1:-1]
-        return depth
+        return depth_mm(self.brain, self.spacing_mm)
 
     @cached_property
     def deep(self) -> NDArray[np.bool_]:

@@ -44,15 +44,20 @@ class Coarse:
         return torch.from_numpy(self.images), torch.from_numpy(self.brain), torch.zeros(self.brain.shape).byte()
 
 
-def coarse_of(scan: Scan, spacing_mm: float) -> Coarse:
+def coarse_of(scan: Scan, spacing_mm: float, *, filled: bool = False) -> Coarse:
     """Resample a scan to the networks' spacing.
+
+    Args:
+        scan: Any scan.
+        spacing_mm: That spacing.
+        filled: Whether the scan has a brain mask without holes, as prepared ones have.
 
     Raises:
         InputError: There is no brain, or it is too thin for a network that looks in 3-D.
     """
     from annofree.prepare.resample import to_spacing
 
-    small = to_spacing(scan.replace(brain=filled_brain(scan)), spacing_mm)
+    small = to_spacing(scan if filled else scan.replace(brain=filled_brain(scan)), spacing_mm)
     assert small.brain is not None
     points = np.argwhere(small.brain)
     if not len(points):

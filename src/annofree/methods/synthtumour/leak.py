@@ -15,7 +15,7 @@ from scipy import ndimage
 
 from annofree.borders import BORDERS
 from annofree.intensity import robust_level
-from annofree.masks import bounding_box, components, margin_for
+from annofree.masks import away_mm, bounding_box, components, depth_mm, margin_for
 from annofree.scan import Modality, Scan
 
 #: Healthy brain is further from the lesion and from the brain's edge than this, mm.
@@ -82,9 +82,7 @@ class Leak:
         spacing_mm: tuple[float, float, float],
     ) -> Leak | None:
         """Read a scan (a coarse grid will do) before and after contrast; None where little healthy brain is left."""
-        healthy = brain & (ndimage.distance_transform_edt(np.pad(brain, 1), sampling=spacing_mm)[_INNER] > AWAY_MM)
-        if lesion.any():
-            healthy &= ndimage.distance_transform_edt(~lesion, sampling=spacing_mm) > AWAY_MM
+        healthy = (depth_mm(brain, spacing_mm) > AWAY_MM) & (away_mm(lesion, spacing_mm) > AWAY_MM)
         if healthy.sum() < LEAST:
             return None
         before, after = robust_level(t1[healthy]), robust_level(t1c[healthy])
@@ -150,9 +148,9 @@ def enclosed(enhancing: NDArray[np.bool_], spacing_mm: tuple[float, float, float
     if box is None:
         return enhancing.copy()
     padded = np.pad(enhancing[box], 2)
-    grown = ndimage.distance_transform_edt(~padded, sampling=spacing_mm) <= CLOSING_MM
+    grown = away_mm(padded, spacing_mm) <= CLOSING_MM
     # beyond the array the lesion is taken to go on: closing must not eat what touches the border
-    closed = ndimage.distance_transform_edt(np.pad(grown, 1, constant_values=True), sampling=spacing_mm)[_INNER]
+    closed = away_mm(~grown, spacing_mm)
     out = enhancing.copy()
     out[box] |= _filled((closed > CLOSING_MM) & grown | padded)[2:-2, 2:-2, 2:-2]
     return out
@@ -220,9 +218,6 @@ def with_enhancement(
     enhancing = leak.score(scan.images[Modality.T1], scan.images[Modality.T1C], odds["TC"], scan.spacing_mm, slices_vox)
     core = core_around(odds["TC"], (enhancing > 0.5) & (odds["WT"] > 0.5), scan.spacing_mm)
     return {"WT": odds["WT"], "TC": np.maximum(core, np.minimum(enhancing, odds["WT"])), "ET": enhancing}
-
-
-_INNER = (slice(1, -1), slice(1, -1), slice(1, -1))
 
 
 def _healthy_reach(away: NDArray[np.float32], share: float) -> float:

@@ -103,7 +103,7 @@ class SynthTumour(NetworkMethod):
         spacing_mm = float(self.networks[0][1]["spacing_mm"])
         slices_mm = scan.spacing_mm
         if self.settings.quality == "fast" and spacing_mm**3 / 1000.0 > scan.voxel_ml:
-            scan = coarse_of(scan, spacing_mm).scan
+            scan = coarse_of(scan, spacing_mm, filled=True).scan
         elif max(scan.spacing_mm) > THICK_MM:
             # rules of mm cannot be drawn on slices that are thicker than they reach
             scan = to_spacing(scan, max(1.0, min(scan.spacing_mm)))
@@ -115,7 +115,7 @@ class SynthTumour(NetworkMethod):
         total: NDArray[np.float32] | None = None
         count, calls = 0, []
         for network, config in self.networks:
-            coarse = coarse_of(scan.replace(brain=brain), float(config["spacing_mm"]))
+            coarse = coarse_of(scan, float(config["spacing_mm"]), filled=scan.spacing_mm == slices_mm)
             for power, flip in PASSES[self.settings.quality]:
                 found = predict_scan_array(
                     network, coarse.images, coarse.brain, coarse.present, flipped=flip, power=power
