@@ -109,7 +109,11 @@ def components(mask: NDArray[Any], connectivity: int = 26) -> tuple[NDArray[np.i
     """
     from scipy import ndimage
 
-    numbers, count = ndimage.label(mask, ndimage.generate_binary_structure(mask.ndim, _RANK[connectivity]))
+    structure = ndimage.generate_binary_structure(mask.ndim, _RANK[connectivity])
+    box = bounding_box(mask) if mask.ndim == 3 else (slice(None),) * mask.ndim
+    numbers, count = np.zeros(mask.shape, dtype=np.int32), 0
+    if box is not None:
+        numbers[box], count = ndimage.label(mask[box], structure)
     return numbers, int(count)
 
 

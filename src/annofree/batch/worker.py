@@ -106,6 +106,8 @@ class Worker:
 
     def done_before(self, scan_id: str) -> bool:
         """Whether an earlier run did this scan, as far as can be told without reading its images."""
+        if read_record(self.out, scan_id) is None:
+            return False
         try:
             inputs = self.inputs(scan_id)
         except OSError:

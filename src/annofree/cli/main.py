@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import sys
@@ -175,3 +176,5 @@ def main(arguments: list[str] | None = None) -> Any:
         told = " ".join(f"{type(error).__name__}: {error}".split())[:300]
         print(f"annofree: an unexpected error: {told} ({where}). Report it with this line.", file=sys.stderr)
         sys.exit(1)
+    finally:
+        gc.freeze()  # what lives now ends with the process: nobody need search it for circles first

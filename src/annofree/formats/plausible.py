@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annofree.errors import InputError
+from annofree.masks import bounding_box
 from annofree.scan import Grid
 
 #: A field of view outside this (mm) is none of a head.
@@ -14,7 +15,6 @@ MIN_EXTENT_MM, MAX_EXTENT_MM = 60.0, 600.0
 MIN_VOXELS = 8
 #: What is not background fills so many litres: a newborn's brain in part, and a head with its neck.
 MIN_LITRES, MAX_LITRES = 0.2, 9.0
-_OTHERS = ((1, 2), (0, 2), (0, 1))
 _FIX = "Check voxel size and unit in the header against the scanner's protocol, and give the whole head or brain"
 
 
@@ -39,7 +39,7 @@ def refuse_impossible_brain(grid: Grid, inside: NDArray[np.bool_], file: str) ->
     Raises:
         InputError: It is too small, too large, or too coarse.
     """
-    widths = [int(np.ptp(np.flatnonzero(inside.any(axis=others)))) + 1 if inside.any() else 0 for others in _OTHERS]
+    widths = [axis.stop - axis.start for axis in bounding_box(inside) or (slice(0, 0),)]
     if min(widths) < MIN_VOXELS:
         raise InputError(
             "A brain is too coarse or too small to look for tumours in",
@@ -47,7 +47,7 @@ def refuse_impossible_brain(grid: Grid, inside: NDArray[np.bool_], file: str) ->
             why=f"it is {min(widths)} voxels wide along one axis, and {MIN_VOXELS} are needed",
             fix=_FIX,
         )
-    litres = float(inside.sum()) * grid.voxel_ml / 1000
+    litres = float(np.count_nonzero(inside)) * grid.voxel_ml / 1000
     if not MIN_LITRES <= litres <= MAX_LITRES:
         raise InputError(
             "An image does not have the size of a head",

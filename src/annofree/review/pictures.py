@@ -181,11 +181,11 @@ def _resized(plane: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint
 
 
 def _jpeg(picture: NDArray[np.uint8]) -> str:
-    return _address(picture, "JPEG", quality=84, subsampling=0, optimize=True)
+    return _address(picture, "JPEG", quality=84, subsampling=0)
 
 
 def _png(picture: NDArray[np.uint8]) -> str:
-    return _address(picture, "PNG", optimize=True)
+    return _address(picture, "PNG")
 
 
 def _address(picture: NDArray[np.uint8], kind: str, **options: Any) -> str:
