@@ -114,7 +114,8 @@ def model_hashes(choice: Choice) -> dict[str, str]:
 
 def result_hashes(result: Segmentation) -> dict[str, Any]:
     """SHA-256 of the labels and of each score map, on the scan's canonical grid."""
-    labels, *scores = side_by_side(array_hash, [result.labels, *(score.values for score in result.scores.values())])
+    arrays: list[NDArray[Any]] = [result.labels, *(score.values for score in result.scores.values())]
+    labels, *scores = side_by_side(array_hash, arrays)
     return {"labels": labels, "scores": dict(zip(result.scores, scores, strict=True))}
 
 

@@ -27,8 +27,8 @@ def repetition(view: View) -> Check:
     worst, where = 0.0, next(iter(scan.images))
     for axis in (0, 1):
         places = _Places.of(brain, axis)
-        for sequence, image in scan.images.items() if places else ():
-            if (found := places.repeated(image)) > worst:
+        for sequence, image in scan.images.items():
+            if places is not None and (found := places.repeated(image)) > worst:
                 worst, where = found, sequence
     return Check.measured(
         "stripes",
@@ -67,7 +67,7 @@ class _Places:
         inside = _rows(brain, chosen, axis)
         valid = np.zeros_like(inside)
         valid[..., 3:-3] = inside[..., 3:-3] & inside[..., :-6] & inside[..., 6:]
-        rows = valid.any(axis=-1)
+        rows: NDArray[np.bool_] = np.any(valid, axis=-1)
         if not rows.any():
             return None
         pairs = np.maximum(_autocorrelation(valid[rows].astype(np.float32)), 1.0)

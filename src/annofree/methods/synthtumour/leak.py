@@ -220,7 +220,7 @@ def with_enhancement(
     return {"WT": odds["WT"], "TC": np.maximum(core, np.minimum(enhancing, odds["WT"])), "ET": enhancing}
 
 
-def _healthy_reach(away: NDArray[np.float32], share: float) -> float:
+def _healthy_reach(away: NDArray[np.floating], share: float) -> float:
     """Distance from the line within which that share of healthy tissue lies.
 
     Vessels are healthy and hold contrast agent: above the line they, not the tissue, set the highest quantiles. Below
