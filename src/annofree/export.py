@@ -99,8 +99,7 @@ def _mask(scan: Scan, cut: Scan, masks: str | Path) -> NDArray[np.uint8]:
         if file is None:
             raise InputError(f"There is no mask for scan '{scan.id}'", file=masks, fix="Name it <id>_seg.nii.gz")
         labels = open_truth(file, scan.id, scan.grid).labels
-    inside = resample((labels > 0).astype(np.uint8), scan.grid, cut.grid, 0)
-    return (inside > 0).astype(np.uint8) * np.uint8(255)
+    return resample((labels > 0).astype(np.uint8) * np.uint8(255), scan.grid, cut.grid, 0)
 
 
 def _report_mask(scan: Scan, cut: Scan, settings: SliceSettings, regions: AtlasRegions) -> NDArray[np.uint8]:
@@ -115,8 +114,7 @@ def _report_mask(scan: Scan, cut: Scan, settings: SliceSettings, regions: AtlasR
         in_mni = mni_grid(settings)
     else:
         in_mni = Grid(cut.grid.shape, mni_alignment(scan).affine @ cut.affine)
-    inside = resample(named.astype(np.uint8), Grid((x, y, z), regions.affine), in_mni, 0)
-    return (inside > 0).astype(np.uint8) * np.uint8(255)
+    return resample(named.astype(np.uint8) * np.uint8(255), Grid((x, y, z), regions.affine), in_mni, 0)
 
 
 def import_slices(

@@ -96,6 +96,11 @@ def depth_mm(mask: Mask, spacing_mm: Sequence[float]) -> NDArray[np.float32]:
     return depth
 
 
+def faces(array: NDArray[Any]) -> NDArray[Any]:
+    """All values on the six faces of an (X, Y, Z) array; those on its edges count twice."""
+    return np.concatenate([np.take(array, end, axis=axis).ravel() for axis in range(3) for end in (0, -1)])
+
+
 def components(mask: NDArray[Any], connectivity: int = 26) -> tuple[NDArray[np.int32], int]:
     """Connected components: a map of their numbers, 0 for the background, and how many there are.
 

@@ -253,19 +253,8 @@ def _base(word: str) -> Modality | None:
 
 
 def _kind_of(word: str) -> str | None:
-    if word in BASES:
-        return "base"
-    for kind, words in (
-        ("contrast", CONTRAST),
-        ("plain", PLAIN),
-        ("negator", NEGATORS),
-        ("other", OTHER),
-        ("link", LINKS),
-        ("neutral", NEUTRAL),
-    ):
-        if word in words:
-            return kind
-    return None
+    kinds = {"base": BASES, "contrast": CONTRAST, "plain": PLAIN, "negator": NEGATORS, "other": OTHER, "link": LINKS}
+    return next((kind for kind, words in kinds.items() if word in words), "neutral" if word in NEUTRAL else None)
 
 
 def _split(word: str) -> list[str] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -36,14 +36,8 @@ class StepRecord:
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON."""
-        return {
-            "name": self.name,
-            "did": self.did,
-            "parameters": dict(self.parameters),
-            "quality": {name: round(float(value), 4) for name, value in self.quality.items()},
-            "warnings": list(self.warnings),
-            "picture": self.picture,
-        }
+        quality = {name: round(float(value), 4) for name, value in self.quality.items()}
+        return {**asdict(self), "quality": quality, "warnings": list(self.warnings)}
 
 
 @dataclass(frozen=True, eq=False)

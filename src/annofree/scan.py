@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from annofree.errors import InputError, LeakError, MissingSequence
 from annofree.grid import Array, Box, Grid, axis_order, canonical_grid, to_canonical, to_native
+from annofree.masks import faces
 from annofree.modality import Modality
 from annofree.preparation import Preparation
 
@@ -47,13 +48,13 @@ def foreground(image: Array) -> NDArray[np.bool_]:
     Background is the most frequent value on the faces of the volume; where the faces hold no dominant value (float
     noise), it is what lies within 2 % of the robust range of the faces' median. Image and answer are (X, Y, Z).
     """
-    faces = np.concatenate([np.take(image, i, axis=axis).ravel() for axis in range(3) for i in (0, -1)])
-    values, counts = np.unique(faces, return_counts=True)
+    outer = faces(image)
+    values, counts = np.unique(outer, return_counts=True)
     background = values[np.argmax(counts)]
-    if counts.max() >= 0.5 * faces.size:
+    if counts.max() >= 0.5 * outer.size:
         return np.asarray(image != background)
     low, high = np.percentile(image, (0.5, 99.5))
-    return np.asarray(np.abs(image - np.median(faces)) > 0.02 * (high - low))
+    return np.asarray(np.abs(image - np.median(outer)) > 0.02 * (high - low))
 
 
 def _any_foreground(images: Iterable[Array]) -> NDArray[np.bool_]:

@@ -10,14 +10,9 @@ from annofree.batch.worker import Failure
 
 @dataclass
 class BatchReport:
-    """How a run ended.
+    """How a run ended: its rows of `results.tsv` and `failures.tsv` in cohort order, and its wall time.
 
-    Attributes:
-        out: The output folder.
-        rows: Rows of `results.tsv` that are of this run, in cohort order.
-        failures: Rows of `failures.tsv` that are of this run, in cohort order.
-        reused: Ids that an earlier run had done already.
-        seconds: Wall time.
+    `reused` are the ids that an earlier run had done already.
     """
 
     out: Path

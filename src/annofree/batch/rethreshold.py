@@ -77,6 +77,9 @@ def rethreshold(
     started = time.monotonic()
     rule = parse(threshold) if isinstance(threshold, str) else threshold
     chain = None if refine is None else tuple(refine)
+    described: dict[str, Any] = {"threshold": None if rule is None else rule.to_dict()}
+    if chain is not None:
+        described["refiners"] = [refiner.to_dict() for refiner in chain]
     source = Path(results)
     ids = [scan_id for scan_id in written_ids(source) if only is None or scan_id in only]
     if not ids:
@@ -90,7 +93,17 @@ def rethreshold(
         report = RethresholdReport(target)
         for scan_id in ids:
             try:
-                _one(source, target, scan_id, method, region, rule, chain, locate, report)
+                before = read_segmentation(source, scan_id, method)
+                old = read_record(source, scan_id, str(before.provenance["method"])) or {}
+                inputs = old.get("inputs", ())
+                _refuse_changed(inputs)
+                after, sentences = _decide_again(before, region, rule, chain, locate)
+                report.sentences |= dict.fromkeys(sentences)
+                key = f"rethreshold {region} {described} of {old.get('key', 'unknown')}"
+                forget(target, scan_id, str(after.provenance.get("method", "")))
+                after.save(target)
+                write_record(target, after, key, float(old.get("seconds", 0.0)), inputs=inputs)
+                report.rows.append(make_row(after))
             except AnnofreeError as error:
                 if len(ids) == 1:
                     raise
@@ -102,40 +115,12 @@ def rethreshold(
         report.seconds = time.monotonic() - started
         done = [row["id"] for row in report.rows]
         write_results(target, standing_rows(target))
-        note_rethreshold(source, target, done, {"region": region, **_described(rule, chain)})
+        note_rethreshold(source, target, done, {"region": region, **described})
         if (target / "index.html").exists():
             from annofree.review import review as make_pages
 
             make_pages(target)
         return report
-
-
-def _one(
-    source: Path,
-    target: Path,
-    scan_id: str,
-    method: str | None,
-    region: str,
-    rule: Threshold | None,
-    chain: tuple[Refiner, ...] | None,
-    locate: bool,
-    report: RethresholdReport,
-) -> None:
-    before = read_segmentation(source, scan_id, method)
-    old = read_record(source, scan_id, str(before.provenance["method"])) or {}
-    _refuse_changed(old.get("inputs", ()))
-    after, sentences = _decide_again(before, region, rule, chain, locate)
-    report.sentences |= dict.fromkeys(sentences)
-    key = f"rethreshold {region} {_described(rule, chain)} of {old.get('key', 'unknown')}"
-    forget(target, scan_id, str(after.provenance.get("method", "")))
-    after.save(target)
-    write_record(target, after, key, float(old.get("seconds", 0.0)), inputs=old.get("inputs", ()))
-    report.rows.append(make_row(after))
-
-
-def _described(rule: Threshold | None, chain: tuple[Refiner, ...] | None) -> dict[str, Any]:
-    told: dict[str, Any] = {"threshold": None if rule is None else rule.to_dict()}
-    return told if chain is None else {**told, "refiners": [refiner.to_dict() for refiner in chain]}
 
 
 def _refuse_changed(inputs: Iterable[Mapping[str, Any]]) -> None:

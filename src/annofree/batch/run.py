@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from annofree.batch.fingerprint import model_hashes, software, text_hash
 from annofree.batch.manifest import write_manifest
@@ -69,8 +69,48 @@ def run(
         raise InputError("Both workers and a scheduler were given", fix="Give --workers N or --scheduler, not both")
     out = claim_folder(out).absolute()
     refuse_beside(out, "reports.tsv", "what 'annofree reports' wrote")
+    begun, started = now(), time.monotonic()
     with only_run(out):
-        report = _run(cohort, choice, out, workers, scheduler, locate, review, progress, method)
+        if scheduler is None and (workers <= 1 or len(cohort) == 1) and cohort.ids:
+            first = cohort.ids[0]
+            if not (died_before(out, first) or read_record(out, first)):
+                cohort.begin(first)
+        build = cache(choice.build if method is None else lambda: method)
+        described = build().describe()
+        model = model_hashes(choice)
+        setup = text_hash(software()["annofree"], described, model, locate, choice.strict, choice.false_alarms)
+        # with absolute paths: a process elsewhere starts in another folder
+        paths: dict[str, Any] = {
+            name: str(Path(path).absolute()) for name in ("model", "sam") if (path := getattr(choice, name))
+        }
+        worker = Worker(cohort, replace(choice, **paths), out, locate, review, setup, build)
+        tables = _Tables(cohort, out, build().name)
+        sweep(out, deep=False)
+        sweep(out / RECORDS)
+        try:
+            for failure in _collisions(cohort.ids):
+                tables.add(Outcome(failure.id, failure))
+            for scan_id in cohort.ids:
+                if scan_id not in tables.ended and worker.done_before(scan_id):
+                    tables.add(Outcome(scan_id, reused=True))
+            tables.write()
+            todo = [scan_id for scan_id in cohort.ids if scan_id not in tables.ended]
+            workers = sensible(workers, len(todo))
+            outcomes = _outcomes(worker, todo, workers, scheduler)
+            with closing(outcomes):
+                for outcome in with_progress(outcomes, len(todo)) if progress else outcomes:
+                    tables.add(outcome)
+                    if outcome.failure is not None and outcome.failure.disk_full:
+                        tables.give_up("the disk filled up before its turn", "Make room and run the same command again")
+                        break
+                    tables.write_now_and_then()
+        finally:
+            tables.write()
+            report = tables.report
+            report.seconds = time.monotonic() - started
+            write_manifest(
+                worker, report, described=described, model=model, started=begun, workers=workers, scheduler=scheduler
+            )
         if review:
             from annofree.review import review as make_pages
 
@@ -79,57 +119,6 @@ def run(
             from annofree.review import write_cohort_review
 
             write_cohort_review(out)  # an earlier run's page would not show what is there now
-    return report
-
-
-def _run(
-    cohort: Cohort,
-    choice: Choice,
-    out: Path,
-    workers: int,
-    scheduler: str | None,
-    locate: bool,
-    review: bool,
-    progress: bool,
-    method: Method | None,
-) -> BatchReport:
-    begun, started = now(), time.monotonic()
-    if scheduler is None and (workers <= 1 or len(cohort) == 1) and cohort.ids:
-        first = cohort.ids[0]
-        if not (died_before(out, first) or read_record(out, first)):
-            cohort.begin(first)
-    build = cache(choice.build if method is None else lambda: method)
-    described = build().describe()
-    model = model_hashes(choice)
-    setup = text_hash(software()["annofree"], described, model, locate, choice.strict, choice.false_alarms)
-    worker = Worker(cohort, _anywhere(choice), out, locate, review, setup, build)
-    tables = _Tables(cohort, out, build().name)
-    _sweep(out)
-
-    try:
-        for failure in _collisions(cohort.ids):
-            tables.add(Outcome(failure.id, failure))
-        for scan_id in cohort.ids:
-            if scan_id not in tables.ended and worker.done_before(scan_id):
-                tables.add(Outcome(scan_id, reused=True))
-        tables.write()
-        todo = [scan_id for scan_id in cohort.ids if scan_id not in tables.ended]
-        workers = sensible(workers, len(todo))
-        outcomes = _outcomes(worker, todo, workers, scheduler)
-        with closing(outcomes):
-            for outcome in with_progress(outcomes, len(todo)) if progress else outcomes:
-                tables.add(outcome)
-                if outcome.failure is not None and outcome.failure.disk_full:
-                    tables.give_up("the disk filled up before its turn", "Make room and run the same command again")
-                    break
-                tables.write_now_and_then()
-    finally:
-        tables.write()
-        report = tables.report
-        report.seconds = time.monotonic() - started
-        write_manifest(
-            worker, report, described=described, model=model, started=begun, workers=workers, scheduler=scheduler
-        )
     return report
 
 
@@ -151,12 +140,6 @@ def _outcomes(worker: Worker, ids: list[str], workers: int, scheduler: str | Non
             yield from found
 
 
-def _anywhere(choice: Choice) -> Choice:
-    """The choice with absolute paths: a process elsewhere starts in another folder."""
-    model, sam = (None if path is None else str(Path(path).absolute()) for path in (choice.model, choice.sam))
-    return replace(choice, model=model, sam=sam)
-
-
 def _collisions(ids: Iterable[str]) -> Iterator[Failure]:
     """Scans whose files would carry the name of a scan before them; found first, so that no race decides it."""
     first: dict[str, str] = {}
@@ -165,11 +148,6 @@ def _collisions(ids: Iterable[str]) -> Iterator[Failure]:
         if other != scan_id:
             what = f"Scans '{other}' and '{scan_id}' would share the files of {bids_stem(scan_id)}"
             yield Failure(scan_id, what, "BIDS names keep letters and digits only", "Rename one of them")
-
-
-def _sweep(out: Path) -> None:
-    sweep(out, deep=False)
-    sweep(out / RECORDS)
 
 
 class _Tables:
@@ -194,10 +172,8 @@ class _Tables:
         if outcome.failure is None:
             record = read_record(self.out, outcome.id)
             if record is None:
-                lost = Failure(
-                    outcome.id, "Its record is gone", "somebody removed it while the run went on", "Run again"
-                )
-                outcome = Outcome(outcome.id, lost)
+                why = "somebody removed it while the run went on"
+                outcome = Outcome(outcome.id, Failure(outcome.id, "Its record is gone", why, "Run again"))
             else:
                 group = self.cohort.group(outcome.id)  # an answer that was reused may have had none, or another one
                 self._rows[outcome.id] = {**record["row"], **({} if group is None else {"group": group})}

@@ -7,8 +7,8 @@ from html import escape
 from math import isnan
 from pathlib import Path
 
-from annofree.bench.results import Bench, Entry, Group
-from annofree.bench.scores import values_of
+from annofree.bench.results import Bench, Group
+from annofree.bench.scores import Scored, values_of
 from annofree.bench.tables import number, rows_of
 from annofree.bench.worst import Picture, worst_cases
 from annofree.formats.outfolder import atomic_write
@@ -55,8 +55,9 @@ def _section(group: Group, result: Bench) -> str:
         columns = [name for name in _SHOWN if any(row.get(name) not in (None, "") for row in own)]
         if own:
             parts.append(_card(title, _table(own, columns)))
-    if result.plan.curve and (curve := _curve(group)):
-        parts.append(_card("Dice against one common threshold, before any refiner (T3)", curve))
+    curves = "".join(_curve(entry.name, entry.scores) for entry in group.entries if entry.own)
+    if result.plan.curve and curves:
+        parts.append(_card("Dice against one common threshold, before any refiner (T3)", curves))
     if pictures := worst_cases(group):
         parts.append(_card("Worst cases of the best method", "".join(map(_figure, pictures))))
     return "".join(parts)
@@ -124,26 +125,22 @@ def _figure(picture: Picture) -> str:
     )
 
 
-def _curve(group: Group) -> str:
+def _curve(name: str, scores: Scored) -> str:
     """Mean Dice against the threshold, a small picture a method: scores of different units share no axis."""
-    return "".join(_small_curve(entry) for entry in group.entries if entry.own and entry.scores.oracles is not None)
-
-
-def _small_curve(entry: Entry) -> str:
-    oracles = entry.scores.oracles
-    assert oracles is not None
+    oracles, own = scores.oracles, scores.threshold
+    if oracles is None:
+        return ""
     width, height = 250.0, 130.0
     places = [x for x, _ in oracles.curve]
     low, span = min(places), max(max(places) - min(places), 1e-9)
     points = " ".join(f"{width * (x - low) / span:.1f},{height * (1 - y):.1f}" for x, y in oracles.curve)
-    own = entry.scores.threshold
     mark = ""
     if own is not None and low <= own <= low + span:
         x = width * (own - low) / span
         mark = (
             f'<line x1="{x:.1f}" x2="{x:.1f}" y1="0" y2="{height:.0f}" stroke="currentColor" stroke-dasharray="3 3"/>'
         )
-    title = f"{entry.name}: best {oracles.best[0]:.3f} at {oracles.best[1]:.3g}"
+    title = f"{name}: best {oracles.best[0]:.3f} at {oracles.best[1]:.3g}"
     words = f"thresholds {low:.3g} to {low + span:.3g}, Dice 0 to 1" + ("; dashed: its own" if mark else "")
     return (
         '<figure style="display:inline-block;margin:0 24px 12px 0">'

@@ -16,14 +16,8 @@ from annofree.formats import written_ids
 class Entry:
     """One method under one set of rules on one kind of data.
 
-    Attributes:
-        name: The method, as the plan calls it.
-        threshold: "own" or a short form.
-        refiners: "own", "none" or a chain.
-        scores: What it scored.
-        cost: What it took.
-        answers: Folder of its answers.
-        transductive: Whether the model learned from scans that it is scored on.
+    `threshold` is "own" or a short form, `refiners` "own", "none" or a chain. `answers` is the folder of its masks; a
+    transductive model learned from scans that it is scored on.
     """
 
     name: str
@@ -75,14 +69,7 @@ class Group:
 
 @dataclass
 class Bench:
-    """How a comparison ended.
-
-    Attributes:
-        plan: What was asked for.
-        out: Its folder: `bench.tsv`, `cases.tsv`, `bench.md`, `index.html`.
-        groups: By data.
-        failures: Sentences on what could not be run.
-    """
+    """How a comparison ended: what came of each kind of data, and sentences on what could not be run."""
 
     plan: Plan
     out: Path

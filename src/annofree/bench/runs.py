@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +97,7 @@ def run_own(place: Place, one: Contender, choice: Choice, folders: Folders) -> C
     from annofree.processes import as_they_come
 
     out = folders.run(place.data, one)
-    ((_, told),) = as_they_come(_Run(place, choice, out), [out], 1)
+    ((_, told),) = as_they_come(partial(_run, place, choice), [out], 1)
     if told is None:
         raise AnnofreeError(f"The process of '{one.name}' on '{place.data.name}' died", why="perhaps memory ran out")
     earlier = json.loads((out / COST).read_text()) if (out / COST).is_file() else {}
@@ -109,22 +110,15 @@ def run_own(place: Place, one: Contender, choice: Choice, folders: Folders) -> C
     return Cost(sum(seconds) / len(seconds), peak, tuple(told["failures"]))
 
 
-@dataclass(frozen=True)
-class _Run:
-    place: Place
-    choice: Choice
-    out: Path
+def _run(place: Place, choice: Choice, out: Path) -> dict[str, Any]:
+    from annofree.batch.run import run
 
-    def __call__(self, _: Path) -> dict[str, Any]:
-        from annofree.batch.run import run
-
-        cohort = self.place.cohort()
-        report = run(cohort, self.choice, self.out, locate=False)
-        return {
-            "done": len(report.rows) - len(report.reused),
-            "failures": [f"{failure.id}: {failure.what}: {failure.why}" for failure in report.failures],
-            "peak_gb": _peak_gb(),
-        }
+    report = run(place.cohort(), choice, out, locate=False)
+    return {
+        "done": len(report.rows) - len(report.reused),
+        "failures": [f"{failure.id}: {failure.what}: {failure.why}" for failure in report.failures],
+        "peak_gb": _peak_gb(),
+    }
 
 
 def _peak_gb() -> float | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -43,14 +43,11 @@ class Oracles:
 
 @dataclass(frozen=True)
 class Scored:
-    """Scores of one folder.
+    """Scores of one folder of answers.
 
     Attributes:
-        cases: Per case.
-        tier: Of the answers.
-        sanity: Rows that need no method.
-        oracles: See there; None without scores or tumours.
-        foretold: How well the expected Dice held.
+        oracles: None without scores or tumours.
+        foretold: How well the expected Dice held, in words.
         skipped: Sentences on scans in no mean.
         threshold: Value of the whole tumour's threshold, where all scans have the same.
     """
@@ -109,21 +106,17 @@ def _known(answers: Path, stamp: str) -> Scored | None:
         value = float("nan") if row["value"] == "n/a" else float(row["value"])
         rows.setdefault(row["case"], []).append(Score(row["case"], row["region"], row["metric"], value))
     cases = tuple(CaseScores(case, told["task"], tuple(own)) for case, own in rows.items())
-    oracles = told["oracles"]
+    if (oracles := told["oracles"]) is not None:
+        oracles = Oracles(**{name: tuple(values) for name, values in oracles.items()})
     return Scored(
         cases,
         told["tier"],
         tuple(SanityRow(*row) for row in told["sanity"]),
-        None if oracles is None else _oracles_of(oracles),
+        oracles,
         told["foretold"],
         tuple(told["skipped"]),
         told["threshold"],
     )
-
-
-def _oracles_of(told: Mapping[str, Any]) -> Oracles:
-    pairs = {name: (told[name][0], told[name][1]) for name in ("best", "ub", "sb")}
-    return Oracles(**pairs, curve=tuple((x, y) for x, y in told["curve"]))
 
 
 def _oracles(evaluation: Evaluation) -> Oracles | None:

@@ -175,13 +175,10 @@ def _whole(rows: Sequence[dict[str, Any]]) -> str:
 def _plain_table(rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> str:
     lines = [f"| {' | '.join(name.replace('_', ' ') for name in columns)} |", "|---" * len(columns) + "|"]
     for row in rows:
-        cells = [_shown(row.get(name)) for name in columns]
+        values = [row.get(name) for name in columns]
+        cells = [number(value) if isinstance(value, float | None) else str(value) for value in values]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
-
-
-def _shown(value: Any) -> str:
-    return number(value) if isinstance(value, float) or value is None else str(value)
 
 
 def number(value: float | None, digits: int = 3) -> str:

@@ -18,13 +18,9 @@ def accept(
     from annofree.evaluation.accept import accept as take
 
     rows = take(corrected, out, overwrite=overwrite)
-    shown = [
-        (str(row["id"]), row["region"], *(f"{row[name]:.3f}" for name in ("before_ml", "after_ml")), _dice(row["dice"]))
-        for row in rows
-    ]
+    shown = []
+    for row in rows:
+        dice = "n/a" if row["dice"] is None else f"{row['dice']:.4f}"
+        shown.append((row["id"], row["region"], f"{row['before_ml']:.3f}", f"{row['after_ml']:.3f}", dice))
     table(("scan", "region", "before ml", "after ml", "Dice"), shown)
     say(f"written to {out / 'accepted.tsv'}")
-
-
-def _dice(value: float | None) -> str:
-    return "n/a" if value is None else f"{value:.4f}"

@@ -36,10 +36,7 @@ def compare(
     shown = []
     for one in report.comparisons:
         for change in one.changes:
-            interval = "n/a" if change.interval_ml is None else "{:+.2f} to {:+.2f}".format(*change.interval_ml)
-            percent = "n/a" if change.percent is None else f"{change.percent:+.0f}"
-            volumes = f"{change.before_ml:.2f}", f"{change.after_ml:.2f}", f"{change.ml:+.2f}"
-            shown.append((one.before, one.after, change.region, *volumes, percent, interval, change.verdict))
+            shown.append((one.before, one.after, change.region, *change.cells(2), change.verdict))
     table(("before", "after", "region", "then ml", "now ml", "change ml", "%", "interval ml", "statement"), shown)
     for one in report.comparisons:
         for note in one.notes:

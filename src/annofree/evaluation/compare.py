@@ -283,7 +283,4 @@ def _page(
 
 def _cells(change: Change, parts_ml: tuple[float, float, float]) -> tuple[str, ...]:
     """A region as a row of the page."""
-    interval = "n/a" if change.interval_ml is None else "{:+.1f} to {:+.1f}".format(*change.interval_ml)
-    percent = "n/a" if change.percent is None else f"{change.percent:+.0f}"
-    volumes = f"{change.before_ml:.1f}", f"{change.after_ml:.1f}", f"{change.ml:+.1f}"
-    return (change.region, change.verdict, *volumes, percent, interval, *(f"{part:.1f}" for part in parts_ml))
+    return (change.region, change.verdict, *change.cells(1), *(f"{part:.1f}" for part in parts_ml))

@@ -46,10 +46,6 @@ class Evaluation:
     """Scores of a result folder.
 
     Attributes:
-        cases: Scores per case.
-        summary: Means with bootstrap intervals.
-        method: The method that segmented.
-        tier: Its supervision tier.
         path: The table per case; `_summary`, `_sanity` and `_notes` lie beside it.
         skipped: Sentences about scans that are in no mean.
         notes: What else a reader of the scores should know, as (scan, sentence).

@@ -15,15 +15,7 @@ FEWEST = 4
 
 
 class Foretold(NamedTuple):
-    """What was stated of one scan beside what came true.
-
-    Attributes:
-        expected: Expected Dice of the whole tumour, None where none was stated.
-        dice: The real one.
-        low_ml: Ends of the volume's interval, None where none was stated.
-        high_ml: Likewise.
-        true_ml: The real volume.
-    """
+    """What was stated of one scan's whole tumour, None where nothing was, beside its real Dice and volume."""
 
     expected: float | None
     dice: float

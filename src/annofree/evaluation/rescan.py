@@ -81,11 +81,7 @@ def rescans() -> Mapping[str, Rescan]:
 class Change:
     """A region's volume at two times.
 
-    Attributes:
-        region: "WT", "TC" or "ET".
-        before_ml: Volume then.
-        after_ml: Volume now.
-        noise_ml: Changes up to this are seen without any change; None where nobody measured the method.
+    Changes up to `noise_ml` are seen without any change; it is None where nobody measured the method.
     """
 
     region: str
@@ -113,6 +109,14 @@ class Change:
     def interval_ml(self) -> tuple[float, float] | None:
         """Where the true change lies."""
         return None if self.noise_ml is None else (self.ml - self.noise_ml, self.ml + self.noise_ml)
+
+    def cells(self, digits: int) -> tuple[str, str, str, str, str]:
+        """Volume then and now, the change in ml and in percent, and its interval, with so many digits."""
+        low, high = self.interval_ml or (None, None)
+        interval = "n/a" if low is None else f"{low:+.{digits}f} to {high:+.{digits}f}"
+        percent = "n/a" if self.percent is None else f"{self.percent:+.0f}"
+        then, now = f"{self.before_ml:.{digits}f}", f"{self.after_ml:.{digits}f}"
+        return then, now, f"{self.ml:+.{digits}f}", percent, interval
 
     @property
     def verdict(self) -> Verdict:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -56,16 +56,13 @@ class SanityRows:
 
     def rows(self) -> tuple[SanityRow, ...]:
         """The means; the first case meets the last truth. A single case has no shuffled row."""
-        values = {key: list(found) for key, found in self._values.items()}
-        if self._first is not None and any(key[0] == ROWS[2] for key in values):
-            first = self._first
-            truth = placed(self._last_truth, first.labels.shape) if self._last_truth is not None else first.labels
-            scores = quick_scores(first.labels, truth, self._first_regions, first.grid.spacing_mm, self.rule)
-            for (region, metric), value in scores.items():
-                values.setdefault((ROWS[2], region, metric), []).append(value)
+        closed = replace(self, _values={key: list(found) for key, found in self._values.items()})
+        first, last = self._first, self._last_truth
+        if first is not None and last is not None and any(key[0] == ROWS[2] for key in self._values):
+            closed._score(ROWS[2], first.labels, placed(last, first.labels.shape), first, self._first_regions)
         return tuple(
             SanityRow(*key, len(found), float(np.mean(found)))
-            for key, found in sorted(values.items(), key=lambda item: ROWS.index(item[0][0]))
+            for key, found in sorted(closed._values.items(), key=lambda item: ROWS.index(item[0][0]))
         )
 
     def _score(

@@ -19,7 +19,7 @@ from annofree.formats.contents import has_few_values
 from annofree.formats.grids import resample
 from annofree.formats.nifti import read_labels
 from annofree.formats.skull import MAX_BRAIN_L, largest_body, why_whole_head
-from annofree.masks import bounding_box, components
+from annofree.masks import bounding_box, components, faces
 from annofree.scan import Grid, Modality, canonical_grid, foreground, to_canonical
 
 #: Litres of the smallest brain that is believed: a newborn's in part. Masks of all but the largest tumours stay below.
@@ -128,8 +128,7 @@ def why_no_brain(brain: NDArray[np.bool_], grid: Grid, images: Mapping[Modality,
     if litres < MIN_BRAIN_L:
         return f"it measures {litres * 1000:.3g} ml, and the smallest brains {MIN_BRAIN_L * 1000:.0f}"
     if litres > MAX_BRAIN_L:
-        faces = np.concatenate([np.take(brain, end, axis=axis).ravel() for axis in range(3) for end in (0, -1)])
-        turned = "; it looks inverted" if faces.mean() > 0.5 else ""
+        turned = "; it looks inverted" if faces(brain).mean() > 0.5 else ""
         return f"it measures {litres:.3g} litres, more than any brain{turned}"
     steps = [max(1, round(_COARSE_MM / edge)) for edge in grid.spacing_mm]
     view = tuple(slice(None, None, step) for step in steps)

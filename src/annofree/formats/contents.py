@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from annofree.errors import InputError
+
 #: Neighbours inside a label map have the same value nearly always; grey levels of any depth seldom do.
 MIN_EQUAL_NEIGHBOURS = 0.6
 #: No sequence has so few grey levels.
 FEW_VALUES = 8
+
+
+def refuse_no_picture(array: NDArray[Any], file: str | Path, what: str = "") -> None:
+    """Refuse an image with values that are not numbers, or with one value only; `what` names the array in the error."""
+    # the sum is NaN or infinite as soon as one value is, and needs no array beside it
+    if not np.isfinite(array.sum(dtype=np.float64)) and not (finite := np.isfinite(array)).all():
+        raise InputError(
+            "An image holds values that are not numbers",
+            file=file,
+            why=f"{array.size - int(finite.sum())} of {array.size} voxels{what and f' of {what}'} are NaN or infinite",
+            fix="Replace them (for instance with 0 outside the brain) and try again",
+        )
+    if array.min() == array.max():
+        said = "is all zero" if array.flat[0] == 0 else f"has the one value {array.flat[0]:g} everywhere"
+        raise InputError("An image is empty", file=file, why=f"{what or 'it'} {said}", fix="Export the scan again")
 
 
 def look_like_labels(array: NDArray[Any]) -> bool:

@@ -34,12 +34,12 @@ T = TypeVar("T")
 
 def mask_path(out: str | Path, scan_id: str, method: str) -> Path:
     """Where the whole-tumour mask of a scan lies below an output folder."""
-    return _named(_stem(Path(out), scan_id, method, "label-lesion"), "mask")
+    return _image_path(out, scan_id, method, "mask", "lesion")
 
 
-def _stem(out: Path, scan_id: str, method: str, label: str = "") -> Path:
-    middle = f"_{label}" if label else ""
-    name = f"{bids_stem(scan_id)}_space-orig{middle}_desc-{bids_label(method)}"
+def _image_path(out: str | Path, scan_id: str, method: str, suffix: str, label: str = "") -> Path:
+    of = f"_label-{bids_label(label)}" if label else ""
+    name = f"{bids_stem(scan_id)}_space-orig{of}_desc-{bids_label(method)}_{suffix}.nii.gz"
     return bids_folder(out, scan_id) / "anat" / name
 
 
@@ -72,7 +72,7 @@ def write_segmentation(result: Segmentation, out: str | Path) -> Path:
         )
 
     if len(result.regions) > 1:
-        dseg = _named(_stem(root, result.scan_id, method), "dseg")
+        dseg = _image_path(root, result.scan_id, method, "dseg")
         keep(dseg, result.labels)
         write_json(
             sidecar_path(dseg),
@@ -81,10 +81,11 @@ def write_segmentation(result: Segmentation, out: str | Path) -> Path:
         write_label_table(dseg)
         write_viewer_tables(root)
     for name, score in result.scores.items():
-        stem = _stem(root, result.scan_id, method, f"label-{bids_label(name)}")
-        volumes.append(partial(_write_score, _named(stem, "probseg"), score, result, common))
+        volumes.append(
+            partial(_write_score, _image_path(root, result.scan_id, method, "probseg", name), score, result, common)
+        )
     if result.brain is not None:
-        brain = _named(_stem(root, result.scan_id, method, "label-brain"), "mask")
+        brain = _image_path(root, result.scan_id, method, "mask", "brain")
         keep(brain, result.brain.view(np.uint8))
         write_json(sidecar_path(brain), {**common, "Type": "Brain", "Description": "Voxels that the method looked at"})
     write_lesions(path.parents[1] / "lesions.tsv", result.lesions)
@@ -103,10 +104,6 @@ def write_segmentation(result: Segmentation, out: str | Path) -> Path:
     }
     write_json(sidecar_path(path), record)
     return path
-
-
-def _named(stem: Path, suffix: str) -> Path:
-    return stem.with_name(f"{stem.name}_{suffix}.nii.gz")
 
 
 def _refuse_collision(sidecar: Path, result: Segmentation) -> None:
@@ -250,7 +247,7 @@ def _rebuild(
     mask, native = read_labels(mask_path(root, scan_id, method))
     labels = mask.astype(np.uint8) * np.uint8(2)
     if len(regions) > 1:
-        labels = read_labels(_named(_stem(root, scan_id, method), "dseg"))[0].astype(np.uint8)
+        labels = read_labels(_image_path(root, scan_id, method, "dseg"))[0].astype(np.uint8)
     grid = canonical_grid(native)
 
     def may_lack(read: Callable[[], T]) -> T | None:
@@ -263,11 +260,11 @@ def _rebuild(
             return None
 
     def brain_mask() -> NDArray[np.bool_]:
-        stored = read_labels(_named(_stem(root, scan_id, method, "label-brain"), "mask"))[0]
+        stored = read_labels(_image_path(root, scan_id, method, "mask", "brain"))[0]
         return np.asarray(np.ascontiguousarray(to_canonical(stored, native)) != 0)
 
     def score_map(name: str) -> ScoreMap:
-        path = _named(_stem(root, scan_id, method, f"label-{bids_label(name)}"), "probseg")
+        path = _image_path(root, scan_id, method, "probseg", name)
         about = _json(sidecar_path(path))
         values, where = read_labels(path)[0], grid
         if "Affine" in about:

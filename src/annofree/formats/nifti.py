@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annofree.errors import AnnofreeError, InputError
-from annofree.formats.contents import has_few_values, look_like_labels
+from annofree.formats.contents import has_few_values, look_like_labels, refuse_no_picture
 from annofree.formats.geometry import SHEAR_COSINE, affine_mm, geometry_notes, repeats, shear
 from annofree.formats.gz import compress
 from annofree.formats.outfolder import atomic_write
@@ -79,17 +79,7 @@ def read_volume(source: str | Path | nib.Nifti1Image) -> Volume:
         if not (isinstance(array, np.ndarray) and array.dtype.kind in "iu" and array.itemsize <= 2):
             array = np.asarray(image.get_fdata(dtype=np.float32, caching="unchanged"))
         array = array.reshape(grid.shape)
-    # the sum is NaN or infinite as soon as one value is, and needs no array beside it
-    if not np.isfinite(array.sum(dtype=np.float64)) and not (finite := np.isfinite(array)).all():
-        raise InputError(
-            "An image holds values that are not numbers",
-            file=name,
-            why=f"{array.size - int(finite.sum())} of {array.size} voxels are NaN or infinite",
-            fix="Replace them (for instance with 0 outside the brain) and try again",
-        )
-    if array.min() == array.max():
-        what = "is all zero" if array.flat[0] == 0 else f"has the one value {array.flat[0]:g} everywhere"
-        raise InputError("An image is empty", file=name, why=f"it {what}", fix="Export the scan again")
+    refuse_no_picture(array, name)
     if has_few_values(array):
         raise InputError(
             "An image holds a mask or a label map",

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from annofree.errors import InputError
 from annofree.formats.case import Case
+from annofree.formats.contents import refuse_no_picture
 from annofree.formats.names import is_map, read_name, stem_of, truth_rank, words_of
 from annofree.formats.nifti import MAX_VOXELS, Volume
 from annofree.scan import Grid, Modality
@@ -37,15 +38,7 @@ class NpyCase(Case):
         volumes = {}
         for channel, name in enumerate(names):
             values = np.asarray(array[..., channel], dtype=np.float32)
-            if not np.isfinite(values).all():
-                raise InputError(
-                    "An image holds values that are not numbers",
-                    file=path,
-                    why=f"channel {channel} has NaN or infinite voxels",
-                    fix="Replace them (for instance with 0 outside the brain) and try again",
-                )
-            if values.min() == values.max():
-                raise InputError("An image is empty", file=path, why=f"channel {channel} has one value everywhere")
+            refuse_no_picture(values, path, f"channel {channel}")
             volumes[name] = Volume(values, grid, str(path))
         return volumes, (
             f"{path.name} carries no geometry: taken as 1 mm voxels in RAS+ order, skull-stripped; "

@@ -26,7 +26,7 @@ from annofree.formats.plausible import refuse_impossible_brain, refuse_impossibl
 from annofree.formats.report_texts import read_report, read_reports
 from annofree.formats.skull import why_whole_head
 from annofree.formats.study import Study
-from annofree.masks import bounding_box
+from annofree.masks import bounding_box, faces
 from annofree.processes import side_by_side
 from annofree.scan import Cohort, Modality, Origin, Scan, canonical_grid, to_canonical
 
@@ -384,9 +384,9 @@ def require_overlap(study: Study, first: Modality, second: Modality) -> None:
 
 def background(array: NDArray[Any]) -> float:
     """The value of an image where nothing is."""
-    faces = np.concatenate([np.take(array, end, axis=axis).ravel() for axis in range(3) for end in (0, -1)])
-    values, counts = np.unique(faces, return_counts=True)
-    return float(values[np.argmax(counts)]) if counts.max() > 0.2 * faces.size else float(np.median(faces))
+    outer = faces(array)
+    values, counts = np.unique(outer, return_counts=True)
+    return float(values[np.argmax(counts)]) if counts.max() > 0.2 * outer.size else float(np.median(outer))
 
 
 def _is_pattern(mask: str | Path) -> bool:

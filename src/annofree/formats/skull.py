@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from annofree.masks import Mask, largest_component
+from annofree.masks import Mask, faces, largest_component
 from annofree.scan import Grid, Scan
 
 #: Litres; above any brain, below any adult head.
@@ -42,10 +42,10 @@ def why_whole_head(image: NDArray[Any], grid: Grid) -> str | None:
         return None
     steps = np.maximum(1, np.round(_COARSE_MM / spacing).astype(int))
     coarse = image[:: steps[0], :: steps[1], :: steps[2]]
-    faces = np.concatenate([np.take(image, end, axis=axis).ravel() for axis in range(3) for end in (0, -1)])
-    values, counts = np.unique(faces, return_counts=True)
+    outer = faces(image)
+    values, counts = np.unique(outer, return_counts=True)
     background = values[np.argmax(counts)]
-    on_faces, inside = counts.max() / faces.size, float((coarse == background).mean())
+    on_faces, inside = counts.max() / outer.size, float((coarse == background).mean())
     if min(on_faces, inside) < MIN_CONSTANT:
         return f"only {min(on_faces, inside):.0%} of it is constant background, so the air was not removed"
     low, high = np.percentile(coarse, (0.5, 99.5))

@@ -87,7 +87,8 @@ def verified(image: Any, path: Path) -> Any:
         while block := file.read(1 << 22):
             content += block
             if len(content) > claimed + _SLACK:
-                raise InputError("A file holds more than its header claims", file=path, why=_more(claimed), fix=_AGAIN)
+                why = f"the header claims {claimed} bytes, and there are at least {_SLACK} more"
+                raise InputError("A file holds more than its header claims", file=path, why=why, fix=_AGAIN)
     proxy = image.dataobj
     if (proxy.slope, proxy.inter) != (1.0, 0.0):
         return type(image).from_bytes(content)
@@ -101,10 +102,6 @@ def _read_to_the_end(path: Path) -> None:
         with open_gz(path) as file:
             while file.read(1 << 22):
                 pass
-
-
-def _more(claimed: int) -> str:
-    return f"the header claims {claimed} bytes, and there are at least {_SLACK} more"
 
 
 def _beginning(path: Path) -> bytes:
@@ -126,13 +123,8 @@ def _beginning(path: Path) -> bytes:
 
 
 def _kind(start: bytes) -> str:
-    for sign, kind in (
-        (b"\x89PNG", "PNG"),
-        (b"\xff\xd8", "JPEG"),
-        (b"PK", "zip"),
-        (b"%PDF", "PDF"),
-        (b"\x89HDF", "HDF5"),
-    ):
+    kinds = {b"\x89PNG": "PNG", b"\xff\xd8": "JPEG", b"PK": "zip", b"%PDF": "PDF", b"\x89HDF": "HDF5"}
+    for sign, kind in kinds.items():
         if start.startswith(sign):
             return f"it is {kind}"
     return "it is DICOM" if start[128:132] == b"DICM" else "its beginning is no NIfTI header"
@@ -182,11 +174,8 @@ def _require_spacing(path: Path) -> None:
     """A header without voxel sizes is read as 1 mm by ITK, which nobody stated."""
     with suppress(OSError), path.open("rb") as file:
         head = file.read(8192).split(b"\n\n")[0].lower()
-    words = (
-        (b"space directions", b"spacings")
-        if path.suffix.lower() in (".nrrd", ".nhdr")
-        else (b"elementspacing", b"elementsize")
-    )
+    nrrd = path.suffix.lower() in (".nrrd", ".nhdr")
+    words = (b"space directions", b"spacings") if nrrd else (b"elementspacing", b"elementsize")
     if not any(word in head for word in words):
         raise InputError(
             "An image does not say how large its voxels are",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from math import isnan, prod
 from typing import Any, NamedTuple
 
@@ -255,15 +255,9 @@ class _Masks:
 
 def _ranking_rows(counts: RankCounts, policy: EmptyPolicy) -> list[tuple[str, float]]:
     state: Emptiness = "neither" if counts.tumour_voxels else "no_truth"
-    best = counts.oracle()
-    computed = {
-        "average_precision": counts.average_precision,
-        "auroc": counts.auroc,
-        "oracle_best_dice": lambda: best[0],
-        "oracle_best_threshold": lambda: best[1],
-        "oracle_dice_at_fpr5": counts.oracle_dice_at_fpr,
-    }
-    return [(metric, settle(metric, state, compute, policy)) for metric, compute in computed.items()]
+    return [
+        (metric, settle(metric, state, partial(float, value), policy)) for metric, value in counts.figures().items()
+    ]
 
 
 def _in(labels: NDArray[np.uint8], members: tuple[int, ...]) -> NDArray[np.bool_]:

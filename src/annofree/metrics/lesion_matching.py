@@ -24,12 +24,8 @@ MINIMUM_DICE = 1e-6
 class LesionMatches:
     """Matched pairs and what was left over; the ratios divide plainly (empty cases: `empty_cases`).
 
-    Attributes:
-        dice: Dice of each matched pair.
-        missed: True lesions without partner.
-        false: Predicted components without partner.
-        iou: Intersection over union of each matched pair.
-        pairs: Numbers of the true and the predicted component of each pair, as in `Components`.
+    Each pair has its Dice, its intersection over union, and the numbers of its true and its predicted component as in
+    `Components`. True lesions without partner are missed, predicted components without partner false.
     """
 
     dice: tuple[float, ...]

@@ -123,11 +123,18 @@ class RankCounts:
 
     def oracle(self) -> tuple[float, float]:
         """Best Dice that any threshold gives, and that threshold. Uses the truth (tier T3)."""
-        thresholds, dice = self.oracle_curve()
-        if not thresholds.size:
-            return float("nan"), float("nan")
-        best = int(np.argmax(dice))
-        return float(dice[best]), float(thresholds[best])
+        return _best(*self.oracle_curve())
+
+    def figures(self) -> dict[str, float]:
+        """Every figure of the ranking by its name in tables."""
+        best, threshold = self.oracle()
+        return {
+            "average_precision": self.average_precision(),
+            "auroc": self.auroc(),
+            "oracle_best_dice": best,
+            "oracle_best_threshold": threshold,
+            "oracle_dice_at_fpr5": self.oracle_dice_at_fpr(),
+        }
 
     def oracle_dice_at_fpr(self, rate: float = 0.05) -> float:
         """Dice at the lowest threshold that marks at most `rate` of the non-tumour voxels.
@@ -163,11 +170,14 @@ def oracle_common_curve(
 
 def oracle_common_threshold(tables: Sequence[RankCounts], steps: int = 500) -> tuple[float, float]:
     """Best mean Dice over cases that one common threshold gives, and that threshold; NaN without tumour (tier T3)."""
-    thresholds, mean = oracle_common_curve(tables, steps)
+    return _best(*oracle_common_curve(tables, steps))
+
+
+def _best(thresholds: NDArray[np.float32], dice: NDArray[np.float64]) -> tuple[float, float]:
     if not thresholds.size:
         return float("nan"), float("nan")
-    best = int(np.argmax(mean))
-    return float(mean[best]), float(thresholds[best])
+    best = int(np.argmax(dice))
+    return float(dice[best]), float(thresholds[best])
 
 
 def _merged(parts: list[tuple[NDArray[np.uint32], NDArray[np.int64], NDArray[np.int64]]]) -> RankCounts:

@@ -145,7 +145,7 @@ class _Brats2025:
     matches: LesionMatches
 
     def scores(self, *, metastases: bool) -> RuleScores:
-        rows = {**self._whole(), **(self._metastases() if metastases else self._matched()), **self._detection()}
+        rows = {**self._whole(), **self._lesionwise(metastases), **self._detection()}
         named = tuple((f"brats2025_{name}", value) for name, value in rows.items())
         return RuleScores(named, tuple(self._notes(metastases)))
 
@@ -153,15 +153,11 @@ class _Brats2025:
         if not self.matches.hits:
             nothing = not (self.lesions.count or self.found.count)
             return {"hd95_mm": 0.0 if nothing else WORST_2025_MM, "nsd": float(nothing)}
-        distances = surface_distances(voxel_surface(self.truth), voxel_surface(self.prediction), self.spacing_mm)
-        in_voxels = distances
-        if self.spacing_mm != (1.0, 1.0, 1.0):
-            ones = (1.0, 1.0, 1.0)
-            in_voxels = surface_distances(voxel_surface(self.truth), voxel_surface(self.prediction), ones)
-        return {
-            "hd95_mm": distances.pooled_percentile_mm(),
-            "nsd": in_voxels.mean_share_within(_GLOBAL_TOLERANCE_VOX),
-        }
+        surfaces, ones = (voxel_surface(self.truth), voxel_surface(self.prediction)), (1.0, 1.0, 1.0)
+        distances = surface_distances(*surfaces, self.spacing_mm)
+        in_voxels = distances if self.spacing_mm == ones else surface_distances(*surfaces, ones)
+        nsd = in_voxels.mean_share_within(_GLOBAL_TOLERANCE_VOX)
+        return {"hd95_mm": distances.pooled_percentile_mm(), "nsd": nsd}
 
     def _pairs(self) -> list[tuple[float, float, float]]:
         """Dice, HD95 and NSD of each matched pair."""
@@ -177,22 +173,15 @@ class _Brats2025:
         pair = self.lesions.numbers[box] == lesion, self.found.numbers[box] == component
         return surface_distances(voxel_surface(pair[0]), voxel_surface(pair[1]), self.spacing_mm)
 
-    def _matched(self) -> dict[str, float]:
-        if self.matches.hits:
-            dice, hd95, nsd = (float(value) for value in np.mean(self._pairs(), axis=0))
-        elif self.lesions.count or self.found.count:
-            dice, hd95, nsd = 0.0, WORST_2025_MM, 0.0
-        else:
-            dice, hd95, nsd = 1.0, 0.0, 1.0
-        return {"lesionwise_dice": dice, "lesionwise_hd95_mm": hd95, "lesionwise_nsd": nsd}
-
-    def _metastases(self) -> dict[str, float]:
-        large = self._large()
+    def _lesionwise(self, metastases: bool) -> dict[str, float]:
+        """Means over matched lesions; of metastases over the large ones and over false alarms."""
         measured = dict(zip((lesion for lesion, _ in self.matches.pairs), self._pairs(), strict=True))
-        worst = (0.0, WORST_2025_MM, 0.0)
-        values = [measured.get(n, worst) for n in large] + [worst] * self.matches.false
+        values, worst = list(measured.values()), (0.0, WORST_2025_MM, 0.0)
+        if metastases:
+            values = [measured.get(n, worst) for n in self._large()] + [worst] * self.matches.false
         if not values:
-            values = [(1.0, 0.0, 1.0) if not self.lesions.count else (_NAN, _NAN, _NAN)]
+            unmatched = (_NAN, _NAN, _NAN) if metastases else worst
+            values = [unmatched if self.lesions.count or self.found.count else (1.0, 0.0, 1.0)]
         dice, hd95, nsd = (float(value) for value in np.mean(values, axis=0))
         return {"lesionwise_dice": dice, "lesionwise_hd95_mm": hd95, "lesionwise_nsd": nsd}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isnan
 
 import numpy as np
@@ -73,19 +73,14 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 @dataclass(frozen=True)
 class Comparison:
-    """One method against the reference on the patients that both scored.
+    """The method `name` against the reference on the patients that both scored.
 
     Attributes:
-        name: The method.
-        region: Region compared.
-        metric: Metric compared.
         n: Paired patients with a finite value from both.
-        difference: Mean of method minus reference.
-        low: Lower end of its bootstrap interval.
-        high: Upper end.
+        difference: Mean of method minus reference; `low` and `high` end its bootstrap interval.
         larger: Patients on whom the method's value is the larger one.
-        p: Wilcoxon signed-rank p value, two-sided; None where no test was made.
-        p_holm: The same, corrected for the number of methods compared.
+        p: Wilcoxon signed-rank p value, two-sided; None where no test was made. `p_holm` is corrected for the number of
+            methods compared.
         note: Why there is no test, or how many patients could not be paired.
     """
 
@@ -123,7 +118,7 @@ def compare(
     rows = [_paired(reference, name, cases, metric, region, rng, resamples) for name, cases in others.items()]
     tested = [index for index, row in enumerate(rows) if row.p is not None]
     corrected = dict(zip(tested, holm([p for row in rows if (p := row.p) is not None]), strict=True))
-    return tuple(Comparison(**{**vars(row), "p_holm": corrected.get(index)}) for index, row in enumerate(rows))
+    return tuple(replace(row, p_holm=corrected.get(index)) for index, row in enumerate(rows))
 
 
 def _paired(
@@ -147,10 +142,8 @@ def _paired(
         notes.append(f"{unpaired} without partner left out")
     if undefined := len(shared) - n:
         notes.append(f"{undefined} undefined")
-    p = None
-    if n >= MINIMUM_FOR_TEST:
-        p = _wilcoxon(differences)
-    else:
+    p = _wilcoxon(differences) if n >= MINIMUM_FOR_TEST else None
+    if p is None:
         notes.append(f"no test: {n} patients, fewer than {MINIMUM_FOR_TEST}")
     mean, low, high = float("nan"), float("nan"), float("nan")
     if n:

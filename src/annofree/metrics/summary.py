@@ -20,20 +20,11 @@ POOLED = "pooled"
 
 
 class SummaryRow(NamedTuple):
-    """One metric over the cases of one stratum.
+    """One metric over the cases of one stratum: `n` with a value, `undefined` without one (see `EMPTY_CASES`).
 
-    Attributes:
-        region: Region scored.
-        metric: Metric; names that begin with "oracle_" used the truth to choose (tier T3).
-        stratum: "all", or criterion and group ("volume: < 5 ml"); "pooled" for figures over all voxels of all cases.
-        n: Cases with a value.
-        undefined: Cases without (see `EMPTY_CASES`).
-        mean: Mean over cases, or the pooled figure.
-        low: Lower end of the 95 % bootstrap interval of the mean.
-        high: Upper end.
-        median: Median over cases.
-        minimum: Worst or best case, by the metric's sense.
-        maximum: The other end.
+    Names of metrics that begin with "oracle_" used the truth to choose (tier T3). The stratum is "all", criterion and
+    group ("volume: < 5 ml"), or "pooled" for figures over all voxels of all cases, which stand as `mean`. `low` and
+    `high` end the 95 % bootstrap interval of the mean.
     """
 
     region: str
@@ -132,16 +123,8 @@ def _pooled_rows(cases: Sequence[CaseScores]) -> Iterable[SummaryRow]:
     for region, name in dict.fromkeys(key for case in cases for key in case.ranks):
         tables = [case.ranks[region, name] for case in cases if (region, name) in case.ranks]
         pooled = RankCounts.pooled(tables)
-        best, common = pooled.oracle(), oracle_common_threshold(tables)
-        figures = {
-            "average_precision": pooled.average_precision(),
-            "auroc": pooled.auroc(),
-            "oracle_best_dice": best[0],
-            "oracle_best_threshold": best[1],
-            "oracle_dice_at_fpr5": pooled.oracle_dice_at_fpr(),
-            "oracle_common_mean_dice": common[0],
-            "oracle_common_threshold": common[1],
-        }
+        mean, threshold = oracle_common_threshold(tables)
+        figures = pooled.figures() | {"oracle_common_mean_dice": mean, "oracle_common_threshold": threshold}
         suffix = "" if name == region else f":{name}"
         for metric, value in figures.items():
             counts = len(tables), len(cases) - len(tables)

@@ -14,12 +14,9 @@ from annofree.reports.findings import (
     Section,
     Sentence,
     Side,
-    Size,
     joint_side,
 )
 from annofree.reports.lexicon import Lexicon
-
-_LATERAL = (Side.LEFT, Side.RIGHT, Side.BILATERAL)
 
 
 def assemble(
@@ -141,7 +138,7 @@ def _lesion(group: Sequence[int], findings: Sequence[Finding], lexicon: Lexicon)
         places=kept,
         side=_side_of(kept),
         certainty=max((finding.certainty for finding in own), key=lambda certainty: certainty.weight),
-        size=max(sizes, key=_largest, default=None),
+        size=max(sizes, key=lambda size: (len(size.diameters_mm), max(size.diameters_mm)), default=None),
         several=any(finding.several for finding in own),
         findings=tuple(group),
     )
@@ -149,10 +146,6 @@ def _lesion(group: Sequence[int], findings: Sequence[Finding], lexicon: Lexicon)
 
 def _brain(findings: Iterable[Finding]) -> list[Place]:
     return [place for finding in findings for place in finding.places if place.role == "brain"]
-
-
-def _largest(size: Size) -> tuple[int, float]:
-    return len(size.diameters_mm), max(size.diameters_mm)
 
 
 def _side_of(places: Sequence[Place]) -> Side | None:

@@ -136,7 +136,8 @@ def _carry(
     # "frontal and parietal lobes of the left hemisphere": backwards from the wide region
     for index in range(len(regions) - 2, -1, -1):
         item, after = regions[index], regions[index + 1]
-        wide = _is_wide(after) or (stated[index + 1] and not claimed.get(id(after)))
+        whole = after.category == "region" and after.key in ("cerebrum", "brain")
+        wide = whole or (stated[index + 1] and not claimed.get(id(after)))
         open_ = sides[index] is None and item.category == "region" and sides[index + 1] is not None
         if open_ and wide and _LIST.match(text[item.end : after.start]):
             sides[index], stated[index] = sides[index + 1], True
@@ -154,7 +155,3 @@ def _carry(
             earlier = [side for i, side in lateral if i < index]
             sides[index] = earlier[-1] if earlier else lateral[0][1]
     return list(zip(regions, sides, stated, strict=True))
-
-
-def _is_wide(item: Item) -> bool:
-    return item.category == "region" and item.key in ("cerebrum", "brain")

@@ -17,10 +17,8 @@ from annofree.reports.findings import Reading, Side
 from annofree.reports.regions import AtlasRegions
 
 LEVELS = ("Coarse Level", *(f"Fine Level {level}" for level in range(1, 10)))
-_SIDE_WORDS = {
-    Side.LEFT: re.compile(r"\bleft\b|左", re.IGNORECASE),
-    Side.RIGHT: re.compile(r"\bright\b|右", re.IGNORECASE),
-}
+#: Without word borders: a text without spaces has none.
+_SIDE_WORDS = {Side.LEFT: re.compile("left|左", re.IGNORECASE), Side.RIGHT: re.compile("right|右", re.IGNORECASE)}
 
 
 @dataclass(frozen=True)
@@ -123,9 +121,7 @@ class RegionTable:
         none both sides.
         """
         short = re.sub(r"\s+", "", text)[:characters]
-        sides = sorted(
-            (match.start(), side) for side, word in _SIDE_WORDS.items() if (match := _squeezed(word).search(short))
-        )
+        sides = sorted((match.start(), side) for side, word in _SIDE_WORDS.items() if (match := word.search(short)))
         if len(sides) < 2:
             only = sides[0][1] if sides else None
             return self._substring(short, only)
@@ -143,11 +139,6 @@ class RegionTable:
 def mask_of_ids(regions: AtlasRegions, ids: frozenset[int]) -> NDArray[np.bool_]:
     """The published binary label: voxels of these atlas labels."""
     return np.isin(regions.labels, list(ids))
-
-
-def _squeezed(word: re.Pattern[str]) -> re.Pattern[str]:
-    """Side words in a text without spaces have no word borders."""
-    return re.compile(word.pattern.replace(r"\b", ""), re.IGNORECASE)
 
 
 def _records(path: Path) -> Iterator[Mapping[str, str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from html import escape
 
 import numpy as np
@@ -72,15 +73,12 @@ def _slices(
     before: Brain, after: Brain, changed: Brain, sequence: str, levels: Iterable[int], names: tuple[str, str]
 ) -> str:
     heads = "".join(f"<h2>{escape(name)}</h2>" for name in (f"then: {names[0]}", f"now: {names[1]}", "change"))
+    filled = partial(filled_picture, colours=_COLOURS)
     tiles: list[Tile] = []
     for z in levels:
         tiles += [make_tile(brain, 2, z, height=_HEIGHT_PX, sequences=[sequence]) for brain in (before, after)]
-        tiles.append(make_tile(changed, 2, z, height=_HEIGHT_PX, sequences=[sequence], overlay=_filled))
+        tiles.append(make_tile(changed, 2, z, height=_HEIGHT_PX, sequences=[sequence], overlay=filled))
     return f'<div class="visits">{heads}{"".join(panels.tile_html(tile, [sequence]) for tile in tiles)}</div>'
-
-
-def _filled(codes: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
-    return filled_picture(codes, size, _COLOURS)
 
 
 def _table(rows: Iterable[Sequence[str]]) -> str:

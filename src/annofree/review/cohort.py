@@ -91,34 +91,24 @@ def _page(root: Path, rows: list[Summary], failures: list[dict[str, str]], certa
     numbers = {"Scans": f"{len(rows)}"} | ({"Failed": f"{len(failures)}"} if failures else {})
     if volumes:
         numbers["Median volume"] = f"{float(np.median(volumes)):.1f} <small>ml</small>"
+    names = ", ".join(f"{region} {REGION_NAMES[region].lower()}" for region in regions)
+    told = f"{headline_of(certainty)}: {CERTAINTIES[certainty]}"
     return assets.fill(
         "index.html",
         css=style(),
-        count=_count(len(rows), len(failures)),
+        count=f"{len(rows)} scan{'' if len(rows) == 1 else 's'}" if rows else "No scan was segmented",
         disclaimer=DISCLAIMER,
         sentence=escape("; ".join(part for part in (", ".join(methods), *facts) if part)),
         numbers="".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in numbers.items()),
         failures=_failures(failures),
         spread=spreads(root, rows, certainty),
-        order=_order(regions, certainty) if rows else "",
+        order=f"Without a finding first, then least certain. {names}. {told}." if rows else "",
         scans="" if rows else " hidden",
         columns=_columns(regions, certainty, noted > 0),
         rows="".join(_row(root, row, regions, certainty, noted > 0) for row in rows),
         version=VERSION,
         script=assets.text("index.js"),
     )
-
-
-def _count(done: int, failed: int) -> str:
-    if not done and failed:
-        return "No scan was segmented"
-    return f"{done} scan{'' if done == 1 else 's'}"
-
-
-def _order(regions: Iterable[str], certainty: str) -> str:
-    """How the table is sorted, and its short names spelt out once."""
-    names = ", ".join(f"{region} {REGION_NAMES[region].lower()}" for region in regions)
-    return f"Without a finding first, then least certain. {names}. {headline_of(certainty)}: {CERTAINTIES[certainty]}."
 
 
 def _columns(regions: Iterable[str], certainty: str, with_notes: bool) -> str:
@@ -147,13 +137,11 @@ def _row(root: Path, row: Summary, regions: Iterable[str], certainty: str, with_
         value, words = ("", "n/a") if volume is None else (volume, f"{volume:.1f}")
         cells.append(f'<td class="n" data-v="{value}">{words}</td>')
     cells += [f'<td class="n">{row.lesions}</td>', f"<td>{escape(row.where) or '<span class=soft>n/a</span>'}</td>"]
-    sure = row.certainty(certainty)
-    said = "" if sure is None else in_figures(sure, certainty)
-    cells.append(
-        '<td data-v=""><span class="soft">n/a</span></td>'
-        if sure is None
-        else f'<td data-v="{sure:.4f}"><span class="meter"><b style="width:{sure:.0%}"></b></span>{said}</td>'
-    )
+    if (sure := row.certainty(certainty)) is None:
+        cells.append('<td data-v=""><span class="soft">n/a</span></td>')
+    else:
+        meter = f'<span class="meter"><b style="width:{sure:.0%}"></b></span>'
+        cells.append(f'<td data-v="{sure:.4f}">{meter}{in_figures(sure, certainty)}</td>')
     if with_notes:
         cells.append(f'<td class="notes">{escape("; ".join(note.rstrip(".") for note in row.notes))}</td>')
     return f"<tr>{''.join(cells)}</tr>"

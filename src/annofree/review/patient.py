@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import partial
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,6 @@ from annofree.review.cards import RIM_SENTENCE, checks_card, preparation_card
 from annofree.review.pictures import (
     LABEL_COLOURS,
     PLANE_NAMES,
-    Tile,
     axial_levels,
     key_voxel,
     make_tile,
@@ -92,6 +92,10 @@ def _page(result: Segmentation, brain: Brain, packed: Packed, summary: Summary) 
     tier = summary.tier
     sequences = [str(s) for s in brain.images]
     grid = " × ".join(f"{edge:.3g}" for edge in packed.spacing_mm)
+    key = key_voxel(brain)
+    draw, levels = partial(make_tile, brain, sequences=sequences), axial_levels(brain, MOSAIC_TILES)
+    planes = side_by_side(lambda axis: draw(axis, key[axis], height=360), PLANE_NAMES)
+    mosaic = side_by_side(lambda z: draw(2, z, height=190), levels)
     return assets.fill(
         "patient.html",
         scan_id=escape(result.scan_id),
@@ -107,11 +111,11 @@ def _page(result: Segmentation, brain: Brain, packed: Packed, summary: Summary) 
         views=panels.choice(
             "view", [("planes", "All"), *((n, n.capitalize()) for n in PLANE_NAMES.values()), ("render", "3D")]
         ),
-        planes="".join(panels.tile_html(tile, sequences) for tile in _key_tiles(brain, sequences)),
+        planes="".join(panels.tile_html(tile, sequences) for tile in planes),
         legend=panels.legend(result, brain),
         thresholds=panels.threshold_cards(result, brain),
         findings=panels.findings(result, brain, packed),
-        mosaic="".join(panels.tile_html(tile, sequences, button=True) for tile in _mosaic(brain, sequences)),
+        mosaic="".join(panels.tile_html(tile, sequences, button=True) for tile in mosaic),
         notes=panels.notes(summary.notes),
         preparation=checks_card(told) + preparation_card(told),
         rim=RIM_SENTENCE if told.get("preparation") else "",
@@ -157,13 +161,3 @@ def _data(brain: Brain, packed: Packed, sequences: list[str]) -> dict[str, Any]:
             for name, levels in brain.levels.items()
         },
     }
-
-
-def _key_tiles(brain: Brain, sequences: list[str]) -> list[Tile]:
-    voxel = key_voxel(brain)
-    return side_by_side(lambda axis: make_tile(brain, axis, voxel[axis], height=360, sequences=sequences), PLANE_NAMES)
-
-
-def _mosaic(brain: Brain, sequences: list[str]) -> list[Tile]:
-    levels = axial_levels(brain, MOSAIC_TILES)
-    return side_by_side(lambda z: make_tile(brain, 2, z, height=190, sequences=sequences), levels)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,15 +27,9 @@ EDGES = {2: ("R", "L"), 1: ("R", "L"), 0: ("A", "P")}
 
 @dataclass(frozen=True)
 class Tile:
-    """One slice: pictures by sequence and the outlines of the regions on top, as data addresses.
+    """One slice: pictures by sequence (JPEG) and the regions' outlines (transparent PNG) on top, as data addresses.
 
-    Attributes:
-        axis: The axis that the slice cuts.
-        index: Slice index in the brain's box.
-        position_mm: Where the slice lies along its axis, in scanner mm.
-        images: JPEG by sequence name.
-        outlines: Transparent PNG.
-        size: Width and height in pixels.
+    It cuts `axis` at `index` of the brain's box, `position_mm` in scanner mm; its size is width and height in pixels.
     """
 
     axis: int
@@ -77,10 +71,8 @@ def make_tile(
     The axis is the one that the slice cuts: 0 sagittal, 1 coronal, 2 axial. The width in pixels follows from the brain.
     Without an overlay outlines of the regions are drawn.
     """
-    across, down = _PLANES[axis]
-    spacing = brain.spacing_mm
-    shape = brain.labels.shape
-    size = _size(shape[across] * spacing[across], shape[down] * spacing[down], height)
+    shape, (across, down) = brain.labels.shape, _PLANES[axis]
+    size = _size((shape[across], shape[down]), (brain.spacing_mm[across], brain.spacing_mm[down]), height)
     images = {
         str(name): _jpeg(_resized(_slice(image, axis, index), size))
         for name, image in brain.images.items()
@@ -90,7 +82,7 @@ def make_tile(
     centre[axis] = index
     position = float(brain.affine[axis, :3] @ centre + brain.affine[axis, 3])
     over = (overlay or outline_picture)(_slice(brain.labels, axis, index), size)
-    return Tile(axis, index, position, images, _png(over), size)
+    return Tile(axis, index, position, images, _address(over, "PNG"), size)
 
 
 def thumbnail(brain: Brain, *, height: int = 144) -> str:
@@ -98,8 +90,7 @@ def thumbnail(brain: Brain, *, height: int = 144) -> str:
     from PIL import Image
 
     index = key_voxel(brain)[2]
-    shape, spacing = brain.labels.shape, brain.spacing_mm
-    size = _size(shape[0] * spacing[0], shape[1] * spacing[1], height)
+    size = _size(brain.labels.shape, brain.spacing_mm, height)
     grey = Image.fromarray(_resized(_slice(next(iter(brain.images.values())), 2, index), size)).convert("RGBA")
     grey.alpha_composite(Image.fromarray(outline_picture(_slice(brain.labels, 2, index), size)))
     return _jpeg(np.asarray(grey.convert("RGB")))
@@ -117,16 +108,16 @@ def outlined_slice(
     Grey is uint8 (X, Y), masks are boolean, each with its colour, later ones on top; the width follows from the height
     in pixels.
     """
-    size = _size(grey.shape[0] * spacing_mm[0], grey.shape[1] * spacing_mm[1], height)
+    size = _size(grey.shape, spacing_mm, height)
     picture = np.repeat(_resized(np.ascontiguousarray(grey.T[::-1, ::-1]), size)[..., None], 3, axis=2)
     for mask, colour in masks:
         picture[_outline(np.ascontiguousarray(mask.T[::-1, ::-1]), size, 2)] = colour
     return _jpeg(picture)
 
 
-def _size(across_mm: float, down_mm: float, height: int) -> tuple[int, int]:
-    """Width and height in pixels."""
-    return max(1, round(height * across_mm / down_mm)), height
+def _size(shape: Sequence[int], spacing_mm: Sequence[float], height: int) -> tuple[int, int]:
+    """Width and height in pixels of a picture across the first and down the second axis."""
+    return max(1, round(height * (shape[0] * spacing_mm[0]) / (shape[1] * spacing_mm[1]))), height
 
 
 def _outline(mask: NDArray[np.bool_], size: tuple[int, int], width: int) -> NDArray[np.bool_]:
@@ -182,10 +173,6 @@ def _resized(plane: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint
 
 def _jpeg(picture: NDArray[np.uint8]) -> str:
     return _address(picture, "JPEG", quality=84, subsampling=0)
-
-
-def _png(picture: NDArray[np.uint8]) -> str:
-    return _address(picture, "PNG")
 
 
 def _address(picture: NDArray[np.uint8], kind: str, **options: Any) -> str:

@@ -13,7 +13,7 @@ from annofree.formats.derivatives import read_segmentation, written_ids
 from annofree.prepare.recipe import again
 from annofree.review.cohort import write_cohort_review
 from annofree.review.patient import page_path, source_digest, write_review
-from annofree.review.summary import Summary, read_summary
+from annofree.review.summary import read_summary
 from annofree.scan import Scan
 from annofree.segmentation import Segmentation
 
@@ -50,7 +50,8 @@ def review(
         try:
             page = page_path(root, scan_id)
             old = read_summary(page)
-            if not again and old is not None and method in (None, old.method) and _fits(root, old):
+            digest = old and source_digest(root, old.scan_id, old.method)
+            if not again and old is not None and method in (None, old.method) and old.source == digest:
                 kept.append(page)
                 continue
             if said is not None:
@@ -60,10 +61,6 @@ def review(
         except AnnofreeError as error:
             failed.append((scan_id, str(error)))
     return ReviewReport(write_cohort_review(root), tuple(made), tuple(kept), tuple(failed))
-
-
-def _fits(root: Path, old: Summary) -> bool:
-    return old.source == source_digest(root, old.scan_id, old.method)
 
 
 def write_own_page(result: Segmentation, out: str | Path) -> Path | None:

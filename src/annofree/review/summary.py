@@ -45,19 +45,9 @@ def in_figures(sure: float, kind: str) -> str:
 class Summary:
     """One row of the cohort page.
 
-    Attributes:
-        scan_id: The scan's id.
-        source: Digest of what the page was made from.
-        method: Method name.
-        tier: Supervision tier.
-        volumes_ml: By region.
-        lesions: Number of findings.
-        where: Side and lobe of the largest.
-        expected_dice: Of the whole tumour, where the model was calibrated.
-        confidence: Of the largest finding, 0..1.
-        steadiness: How little the volume hangs on the threshold, 0..1.
-        notes: Warnings and remarks.
-        thumbnail: Data address of a small picture.
+    `source` is a digest of what the page was made from. Volumes are by region; side and lobe (`where`) and confidence,
+    0..1, are those of the largest finding; steadiness, 0..1, is how little the volume hangs on the threshold; the
+    thumbnail is a data address. None is what the method or the model does not tell.
     """
 
     scan_id: str

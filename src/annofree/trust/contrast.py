@@ -5,7 +5,6 @@ from __future__ import annotations
 from math import inf
 
 import numpy as np
-from numpy.typing import NDArray
 
 from annofree.scan import Modality
 from annofree.trust.check import Check
@@ -43,7 +42,10 @@ def same_image(view: View) -> Check | None:
     pairs = [(a, b) for n, a in enumerate(names) for b in names[n + 1 :]]
     if not pairs:
         return None
-    alike = {pair: _correlation(*(view.images[name][view.brain] for name in pair)) for pair in pairs}
+    alike = {}
+    for pair in pairs:
+        a, b = (view.images[name][view.brain] for name in pair)
+        alike[pair] = float(np.corrcoef(a, b)[0, 1]) if a.std() and b.std() else 0.0
     first, second = max(alike, key=lambda pair: alike[pair])
     return Check.measured(
         "same image",
@@ -52,12 +54,6 @@ def same_image(view: View) -> Check | None:
         "largest correlation between two sequences",
         f"{first} and {second} hold the same image: one of the two files is not what its name says",
     )
-
-
-def _correlation(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
-    if a.std() == 0 or b.std() == 0:
-        return 0.0
-    return float(np.corrcoef(a, b)[0, 1])
 
 
 def fluid_in_flair(view: View) -> Check | None:
@@ -80,13 +76,12 @@ def fluid_in_t2(view: View) -> Check | None:
         return None
     rank = _fluid_rank(view, Modality.T2)
     what = "fluid is not bright in T2, as in FLAIR: T2 and FLAIR may be swapped, or T1 is not a T1; check the names"
-    if rank is not None:
-        meaning = "rank of fluid among the deep voxels of T2, 0 darkest and 1 brightest"
-        return Check.measured("fluid in T2", rank, (LEAST_T2_RANK, inf), meaning, what)
-    low, middle, high = np.percentile(view.levels(Modality.T2)[view.deep], (1, 50, 99))
-    tail = float(np.log(max(high - middle, 1e-6) / max(middle - low, 1e-6)))
-    meaning = "logarithm of the bright over the dark tail of T2"
-    return Check.measured("fluid in T2", tail, (LEAST_T2_TAIL, inf), meaning, what)
+    value, least = rank, LEAST_T2_RANK
+    meaning = "rank of fluid among the deep voxels of T2, 0 darkest and 1 brightest"
+    if value is None:
+        value, least = view.tail(view.levels(Modality.T2)), LEAST_T2_TAIL
+        meaning = "logarithm of the bright over the dark tail of T2"
+    return Check.measured("fluid in T2", value, (least, inf), meaning, what)
 
 
 def _fluid_rank(view: View, sequence: Modality) -> float | None:

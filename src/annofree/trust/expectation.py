@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from annofree.errors import InputError
 from annofree.trust.calibrations import Calibration
@@ -34,13 +35,9 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Judged:
-    """One made tumour that was segmented.
+    """One made tumour that was segmented: `annofree.trust.marks` of the answer, whole-tumour Dice, and both volumes.
 
-    Attributes:
-        marks: See `annofree.trust.marks`; None where nothing was found.
-        dice: Of the whole tumour.
-        said_ml: Volume of the answer.
-        true_ml: Volume of the tumour.
+    Marks are None where nothing was found.
     """
 
     marks: Mapping[str, float] | None
@@ -129,8 +126,12 @@ class Expectation(Calibration):
 
         Without marks nothing was found.
         """
+        if marks is None and self.overlooked_ml is None:
+            said = "Too few made tumours were overlooked to say what nothing found leaves open."
+            return Expected(None, None, None, (), said)
         if marks is None:
-            return self._nothing_found()
+            said = f"9 of 10 made tumours that were overlooked hold less than {self.overlooked_ml:.3g} ml."
+            return Expected(None, 0.0, self.overlooked_ml, (), said)
         given = np.array([marks.get(name, np.nan) for name in self.marks])
         unusual = tuple(
             name
@@ -139,7 +140,7 @@ class Expectation(Calibration):
         )
         given = np.where(np.isnan(given), self.centre, np.clip(given, self.low, self.high))
         x = np.concatenate([[1.0], (given - self.centre) / self.scale])
-        dice = float(np.clip(_expit(float(x @ self.dice)), *_DICE))
+        dice = float(np.clip(expit(x @ self.dice), *_DICE))
         volume_ml = exp(marks["log volume"])
         middle, half = float(x @ self.middle), self.reach * exp(float(x @ self.spread))
         low_ml, high_ml = volume_ml * exp(middle - half), volume_ml * exp(middle + half)
@@ -147,14 +148,6 @@ class Expectation(Calibration):
         if unusual:
             said += f" Unlike the made tumours in: {', '.join(unusual)}."
         return Expected(dice, low_ml, high_ml, unusual, said)
-
-    def _nothing_found(self) -> Expected:
-        most = self.overlooked_ml
-        if most is None:
-            said = "Too few made tumours were overlooked to say what nothing found leaves open."
-            return Expected(None, None, None, (), said)
-        said = f"9 of 10 made tumours that were overlooked hold less than {most:.3g} ml."
-        return Expected(None, 0.0, most, (), said)
 
     @classmethod
     def learn(cls, cases: Sequence[Judged], rules: str, weights: str) -> Expectation:
@@ -178,7 +171,7 @@ class Expectation(Calibration):
         table = np.clip(table, low, high)
         centre, scale = table.mean(0), np.maximum(table.std(0), 1e-6)
         x = np.column_stack([np.ones(len(table)), (table - centre) / scale])
-        dice = _logit(np.clip([case.dice for case, _ in found], *_DICE))
+        dice = np.clip([case.dice for case, _ in found], *_DICE)
         ratio = np.array([log(case.true_ml / case.said_ml) for case, _ in found])
         error = np.abs(ratio - _apart(x, ratio))
         spread = np.log(error + 0.02)
@@ -189,7 +182,7 @@ class Expectation(Calibration):
             scale=_numbers(scale),
             low=_numbers(low),
             high=_numbers(high),
-            dice=_numbers(_ridge(x, dice)),
+            dice=_numbers(_ridge(x, np.log(dice / (1 - dice)))),  # its logit
             middle=_numbers(_ridge(x, ratio)),
             spread=_numbers(_ridge(x, spread)),
             reach=_conformal(error / np.exp(_apart(x, spread))),
@@ -206,14 +199,6 @@ class Expectation(Calibration):
 
 def _numbers(values: Floats) -> tuple[float, ...]:
     return tuple(map(float, values))
-
-
-def _expit(value: float) -> float:
-    return 1.0 / (1.0 + exp(-max(-50.0, min(50.0, value))))
-
-
-def _logit(p: Floats) -> Floats:
-    return np.asarray(np.log(p / (1 - p)))
 
 
 def _ridge(x: Floats, y: Floats) -> Floats:

@@ -64,8 +64,7 @@ def contrast_range(view: View) -> Check:
     """How far the grey levels' shape lies outside what brains of that sequence show."""
     worst, where = 0.0, next(iter(view.images))
     for sequence in view.images:
-        low, middle, high = np.percentile(view.images[sequence][view.deep], (1, 50, 99))
-        tail = float(np.log(max(high - middle, 1e-6) / max(middle - low, 1e-6)))
+        tail = view.tail(view.images[sequence])
         least, most = TAIL[sequence]
         if (excess := max(least - tail, tail - most)) > worst:
             worst, where = excess, sequence

@@ -95,3 +95,8 @@ class View:
         if self.zero_known and middle > 0:
             return (image / np.float32(middle)).astype(np.float32)
         return (1 + USUAL_SPREAD * (image - middle) / spread).astype(np.float32)
+
+    def tail(self, image: NDArray[np.float32]) -> float:
+        """Logarithm of the bright over the dark tail of an image's grey levels inside the brain."""
+        low, middle, high = np.percentile(image[self.deep], (1, 50, 99))
+        return float(np.log(max(high - middle, 1e-6) / max(middle - low, 1e-6)))

@@ -138,7 +138,8 @@ def read_frames(path: Path, handle: BinaryIO) -> list[Frame] | None:
     per_frame = _get(dataset, "PerFrameFunctionalGroupsSequence")
     if per_frame is None:
         count = _whole(dataset, "NumberOfFrames") or 1
-        return [Frame(index=None if count == 1 else 0, **common, **_single(dataset))] * max(count, 1)
+        picture = {name: read(dataset, element) for name, (read, element, _, _) in _PICTURE.items()}
+        return [Frame(index=None if count == 1 else 0, **common, **picture)] * max(count, 1)
     shared_items = _get(dataset, "SharedFunctionalGroupsSequence")
     shared = shared_items[0] if shared_items else None
     groups = [_functional(dataset, shared, group) for group in per_frame]
@@ -171,11 +172,6 @@ def _common(dataset: Any, path: Path, uid: str, rows: int, columns: int) -> dict
         "photometric": _text(dataset, "PhotometricInterpretation").upper(),
         "contrast": _contrast(dataset),
     }
-
-
-def _single(dataset: Any) -> dict[str, Any]:
-    """What a classic file, one picture each, says about its picture."""
-    return {name: read(dataset, element) for name, (read, element, _, _) in _PICTURE.items()}
 
 
 def _functional(dataset: Any, shared: Any, own: Any) -> dict[str, Any]:
@@ -217,13 +213,7 @@ def _tags() -> dict[str, Any]:
     """Numbers of the elements that are asked for, by name."""
     from pydicom.tag import Tag
 
-    inside = (*_INSIDE_TEXTS, *_INSIDE_NUMBERS)
-    return {name: Tag(name) for name in (*TAGS, *inside)}
-
-
-#: What the functional groups of a multi-frame file say besides.
-_INSIDE_TEXTS = ("FrameType",)
-_INSIDE_NUMBERS = ("InversionTimes", "InStackPositionNumber", "TemporalPositionIndex", "EffectiveEchoTime")
+    return {name: Tag(name) for name in {*TAGS, *(inside for *_, inside in _PICTURE.values())}}
 
 
 def _get(dataset: Any, name: str) -> Any:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from annofree.formats.dicom.pixels import read_frame
+from annofree.formats.dicom.pixels import decode
 from annofree.formats.dicom.study import Series
 
 _MM = 2.0
@@ -45,7 +45,7 @@ def read_picture(series: Series) -> PictureEvidence | None:
     present = [frame for frame in series.stack.slots if frame is not None]
     picks = sorted({round(len(present) * share) for share in (0.4, 0.45, 0.5, 0.55, 0.6)} & set(range(len(present))))
     try:
-        slices = [np.asarray(read_frame(present[i]), np.float32) * present[i].slope for i in picks]
+        slices = [np.asarray(decode(f.path, f.index), np.float32) * f.slope for f in (present[i] for i in picks)]
         if series.first.photometric == "MONOCHROME1":
             slices = [picture.max() - picture for picture in slices]
     except Exception:  # a series that cannot be decoded says so when it is taken

@@ -16,16 +16,12 @@ from annofree.formats.nifti import MAX_VOXELS
 _INSTALL = "Install the decoders with: pip install 'annofree[dicom]'"
 
 
-def read_frame(frame: Frame) -> NDArray[Any]:
-    """The stored values of one picture, (rows, columns)."""
-    return _decode(frame.path, frame.index)
-
-
-def _decode(path: Path, index: int | None) -> NDArray[Any]:
+def decode(path: Path, index: int | None) -> NDArray[Any]:
+    """The stored values of one picture, (rows, columns), or of all in a multi-frame file where `index` is None."""
     from pydicom import pixels
 
-    decode: Any = pixels.pixel_array  # type: ignore[attr-defined]
-    return np.asarray(decode(path, index=index))
+    read: Any = pixels.pixel_array  # type: ignore[attr-defined]
+    return np.asarray(read(path, index=index))
 
 
 def read_stack(stack: Stack, name: str) -> NDArray[np.float32]:
@@ -64,11 +60,11 @@ def _slice(frame: Frame, name: str, number: int, files: dict[Any, NDArray[Any]])
     """The stored values of a slice, (rows, columns)."""
     try:
         if frame.index is None:
-            stored = read_frame(frame)
+            stored = decode(frame.path, None)
         else:  # a multi-frame file is decoded once
             if frame.path not in files:
                 files.clear()
-                files[frame.path] = _decode(frame.path, None)
+                files[frame.path] = decode(frame.path, None)
             stored = files[frame.path][frame.index]
     except Exception as error:  # pydicom and its decoders raise a dozen classes, and their texts may hold names
         why, fix = _why(error)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -136,18 +136,15 @@ def _series(frames: Sequence[Frame]) -> tuple[Series, ...]:
     used: dict[str, int] = {}
     for group in ordered:
         number = group[0].series_number
-        volumes = [(part, repeat) for kind in _alike(group) for part, repeat in _with_repeats(kind)]
+        base = "0" if number is None else str(number)
+        volumes = [
+            (part, (place, len(same))) for same in map(repeats, _alike(group)) for place, part in enumerate(same, 1)
+        ]
         for part, repeat in volumes:
-            base = "0" if number is None else str(number)
             used[base] = used.get(base, 0) + 1
             key = base if used[base] == 1 else f"{base}.{used[base]}"
             found.append(_stacked(key, part, repeat))
     return tuple(found)
-
-
-def _with_repeats(frames: Sequence[Frame]) -> Iterable[tuple[list[Frame], tuple[int, int]]]:
-    volumes = repeats(frames)
-    return [(volume, (number, len(volumes))) for number, volume in enumerate(volumes, 1)]
 
 
 def _stacked(key: str, frames: Sequence[Frame], repeat: tuple[int, int]) -> Series:
@@ -167,7 +164,7 @@ def _stacked(key: str, frames: Sequence[Frame], repeat: tuple[int, int]) -> Seri
 
 def _without_copies(frames: Sequence[Frame]) -> list[Frame]:
     """Frames without those that repeat another one's position and pixels under a UID of their own."""
-    from annofree.formats.dicom.pixels import read_frame
+    from annofree.formats.dicom.pixels import decode
 
     kept: dict[tuple[object, ...], Frame] = {}
     places = [None if frame.position is None else tuple(round(x, 2) for x in frame.position) for frame in frames]
@@ -176,7 +173,7 @@ def _without_copies(frames: Sequence[Frame]) -> list[Frame]:
         key: tuple[object, ...] = (place, frame.uid, frame.index)
         if times[place] > 1:
             try:
-                key = (place, hashlib.sha256(read_frame(frame).tobytes()).hexdigest())
+                key = (place, hashlib.sha256(decode(frame.path, frame.index).tobytes()).hexdigest())
             except Exception:  # unreadable pixels are reported where the series is read
                 return list(frames)
         kept.setdefault(key, frame)
