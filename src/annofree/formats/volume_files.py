@@ -53,7 +53,7 @@ def open_image(path: Path) -> Any:
             "A pair of files is not complete", file=path, why=f"{missing} is missing", fix=_AGAIN
         ) from None
     if isinstance(image, nib.MGHImage):
-        return _named(nib.Nifti1Image(image.dataobj, image.affine), path)
+        return _in_mm(nib.Nifti1Image(image.dataobj, image.affine))
     if not isinstance(image, nib.Nifti1Pair):
         kind = type(image).__name__.removesuffix("Image")
         if kind.startswith(("Analyze", "Spm")):
@@ -160,7 +160,7 @@ def _with_itk(path: Path) -> Any:
     affine[:3, 3] = read.GetOrigin()
     affine[:2] *= -1
     array = sitk.GetArrayFromImage(read).transpose()
-    return _named(nib.Nifti1Image(_plain(array), affine), path)
+    return _in_mm(nib.Nifti1Image(_plain(array), affine))
 
 
 def _plain(array: Any) -> Any:
@@ -185,9 +185,8 @@ def _require_spacing(path: Path) -> None:
         )
 
 
-def _named(image: Any, path: Path) -> Any:
+def _in_mm(image: Any) -> Any:
     image.header.set_xyzt_units("mm")
     image.set_sform(image.affine, code="scanner")
     image.set_qform(image.affine, code="scanner")
-    image.annofree_source = str(path)
     return image
