@@ -15,7 +15,8 @@ from annofree.formats.outfolder import atomic_write
 from annofree.page import document
 from annofree.version import VERSION
 
-_WIDTH, _NAME, _ROW = 1100.0, 330.0, 26.0
+#: Width of the strips, of the names in front of them and their letters, height of a row.
+_WIDTH, _NAME, _LETTERS, _ROW = 1100.0, 330.0, 46, 26.0
 _SHOWN = (
     "method", "threshold", "refiners", "tier", "region", "n", "dice", "dice_low", "dice_high", "lesionwise_dice",
     "hd95_mm", "minus_plain", "minus_plain_low", "minus_plain_high", "seconds", "peak_gb",
@@ -78,8 +79,9 @@ def _strips(group: Group) -> str:
         parts.append(f'<text x="{x:.1f}" y="{height - 4:.0f}" text-anchor="middle">{tenth / 10:g}</text>')
     for row, entry in enumerate(entries):
         y = _ROW * (row + 0.5)
-        mark = f"{entry.scores.tier}{', transductive' if entry.transductive else ''}: "
-        parts.append(f'<text x="0" y="{y + 4:.1f}">{escape(_short(mark + entry.title))}</text>')
+        said = f"{entry.scores.tier}{', transductive' if entry.transductive else ''}: {entry.title}"
+        said = said if len(said) <= _LETTERS else f"{said[: _LETTERS - 1]}…"
+        parts.append(f'<text x="0" y="{y + 4:.1f}">{escape(said)}</text>')
         found = {case: value for case, value in values_of(entry.scores.cases, "dice", "WT").items() if not isnan(value)}
         for case, value in found.items():
             parts.append(
@@ -98,10 +100,6 @@ def _strips(group: Group) -> str:
 
 def _place(value: float) -> float:
     return _NAME + value * (_WIDTH - _NAME - 20)
-
-
-def _short(text: str, most: int = 46) -> str:
-    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def _table(rows: Sequence[dict[str, object]], columns: Iterable[str]) -> str:

@@ -269,7 +269,10 @@ def _page(
         title=f"{one.after} since {one.before}",
         names=(one.before, one.after),
         sentence=one.statement,
-        rows=[_cells(change, one.parts_ml[change.region]) for change in one.changes],
+        rows=[
+            (change.region, change.verdict, *change.cells(1), *(f"{part:.1f}" for part in one.parts_ml[change.region]))
+            for change in one.changes
+        ],
         facts={
             "Aligned by": f"{one.visits.modality}, brain without tumour",
             "Moved": f"{one.visits.moved_mm:.1f} mm on average",
@@ -279,8 +282,3 @@ def _page(
         },
         notes=one.notes,
     )
-
-
-def _cells(change: Change, parts_ml: tuple[float, float, float]) -> tuple[str, ...]:
-    """A region as a row of the page."""
-    return (change.region, change.verdict, *change.cells(1), *(f"{part:.1f}" for part in parts_ml))

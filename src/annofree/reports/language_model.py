@@ -128,8 +128,10 @@ class LanguageModelReader:
         if not isinstance(proposal, dict) or proposal.get("kind") not in self.lexicon.roles:
             return None
         span = _find(text, proposal.get("quote"))
-        located = None if span is None else _sentence_of(by_rules.sentences, span)
-        if span is None or located is None:
+        if span is None:
+            return None
+        inside = (i for i, s in enumerate(by_rules.sentences) if s.span.start <= span.start < s.span.end)
+        if (located := next(inside, None)) is None:
             return None
         sentence = by_rules.sentences[located]
         kind = str(proposal["kind"])
@@ -144,7 +146,8 @@ class LanguageModelReader:
         ]
         if not triggers:
             return None
-        certainty = _certainty(proposal.get("certainty"))
+        claimed = proposal.get("certainty")
+        certainty = Certainty(claimed) if claimed in list(Certainty) else Certainty.POSSIBLE
         ruled, cues = certainty_of(text, triggers[0], items)
         if ruled.weight < certainty.weight:
             certainty = ruled
@@ -300,11 +303,3 @@ def _find(text: str, quote: Any, within: Span | None = None) -> Span | None:
     first, last = (within.start, within.end) if within else (0, len(text))
     match = re.compile(pattern, re.IGNORECASE).search(text, first, last)
     return Span(match.start(), match.end()) if match else None
-
-
-def _sentence_of(sentences: Sequence[Sentence], span: Span) -> int | None:
-    return next((i for i, s in enumerate(sentences) if s.span.start <= span.start < s.span.end), None)
-
-
-def _certainty(value: Any) -> Certainty:
-    return Certainty(value) if value in [certainty.value for certainty in Certainty] else Certainty.POSSIBLE

@@ -124,7 +124,12 @@ def _lesion_map(
     radius = (3000 * volume_ml / (4 * math.pi)) ** (1 / 3)
     blur = radius / math.sqrt(5) / grid_mm
     brain = regions.brain[::x, ::y, ::z]
-    parts = [regions.mask(place.region, side, every) for place in lesion.places for side in _sides(place)]
+    both = (Side.LEFT, Side.RIGHT)
+    parts = [
+        regions.mask(place.region, side, every)
+        for place in lesion.places
+        for side in (both if place.side is Side.BILATERAL else (place.side,))
+    ]
     parts = [part for part in parts if part.any()]
     named = np.logical_or.reduce([*parts, regions.mask_of(oedema, every)]) if parts else brain
     centre = ndimage.gaussian_filter(named.astype(np.float32), blur) * brain
@@ -139,10 +144,6 @@ def _lesion_map(
         density = np.repeat(density, step, axis=axis)
     full = density[tuple(slice(size) for size in regions.labels.shape)] * regions.brain
     return _scaled(full, volume_ml / regions.voxel_ml)
-
-
-def _sides(place: Place) -> tuple[Side | None, ...]:
-    return (Side.LEFT, Side.RIGHT) if place.side is Side.BILATERAL else (place.side,)
 
 
 def _scaled(density: Map, voxels: float) -> Map:
