@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from annofree.borders import BORDERS
-from annofree.methods.synthtumour.leak import Leak, core_around, enclosed, with_enhancement
+from annofree.methods.synthtumour.core import core_around, enclosed, told_from_oedema
+from annofree.methods.synthtumour.leak import Leak, with_enhancement
 from annofree.scan import Modality, Scan
 
 SHAPE = (40, 40, 40)
@@ -140,6 +141,10 @@ def test_too_little_healthy_brain_says_nothing() -> None:
     assert Leak.of(t1, t1c, brain=ball(6), lesion=ball(5), spacing_mm=SPACING) is None
 
 
+NOTHING = Scan("blank", {Modality.T2: np.zeros(SHAPE, np.float32)}, np.diag([2.0, 2.0, 2.0, 1.0]))
+LEVEL = {Modality.T2: (0.0, 1.0)}
+
+
 def test_a_broken_ring_is_closed_and_a_speck_tells_nothing() -> None:
     ring = ball(8) & ~ball(6)
     ring[18:22, 20:, 18:22] = False
@@ -147,13 +152,55 @@ def test_a_broken_ring_is_closed_and_a_speck_tells_nothing() -> None:
     core = np.where(ball(9), 0.6, 0.0).astype(np.float32)
     speck = np.zeros(SHAPE, bool)
     speck[20, 20, 20] = True
-    assert core_around(core, speck, SPACING) is core
-    assert (core_around(core, ring, SPACING) > 0.5).sum() == enclosed(ring, SPACING).sum()
+    assert core_around(core, ball(12), speck, NOTHING, LEVEL) is core
+    assert (core_around(core, ball(12), ring, NOTHING, LEVEL) > 0.5).sum() == enclosed(ring, SPACING).sum()
 
 
 def test_a_nodule_does_not_speak_for_a_large_core() -> None:
     core = np.where(ball(15), 0.6, 0.0).astype(np.float32)
-    assert core_around(core, ball(4), SPACING) is core
+    assert core_around(core, ball(17), ball(4), NOTHING, LEVEL) is core
+
+
+def two_parts() -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]:
+    """A tumour with an enhancing ball in its middle and a possible core on either side of it."""
+    x = np.indices(SHAPE)[0]
+    parts = [((np.indices(SHAPE).T - [c, 20, 20]).T ** 2).sum(0) < 16 for c in (9, 31)]
+    assert parts[0][x > 20].sum() == 0
+    return ball(19), parts[0], parts[1]
+
+
+@pytest.mark.parametrize("unit", [1.0, 0.001, 5000.0])
+def test_a_core_is_believed_where_it_can_be_told_from_the_oedema_beside_it(unit: float) -> None:
+    whole, seen, unseen = two_parts()
+    # oedema lies 10 above healthy brain and varies by 1: 2.5 + 1 is what a reader needs
+    image = 10.0 * whole + np.random.default_rng(0).normal(0, 1, SHAPE)
+    image[seen] += 4.5
+    image[unseen] += 2.0
+    scan = Scan("made", {Modality.T2: (unit * image).astype(np.float32)}, np.diag([2.0, 2.0, 2.0, 1.0]))
+    core = np.where(seen | unseen | ball(3), 0.9, 0.1).astype(np.float32)
+    found = core_around(core, whole, ball(3), scan, {Modality.T2: (0.0, unit)}) > 0.5
+    assert found[seen].all()
+    assert not found[unseen].any()
+    assert found[ball(3)].all()
+
+
+def test_a_core_of_which_the_network_is_unsure_is_not_believed_however_well_it_is_seen() -> None:
+    whole, seen, unseen = two_parts()
+    image = (10.0 * whole + 9.0 * (seen | unseen)).astype(np.float32)
+    core = np.where(seen, 0.85, np.where(unseen, 0.75, 0.0)).astype(np.float32)
+    scan = NOTHING.replace(images={Modality.T2: image})
+    found = core_around(core, whole, ball(3), scan, LEVEL) > 0.5
+    assert found[seen].all()
+    assert not found[unseen].any()
+
+
+def test_a_core_without_oedema_beside_it_can_be_told_and_a_few_voxels_cannot() -> None:
+    core = ball(6)
+    core[0, 0, :5] = True
+    images = {Modality.T2: np.zeros(SHAPE, np.float32)}
+    told = told_from_oedema(core, np.zeros(SHAPE, bool), images, LEVEL, SPACING)
+    assert told[ball(6)].all()
+    assert not told[0, 0].any()
 
 
 def test_enhancement_at_the_border_of_the_array_is_not_eaten() -> None:

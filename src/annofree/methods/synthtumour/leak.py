@@ -16,6 +16,7 @@ from scipy import ndimage
 from annofree.borders import BORDERS
 from annofree.intensity import robust_level
 from annofree.masks import away_mm, bounding_box, components, depth_mm, margin_for
+from annofree.methods.synthtumour.core import NATIVE, core_around
 from annofree.scan import Modality, Scan
 
 #: Healthy brain is further from the lesion and from the brain's edge than this, mm.
@@ -35,16 +36,6 @@ CORE = 0.3
 NEGLIGIBLE = 0.01
 #: Least number of healthy voxels that can say anything.
 LEAST = 500
-
-
-#: Enhancing tumour of at least this volume, and of this share of the networks' core, says where the core is. A rim of
-#: 1.5 mm is 15 % of a core of 110 ml and more of a smaller one: less than a tenth does not enclose it.
-TELLING_ML = 0.5
-TELLING_SHARE = 0.1
-#: Gaps in enhancing tumour up to twice this width are closed, mm; what is then enclosed is core.
-CLOSING_MM = 6.0
-#: Probability from which the networks' core is believed beyond what enhancing tumour encloses.
-SURE_CORE = 0.97
 
 
 @dataclass(frozen=True)
@@ -82,7 +73,7 @@ class Leak:
         spacing_mm: tuple[float, float, float],
     ) -> Leak | None:
         """Read a scan (a coarse grid will do) before and after contrast; None where little healthy brain is left."""
-        healthy = (depth_mm(brain, spacing_mm) > AWAY_MM) & (away_mm(lesion, spacing_mm) > AWAY_MM)
+        healthy = healthy_brain(brain, lesion, spacing_mm)
         if healthy.sum() < LEAST:
             return None
         before, after = robust_level(t1[healthy]), robust_level(t1c[healthy])
@@ -142,51 +133,6 @@ class Leak:
         return score
 
 
-def enclosed(enhancing: NDArray[np.bool_], spacing_mm: tuple[float, float, float]) -> NDArray[np.bool_]:
-    """Enhancing tumour with its gaps closed and its inside filled, (X, Y, Z)."""
-    box = bounding_box(enhancing, margin_for(CLOSING_MM, spacing_mm))
-    if box is None:
-        return enhancing.copy()
-    padded = np.pad(enhancing[box], 2)
-    grown = away_mm(padded, spacing_mm) <= CLOSING_MM
-    # beyond the array the lesion is taken to go on: closing must not eat what touches the border
-    closed = away_mm(~grown, spacing_mm)
-    out = enhancing.copy()
-    out[box] |= _filled((closed > CLOSING_MM) & grown | padded)[2:-2, 2:-2, 2:-2]
-    return out
-
-
-def _filled(rim: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """A rim with what it encloses within its slices along any axis, as readers see it.
-
-    Thick slices leave a rim open at its top or bottom, depending on where the first slice happens to lie.
-    """
-    plane = ndimage.generate_binary_structure(2, 1)
-    filled = rim.copy()
-    for axis in range(3):
-        filled |= ndimage.binary_fill_holes(rim, np.expand_dims(plane, axis))
-    return filled
-
-
-def core_around(
-    core: NDArray[np.float32], enhancing: NDArray[np.bool_], spacing_mm: tuple[float, float, float]
-) -> NDArray[np.float32]:
-    """Probability of the core once enhancing tumour is known, (X, Y, Z), from that of the networks.
-
-    Where tumour enhances, its core is what the enhancement encloses; the networks' core outside of that counts only
-    where they are sure, so that `SURE_CORE` becomes one half. Without telling enhancement they keep their word.
-    """
-    found = int(enhancing.sum())
-    if found * float(np.prod(spacing_mm)) / 1000.0 < TELLING_ML or found < TELLING_SHARE * int((core > 0.5).sum()):
-        return core
-    doubted = 0.5 * core
-    doubted /= SURE_CORE
-    sure = core >= SURE_CORE
-    doubted[sure] = 0.5 + 0.5 * (core[sure] - SURE_CORE) / (1 - SURE_CORE)
-    doubted[enclosed(enhancing, spacing_mm)] = 1.0
-    return doubted
-
-
 def with_enhancement(
     odds: dict[str, NDArray[np.float32]],
     scan: Scan,
@@ -216,8 +162,17 @@ def with_enhancement(
     if leak is None:
         return odds
     enhancing = leak.score(scan.images[Modality.T1], scan.images[Modality.T1C], odds["TC"], scan.spacing_mm, slices_vox)
-    core = core_around(odds["TC"], (enhancing > 0.5) & (odds["WT"] > 0.5), scan.spacing_mm)
+    healthy = healthy_brain(coarse.brain, lesion, coarse.spacing_mm)
+    normal = {m: robust_level(coarse.images[m][healthy]) for m in NATIVE if m in coarse.images}
+    core = core_around(odds["TC"], odds["WT"] > 0.5, (enhancing > 0.5) & (odds["WT"] > 0.5), scan, normal)
     return {"WT": odds["WT"], "TC": np.maximum(core, np.minimum(enhancing, odds["WT"])), "ET": enhancing}
+
+
+def healthy_brain(
+    brain: NDArray[np.bool_], lesion: NDArray[np.bool_], spacing_mm: tuple[float, float, float]
+) -> NDArray[np.bool_]:
+    """Brain away from the lesion and from the brain's edge with its vessels and dura, (X, Y, Z)."""
+    return (depth_mm(brain, spacing_mm) > AWAY_MM) & (away_mm(lesion, spacing_mm) > AWAY_MM)
 
 
 def _healthy_reach(away: NDArray[np.floating], share: float) -> float:
