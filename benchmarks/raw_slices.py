@@ -1,5 +1,8 @@
 """One patient as slices of 3 and 5 mm, from every second starting phase and oblique: the default's volumes.
 
+The last row is what reference pipelines store: slices of 5 mm drawn on voxels of 1 mm, which no longer tell how thick
+they were.
+
     python benchmarks/raw_slices.py phantom:3 ../shared/data/unlabelled/BraTS-GLI-00027-000
 
 Nothing is scored: the volumes on thick slices are compared with those on the voxels of 1 mm they were averaged from.
@@ -16,6 +19,7 @@ import annofree as af
 from annofree.formats import open_scan
 from annofree.phantom import phantom_subject
 from annofree.prepare.regrid import carried_mask, carried_scores
+from annofree.prepare.resample import resample
 from annofree.scan import Grid, Scan
 
 #: Thickness, where the first slice begins, and the slices' tilt about the left-right axis.
@@ -43,6 +47,13 @@ def sliced(scan: Scan, slice_mm: float, phase_mm: float, tilt_deg: float) -> Sca
     return Scan(scan.id, images, affine, brain=brain)
 
 
+def drawn_back(slices: Scan, scan: Scan) -> Scan:
+    """Thick slices drawn linearly on the voxels that they were averaged from, inside the same brain."""
+    brain = scan.foreground()
+    images = {name: resample(image, slices.grid, scan.grid, 1) * brain for name, image in slices.images.items()}
+    return scan.replace(images=images, brain=brain)
+
+
 def main(sources: list[str]) -> None:
     """Print volumes, and their change in percent."""
     segmenter = af.Segmenter()
@@ -51,14 +62,16 @@ def main(sources: list[str]) -> None:
         scan = phantom_subject(int(seed), "glioblastoma", 1.0).scan if kind == "phantom" else open_scan(source)
         whole = segmenter(scan, locate=False).volumes_ml
         print(f"{scan.id}: " + ", ".join(f"{region} {ml:.1f} ml" for region, ml in whole.items()), flush=True)
-        for slice_mm, phase_mm, tilt_deg in PLANS:
+        for slice_mm, phase_mm, tilt_deg, back in (*((*plan, False) for plan in PLANS), (5, 0, 0, True)):
             start = time.process_time()
-            found = segmenter(sliced(scan, slice_mm, phase_mm, tilt_deg), locate=False).volumes_ml
+            slices = sliced(scan, slice_mm, phase_mm, tilt_deg)
+            found = segmenter(drawn_back(slices, scan) if back else slices, locate=False).volumes_ml
             told = ", ".join(
                 f"{region} {100 * (ml / max(whole[region], 1e-3) - 1):+.1f} %" for region, ml in found.items()
             )
             taken = time.process_time() - start
-            print(f"  {slice_mm} mm, from {phase_mm} mm, {tilt_deg:2d} degrees: {told} ({taken:.1f} s)", flush=True)
+            how = "drawn on the scan's voxels" if back else f"{tilt_deg:2d} degrees"
+            print(f"  {slice_mm} mm, from {phase_mm} mm, {how}: {told} ({taken:.1f} s)", flush=True)
 
 
 if __name__ == "__main__":
