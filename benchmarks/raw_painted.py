@@ -20,6 +20,7 @@ import annofree as af
 from annofree.formats import open_scan
 from annofree.formats.nifti import read_labels
 from annofree.formats.study import Study
+from annofree.masks import bounding_box
 from annofree.prepare import Recipe
 from annofree.prepare.regrid import carried_mask
 from annofree.scan import Modality, to_canonical
@@ -44,6 +45,9 @@ def main() -> None:
     segmenter = af.Segmenter()
     for number, source in enumerate(given.patients):
         scan = open_scan(source)
+        box = bounding_box(scan.foreground())
+        assert box is not None
+        scan = scan.within(box)
         rng = np.random.default_rng(number)
         head = painted_around(scan, bank.maps[number % len(bank)], number)
         images, grids, moves = {}, {}, {}
@@ -61,11 +65,14 @@ def main() -> None:
         straight = segmenter(scan, locate=False).labels > 0
         lost = float((straight & ~carried_mask(raw.foreground(), raw.grid, scan.grid, back)).sum()) * scan.voxel_ml
         told = f"WT {found.sum() * scan.voxel_ml:.1f} ml raw, {straight.sum() * scan.voxel_ml:.1f} prepared"
-        print(f"{scan.id}: {told}; Dice {dice(found, straight):.3f}; {lost:.1f} ml outside the brain; {taken:.0f} s")
+        print(
+            f"{scan.id}: {told}; Dice {dice(found, straight):.3f}; {lost:.1f} ml outside the brain; {taken:.0f} s",
+            flush=True,
+        )
         print("  " + "; ".join(raw.preparation.warnings), flush=True)
         if number < len(given.truth):
             labels, grid = read_labels(given.truth[number])
-            truth = to_canonical(labels, grid) > 0
+            truth = (to_canonical(labels, grid) > 0)[box]
             print(
                 f"  against the truth: {dice(found, truth):.3f} raw, {dice(straight, truth):.3f} prepared", flush=True
             )

@@ -12,6 +12,7 @@ import pytest
 from annofree.anatomy import default_atlas, locate, register_to_mni, template
 from annofree.anatomy.locate import side_of
 from annofree.errors import InputError
+from annofree.phantom import phantom_subject
 from annofree.scan import Grid, Modality, Scan, canonical_grid, scoring, to_canonical
 from annofree.segmentation import ScoreMap
 
@@ -99,6 +100,17 @@ def test_a_brain_that_cannot_be_aligned_gets_a_side_and_no_lobe(turned):
     assert not register_to_mni(blob).trusted
 
 
+@pytest.mark.parametrize(("seed", "kind"), [(0, "glioblastoma"), (1, "meningioma")])
+def test_a_large_tumour_that_pushes_the_brain_aside_does_not_pull_the_affine(seed, kind):
+    ill = phantom_subject(seed, kind, 4.0, growth=2.0)
+    well = phantom_subject(seed, "healthy", 4.0).scan  # the same head and examination without it
+    assert ill.findings["volume_ml"] > 50
+    healthy = ill.scan.foreground() & well.foreground() & (ill.labels == 0)
+    points = np.argwhere(healthy) @ well.affine[:3, :3].T + well.affine[:3, 3]
+    apart = register_to_mni(ill.scan).affine - register_to_mni(well).affine
+    assert np.linalg.norm(points @ apart[:3, :3].T + apart[:3, 3], axis=1).mean() < 2.0
+
+
 def test_an_upside_down_header_is_not_trusted(turned):
     scan, _ = turned
     flipped = scan.images[Modality.T1][:, ::-1, ::-1]
@@ -121,7 +133,6 @@ def test_no_lesion_and_wrong_grid(turned):
 
 @pytest.mark.parametrize("seed", [1])
 def test_phantom_lesions_are_where_the_phantom_says(seed):
-    from annofree.phantom import phantom_subject
 
     subject = phantom_subject(seed, kind="diffuse", spacing_mm=4.0)
     lesion = locate(subject.labels, subject.scan)[0]
