@@ -35,6 +35,7 @@ def healthy() -> Cohort:
     return Cohort.of(phantom_subject(seed=s, healthy=True, spacing_mm=SPACING_MM).scan for s in (11, 12, 13))
 
 
+@cache
 def ready(name: str) -> Method:
     """The method as a user gets it: shipped weights, thresholds included; at its fastest where it has a choice."""
     method = methods.shipped(name)
@@ -102,7 +103,8 @@ def test_saved_and_loaded_it_gives_the_same_answer(
 def test_the_same_scan_twice_gives_the_same_bits(
     name: str, patient: PhantomSubject, answer: Callable[[str], Segmentation]
 ) -> None:
-    assert np.array_equal(answer(name).labels, ready(name).segment(patient.scan).labels)
+    again = ready.__wrapped__(name)  # read from disk anew
+    assert np.array_equal(answer(name).labels, again.segment(patient.scan).labels)
 
 
 ORDERS = list(itertools.product(itertools.permutations(range(3)), itertools.product((False, True), repeat=3)))
@@ -123,7 +125,7 @@ def test_axis_order_on_disk_does_not_change_the_volume(
     name: str, patient: PhantomSubject, answer: Callable[[str], Segmentation]
 ) -> None:
     method, expected = ready(name), answer(name).volumes_ml["WT"]
-    for order, flips in ORDERS if name.startswith("intensity") else ORDERS[5::19]:
+    for order, flips in ORDERS if name == "intensity" else ORDERS[5::19]:
         scan = open_scan(stored(patient.scan, order, flips))
         result = method.segment(scan)
         assert result.volumes_ml["WT"] == pytest.approx(expected, abs=1e-6)

@@ -15,9 +15,10 @@ from safetensors.numpy import load_file
 from annofree import pipeline
 from annofree.cli.main import STOPPED, main
 from annofree.errors import InputError, OutputError
+from annofree.methods.blogrr import method as blogrr
 from annofree.methods.reconstruction import slice_samples
 from annofree.phantom import phantom_subject
-from annofree.scan import Cohort
+from annofree.scan import Cohort, Scan
 from annofree.training import loop
 from annofree.training.log import RunLog
 
@@ -53,6 +54,7 @@ SLOW = {
     "weak-to-strong",
     "weak-to-strong, pre-training",
     "mvit-ae-published",
+    "blogrr, reconstructor",
 }
 KEPT = {"config.yaml", "card.json", "model.safetensors", "model.onnx", "folds.json"}
 LOGS = {"log.jsonl", "curves.csv", "curves.png", "recipe.json", "gate.json", "changes.tsv"}
@@ -67,14 +69,21 @@ def people() -> tuple[Cohort, Cohort]:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same made brains for all fits that ask for the same ones, and curves drawn elsewhere (`tests/training`)."""
+    """Brains are made and aligned once for all fits that ask for the same ones; no curves are drawn."""
     monkeypatch.setattr(slice_samples, "_made", made_once)
+    monkeypatch.setattr(blogrr, "mni_alignment", aligned_once)
     monkeypatch.setattr(RunLog, "draw", lambda log: None)
 
 
 @cache
 def made_once(*asked: Any, made: Any = slice_samples._made) -> tuple[Any, ...]:
     return tuple(made(*asked))
+
+
+def aligned_once(scan: Scan, kept: dict[str, Any] = {}, align: Any = blogrr.mni_alignment) -> Any:  # noqa: B006
+    if scan.id not in kept:
+        kept[scan.id] = align(scan)
+    return kept[scan.id]
 
 
 def press(monkeypatch: pytest.MonkeyPatch, where: str, at: int) -> dict[str, int]:

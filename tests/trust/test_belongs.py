@@ -38,7 +38,7 @@ def test_a_scan_that_belongs_raises_no_warning(seed: int) -> None:
 
 
 @pytest.mark.parametrize("make", [make for make in MISFITS if make not in _NOT_ALWAYS], ids=lambda make: make.__name__)
-@pytest.mark.parametrize("seed", [11, 12])
+@pytest.mark.parametrize("seed", [11, pytest.param(12, marks=pytest.mark.slow)])
 def test_a_misfit_is_found(make: Callable[[Scan, np.random.Generator], Scan], seed: int) -> None:
     warned = _warned(make(_phantom(seed), np.random.default_rng(seed)))
     assert set(MISFITS[make]) & warned.keys()
@@ -49,7 +49,7 @@ def test_stripes_in_an_image_of_one_millimetre_are_found() -> None:
     assert "stripes" in _warned(striped(scan, np.random.default_rng(1)))
 
 
-@pytest.mark.parametrize("seed", [21, 22, 23])
+@pytest.mark.parametrize("seed", [21, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (22, 23))])
 def test_a_head_that_moved_is_found_in_three_sequences_or_more(seed: int) -> None:
     scan = phantom_subject(seed).scan
     after = moved(scan, np.random.default_rng(seed))
@@ -84,10 +84,11 @@ def test_an_empty_image_is_called_empty_and_no_ct() -> None:
 def test_an_image_alone_under_a_wrong_name_is_found(kind: Modality, named: Modality) -> None:
     image = _phantom(11).replace(images={named: _phantom(11).images[kind]})
     right = named == kind or {named, kind} == {Modality.T1, Modality.T1C}
-    assert ("tissue order" in _warned(image)) is not right
+    warned = _warned(image)
+    assert ("tissue order" in warned) is not right
     if not right:
         contrast = "T1 or T1C" if kind in (Modality.T1, Modality.T1C) else kind
-        assert f"{named} looks like {contrast} (" in _warned(image)["tissue order"].warning
+        assert f"{named} looks like {contrast} (" in warned["tissue order"].warning
 
 
 @pytest.mark.parametrize("first", [Modality.T1, Modality.T1C])

@@ -171,7 +171,7 @@ class Method(ABC):
         """This method with its networks on a device; on the processor, with a note, where that one is not at hand.
 
         Raises:
-            SettingsError: There is no such kind of device as "auto", "cpu", "cuda", "cuda:1" or "mps".
+            SettingsError: It is none of "auto", "cpu", "cuda", "cuda:1" and "mps".
         """
         from annofree.inference.network import placed
 

@@ -69,8 +69,9 @@ def _fit(
     *,
     four_sequences: bool = False,
 ) -> Fitted:
-    steps, seed = settings.steps, settings.seed
+    steps = settings.steps
     loop = {"warmup": min(50, steps), "ema": 0.99, "validate_every": 200, "ahead": 0, **rates}
+    training = TrainSettings(steps=steps, seed=settings.seed, **loop)
     with tempfile.TemporaryDirectory() as temporary:
         work = workspace or Path(temporary)
 
@@ -79,10 +80,10 @@ def _fit(
             volumes = healthy_volumes(cut, maps, seeds, healthy, patients, four_sequences=four_sequences)
             return HealthySlices.gather(volumes, work / folder)
 
-        first, last = LEARN_SEEDS + seed, HOLD_OUT_SEEDS
+        first, last = LEARN_SEEDS + settings.seed, HOLD_OUT_SEEDS
         slices = gather(range(first, first + settings.made), "slices", *cohorts)
         held_out = gather(range(last - _VALIDATION, last), "held-out", None, None)
-        training, run = TrainSettings(steps=steps, seed=seed, **loop), work / "autoencoder"
+        run = work / "autoencoder"
         trained = fit_autoencoder(slices, held_out, run, network=network, training=training, extra=extra)
         loaded, config = load_network(run / ("best" if trained.best_score is not None else "last"))
     assert isinstance(loaded, MaskedViTAE | ViTAE)
