@@ -144,31 +144,28 @@ def test_what_is_done_is_known_without_reading_an_image(copy: Path, monkeypatch:
     assert sorted(read[1:]) == ["ball-000", "broken"]
 
 
-def test_masks_with_another_threshold_are_not_taken_for_those_of_the_run(balls: Path, tmp_path: Path) -> None:
+def test_masks_with_another_threshold_are_not_taken_for_those_of_the_run(copy: Path) -> None:
     from annofree.batch.rethreshold import rethreshold
 
-    cohort = open_cohort(balls)
-    run(cohort, CHOICE, tmp_path / "out", locate=False)
-    first = rerun(tmp_path / "out")
+    first = rerun(copy / "out")
     assert first.reproduced
-    rethreshold(tmp_path / "out", "fixed:2.5", overwrite=True, locate=False)
-    told = json.loads((tmp_path / "out" / "run.json").read_text())
+    rethreshold(copy / "out", "fixed:2.5", overwrite=True, locate=False)
+    told = json.loads((copy / "out" / "run.json").read_text())
     (step,) = told["rethresholds"]
     assert step["threshold"]["value"] == 2.5
-    again = rerun(tmp_path / "out", tmp_path / "new")
+    again = rerun(copy / "out", copy / "new")
     assert [s.mask for s in again.scans] == [s.mask for s in first.scans]
     assert again.reproduced  # the run and what was done to its masks afterwards
     ids = [scan_id for scan_id in told["scans"] if told["scans"][scan_id]["state"] == "done"]
     for scan_id in ids:
-        now, then = (read_segmentation(tmp_path / name, scan_id) for name in ("new", "out"))
+        now, then = (read_segmentation(copy / name, scan_id) for name in ("new", "out"))
         assert np.array_equal(now.labels, then.labels)
         assert now.thresholds["WT"].value == 2.5
-    assert run(cohort, CHOICE, tmp_path / "out", locate=False).reused == []
+    assert run(open_cohort(copy / "scans"), CHOICE, copy / "out", locate=False).reused == []
 
 
-def test_a_manifest_of_the_first_form_is_read(balls: Path, tmp_path: Path) -> None:
-    run(open_cohort(balls), CHOICE, tmp_path / "out", locate=False)
-    file = tmp_path / "out" / "run.json"
+def test_a_manifest_of_the_first_form_is_read(copy: Path) -> None:
+    file = copy / "out" / "run.json"
     told = json.loads(file.read_text())
     assert told["form"] == 2
     old = {**told, "form": 1, "choice": {k: v for k, v in told["choice"].items() if k != "device"}}
