@@ -24,6 +24,7 @@ from annofree.anatomy.information import (
     search,
     simpleitk,
 )
+from annofree.masks import bounding_box
 from annofree.prepare.resample import grid_at, low_passed, resample
 from annofree.scan import Grid
 
@@ -87,6 +88,10 @@ def register(
         )
         region = None if mask is None else region_on(mask, fixed_grid, fine[0])
         centre = centre_of(coarse[0]) if region is None else centre_of(region)
+        box = None if region is None else bounding_box(simpleitk().GetArrayViewFromImage(region).transpose(2, 1, 0))
+        if region is not None and box is not None:
+            # what lies outside the region's box is never compared, and going over it takes a fifth of the time
+            region, fine = region[box], (fine[0][box], fine[1])
         starts = _starts(coarse, centre)
         if start is not None:
             starts = [placed(simpleitk().Euler3DTransform(), start, centre)]
