@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from itertools import islice
 from multiprocessing import active_children, get_context, parent_process
 from typing import Any, TypeVar
@@ -24,8 +24,6 @@ Result = TypeVar("Result")
 
 #: How many threads the libraries of a process start with; read when they are loaded.
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS")
-#: mallopt: how much free memory at its end the heap keeps, from what size on arrays lie outside it, heaps.
-_GNU_MEMORY = {-1: 1 << 26, -3: 1 << 30, -8: 1}
 #: In a process of a pool: the work as bytes, and thawed when the first job comes.
 _work: dict[str, Any] = {}
 
@@ -94,20 +92,6 @@ def sensible(workers: int, jobs: int) -> int:
     return max(1, min(workers, jobs, cores()))
 
 
-def reuse_memory() -> None:
-    """Let the memory of arrays that are gone serve those to come: for a process that is there for images.
-
-    The system clears each page that it hands out, and the C library gives that of large arrays back at once: a tenth
-    of a segmentation. Told so are the GNU library's only ways (mallopt(3)); with others nothing happens.
-    """
-    import ctypes
-
-    with suppress(AttributeError, OSError, TypeError):
-        mallopt = ctypes.CDLL(None).mallopt
-        for parameter, value in _GNU_MEMORY.items():
-            mallopt(parameter, value)
-
-
 def threads() -> int:
     """Threads for one step: what OMP_NUM_THREADS says, as for every numerical library, else the cores we may use."""
     wanted = os.environ.get("OMP_NUM_THREADS", "")
@@ -168,7 +152,6 @@ def _submit(pool: ProcessPoolExecutor, job: Any) -> Future[Any]:
 def _begin(frozen: bytes) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends its processes
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    reuse_memory()
     _work["frozen"] = frozen
 
 

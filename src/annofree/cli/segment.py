@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from annofree.cli.options import Bias, Brain, Coregister, Locate, Sequence, Series, Workers
-from annofree.processes import reuse_memory
 from annofree.quick_imports import quick_imports
 
 
@@ -67,7 +66,6 @@ def segment(
     ] = False,
 ) -> None:
     """Segment scans: masks, score maps and a table, in each scan's own space."""
-    reuse_memory()
     with quick_imports():
         from annofree.batch.run import run
         from annofree.cli.bids_app import sort_arguments, take_participants

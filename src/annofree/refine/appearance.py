@@ -15,6 +15,7 @@ from annofree.intensity import robust_level
 from annofree.masks import Mask, away_mm, bounding_box, components, components_with, depth_mm, margin_for
 from annofree.processes import side_by_side
 from annofree.refine.base import RefineContext, Refiner
+from annofree.refine.holes import fill_holes
 from annofree.refine.mixture import Mixture
 from annofree.scan import Modality
 
@@ -115,7 +116,7 @@ class Appearance(Refiner):
         stays = inner & (depth > self.depth_mm)
         found = (near & (odds > 0)) | stays
         found = components_with(found, inner & ~thin, 6)
-        result[box] = ndimage.binary_fill_holes(found) & (brain | inner) | thin
+        result[box] = fill_holes(found) & (brain | inner) | thin
         return result
 
     def _ratio(
