@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -130,7 +131,6 @@ def read_plan(path: str | Path) -> Plan:
     content = lines.content
     if not isinstance(content, Mapping):
         raise lines.error((), "The plan is no mapping", fix="Begin with 'data:' and 'methods:'")
-    _check_keys(lines, (), content, Plan)
     for kind, entry in (("data", Data), ("methods", Contender)):
         if not isinstance(content.get(kind), list) or not content[kind]:
             raise lines.error((kind,), f"The plan has no list of {kind}", fix=f"Name at least one under '{kind}:'")
@@ -138,10 +138,8 @@ def read_plan(path: str | Path) -> Plan:
             where = (kind, number)
             if not isinstance(values, Mapping):
                 raise lines.error(where, f"An entry of {kind} is no mapping", fix="Write 'name: value' lines")
-            _check_keys(lines, where, values, entry)
             for inner, settings in (("phantoms", Phantoms), ("fit", Fit)):
                 if isinstance(values.get(inner), Mapping):
-                    _check_keys(lines, (*where, inner), values[inner], settings)
                     _build(lines, (*where, inner), settings, values[inner])
             _build(lines, where, entry, values)
     plan: Plan = _build(lines, (), Plan, content)
@@ -158,18 +156,12 @@ def read_plan(path: str | Path) -> Plan:
     return plan
 
 
-def _check_keys(lines: Lines, where: tuple[Any, ...], values: Mapping[str, Any], settings: type[Settings]) -> None:
-    for key in values:
-        if key not in settings.model_fields:
-            known = ", ".join(settings.model_fields)
-            raise lines.error((*where, key), f"'{key}' means nothing there", fix=f"Known: {known}")
-
-
 def _build(lines: Lines, where: tuple[Any, ...], settings: type[Any], values: Mapping[str, Any]) -> Any:
+    named = {str(key): value for key, value in values.items()}
     try:
-        return settings(**values)
+        return settings(**named)
     except AnnofreeError as error:
-        key = next((key for key in values if f"'{key}" in error.what), None)
+        key = next((key for key in named if re.search(rf"'{re.escape(key)}['.]", error.what)), None)
         raise lines.error(where if key is None else (*where, key), str(error).rstrip(".")) from None
 
 

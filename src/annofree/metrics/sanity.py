@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from annofree.masks import joint_box
 from annofree.metrics.case import CaseScores, score_case
 from annofree.metrics.empty_cases import emptiness, settle
-from annofree.metrics.lesionwise import LESION_RULES, LesionRule, LesionWise, lesionwise
+from annofree.metrics.lesionwise import LESION_RULES, LesionRule, lesionwise
 from annofree.metrics.overlap import Overlap
 from annofree.segmentation import REGIONS
 
@@ -86,13 +86,9 @@ def quick_scores(
         overlap = Overlap.of(truth, found)
         state = emptiness(overlap.truth, overlap.prediction)
         wise = lesionwise(truth, found, spacing_mm, rule, distances=False)
-        values[region, "dice"] = settle("dice", state, partial(_dice_of, overlap))
-        values[region, "lesionwise_dice"] = settle("lesionwise_dice", state, partial(_dice_of, wise))
+        values[region, "dice"] = settle("dice", state, partial(getattr, overlap, "dice"))
+        values[region, "lesionwise_dice"] = settle("lesionwise_dice", state, partial(getattr, wise, "dice"))
     return values
-
-
-def _dice_of(scores: Overlap | LesionWise) -> float:
-    return scores.dice
 
 
 def placed(labels: NDArray[np.uint8], shape: tuple[int, ...]) -> NDArray[np.uint8]:
