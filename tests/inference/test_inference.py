@@ -194,7 +194,10 @@ def test_windows_cover_the_volume_where_it_does_not_fit_the_memory(
         monkeypatch.setattr(
             import_module("annofree.inference.predict"), "free_bytes", lambda: 6 * 4 * 4 * 64 * 64 * 32 * 1.05 / 0.8
         )
-    found = predict(Short(), x)  # type: ignore[arg-type]
+    notes: list[str] = []
+    found = predict(Short(), x, notes)  # type: ignore[arg-type]
+    assert len(notes) == 1
+    assert f"windows of {max(seen[0])} voxels" in notes[0]
     assert set(seen) == ({(64, 64, 32)} if told_when == "before" else {(128, 72, 32)})
     np.testing.assert_allclose(found, 1 / (1 + np.exp(-x[:3])), atol=1e-5)
     np.testing.assert_allclose(found, whole, atol=1e-5)

@@ -85,12 +85,13 @@ def _bump(window: Sequence[int]) -> Floats:
     return weight
 
 
-def predict(network: Network, x: Floats) -> Floats:
+def predict(network: Network, x: Floats, notes: list[str] | None = None) -> Floats:
     """Region probabilities of one network input: in one pass, or by windows where the memory is too short for that.
 
     Args:
         network: That answers with logits.
         x: (C, X, Y, Z) channels of `annofree.inference.channels.network_input`.
+        notes: Gets a sentence where windows were taken; the answer then differs a little near their borders.
 
     Returns:
         (R, X, Y, Z) float32 probabilities.
@@ -109,9 +110,12 @@ def predict(network: Network, x: Floats) -> Floats:
         window = [int(-(-min(side, n) // d) * d) for n, d in zip(shape, divisor, strict=True)]
         if side == _WINDOWS[-1] or _bytes(network, window) < _SHARE * free_bytes():
             try:
-                return sigmoid(slide(network, x[None], window, 0.5)[0])
+                found = sigmoid(slide(network, x[None], window, 0.5)[0])
             except MemoryError:
                 continue
+            if notes is not None:
+                notes.append(f"Memory was short: a network saw the brain by windows of {max(window)} voxels a side.")
+            return found
     raise InputError(
         "A network needs more memory than is free",
         why=f"not even {_WINDOWS[-1]} voxels a side fit",
@@ -140,6 +144,7 @@ def predict_scan_array(
     flipped: bool = False,
     power: float = 1.0,
     margin: int = 2,
+    notes: list[str] | None = None,
 ) -> Floats:
     """Region probabilities of one scan on the grid the network was trained at.
 
@@ -151,6 +156,7 @@ def predict_scan_array(
         flipped: Look at the scan with left and right swapped; the answer is swapped back.
         power: Bend the contrast of each normalised sequence by this power (see `contrast_power`).
         margin: Voxels kept around the brain.
+        notes: As in `predict`.
 
     Returns:
         (R, X, Y, Z) probabilities, 0 outside the brain.
@@ -168,6 +174,6 @@ def predict_scan_array(
     normalised = normalise(values, inside)
     if power != 1.0:
         normalised = contrast_power(normalised, power) * inside
-    found = predict(network, network_input(normalised, inside, present)) * inside
+    found = predict(network, network_input(normalised, inside, present), notes) * inside
     out[(slice(None), *box)] = found[:, ::-1] if flipped else found
     return out

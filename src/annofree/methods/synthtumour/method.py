@@ -114,11 +114,12 @@ class SynthTumour(NetworkMethod):
         brain = scan.foreground()
         total: NDArray[np.float32] | None = None
         count, calls = 0, []
+        notes: list[str] = []
         for network, config in self.networks:
             coarse = coarse_of(scan, float(config["spacing_mm"]), filled=scan.spacing_mm == slices_mm)
             for power, flip in PASSES[self.settings.quality]:
                 found = predict_scan_array(
-                    network, coarse.images, coarse.brain, coarse.present, flipped=flip, power=power
+                    network, coarse.images, coarse.brain, coarse.present, flipped=flip, power=power, notes=notes
                 )
                 calls.append(found[0] > EVEN)
                 total = found if total is None else total + found
@@ -136,7 +137,8 @@ class SynthTumour(NetworkMethod):
         for region, values in odds.items():
             outer = np.minimum(np.clip(values, 0.0, 1.0), outer)
             maps[region] = ScoreMap(outer, region, "probability", scan.grid).rounded().widened(whole.grid, box)
-        return Scored(maps, self.rules, agreement=_agreement(calls, total[0] / count > EVEN))
+        agreement = _agreement(calls, total[0] / count > EVEN)
+        return Scored(maps, self.rules, tuple(dict.fromkeys(notes)), agreement=agreement)
 
     def prepared(self, scan: Scan) -> Scan:
         """As every method; the published preset sees FLAIR and nothing else."""
