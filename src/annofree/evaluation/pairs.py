@@ -62,14 +62,9 @@ def _between(earlier: Sequence[str], later: Sequence[str]) -> list[tuple[str, st
         return [(earlier[0], later[0])]
     same = [(scan_id, scan_id) for scan_id in earlier if scan_id in later]
     rest = [scan_id for scan_id in earlier if scan_id not in later], [i for i in later if i not in earlier]
-    people: tuple[dict[str, list[str]], ...] = ({}, {})
-    for ids, of in zip(rest, people, strict=True):
-        of.update(_by_person(ids))
-    return same + [
-        (ids[0], people[1][label][0])
-        for label, ids in people[0].items()
-        if len(ids) == 1 and len(people[1].get(label, ())) == 1
-    ]
+    first, second = map(_by_person, rest)
+    lone = [label for label in first if len(first[label]) == len(second.get(label, ())) == 1]
+    return same + [(first[label][0], second[label][0]) for label in lone]
 
 
 def _sessions(folder: Path, ids: Iterable[str]) -> list[tuple[Visit, Visit]]:
@@ -90,10 +85,9 @@ def _sessions(folder: Path, ids: Iterable[str]) -> list[tuple[Visit, Visit]]:
 def _in_order(folder: Path, ids: Sequence[str]) -> list[str]:
     """Sessions by their number, or the one that is called a first one before the other."""
     names = {scan_id: scan_id.rpartition("_ses-")[2] for scan_id in ids}
-    numbered = {i: re.fullmatch(r"([A-Za-z]*)(\d+)", name) for i, name in names.items()}
-    matches = [match for match in numbered.values() if match is not None]
-    if len(matches) == len(ids) and len({match[1] for match in matches}) == 1:
-        return sorted(ids, key=lambda i: int(names[i].lstrip("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")))
+    numbered = {i: match for i, name in names.items() if (match := re.fullmatch(r"([A-Za-z]*)(\d+)", name))}
+    if len(numbered) == len(ids) and len({match[1] for match in numbered.values()}) == 1:
+        return sorted(ids, key=lambda i: int(numbered[i][2]))
     first = [i for i in ids if names[i].lower() in _FIRST]
     if len(ids) == 2 and len(first) == 1:
         return sorted(ids, key=lambda i: i not in first)

@@ -67,9 +67,11 @@ def _walk(folder: Path, seen: dict[str, Path], leave_out: frozenset[Path]) -> li
     return [case for case in found if not _is_beside_the_point(case, found)]
 
 
-def _unusable(folder: Path, what: str, why: str, fix: str, files: Iterable[Path] = ()) -> Case:
-    """A case that says why it is none when it is read."""
-    problem = InputError(what, file=folder, why=why, fix=fix)
+def _unusable(
+    folder: Path, what: str, why: str, fix: str, files: Iterable[Path] = (), concerned: Path | None = None
+) -> Case:
+    """A case that says why it is none when it is read; the error names the file concerned, or the folder."""
+    problem = InputError(what, file=concerned or folder, why=why, fix=fix)
     return Case(_name(folder), folder, unnamed=tuple(files), problem=problem)
 
 
@@ -97,7 +99,14 @@ def _here(folder: Path, files: list[Path]) -> list[Case]:
     if not pictures:
         # Called maps, all of them: one that holds grey levels is a patient with an unlucky name, and not to be lost.
         grey = [path for path in files if not _is_surely_a_map(path) and not holds_labels(path, unreadable=True)]
-        return [_misnamed(folder, files, grey)] if grey else []
+        if not grey:
+            return []
+        what, why = (
+            "A file is called a mask or a label map, and holds grey levels",
+            "there is no other image in its folder",
+        )
+        fix = "Rename it if it is an image (t1, t1ce, t2, flair), or segment it alone with --sequence"
+        return [replace(_unusable(folder, what, why, fix, grey, grey[0]), ignored=tuple(files))]
     names = {path: read_name(path.name, known[path]) for path in pictures}
     telling = {path: name for path, name in names.items() if name.sequence or name.doubt}
     if telling:
@@ -115,16 +124,6 @@ def _here(folder: Path, files: list[Path]) -> list[Case]:
 
 def _is_surely_a_map(path: Path) -> bool:
     return bool(re.search(r"_(dseg|probseg)$|brain_?mask$", stem_of(path.name), flags=re.IGNORECASE))
-
-
-def _misnamed(folder: Path, files: list[Path], grey: list[Path]) -> Case:
-    problem = InputError(
-        "A file is called a mask or a label map, and holds grey levels",
-        file=grey[0],
-        why="there is no other image in its folder",
-        fix="Rename it if it is an image (t1, t1ce, t2, flair), or segment it alone with --sequence",
-    )
-    return Case(_name(folder), folder, unnamed=tuple(grey), ignored=tuple(files), problem=problem)
 
 
 def _known_cases(folder: Path, files: list[Path]) -> dict[Path, str]:

@@ -18,7 +18,7 @@ from annofree.masks import Box, around
 from annofree.metrics.components import Components
 from annofree.metrics.empty_cases import EmptyCase, emptiness
 from annofree.metrics.lesion_matching import LesionMatches, match_lesions
-from annofree.metrics.surface import Spacing, SurfaceDistances, surface_distances, voxel_surface
+from annofree.metrics.surface import Spacing, surface_distances, voxel_surface
 from annofree.registry import named
 from annofree.volumes import reaches
 
@@ -163,15 +163,13 @@ class _Brats2025:
         """Dice, HD95 and NSD of each matched pair."""
         found = []
         for dice, (lesion, component) in zip(self.matches.dice, self.matches.pairs, strict=True):
-            distances = self._distances(lesion, component)
+            boxes: list[Box | None] = [self.lesions.boxes[lesion - 1], self.found.boxes[component - 1]]
+            box = around(*(held for held in boxes if held is not None))
+            masks = self.lesions.numbers[box] == lesion, self.found.numbers[box] == component
+            true, called = (voxel_surface(mask) for mask in masks)
+            distances = surface_distances(true, called, self.spacing_mm)
             found.append((dice, distances.pooled_percentile_mm(), distances.mean_share_within(min(self.spacing_mm))))
         return found
-
-    def _distances(self, lesion: int, component: int) -> SurfaceDistances:
-        boxes: list[Box | None] = [self.lesions.boxes[lesion - 1], self.found.boxes[component - 1]]
-        box = around(*(held for held in boxes if held is not None))
-        pair = self.lesions.numbers[box] == lesion, self.found.numbers[box] == component
-        return surface_distances(voxel_surface(pair[0]), voxel_surface(pair[1]), self.spacing_mm)
 
     def _lesionwise(self, metastases: bool) -> dict[str, float]:
         """Means over matched lesions; of metastases over the large ones and over false alarms."""
