@@ -88,27 +88,41 @@ def told_from_oedema(
         spacing_mm: Voxel edges.
     """
     parts, count = components(core)
-    numbers = np.arange(1, count + 1)
-    sizes = ndimage.sum_labels(core, parts, numbers)
+    sizes = np.bincount(parts[core], minlength=count + 1)[1:]
     # voxels at an edge hold a bit of either side
-    inner = np.where(ndimage.binary_erosion(core), parts, 0)
-    inner = np.where(np.isin(parts, numbers[ndimage.sum_labels(core, inner, numbers) < LEAST]), parts, inner)
-    away, nearest = ndimage.distance_transform_edt(parts == 0, sampling=spacing_mm, return_indices=True)
-    beside = np.where((away > 0) & (away <= NEAR_MM) & oedema, parts[tuple(nearest)], 0)
-    clear = np.where(ndimage.binary_erosion(oedema) & (away > max(spacing_mm)), beside, 0)
-    beside = np.where(np.isin(beside, numbers[ndimage.sum_labels(oedema, clear, numbers) < LEAST]), beside, clear)
-    alone = ndimage.sum_labels(oedema, beside, numbers) < LEAST
+    eroded = ndimage.binary_erosion(core)
+    thin = np.append(False, np.bincount(parts[eroded], minlength=count + 1)[1:] < LEAST)
+    inner = core & (eroded | thin[parts])
+    # of the oedema's voxels: the part that is nearest, 0 where none is near, and whether they lie clear of it
+    nearest = ndimage.distance_transform_edt(~core, sampling=spacing_mm, return_distances=False, return_indices=True)
+    places = np.argwhere(oedema).T
+    closest = nearest[(slice(None), *places)]
+    away = np.sqrt((((closest - places) * np.asarray(spacing_mm)[:, None]) ** 2).sum(axis=0))
+    beside = np.where(away <= NEAR_MM, parts[tuple(closest)], 0)
+    clear = np.where(ndimage.binary_erosion(oedema)[tuple(places)] & (away > max(spacing_mm)), beside, 0)
+    few = np.append(True, np.bincount(clear, minlength=count + 1)[1:] < LEAST)
+    beside = np.where(few[beside], beside, clear)
+    alone = np.bincount(beside, minlength=count + 1)[1:] < LEAST
     seen = np.zeros(count, dtype=bool)
     for modality, image in images.items():
         middle, spread = normal[modality]
-        here = np.asarray(ndimage.median(image, inner, numbers))
-        there = np.where(alone, 0.0, np.asarray(ndimage.median(image, beside, numbers)))
-        strays = np.abs(image - np.append(0.0, there)[beside])
-        varies = 1.4826 * np.where(alone, 0.0, np.asarray(ndimage.median(strays, beside, numbers)))
+        here = _medians(image[inner], parts[inner], count)
+        outside = image[tuple(places)]
+        there = np.where(alone, 0.0, _medians(outside, beside, count))
+        strays = np.abs(outside - np.append(0.0, there)[beside])
+        varies = 1.4826 * np.where(alone, 0.0, _medians(strays, beside, count))
         lesion = np.maximum(np.maximum(np.abs(here - middle), np.abs(there - middle)), 2.0 * spread)
         seen |= np.abs(here - there) > BORDERS["visible"].whole * lesion + varies
     told = np.append(False, (seen | alone) & (sizes >= LEAST))
     return np.asarray(told[parts])
+
+
+def _medians(values: NDArray[np.floating], owner: NDArray[np.integer], count: int) -> NDArray[np.floating]:
+    """Median of the values (N,) of each owner 1 to count, 0 where it has none."""
+    order = np.argsort(owner, kind="stable")
+    ends = np.cumsum(np.bincount(owner, minlength=count + 1))
+    groups = np.split(values[order], ends[:-1])[1:]
+    return np.array([np.median(group) if group.size else 0.0 for group in groups])
 
 
 def enclosed(enhancing: NDArray[np.bool_], spacing_mm: tuple[float, float, float]) -> NDArray[np.bool_]:
