@@ -11,11 +11,11 @@ from annofree.settings import Settings, Share, Span
 
 KINDS: dict[str, float] = {
     "ring": 0.36,
-    "solid": 0.09,
+    "solid": 0.10,
     "patchy": 0.12,
-    "homogeneous": 0.20,
-    "mismatch": 0.06,
-    "infiltrative": 0.11,
+    "homogeneous": 0.23,
+    "mismatch": 0.08,
+    "infiltrative": 0.05,
     "metastases": 0.03,
     "dural": 0.03,
 }

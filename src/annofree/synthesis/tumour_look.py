@@ -41,7 +41,7 @@ class TumourLook:
         """Brightness times fraction, (4, X, Y, Z), of soft fractions (6, X, Y, Z)."""
         target = torch.einsum("sk,kxyz->sxyz", self.brightness, fraction)
         if self.unevenness > 0:
-            water = seeds.smooth(fraction.shape[1:], seeds.uniform(10.0, 25.0) / spacing_mm)[0].clamp(-1.2, 1.5)
+            water = seeds.smooth(fraction.shape[1:], seeds.uniform(10.0, 25.0) / spacing_mm)[0].clamp(-0.2, 1.5)
             contrast = self.brightness[:, _OEDEMA] - self.white
             target = target + self.unevenness * contrast[:, None, None, None] * (water * fraction[_OEDEMA])
         return target.clamp_min(0.0)
