@@ -16,6 +16,9 @@ from annofree.synthesis.tissues import Tissue
 from annofree.synthesis.tumour import COMPARTMENTS
 
 _OEDEMA, _SOLID = COMPARTMENTS.index("oedema"), COMPARTMENTS.index("solid")
+_WATER = (-0.2, 1.5)
+"""Range of the oedema's water, in units of its unevenness: where much less of it left the look of healthy tissue, nobody
+would outline a tumour, and a network that is told to learns to call what surrounds a faint one."""
 _NATIVE = (0, 2, 3)
 """T1, T2 and FLAIR: what contrast agent shows is enhancing tumour, not the core that readers outline without it."""
 
@@ -41,7 +44,7 @@ class TumourLook:
         """Brightness times fraction, (4, X, Y, Z), of soft fractions (6, X, Y, Z)."""
         target = torch.einsum("sk,kxyz->sxyz", self.brightness, fraction)
         if self.unevenness > 0:
-            water = seeds.smooth(fraction.shape[1:], seeds.uniform(10.0, 25.0) / spacing_mm)[0].clamp(-0.2, 1.5)
+            water = seeds.smooth(fraction.shape[1:], seeds.uniform(10.0, 25.0) / spacing_mm)[0].clamp(*_WATER)
             contrast = self.brightness[:, _OEDEMA] - self.white
             target = target + self.unevenness * contrast[:, None, None, None] * (water * fraction[_OEDEMA])
         return target.clamp_min(0.0)
