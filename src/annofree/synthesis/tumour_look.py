@@ -17,8 +17,8 @@ from annofree.synthesis.tumour import COMPARTMENTS
 
 _OEDEMA, _SOLID = COMPARTMENTS.index("oedema"), COMPARTMENTS.index("solid")
 _WATER = (-0.2, 1.5)
-"""Range of the oedema's water, in units of its unevenness: where much less left the look of healthy tissue, nobody would
-outline a tumour, and a network that is told to learns to call what surrounds a faint one."""
+"""Range of the oedema's water, in units of its unevenness: where much less left the look of healthy tissue nobody
+would outline a tumour, and a network that is told to learns to call what surrounds a faint one."""
 _NATIVE = (0, 2, 3)
 """T1, T2 and FLAIR: what contrast agent shows is enhancing tumour, not the core that readers outline without it."""
 
