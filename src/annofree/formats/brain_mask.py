@@ -42,6 +42,33 @@ _COARSE_MM = 4.0
 _FIX = "Give the mask of this scan's whole brain: non-zero inside the brain, 0 outside"
 
 
+def is_pattern(mask: str | Path) -> bool:
+    """Whether it names a mask in each patient's folder instead of one file."""
+    return any(sign in str(mask) for sign in "*?")
+
+
+def mask_file(given: str | Path | None, folder: Path, own: Path | None) -> Path | None:
+    """The file that a mask or a pattern stands for in a patient's folder; the one that was found there where none does.
+
+    Raises:
+        InputError: The pattern fits several files, or none and the folder has no mask of its own.
+    """
+    if given is None:
+        return own
+    if not is_pattern(given):
+        return Path(given)
+    found = sorted(folder.glob(str(given)))
+    if not found and own is not None:
+        return own
+    if len(found) != 1:
+        raise InputError(
+            f"The brain mask pattern '{given}' fits {len(found)} files",
+            file=folder,
+            fix="It has to fit exactly one file in each patient's folder",
+        )
+    return found[0]
+
+
 def open_brain_mask(
     mask: Path | NDArray[Any], scan_id: str, grid: Grid, images: Mapping[Modality, NDArray[Any]]
 ) -> tuple[NDArray[np.bool_], str | None]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from annofree.errors import InputError
 from annofree.formats.bids_names import participant_of
-from annofree.formats.brain_mask import open_brain_mask
+from annofree.formats.brain_mask import is_pattern, mask_file, open_brain_mask
 from annofree.formats.case import Case, case_of_file, case_of_mapping, contradiction, with_unique_ids
 from annofree.formats.dicom import DicomSettings, is_zip
 from annofree.formats.grids import MIN_OVERLAP, choose_reference, overlap, resample
@@ -125,7 +125,7 @@ def open_cohort(
             why=f"reports are named {', '.join(list(texts)[:3])}; scans {', '.join(list(cases)[:3])}",
             fix="Name each report after its scan's id",
         )
-    if isinstance(brain_mask, str | Path) and not _is_pattern(brain_mask) and len(cases) > 1:
+    if isinstance(brain_mask, str | Path) and not is_pattern(brain_mask) and len(cases) > 1:
         raise InputError(
             f"One brain mask was given for {len(cases)} scans",
             file=brain_mask,
@@ -156,7 +156,7 @@ def _dicom(settings: DicomSettings | Mapping[str, Any] | None) -> DicomSettings:
 
 
 def _absolute(path: str | Path | None) -> str | None:
-    return None if path is None else str(path) if _is_pattern(path) else str(Path(path).absolute())
+    return None if path is None else str(path) if is_pattern(path) else str(Path(path).absolute())
 
 
 def _settings(prepare: Prepare | None) -> dict[str, Any] | None:
@@ -189,7 +189,7 @@ class _Loader:
     def origin(self) -> Origin | None:
         """The files, or None where they cannot be told without reading."""
         try:
-            mask = _mask_path(self._mask, self.case)
+            mask = mask_file(self._mask, self.case.folder, self.case.brain_mask)
         except InputError:
             return None
         files = self.case.files
@@ -305,7 +305,7 @@ def _study(case: Case, sequence: str | None, brain_mask: Any, report: str | None
         grids=grids,
         natives={name: volume.grid for name, volume in volumes.items()},
         heads={name: why for name, why in whys.items() if why},
-        brain=brain_mask if isinstance(brain_mask, np.ndarray) else _mask_path(brain_mask, case),
+        brain=brain_mask if isinstance(brain_mask, np.ndarray) else mask_file(brain_mask, case.folder, case.brain_mask),
         report=report,
         notes=(*notes, *(note for volume in volumes.values() for note in volume.notes)),
         files={str(name): volume.source for name, volume in volumes.items()},
@@ -387,27 +387,6 @@ def background(array: NDArray[Any]) -> float:
     outer = faces(array)
     values, counts = np.unique(outer, return_counts=True)
     return float(values[np.argmax(counts)]) if counts.max() > 0.2 * outer.size else float(np.median(outer))
-
-
-def _is_pattern(mask: str | Path) -> bool:
-    return any(sign in str(mask) for sign in "*?")
-
-
-def _mask_path(given: str | Path | None, case: Case) -> Path | None:
-    if given is None:
-        return case.brain_mask
-    if not _is_pattern(given):
-        return Path(given)
-    found = sorted(case.folder.glob(str(given)))
-    if not found and case.brain_mask is not None:
-        return case.brain_mask
-    if len(found) != 1:
-        raise InputError(
-            f"The brain mask pattern '{given}' fits {len(found)} files",
-            file=case.folder,
-            fix="It has to fit exactly one file in each patient's folder",
-        )
-    return found[0]
 
 
 def _with_extras(scan: Scan, sequence: str | None, brain_mask: Any, report: str | Path | None) -> Scan:
