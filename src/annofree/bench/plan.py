@@ -131,6 +131,7 @@ def read_plan(path: str | Path) -> Plan:
     content = lines.content
     if not isinstance(content, Mapping):
         raise lines.error((), "The plan is no mapping", fix="Begin with 'data:' and 'methods:'")
+    _check_keys(lines, (), content, Plan)
     for kind, entry in (("data", Data), ("methods", Contender)):
         if not isinstance(content.get(kind), list) or not content[kind]:
             raise lines.error((kind,), f"The plan has no list of {kind}", fix=f"Name at least one under '{kind}:'")
@@ -138,8 +139,10 @@ def read_plan(path: str | Path) -> Plan:
             where = (kind, number)
             if not isinstance(values, Mapping):
                 raise lines.error(where, f"An entry of {kind} is no mapping", fix="Write 'name: value' lines")
+            _check_keys(lines, where, values, entry)
             for inner, settings in (("phantoms", Phantoms), ("fit", Fit)):
                 if isinstance(values.get(inner), Mapping):
+                    _check_keys(lines, (*where, inner), values[inner], settings)
                     _build(lines, (*where, inner), settings, values[inner])
             _build(lines, where, entry, values)
     plan: Plan = _build(lines, (), Plan, content)
@@ -154,6 +157,14 @@ def read_plan(path: str | Path) -> Plan:
                 raise lines.error((kind, number), f"Two entries of {kind} are called '{name}'", fix=fix)
     _check_rules(lines, plan)
     return plan
+
+
+def _check_keys(lines: Lines, where: tuple[Any, ...], values: Mapping[Any, Any], settings: type[Settings]) -> None:
+    """Before anything else: a word that means nothing hides what is missing, and the plan's own words say it best."""
+    for key in values:
+        if key not in settings.model_fields:
+            known = ", ".join(settings.model_fields)
+            raise lines.error((*where, key), f"'{key}' means nothing there", fix=f"Known: {known}")
 
 
 def _build(lines: Lines, where: tuple[Any, ...], settings: type[Any], values: Mapping[str, Any]) -> Any:

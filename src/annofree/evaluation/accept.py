@@ -91,7 +91,9 @@ def _check(path: Path, originals: dict[str, Path], overwrite: bool) -> tuple[Pat
         raise InputError(
             "A corrected mask lies on another grid than its original",
             file=path,
-            why=f"its shape is {stored.shape}, the original's {before.shape}, or they lie elsewhere",
+            why=f"its shape is {stored.shape}, the original's {before.shape}"
+            if stored.shape != before.shape
+            else "the same number of voxels lies elsewhere, or has other edges or axes",
             fix="Draw on the mask of annofree and save it without resampling",
         )
     allowed = set(LABEL_NAMES) if "_dseg" in original.name else {0, 1}
