@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from annofree.borders import BORDERS
 from annofree.methods.synthtumour.core import core_around, enclosed, told_from_oedema
-from annofree.methods.synthtumour.leak import Leak, with_enhancement
+from annofree.methods.synthtumour.leak import Leak, healthy_brain, with_enhancement
 from annofree.scan import Modality, Scan
 
 SHAPE = (40, 40, 40)
@@ -70,7 +70,7 @@ def test_the_border_lies_where_a_reader_sees_enhancement() -> None:
     tissue = np.where(rng.random(SHAPE) > 0.5, 70.0, 100.0)
     t1 = (tissue + rng.normal(0, 2, SHAPE)).astype(np.float32)
     t1c = (tissue + 150.0 * share + rng.normal(0, 2, SHAPE)).astype(np.float32)
-    leak = Leak.of(t1, t1c, brain=ball(19), lesion=ball(10), spacing_mm=SPACING)
+    leak = Leak.of(t1, t1c, healthy_brain(ball(19), ball(10), SPACING))
     assert leak is not None
     found = leak.score(t1, t1c, np.where(ball(12), 1.0, 0.0).astype(np.float32), SPACING) > 0.5
     seen = share >= BORDERS["visible"].enhancing
@@ -138,7 +138,7 @@ def test_too_little_healthy_brain_says_nothing() -> None:
     scan, _odds, _ = scene()
     assert scan.brain is not None
     t1, t1c = (scan.images[s] for s in (Modality.T1, Modality.T1C))
-    assert Leak.of(t1, t1c, brain=ball(6), lesion=ball(5), spacing_mm=SPACING) is None
+    assert Leak.of(t1, t1c, healthy_brain(ball(6), ball(5), SPACING)) is None
 
 
 NOTHING = Scan("blank", {Modality.T2: np.zeros(SHAPE, np.float32)}, np.diag([2.0, 2.0, 2.0, 1.0]))

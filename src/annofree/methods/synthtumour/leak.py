@@ -63,17 +63,11 @@ class Leak:
     bright: float
 
     @classmethod
-    def of(
-        cls,
-        t1: NDArray[np.float32],
-        t1c: NDArray[np.float32],
-        *,
-        brain: NDArray[np.bool_],
-        lesion: NDArray[np.bool_],
-        spacing_mm: tuple[float, float, float],
-    ) -> Leak | None:
-        """Read a scan (a coarse grid will do) before and after contrast; None where little healthy brain is left."""
-        healthy = healthy_brain(brain, lesion, spacing_mm)
+    def of(cls, t1: NDArray[np.float32], t1c: NDArray[np.float32], healthy: NDArray[np.bool_]) -> Leak | None:
+        """Read a scan before and after contrast where it is healthy (a coarse grid will do); None where that is little.
+
+        All three are (X, Y, Z); for what is healthy see `healthy_brain`.
+        """
         if healthy.sum() < LEAST:
             return None
         before, after = robust_level(t1[healthy]), robust_level(t1c[healthy])
@@ -152,17 +146,11 @@ def with_enhancement(
     if Modality.T1 not in scan.images or Modality.T1C not in scan.images or not lesion.any():
         return odds
     assert coarse.brain is not None
-    leak = Leak.of(
-        coarse.images[Modality.T1],
-        coarse.images[Modality.T1C],
-        brain=coarse.brain,
-        lesion=lesion,
-        spacing_mm=coarse.spacing_mm,
-    )
+    healthy = healthy_brain(coarse.brain, lesion, coarse.spacing_mm)
+    leak = Leak.of(coarse.images[Modality.T1], coarse.images[Modality.T1C], healthy)
     if leak is None:
         return odds
     enhancing = leak.score(scan.images[Modality.T1], scan.images[Modality.T1C], odds["TC"], scan.spacing_mm, slices_vox)
-    healthy = healthy_brain(coarse.brain, lesion, coarse.spacing_mm)
     normal = {m: robust_level(coarse.images[m][healthy]) for m in NATIVE if m in coarse.images}
     core = core_around(odds["TC"], odds["WT"] > 0.5, (enhancing > 0.5) & (odds["WT"] > 0.5), scan, normal)
     return {"WT": odds["WT"], "TC": np.maximum(core, np.minimum(enhancing, odds["WT"])), "ET": enhancing}
