@@ -39,6 +39,17 @@ def test_dir_shows_the_face_and_nothing_else() -> None:
     assert (Path(af.__file__).parent / "py.typed").is_file()
 
 
+def test_cohort_and_scores_show_themselves_in_a_line(tmp_path: Path) -> None:
+    made = write_cohort(tmp_path / "made", n=2, seed=2, spacing_mm=4.0, healthy_fraction=0.0)
+    cohort = af.open_cohort(made.scans)
+    assert repr(cohort).endswith(f": 2 scans, {', '.join(cohort.ids)}>")
+    report = af.Segmenter("intensity-published").run(cohort, tmp_path / "out", locate=False)
+    assert repr(report) == f"<BatchReport: 2 done, 0 failed; {tmp_path / 'out'}>"
+    scores = af.evaluate(tmp_path / "out", made.truth)
+    assert "whole-tumour Dice 0." in repr(scores)
+    assert len(repr(scores).replace(str(tmp_path), "")) < 150
+
+
 def test_rooms_that_are_lists_and_verbs_can_be_called() -> None:
     assert "synthtumour" in {row.name for row in af.methods()}
     assert af.methods.create("intensity").name == "intensity"

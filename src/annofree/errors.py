@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from os import PathLike, fspath
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """The known word that is most like a misspelt one, if any is."""
     return next(iter(difflib.get_close_matches(word, list(known), n=1, cutoff=0.4)), None)
+
+
+def some(names: Sequence[str], most: int = 3) -> str:
+    """The first few of some names, and how many more there are: "a, b, c and 4 more"; "none" where there are none."""
+    return (", ".join(names[:most]) or "none") + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 class AnnofreeError(Exception):

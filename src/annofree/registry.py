@@ -175,7 +175,7 @@ class Kind(Settings):
 
     def __init__(self, *main: Any, **values: Any) -> None:
         if len(main) > len(self.main):
-            raise SettingsError(f"{type(self).__name__} takes {len(self.main)} values without a name, not {len(main)}")
+            raise SettingsError(f"'{self.kind}' takes {len(self.main)} values without a name, not {len(main)}")
         super().__init__(**dict(zip(self.main, main, strict=False)), **values)
 
     @classmethod

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from annofree.errors import InputError, LeakError, MissingSequence
+from annofree.errors import InputError, LeakError, MissingSequence, some
 from annofree.grid import Array, Box, Grid, axis_order, canonical_grid, to_canonical, to_native
 from annofree.masks import faces
 from annofree.modality import Modality
@@ -327,6 +327,9 @@ class Cohort:
                 raise InputError(f"Two scans of the cohort are called '{scan.id}'", fix="Give each scan its own id")
             loaders[scan.id] = _Held(scan)
         return cls(loaders, name)
+
+    def __repr__(self) -> str:
+        return f"<Cohort '{self.name}': {len(self)} scan{'s' * (len(self) != 1)}, {some(self.ids)}>"
 
     @property
     def ids(self) -> tuple[str, ...]:

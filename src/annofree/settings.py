@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Self, TypeAlias
 
@@ -60,10 +61,10 @@ class Settings(BaseModel):
         values = self.model_dump()
         for name, value in changes.items():
             *path, last = name.split(".")
-            place, known = values, type(self).__name__
+            place = values
             for part in path:
                 if not isinstance(place.get(part), dict):
-                    raise SettingsError(f"'{name}' is not a setting of {known}", fix=f"Known: {', '.join(place)}")
+                    raise SettingsError(f"'{name}' is not a setting", fix=f"Known: {', '.join(place)}")
                 place = place[part]
             place[last] = value
         return type(self)(**values)
@@ -76,11 +77,12 @@ def _explain(model: type[BaseModel], error: ValidationError) -> str:
         if detail["type"] == "extra_forbidden":
             near = nearest(key, model.model_fields)
             known = f"did you mean '{near}'?" if near else f"known keys: {', '.join(model.model_fields)}"
-            sentences.append(f"'{key}' is not a setting of {model.__name__}; {known}")
+            sentences.append(f"'{key}' is not a setting; {known}")
         elif detail["type"] == "missing":
-            sentences.append(f"{model.__name__} lacks '{key}'")
+            sentences.append(f"'{key}' is missing")
         else:
-            sentences.append(f"'{key}' of {model.__name__}: {detail['msg']} (given {detail['input']!r})")
+            wrong = re.sub(r" or instance of \w+", "", detail["msg"])  # classes say nothing to whoever wrote a key
+            sentences.append(f"'{key}': {wrong} (given {detail['input']!r})")
     return "; ".join(sentences)
 
 

@@ -13,6 +13,7 @@ from annofree.errors import InputError, OutputError, SettingsError
 from annofree.evaluation.evaluate import evaluate
 from annofree.formats import open_cohort, read_segmentation
 from annofree.pipeline import Choice
+from command_line import call
 
 from .conftest import rows
 
@@ -140,3 +141,33 @@ def test_scans_without_truth_are_named_not_dropped(phantoms: Path, tmp_path: Pat
     assert len(evaluation.skipped) == 2
     with pytest.raises(InputError, match="Nothing could be scored"):
         evaluate(tmp_path / "out", tmp_path / "out")
+
+
+def test_a_link_that_leads_nowhere_is_named_as_the_user_named_it(phantoms: Path, tmp_path: Path) -> None:
+    scan = tmp_path / "p1"
+    scan.mkdir()
+    (scan / "p1_flair.nii.gz").symlink_to(tmp_path / "elsewhere" / "gone.nii.gz")
+    (failure,) = go(scan, tmp_path / "out").failures
+    assert "p1_flair.nii.gz" in failure.what
+    assert (failure.why, failure.next) == ("it is a link that leads nowhere", "Check the path")
+    with pytest.raises(InputError, match=r"p1_flair.nii.gz.*leads nowhere"):
+        open_cohort(scan / "p1_flair.nii.gz")
+
+
+def test_the_rule_in_use_typed_again_changes_nothing(
+    phantoms: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    run(open_cohort(phantoms / "scans"), Choice(method="atlas-z"), out, locate=False)
+    scan_id = sorted(path.name for path in (phantoms / "scans").iterdir())[0]
+    before = read_segmentation(out, scan_id)
+    rule = before.provenance["rules"]["WT"]
+    own = f"healthy-quantile:{rule['quantile']},floor={rule['floor']}"
+    report = rethreshold(out, own, overwrite=True, locate=False)
+    after = read_segmentation(out, scan_id)
+    assert {row["tier"] for row in report.rows} == {before.provenance["tier"]} == {"T0"}
+    assert after.provenance["rules"] == before.provenance["rules"]
+    assert (after.labels == before.labels).all()
+    assert "The tier changes" not in " ".join(row["notes"] for row in report.rows)
+    assert call("rethreshold", out, "--threshold", "fixed:9", "--no-locate", "--overwrite") == 0
+    assert capsys.readouterr().out.count("The tier changes") == 1

@@ -146,6 +146,8 @@ def test_when_all_fail_there_is_nothing_to_look_at(tmp_path: Path, capsys: pytes
     assert call("segment", broken, "-o", tmp_path / "out", "--method", "intensity-published") == 2
     said = capsys.readouterr()
     assert "to look at them" not in said.out
+    assert "written to" not in said.out
+    assert f"no scan was segmented; {tmp_path / 'out' / 'failures.tsv'} says why" in said.out
     assert str(broken) in said.err
     assert str(broken) in (tmp_path / "out" / "failures.tsv").read_text()
 
@@ -162,3 +164,23 @@ def test_a_fault_of_ours_is_a_line_and_no_traceback(
     said = capsys.readouterr().err
     assert "an unexpected error: RuntimeError: two lines (test_cli.py, line" in said
     assert "Traceback" not in said
+
+
+def test_a_threshold_that_no_score_can_reach_is_refused_before_any_image_is_read(
+    phantoms: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("annofree.batch.worker.Worker.__call__", lambda *_: pytest.fail("a scan was begun"))
+    assert call("segment", phantoms / "scans", "-o", tmp_path / "out", "--threshold", "fixed:7") == 2
+    assert "The threshold 7 of WT is outside 0 to 1" in capsys.readouterr().err
+
+
+def test_slices_are_said_to_lie_where_they_lie(
+    phantoms: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scan = sorted((phantoms / "scans").iterdir())[0]
+    for _ in range(2):  # the second time nothing is written
+        assert call("export", "slices", scan, "-o", tmp_path / "out", "--frame", "scan") == 0
+        said = capsys.readouterr().out
+        assert f"of 1 subjects are in {tmp_path / 'out' / 'img'}" in said
+        assert "written" not in said
+    assert len(list((tmp_path / "out" / "img").iterdir())) == int(said.split()[0])

@@ -104,3 +104,10 @@ def test_every_method_can_be_cited(method: str) -> None:
 def test_an_unknown_method_cannot_be_cited() -> None:
     with pytest.raises(SettingsError, match="vq-vae"):
         bibtex("vqvae")
+
+
+def test_segment_says_what_a_failed_scan_does_and_its_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("segment", "--help") == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert "stops no other" in told
+    assert "3: some failed; 2: all failed" in told

@@ -201,3 +201,10 @@ def test_an_unknown_rule_or_label_set_names_the_known(tmp_path: Path) -> None:
         evaluate(out, truth, rule="brats")
     with pytest.raises(InputError, match="post-treatment"):
         evaluate(out, truth, labels="brats")
+
+
+def test_a_truth_that_is_not_there_is_told_once(tmp_path: Path) -> None:
+    out, _ = cohort(tmp_path, {"a": blocks(2), "b": blocks(2)}, {})
+    with pytest.raises(InputError, match="no such file or folder") as told:
+        evaluate(out, tmp_path / "no truth")
+    assert str(told.value).count("no truth") == 1

@@ -295,7 +295,7 @@ def test_masks_are_not_replaced_unless_asked_and_a_change_of_tier_is_explained(c
         rethreshold(out, "fixed:0.7", locate=False)
     assert np.array_equal(read_segmentation(out, coarse.id).labels, result.labels)
     report = rethreshold(out, "fixed:0.95", overwrite=True, locate=False)
-    (sentence,) = report.sentences
+    sentence = report.rows[0]["notes"].rpartition(" | ")[2]
     assert "from T0 to T2" in sentence
     assert "given by the user" in sentence
     now = read_segmentation(out, coarse.id)
@@ -304,5 +304,5 @@ def test_masks_are_not_replaced_unless_asked_and_a_change_of_tier_is_explained(c
     assert 0 < now.volumes_ml["WT"] < result.volumes_ml["WT"]
     report = rethreshold(out, Fixed(0.5, tier="T0", source="even odds"), overwrite=True, locate=False)
     back_again = read_segmentation(out, coarse.id)
-    assert "from T2 to T0" in next(iter(report.sentences))
+    assert "from T2 to T0" in report.rows[0]["notes"]
     assert np.array_equal(back_again.labels, result.labels)

@@ -98,7 +98,7 @@ def test_mixed_cases_and_the_merged_data_set(folders: Path, capsys: pytest.Captu
     ("more", "said"),
     [
         (["--n", "9"], "9 mixed cases cannot be made from 2 tumours and 3 healthy scans"),
-        (["--set", "blend=3"], "'blend' is not a setting of MixSettings; did you mean 'blend_mm'?"),
+        (["--set", "blend=3"], "'blend' is not a setting; did you mean 'blend_mm'?"),
         (["--set", "tumour_uses=1", "--n", "3"], "Ask for at most 2"),
     ],
 )

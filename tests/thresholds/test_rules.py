@@ -112,7 +112,7 @@ def test_a_threshold_survives_json(text: str) -> None:
         ("fixd:2", "did you mean 'fixed'"),
         ("quantile:0.9", "healthy-quantile"),
         ("", "fixed:2.0, healthy-quantile:0.99"),
-        ("fixed", "lacks 'value'"),
+        ("fixed", "'value' is missing"),
         ("fixed:two", "valid number, unable to parse string as a number (given 'two'"),
         ("fixed:inf", "finite"),
         ("fixed:1,tier=T9", "'T0', 'R', 'T1'"),

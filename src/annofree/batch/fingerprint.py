@@ -62,10 +62,9 @@ def origin_hashes(origin: Origin, known: Iterable[Mapping[str, Any]] = ()) -> li
     }
     found = []
     for role, file in origin.files:
-        path = Path(os.path.realpath(file))  # resolve() has an error of its own for links in a circle
-        status = path.stat()
-        stamp = (str(path), status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
-        read = {"read_ns": time.time_ns(), "sha256": before.get(stamp) or file_hash(path)}
+        status = file.stat()
+        stamp = (os.path.realpath(file), status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+        read = {"read_ns": time.time_ns(), "sha256": before.get(stamp) or file_hash(file)}
         found.append({"role": role, **dict(zip(_STAMP, stamp, strict=True)), **read})
     return found
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from annofree.batch.worker import Failure
 
 
-@dataclass
+@dataclass(repr=False)
 class BatchReport:
     """How a run ended: its rows of `results.tsv` and `failures.tsv` in cohort order, and its wall time.
 
@@ -20,3 +20,6 @@ class BatchReport:
     failures: list[Failure] = field(default_factory=list)
     reused: list[str] = field(default_factory=list)
     seconds: float = 0.0
+
+    def __repr__(self) -> str:
+        return f"<BatchReport: {len(self.rows)} done, {len(self.failures)} failed; {self.out}>"

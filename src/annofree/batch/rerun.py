@@ -14,7 +14,7 @@ from annofree.batch.manifest import read_manifest
 from annofree.batch.record import read_record
 from annofree.batch.rethreshold import rethreshold
 from annofree.batch.run import BatchReport, run
-from annofree.errors import InputError
+from annofree.errors import InputError, some
 from annofree.formats import open_cohort
 from annofree.pipeline import Choice
 from annofree.scan import Cohort
@@ -86,7 +86,7 @@ def rerun(
     cohort = _cohort(told, before)
     present = [scan_id for scan_id in before if scan_id in cohort.ids]
     if not present:
-        raise InputError("None of the scans of that run is there any more", why=_some(told["opened"]["source"]))
+        raise InputError("None of the scans of that run is there any more", why=some(told["opened"]["source"]))
     circumstances = [*_software_now(told), *_machine_now(told), *_model_now(told, choice), *_method_now(told, choice)]
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "out" if out is None else Path(out)
@@ -116,7 +116,7 @@ def _decide_again(report: BatchReport, change: Mapping[str, Any]) -> None:
 def _ended(told: Mapping[str, Any], only: set[str]) -> list[str]:
     ended = [scan_id for scan_id, scan in told["scans"].items() if scan.get("state") != "not reached"]
     if only - set(ended):
-        raise InputError(f"That run has no scan {_some(sorted(only - set(ended)))}", why=f"it has {_some(ended)}")
+        raise InputError(f"That run has no scan {some(sorted(only - set(ended)))}", why=f"it has {some(ended)}")
     return [scan_id for scan_id in ended if not only or scan_id in only]
 
 
@@ -130,7 +130,7 @@ def _cohort(told: Mapping[str, Any], ids: Iterable[str]) -> Cohort:
     if not told["opened"]:
         raise InputError(
             "The scans of that run came from memory, not from files",
-            why=f"{_some(list(ids))}",
+            why=some(list(ids)),
             fix="Open them with open_cohort, then a run can be repeated",
         )
     opened = dict(told["opened"])
@@ -154,7 +154,7 @@ def _machine_now(told: Mapping[str, Any]) -> Iterator[str]:
     for name in ("processor", "platform"):
         seen = sorted({str(host[name]) for host in hosts if host.get(name)} - {str(here[name])})
         if seen:
-            yield f"the {name} was {_some(seen)} and is {here[name]} now"
+            yield f"the {name} was {some(seen)} and is {here[name]} now"
     threads = sorted({host["threads"] for host in hosts[1:] if host.get("threads")})
     if len(threads) > 1:
         yield f"scans were computed with different numbers of threads ({', '.join(map(str, threads))})"
@@ -201,7 +201,3 @@ def _inputs_now(then: Iterable[Mapping[str, Any]], now: Iterable[Mapping[str, An
     before, after = ({(entry["role"], entry["path"]): entry["sha256"] for entry in told} for told in (then, now))
     for role, path in _differing(before, after):
         yield f"{role} {_became((role, path), before, after)}{f' ({path})' if path else ''}"
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,17 +29,6 @@ from annofree.trust.expectation import UNKNOWN
 from annofree.trust.false_alarms import uncalibrated
 
 
-@dataclass
-class RethresholdReport(BatchReport):
-    """How it ended.
-
-    Attributes:
-        sentences: What a reader of the new masks should know, such as why their tier is another.
-    """
-
-    sentences: dict[str, None] = field(default_factory=dict)
-
-
 def rethreshold(
     results: str | Path,
     threshold: str | Threshold | None,
@@ -52,7 +40,7 @@ def rethreshold(
     overwrite: bool = False,
     only: Collection[str] | None = None,
     locate: bool = True,
-) -> RethresholdReport:
+) -> BatchReport:
     """Change the threshold of one region in every segmentation of a folder.
 
     Args:
@@ -67,7 +55,8 @@ def rethreshold(
         locate: Whether the new lesions get side and lobe, for which the scan's images are read again.
 
     Returns:
-        The new rows of `results.tsv`; a scan that cannot be decided again keeps its mask and is among the failures.
+        The new rows of `results.tsv`, whose notes say why a tier is another; a scan that cannot be decided again keeps
+        its mask and is among the failures.
 
     Raises:
         InputError: The folder holds no segmentation, or none can be decided again.
@@ -90,15 +79,14 @@ def rethreshold(
         )
     target = claim_folder(out if out is not None else source)
     with only_run(target):
-        report = RethresholdReport(target)
+        report = BatchReport(target)
         for scan_id in ids:
             try:
                 before = read_segmentation(source, scan_id, method)
                 old = read_record(source, scan_id, str(before.provenance["method"])) or {}
                 inputs = old.get("inputs", ())
                 _refuse_changed(inputs)
-                after, sentences = _decide_again(before, region, rule, chain, locate)
-                report.sentences |= dict.fromkeys(sentences)
+                after = _decide_again(before, region, rule, chain, locate)
                 key = f"rethreshold {region} {described} of {old.get('key', 'unknown')}"
                 forget(target, scan_id, str(after.provenance.get("method", "")))
                 after.save(target)
@@ -150,7 +138,7 @@ def _rules(told: Mapping[str, Any]) -> tuple[Rules, list[str]]:
 
 def _decide_again(
     before: Segmentation, region: str, rule: Threshold | None, chain: tuple[Refiner, ...] | None, locate: bool
-) -> tuple[Segmentation, list[str]]:
+) -> Segmentation:
     told = before.provenance
     if region not in before.scores or region not in before.regions or before.brain is None:
         raise InputError(
@@ -165,6 +153,8 @@ def _decide_again(
         )
     rules, sentences = _rules(told)
     was = rules.thresholds[region]
+    if rule is not None and _in_use(rule, was):
+        rule = was  # typed again it has neither the tier nor the source of the one that was fitted or shipped
     if rule is not None:
         rules = rules.replace({region: rule})
     if chain is not None:
@@ -197,7 +187,12 @@ def _decide_again(
     lesions = locate_lesions(decision.labels, scan, scores=before.scores.get("WT"), with_lobes=locate)
     if rule is not None or chain is not None or "finding" not in told:
         provenance |= {"finding": uncalibrated(lesions).to_dict(), "expectation": UNKNOWN.to_dict()}
-    after = before.replace(
+    return before.replace(
         labels=decision.labels, thresholds=decision.thresholds, provenance=provenance, lesions=lesions
     )
-    return after, sentences
+
+
+def _in_use(rule: Threshold, was: Threshold) -> bool:
+    """Whether a rule cuts as the one in use does, whatever is known of where either comes from."""
+    about = {"tier": was.tier, "source": was.source, "saw": was.saw, "value": was.value}
+    return rule.value in (None, was.value) and {**rule.to_dict(), **about} == was.to_dict()

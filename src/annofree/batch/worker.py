@@ -92,12 +92,18 @@ class Worker:
         return self._build()
 
     def inputs(self, scan_id: str) -> list[dict[str, Any]] | None:
-        """Hashes of a scan's files, by name and time where an earlier run hashed them; None where reading is needed."""
+        """Hashes of a scan's files, by name and time where an earlier run hashed them; None where reading is needed.
+
+        A file that cannot be read is told by reading, which names it as the user did.
+        """
         origin = self.cohort.origin(scan_id)
         if origin is None:
             return None
         record = read_record(self.out, scan_id) or {}
-        found = origin_hashes(origin, record.get("inputs", ()))
+        try:
+            found = origin_hashes(origin, record.get("inputs", ()))
+        except OSError:
+            return None
         return [*found, {"role": "options", "path": "", "size": 0, "mtime_ns": 0, "sha256": text_hash(origin.options)}]
 
     def key(self, inputs: list[dict[str, Any]]) -> str:
@@ -108,10 +114,7 @@ class Worker:
         """Whether an earlier run did this scan, as far as can be told without reading its images."""
         if read_record(self.out, scan_id) is None:
             return False
-        try:
-            inputs = self.inputs(scan_id)
-        except OSError:
-            return False
+        inputs = self.inputs(scan_id)
         return inputs is not None and is_done(self.out, scan_id, self.key(inputs))
 
     def __call__(self, scan_id: str) -> Outcome:

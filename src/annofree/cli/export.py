@@ -62,7 +62,7 @@ def export(
             say(f"written to {path}")
         return
     if what == "volumes":
-        say(f"{len(import_slices(source, out, kind=kind, like=like))} volumes written to {out}")
+        say(f"{len(import_slices(source, out, kind=kind, like=like))} volumes of {kind}/ written to {out}")
         return
     named = None
     if (atlas is None) != (regions is None) or (atlas is not None and not report_masks):
@@ -77,4 +77,4 @@ def export(
     cohort = open_cohort(source, reports=reports, brain_mask=brain_mask, prepare=Recipe())
     shown = None if sequence is None else Modality.parse(sequence)
     counts = export_slices(cohort, out, settings=settings, sequence=shown, dataset=dataset, masks=masks, regions=named)
-    say(f"{sum(counts.values())} slices of {len(counts)} subjects written to {out}")
+    say(f"{sum(counts.values())} slices of {len(counts)} subjects are in {out / 'img'}, told in {out / 'slices.json'}")

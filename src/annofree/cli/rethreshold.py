@@ -21,12 +21,10 @@ def rethreshold(
 ) -> None:
     """Change masks from saved scores, without running a method again."""
     from annofree.batch.rethreshold import rethreshold as run
-    from annofree.cli.show import say, show_failures, show_rows
+    from annofree.cli.show import show_failures, show_rows
 
     report = run(results, threshold, method=method, region=region, out=out, overwrite=overwrite, locate=locate)
     show_rows(report)
-    for sentence in report.sentences:
-        say(sentence)
     if report.failures:
         show_failures(report)
         raise typer.Exit(3)

@@ -65,7 +65,11 @@ def segment(
         bool, typer.Option("--dry-run", help="Say what would be read and done, how long it takes, what is missing.")
     ] = False,
 ) -> None:
-    """Segment scans: masks, score maps and a table, in each scan's own space."""
+    """Segment scans: masks, score maps and a table, in each scan's own space.
+
+    A scan that fails is told and stops no other. Exit code 0: all done; 3: some failed; 2: all failed, or the command
+    could not be carried out. The same command again goes on with what is not done.
+    """
     with quick_imports():
         from annofree.batch.run import run
         from annofree.cli.bids_app import sort_arguments, take_participants

@@ -60,7 +60,9 @@ def show_rows(report: BatchReport) -> None:
             f"{len(report.rows) + len(report.failures)} scans, {report.seconds:.1f} s"
             + (f", {len(report.reused)} done before" if report.reused else "")
         )
-    say(f"written to {report.out}")
+        say(f"written to {report.out}")
+    elif report.failures:
+        say(f"no scan was segmented; {report.out / 'failures.tsv'} says why")
 
 
 def _notes(report: BatchReport) -> dict[str, list[str]]:

@@ -84,13 +84,16 @@ class Comparison:
         return rows
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class CompareReport:
     """What `compare` did."""
 
     table: Path
     comparisons: tuple[Comparison, ...]
     failures: tuple[tuple[str, str], ...]
+
+    def __repr__(self) -> str:
+        return f"<CompareReport: {len(self.comparisons)} pairs, {len(self.failures)} failed; {self.table}>"
 
 
 def compare(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from annofree.errors import AnnofreeError, InputError, OutputError
+from annofree.errors import AnnofreeError, InputError, OutputError, some
 from annofree.evaluation.foretold import Foretold, foretold_sentence
 from annofree.evaluation.sanity import SanityRow, SanityRows
 from annofree.formats import label_values, locate_truth, open_truth, read_segmentation, written_ids
@@ -41,7 +41,7 @@ _MEANS = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Evaluation:
     """Scores of a result folder.
 
@@ -65,6 +65,11 @@ class Evaluation:
     rule: str = "brats2023"
     foretold: str = ""
 
+    def __repr__(self) -> str:
+        whole = self.summary.row("dice", "WT")
+        mean = f"whole-tumour Dice {_shown('dice', whole.mean)} over {whole.n} of {len(self.cases)} scans"
+        return f"<Evaluation of {self.method}, tier {self.tier}: {mean}; {self.path}>"
+
     def case_table(self) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
         """Header and rows for the screen, one row per case and region."""
         shown = RULES[self.rule].columns
@@ -80,10 +85,7 @@ class Evaluation:
         scans: dict[str, list[str]] = {}
         for scan_id, note in self.notes:
             scans.setdefault(note, []).append(scan_id)
-        return [
-            f"{note} ({', '.join(found[:3])}{f' and {len(found) - 3} more' if len(found) > 3 else ''})"
-            for note, found in scans.items()
-        ]
+        return [f"{note} ({some(found)})" for note, found in scans.items()]
 
     def summary_table(self) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
         """Header and rows of the means, with 95 % bootstrap intervals over cases; then the sanity rows."""
@@ -187,8 +189,10 @@ def evaluate(
         tiers[str(answer.provenance.get("tier", "unknown"))] = None
     skipped += _failed(results, truth, ids)
     if not cases:
-        why = " ".join(sentence for _, sentence in skipped[:2]) or "the folder holds no segmentation"
-        raise InputError("Nothing could be scored", file=results, why=why)
+        told = list(dict.fromkeys(sentence for _, sentence in skipped))[:2]
+        raise InputError(
+            "Nothing could be scored", file=results, why=" ".join(told) or "the folder holds no segmentation"
+        )
     summary = summarise(cases)
     write_case_scores(cases, paths[0])
     summary.write(paths[1])
@@ -214,11 +218,13 @@ def evaluate(
 
 def _truth_files(truth: str | Path, ids: Sequence[str]) -> dict[str, Path]:
     """The truth of each scan, as far as there is one."""
+    if not Path(truth).exists():
+        raise InputError("There is no such file or folder", file=truth, fix="Check the path given as truth")
     if Path(truth).is_file() and len(ids) > 1:
         raise InputError(
             f"One truth was given for {len(ids)} scans",
             file=truth,
-            why=f"the results hold {', '.join(ids[:3])}{', ...' if len(ids) > 3 else ''}",
+            why=f"the results hold {some(ids)}",
             fix="Give the folder that holds a label map for each",
         )
     files: dict[str, Path] = {}

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from annofree.errors import InputError
+from annofree.errors import InputError, some
 from annofree.formats.bids_names import participant_of
 from annofree.formats.derivatives import written_ids
 
@@ -50,7 +50,7 @@ def find_pairs(before: Path, after: Path | None, named: Sequence[tuple[str, str]
     if not found:
         raise InputError(
             "No scan of the one folder belongs to one of the other",
-            why=f"{_some(known[0])} in {before.name}, {_some(known[1])} in {after.name}",
+            why=f"{some(known[0])} in {before.name}, {some(known[1])} in {after.name}",
             fix="Name them with --pair EARLIER=LATER",
         )
     return [(Visit(before, one), Visit(after, other)) for one, other in found]
@@ -74,7 +74,7 @@ def _sessions(folder: Path, ids: Iterable[str]) -> list[tuple[Visit, Visit]]:
         raise InputError(
             "No subject of the folder has two sessions",
             file=folder,
-            why=f"it holds {_some(tuple(ids))}",
+            why=f"it holds {some(tuple(ids))}",
             fix="Give two results folders, BEFORE and AFTER, or name the scans with --pair EARLIER=LATER",
         )
     return [
@@ -104,7 +104,3 @@ def _by_person(ids: Iterable[str]) -> dict[str, list[str]]:
     for scan_id in ids:
         of.setdefault(participant_of(scan_id), []).append(scan_id)
     return of
-
-
-def _some(ids: Sequence[str]) -> str:
-    return ", ".join(ids[:3]) + (" ..." if len(ids) > 3 else "") or "none"

@@ -47,7 +47,8 @@ def find_cases(path: str | Path, dicom_settings: dicom.DicomSettings | None = No
     """
     source = Path(path)
     if not source.exists():
-        raise InputError("There is no such file or folder", file=source, fix="Check the path")
+        why = "it is a link that leads nowhere" if source.is_symlink() else None
+        raise InputError("There is no such file or folder", file=source, why=why, fix="Check the path")
     if dicom.is_zip(source):
         return with_unique_ids(dicom.find(source, dicom_settings))
     if not source.is_dir():

@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 
 from annofree.errors import InputError, SettingsError
 from annofree.intensity import without_extremes
-from annofree.methods.decide import Decision, Rules, Scored, decide
+from annofree.methods.decide import Decision, Rules, Scored, decide, refuse_impossible
 from annofree.methods.model_folder import CARD, CONFIG, FORM, read_model
 from annofree.prepare.brain import brain_of
 from annofree.processes import side_by_side
 from annofree.refine import REFINERS
 from annofree.refine.base import Refiner
 from annofree.scan import Cohort, Modality, Scan, learning, scoring
-from annofree.segmentation import Lesion, Segmentation
+from annofree.segmentation import Lesion, Segmentation, Unit
 from annofree.settings import Settings
 from annofree.thresholds.base import Fittable, Threshold, worst_tier
 from annofree.trust.calibrations import rules_fingerprint
@@ -61,6 +61,7 @@ class Method(ABC):
 
     Attributes:
         name: Name on the command line, in Python and in YAML.
+        unit: Of the scores, where a threshold in another unit can be refused before anything is computed.
         needs: Sequences that must be present.
         settings_class: The settings, frozen.
         run_settings: Settings that a run may change; all others belong to the fit.
@@ -75,6 +76,7 @@ class Method(ABC):
     """
 
     name: ClassVar[str]
+    unit: ClassVar[Unit | None] = None
     needs: ClassVar[tuple[Modality, ...]] = ()
     settings_class: ClassVar[type[Settings]] = Settings
     run_settings: ClassVar[frozenset[str]] = frozenset()
@@ -138,7 +140,7 @@ class Method(ABC):
             **changes: Settings by name, or attributes.
 
         Raises:
-            SettingsError: A setting does not exist, or belongs to the fit.
+            SettingsError: A setting does not exist, or belongs to the fit; or no score can reach a threshold.
 
         Example:
             >>> from annofree.methods.intensity import Intensity
@@ -146,6 +148,8 @@ class Method(ABC):
             <Modality.T2: 'T2'>
         """
         rules = {name: changes.pop(name) for name in ("thresholds", "refiners") if name in changes}
+        for region, rule in rules.get("thresholds", {}).items():
+            refuse_impossible(rule, region, self.unit)
         if rules:
             changes["rules"] = changes.get("rules", self.rules).replace(**rules)
         options = {name: value for name, value in changes.items() if name not in self.__dict__}

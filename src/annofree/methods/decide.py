@@ -19,7 +19,7 @@ from annofree.progress import stage
 from annofree.refine import REFINERS
 from annofree.refine.base import RefineContext, Refiner, refine
 from annofree.scan import Grid, Modality, Scan
-from annofree.segmentation import REGIONS, ScoreMap
+from annofree.segmentation import REGIONS, ScoreMap, Unit
 from annofree.thresholds import THRESHOLDS
 from annofree.thresholds.base import HealthyScores, Threshold
 from annofree.thresholds.fixed import GIVEN, Fixed
@@ -169,7 +169,7 @@ def _decide_on_own_grid(scored: Scored, scan: Scan) -> Decision:
     rules, regions = scored.rules, scored.regions
     maps = {name: score.values for name, score in scored.scores.items()}
     for region in regions:
-        _refuse_impossible(rules.thresholds[region], scored.scores[region])
+        refuse_impossible(rules.thresholds[region], region, scored.scores[region].unit)
     used = {region: rules.thresholds[region].resolve(maps[region], brain) for region in regions}
     cuts = {region: rule.value for region, rule in used.items() if rule.value is not None}
     labels = np.zeros(brain.shape, dtype=np.uint8)
@@ -195,11 +195,11 @@ def _decide_on_own_grid(scored: Scored, scan: Scan) -> Decision:
     return Decision(labels, used, tuple(notes))
 
 
-def _refuse_impossible(rule: Threshold, score: ScoreMap) -> None:
-    """A number that no probability can reach, or that all exceed, would answer without having looked."""
-    if isinstance(rule, Fixed) and score.unit == "probability" and not 0 <= rule.value < 1:
+def refuse_impossible(rule: Threshold, region: str, unit: Unit | None) -> None:
+    """Refuse a number that no probability can reach, or that all exceed: it would answer without having looked."""
+    if isinstance(rule, Fixed) and unit == "probability" and not 0 <= rule.value < 1:
         raise SettingsError(
-            f"The threshold {rule.value:g} of {score.name} is outside 0 to 1, where probabilities lie",
+            f"The threshold {rule.value:g} of {region} is outside 0 to 1, where probabilities lie",
             fix="Give a probability, such as fixed:0.5; fixed:2.0 and the like are for z scores (annofree methods)",
         )
 

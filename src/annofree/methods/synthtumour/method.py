@@ -24,7 +24,7 @@ from annofree.refine.components import KeepComponents
 from annofree.refine.holes import FillHoles
 from annofree.refine.mirror import MirrorFilter
 from annofree.scan import Cohort, Modality, Scan
-from annofree.segmentation import ScoreMap
+from annofree.segmentation import ScoreMap, Unit
 from annofree.thresholds.fixed import Fixed
 from annofree.training.healthy import bank_of
 
@@ -59,6 +59,7 @@ class SynthTumour(NetworkMethod):
     """A network that saw made tumours only; WT, TC and ET from any subset of T1, T1C, T2 and FLAIR."""
 
     name: ClassVar[str] = "synthtumour"
+    unit: ClassVar[Unit | None] = "probability"
     settings_class = SynthTumourSettings
     settings: SynthTumourSettings
 

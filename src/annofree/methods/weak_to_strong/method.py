@@ -19,7 +19,7 @@ from annofree.methods.weak_to_strong.settings import MADE, WeakToStrongSettings
 from annofree.refine.components import KeepComponents
 from annofree.refine.holes import FillHoles
 from annofree.scan import Cohort, Scan
-from annofree.segmentation import ScoreMap
+from annofree.segmentation import ScoreMap, Unit
 from annofree.thresholds.base import Threshold
 from annofree.thresholds.fixed import Fixed
 
@@ -34,6 +34,7 @@ class WeakToStrong(NetworkMethod):
     """A UNETR taught by labels that nobody drew; the whole tumour from any subset of T1, T1C, T2 and FLAIR."""
 
     name: ClassVar[str] = "weak-to-strong"
+    unit: ClassVar[Unit | None] = "probability"
     settings_class = WeakToStrongSettings
     settings: WeakToStrongSettings
 
