@@ -12,8 +12,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from annofree.errors import AnnofreeError, InputError, OptionalDependency, SettingsError
 from annofree.inference import OnnxNetwork, channels, load_network, predict, predict_scan_array
@@ -22,7 +20,8 @@ from annofree.inference.network import providers
 from annofree.inference.torch_network import TorchNetwork
 from annofree.methods.reconstruction.error_map import ErrorSettings, error_map
 from annofree.methods.reconstruction.torch_error_map import error_map as error_map_of_tensors
-from annofree.networks import ThinUNetSettings, build, inputs, save_network
+from annofree.networks import ThinUNetSettings, build, save_network
+from annofree.training.samples import SampleSettings, make_sample
 
 THIN = ThinUNetSettings(full=4, widths=(4, 8, 8))
 EACH: dict[str, dict[str, Any]] = {
@@ -52,25 +51,50 @@ def head(seed: int = 0, shape: tuple[int, int, int] = (21, 25, 19)) -> tuple[np.
     return (rng.random((4, *shape)) * 500 * brain).astype(np.float32), brain
 
 
-@settings(max_examples=25, deadline=None)
-@given(
-    st.integers(0, 10_000),
-    st.tuples(*[st.integers(9, 22)] * 3),
-    st.lists(st.booleans(), min_size=4, max_size=4),
-    st.floats(0.6, 1.5),
-)
-def test_numpy_and_torch_show_a_network_the_same(
-    seed: int, shape: tuple[int, int, int], there: list[bool], power: float
-) -> None:
-    images, brain = head(seed, shape)
-    present = np.array(there)
-    images[~present] = 0
-    z = channels.contrast_power(channels.normalise(images, brain), power) * brain
-    ours = channels.network_input(z, brain, present)
-    tensors = [torch.from_numpy(a) for a in (images, brain, present)]
-    bent = inputs.contrast_power(inputs.normalise(tensors[0], tensors[1]), torch.full((4,), power)) * tensors[1]
-    theirs = inputs.network_input(bent, tensors[1], tensors[2]).numpy()
-    np.testing.assert_allclose(ours, theirs, atol=2e-4)
+def test_normalisation_ignores_units_and_a_large_tumour() -> None:
+    images, brain = head()
+    z = channels.normalise(images, brain)
+    np.testing.assert_allclose(channels.normalise(images * 7.5, brain), z, atol=1e-3)
+    tumour = brain.copy()
+    tumour[:, :, 8:] = False
+    assert 0.2 < tumour.sum() / brain.sum() < 0.5
+    sick = channels.normalise(np.where(tumour, images + 2000, images), brain)
+    healthy = brain & ~tumour
+    assert np.abs(sick[:, healthy] - z[:, healthy]).mean() < 1.0
+    assert not channels.normalise(np.zeros_like(images), brain).any()
+
+
+def test_mirror_finds_a_shifted_midline_and_absent_sequences_leave_no_trace() -> None:
+    volume = np.zeros((1, 24, 20, 20), dtype=np.float32)
+    brain = np.zeros((24, 20, 20), dtype=bool)
+    brain[2:16, 3:17, 3:17] = True  # middle at x = 8.5
+    volume[0, 4, 10, 10] = 1.0
+    assert channels.mirror_x(volume, brain)[0, 13, 10, 10] == pytest.approx(1.0, abs=1e-4)
+    images, mask = head()
+    x = channels.network_input(channels.normalise(images, mask), mask, np.array([False, False, False, True]))
+    assert x.shape[0] == channels.CHANNELS
+    assert not x[[0, 1, 2, 4, 5, 6, 8, 9, 10]].any()
+    assert np.abs(x[[3, 7, 11]]).sum() > 0
+
+
+def test_one_power_for_all_sequences_is_that_power_for_each() -> None:
+    images, brain = head()
+    z = channels.normalise(images, brain)
+    each = channels.contrast_power(z, np.array([0.8, 1.0, 1.2, 0.8], dtype=np.float32))
+    for sequence, power in enumerate((0.8, 1.0, 1.2, 0.8)):
+        np.testing.assert_allclose(each[sequence], channels.contrast_power(z[sequence], power), rtol=1e-5, atol=1e-5)
+
+
+def test_training_shows_a_network_what_use_shows_it() -> None:
+    images, brain = head()
+    still = SampleSettings(patch=brain.shape, shift=0, flip=False, contrast=0, gamma=0, all_sequences=1, flair_alone=0)
+    tensors = torch.from_numpy(images), torch.from_numpy(brain), torch.zeros(brain.shape, dtype=torch.uint8)
+    x, _, mask = make_sample(*tensors, np.random.default_rng(0), still)
+    ours = channels.network_input(channels.normalise(images, brain), brain, np.ones(4, dtype=bool))
+    moved = np.argwhere(mask.numpy()).min(axis=0) - np.argwhere(brain).min(axis=0)
+    inside = tuple(slice(3 + m, -3 + m or None) for m in moved)
+    whole = tuple(slice(3, -3) for _ in range(3))
+    np.testing.assert_allclose(x.numpy()[(slice(None), *inside)], ours[(slice(None), *whole)], atol=1e-4)
 
 
 @pytest.mark.parametrize("side", ["both", "bright", "dark"])

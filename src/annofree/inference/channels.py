@@ -1,7 +1,8 @@
-"""What a volumetric network sees of a scan, in numpy.
+"""What a volumetric network sees of a scan: one function for training and for use, so the two cannot drift apart.
 
-Training computes the same channels in torch (`annofree.networks.inputs`, which describes them); a property test ties
-the two together.
+Fifteen channels from four sequences, in the order of `annofree.scan.Modality` (T1, T1C, T2, FLAIR): four robustly
+normalised sequences, four smoothed differences to the mirrored side, four presence masks (the brain where the sequence
+is there, 0 where it is not), three brain-relative coordinates.
 """
 
 from __future__ import annotations
@@ -26,6 +27,9 @@ _SAMPLE = 60_000
 def normalise(images: Floats, brain: Mask) -> Floats:
     """Robust z of each sequence inside the brain: median and 1.4826 MAD, clipped to +-8, 0 outside the brain.
 
+    A tumour that fills a fifth of the brain moves the median by less than a tenth of the distribution and stretches the
+    MAD by about 1.3, whatever its brightness; mean and standard deviation would follow the tumour instead.
+
     Args:
         images: (C, X, Y, Z) grey levels; a sequence that is absent is all zero and stays so.
         brain: (X, Y, Z) boolean.
@@ -45,26 +49,29 @@ def normalise(images: Floats, brain: Mask) -> Floats:
 
 
 def _lower_median(values: NDArray[Any]) -> np.float32:
-    """The lower of the two middle values, as torch takes it."""
+    """The lower of the two middle values."""
     middle = (values.size - 1) // 2
     return np.float32(np.partition(values, middle)[middle])
 
 
-def contrast_power(normalised: Floats, power: float) -> Floats:
+def contrast_power(normalised: Floats, power: float | Floats) -> Floats:
     """Normalised grey levels with bent contrast: a power on the distance from the darkest plausible level.
 
     Args:
-        normalised: Any shape, from `normalise`.
-        power: 1 changes nothing, order is always kept.
+        normalised: (C, X, Y, Z) from `normalise`.
+        power: One for all, or (C,); 1 changes nothing, order is always kept.
     """
     floor = np.float32(4.0)
     lifted = np.maximum(normalised + floor, np.float32(0.0)) / floor
-    bent: Floats = floor * lifted ** np.float32(power) - floor
+    exponent = np.float32(power) if np.ndim(power) == 0 else np.asarray(power).reshape(-1, 1, 1, 1)
+    bent: Floats = floor * lifted**exponent - floor
     return bent
 
 
 def mirror_x(volumes: Floats, brain: Mask) -> Floats:
     """Volumes reflected along x across the brain's own midline, the least-squares plane through the brain mask.
+
+    For a mirror-symmetric brain that is its plane of symmetry; tilts stay small in prepared scans.
 
     Args:
         volumes: (C, X, Y, Z), x from left to right.

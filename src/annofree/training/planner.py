@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annofree.errors import InputError, SettingsError
+from annofree.inference.channels import CHANNELS
 from annofree.networks.dyn_unet import DynUNetSettings
-from annofree.networks.inputs import CHANNELS
 from annofree.scan import Cohort
 from annofree.training.memory import estimate_gb
 from annofree.training.plan import Three, TrainingPlan, by

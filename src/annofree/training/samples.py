@@ -7,7 +7,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from annofree.networks.inputs import SEQUENCES, contrast_power, network_input, normalise
+from annofree.inference.channels import SEQUENCES, contrast_power, network_input, normalise
 from annofree.settings import Settings
 
 FLAIR = 3
@@ -86,14 +86,14 @@ def make_sample(
     shift = tuple(int(v) for v in rng.integers(-settings.shift, settings.shift + 1, size=3))
     start, shape = centre_start(brain, settings.patch, shift), list(settings.patch)
     there = (images != 0).flatten(1).any(dim=1)
-    values = cut(normalise(images.float(), brain), start, shape)
+    values = cut(torch.from_numpy(normalise(images.numpy(), brain.numpy())), start, shape)
     mask = cut(brain[None], start, shape)[0]
     found = cut(labels[None].to(torch.uint8), start, shape)[0]
     if settings.flip and rng.random() < 0.5:
         values, mask, found = values.flip(1), mask.flip(0), found.flip(0)
     if settings.gamma > 0:
-        power = torch.from_numpy(np.exp(rng.normal(0, settings.gamma, SEQUENCES)).astype(np.float32))
-        values = contrast_power(values, power)
+        power = np.exp(rng.normal(0, settings.gamma, SEQUENCES)).astype(np.float32)
+        values = torch.from_numpy(contrast_power(values.numpy(), power))
     if settings.contrast > 0:
         scale = torch.from_numpy(np.exp(rng.normal(0, settings.contrast, SEQUENCES)).astype(np.float32))
         offset = torch.from_numpy(rng.normal(0, settings.contrast, SEQUENCES).astype(np.float32))
@@ -102,4 +102,4 @@ def make_sample(
     present = draw_present(rng, settings) & there
     if not bool(present.any()):
         present = there
-    return network_input(values, mask, present), found, mask
+    return torch.from_numpy(network_input(values.numpy(), mask.numpy(), present.numpy())), found, mask

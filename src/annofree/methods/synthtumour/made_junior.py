@@ -9,10 +9,10 @@ import torch
 from pydantic import Field
 
 from annofree.errors import SettingsError
+from annofree.inference.channels import CHANNELS
 from annofree.methods.synthtumour.validation import MadeValidation
 from annofree.networks.build import build
 from annofree.networks.dyn_unet import DynUNetSettings
-from annofree.networks.inputs import CHANNELS
 from annofree.networks.unet import ThinUNetSettings
 from annofree.segmentation import REGIONS
 from annofree.settings import Settings

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from annofree.errors import InputError
+from annofree.inference.channels import mirror_x
 from annofree.intensity import otsu_cut
 from annofree.masks import components
 from annofree.scan import Modality, Scan
@@ -85,7 +86,7 @@ def tumour_mask(scan: Scan, brain: NDArray[np.bool_]) -> NDArray[np.bool_]:
         voxels = np.bincount(pieces.ravel(), minlength=found + 1)[1:]
         ml = voxels * scan.voxel_ml
         small = ~reaches(voxels, scan.voxel_ml, _MIN_ML)
-        opposite = ndimage.binary_dilation(_mirrored(bright, brain) > 0.5, ball)
+        opposite = ndimage.binary_dilation(mirror_x(bright[None].astype(np.float32), brain)[0] > 0.5, ball)
         shared = np.asarray(ndimage.mean(opposite, pieces, number))
         ml[small | (ml > _MAX_SHARE * brain.sum() * scan.voxel_ml) | (shared > _TWO_SIDED)] = 0.0
         if ml.max() > 0:
@@ -99,16 +100,6 @@ def _smoothed(image: NDArray[np.float32], brain: NDArray[np.bool_], sigma: NDArr
     weight = ndimage.gaussian_filter(brain.astype(np.float32), sigma)
     smooth: NDArray[np.float32] = ndimage.gaussian_filter(image * brain, sigma) / np.maximum(weight, 1e-6)
     return smooth
-
-
-def _mirrored(mask: NDArray[np.bool_], brain: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """The mask reflected across the brain's own midline, 0..1."""
-    import torch
-
-    from annofree.networks.inputs import mirror_x
-
-    values = torch.from_numpy(mask.astype(np.float32))[None]
-    return np.asarray(mirror_x(values, torch.from_numpy(brain.copy()))[0].numpy())
 
 
 def _ball(radius_mm: float, spacing_mm: NDArray[np.float64]) -> NDArray[np.bool_]:

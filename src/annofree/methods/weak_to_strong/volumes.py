@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from annofree.errors import InputError
+from annofree.inference.channels import contrast_power
 from annofree.methods.weak_to_strong.sizes import Size
 from annofree.methods.weak_to_strong.view import view_of
-from annofree.networks.inputs import contrast_power
 from annofree.prepare.resample import to_spacing
 from annofree.scan import Grid, Modality, Scan
 from annofree.training.samples import SampleSettings, centre_start, cut, draw_present
@@ -117,10 +117,11 @@ def window_of(volume: Volume, size: Size, rng: np.random.Generator) -> Batch:
         inside = cut(volume.brain[None].float(), start, list(window))
         if rng.random() < 0.5:
             x, target, inside = x.flip(1), target.flip(1), inside.flip(1)
-        power = torch.from_numpy(np.exp(rng.normal(0, _VARIATION.gamma, len(x))).astype(np.float32))
+        power = np.exp(rng.normal(0, _VARIATION.gamma, len(x))).astype(np.float32)
         scale = torch.from_numpy(np.exp(rng.normal(0, _VARIATION.contrast, len(x))).astype(np.float32))
         offset = torch.from_numpy(rng.normal(0, _VARIATION.contrast, len(x)).astype(np.float32))
-        x = (contrast_power(x, power) * scale.view(-1, 1, 1, 1) + offset.view(-1, 1, 1, 1)) * inside
+        x = torch.from_numpy(contrast_power(x.numpy(), power))
+        x = (x * scale.view(-1, 1, 1, 1) + offset.view(-1, 1, 1, 1)) * inside
         kept = draw_present(rng, _VARIATION) & volume.present
         x = x * (kept if bool(kept.any()) else volume.present).view(-1, 1, 1, 1)
     return {"x": x, "target": target}

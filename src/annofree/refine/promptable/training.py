@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from annofree.formats.outfolder import atomic_path
+from annofree.inference.channels import normalise
 from annofree.inference.torch_network import TorchNetwork
 from annofree.networks.build import build
-from annofree.networks.inputs import normalise
 from annofree.refine.promptable.network import PromptNetSettings
 from annofree.refine.promptable.voxels import SPACING_MM, describe_voxels, predict_near
 from annofree.settings import Settings
@@ -82,20 +82,20 @@ class Prompted:
 
 def prompted(case: TrainingCase, rng: np.random.Generator, settings: SampleSettings) -> Prompted:
     """Draw a fault of a made cube (images (4, X, Y, Z), brain, labels) and describe what it leaves."""
-    images, brain, labels = case[0].float(), case[1], case[2]
-    there = (images != 0).flatten(1).any(dim=1)
-    drawn = draw_present(rng, settings) & there
-    present = (drawn if bool(drawn.any()) else there).numpy()
+    images, brain, labels = case[0].float().numpy(), case[1].numpy(), case[2].numpy()
+    there = images.any(axis=(1, 2, 3))
+    drawn = draw_present(rng, settings).numpy() & there
+    present = drawn if drawn.any() else there
     if not present.any():
         present = np.ones(len(present), dtype=bool)  # an empty cube: zeros are what there is to see
-    levels = normalise(images, brain & (labels == 0)) if bool((brain & (labels == 0)).any()) else images
-    mask, score = rough_mask(labels.numpy(), levels.numpy(), brain.numpy(), present, SPACING_MM, rng)
+    levels = normalise(images, brain & (labels == 0)) if (brain & (labels == 0)).any() else images
+    mask, score = rough_mask(labels, levels, brain, present, SPACING_MM, rng)
     if not mask.any():
-        mask = brain.numpy() & (score >= score.max())
+        mask = brain & (score >= score.max())
     if not mask.any():
         mask[tuple(n // 2 for n in mask.shape)] = True
-    where, rows = describe_voxels(images.numpy(), brain.numpy(), present, mask, score)
-    return Prompted((labels > 0).numpy(), mask, where, rows)
+    where, rows = describe_voxels(images, brain, present, mask, score)
+    return Prompted(labels > 0, mask, where, rows)
 
 
 def describe_cases(make: CaseMaker, recipe: PromptSettings, folder: Path) -> list[Path]:
