@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -68,11 +67,6 @@ class BrainMap:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return BrainMap, (self.name, self.tissue, self.depth)
-
-    @cached_property
-    def lesion_ml(self) -> float:
-        """Volume of labelled white-matter lesions."""
-        return float(((self.tissue & (RIGHT - 1)) == Tissue.WHITE_LESION).sum()) / 1000.0
 
 
 @dataclass(frozen=True)
@@ -221,10 +215,14 @@ def _finish(name: str, tissue: np.ndarray[Any, Any], right: np.ndarray[Any, Any]
     closed = ndimage.distance_transform_edt(~small, sampling=2.0) <= 7.0
     closed = ndimage.distance_transform_edt(closed, sampling=2.0) > 7.0
     closed |= small
-    depth = ndimage.distance_transform_edt(closed, sampling=2.0) - ndimage.distance_transform_edt(~closed, sampling=2.0)
-    depth = np.clip(np.rint((depth - np.sign(depth)) / DEPTH_STEP_MM), -127, 127).astype(np.int8)
     packed = tissue | np.where(right, np.uint8(RIGHT), np.uint8(0))
-    return BrainMap(name, np.ascontiguousarray(packed), np.ascontiguousarray(depth))
+    return BrainMap(name, np.ascontiguousarray(packed), stored_depth(closed))
+
+
+def stored_depth(brain: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.int8]]:
+    """`BrainMap.depth` of a brain (80, 96, 80) in voxels of 2 mm."""
+    depth = ndimage.distance_transform_edt(brain, sampling=2.0) - ndimage.distance_transform_edt(~brain, sampling=2.0)
+    return np.asarray(np.clip(np.rint((depth - np.sign(depth)) / DEPTH_STEP_MM), -127, 127), np.int8)
 
 
 def _mni_map() -> BrainMap:

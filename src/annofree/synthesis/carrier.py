@@ -22,7 +22,7 @@ from annofree.formats.outfolder import atomic_path
 from annofree.intensity import robust_level
 from annofree.masks import Mask, bounding_box
 from annofree.scan import Grid, Modality, Scan
-from annofree.synthesis.bank import DEPTH_STEP_MM, FRAME_CENTRE_MM, FRAME_SHAPE, BrainMap
+from annofree.synthesis.bank import FRAME_CENTRE_MM, FRAME_SHAPE, BrainMap, stored_depth
 from annofree.synthesis.tissues import RIGHT, Tissue
 
 Images = NDArray[np.float32]
@@ -74,25 +74,19 @@ class Carrier:
         right = np.zeros(FRAME_SHAPE, np.uint8)
         right[FRAME_SHAPE[0] // 2 :] = RIGHT
         brain = self.brain.reshape(80, 2, 96, 2, 80, 2).mean((1, 3, 5)) > 0.5
-        inside = ndimage.distance_transform_edt(brain, sampling=2.0)
-        depth = inside - ndimage.distance_transform_edt(~brain, sampling=2.0)
-        steps = np.clip(np.rint((depth - np.sign(depth)) / DEPTH_STEP_MM), -127, 127).astype(np.int8)
-        return BrainMap(self.id, np.ascontiguousarray(self.tissue | right), steps)
+        return BrainMap(self.id, np.ascontiguousarray(self.tissue | right), stored_depth(brain))
 
     @cached_property
-    def _coarse(self) -> Tensor:
-        """(5, 80, 96, 80) images and brain in 2 mm voxels."""
-        stack = np.concatenate([self.images.astype(np.float32), self.brain[None].astype(np.float32)])
-        return torch.from_numpy(stack.reshape(5, 80, 2, 96, 2, 80, 2).mean((2, 4, 6)))
-
-    @cached_property
-    def _fine(self) -> Tensor:
-        stack = np.concatenate([self.images.astype(np.float32), self.brain[None].astype(np.float32)])
-        return torch.from_numpy(stack)
+    def _kept(self) -> dict[float, Tensor]:
+        return {}
 
     def volumes(self, spacing_mm: float) -> Tensor:
         """Images and brain (5, X, Y, Z) at 2 or 1 mm; kept after the first call."""
-        return self._coarse if spacing_mm == 2.0 else self._fine
+        if spacing_mm not in self._kept:
+            stack = np.concatenate([self.images, self.brain[None]], dtype=np.float32)
+            blocks = stack.reshape(5, 80, 2, 96, 2, 80, 2).mean((2, 4, 6)) if spacing_mm == 2.0 else stack
+            self._kept[spacing_mm] = torch.from_numpy(blocks)
+        return self._kept[spacing_mm]
 
     def save(self, file: str | Path) -> None:
         """Write to one compressed `.npz`."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,8 +22,8 @@ from annofree.formats.outfolder import atomic_write, table
 from annofree.formats.standing import refuse_filled, refuse_standing
 from annofree.processes import in_order
 from annofree.scan import Cohort, Modality, Scan
-from annofree.synthesis.placement import Tissue, tissue_of
-from annofree.synthesis.published import make_published
+from annofree.synthesis.placement import tissue_of
+from annofree.synthesis.published import PublishedCase, make_published
 from annofree.synthesis.published_settings import PublishedSettings
 
 Layout = Literal["nnunet", "folders"]
@@ -101,18 +102,6 @@ def case_seeds(seed: int, n: int) -> list[int]:
     return [int(s) for s in np.random.default_rng(seed).integers(0, 2**62, n)]
 
 
-@dataclass(frozen=True)
-class _Job:
-    """Some cases made from one scan: (number, name, whether for validation) each."""
-
-    cohort: Cohort
-    scan_id: str
-    cases: tuple[tuple[int, str, bool], ...]
-    seed: int
-    settings: PublishedSettings
-    folder: MadeFolder
-
-
 def write_published(
     cohort: Cohort,
     out: str | Path,
@@ -165,11 +154,12 @@ def write_published(
         by_scan.setdefault(scan_id, []).append((number, name, validation))
         split["val" if validation else "train"].append(name)
     jobs = [
-        _Job(cohort, scan_id, tuple(cases[at : at + _TOGETHER]), seed, settings, folder)
+        (scan_id, cases[at : at + _TOGETHER])
         for scan_id, cases in by_scan.items()
         for at in range(0, len(cases), _TOGETHER)
     ]
-    rows = sorted((row for rows in in_order(_make, jobs, workers) for row in rows), key=lambda row: row["case"])
+    made = in_order(partial(_make, cohort, seed, settings, folder), jobs, workers)
+    rows = sorted((row for rows in made for row in rows), key=lambda row: row["case"])
     return folder.finish(rows, {"background": 0, "tumour": 1}, split)
 
 
@@ -212,38 +202,41 @@ def write_one(
     guessed = stated or Modality.guess(Path(source).name) or Modality.FLAIR
     scan = open_scan(source, sequence=str(guessed), brain_mask=brain_mask)
     assert scan.native is not None
-    image = np.ascontiguousarray(scan.images[guessed])
-    brain = np.ascontiguousarray(scan.foreground())
-    made = make_published(
-        image,
-        brain,
-        scan.spacing_mm,
-        case_rng(seed, 0),
-        settings,
-        tissue=_tissue(scan, settings),
-        validation=validation,
-    )
+    made = _published(scan, guessed, case_rng(seed, 0), settings or PublishedSettings(), validation=validation)
     write_volume(image_out, scan.to_native(made.image), scan.native)
     write_volume(labels_out, scan.to_native(made.labels), scan.native)
     return made.meta
 
 
-def _tissue(scan: Scan, settings: PublishedSettings | None) -> Tissue | None:
-    """The scan's tissue where the settings ask for it."""
-    return tissue_of(scan) if settings is not None and settings.needs_tissue else None
-
-
-def _make(job: _Job) -> list[Row]:
-    scan = job.cohort[job.scan_id]
-    (sequence,) = job.folder.sequences
+def _make(
+    cohort: Cohort,
+    seed: int,
+    settings: PublishedSettings,
+    folder: MadeFolder,
+    job: tuple[str, list[tuple[int, str, bool]]],
+) -> list[Row]:
+    """Some cases in one scan: number, name, and whether it is for validation, of each."""
+    scan_id, cases = job
+    scan = cohort[scan_id]
+    (sequence,) = folder.sequences
     scan.require(sequence, why="the published form")
-    brain = np.ascontiguousarray(scan.foreground())
-    image = np.ascontiguousarray(scan.images[sequence])
-    tissue = _tissue(scan, job.settings)
     rows = []
-    for number, name, validation in job.cases:
-        rng = case_rng(job.seed, number)
-        made = make_published(image, brain, scan.spacing_mm, rng, job.settings, tissue=tissue, validation=validation)
-        job.folder.write(name, {sequence: made.image}, made.labels, scan)
-        rows.append({"case": name, "scan": job.scan_id, "seed": job.seed, "number": number, **made.meta})
+    for number, name, validation in cases:
+        made = _published(scan, sequence, case_rng(seed, number), settings, validation=validation)
+        folder.write(name, {sequence: made.image}, made.labels, scan)
+        rows.append({"case": name, "scan": scan_id, "seed": seed, "number": number, **made.meta})
     return rows
+
+
+def _published(
+    scan: Scan, sequence: Modality, rng: np.random.Generator, settings: PublishedSettings, *, validation: bool
+) -> PublishedCase:
+    return make_published(
+        np.ascontiguousarray(scan.images[sequence]),
+        np.ascontiguousarray(scan.foreground()),
+        scan.spacing_mm,
+        rng,
+        settings,
+        tissue=scan.once("tissue", lambda: tissue_of(scan)) if settings.needs_tissue else None,
+        validation=validation,
+    )

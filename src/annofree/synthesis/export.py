@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from functools import partial
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from annofree.processes import in_order
 from annofree.scan import Modality, Scan
 from annofree.synthesis.bank import LabelMapBank
 from annofree.synthesis.dataset import MadeFolder, Row, case_seeds
-from annofree.synthesis.generator import affine_of, make_case
+from annofree.synthesis.generator import MadeCase, affine_of, make_case
 from annofree.synthesis.settings import SynthesisSettings
 
 _LABELS: dict[str, int | list[int]] = {
@@ -59,25 +62,24 @@ def export_cases(
         OutputError: The folder holds files already.
     """
     folder = MadeFolder.new(Path(out), layout, Modality)
-    make = _Make(bank, settings or SynthesisSettings(), spacing_mm, folder)
+    make = partial(_make, folder, bank, settings or SynthesisSettings(), spacing_mm)
     rows = list(in_order(make, list(enumerate(case_seeds(seed, n))), workers))
     return folder.finish(rows, _LABELS, regions=(2, 1, 3))
 
 
-@dataclass(frozen=True)
-class _Make:
-    bank: LabelMapBank
-    settings: SynthesisSettings
-    spacing_mm: float
-    folder: MadeFolder
+def _make(
+    folder: MadeFolder, bank: LabelMapBank, settings: SynthesisSettings, spacing_mm: float, job: tuple[int, int]
+) -> Row:
+    number, seed = job
+    case = make_case(bank, settings, seed, spacing_mm=spacing_mm)
+    images = {
+        sequence: np.rint(image * (_BRIGHTEST / max(float(image.max()), 1e-6))).astype(np.int16)
+        for sequence, image in zip(Modality, case.images.numpy(), strict=True)
+    }
+    return write_case(folder, f"made_{number:05d}", images, case)
 
-    def __call__(self, job: tuple[int, int]) -> Row:
-        number, seed = job
-        case = make_case(self.bank, self.settings, seed, spacing_mm=self.spacing_mm)
-        images = {
-            sequence: np.rint(image * (_BRIGHTEST / max(float(image.max()), 1e-6))).astype(np.int16)
-            for sequence, image in zip(Modality, case.images.numpy(), strict=True)
-        }
-        name = f"made_{number:05d}"
-        self.folder.write(name, images, case.labels.numpy(), Scan(name, images, affine_of(case)))
-        return {"case": name, **case.meta}
+
+def write_case(folder: MadeFolder, name: str, images: Mapping[Modality, NDArray[Any]], case: MadeCase) -> Row:
+    """Write a made case with these images; its row in the table."""
+    folder.write(name, images, case.labels.numpy(), Scan(name, images, affine_of(case)))
+    return {"case": name, **case.meta}

@@ -31,7 +31,7 @@ from annofree.synthesis.place import draw_centre, draw_centres
 from annofree.synthesis.plan import TumourPlan, draw_plans
 from annofree.synthesis.seeds import Seeds
 from annofree.synthesis.settings import SynthesisSettings
-from annofree.synthesis.tumour import fractions, grow_all, joined, labels_of, permitted
+from annofree.synthesis.tumour import Grown, fractions, grow_all, joined, labels_of, permitted
 from annofree.synthesis.tumour_look import TumourLook
 
 
@@ -72,6 +72,14 @@ class Window:
         x, y, z = (n * 2 for n in self.size)
         start = (self.start[0] - 0.25, self.start[1] - 0.25, self.start[2] - 0.25)
         return resample.zoom(values, start, (x, y, z), 0.5)
+
+    def rendered(self, grown: list[Grown], matter: Matter) -> Tensor | None:
+        """Soft fractions (6, X, Y, Z) of all lesions on the window's own grid; None where there is none."""
+        parts = []
+        for lesion in grown:
+            allowed = permitted(matter, extra_axial=lesion.plan.kind == "dural")
+            parts.append(fractions(lesion.plan, self.zoom(lesion.fields()), self.spacing_mm, allowed))
+        return joined(parts) if parts else None
 
     @property
     def origin_mm(self) -> tuple[float, float, float]:
@@ -123,8 +131,7 @@ def _make(
     brain = bank.maps[seeds.stream("map").integer(0, len(bank) - 1)]
     plans = draw_plans(Seeds(seed, "case/tumours", device), settings.tumours)
     source, drawn = draw_source(seeds.stream("anatomy"), settings.anatomy)
-    coarse, fine, centres = _anatomy(brain, source, plans, seeds)
-    grown = grow_all(plans, centres, coarse, fine, seeds)
+    fine, centres, grown = grow_in(brain, source, plans, seeds)
     window = _window(around, size, spacing_mm, centres, fine, seeds.stream("window"))
     spots, spots_drawn = hyperintensities(fine, seeds.stream("look_alikes"), settings.look_alikes)
 
@@ -133,11 +140,7 @@ def _make(
     else:
         matter = look_up(brain, window.zoom(fine.source_mm).contiguous(), spacing_mm)
         spots = window.zoom(spots[None])[0]
-    parts = []
-    for lesion in grown:
-        allowed = permitted(matter, extra_axial=lesion.plan.kind == "dural")
-        parts.append(fractions(lesion.plan, window.zoom(lesion.fields()), spacing_mm, allowed))
-    fraction = joined(parts) if parts else None
+    fraction = window.rendered(grown, matter)
     images, look = paint(matter, fraction, plans, spots, seeds.stream("paint"), settings)
     images, mask = _acquire(images, matter, seeds.stream("acquisition"), settings)
     labels = torch.zeros(matter.shape, dtype=torch.uint8, device=device)
@@ -175,19 +178,19 @@ def drawn_labels(
     return labels_of(fraction, BORDERS[rule])
 
 
-def _anatomy(
+def grow_in(
     brain: BrainMap, source: Tensor, plans: list[TumourPlan], seeds: Seeds
-) -> tuple[Matter, Matter, list[Tensor]]:
-    """Choose the centres, push tissue aside, and look the anatomy up on both grids."""
+) -> tuple[Matter, list[Tensor], list[Grown]]:
+    """Choose the centres, push tissue aside, look the anatomy up on the 2 mm grid, and let the tumours grow."""
     centres: list[Tensor] = []
     if plans:
         before = look_up(brain, source, COARSE_MM)
         centres = draw_centres(plans, before, seeds)
         masses = [(centre, plan.radius_mm, plan.push_mm) for plan, centre in zip(plans, centres, strict=True)]
         source = push_aside(source, masses)
-    coarse = look_up(brain, source, COARSE_MM) if plans else None
     fine = look_up(brain, finer(source), FINE_MM)
-    return coarse or fine, fine, centres
+    grown = grow_all(plans, centres, look_up(brain, source, COARSE_MM), fine, seeds) if plans else []
+    return fine, centres, grown
 
 
 def _window(around: str, size: int, spacing_mm: float, centres: list[Tensor], fine: Matter, own: Seeds) -> Window:

@@ -26,6 +26,9 @@ from annofree.settings import NotNegative, Settings, Share, Span
 Affine = NDArray[np.float64]
 Labels = NDArray[np.uint8]
 
+#: Draws of side and size at most, and the share of a tumour inside the healthy brain that is enough.
+_TRIES, _ENOUGH = 4, 0.5
+
 
 class MixSettings(Settings):
     """How a tumour comes into a healthy scan."""
@@ -76,6 +79,16 @@ class Mixed:
     volume_ml: float
 
 
+def most_pairs(tumours: int, healthy: int, settings: MixSettings) -> int:
+    """How many mixed cases can be made under the limits of use."""
+    return min(tumours * settings.tumour_uses, healthy * settings.healthy_uses)
+
+
+def shared_sequences(patient: Scan, healthy: Scan) -> tuple[Modality, ...]:
+    """The sequences that both scans have."""
+    return tuple(sequence for sequence in healthy.sequences if sequence in patient.images)
+
+
 def plan_pairs(
     tumours: list[str], healthy: list[str], n: int, rng: np.random.Generator, settings: MixSettings | None = None
 ) -> list[tuple[str, str]]:
@@ -85,7 +98,7 @@ def plan_pairs(
         InputError: The lists are too short for `n` pairs under the limits of use.
     """
     settings = settings or MixSettings()
-    most = min(len(tumours) * settings.tumour_uses, len(healthy) * settings.healthy_uses)
+    most = most_pairs(len(tumours), len(healthy), settings)
     if n > most:
         raise InputError(
             f"{n} mixed cases cannot be made from {len(tumours)} tumours and {len(healthy)} healthy scans",
@@ -100,14 +113,26 @@ def plan_pairs(
     return list(pairs)[:n]
 
 
+def best_mix(
+    patient: Scan, pseudo_label: NDArray[Any], healthy: Scan, rng: np.random.Generator, settings: MixSettings
+) -> Mixed:
+    """As `mix`; where less than half of a tumour lies inside the healthy brain, the best of up to four draws."""
+    best: Mixed | None = None
+    for _ in range(_TRIES):
+        made = mix(patient, pseudo_label, healthy, rng, settings)
+        best = made if best is None or made.kept > best.kept else best
+        if best.kept >= _ENOUGH:
+            break
+    assert best is not None
+    return best
+
+
 def mix(
     patient: Scan,
     pseudo_label: NDArray[Any],
     healthy: Scan,
     rng: np.random.Generator,
     settings: MixSettings | None = None,
-    *,
-    to_mni: tuple[Affine, Affine] | None = None,
 ) -> Mixed:
     """Put a patient's tumour into a healthy scan.
 
@@ -117,7 +142,6 @@ def mix(
         healthy: The scan that receives it.
         rng: Decides side, size and margin.
         settings: See `MixSettings`.
-        to_mni: Affines scanner mm to MNI mm of patient and healthy scan, where known; found here otherwise.
 
     Raises:
         InputError: The label is empty or does not fit, or the scans share no sequence.
@@ -130,13 +154,13 @@ def mix(
             why=f"it has shape {labels.shape} and {int((labels > 0).sum())} voxels, the scan {patient.shape}",
             fix="Leave the patient out",
         )
-    shared = [sequence for sequence in healthy.sequences if sequence in patient.images]
+    shared = shared_sequences(patient, healthy)
     if not shared:
         raise InputError(
             f"'{patient.id}' and '{healthy.id}' share no sequence",
             why=f"one has {', '.join(patient.sequences)}, the other {', '.join(healthy.sequences)}",
         )
-    to_patient = _to_patient(patient, labels, healthy, rng, settings, to_mni)
+    to_patient = _to_patient(patient, labels, healthy, rng, settings)
     moved = _sample(labels, to_patient, healthy.shape, 0)
     brain = healthy.foreground()
     room = brain & _sample(patient.foreground(), to_patient, healthy.shape, 0) if settings.both_brains else brain
@@ -158,12 +182,7 @@ def mix(
 
 
 def _to_patient(
-    patient: Scan,
-    labels: Labels,
-    healthy: Scan,
-    rng: np.random.Generator,
-    settings: MixSettings,
-    to_mni: tuple[Affine, Affine] | None,
+    patient: Scan, labels: Labels, healthy: Scan, rng: np.random.Generator, settings: MixSettings
 ) -> Affine:
     """(4, 4), a voxel of the healthy scan to the voxel of the patient that is pasted there."""
     flipped, scale = bool(rng.random() < settings.flip), float(rng.uniform(*settings.scale))
@@ -174,9 +193,7 @@ def _to_patient(
         common_patient, common_healthy = np.eye(4), out
         axis_middle = (patient.shape[0] - 1) / 2.0
     else:
-        own = (np.eye(4), np.eye(4))
-        if settings.align == "mni":
-            own = to_mni if to_mni is not None else (_mni(patient), _mni(healthy))
+        own = (_mni(patient), _mni(healthy)) if settings.align == "mni" else (np.eye(4), np.eye(4))
         common_patient, common_healthy = own[0] @ patient.affine, own[1] @ healthy.affine
         points = np.argwhere(healthy.foreground())
         corners = (points.min(0) + points.max(0)) / 2.0
@@ -194,9 +211,10 @@ def _to_patient(
 
 
 def _mni(scan: Scan) -> Affine:
+    """Scanner mm to MNI mm; found once for a scan."""
     from annofree.anatomy import register_to_mni
 
-    return register_to_mni(scan).affine
+    return scan.once("affine to MNI", lambda: register_to_mni(scan).affine)
 
 
 def _sample(array: NDArray[Any], matrix: Affine, shape: tuple[int, int, int], order: int) -> NDArray[Any]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,24 +13,7 @@ from annofree.errors import InputError
 from annofree.processes import in_order
 from annofree.scan import Cohort
 from annofree.synthesis.dataset import MadeFolder, Row, case_rng
-from annofree.synthesis.mix import Mixed, MixSettings, mix, plan_pairs
-
-_TRIES = 4
-_ENOUGH = 0.5
-
-
-@dataclass(frozen=True)
-class _Pair:
-    patients: Cohort
-    healthy: Cohort
-    label: NDArray[np.uint8]
-    number: int
-    name: str
-    tumour: str
-    host: str
-    seed: int
-    settings: MixSettings
-    folder: MadeFolder
+from annofree.synthesis.mix import MixSettings, best_mix, plan_pairs, shared_sequences
 
 
 def write_mixed(
@@ -78,48 +61,34 @@ def write_mixed(
             f"and there are {len(healthy)} healthy scans"
         )
     pairs = plan_pairs(usable, list(healthy.ids), n, np.random.default_rng(seed & 0xFFFFFFFF), settings)
-    have = set(patients[usable[0]].sequences)
-    sequences = [sequence for sequence in healthy[healthy.ids[0]].sequences if sequence in have]
-    folder = MadeFolder.new(out, layout, sequences)
-    jobs = [
-        _Pair(
-            patients,
-            healthy,
-            np.asarray(pseudo_labels[tumour]),
-            k,
-            f"{prefix}_{k:04d}",
-            tumour,
-            host,
-            seed,
-            settings,
-            folder,
-        )
-        for k, (tumour, host) in enumerate(pairs)
-    ]
-    rows = [row for rows in in_order(_make, jobs, workers) for row in rows]
-    values = sorted({int(v) for tumour in usable for v in np.unique(pseudo_labels[tumour])} - {0})
+    folder = MadeFolder.new(out, layout, shared_sequences(patients[usable[0]], healthy[healthy.ids[0]]))
+    jobs = [(k, tumour, host, np.asarray(pseudo_labels[tumour])) for k, (tumour, host) in enumerate(pairs)]
+    rows = list(in_order(partial(_make, patients, healthy, folder, prefix, seed, settings), jobs, workers))
+    return folder.finish(rows, label_names(pseudo_labels[tumour] for tumour in usable))
+
+
+def label_names(labels: Iterable[NDArray[np.uint8]]) -> dict[str, int]:
+    """What label maps hold, by name, as `dataset.json` wants it."""
+    values = sorted({int(v) for label in labels for v in np.unique(label)} - {0})
     names = {1: "tumour"} if values == [1] else {1: "core", 2: "oedema", 3: "enhancing"}
-    label_names = {"background": 0} | {names.get(value, f"label{value}"): value for value in values}
-    return folder.finish(rows, label_names)
+    return {"background": 0} | {names.get(value, f"label{value}"): value for value in values}
 
 
-def _make(pair: _Pair) -> list[Row]:
-    patient, host = pair.patients[pair.tumour], pair.healthy[pair.host]
-    for scan in (patient, host):
-        scan.require(*pair.folder.sequences, why="mixing")
-    to_mni = None
-    if pair.settings.align == "mni":
-        from annofree.anatomy import register_to_mni
-
-        to_mni = register_to_mni(patient).affine, register_to_mni(host).affine
-    rng = case_rng(pair.seed, pair.number)
-    best: Mixed | None = None
-    for _ in range(_TRIES):
-        made = mix(patient, pair.label, host, rng, pair.settings, to_mni=to_mni)
-        best = made if best is None or made.kept > best.kept else best
-        if best.kept >= _ENOUGH:
-            break
-    assert best is not None
-    pair.folder.write(pair.name, best.images, best.labels, host)
-    row = {"id": pair.name, "tumour": pair.tumour, "healthy": pair.host, "seed": pair.seed}
-    return [row | {"kept": best.kept, "volume_ml": best.volume_ml}]
+def _make(
+    patients: Cohort,
+    healthy: Cohort,
+    folder: MadeFolder,
+    prefix: str,
+    seed: int,
+    settings: MixSettings,
+    job: tuple[int, str, str, NDArray[np.uint8]],
+) -> Row:
+    number, tumour, host, label = job
+    patient, hosting = patients[tumour], healthy[host]
+    for scan in (patient, hosting):
+        scan.require(*folder.sequences, why="mixing")
+    mixed = best_mix(patient, label, hosting, case_rng(seed, number), settings)
+    name = f"{prefix}_{number:04d}"
+    folder.write(name, mixed.images, mixed.labels, hosting)
+    row = {"id": name, "tumour": tumour, "healthy": host, "seed": seed}
+    return row | {"kept": mixed.kept, "volume_ml": mixed.volume_ml}

@@ -20,8 +20,8 @@ from annofree.formats.standing import refuse_standing
 from annofree.modality import Modality
 from annofree.scan import Cohort
 from annofree.synthesis.dataset import MadeFolder
-from annofree.synthesis.mix import MixSettings
-from annofree.synthesis.mix_dataset import write_mixed
+from annofree.synthesis.mix import MixSettings, most_pairs, shared_sequences
+from annofree.synthesis.mix_dataset import label_names, write_mixed
 
 #: The merged data set in the forms of nnU-Net 2 and 1.
 SECOND_FORM, FIRST_FORM = "Dataset101_SynthTumourSenior", "Task101_SynthTumourSenior"
@@ -76,7 +76,7 @@ def mix_folders(
     hosts = open_cohort(healthy, sequence=stated, brain_mask=brain_mask)
     known = _labels_of(patients, Path(labels))
     usable = [name for name, values in known.items() if values.any()]
-    most = min(len(usable) * settings.tumour_uses, len(hosts) * settings.healthy_uses)
+    most = most_pairs(len(usable), len(hosts), settings)
     count = min(most, _MOST) if n is None else n
     merged = root / SECOND_FORM
     MadeFolder.new(root, "nnunet", ())  # refuses a folder that holds anything
@@ -87,7 +87,7 @@ def mix_folders(
             prefix=_PREFIX,
         )  # fmt: skip
         rows = read_table(made / "cases.csv")
-        sequences = _sequences(patients, hosts, usable)
+        sequences = shared_sequences(patients[usable[0]], hosts[hosts.ids[0]])
         for there, here in (("imagesTr", IMAGES), ("labelsTr", LABELS)):
             (made / there).rename(root / here)
     for there, here in ((IMAGES, "imagesTr"), (LABELS, "labelsTr")):
@@ -127,11 +127,6 @@ def _labels_of(patients: Cohort, folder: Path) -> dict[str, NDArray[np.uint8]]:
     return found
 
 
-def _sequences(patients: Cohort, hosts: Cohort, usable: list[str]) -> tuple[Modality, ...]:
-    have = set(patients[usable[0]].sequences)
-    return tuple(sequence for sequence in hosts[hosts.ids[0]].sequences if sequence in have)
-
-
 def _link(source: Path, target: Path) -> None:
     """The same file under a second name; a copy where the disk knows no links."""
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -145,12 +140,10 @@ def _describe(
     root: Path, sequences: tuple[Modality, ...], known: Mapping[str, NDArray[np.uint8]], cases: list[str]
 ) -> None:
     """`dataset.json` in both forms; they disagree about "labels", so that no one file serves both."""
-    values = sorted({int(v) for label in known.values() for v in np.unique(label)} - {0})
-    names = {1: "tumour"} if values == [1] else {1: "core", 2: "oedema", 3: "enhancing"}
-    label_names = {"background": 0} | {names.get(value, f"label{value}"): value for value in values}
+    names = label_names(known.values())
     merged, first = root / SECOND_FORM, root / FIRST_FORM
-    write_description(merged, sequences, label_names, len(cases))
+    write_description(merged, sequences, names, len(cases))
     for folder in ("imagesTr", "labelsTr"):
         for file in sorted((merged / folder).iterdir()):
             _link(file, first / folder / file.name)
-    write_first_description(first, sequences, label_names, cases)
+    write_first_description(first, sequences, names, cases)

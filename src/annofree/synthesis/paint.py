@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as functional
 from torch import Tensor
 
 from annofree.synthesis.contrast import bright_lesion, draw_palette
@@ -72,7 +73,7 @@ def paint(
     if fraction is not None:
         own = seeds.stream("tumour")
         tumour_look = draw_tumour_look(plans[0], palette, own, settings.tumours)
-        _tumour(images, fraction, tumour_look, matter, own, settings)
+        images = blend(images, fraction, tumour_look, matter, own, settings)
     if look.flow:
         own = seeds.stream("flow")
         blobs = own.smooth(shape, 10.0 / spacing, 2)
@@ -103,26 +104,45 @@ def _vessels(
     images[2] *= 1.0 - 0.5 * amount.clamp(0.0, 1.0)
 
 
-def _tumour(
+def blend(
     images: Tensor,
     fraction: Tensor,
     look: TumourLook,
     matter: Matter,
     seeds: Seeds,
     settings: SynthesisSettings,
-) -> None:
-    """Blend the tumour in, with texture of its own."""
+    *,
+    real: bool = False,
+) -> Tensor:
+    """Images (4, X, Y, Z) with a tumour of soft fractions (6, X, Y, Z), which has texture of its own.
+
+    In `real` ones part of the texture that was there remains.
+    """
     total = fraction.sum(0)
     target = look.painted(fraction, matter.spacing_mm, seeds.stream("water"))
+    csf, ventricle, cortex = matter.groups("csf", "ventricle", "cortex")
     if settings.tumours.texture:
         own = seeds.stream("texture")
         rough = own.smooth(matter.shape, own.uniform(4.0, 9.0) / matter.spacing_mm, 4)
         slow = own.smooth(matter.shape, own.uniform(14.0, 30.0) / matter.spacing_mm, 4)
+        strongest = (0.1, 0.1) if real else (0.13, 0.12)
+        remains = (
+            own.uniform(0.3, 1.0) * _fine(images, matter) * (1.0 - csf - ventricle).clamp_min(0.0) if real else None
+        )
         for s in range(4):
-            target[s] *= (1.0 + own.uniform(0.02, 0.13) * rough[s] + own.uniform(0.02, 0.12) * slow[s]).clamp_min(0.3)
+            gain = 1.0 + own.uniform(0.02, strongest[0]) * rough[s] + own.uniform(0.02, strongest[1]) * slow[s]
+            target[s] *= gain.clamp_min(0.3)
+            if remains is not None:
+                target[s] = (target[s] + remains[s].clamp(-0.3, 0.3) * total).clamp_min(0.0)
     # what oedema shares a voxel with keeps its brightness: fluid altogether, cortex in part
-    csf, ventricle, cortex = matter.groups("csf", "ventricle", "cortex")
     keep = ((csf + ventricle).clamp_max(0.9) + seeds.uniform(0.0, 0.5) * cortex).clamp_max(0.95) * fraction[0]
     # target holds brightness times fraction: the kept share of a voxel is taken from both sides alike
     share = 1.0 - keep / total.clamp_min(1e-3)
-    images.mul_(1.0 - total * share).add_(target * share)
+    return images * (1.0 - total * share) + target * share
+
+
+def _fine(images: Tensor, matter: Matter) -> Tensor:
+    """What images (4, X, Y, Z) are beyond their mean over cubes of about 8 mm."""
+    radius = round(4.0 / matter.spacing_mm)
+    mean = functional.avg_pool3d(images[None], 2 * radius + 1, stride=1, padding=radius, count_include_pad=False)[0]
+    return images - mean

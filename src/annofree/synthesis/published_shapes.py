@@ -88,25 +88,24 @@ def _clipped(room: Room, spacing_mm: Spacing, rng: np.random.Generator, settings
         volume, ratio = float(rng.uniform(*settings.volume_ml)), float(rng.uniform(*settings.ratio))
         same = copy.deepcopy(rng) if settings.halo else None
 
-        def draw(generator: np.random.Generator, volume_ml: float, centre: Any, ratio: float) -> tuple[Box, Mask]:
-            form, turn = settings.shape, settings.rotation
-            return blob(
-                shape,  # type: ignore[arg-type]
-                spacing_mm,
-                centre,
-                generator,
-                volume_ml=volume_ml,
-                ratio=ratio,
-                form=form,
-                rotation=turn,
-            )
-
-        box, mask = draw(rng, volume, centre, ratio)
+        box, mask = _body(shape, spacing_mm, centre, rng, volume, ratio, settings)
         mask = largest_component(mask & room.mask[box], 6)
         if mask.any():
             # the same draws give the same body, three times as long in every direction
-            wide = None if same is None else draw(same, 27.0 * volume, centre, ratio)
+            wide = None if same is None else _body(shape, spacing_mm, centre, same, 27.0 * volume, ratio, settings)
             return Drawn(box, mask, volume, ratio, centre, room.mask, wide)
+
+
+def _body(
+    shape: Any,
+    spacing_mm: Spacing,
+    centre: Any,
+    rng: np.random.Generator,
+    ml: float,
+    ratio: float,
+    own: PublishedSettings,
+) -> tuple[Box, Mask]:
+    return blob(shape, spacing_mm, centre, rng, volume_ml=ml, ratio=ratio, form=own.shape, rotation=own.rotation)
 
 
 def add_clot(
@@ -125,16 +124,8 @@ def add_clot(
         return 0
     centre = places[int(rng.integers(len(places)))].astype(float)
     smaller = max(float(rng.uniform(*settings.clot_smaller)), 1.0)
-    box, mask = blob(
-        lesion.mask.shape,  # type: ignore[arg-type]
-        spacing_mm,
-        centre,
-        rng,
-        volume_ml=lesion.volume_ml / smaller**3,
-        ratio=lesion.ratio,
-        form=settings.shape,
-        rotation=settings.rotation,
-    )
+    volume_ml = lesion.volume_ml / smaller**3
+    box, mask = _body(lesion.mask.shape, spacing_mm, centre, rng, volume_ml, lesion.ratio, settings)
     clot = np.zeros(lesion.mask.shape, dtype=bool)
     clot[box] = mask & lesion.mask[box]
     level = float(rng.uniform(*np.percentile(values, _CLOT_PERCENTILES)))

@@ -6,24 +6,22 @@ from dataclasses import asdict
 from typing import Any
 
 import torch
-import torch.nn.functional as functional
 from torch import Tensor
 
 from annofree.scan import Modality
 from annofree.synthesis import acquisition
 from annofree.synthesis.carrier import Carrier
 from annofree.synthesis.contrast import Palette, bright_lesion
-from annofree.synthesis.deform import COARSE_MM, FINE_MM, FINE_SHAPE, draw_source, finer, push_aside, sample
-from annofree.synthesis.generator import MadeCase, Window, drawn_labels
+from annofree.synthesis.deform import FINE_MM, FINE_SHAPE, draw_source, sample
+from annofree.synthesis.generator import MadeCase, Window, drawn_labels, grow_in
 from annofree.synthesis.look_alikes import hyperintensities
 from annofree.synthesis.matter import CLASSES, Matter, look_up
-from annofree.synthesis.place import draw_centres
+from annofree.synthesis.paint import blend
 from annofree.synthesis.plan import draw_plans
 from annofree.synthesis.seeds import Seeds
 from annofree.synthesis.settings import SynthesisSettings
 from annofree.synthesis.tissues import Tissue
-from annofree.synthesis.tumour import fractions, grow_all, joined, permitted
-from annofree.synthesis.tumour_look import TumourLook, draw_tumour_look
+from annofree.synthesis.tumour_look import draw_tumour_look
 
 
 def paint_tumour_into(
@@ -57,14 +55,7 @@ def _make(carrier: Carrier, settings: SynthesisSettings, seed: int, spacing_mm: 
     plans = draw_plans(Seeds(seed, "real/tumours"), settings.tumours)
     anatomy = settings.anatomy.model_copy(update={"ventricles": False})
     source, drawn = draw_source(seeds.stream("anatomy"), anatomy)
-    centres: list[Tensor] = []
-    if plans:
-        before = look_up(carrier.anatomy, source, COARSE_MM)
-        centres = draw_centres(plans, before, seeds)
-        masses = [(centre, plan.radius_mm, plan.push_mm) for plan, centre in zip(plans, centres, strict=True)]
-        source = push_aside(source, masses)
-    fine = look_up(carrier.anatomy, finer(source), FINE_MM)
-    grown = grow_all(plans, centres, look_up(carrier.anatomy, source, COARSE_MM), fine, seeds) if plans else []
+    fine, _, grown = grow_in(carrier.anatomy, source, plans, seeds)
     window = Window((0, 0, 0), FINE_SHAPE, spacing_mm)
     at = fine.source_mm if spacing_mm == FINE_MM else window.zoom(fine.source_mm).contiguous()
     matter = fine if spacing_mm == FINE_MM else look_up(carrier.anatomy, at, spacing_mm)
@@ -77,20 +68,11 @@ def _make(carrier: Carrier, settings: SynthesisSettings, seed: int, spacing_mm: 
     # the carrier has slices of its own: only half of the cases are sliced once more
     acquired = seeds.stream("acquisition")
     sliced = acquired.stream("sliced").happens(0.5)
-    if grown:
-        parts = [
-            fractions(
-                lesion.plan,
-                window.zoom(lesion.fields()),
-                spacing_mm,
-                permitted(matter, extra_axial=lesion.plan.kind == "dural"),
-            )
-            for lesion in grown
-        ]
-        fraction = joined(parts)
+    fraction = window.rendered(grown, matter)
+    if fraction is not None:
         own = seeds.stream("tumour")
         look = draw_tumour_look(plans[0], _palette(carrier), own, settings.tumours)
-        images = _blend(images, fraction, look, matter, own, settings)
+        images = blend(images, fraction, look, matter, own, settings, real=True)
         labels = drawn_labels(fraction, look, spacing_mm, acquired, settings, sliced=sliced)
     images, mask = _acquire(images, mask, spacing_mm, acquired, settings, sliced=sliced)
     present = torch.from_numpy(carrier.levels[:, 0] > 0)[:, None, None, None]
@@ -114,35 +96,6 @@ def _spotted(
     palette = _palette(carrier)
     change = torch.tensor(bright_lesion(palette, seeds.stream("lesion"))) - palette.table[:, Tissue.WHITE]
     return (images + spots * change[:, None, None, None]).clamp_min(0.0)
-
-
-def _blend(
-    images: Tensor,
-    fraction: Tensor,
-    look: TumourLook,
-    matter: Matter,
-    seeds: Seeds,
-    settings: SynthesisSettings,
-) -> Tensor:
-    """Tumour brightness relative to this brain's own tissues, with made texture and what remains of the real one."""
-    total = fraction.sum(0)
-    target = look.painted(fraction, matter.spacing_mm, seeds.stream("water"))
-    csf, ventricle, cortex = matter.groups("csf", "ventricle", "cortex")
-    if settings.tumours.texture:
-        own = seeds.stream("texture")
-        rough = own.smooth(matter.shape, own.uniform(4.0, 9.0) / matter.spacing_mm, 4)
-        slow = own.smooth(matter.shape, own.uniform(14.0, 30.0) / matter.spacing_mm, 4)
-        radius = round(4.0 / matter.spacing_mm)
-        width = 2 * radius + 1
-        mean = functional.avg_pool3d(images[None], width, stride=1, padding=radius, count_include_pad=False)[0]
-        real = own.uniform(0.3, 1.0) * (images - mean) * (1.0 - csf - ventricle).clamp_min(0.0)
-        for s in range(4):
-            gain = 1.0 + own.uniform(0.02, 0.1) * rough[s] + own.uniform(0.02, 0.1) * slow[s]
-            target[s] = (target[s] * gain.clamp_min(0.3) + real[s].clamp(-0.3, 0.3) * total).clamp_min(0.0)
-    # what oedema shares a voxel with keeps its brightness: fluid altogether, cortex in part
-    keep = ((csf + ventricle).clamp_max(0.9) + seeds.uniform(0.0, 0.5) * cortex).clamp_max(0.95) * fraction[0]
-    share = 1.0 - keep / total.clamp_min(1e-3)
-    return images * (1.0 - total * share) + target * share
 
 
 def _palette(carrier: Carrier) -> Palette:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-
-import numpy as np
 
 from annofree.errors import InputError
 from annofree.processes import in_order
-from annofree.scan import Cohort, Modality, Scan
+from annofree.scan import Cohort, Modality
 from annofree.synthesis.carrier import Carrier, carrier_of
 from annofree.synthesis.dataset import MadeFolder, Row, case_seeds
-from annofree.synthesis.generator import affine_of
+from annofree.synthesis.export import write_case
 from annofree.synthesis.pseudo_healthy import pseudo_healthy
 from annofree.synthesis.real_brain import paint_tumour_into
 from annofree.synthesis.settings import SynthesisSettings
@@ -33,15 +31,6 @@ def carriers_from(healthy: Cohort | None = None, patients: Cohort | None = None)
             fix="Give healthy scans with --healthy",
         )
     return found
-
-
-@dataclass(frozen=True)
-class _Job:
-    carrier: Carrier
-    cases: tuple[tuple[str, int], ...]
-    settings: SynthesisSettings
-    spacing_mm: float
-    folder: MadeFolder
 
 
 def write_in_real_brains(
@@ -79,22 +68,18 @@ def write_in_real_brains(
         raise InputError("The carriers share no sequence", fix="Give scans that have a sequence in common")
     folder = MadeFolder.new(out, layout, shared)
     names = [(f"real_{i:05d}", s) for i, s in enumerate(case_seeds(seed, n))]
-    jobs = [
-        _Job(carrier, tuple(names[at :: len(carriers)]), settings or SynthesisSettings(), spacing_mm, folder)
-        for at, carrier in enumerate(carriers)
-        if names[at :: len(carriers)]
-    ]
-    rows = sorted((row for rows in in_order(_make, jobs, workers) for row in rows), key=lambda row: row["case"])
+    jobs = [(carrier, names[at :: len(carriers)]) for at, carrier in enumerate(carriers) if names[at :: len(carriers)]]
+    made = in_order(partial(_make, settings or SynthesisSettings(), spacing_mm, folder), jobs, workers)
+    rows = sorted((row for rows in made for row in rows), key=lambda row: row["case"])
     return folder.finish(rows, {"background": 0, "core": 1, "oedema": 2, "enhancing": 3})
 
 
-def _make(job: _Job) -> list[Row]:
+def _make(
+    settings: SynthesisSettings, spacing_mm: float, folder: MadeFolder, job: tuple[Carrier, list[tuple[str, int]]]
+) -> list[Row]:
     rows = []
-    for name, seed in job.cases:
-        made = paint_tumour_into(job.carrier, job.settings, seed, spacing_mm=job.spacing_mm)
-        images = {s: np.asarray(image, np.float32) for s, image in zip(Modality, made.images.numpy(), strict=True)}
-        shown = {s: images[s] for s in job.folder.sequences}
-        scan = Scan(name, shown, affine_of(made))
-        job.folder.write(name, shown, made.labels.numpy(), scan)
-        rows.append({"case": name, **made.meta})
+    for name, seed in job[1]:
+        made = paint_tumour_into(job[0], settings, seed, spacing_mm=spacing_mm)
+        images = dict(zip(Modality, made.images.numpy(), strict=True))
+        rows.append(write_case(folder, name, {s: images[s] for s in folder.sequences}, made))
     return rows

@@ -81,8 +81,6 @@ def synthesise(
         return write_in_real_brains(carriers, out, n=number, seed=seed, settings=own, workers=workers, layout=layout)
     from annofree.synthesis import LabelMapBank, export_cases
 
-    if layout not in ("nnunet", "folders"):
-        raise InputError(f"There is no layout '{layout}'", fix="Use nnunet or folders")
     bank = LabelMapBank.from_mni() if labelmaps is None else LabelMapBank.from_folder(labelmaps)
     return export_cases(out, number, bank, own, seed=seed, layout=layout, workers=workers)  # type: ignore[arg-type]
 

@@ -4,22 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from annofree.methods.synthtumour.cases import folder_name, read_record, write_case
 from annofree.scan import Scan
-from annofree.synthesis.mix import Mixed, MixSettings, mix, plan_pairs
-
-_TRIES = 4
-_ENOUGH = 0.5
-
-
-def most_pairs(tumours: int, healthy: int, settings: MixSettings) -> int:
-    """How many mixed cases can be made under the limits of use."""
-    return min(tumours * settings.tumour_uses, healthy * settings.healthy_uses)
+from annofree.synthesis.mix import MixSettings, best_mix, plan_pairs
 
 
 def write_mixed_cases(
@@ -38,48 +29,16 @@ def write_mixed_cases(
     independently of the others.
     """
     pairs = plan_pairs(list(tumours), list(healthy), n, np.random.default_rng([seed, 1]), settings)
-    to_mni: dict[str, NDArray[np.float64]] = {}
     made = []
     for number, (tumour, host) in enumerate(pairs):
         target = folder / f"{number:04d}_{folder_name(tumour)}_in_{folder_name(host)}"
         record = read_record(target)
         if record is None:
             scan, packed = tumours[tumour]
-            affines = None
-            if settings.align == "mni":
-                affines = _aligned(f"tumour/{tumour}", scan, to_mni), _aligned(f"host/{host}", healthy[host], to_mni)
-            mixed = _best(scan, packed, healthy[host], np.random.default_rng([seed, 2, number]), settings, affines)
-            record = {"id": target.name, "tumour": tumour, "healthy": host, "kept": mixed.kept}
+            mixed = best_mix(scan, packed, healthy[host], np.random.default_rng([seed, 2, number]), settings)
             volume = float(((mixed.labels & 3) > 0).sum()) * healthy[host].voxel_ml
-            changed = healthy[host].replace(images=mixed.images)
-            write_case(target, changed, mixed.labels, {**record, "volume_ml": volume})
-            record = {**record, "volume_ml": volume}
+            record = {"id": target.name, "tumour": tumour, "healthy": host, "kept": mixed.kept, "volume_ml": volume}
+            write_case(target, healthy[host].replace(images=mixed.images), mixed.labels, record)
         if record["volume_ml"] > 0:
             made.append(target)
     return made
-
-
-def _best(
-    patient: Scan,
-    packed: NDArray[np.uint8],
-    host: Scan,
-    rng: np.random.Generator,
-    settings: MixSettings,
-    affines: Any,
-) -> Mixed:
-    best: Mixed | None = None
-    for _ in range(_TRIES):
-        made = mix(patient, packed, host, rng, settings, to_mni=affines)
-        best = made if best is None or made.kept > best.kept else best
-        if best.kept >= _ENOUGH:
-            break
-    assert best is not None
-    return best
-
-
-def _aligned(key: str, scan: Scan, known: dict[str, NDArray[np.float64]]) -> NDArray[np.float64]:
-    from annofree.anatomy import register_to_mni
-
-    if key not in known:
-        known[key] = register_to_mni(scan).affine
-    return known[key]

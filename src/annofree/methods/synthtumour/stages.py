@@ -25,13 +25,13 @@ from annofree.methods.synthtumour.cases import read_case, read_scan
 from annofree.methods.synthtumour.coarse import coarse_of
 from annofree.methods.synthtumour.gate import passes
 from annofree.methods.synthtumour.labelling import pseudo_label
-from annofree.methods.synthtumour.mixing import most_pairs, write_mixed_cases
+from annofree.methods.synthtumour.mixing import write_mixed_cases
 from annofree.methods.synthtumour.pictures import draw_sheet
 from annofree.methods.synthtumour.pseudo_labels import PseudoLabelSettings, near_tumour
 from annofree.methods.synthtumour.settings import SynthTumourSettings
 from annofree.metrics.summary import write_table
 from annofree.scan import Cohort, Modality, Scan
-from annofree.synthesis.mix import MixSettings
+from annofree.synthesis.mix import MixSettings, most_pairs
 
 if TYPE_CHECKING:
     from annofree.inference import Network

@@ -83,7 +83,7 @@ class Prompted:
 def prompted(case: TrainingCase, rng: np.random.Generator, settings: SampleSettings) -> Prompted:
     """Draw a fault of a made cube (images (4, X, Y, Z), brain, labels) and describe what it leaves."""
     images, brain, labels = case[0].float().numpy(), case[1].numpy(), case[2].numpy()
-    there = images.any(axis=(1, 2, 3))
+    there = np.array([bool(image.any()) for image in images])
     drawn = draw_present(rng, settings).numpy() & there
     present = drawn if drawn.any() else there
     if not present.any():
