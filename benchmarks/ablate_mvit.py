@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from annofree import methods
 from annofree.methods.base import Method
-from annofree.metrics import Overlap, lesionwise, match_lesions, rule_for
+from annofree.metrics import LESION_RULES, Overlap, lesionwise, match_lesions
 from annofree.phantom import phantom_subject
 from annofree.refine import RefineContext, Refiner, refine
 from annofree.refine.appearance import Appearance
@@ -140,7 +140,7 @@ def scored(case: str, row: str, found: Any, truth: Any, scan: Scan) -> list[dict
                     "row": row,
                     "region": region,
                     "dice": dice,
-                    "lesionwise": lesionwise(true, called, scan.spacing_mm, rule_for("GLI")).dice,
+                    "lesionwise": lesionwise(true, called, scan.spacing_mm, LESION_RULES["GLI"]).dice,
                     "any": int(overlap.both > 0) if true.any() else "",
                     "dice10": int(dice >= 0.1) if true.any() else "",
                     "hits": match.hits,

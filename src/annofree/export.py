@@ -107,14 +107,13 @@ def _report_mask(scan: Scan, cut: Scan, settings: SliceSettings, regions: AtlasR
         raise InputError(f"Scan '{scan.id}' has no report", fix="Name the folder of the texts with --reports")
     reading = read_report(scan.report, id=scan.id)
     named = regions.mask_of(place for lesion in reading.lesions for place in lesion.places)
-    x, y, z = named.shape
     if in_template(cut.grid):
         in_mni = cut.grid
     elif settings.frame == "mni":
         in_mni = mni_grid(settings)
     else:
         in_mni = Grid(cut.grid.shape, mni_alignment(scan).affine @ cut.affine)
-    return resample(named.astype(np.uint8) * np.uint8(255), Grid((x, y, z), regions.affine), in_mni, 0)
+    return resample(named.astype(np.uint8) * np.uint8(255), Grid(named.shape, regions.affine), in_mni, 0)
 
 
 def import_slices(

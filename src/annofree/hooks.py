@@ -7,15 +7,11 @@ that no lower room imports a higher one, they are called through this.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from os import PathLike
+from typing import Any
 
 
-@dataclass
 class Hooks:
     """Functions of higher rooms.
 
@@ -28,8 +24,4 @@ class Hooks:
     html: Callable[[Any], str]
 
 
-def _unknown(*_: Any) -> Any:
-    raise NotImplementedError("annofree/__init__.py fills the hooks")
-
-
-HOOKS = Hooks(save=_unknown, html=_unknown)
+HOOKS = Hooks()

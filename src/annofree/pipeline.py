@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -178,7 +178,7 @@ def segment_scan(
     failed = tuple(check.name for check in checks if check.warning)
     if failed:  # rate and expectation were learned on scans that belong
         finding, expected = finding.without_rate(failed), expected.withdrawn(failed)
-    doubts = {"finding": finding.to_dict(), "expectation": expected.to_dict()}
+    doubts = {"finding": asdict(finding), "expectation": asdict(expected)}
     return result.replace(provenance={**result.provenance, **doubts})
 
 

@@ -137,10 +137,9 @@ class Scan:
         return f"<Scan '{self.id}': {', '.join(self.sequences)}; {size} voxels of {edges} mm>"
 
     @property
-    def shape(self) -> tuple[int, int, int]:
+    def shape(self) -> tuple[int, ...]:
         """Array shape (X, Y, Z)."""
-        x, y, z = next(iter(self.images.values())).shape
-        return x, y, z
+        return next(iter(self.images.values())).shape
 
     @property
     def grid(self) -> Grid:

@@ -159,8 +159,7 @@ class Segmentation:
     @property
     def grid(self) -> Grid:
         """The canonical grid of the labels."""
-        x, y, z = self.labels.shape
-        return Grid((x, y, z), self.affine)
+        return Grid(self.labels.shape, self.affine)
 
     def mask(self, region: str = "WT") -> NDArray[np.bool_]:
         """The boolean mask of a region.

@@ -43,11 +43,6 @@ class Settings(BaseModel):
         except ValidationError as error:
             raise SettingsError(_explain(type(self), error)) from None
 
-    @classmethod
-    def from_mapping(cls, values: dict[str, Any]) -> Self:
-        """Build from a mapping, for instance a YAML file's content."""
-        return cls(**values)
-
     def replace(self, **changes: Any) -> Self:
         """A copy with some settings changed, checked like new ones."""
         return type(self)(**{**dict(self), **changes})

@@ -12,16 +12,9 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from annofree.errors import InputError
-from annofree.metrics import (
-    EMPTY_CASES,
-    EmptyCase,
-    Overlap,
-    SliceDice,
-    sanity_labels,
-    score_case,
-    score_sanity,
-    strata_of,
-)
+from annofree.metrics import EMPTY_CASES, Overlap, SliceDice, score_case
+from annofree.metrics.empty_cases import EmptyCase
+from annofree.metrics.strata import strata_of
 from annofree.metrics.surfels import surfel_areas
 
 SPACING = (1.0, 1.2, 2.0)
@@ -171,27 +164,6 @@ def test_enhancement_is_unstated_for_a_truth_that_only_says_tumour():
     truth = np.ones((4, 4, 4), np.uint8)
     assert score_case(truth, truth, SPACING, regions="WT").strata["enhancement"] == "unstated"
     assert score_case(truth, truth * 2, SPACING, regions="WT").strata["enhancement"] == "ET < 2 ml"
-
-
-def test_sanity_rows_are_what_no_method_scores():
-    truth = tumour(8, (40, 40, 30))
-    brain = np.zeros(truth.shape, bool)
-    brain[2:-2, 2:-2, 2:-2] = True
-    truth[~brain] = 0
-    lobe = np.zeros_like(brain)
-    lobe[2:20] = brain[2:20]
-    rows = score_sanity(truth, brain, SPACING, rng=np.random.default_rng(1), lobe=lobe, case="a")
-    prevalence = np.count_nonzero(truth) / np.count_nonzero(brain)
-    assert rows["all background"].value("dice") == 0.0
-    assert rows["all foreground"].value("dice", "WT") == pytest.approx(2 * prevalence / (1 + prevalence))
-    assert rows["all foreground"].value("recall", "ET") == 1.0
-    assert rows["random at prevalence"].value("dice") == pytest.approx(prevalence, abs=0.03)
-    assert rows["atlas lobe"].value("dice") == Overlap.of(truth > 0, lobe).dice
-    drawn = sanity_labels(truth, brain, rng=np.random.default_rng(1))["random at prevalence"]
-    assert not drawn[~brain].any()
-    for label in (1, 2, 3):
-        expected = np.count_nonzero(truth == label)
-        assert np.count_nonzero(drawn == label) == pytest.approx(expected, abs=5 * expected**0.5)
 
 
 def test_the_array_edge_is_not_a_lesion_border_artefact():

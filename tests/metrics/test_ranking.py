@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from annofree.errors import InputError
-from annofree.metrics import RankCounts, oracle_common_threshold
+from annofree.metrics import RankCounts
+from annofree.metrics.ranking import oracle_common_threshold
 
 SHAPE = (5, 4, 3)
 
@@ -70,14 +71,6 @@ def test_tumour_outside_the_brain_mask_still_counts():
     brain[9] = False
     assert RankCounts.of(scores, truth, brain).tumour_voxels == 2
     assert RankCounts.of(scores, truth, brain).average_precision() < 1.0
-
-
-def test_the_curve_runs_from_strict_to_lenient():
-    counts = RankCounts.of(*noisy(2))
-    thresholds, dice = counts.oracle_curve(7)
-    assert np.all(np.diff(thresholds) < 0)
-    assert dice[-1] == pytest.approx(2 * counts.tumour_voxels / (2 * counts.tumour_voxels + counts.other_voxels))
-    assert max(dice) <= counts.oracle()[0]
 
 
 def test_one_threshold_for_all_is_worse_than_one_for_each():

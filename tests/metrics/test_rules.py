@@ -11,7 +11,7 @@ from scipy import ndimage
 from scipy.optimize import linear_sum_assignment
 
 from annofree.errors import InputError
-from annofree.metrics import RULES, hd95_mm, score_case, scoring_rule
+from annofree.metrics import RULES, hd95_mm, score_case
 from annofree.metrics.rules import score_by_rule
 from annofree.metrics.surface import surface_distances, voxel_surface
 
@@ -143,4 +143,4 @@ def test_a_case_carries_the_rows_of_its_rule_only():
         case = score_case(labels, labels, ONE_MM, rule=rule)
         assert all(case.value(metric) is not None for metric in RULES[rule].columns)
     with pytest.raises(InputError, match="panoptic"):
-        scoring_rule("brats")
+        score_case(labels, labels, ONE_MM, rule="brats")

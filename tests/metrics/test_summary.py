@@ -8,17 +8,8 @@ import numpy as np
 import pytest
 
 from annofree.errors import InputError, OutputError
-from annofree.metrics import (
-    CaseScores,
-    Score,
-    bootstrap_interval,
-    bootstrap_means,
-    compare,
-    holm,
-    score_case,
-    summarise,
-    write_case_scores,
-)
+from annofree.metrics import CaseScores, Score, compare, score_case, summarise, write_case_scores
+from annofree.metrics.statistics import bootstrap_interval, bootstrap_means, holm
 
 
 def cohort(values, *, metric="dice", kinds=("glioma",), prefix="case"):

@@ -91,15 +91,6 @@ def test_damaged_workbook_is_refused(tmp_path: Path) -> None:
         RegionTable.load(path)
 
 
-def test_published_rule_reads_twenty_characters_and_both_sides(tmp_path: Path) -> None:
-    """The published form, kept for comparison: English reports mostly say nothing within twenty characters."""
-    table = RegionTable.load(write(tmp_path / "t.csv", ROWS))
-    text = "Non-contrast scan: Diffuse signal in the right Frontal lobe and left Temporal lobe"
-    assert table.published_ids(text) == frozenset()
-    assert table.published_ids(text, characters=None) == {2, 7, 9}
-    assert table.published_ids("Frontal lobe") == {1, 2}
-
-
 def test_the_template_has_95_rows_that_reports_can_name(tmp_path: Path) -> None:
     from annofree.anatomy.atlas import _read_table
     from annofree.cli.main import main

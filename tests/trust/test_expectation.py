@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -134,7 +135,7 @@ def test_results_and_python_carry_it(tmp_path: Path) -> None:
     scan = phantom_subject(3, kind="diffuse", spacing_mm=4.0).scan
     method = Choice("synthtumour").build()
     plain = segment_scan(scan, method.replace(expectation=None), locate=False)
-    assert plain.provenance["expectation"] == UNKNOWN.to_dict()
+    assert plain.provenance["expectation"] == asdict(UNKNOWN)
     assert plain.volume_interval is None
     assert make_row(plain)["expected_dice"] == "n/a"
     marks = marks_of(plain, scan)

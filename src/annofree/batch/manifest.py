@@ -11,8 +11,7 @@ from typing import Any
 
 from annofree.batch.fingerprint import machine, model_folder, software
 from annofree.batch.record import now, read_record
-from annofree.batch.report import BatchReport
-from annofree.batch.worker import Worker
+from annofree.batch.worker import BatchReport, Worker
 from annofree.errors import InputError
 from annofree.formats.outfolder import atomic_write
 

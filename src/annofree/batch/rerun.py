@@ -137,7 +137,7 @@ def _cohort(told: Mapping[str, Any], ids: Iterable[str]) -> Cohort:
     if opened.get("prepare") is not None:
         from annofree.prepare import Recipe
 
-        opened["prepare"] = Recipe.from_mapping(opened["prepare"])
+        opened["prepare"] = Recipe(**opened["prepare"])
     return open_cohort(opened.pop("source"), **opened)
 
 

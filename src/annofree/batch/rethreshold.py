@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -186,7 +187,7 @@ def _decide_again(
     }
     lesions = locate_lesions(decision.labels, scan, scores=before.scores.get("WT"), with_lobes=locate)
     if rule is not None or chain is not None or "finding" not in told:
-        provenance |= {"finding": uncalibrated(lesions).to_dict(), "expectation": UNKNOWN.to_dict()}
+        provenance |= {"finding": asdict(uncalibrated(lesions)), "expectation": asdict(UNKNOWN)}
     return before.replace(
         labels=decision.labels, thresholds=decision.thresholds, provenance=provenance, lesions=lesions
     )

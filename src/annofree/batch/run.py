@@ -14,8 +14,7 @@ from annofree.batch.fingerprint import model_hashes, software, text_hash
 from annofree.batch.manifest import write_manifest
 from annofree.batch.progress import with_progress
 from annofree.batch.record import RECORDS, died_before, now, read_record, standing_rows, sweep, write_results
-from annofree.batch.report import BatchReport
-from annofree.batch.worker import Failure, Outcome, Worker
+from annofree.batch.worker import BatchReport, Failure, Outcome, Worker
 from annofree.errors import InputError
 from annofree.formats.bids_names import bids_stem
 from annofree.formats.lock import only_run

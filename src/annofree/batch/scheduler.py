@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from annofree.batch.parallel import OneScan, died
 from annofree.batch.worker import Failure, Outcome, Worker
-from annofree.errors import AnnofreeError, InputError, OptionalDependency
+from annofree.errors import AnnofreeError, InputError
+from annofree.extras import explained
 from annofree.version import VERSION
 
 if TYPE_CHECKING:
@@ -54,12 +55,8 @@ def outcomes(worker: Worker, ids: Iterable[str], address: str) -> Generator[Outc
 
 
 def _client(address: str) -> Client:
-    try:
+    with explained("A scheduler", ", or leave --scheduler out"):
         from distributed import Client
-    except ImportError:
-        raise OptionalDependency(
-            "A scheduler needs Dask", fix="Install it: pip install 'annofree[cluster]', or leave --scheduler out"
-        ) from None
     try:
         return Client(address, timeout=PATIENCE_S, set_as_default=False)
     except (OSError, ValueError, TimeoutError) as error:

@@ -8,7 +8,7 @@ import time
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,6 +50,23 @@ class Outcome:
     id: str
     failure: Failure | None = None
     reused: bool = False
+
+
+@dataclass(repr=False)
+class BatchReport:
+    """How a run ended: its rows of `results.tsv` and `failures.tsv` in cohort order, and its wall time.
+
+    `reused` are the ids that an earlier run had done already.
+    """
+
+    out: Path
+    rows: list[dict[str, str]] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+    reused: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def __repr__(self) -> str:
+        return f"<BatchReport: {len(self.rows)} done, {len(self.failures)} failed; {self.out}>"
 
 
 class Worker:

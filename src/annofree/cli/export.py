@@ -71,9 +71,7 @@ def export(
         from annofree.reports import AtlasRegions
 
         named = AtlasRegions.from_files(atlas, regions)
-    settings = SliceSettings.from_mapping(
-        {"frame": frame, "size": size or (128 if frame == "mni" else 96), "first": first, "last": last}
-    )
+    settings = SliceSettings(frame=frame, size=size or (128 if frame == "mni" else 96), first=first, last=last)
     cohort = open_cohort(source, reports=reports, brain_mask=brain_mask, prepare=Recipe())
     shown = None if sequence is None else Modality.parse(sequence)
     counts = export_slices(cohort, out, settings=settings, sequence=shown, dataset=dataset, masks=masks, regions=named)

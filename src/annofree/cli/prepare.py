@@ -32,7 +32,7 @@ def prepare(
     from annofree.scan import Modality
 
     wanted = None if reference is None else Modality.parse(reference)
-    recipe = Recipe.from_mapping({"reference": wanted, "brain": brain, "coregister": coregister, "bias": bias})
+    recipe = Recipe(reference=wanted, brain=brain, coregister=coregister, bias=bias)
     cohort = open_cohort(inputs, brain_mask=brain_mask, prepare=recipe)
     failed = 0
     for scan_id in cohort.ids:

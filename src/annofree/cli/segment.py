@@ -86,7 +86,7 @@ def segment(
         from annofree.formats.dicom import require_dicom
 
         require_dicom(inputs)
-    recipe = Recipe.from_mapping({"brain": brain, "coregister": coregister, "bias": bias, "native": native})
+    recipe = Recipe(brain=brain, coregister=coregister, bias=bias, native=native)
     dicom = {"series": tuple(series or ()), "keep_ids": keep_ids} if series or keep_ids else None
     cohort = open_cohort(inputs, sequence=sequence, brain_mask=brain_mask, dicom=dicom, prepare=recipe)
     cohort = take_participants(cohort, labels)

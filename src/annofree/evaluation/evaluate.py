@@ -16,18 +16,9 @@ from annofree.formats import label_values, locate_truth, open_truth, read_segmen
 from annofree.formats.grids import on_grid
 from annofree.formats.label_sets import UnclearLabels
 from annofree.formats.outfolder import read_table
-from annofree.metrics import (
-    RULES,
-    CaseScores,
-    Score,
-    Summary,
-    rule_for,
-    score_case,
-    scoring_rule,
-    summarise,
-    write_case_scores,
-    write_table,
-)
+from annofree.metrics import LESION_RULES, RULES, CaseScores, Score, Summary, score_case, summarise, write_case_scores
+from annofree.metrics.summary import write_table
+from annofree.registry import named
 from annofree.scan import Truth, scoring
 from annofree.segmentation import REGIONS, Segmentation
 
@@ -131,7 +122,8 @@ def evaluate(
         InputError: Nothing could be scored, or the truth's labels are unclear.
         OutputError: `out` exists.
     """
-    results, constants, _ = Path(results), rule_for(task), scoring_rule(rule)
+    results, constants = Path(results), named(LESION_RULES, task, "lesion-wise rule for task")
+    named(RULES, rule, "scoring rule")
     ids = written_ids(results)
     paths = _claim(results, out, overwrite=overwrite)
     files = _truth_files(truth, ids)

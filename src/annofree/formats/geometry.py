@@ -84,7 +84,7 @@ def repeats(header: Any, affine: Array, shape: tuple[int, ...]) -> bool:
         return False
     if shear(affine) > SHEAR_COSINE:
         return True
-    grid = Grid((shape[0], shape[1], shape[2]), affine)
+    grid = Grid(shape, affine)
     for code, form in (("qform_code", "get_qform"), ("sform_code", "get_sform")):
         if int(header[code]) > 0:
             try:

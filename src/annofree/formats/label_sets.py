@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from annofree.errors import InputError
-from annofree.registry import named
 from annofree.segmentation import REGIONS
 
 ALL = tuple(REGIONS)
@@ -74,15 +73,6 @@ LABEL_SETS: dict[str, LabelSet] = {
     )
 }
 _NO_TUMOUR = LabelSet("empty", {}, "no tumour marked, so none of its parts either")
-
-
-def label_set(name: str) -> LabelSet:
-    """A convention by name.
-
-    Raises:
-        InputError: There is none of that name.
-    """
-    return named(LABEL_SETS, name, "label set")
 
 
 def choose_label_set(values: Iterable[int], source: Path, *, scan_id: str = "", beside: Iterable[int] = ()) -> LabelSet:

@@ -190,11 +190,10 @@ def _grid(image: Any, name: str, channels: bool = False) -> tuple[FileGrid, tupl
             why=f"{why}, so voxels have no place in the world",
             fix="Repair the header (for instance with fslorient or nibabel) or convert the original DICOM again",
         )
-    x, y, z = shape[:3]
     geometry = None
-    if repeats(image.header, affine, (x, y, z)):
+    if repeats(image.header, affine, shape[:3]):
         geometry = {field: np.array(image.header[field]) for field in _GEOMETRY}
-    return FileGrid((x, y, z), affine, geometry), geometry_notes(image, name, affine)
+    return FileGrid(shape[:3], affine, geometry), geometry_notes(image, name, affine)
 
 
 def _refuse_more_than_the_file_holds(image: Any, name: str, shape: tuple[int, ...]) -> None:

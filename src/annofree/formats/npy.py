@@ -34,7 +34,7 @@ class NpyCase(Case):
         path = self.unnamed[0]
         array = _channels_last(load_array(path), path)
         names = _channel_names(array.shape[3], sequence, path)
-        grid = Grid((array.shape[0], array.shape[1], array.shape[2]), np.eye(4))
+        grid = Grid(array.shape[:3], np.eye(4))
         volumes = {}
         for channel, name in enumerate(names):
             values = np.asarray(array[..., channel], dtype=np.float32)

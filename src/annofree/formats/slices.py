@@ -69,11 +69,10 @@ class Place:
         """
         grids = []
         for name in ("slices", "original"):
-            x, y, z = (int(n) for n in values[name]["shape"])
             affine = np.array(values[name]["affine"], dtype=np.float64)
-            if affine.shape != (4, 4):
-                raise ValueError("an affine is not 4x4")
-            grids.append(Grid((x, y, z), affine))
+            if affine.shape != (4, 4) or len(values[name]["shape"]) != 3:
+                raise ValueError("an affine is not 4x4, or a shape not of three numbers")
+            grids.append(Grid(tuple(map(int, values[name]["shape"])), affine))
         return cls(grids[0], grids[1], Modality(values["sequence"]), int(values["first"]))
 
 

@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from annofree.errors import InputError
 from annofree.formats.case import Case
 from annofree.formats.folders import find_truths
-from annofree.formats.label_sets import ALL, choose_label_set, label_set
+from annofree.formats.label_sets import ALL, LABEL_SETS, choose_label_set
 from annofree.formats.layouts import LAYOUTS
 from annofree.formats.nifti import read_labels
 from annofree.formats.npy import SPLITS, load_array
 from annofree.formats.slices import read_mask_stack
+from annofree.registry import named
 from annofree.scan import Grid, Truth, canonical_grid, to_canonical
 
 #: A truth fits a scan when no voxel lies further from its partner than this share of the smallest voxel edge: headers
@@ -43,9 +44,10 @@ def open_truth(
     """
     source = locate_truth(path, scan_id)
     array, stored = _read(source)
-    native = stored if stored is not None else _bare_grid(array, source, grid)
+    if stored is None:  # the mask of PNG slices lies where they do
+        stored = grid if source.suffix.lower() == ".png" else Grid(array.shape[:3], grid.affine)
     understood, regions, convention = understand_labels(array, source, labels=labels, scan_id=scan_id, beside=beside)
-    own = canonical_grid(native)
+    own = canonical_grid(stored)
     offset = _offset_mm(own, grid)
     if offset is None or offset > LARGEST_OFFSET * min(grid.spacing_mm):
         raise InputError(
@@ -59,7 +61,7 @@ def open_truth(
         note = (
             f"The truth of '{scan_id}' is taken voxel by voxel although its header differs: {_difference(own, grid)}."
         )
-    held = np.ascontiguousarray(to_canonical(understood, native))
+    held = np.ascontiguousarray(to_canonical(understood, stored))
     held.flags.writeable = False
     return Truth(scan_id, lambda: held, grid, regions, str(source), convention, note)
 
@@ -150,12 +152,6 @@ def _read(source: Path) -> tuple[NDArray[Any], Grid | None]:
     return array, None
 
 
-def _bare_grid(array: NDArray[Any], source: Path, grid: Grid) -> Grid:
-    if source.suffix.lower() == ".png":
-        return grid
-    return Grid((array.shape[0], array.shape[1], array.shape[2]), np.asarray(grid.affine))
-
-
 def understand_labels(
     array: NDArray[Any],
     source: Path,
@@ -188,7 +184,7 @@ def understand_labels(
     if labels is None:
         chosen = choose_label_set(values, source, scan_id=scan_id, beside=beside)
     else:
-        chosen = label_set(labels)
+        chosen = named(LABEL_SETS, labels, "label set")
         if left := {value for value in values if value and value not in chosen.meaning}:
             raise InputError(
                 f"A label map holds {', '.join(f'{value:g}' for value in sorted(left)[:5])}, which the label set "

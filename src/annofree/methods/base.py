@@ -372,7 +372,7 @@ class Method(ABC):
         """
         config, card = read_model(folder)
         config = cls.migrated(config)
-        method = cls(cls.settings_class.from_mapping(config["settings"]))
+        method = cls(cls.settings_class(**config["settings"]))
         gone = {rule.get("kind") for chain in config["refiners"].values() for rule in chain} & REFINERS.gone.keys()
         if gone:
             card = {**card, "refiners left out": {name: REFINERS.gone[name] for name in sorted(gone)}}

@@ -16,10 +16,10 @@ from annofree.masks import joint_box
 from annofree.metrics.components import Components
 from annofree.metrics.empty_cases import EMPTY_CASES, Emptiness, EmptyPolicy, emptiness, settle
 from annofree.metrics.lesion_matching import match_lesions
-from annofree.metrics.lesionwise import LesionRule, lesionwise, rule_for
+from annofree.metrics.lesionwise import LESION_RULES, LesionRule, lesionwise
 from annofree.metrics.overlap import Overlap
 from annofree.metrics.ranking import RankCounts
-from annofree.metrics.rules import score_by_rule, scoring_rule
+from annofree.metrics.rules import RULES, score_by_rule
 from annofree.metrics.slices import SliceDice
 from annofree.metrics.strata import strata_of
 from annofree.metrics.surface import Spacing, area_surface, surface_distances, voxel_surface
@@ -132,8 +132,8 @@ def score_case(
                 f"The {name} has shape {array.shape} and the truth {true.shape}",
                 fix="Put both on one grid before scoring",
             )
-    constants = rule_for(task)
-    scoring_rule(rule)
+    constants = named(LESION_RULES, task, "lesion-wise rule for task")
+    named(RULES, rule, "scoring rule")
     voxel_ml = prod(spacing) / 1000 if voxel_ml is None else voxel_ml
 
     notes: list[str] = []

@@ -7,14 +7,11 @@ and one false alarm.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from annofree.metrics.components import Components, shared_voxels
-
-Matching = Literal["optimal", "greedy"]
 
 #: A pair counts from this Dice on: any overlap at all, in the 2026 package.
 MINIMUM_DICE = 1e-6
@@ -64,26 +61,23 @@ def match_lesions(
     truth: NDArray[np.bool_],
     prediction: NDArray[np.bool_],
     *,
-    matching: Matching = "optimal",
-    minimum_dice: float = MINIMUM_DICE,
     minimum_iou: float | None = None,
     lesions: Components | None = None,
     predicted: Components | None = None,
 ) -> LesionMatches:
     """Match 26-connected components of two boolean (X, Y, Z) masks one to one.
 
-    "optimal" makes the sum of Dice as large as possible, "greedy" takes the best pair first. Pairs below `minimum_dice`
-    are no match; given a `minimum_iou`, pairs are judged by intersection over union and must reach that. `lesions` and
-    `predicted` are the components, when the caller has them already.
+    The sum of Dice is as large as can be, and any overlap at all may match; given a `minimum_iou`, pairs are judged by
+    intersection over union and must reach that. `lesions` and `predicted` are the components, when the caller has them
+    already.
     """
     lesions = lesions if lesions is not None else Components.of(truth)
     found = predicted if predicted is not None else Components.of(prediction)
     first, second, both = shared_voxels(lesions.numbers, found.numbers)
     sizes = lesions.voxels[first] + found.voxels[second]
     dice, iou = 2 * both / sizes, both / (sizes - both)
-    good = dice >= minimum_dice if minimum_iou is None else iou >= minimum_iou
-    pick = _optimal if matching == "optimal" else _greedy
-    chosen = np.flatnonzero(good)[pick(first[good], second[good], (dice if minimum_iou is None else iou)[good])]
+    good = np.flatnonzero(dice >= MINIMUM_DICE if minimum_iou is None else iou >= minimum_iou)
+    chosen = good[_optimal(first[good], second[good], (dice if minimum_iou is None else iou)[good])]
     return LesionMatches(
         tuple(dice[chosen].tolist()),
         lesions.count - len(chosen),
@@ -91,18 +85,6 @@ def match_lesions(
         tuple(iou[chosen].tolist()),
         tuple(zip(first[chosen].tolist(), second[chosen].tolist(), strict=True)),
     )
-
-
-def _greedy(first: NDArray[np.intp], second: NDArray[np.intp], score: NDArray[np.float64]) -> NDArray[np.intp]:
-    used: set[int] = set()
-    taken: set[int] = set()
-    matched = []
-    for pair in np.argsort(-score, kind="stable"):
-        if first[pair] not in used and second[pair] not in taken:
-            used.add(int(first[pair]))
-            taken.add(int(second[pair]))
-            matched.append(int(pair))
-    return np.array(matched, np.intp)
 
 
 def _optimal(first: NDArray[np.intp], second: NDArray[np.intp], score: NDArray[np.float64]) -> NDArray[np.intp]:

@@ -16,7 +16,6 @@ from annofree.masks import Box, around, bounding_box, components, joint_box
 from annofree.metrics.components import Components, dilate18, shared_voxels
 from annofree.metrics.empty_cases import WORST_MM
 from annofree.metrics.surface import Spacing, area_surface, surface_distances
-from annofree.registry import named
 from annofree.volumes import exceeds
 
 
@@ -53,7 +52,6 @@ class LesionScore:
     """One lesion of the truth, or one false component (`found` is "false")."""
 
     found: Literal["hit", "missed", "false"]
-    volume_mm3: float
     dice: float
     hd95_mm: float
 
@@ -78,15 +76,6 @@ class LesionWise:
     def count(self, found: Literal["hit", "missed", "false"]) -> int:
         """Number of lesions that were hit, missed, or false."""
         return sum(lesion.found == found for lesion in self.lesions)
-
-
-def rule_for(task: str) -> LesionRule:
-    """The constants of a BraTS task.
-
-    Raises:
-        InputError: The task is unknown.
-    """
-    return named(LESION_RULES, task, "lesion-wise rule for task")
 
 
 def lesionwise(
@@ -132,16 +121,16 @@ def lesionwise(
         if not exceeds(size, voxel_mm3, rule.ignore_mm3):
             ignored += 1
         elif lesion not in touched:
-            scores.append(LesionScore("missed", size * voxel_mm3, 0.0, rule.worst_mm))
+            scores.append(LesionScore("missed", 0.0, rule.worst_mm))
         else:
             chosen = touched[lesion]
             both = sum(overlap.get((lesion, component), 0) for component in chosen)
             dice = 2 * both / (size + int(predicted.voxels[chosen].sum()))
             hd95 = _hd95_mm(lesions, lesion, predicted, chosen, spacing_mm) if distances else float("nan")
-            scores.append(LesionScore("hit", size * voxel_mm3, dice, hd95))
+            scores.append(LesionScore("hit", dice, hd95))
 
     false = np.setdiff1d(np.arange(1, predicted.count + 1), by_component)
-    scores += [LesionScore("false", float(predicted.voxels[n]) * voxel_mm3, 0.0, rule.worst_mm) for n in false]
+    scores += [LesionScore("false", 0.0, rule.worst_mm)] * len(false)
     return LesionWise(tuple(scores), ignored)
 
 

@@ -111,19 +111,9 @@ class RankCounts:
         total = hits + false + self.tumour_voxels
         return np.where(total > 0, 2 * hits / np.maximum(total, 1), 1.0)
 
-    def oracle_curve(self, steps: int | None = None) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-        """Dice by threshold, highest threshold first. Choosing from it uses the truth (tier T3).
-
-        `steps` thresholds are equally spaced between highest and lowest score; None takes every score.
-        """
-        if steps is None:
-            return self.scores, self.dice_at(self.scores)
-        thresholds = np.linspace(self.scores[0], self.scores[-1], steps, dtype=np.float32)
-        return thresholds, self.dice_at(thresholds)
-
     def oracle(self) -> tuple[float, float]:
         """Best Dice that any threshold gives, and that threshold. Uses the truth (tier T3)."""
-        return _best(*self.oracle_curve())
+        return _best(self.scores, self.dice_at(self.scores))
 
     def figures(self) -> dict[str, float]:
         """Every figure of the ranking by its name in tables."""

@@ -90,15 +90,6 @@ class RuleScores:
     notes: tuple[str, ...] = ()
 
 
-def scoring_rule(name: str) -> ScoringRule:
-    """A rule by name.
-
-    Raises:
-        InputError: There is none of that name.
-    """
-    return named(RULES, name, "scoring rule")
-
-
 def score_by_rule(
     name: str,
     truth: NDArray[np.bool_],
@@ -113,7 +104,7 @@ def score_by_rule(
     Masks are boolean (X, Y, Z). For metastases `brats2025` takes a mean over large lesions, misses and false alarms.
     `components` are those of both masks, when the caller has them already.
     """
-    if scoring_rule(name).name == "brats2023":
+    if named(RULES, name, "scoring rule").name == "brats2023":
         return RuleScores()
     lesions, found = components or (Components.of(truth), Components.of(prediction))
     if name == "panoptic":

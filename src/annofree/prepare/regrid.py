@@ -121,8 +121,7 @@ def carried_scores(values: NDArray[np.float32], own: Grid, grid: Grid, movement:
     step = np.array(there.affine, dtype=float)
     step[:3, :3] = step[:3, :3] / fine
     step[:3, 3] = there.affine[:3, 3] - there.affine[:3, :3] @ ((fine - 1) / 2 / fine)
-    x, y, z = (int(n * k) for n, k in zip(grid.shape, fine, strict=True))
-    found = resample(values, own, Grid((x, y, z), step), 1)
+    found = resample(values, own, Grid(tuple((np.asarray(grid.shape) * fine).tolist()), step), 1)
     blocks = found.reshape(grid.shape[0], fine[0], grid.shape[1], fine[1], grid.shape[2], fine[2])
     return np.asarray(blocks.mean(axis=(1, 3, 5)), dtype=np.float32)
 

@@ -37,13 +37,13 @@ def grid_at(grid: Grid, spacing_mm: float | Sequence[float]) -> Grid:
         raise InputError(f"A spacing of {spacing_mm} mm does not exist", fix="Give millimetres above 0")
     own, shape = np.asarray(grid.spacing_mm), np.asarray(grid.shape)
     # A sliver of less than a hundredth of a voxel is rounding, not anatomy.
-    x, y, z = (max(1, int(n)) for n in np.ceil(shape * own / wanted - 0.01))
+    new = np.ceil(shape * own / wanted - 0.01).clip(1).astype(int)
     step = wanted / own
     affine = np.array(grid.affine, dtype=float)
     affine[:3, :3] = affine[:3, :3] * step
-    middle, new_middle = (shape - 1) / 2, (np.array([x, y, z]) - 1) / 2
+    middle, new_middle = (shape - 1) / 2, (new - 1) / 2
     affine[:3, 3] = grid.affine[:3, :3] @ middle + grid.affine[:3, 3] - affine[:3, :3] @ new_middle
-    return Grid((x, y, z), affine)
+    return Grid(tuple(new.tolist()), affine)
 
 
 def brain_box(grid: Grid, brain: NDArray[np.bool_], spacing_mm: float, margin_mm: float) -> Box:

@@ -132,11 +132,10 @@ def _straight(grid: Grid) -> Grid:
 
 def region_on(mask: NDArray[np.bool_], grid: Grid, like: Any) -> Any:
     """A mask on the voxels of an image that `drawn_coarsely` gave."""
-    shape = like.GetSize()
     affine = np.eye(4)
     affine[:3, :3] = np.asarray(like.GetDirection()).reshape(3, 3) * np.asarray(like.GetSpacing())
     affine[:3, 3] = like.GetOrigin()
-    target = Grid((shape[0], shape[1], shape[2]), affine)
+    target = Grid(like.GetSize(), affine)
     return itk_image(resample(mask, grid, target, 0).astype(np.uint8), target.affine)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from html import escape
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from annofree.reports.audit import audit_page, flag_html, page
 from annofree.reports.findings import Reading
 from annofree.reports.language_model import LanguageModelReader, LanguageModelSettings
 from annofree.reports.lexicon import Lexicon
-from annofree.reports.prior import PriorSettings, ReportPrior, report_prior
+from annofree.reports.prior import ReportPrior, report_prior
 from annofree.reports.region_table import RegionTable, mask_of_ids
 from annofree.reports.regions import AtlasRegions
 from annofree.reports.rules import read_report
@@ -37,8 +37,6 @@ def write_readings(
     *,
     regions: AtlasRegions | None = None,
     table: RegionTable | None = None,
-    settings: PriorSettings | None = None,
-    progress: Callable[[str], None] | None = None,
 ) -> list[dict[str, str]]:
     """Write what was read.
 
@@ -48,8 +46,6 @@ def write_readings(
             an atlas, the prior map and the masks in MNI space.
         regions: the atlas; without it no maps are written.
         table: the published region table: the binary mask is then the table's, not the lexicon's.
-        settings: how words become voxels.
-        progress: called with each id.
 
     Returns:
         The table's rows.
@@ -65,13 +61,11 @@ def write_readings(
         prior = None
         name = f"sub-{bids_label(reading.id)}"
         if regions is not None:
-            prior = report_prior(reading, regions, settings)
+            prior = report_prior(reading, regions)
             _write_maps(folder / name / "anat" / f"{name}_space-MNI152NLin2009aSym", reading, prior, regions, table)
         atomic_write(folder / name / "report.html", audit_page(reading, regions, prior, index="../index.html"))
         write_json(folder / name / "findings.json", reading.to_dict())
         rows.append(row_of(reading, prior))
-        if progress is not None:
-            progress(reading.id)
     now = {row["id"] for row in rows}
     standing = [*rows, *(row for scan_id, row in earlier.items() if scan_id not in now)]
     atomic_write(folder / "reports.tsv", table_text(standing, COLUMNS))
@@ -176,8 +170,7 @@ def _asks_for_a_look(row: Mapping[str, str]) -> bool:
 def _write_maps(
     stem: Path, reading: Reading, prior: ReportPrior, regions: AtlasRegions, table: RegionTable | None
 ) -> None:
-    x, y, z = prior.probability.shape
-    grid = Grid((x, y, z), prior.affine)
+    grid = Grid(prior.probability.shape, prior.affine)
     named = prior.region if table is None else mask_of_ids(regions, table.ids_for(reading))
     scaled = np.rint(prior.probability * 10000).astype(np.int16)
     write_volume(stem.with_name(stem.name + "_label-WT_desc-report_probseg.nii.gz"), scaled, grid, slope=1e-4)

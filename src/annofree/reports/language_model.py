@@ -15,7 +15,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from annofree.errors import InputError, OptionalDependency
+from annofree.errors import InputError
+from annofree.extras import explained
 from annofree.reports.assembly import assemble
 from annofree.reports.findings import Certainty, Finding, Place, Reading, Sentence, Side, Span
 from annofree.reports.lexicon import Lexicon
@@ -52,33 +53,19 @@ class Asker(Protocol):
 def schema(lexicon: Lexicon) -> dict[str, Any]:
     """The JSON schema of an answer: findings with quotes, kinds and regions from the lexicon."""
     quote = {"type": "string", "minLength": 1}
-    place = {
-        "type": "object",
-        "properties": {
-            "quote": quote,
-            "region": {"enum": sorted(lexicon.regions)},
-            "side": {"enum": [side.value for side in Side] + [None]},
-        },
-        "required": ["quote", "region", "side"],
-        "additionalProperties": False,
-    }
-    finding = {
-        "type": "object",
-        "properties": {
-            "quote": quote,
-            "kind": {"enum": sorted(lexicon.roles)},
-            "certainty": {"enum": [certainty.value for certainty in Certainty]},
-            "places": {"type": "array", "items": place},
-        },
-        "required": ["quote", "kind", "certainty", "places"],
-        "additionalProperties": False,
-    }
-    return {
-        "type": "object",
-        "properties": {"findings": {"type": "array", "items": finding}},
-        "required": ["findings"],
-        "additionalProperties": False,
-    }
+    sides = [side.value for side in Side] + [None]
+    place = _record(quote=quote, region={"enum": sorted(lexicon.regions)}, side={"enum": sides})
+    finding = _record(
+        quote=quote,
+        kind={"enum": sorted(lexicon.roles)},
+        certainty={"enum": [certainty.value for certainty in Certainty]},
+        places={"type": "array", "items": place},
+    )
+    return _record(findings={"type": "array", "items": finding})
+
+
+def _record(**properties: Any) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
 
 
 class LanguageModelReader:
@@ -254,12 +241,8 @@ class _Server:
 
 class _Folder:
     def __init__(self, settings: LanguageModelSettings) -> None:
-        try:
+        with explained("A language model in a folder"):
             from transformers import AutoModelForCausalLM, AutoTokenizer
-        except ImportError:
-            raise OptionalDependency(
-                "a language model in a folder needs transformers", fix="pip install transformers"
-            ) from None
         local = {"local_files_only": True, "trust_remote_code": False}
         try:
             self._tokenizer: Any = AutoTokenizer.from_pretrained(settings.model, **local)

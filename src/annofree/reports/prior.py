@@ -50,7 +50,6 @@ class ReportPrior:
             certainty, less what falls where nothing is.
         region: union of the named regions, whole: the published label.
         nothing_here: regions the report calls normal or free of tumour.
-        nothing_implied: the other hemisphere, when every lesion is on one side; weaker, nobody wrote it.
         volume: volume of all lesions; None when the report has none. The upper end is the regions' own volume when
             oedema or several lesions are reported, since the diameters then leave something out.
         measured: whether every lesion came with a size.
@@ -61,7 +60,6 @@ class ReportPrior:
     probability: Map
     region: Mask
     nothing_here: Mask
-    nothing_implied: Mask
     volume: VolumeRange | None
     measured: bool
     missing: tuple[str, ...]
@@ -71,13 +69,9 @@ class ReportPrior:
 def report_prior(reading: Reading, regions: AtlasRegions, settings: PriorSettings | None = None) -> ReportPrior:
     """Prior map of one report on the atlas grid."""
     settings = settings or PriorSettings()
-    shape = regions.labels.shape
     places = [place for lesion in reading.lesions for place in lesion.places]
     nothing = regions.mask_of(reading.nothing_here)
-    implied = np.zeros(shape, dtype=bool)
-    if reading.side in (Side.LEFT, Side.RIGHT):
-        implied = regions.mask("cerebrum", reading.side.opposite).copy()
-    absent = np.ones(shape, dtype=np.float32)
+    absent = np.ones(regions.labels.shape, dtype=np.float32)
     ranges = []
     for lesion in reading.lesions:
         bounds = _bounds(lesion, reading, regions, settings)
@@ -90,7 +84,6 @@ def report_prior(reading: Reading, regions: AtlasRegions, settings: PriorSetting
         probability=probability.astype(np.float32),
         region=regions.mask_of(places),
         nothing_here=nothing,
-        nothing_implied=implied,
         volume=total,
         measured=bool(reading.lesions) and all(lesion.size for lesion in reading.lesions),
         missing=regions.missing(places),

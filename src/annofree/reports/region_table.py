@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from annofree.errors import InputError, OptionalDependency
+from annofree.errors import InputError
+from annofree.extras import explained
 from annofree.reports.findings import Reading, Side
 from annofree.reports.regions import AtlasRegions
 
 LEVELS = ("Coarse Level", *(f"Fine Level {level}" for level in range(1, 10)))
-#: Without word borders: a text without spaces has none.
-_SIDE_WORDS = {Side.LEFT: re.compile("left|左", re.IGNORECASE), Side.RIGHT: re.compile("right|右", re.IGNORECASE)}
 
 
 @dataclass(frozen=True)
@@ -113,28 +111,6 @@ class RegionTable:
                 return hits
         return set()
 
-    def published_ids(self, text: str, characters: int | None = 20) -> frozenset[int]:
-        """The published algorithm, its faults included, sides the right way round.
-
-        White space is deleted and only the first `characters` kept; a row counts when any of its cells is a
-        case-sensitive substring; with one side word rows of that side, with both the text is split at them, with
-        none both sides.
-        """
-        short = re.sub(r"\s+", "", text)[:characters]
-        sides = sorted((match.start(), side) for side, word in _SIDE_WORDS.items() if (match := word.search(short)))
-        if len(sides) < 2:
-            only = sides[0][1] if sides else None
-            return self._substring(short, only)
-        (first, side_a), (second, side_b) = sides
-        return self._substring(short[first:second], side_a) | self._substring(short[second:], side_b)
-
-    def _substring(self, text: str, side: Side | None) -> frozenset[int]:
-        return frozenset(
-            row.index
-            for row in self.rows
-            if (side is None or row.side is side) and any(word and word.strip() in text for word in row.words)
-        )
-
 
 def mask_of_ids(regions: AtlasRegions, ids: frozenset[int]) -> NDArray[np.bool_]:
     """The published binary label: voxels of these atlas labels."""
@@ -159,12 +135,8 @@ def _records(path: Path) -> Iterator[Mapping[str, str]]:
 
 
 def _excel(path: Path) -> Iterator[Mapping[str, str]]:
-    try:
+    with explained("Reading .xlsx", ", or save the table as .csv", file=path):
         import openpyxl
-    except ImportError:
-        raise OptionalDependency(
-            "reading .xlsx needs openpyxl", file=path, fix="pip install openpyxl, or save the table as .csv"
-        ) from None
     try:
         book = openpyxl.load_workbook(path, read_only=True, data_only=True)
     except Exception as error:  # openpyxl raises many kinds for a damaged file

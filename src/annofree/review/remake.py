@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,9 +27,7 @@ class ReviewReport:
     failed: tuple[tuple[str, str], ...]
 
 
-def review(
-    out: str | Path, *, method: str | None = None, again: bool = False, said: Callable[[str], None] | None = None
-) -> ReviewReport:
+def review(out: str | Path, *, method: str | None = None, again: bool = False) -> ReviewReport:
     """Make the pages of every segmentation in a folder, then the cohort page.
 
     Pages that were made from the same result are kept. A scan whose images are gone costs its own page only.
@@ -39,7 +36,6 @@ def review(
         out: A folder that `annofree segment` wrote.
         method: Whose answers, where a folder holds those of several methods.
         again: Whether to make pages again that are up to date.
-        said: Called with each scan's id before its page is made.
 
     Raises:
         InputError: The folder holds nothing to review.
@@ -54,8 +50,6 @@ def review(
             if not again and old is not None and method in (None, old.method) and old.source == digest:
                 kept.append(page)
                 continue
-            if said is not None:
-                said(scan_id)
             result = read_segmentation(root, scan_id, method)
             made.append(write_review(result, read_again(result), root))
         except AnnofreeError as error:

@@ -53,8 +53,7 @@ class Brain:
     @property
     def spacing_mm(self) -> tuple[float, float, float]:
         """Voxel edges in mm."""
-        x, y, z = self.labels.shape
-        return Grid((x, y, z), self.affine).spacing_mm
+        return Grid(self.labels.shape, self.affine).spacing_mm
 
 
 @dataclass(frozen=True)
@@ -96,8 +95,6 @@ def cut_brain(result: Segmentation, scan: Scan) -> Brain:
     if box is None:
         raise InputError(f"Scan '{scan.id}' has no brain to show", fix="Give a brain mask with the scan")
     inside = brain[box]
-    affine = scan.affine.copy()
-    affine[:3, 3] += affine[:3, :3] @ [axis.start for axis in box]
     levels = {}
     for name, around in _AROUND.items():
         used = result.thresholds.get(name)
@@ -113,7 +110,7 @@ def cut_brain(result: Segmentation, scan: Scan) -> Brain:
         labels=result.labels[box],
         levels=levels,
         inside=inside,
-        affine=affine,
+        affine=scan.grid.within(box).affine,
         voxel_ml=scan.voxel_ml,
     )
 

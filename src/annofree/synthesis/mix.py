@@ -217,7 +217,7 @@ def _mni(scan: Scan) -> Affine:
     return scan.once("affine to MNI", lambda: register_to_mni(scan).affine)
 
 
-def _sample(array: NDArray[Any], matrix: Affine, shape: tuple[int, int, int], order: int) -> NDArray[Any]:
+def _sample(array: NDArray[Any], matrix: Affine, shape: tuple[int, ...], order: int) -> NDArray[Any]:
     kind = np.uint8 if order == 0 else np.float32
     moved = ndimage.affine_transform(
         array.astype(kind, copy=False), matrix[:3, :3], matrix[:3, 3], output_shape=shape, order=order, mode="constant"

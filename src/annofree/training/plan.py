@@ -84,7 +84,7 @@ def read_plan(file: str | Path) -> TrainingPlan:
         raise InputError("The plan cannot be read", file=file, why=str(error).splitlines()[0]) from None
     if not isinstance(content, dict):
         raise InputError("This is no plan", file=file, fix="Write one with 'annofree plan DATA -o plan.yaml'")
-    found = TrainingPlan.from_mapping(content)
+    found = TrainingPlan(**content)
     divisor = found.network.divisor
     if any(p % d for p, d in zip(found.patch, divisor, strict=True)):
         fitting = tuple(-(-p // d) * d for p, d in zip(found.patch, divisor, strict=True))

@@ -11,9 +11,8 @@ from annofree.trust.check import Check
 from annofree.trust.contrast import enhancement, fluid_in_flair, fluid_in_t2, same_image
 from annofree.trust.levels import constant, contrast_range, hounsfield
 from annofree.trust.motion import motion
-from annofree.trust.position import upright
+from annofree.trust.position import sides, upright
 from annofree.trust.shape import cavity, cut, void
-from annofree.trust.sides import sides
 from annofree.trust.stripes import repetition
 from annofree.trust.tissue import tissue_order
 from annofree.trust.view import View

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from math import ceil, exp, log
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,10 +62,6 @@ class Expected:
     high_ml: float | None
     unusual: tuple[str, ...]
     sentence: str
-
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON."""
-        return asdict(self)
 
     def withdrawn(self, failed: Sequence[str]) -> Expected:
         """Nothing is expected: these checks say that the scan may not belong to those that taught what to expect."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from math import ceil
-from typing import Any, Literal
+from typing import Literal
 
 from annofree.segmentation import Lesion
 from annofree.trust.calibrations import Calibration
@@ -38,10 +38,6 @@ class Finding:
     p: float | None
     evidence: float
     sentence: str
-
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON."""
-        return asdict(self)
 
     def without_rate(self, failed: Sequence[str]) -> Finding:
         """The same word, and no rate: these checks say that the scan may not belong to those that the rate is for."""

@@ -1,4 +1,4 @@
-"""Whether the brain lies the way its header says: upright, and nose to the front."""
+"""Whether the brain lies the way its header says, upright and nose to the front; and whether left is known."""
 
 from __future__ import annotations
 
@@ -42,3 +42,16 @@ def _turned(scan: Scan, axes: tuple[int, ...]) -> Scan:
     name = next(sequence for sequence in PREFERRED if sequence in scan.images)
     brain = np.flip(scan.foreground(), axes)
     return scan.replace(images={name: np.flip(scan.images[name], axes)}, brain=np.ascontiguousarray(brain))
+
+
+def sides(view: View) -> Check:
+    """Remarks of reading that leave left and right open: a brain's image alone does not tell them."""
+    found = [note for note in view.scan.notes if "states no orientation" in note]
+    return Check.measured(
+        "left and right",
+        len(found),
+        (0, 0),
+        "files whose header does not say where left is",
+        "the header does not say where left and right are, and no image of a brain can: the sides of findings may be "
+        "the wrong way round",
+    )

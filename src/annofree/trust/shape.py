@@ -29,7 +29,7 @@ def cut(view: View) -> Check:
         others = tuple(k for k in range(3) if k != axis)
         area = view.brain.sum(axis=others)
         inside = np.flatnonzero(area)
-        step = min(max(1, round(_NEAR_MM / view.spacing_mm[axis])), inside.size - 1)
+        step = min(max(1, round(_NEAR_MM / view.grid.spacing_mm[axis])), inside.size - 1)
         for name, place in zip(names, (inside[0] + step, inside[-1] - step), strict=True):
             if (share := float(area[place] / area.max())) > worst:
                 worst, where = share, name
@@ -51,7 +51,7 @@ def void(view: View) -> Check | None:
     for sequence in view.images:
         np.maximum(brightest, view.levels(sequence), out=brightest)
     parts, count = components(view.deep & (brightest < VOID_LEVEL), 6)
-    largest_ml = int(np.bincount(parts.ravel())[1:].max()) * view.voxel_ml if count else 0.0
+    largest_ml = int(np.bincount(parts.ravel())[1:].max()) * view.grid.voxel_ml if count else 0.0
     return Check.measured(
         "signal void",
         largest_ml,
@@ -72,7 +72,7 @@ def cavity(view: View) -> Check | None:
     across = np.asarray(view.brain.any(axis=(1, 2)))
     middle = float(np.mean(np.flatnonzero(across)))
     left = np.arange(across.size) < middle
-    apart = abs(int(fluid[left].sum()) - int(fluid[~left].sum())) * view.voxel_ml
+    apart = abs(int(fluid[left].sum()) - int(fluid[~left].sum())) * view.grid.voxel_ml
     return Check.measured(
         "cavity",
         apart,

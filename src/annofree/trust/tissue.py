@@ -121,7 +121,7 @@ def measure(view: View) -> dict[Modality, Measures] | None:
     if blocks is None:
         return None
     # further from the brain than the smoothing reaches there is nothing to smooth
-    box = bounding_box(view.brain, margin_for(4 * _SHADING_MM, view.spacing_mm))
+    box = bounding_box(view.brain, margin_for(4 * _SHADING_MM, view.grid.spacing_mm))
     assert box is not None
     brain, deep = view.brain[box], view.deep[box]
     share = np.maximum(_smooth(brain.astype(np.float32), view), np.float32(1e-3))
@@ -140,7 +140,7 @@ def measure(view: View) -> dict[Modality, Measures] | None:
 
 
 def _smooth(volume: NDArray[np.float32], view: View) -> NDArray[np.float32]:
-    smooth: NDArray[np.float32] = ndimage.gaussian_filter(volume, [_SHADING_MM / edge for edge in view.spacing_mm])
+    smooth: NDArray[np.float32] = ndimage.gaussian_filter(volume, [_SHADING_MM / edge for edge in view.grid.spacing_mm])
     return smooth
 
 
@@ -159,7 +159,7 @@ class _Blocks(NamedTuple):
 
         maps, maps_affine = tissue_maps()
         places = np.argwhere(view.brain)
-        mm = apply_affine(view.alignment.affine @ view.affine, places)  # type: ignore[no-untyped-call]
+        mm = apply_affine(view.alignment.affine @ view.grid.affine, places)  # type: ignore[no-untyped-call]
         where = apply_affine(np.linalg.inv(maps_affine), mm).T  # type: ignore[no-untyped-call]
         tissues = np.stack([ndimage.map_coordinates(m, where, order=1) for m in maps], axis=1).astype(np.float64)
         used = (tissues.sum(axis=1) > 0.5) & (view.depth_mm[view.brain] > _RIM_MM)

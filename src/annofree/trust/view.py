@@ -13,7 +13,7 @@ from annofree.anatomy.align import Alignment, register_to_mni
 from annofree.intensity import robust_level
 from annofree.masks import depth_mm
 from annofree.prepare.brain import filled_brain
-from annofree.scan import Modality, Scan
+from annofree.scan import Grid, Modality, Scan
 
 #: Voxels need not be finer than this for any check.
 COARSE_MM = 3.0
@@ -33,34 +33,26 @@ class View:
         scan: The whole scan.
         images: Every n-th voxel of each sequence, (X, Y, Z).
         brain: The same of the brain, its holes filled.
-        affine: (4, 4), voxels that are left to scanner mm.
+        grid: Where the voxels that are left lie.
         known: Where the brain lies in MNI space, if somebody knows it already.
     """
 
     scan: Scan
     images: Mapping[Modality, NDArray[np.float32]]
     brain: NDArray[np.bool_]
-    affine: NDArray[np.float64]
+    grid: Grid
     known: Alignment | None = None
 
     @classmethod
     def of(cls, scan: Scan, known: Alignment | None = None) -> View:
         """Thin a scan."""
         brain = filled_brain(scan)
-        step = [max(1, round(COARSE_MM / edge)) for edge in scan.spacing_mm]
-        thin = tuple(slice(s // 2, None, s) for s in step)
+        steps = [max(1, round(COARSE_MM / edge)) for edge in scan.spacing_mm]
+        thin = tuple(slice(step // 2, None, step) for step in steps)
         if np.count_nonzero(brain[thin]) < _FEWEST:
-            step, thin = [1, 1, 1], (slice(None),) * 3
-        affine = scan.affine @ np.diag([*step, 1.0])
-        affine[:3, 3] = scan.affine[:3, :3] @ [one.start or 0 for one in thin] + scan.affine[:3, 3]
+            thin = (slice(None),) * 3
         images = {name: image[thin] for name, image in scan.images.items()}
-        return cls(scan, images, brain[thin], affine, known)
-
-    @cached_property
-    def spacing_mm(self) -> tuple[float, float, float]:
-        """Between the voxels that are left."""
-        x, y, z = np.sqrt((self.affine[:3, :3] ** 2).sum(axis=0))
-        return float(x), float(y), float(z)
+        return cls(scan, images, brain[thin], scan.grid.within(thin), known)
 
     @cached_property
     def alignment(self) -> Alignment:
@@ -68,14 +60,9 @@ class View:
         return register_to_mni(self.scan) if self.known is None else self.known
 
     @cached_property
-    def voxel_ml(self) -> float:
-        """Volume that one voxel stands for."""
-        return float(np.prod(self.spacing_mm)) / 1000.0
-
-    @cached_property
     def depth_mm(self) -> NDArray[np.float32]:
         """(X, Y, Z): how far each voxel lies below the brain's surface."""
-        return depth_mm(self.brain, self.spacing_mm)
+        return depth_mm(self.brain, self.grid.spacing_mm)
 
     @cached_property
     def deep(self) -> NDArray[np.bool_]:

@@ -19,7 +19,6 @@ from panoptica import (
     InputType,
     MaxBipartiteMatching,
     Metric,
-    NaiveThresholdMatching,
     Panoptica_Evaluator,
     disable_citation_reminder,
 )
@@ -37,7 +36,7 @@ def main() -> int:
     worst: dict[str, float] = {}
     hits = 0
     rng = np.random.default_rng(0)
-    evaluators = {"optimal": evaluator(MaxBipartiteMatching), "greedy": evaluator(NaiveThresholdMatching)}
+    evaluators = {"optimal": evaluator(MaxBipartiteMatching)}
     for case in range(CASES):
         truth, prediction = blobs(rng), blobs(rng)
         if case % 3:  # related masks, as a method's usually are
@@ -100,7 +99,7 @@ def lesions(truth: np.ndarray, prediction: np.ndarray, evaluators: dict[str, Pan
     overlap = Overlap.of(truth, prediction)
     for matching, instance in evaluators.items():
         oracle = instance.evaluate(prediction.astype(np.uint8), truth.astype(np.uint8), verbose=False)["ungrouped"]
-        ours = match_lesions(truth, prediction, matching=matching)
+        ours = match_lesions(truth, prediction)
         pairs[f"panoptica: {matching} matching, hits"] = (ours.hits, oracle.tp)
         pairs[f"panoptica: {matching} matching, false"] = (ours.false, oracle.fp)
         pairs[f"panoptica: {matching} matching, missed"] = (ours.missed, oracle.fn)

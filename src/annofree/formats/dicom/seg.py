@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from annofree.errors import InputError, OptionalDependency
+from annofree.errors import InputError
+from annofree.extras import explained
 from annofree.formats.dicom.case import DicomCase
 from annofree.formats.dicom.header import quiet
 from annofree.formats.dicom.study import Series
@@ -78,12 +79,8 @@ def write_dicom_seg(
         InputError: The segmentation is not in the space of any series, or that series' positions are assumed.
         OptionalDependency: highdicom is not installed.
     """
-    try:
+    with explained("DICOM SEG"):
         import highdicom
-    except ImportError:
-        raise OptionalDependency(
-            "DICOM SEG needs highdicom", fix="Install it with: pip install 'annofree[dicom]'"
-        ) from None
     hd: Any = highdicom
     series = source_series(result, case)
     sources, planes = sources_of(series, keep_ids)

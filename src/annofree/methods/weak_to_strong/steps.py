@@ -28,7 +28,7 @@ def run_step(step: str, source: str | Path, out: str | Path, settings: dict[str,
 def _foreground(source: Path, out: Path, settings: dict[str, Any]) -> list[str]:
     from annofree.methods.weak_to_strong.foreground import ForegroundSettings, learn_foreground
 
-    made = learn_foreground(source, out, ForegroundSettings.from_mapping(settings))
+    made = learn_foreground(source, out, ForegroundSettings(**settings))
     lines = [f"left out: {sentence}" for sentence in made.skipped]
     for score in made.scores:
         kind = "trained on" if score.part == "train" else "held out"
@@ -40,7 +40,7 @@ def _tumour(source: Path, out: Path, settings: dict[str, Any]) -> list[str]:
     from annofree.formats import open_cohort
     from annofree.methods.weak_to_strong.student import StudentSettings, tumour_masks
 
-    last = tumour_masks(open_cohort(source), out, StudentSettings.from_mapping(settings))
+    last = tumour_masks(open_cohort(source), out, StudentSettings(**settings))
     return [f"tumour pseudo-masks written below {out}; learn from them with --set labels={last}"]
 
 
@@ -53,7 +53,7 @@ def _tune(source: Path, out: Path, settings: dict[str, Any]) -> list[str]:
     from annofree.prepare.brain import filled_brain
     from annofree.scan import learning, scoring
 
-    asked = TuneSettings.from_mapping(settings)
+    asked = TuneSettings(**settings)
     size = size_of(asked)
     truth = asked.supervision == "truth"
     with scoring("a sweep of tier S") if truth else learning():
