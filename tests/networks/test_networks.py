@@ -58,3 +58,23 @@ def test_errors_name_what_is_wrong(tmp_path: Path) -> None:
         build({"kind": "thin_une"})
     with pytest.raises(InputError, match=r"config\.yaml"):
         load_network(tmp_path)
+
+
+def test_a_convolution_in_training_form_has_the_values_and_gradients_of_torchs() -> None:
+    torch.manual_seed(0)
+    given = torch.randn(2, CHANNELS, 16, 16, 16)
+    found = []
+    for training in (True, False):
+        net = build(THIN.model_copy(update={"full": 8}))
+        torch.manual_seed(1)
+        for parameter in net.parameters():
+            torch.nn.init.normal_(parameter, std=0.1)
+        for part in net.modules():
+            if isinstance(part, torch.nn.Conv3d):
+                part.train(training)
+        x = given.clone().requires_grad_()
+        levels = net(x)
+        sum(level.square().mean() for level in levels).backward()
+        found.append([*levels, x.grad, *(p.grad for p in net.parameters())])
+    for ours, theirs in zip(*found, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-4)

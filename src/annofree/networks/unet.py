@@ -37,8 +37,31 @@ def _norm(channels: int) -> nn.Module:
     return nn.GroupNorm(channels, channels)
 
 
-def _conv(inside: int, out: int, kernel: int, stride: int = 1) -> nn.Conv3d:
-    return nn.Conv3d(inside, out, kernel, stride, padding=(kernel - 1) // 2, bias=False)
+class _Conv(nn.Conv3d):
+    """A convolution that a CPU trains faster, equal to torch's but for rounding.
+
+    oneDNN is slow where channels do not fill its blocks of sixteen: a 1x1x1 convolution is quicker as a matrix product,
+    and a thin 3x3x3 one has its gradients in a third of the time in channels-last memory. Wider ones lose by it.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """As of :class:`torch.nn.Conv3d`."""
+        if x.device.type != "cpu" or not self.training or self.stride != (1, 1, 1):
+            return super().forward(x)
+        if self.kernel_size == (1, 1, 1):
+            weight, flat = self.weight.flatten(1).expand(x.shape[0], -1, -1), x.flatten(2)
+            out = torch.bmm(weight, flat) if self.bias is None else torch.baddbmm(self.bias[:, None], weight, flat)
+            return out.unflatten(2, x.shape[2:])
+        if self.in_channels % 16:
+            x = x.contiguous(memory_format=torch.channels_last_3d)
+            if x.requires_grad:
+                x.register_hook(Tensor.contiguous)
+            return super().forward(x).contiguous()
+        return super().forward(x)
+
+
+def _conv(inside: int, out: int, kernel: int, stride: int = 1, *, bias: bool = False) -> nn.Conv3d:
+    return _Conv(inside, out, kernel, stride, padding=(kernel - 1) // 2, bias=bias)
 
 
 class ResidualBlock(nn.Module):
@@ -95,10 +118,10 @@ class ThinUNet(nn.Module):
             _conv(full, full, 3),
             _norm(full),
             act,
-            nn.Conv3d(full, settings.out_channels, 1),
+            _conv(full, settings.out_channels, 1, bias=True),
         )
         self.coarse_heads = nn.ModuleList(
-            nn.Conv3d(width, settings.out_channels, 1)
+            _conv(width, settings.out_channels, 1, bias=True)
             for width in widths[: min(settings.deep_supervision, len(widths) - 1)]
         )
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import sys
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,6 +17,7 @@ def launched(precision: str = "fp32") -> Any:
     """A Lightning Fabric for this process, on the GPU where there is one; precision "auto", "fp32" or "bf16"."""
     from lightning.fabric import Fabric
 
+    keep_memory()
     world = int(os.environ.get("WORLD_SIZE", "1"))
     local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     accelerator = "cuda" if torch.cuda.is_available() else "cpu"
@@ -27,6 +30,15 @@ def launched(precision: str = "fp32") -> Any:
     )
     fabric.launch()
     return fabric
+
+
+def keep_memory() -> None:
+    """Let this process keep the memory that a step frees: what glibc gives back must be cleared anew at every step."""
+    trim_threshold, most_mapped = -1, -4  # names of malloc.h
+    libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+    if hasattr(libc, "mallopt"):
+        libc.mallopt(trim_threshold, 2**31 - 1)
+        libc.mallopt(most_mapped, 0)
 
 
 def cpu_has_bf16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:

@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
 from annofree.settings import Settings
+from annofree.training.fabric import keep_memory
 from annofree.training.samples import SampleSettings, make_sample
 
 T = TypeVar("T")
@@ -136,5 +137,6 @@ def loader(dataset: SampleStream, *, ahead: int) -> Iterator[Batch]:
 
 
 def _as_worker(worker: int) -> None:
+    keep_memory()
     torch.set_num_threads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process; the training one decides
