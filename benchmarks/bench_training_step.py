@@ -1,10 +1,10 @@
-"""A training step of the default network in the whole loop: seconds of wall time and of the processor, without a stream.
+"""A training step of the default network in the whole loop, without a stream: wall and processor seconds.
 
-    python benchmarks/bench_training_step.py [--against CHECKOUT] [--rounds 2] [--batch 2] [--precision auto fp32]
+    python benchmarks/bench_training_step.py [--against CHECKOUT] [--rounds 2] [--batch 2] [--threads 1]
     python benchmarks/bench_training_step.py --labelmaps MAPS [--carriers FOLDER]
 
 `--against` names the `src` folder's parent of another version, for instance `git worktree add ../old e91ada5`; the
-versions then run in turn (A B A B), one thread each. With `--labelmaps` it says what the stream takes to make a batch.
+versions then run in turn (A B A B). With `--labelmaps` it says what the stream takes to make a batch.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from itertools import pairwise
 from pathlib import Path
 
 #: Runs in either version: prints the wall and processor seconds between the starts of the steps, and the losses.
@@ -31,7 +32,6 @@ from annofree.training.losses import region_objective
 from annofree.training.settings import TrainSettings
 
 steps, batch, precision = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
-torch.set_num_threads(1)
 torch.manual_seed(0)
 patch = (64, 80, 64)
 sample = {
@@ -63,6 +63,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--batch", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--precision", nargs="+", default=["auto", "fp32"])
     parser.add_argument("--labelmaps", type=Path)
     parser.add_argument("--carriers", type=Path)
@@ -78,7 +79,7 @@ def main() -> None:
         last: dict[str, float] = {}
         for _ in range(given.rounds):
             for name, root in versions.items():
-                found = run(root, given.steps, given.batch, precision)
+                found = run(root, given.steps, given.batch, precision, given.threads)
                 taken[name] += found[0]
                 last[name] = found[1]
         for name, steps in taken.items():
@@ -92,14 +93,14 @@ def main() -> None:
             print(f"{precision} other / this: " + ", ".join(f"{r:.2f}" for r in ratios), flush=True)
 
 
-def run(root: Path, steps: int, batch: int, precision: str) -> tuple[list[tuple[float, float]], float]:
+def run(root: Path, steps: int, batch: int, precision: str, threads: int) -> tuple[list[tuple[float, float]], float]:
     """Wall and processor seconds of each step after the first three of one version, and its last loss."""
-    environment = {**os.environ, "PYTHONPATH": str(root / "src"), "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "PYTHONPATH": str(root / "src"), "OMP_NUM_THREADS": str(threads)}
     command = [sys.executable, "-c", TRAIN, str(steps), str(batch), precision]
     done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
     found = json.loads(done.stdout.splitlines()[-1])
     times = found["times"][3:]
-    return [(b[0] - a[0], b[1] - a[1]) for a, b in zip(times, times[1:], strict=False)], found["losses"][-1]
+    return [(b[0] - a[0], b[1] - a[1]) for a, b in pairwise(times)], found["losses"][-1]
 
 
 def stream(labelmaps: Path, carriers: Path | None, batch: int) -> None:

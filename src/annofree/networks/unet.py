@@ -51,11 +51,11 @@ class _Conv(nn.Conv3d):
         if self.kernel_size == (1, 1, 1):
             weight, flat = self.weight.flatten(1).expand(x.shape[0], -1, -1), x.flatten(2)
             out = torch.bmm(weight, flat) if self.bias is None else torch.baddbmm(self.bias[:, None], weight, flat)
-            return out.unflatten(2, x.shape[2:])
+            return out.view(x.shape[0], -1, *x.shape[2:])
         if self.in_channels % 16:
             x = x.contiguous(memory_format=torch.channels_last_3d)
             if x.requires_grad:
-                x.register_hook(Tensor.contiguous)
+                x.register_hook(Tensor.contiguous)  # type: ignore[no-untyped-call]
             return super().forward(x).contiguous()
         return super().forward(x)
 

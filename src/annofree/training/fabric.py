@@ -35,7 +35,7 @@ def launched(precision: str = "fp32") -> Any:
 def keep_memory() -> None:
     """Let this process keep the memory that a step frees: what glibc gives back must be cleared anew at every step."""
     trim_threshold, most_mapped = -1, -4  # names of malloc.h
-    libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+    libc: Any = ctypes.CDLL(None) if sys.platform == "linux" else None
     if hasattr(libc, "mallopt"):
         libc.mallopt(trim_threshold, 2**31 - 1)
         libc.mallopt(most_mapped, 0)
