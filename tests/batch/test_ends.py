@@ -71,12 +71,11 @@ def test_a_job_that_a_worker_cannot_take_up_is_an_error_of_its_own(tmp_path: Pat
     import cloudpickle
 
     from annofree.batch import scheduler
-    from annofree.batch.parallel import OneScan
     from annofree.batch.worker import Worker
 
     cohort = made_cohort(tmp_path, a="never")
     out = claim_folder(tmp_path / "out")
-    frozen = cloudpickle.dumps(OneScan(Worker(cohort.subset(()), CHOICE, out, False, False, "key")))
+    frozen = cloudpickle.dumps(Worker(cohort.subset(()), CHOICE, out, False, False, "key"))
     job = cloudpickle.dumps(scheduler._Job(frozen, cohort))
     assert pickle.loads(job).failure is None
     other = scheduler._segment(frozen, cohort, "0.0.1")

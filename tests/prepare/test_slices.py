@@ -18,7 +18,8 @@ from annofree.formats import open_cohort, open_scan
 from annofree.formats.grids import resample
 from annofree.formats.slices import published_grid, read_png, write_slices
 from annofree.phantom import phantom_subject
-from annofree.prepare.slices import SliceSettings, framed, from_slices, to_slices, unframed
+from annofree.prepare.resample import back as brought_back
+from annofree.prepare.slices import SliceSettings, framed, from_slices, to_slices
 from annofree.scan import Cohort, Modality, Scan
 
 QUICK = SliceSettings()
@@ -40,7 +41,7 @@ def test_a_mask_comes_back_where_it_was(subject, published: bool) -> None:  # ty
     assert slices.shape == (128, 128, 120) if published else slices.shape[:2] == (96, 96)
     lesion = subject.labels > 0
     there = resample(lesion, subject.scan.grid, slices.grid, 0)
-    back = unframed(there, slices, subject.scan, order=0)
+    back = brought_back(there, slices, subject.scan, order=0)
     assert dice(back, lesion) > 0.93
 
 
@@ -68,7 +69,7 @@ def test_any_grid_goes_there_and_back(shape, spacing, corner) -> None:  # type: 
     assume(max(brain.any(axis=(1, 2)).sum() * spacing[0], brain.any(axis=(0, 2)).sum() * spacing[1]) < 180)
     slices = framed(scan, QUICK)
     assert np.array_equal(from_slices(to_slices(slices.images[Modality.T2])), slices.images[Modality.T2])
-    back = unframed(slices.brain, slices, scan, order=0)
+    back = brought_back(slices.brain, slices, scan, order=0)
     assert dice(back, brain) > 0.8
     assert back.shape == shape
 
@@ -159,7 +160,7 @@ def test_published_slices_are_in_mni_space_already_and_stay_as_they_are(monkeypa
     cut = framed(scan, SliceSettings.published())
     assert cut.shape == scan.shape
     assert np.corrcoef(cut.images[Modality.T2][30:90, 20:110].ravel(), image[30:90, 20:110].ravel())[0, 1] > 0.99
-    assert unframed(cut.images[Modality.T2], cut, scan).shape == scan.shape
+    assert brought_back(cut.images[Modality.T2], cut, scan).shape == scan.shape
 
 
 def test_a_brain_a_little_longer_than_a_slice_loses_its_ends_and_the_scan_says_so() -> None:

@@ -66,7 +66,7 @@ def test_maps_lie_in_the_atlas_space_and_hold_the_volume(tmp_path: Path, regions
     prior = nib.load(next(folder.glob("*probseg.nii.gz")))
     mask = nib.load(next(folder.glob("*label-lesion*mask.nii.gz")))
     assert np.allclose(prior.affine, regions.affine)
-    assert prior.get_fdata().sum() * regions.voxel_ml == pytest.approx(9.42, rel=0.03)
+    assert prior.get_fdata().sum() * regions.grid.voxel_ml == pytest.approx(9.42, rel=0.03)
     assert np.array_equal(np.asarray(mask.dataobj) > 0, regions.mask("frontal", Side.LEFT))
     findings = json.loads((tmp_path / "sub-p1" / "findings.json").read_text())
     assert findings["side"] == "left"

@@ -45,7 +45,7 @@ def test_prior_holds_the_reported_volume_where_the_named_regions_meet(regions: A
     reading = read_report("Glioma in the right frontal, temporal and insular lobes, 41 x 60 x 38 mm.")
     prior = report_prior(reading, regions)
     assert prior.volume is not None
-    assert prior.probability.sum() * regions.voxel_ml == pytest.approx(prior.volume.expected_ml, rel=0.02)
+    assert prior.probability.sum() * regions.grid.voxel_ml == pytest.approx(prior.volume.expected_ml, rel=0.02)
     x, y, z = np.unravel_index(int(prior.probability.argmax()), prior.probability.shape)
     assert x > 20  # the patient's right
     for region in ("frontal", "temporal", "insula"):
@@ -100,7 +100,7 @@ def test_unsure_reports_weigh_less(regions: AtlasRegions) -> None:
 def test_region_that_the_atlas_lacks_is_named_and_limits_nothing(regions: AtlasRegions) -> None:
     prior = report_prior(read_report("Suprasellar mass."), regions, PriorSettings(unknown_ml=10.0))
     assert prior.missing == ("sella",)
-    assert prior.probability.sum() * regions.voxel_ml == pytest.approx(10.0, rel=0.02)
+    assert prior.probability.sum() * regions.grid.voxel_ml == pytest.approx(10.0, rel=0.02)
 
 
 def test_oedema_and_several_lesions_open_the_upper_end(regions: AtlasRegions) -> None:

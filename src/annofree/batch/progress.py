@@ -16,25 +16,14 @@ def with_progress(outcomes: Iterator[Outcome], total: int) -> Iterator[Outcome]:
 
 
 def _bar(outcomes: Iterator[Outcome], total: int) -> Iterator[Outcome]:
+    from rich import progress as shown
     from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
 
     columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
+        *(shown.TextColumn("{task.description}", markup=False), shown.BarColumn(), shown.MofNCompleteColumn()),
+        *(shown.TimeElapsedColumn(), shown.TextColumn("left"), shown.TimeRemainingColumn()),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    with shown.Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("segmenting", total=total)
         with listening(lambda scan_id, what: bar.update(task, description=f"{scan_id}: {what}")):
             for outcome in outcomes:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -167,17 +166,6 @@ def is_done(out: Path, scan_id: str, key: str) -> bool:
     return record is not None and record.get("key") == key and _has_mask(out, record)
 
 
-def mark_start(out: Path, scan_id: str) -> None:
-    """Say that work on a scan begins.
-
-    The mark goes when the scan ends, well or badly; one that is found later tells of a process that died.
-
-    Raises:
-        OutputError: The folder cannot be written.
-    """
-    atomic_write(_start(out, scan_id), f"{os.getpid()} {now()}\n")
-
-
 def forget(out: Path, scan_id: str, method: str) -> None:
     """Let what an earlier run left of a scan no longer count, before anything of it is written over.
 
@@ -199,17 +187,8 @@ def forget(out: Path, scan_id: str, method: str) -> None:
         raise OutputError("What an earlier run left cannot be removed", file=out, why=error.strerror) from None
 
 
-def clear_start(out: Path, scan_id: str) -> None:
-    """Take the mark away."""
-    _start(out, scan_id).unlink(missing_ok=True)
-
-
-def died_before(out: Path, scan_id: str) -> bool:
-    """Whether an earlier process began this scan and did not live to end it."""
-    return _start(out, scan_id).exists()
-
-
-def _start(out: Path, scan_id: str) -> Path:
+def start_mark(out: Path, scan_id: str) -> Path:
+    """A file that is there while a scan is worked on; one that is found later tells of a process that died."""
     return record_path(out, scan_id).with_suffix(".started")
 
 

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 from annofree.batch.fingerprint import model_hashes, software, text_hash
 from annofree.batch.manifest import write_manifest
 from annofree.batch.progress import with_progress
-from annofree.batch.record import RECORDS, died_before, now, read_record, standing_rows, sweep, write_results
+from annofree.batch.record import RECORDS, now, read_record, standing_rows, start_mark, sweep, write_results
 from annofree.batch.worker import BatchReport, Failure, Outcome, Worker
 from annofree.errors import InputError
 from annofree.formats.bids_names import bids_stem
 from annofree.formats.lock import only_run
 from annofree.formats.outfolder import atomic_write, claim_folder, read_table, refuse_beside, table
 from annofree.pipeline import Choice
-from annofree.processes import sensible
+from annofree.processes import as_they_come, sensible
 
 if TYPE_CHECKING:
     from annofree.methods.base import Method
@@ -72,7 +72,7 @@ def run(
     with only_run(out):
         if scheduler is None and (workers <= 1 or len(cohort) == 1) and cohort.ids:
             first = cohort.ids[0]
-            if not (died_before(out, first) or read_record(out, first)):
+            if not (start_mark(out, first).exists() or read_record(out, first)):
                 cohort.begin(first)
         build = cache(choice.build if method is None else lambda: method)
         described = build().describe()
@@ -123,7 +123,7 @@ def run(
 
 def _outcomes(worker: Worker, ids: list[str], workers: int, scheduler: str | None) -> Generator[Outcome, None, None]:
     """Outcomes of the scans; one whose process died in an earlier run is tried in a process of its own, last."""
-    suspects = [scan_id for scan_id in ids if died_before(worker.out, scan_id)]
+    suspects = [scan_id for scan_id in ids if start_mark(worker.out, scan_id).exists()]
     if scheduler is None and (workers <= 1 or len(ids) <= 1):
         yield from map(worker, (scan_id for scan_id in ids if scan_id not in suspects))
         ids = suspects
@@ -133,10 +133,10 @@ def _outcomes(worker: Worker, ids: list[str], workers: int, scheduler: str | Non
         with closing(outcomes_there(worker, ids, scheduler)) as found:
             yield from found
     elif ids:
-        from annofree.batch.parallel import outcomes
-
-        with closing(outcomes(worker, ids, workers=workers)) as found:
-            yield from found
+        jobs = (worker.cohort.subset([scan_id]) for scan_id in ids)
+        with closing(as_they_come(worker.over(worker.cohort.subset(())).one, jobs, workers)) as ended:
+            for cohort, outcome in ended:
+                yield Outcome.died(cohort.ids[0]) if outcome is None else outcome
 
 
 def _collisions(ids: Iterable[str]) -> Iterator[Failure]:

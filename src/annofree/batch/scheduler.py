@@ -7,7 +7,6 @@ from collections.abc import Generator, Iterable, Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from annofree.batch.parallel import OneScan, died
 from annofree.batch.worker import Failure, Outcome, Worker
 from annofree.errors import AnnofreeError, InputError
 from annofree.extras import explained
@@ -51,7 +50,7 @@ def outcomes(worker: Worker, ids: Iterable[str], address: str) -> Generator[Outc
             else:
                 yield outcome
         for outcome in _rush(client, worker, suspects, 1):
-            yield died(outcome) if isinstance(outcome, str) else outcome
+            yield Outcome.died(outcome) if isinstance(outcome, str) else outcome
 
 
 def _client(address: str) -> Client:
@@ -74,7 +73,7 @@ def _rush(client: Client, worker: Worker, ids: Iterable[str], ahead: int) -> Ite
     from distributed.scheduler import KilledWorker
 
     # The same bytes for every scan, so that a process thaws the worker once and keeps its loaded model.
-    frozen = cloudpickle.dumps(OneScan(worker.over(worker.cohort.subset(()))))
+    frozen = cloudpickle.dumps(worker.over(worker.cohort.subset(())))
     waiting = iter(ids)
     running: dict[Any, str] = {}
     pool = as_completed(loop=client.loop)
@@ -124,8 +123,8 @@ class _Job:
 
 
 @lru_cache(maxsize=1)
-def _thaw(frozen: bytes) -> OneScan:
-    thawed: OneScan = pickle.loads(frozen)
+def _thaw(frozen: bytes) -> Worker:
+    thawed: Worker = pickle.loads(frozen)
     return thawed
 
 
@@ -134,4 +133,4 @@ def _segment(frozen: bytes, cohort: Cohort, client_version: str) -> Outcome:
     if client_version != VERSION:
         what = f"A worker has annofree {VERSION}, and {client_version} was to be run"
         return Outcome(scan_id, Failure(scan_id, what, "n/a", "Give the workers the same annofree"))
-    return _thaw(frozen)(cohort)
+    return _thaw(frozen).one(cohort)

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from annofree.batch.fingerprint import origin_hashes, scan_hashes, text_hash
-from annofree.batch.record import clear_start, forget, is_done, mark_start, read_record, refuse_another, write_record
+from annofree.batch.record import forget, is_done, now, read_record, refuse_another, start_mark, write_record
 from annofree.errors import AnnofreeError
+from annofree.formats.outfolder import atomic_write
 from annofree.pipeline import Choice, segment_scan
 from annofree.prepare.natives import write_natives
 from annofree.progress import stage, working_on
@@ -50,6 +51,13 @@ class Outcome:
     id: str
     failure: Failure | None = None
     reused: bool = False
+
+    @classmethod
+    def died(cls, scan_id: str) -> Outcome:
+        """That of a scan whose process died each time."""
+        what = "The process died while segmenting this scan, and again when it was tried alone"
+        why = "most often it runs out of memory"
+        return cls(scan_id, Failure(scan_id, what, why, "Give it more memory, or leave this scan out"))
 
 
 @dataclass(repr=False)
@@ -103,6 +111,11 @@ class Worker:
         """The same for other scans; the loaded model is shared."""
         return Worker(cohort, self.choice, self.out, self.locate, self.review, self.setup, self._build)
 
+    def one(self, cohort: Cohort) -> Outcome:
+        """Segment the one scan of a cohort: that of a run need not travel to every process."""
+        (scan_id,) = cohort.ids
+        return self.over(cohort)(scan_id)
+
     @property
     def method(self) -> Method:
         """The method, built on first use."""
@@ -142,7 +155,7 @@ class Worker:
             return Outcome(scan_id, explain(scan_id, error))
         finally:  # only a process that dies leaves its mark
             with suppress(OSError):
-                clear_start(self.out, scan_id)
+                start_mark(self.out, scan_id).unlink(missing_ok=True)
 
     def _segment(self, scan_id: str) -> Outcome:
         started = time.monotonic()
@@ -151,7 +164,7 @@ class Worker:
             if is_done(self.out, scan_id, self.key(inputs)):
                 return Outcome(scan_id, reused=True)
             refuse_another(self.out, scan_id, inputs)
-        mark_start(self.out, scan_id)
+        atomic_write(start_mark(self.out, scan_id), f"{os.getpid()} {now()}\n")
         working_on(scan_id)
         stage("reading")
         scan = self.cohort[scan_id]

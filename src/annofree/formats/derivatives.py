@@ -155,11 +155,6 @@ class StoredThreshold:
     record: Mapping[str, Any]
 
     @property
-    def kind(self) -> str:
-        """The rule's name."""
-        return str(self.record.get("kind", "unknown"))
-
-    @property
     def value(self) -> float | None:
         """The number, where the rule had one."""
         value = self.record.get("value")

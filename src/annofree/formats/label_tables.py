@@ -12,18 +12,16 @@ COLOURS = {0: (0, 0, 0), 1: (255, 0, 0), 2: (0, 255, 0), 3: (255, 255, 0)}
 _ABBREVIATIONS = {0: "BG", 1: "NCR", 2: "ED", 3: "ET"}
 
 
-def write_label_table(dseg: Path) -> Path:
+def write_label_table(dseg: Path) -> None:
     """Write the BIDS table beside a label map: index, name, abbreviation, colour."""
     lines = ["index\tname\tabbreviation\tcolor"]
     for index, name in LABEL_NAMES.items():
         red, green, blue = COLOURS[index]
         lines.append(f"{index}\t{name}\t{_ABBREVIATIONS[index]}\t#{red:02x}{green:02x}{blue:02x}")
-    path = dseg.with_name(dseg.name.removesuffix(".nii.gz") + ".tsv")
-    atomic_write(path, "\n".join(lines) + "\n")
-    return path
+    atomic_write(dseg.with_name(dseg.name.removesuffix(".nii.gz") + ".tsv"), "\n".join(lines) + "\n")
 
 
-def write_viewer_tables(folder: Path) -> tuple[Path, Path]:
+def write_viewer_tables(folder: Path) -> None:
     """Write the colours and names of the labels for ITK-SNAP (`.label`) and for 3D Slicer (`.ctbl`) into a folder.
 
     Both programs then show the label maps in the colours and under the names that the pages use.
@@ -37,7 +35,5 @@ def write_viewer_tables(folder: Path) -> tuple[Path, Path]:
         shown = "Clear Label" if index == 0 else name
         snap.append(f'{index:5d} {red:5d} {green:4d} {blue:4d} {seen:8.2f} {seen:2d} {seen:2d}    "{shown}"')
         slicer.append(f"{index} {name} {red} {green} {blue} {255 * seen}")
-    paths = folder / "labels.label", folder / "labels.ctbl"
-    atomic_write(paths[0], "\n".join(snap) + "\n")
-    atomic_write(paths[1], "\n".join(slicer) + "\n")
-    return paths
+    atomic_write(folder / "labels.label", "\n".join(snap) + "\n")
+    atomic_write(folder / "labels.ctbl", "\n".join(slicer) + "\n")

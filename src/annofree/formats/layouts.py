@@ -2,39 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 from annofree.errors import InputError
 from annofree.formats import dicom, folders, nnunet, npy, slices
 from annofree.formats.case import Case, case_of_file, with_unique_ids
 from annofree.formats.names import is_volume
 
-
-@dataclass(frozen=True)
-class Layout:
-    """One way of arranging files.
-
-    Attributes:
-        name: Its name.
-        recognises: Whether a folder is arranged so; must be quick.
-        find: All cases below the folder, not read yet.
-    """
-
-    name: str
-    recognises: Callable[[Path], bool]
-    find: Callable[[Path], list[Case]]
-
-
-#: Asked in this order; the first that recognises a folder reads it.
-LAYOUTS: tuple[Layout, ...] = (
-    Layout("nnU-Net raw", nnunet.recognises, nnunet.find),
-    Layout("npy", npy.recognises, npy.find),
-    Layout("PNG slices", slices.recognises, slices.find),
-    Layout("DICOM", dicom.recognises, dicom.find),
-    Layout("folders", folders.recognises, folders.find),
-)
+#: Asked in this order; the first that `recognises` a folder (quickly) reads it: `find` gives the cases below.
+LAYOUTS: tuple[ModuleType, ...] = (nnunet, npy, slices, dicom, folders)
 
 
 def find_cases(path: str | Path, dicom_settings: dicom.DicomSettings | None = None) -> dict[str, Case]:
@@ -54,8 +31,8 @@ def find_cases(path: str | Path, dicom_settings: dicom.DicomSettings | None = No
     if not source.is_dir():
         return with_unique_ids([npy.case_of_file(source) if source.suffix == ".npy" else case_of_file(source)])
     layout = next(layout for layout in LAYOUTS if layout.recognises(source))
-    cases = dicom.find(source, dicom_settings) if layout.find is dicom.find else layout.find(source)
-    if layout is not LAYOUTS[-1] and layout.name != "PNG slices":  # what lies beside it must not be lost
+    cases: list[Case] = dicom.find(source, dicom_settings) if layout is dicom else layout.find(source)
+    if layout not in (folders, slices):  # what lies beside it must not be lost
         cases = [*cases, *folders.find(source, leave_out=nnunet.own_folders(source))]
     if not cases:
         raise InputError("No MRI was found in a folder", file=source, why=_why_empty(source), fix=_FIX)

@@ -103,9 +103,9 @@ def map_certainty(name: str, known_case: str = "") -> Literal["no", "maybe", "ye
     return "maybe" if any(re.search(r"\d", word) or read_words(word).sequence for word in behind) else "yes"
 
 
-def is_map(name: str, known_case: str = "") -> bool:
+def is_map(name: str) -> bool:
     """Whether the name says without a doubt that the file is a mask or another map, which is never an image."""
-    return map_certainty(name, known_case) == "yes"
+    return map_certainty(name) == "yes"
 
 
 def is_brain_mask(name: str, known_case: str = "") -> bool:

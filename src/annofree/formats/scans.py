@@ -79,7 +79,7 @@ def open_scan(
     elif isinstance(source, str | Path):
         case = _one_case(Path(source), sequence, _dicom(dicom))
     else:
-        case = _MemoryCase(id or "scan", Path(), held=source)
+        case = _HeldCase(id or "scan", Path(), held=((None, source),))
     if id is not None:
         case = replace(case, id=id)
     return _read(case, sequence, brain_mask, read_report(report), prepare)
@@ -218,38 +218,31 @@ class _Loader:
 
 
 @dataclass(frozen=True)
-class _MemoryCase(Case):
-    """A nibabel image."""
+class _HeldCase(Case):
+    """Nibabel images by sequence; None where a single one's is for its file's name or the caller to say."""
 
-    held: Any = None
-
-    def read(self, sequence: str | None = None) -> tuple[dict[Modality, Volume], tuple[str, ...]]:
-        volume = read_volume(self.held)
-        said = Modality.guess(volume.source)
-        name = said if sequence is None else Modality.parse(sequence)
-        if said is not None and name != said and name is not None:
-            raise contradiction(Path(volume.source).name, [said], name, volume.source)
-        if name is None:
-            raise InputError("The sequence of an image in memory is not known", fix="Say it: sequence='FLAIR'")
-        return {name: volume}, ()
-
-
-@dataclass(frozen=True)
-class _MixedCase(Case):
-    """A dictionary with nibabel images in it."""
-
-    held: tuple[tuple[Modality, Any], ...] = ()
+    held: tuple[tuple[Modality | None, Any], ...] = ()
 
     def read(self, sequence: str | None = None) -> tuple[dict[Modality, Volume], tuple[str, ...]]:
         wanted = None if sequence is None else Modality.parse(sequence)
-        return {name: read_volume(image) for name, image in self.held if wanted in (None, name)}, ()
+        found: dict[Modality, Volume] = {}
+        for name, image in self.held:
+            if name is not None and wanted not in (None, name):
+                continue
+            volume = read_volume(image)
+            said = Modality.guess(volume.source) if name is None else name
+            if wanted is not None and said is not None and wanted != said:
+                raise contradiction(Path(volume.source).name, [said], wanted, volume.source)
+            if (known := wanted or said) is None:
+                raise InputError("The sequence of an image in memory is not known", fix="Say it: sequence='FLAIR'")
+            found[known] = volume
+        return found, ()
 
 
 def _mapping(source: Mapping[str, Any], scan_id: str | None) -> Case:
     if all(isinstance(value, str | Path) for value in source.values()):
         return case_of_mapping(source, scan_id)
-    held = tuple((Modality.parse(name), image) for name, image in source.items())
-    return _MixedCase(scan_id or "scan", Path(), held=held)
+    return _HeldCase(scan_id or "scan", Path(), held=tuple((Modality.parse(n), image) for n, image in source.items()))
 
 
 def _require_a_name(source: Any) -> None:

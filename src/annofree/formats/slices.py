@@ -227,9 +227,7 @@ def read_png(file: Path) -> NDArray[np.uint8]:
         raise InputError("A slice cannot be read", file=file, why=why, fix="Export it again") from None
 
 
-def write_slices(
-    folder: Path, name: str, levels: NDArray[np.uint8], *, kind: str = IMAGES, first: int = 0
-) -> list[Path]:
+def write_slices(folder: Path, name: str, levels: NDArray[np.uint8], *, kind: str = IMAGES, first: int = 0) -> None:
     """Write one subject's slices, uint8 (X, Y, N), as `<name>_<number>.png` into `img` or `seg` of an export's folder.
 
     Raises:
@@ -237,13 +235,10 @@ def write_slices(
     """
     from PIL import Image
 
-    written = []
     for index in range(levels.shape[2]):
         buffer = BytesIO()
         Image.fromarray(np.ascontiguousarray(np.rot90(levels[:, :, index]))).save(buffer, format="PNG")
-        written.append(folder / kind / f"{name}_{first + index}.png")
-        atomic_write(written[-1], buffer.getvalue())
-    return written
+        atomic_write(folder / kind / f"{name}_{first + index}.png", buffer.getvalue())
 
 
 def write_places(folder: Path, subjects: Mapping[str, Place]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Protocol
@@ -150,7 +151,8 @@ class OnnxNetwork:
         return f"{kind}:{number}" if number and kind != "cpu" else kind
 
     def __reduce__(self) -> tuple[object, ...]:
-        return (_again, (self._model, self.folder, self._device, self._keep_memory))
+        again = partial(OnnxNetwork, device=self._device, keep_memory=self._keep_memory)
+        return (again, (self._model, self.folder))
 
     def on(self, device: str) -> OnnxNetwork:
         """The same network on another device; loaded there once."""
@@ -179,10 +181,6 @@ class OnnxNetwork:
             for name in ("model.safetensors", "model.onnx"):
                 shutil.copyfile(self.folder / name, out / name)
         (out / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
-
-
-def _again(model: Path | bytes, folder: Path, device: str, keep_memory: bool) -> OnnxNetwork:
-    return OnnxNetwork(model, folder, device=device, keep_memory=keep_memory)
 
 
 def providers(device: str) -> list[str]:
@@ -231,7 +229,7 @@ def placed(held: dict[str, Any], wanted: str) -> tuple[dict[str, Any], str | Non
     device = "coreml" if kind == "mps" else wanted
 
     def move(value: Any, device: str) -> Any:
-        if _pairs(value):
+        if isinstance(value, list):
             return [(one.on(device), *rest) for one, *rest in value]
         return value.on(device) if hasattr(value, "on") else value
 
@@ -241,7 +239,9 @@ def placed(held: dict[str, Any], wanted: str) -> tuple[dict[str, Any], str | Non
     except SettingsError as error:
         note = f"The device '{wanted}' is not at hand, the processor computes instead ({error.why})."
         moved = {name: move(value, "cpu") for name, value in held.items()}
-    every = [one for value in moved.values() for one in ([pair[0] for pair in value] if _pairs(value) else [value])]
+    every = [
+        one for value in moved.values() for one in ([pair[0] for pair in value] if isinstance(value, list) else [value])
+    ]
     found = {one.device for one in every if hasattr(one, "device")}
     if not found:
         return moved, None, None
@@ -249,7 +249,3 @@ def placed(held: dict[str, Any], wanted: str) -> tuple[dict[str, Any], str | Non
     if note is None and kind not in ("auto", "cpu") and "cpu" in found:
         note = f"The device '{wanted}' could not be used, the processor computes instead."
     return moved, actual, note
-
-
-def _pairs(value: Any) -> bool:
-    return isinstance(value, list)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from annofree.errors import InputError
 from annofree.inference.channels import contrast_power, network_input, normalise
 from annofree.inference.network import Network
-from annofree.masks import Mask
+from annofree.masks import Mask, bounding_box
 from annofree.progress import stage
 
 Floats = NDArray[np.float32]
@@ -162,13 +162,10 @@ def predict_scan_array(
         (R, X, Y, Z) probabilities, 0 outside the brain.
     """
     out = np.zeros((int(network.settings.out_channels), *brain.shape), dtype=np.float32)
-    if not brain.any():
+    box = bounding_box(brain, margin)
+    if box is None:
         return out
-    box = []
-    for axis, size in enumerate(brain.shape):
-        hit = np.flatnonzero(brain.any(axis=tuple(a for a in range(3) if a != axis)))
-        box.append(slice(max(0, int(hit[0]) - margin), min(size, int(hit[-1]) + 1 + margin)))
-    inside, values = brain[tuple(box)], images[(slice(None), *box)]
+    inside, values = brain[box], images[(slice(None), *box)]
     if flipped:
         inside, values = inside[::-1], values[:, ::-1]
     normalised = normalise(values, inside)

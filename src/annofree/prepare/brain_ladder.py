@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from annofree.errors import InputError
 from annofree.formats.brain_mask import open_brain_mask
 from annofree.formats.nifti import read_labels, write_volume
+from annofree.masks import faces
 from annofree.preparation import StepRecord
 from annofree.prepare.pictures import outline_picture
 from annofree.prepare.work import Work
@@ -42,7 +43,8 @@ class FindBrain(Settings):
     Attributes:
         by: "auto" (the rungs in order), or the one rung to use for heads: "network", "hd-bet", "synthstrip".
         unsure: The part of the brain's volume for which the network may be unsure (0.1 to 0.9) without a warning.
-        on_faces: The part of the brain's voxels that may lie on a face of the image without a warning.
+        on_faces: The part of the brain's voxels that may lie on a face of the image without a warning; a head that is
+            only half there has many.
     """
 
     by: Literal["auto", "network", "hd-bet", "synthstrip"] = "auto"
@@ -68,7 +70,7 @@ class FindBrain(Settings):
             quality["unsure_part"] = doubt
             how = f"outlined on {on} by the brain network"
         litres = float(brain.sum()) * work.grids[on].voxel_ml / 1000
-        quality = {"brain_litres": litres, "on_faces_part": _cut_off(brain), **quality}
+        quality = {"brain_litres": litres, "on_faces_part": float(faces(brain).sum() / max(1, brain.sum())), **quality}
         record = StepRecord(
             "brain",
             f"The brain was {how}: {litres:.2f} litres."
@@ -143,12 +145,6 @@ def filled(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     for level in range(out.shape[2]):
         out[:, :, level] = ndimage.binary_fill_holes(out[:, :, level])
     return out
-
-
-def _cut_off(brain: NDArray[np.bool_]) -> float:
-    """The part of the brain's voxels that lie on a face of the image: a head that is only half there has many."""
-    faces = sum(int(np.take(brain, end, axis=axis).sum()) for axis in range(3) for end in (0, -1))
-    return faces / max(1, int(brain.sum()))
 
 
 def _outside_program(name: str, image: NDArray[np.float32], grid: Grid) -> NDArray[np.bool_]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from annofree.anatomy.information import one_thread
 from annofree.errors import InputError
+from annofree.masks import away_mm
 from annofree.preparation import StepRecord
 from annofree.prepare.rigid import Movement, register
 from annofree.prepare.work import Work
@@ -48,7 +49,7 @@ class Coregister(Settings):
             did = "Nothing was registered; positions are the headers'."
             return work.after(StepRecord("co-registration", did, self.model_dump()))
         hub, grid = work.hub, work.grids[work.hub]
-        region = None if work.brain is None else self._around(work)
+        region = None if work.brain is None else away_mm(work.brain, grid.spacing_mm) <= self.margin_mm
 
         def find(name: Modality) -> Movement:
             return register(work.images[hub], grid, work.images[name], work.grids[name], region)
@@ -71,13 +72,6 @@ class Coregister(Settings):
             tuple(warning for name in others for warning in self._warnings(name, found[name], moved[name])),
         )
         return work.after(record, movements={name: matrix @ back for name, matrix in movements.items()})
-
-    def _around(self, work: Work) -> NDArray[np.bool_]:
-        from scipy import ndimage
-
-        assert work.brain is not None
-        distance = ndimage.distance_transform_edt(~work.brain, sampling=work.grids[work.hub].spacing_mm)
-        return np.asarray(distance <= self.margin_mm)
 
     def _points(self, work: Work) -> NDArray[np.float64]:
         """Some hundred points of the brain, or of the image, in the hub's world."""

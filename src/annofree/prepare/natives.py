@@ -38,7 +38,7 @@ def on_grid_of(result: Segmentation, native: Grid, movement: NDArray[np.float64]
     return found
 
 
-def write_natives(result: Segmentation, scan: Scan, out: str | Path) -> list[Path]:
+def write_natives(result: Segmentation, scan: Scan, out: str | Path) -> None:
     """Write the whole-tumour mask, and the labels where regions are told apart, on the grid of every sequence's file.
 
     Names are those of the main results with `space-T1` and so on instead of `space-orig`.
@@ -47,13 +47,9 @@ def write_natives(result: Segmentation, scan: Scan, out: str | Path) -> list[Pat
         result: A segmentation.
         scan: The prepared scan that was segmented; one that was not prepared has one grid only, and nothing is written.
         out: The output folder.
-
-    Returns:
-        The files written.
     """
     told = scan.preparation
     method = str(result.provenance.get("method") or "annofree")
-    written = []
     for sequence, native in () if told is None else told.natives.items():
         assert told is not None
         labels = on_grid_of(result, native, told.movements[sequence])
@@ -66,12 +62,9 @@ def write_natives(result: Segmentation, scan: Scan, out: str | Path) -> list[Pat
         mask = Path(f"{stem}_label-lesion_desc-{bids_label(method)}_mask.nii.gz")
         write_volume(mask, (labels > 0).astype(np.uint8), native, description=f"annofree {method}: whole tumour")
         write_json(Path(f"{stem}_label-lesion_desc-{bids_label(method)}_mask.json"), {**about, "Type": "Lesion"})
-        written.append(mask)
         if len(result.regions) > 1:
             dseg = Path(f"{stem}_desc-{bids_label(method)}_dseg.nii.gz")
             write_volume(dseg, labels, native, description=f"annofree {method}")
             names = {str(key): value for key, value in LABEL_NAMES.items()}
             write_json(Path(f"{stem}_desc-{bids_label(method)}_dseg.json"), {**about, "LabelMap": names})
             write_label_table(dseg)
-            written.append(dseg)
-    return written

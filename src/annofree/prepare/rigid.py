@@ -141,14 +141,10 @@ def region_on(mask: NDArray[np.bool_], grid: Grid, like: Any) -> Any:
 
 def centre_of(image: Any) -> NDArray[np.float64]:
     """Centre of mass in mm; the darkest value weighs nothing."""
+    from scipy import ndimage
+
     values = simpleitk().GetArrayViewFromImage(image).transpose(2, 1, 0).astype(np.float64)
-    values = values - values.min()
-    total = values.sum()
-    index = [
-        float((values.sum(axis=tuple(a for a in range(3) if a != axis)) @ np.arange(n)) / total)
-        for axis, n in enumerate(values.shape)
-    ]
-    return np.asarray(image.TransformContinuousIndexToPhysicalPoint(index))
+    return np.asarray(image.TransformContinuousIndexToPhysicalPoint(ndimage.center_of_mass(values - values.min())))
 
 
 def _starts(pair: tuple[Any, Any], centre: NDArray[np.float64]) -> list[Any]:

@@ -15,7 +15,7 @@ from pydantic import Field
 from annofree.errors import InputError
 from annofree.formats.grids import resample
 from annofree.intensity import Normalisation
-from annofree.prepare.resample import back, to_spacing
+from annofree.prepare.resample import to_spacing
 from annofree.scan import Grid, Modality, Scan
 from annofree.settings import Settings
 
@@ -77,7 +77,7 @@ def framed(scan: Scan, settings: SliceSettings | None = None) -> Scan:
         settings: How to cut.
 
     Returns:
-        A scan of shape (size, size, N); slice n is ``image[:, :, n]``. `unframed` brings results back.
+        A scan of shape (size, size, N); slice n is ``image[:, :, n]``; `resample.back` brings results back.
 
     Raises:
         InputError: The brain is empty, larger than the frame, or could not be aligned with MNI space.
@@ -92,22 +92,6 @@ def framed(scan: Scan, settings: SliceSettings | None = None) -> Scan:
     if not moved.brain.any():
         raise InputError(f"No brain of scan '{scan.id}' lies in the slices", fix="Check the mask and the orientation")
     return moved.replace(images={name: grey_levels(image, moved.brain) for name, image in moved.images.items()})
-
-
-def unframed(values: NDArray[np.float32], slices: Scan, original: Scan | Grid, order: int = 1) -> NDArray[np.float32]:
-    """Bring values on the slices' grid back to the original scan's grid.
-
-    Args:
-        values: (size, size, N).
-        slices: What `framed` returned.
-        original: The scan given to it, or its grid.
-        order: 0 for masks and labels, 1 for scores.
-
-    Returns:
-        (X, Y, Z), 0 where no slice lies.
-    """
-    out: NDArray[np.float32] = back(values, slices, original, order)
-    return out
 
 
 def to_slices(volume: NDArray[Any]) -> NDArray[Any]:

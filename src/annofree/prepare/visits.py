@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annofree.errors import InputError
+from annofree.masks import away_mm
 from annofree.prepare.regrid import carried_mask, drawn
 from annofree.prepare.resample import grid_at
 from annofree.prepare.rigid import Movement, register
@@ -99,11 +100,7 @@ def align_visits(
 
 
 def _within(mask: NDArray[np.bool_], grid: Grid, distance_mm: float) -> NDArray[np.bool_]:
-    from scipy import ndimage
-
-    if not mask.any():
-        return np.zeros(mask.shape, bool)
-    return np.asarray(ndimage.distance_transform_edt(~mask, sampling=grid.spacing_mm) <= distance_mm)
+    return np.asarray(away_mm(mask, grid.spacing_mm) <= distance_mm)
 
 
 def _compared(

@@ -93,7 +93,7 @@ def report_prior(reading: Reading, regions: AtlasRegions, settings: PriorSetting
 
 def _bounds(lesion: ReportedLesion, reading: Reading, regions: AtlasRegions, settings: PriorSettings) -> VolumeRange:
     named = regions.mask_of((*lesion.places, *reading.oedema)) if lesion.places else regions.brain
-    room = min(max(float(np.count_nonzero(named)) * regions.voxel_ml, settings.unknown_ml), settings.largest_ml)
+    room = min(max(float(np.count_nonzero(named)) * regions.grid.voxel_ml, settings.unknown_ml), settings.largest_ml)
     if lesion.size is None:  # 0.5 ml: a sphere of 1 cm, about the smallest that is reported
         return VolumeRange(0.5, settings.unknown_ml, room)
     measured = volume_of(lesion.size)
@@ -110,7 +110,7 @@ def _lesion_map(
     times a factor below 1 for every named region the ball does not reach; the map is the centres blurred by the ball.
     The ball is a Gaussian of the same second moment, r / sqrt(5).
     """
-    spacing = np.sqrt((regions.affine[:3, :3] ** 2).sum(axis=0))
+    spacing = np.asarray(regions.grid.spacing_mm)
     x, y, z = (max(1, round(_GRID_MM / s)) for s in spacing)
     every = (x, y, z)
     grid_mm = spacing * every
@@ -132,11 +132,13 @@ def _lesion_map(
         reach *= np.exp(-0.5 * (beyond / settings.border_mm) ** 2)
     if (centre * reach).max() > 0.05 * centre.max():  # else no single body reaches them all: several, one in each
         centre *= reach
-    density = _scaled(ndimage.gaussian_filter(centre, blur) * brain, volume_ml / regions.voxel_ml / math.prod(every))
+    density = _scaled(
+        ndimage.gaussian_filter(centre, blur) * brain, volume_ml / regions.grid.voxel_ml / math.prod(every)
+    )
     for axis, step in enumerate(every):
         density = np.repeat(density, step, axis=axis)
     full = density[tuple(slice(size) for size in regions.labels.shape)] * regions.brain
-    return _scaled(full, volume_ml / regions.voxel_ml)
+    return _scaled(full, volume_ml / regions.grid.voxel_ml)
 
 
 def _scaled(density: Map, voxels: float) -> Map:

@@ -14,6 +14,7 @@ from annofree.anatomy.atlas import Atlas, gyri_atlas
 from annofree.masks import Mask
 from annofree.reports.findings import Place, Side
 from annofree.reports.lexicon import Lexicon
+from annofree.scan import Grid
 
 Step = tuple[int, int, int]
 _VENTRICLE = re.compile("ventric", re.IGNORECASE)  # "temporal horn of the lateral ventricle" is no temporal lobe
@@ -29,6 +30,7 @@ class AtlasRegions:
         self.lexicon = lexicon or Lexicon.load()
         self.labels = atlas.labels
         self.affine = atlas.affine
+        self.grid = Grid(atlas.labels.shape, atlas.affine)
         self.rows = atlas.table
 
     @classmethod
@@ -42,11 +44,6 @@ class AtlasRegions:
         """
         own = gyri_atlas() if atlas is None or table is None else Atlas.from_files(atlas, table)
         return cls(own, lexicon)
-
-    @property
-    def voxel_ml(self) -> float:
-        """Volume of a voxel in millilitres."""
-        return float(abs(np.linalg.det(self.affine[:3, :3]))) / 1000
 
     @cached_property
     def brain(self) -> Mask:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Sequence
 
 from annofree.errors import InputError, MissingSequence
 from annofree.formats.dicom.kind import Verdict
@@ -85,8 +86,5 @@ def _named(
 
 
 def _tally(verdicts: Sequence[Verdict]) -> str:
-    counts: dict[str, int] = {}
-    for verdict in verdicts:
-        counts[verdict.reasons[0]] = counts.get(verdict.reasons[0], 0) + 1
-    shown: Mapping[str, int] = dict(sorted(counts.items(), key=lambda item: -item[1])[:4])
-    return "; ".join(f"{number} series: {why}" for why, number in shown.items()) or "it has no pictures"
+    shown = Counter(verdict.reasons[0] for verdict in verdicts).most_common(4)
+    return "; ".join(f"{number} series: {why}" for why, number in shown) or "it has no pictures"

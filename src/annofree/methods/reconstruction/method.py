@@ -15,7 +15,8 @@ from pydantic import Field
 
 from annofree.methods.decide import Rules, Scored
 from annofree.methods.network_method import NetworkMethod
-from annofree.prepare.slices import SliceSettings, framed, from_slices, pick_sequence, to_slices, unframed
+from annofree.prepare.resample import back as brought_back
+from annofree.prepare.slices import SliceSettings, framed, from_slices, pick_sequence, to_slices
 from annofree.refine.brain import ErodedBrain
 from annofree.refine.components import KeepComponents
 from annofree.scan import Cohort, Modality, Scan
@@ -117,7 +118,7 @@ class Reconstruction(NetworkMethod):
         alone = scan.replace(images={sequence: scan.images[sequence]})
         slices = framed(alone, self.slices)
         error, _ = self.reconstruct(slices, sequence)
-        back = unframed(error, slices, scan)
+        back = brought_back(error, slices, scan)
         values = np.where(alone.foreground(), back, np.float32(0))
         return Scored({"WT": ScoreMap(values, "WT", "residual", scan.grid)}, self.rules)
 
