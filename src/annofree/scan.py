@@ -161,6 +161,11 @@ class Scan:
         """The sequences present, in the order T1, T1C, T2, FLAIR."""
         return tuple(self.images)
 
+    def stack(self) -> NDArray[np.float32]:
+        """All images, (4, X, Y, Z) in the order T1, T1C, T2, FLAIR; zeros for absent sequences."""
+        absent = np.zeros(self.shape, dtype=np.float32)
+        return np.stack([self.images.get(sequence, absent) for sequence in Modality])
+
     def require(self, *sequences: Modality, why: str = "the method") -> None:
         """Raise `MissingSequence` unless all the sequences are present."""
         missing = [s for s in sequences if s not in self.images]

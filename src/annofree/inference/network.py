@@ -209,6 +209,12 @@ def providers(device: str) -> list[str]:
     return list(dict.fromkeys([PROVIDERS[kind], PROVIDERS["cpu"]]))
 
 
+def by_parts(network: Network, *inputs: NDArray[Any], together: int) -> NDArray[np.float32]:
+    """A network's answer to a long batch, given so many at once."""
+    starts = range(0, len(inputs[0]), together)
+    return np.concatenate([network(*(whole[at : at + together] for whole in inputs)) for at in starts])
+
+
 def placed(held: dict[str, Any], wanted: str) -> tuple[dict[str, Any], str | None, str | None]:
     """Networks on a device, or on the processor where that one is not at hand.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from annofree.methods.weak_to_strong import WeakToStrong, lessons, sizes
 from annofree.methods.weak_to_strong.bridge import HiddenBlocks, fill_in_loss, pretrain, start_from
 from annofree.methods.weak_to_strong.lessons import cut_sentences, split_patients
 from annofree.methods.weak_to_strong.loss import bce_dice, smoothed_dice
-from annofree.methods.weak_to_strong.made import MadeVolumes, MadeWindows
+from annofree.methods.weak_to_strong.made import MadeWindows, made_volume
 from annofree.methods.weak_to_strong.otsu import tumour_mask
 from annofree.methods.weak_to_strong.predict import probabilities
 from annofree.methods.weak_to_strong.scores import VolumeScores, score_volumes
@@ -144,11 +145,11 @@ def test_made_cases_are_used_again_and_only_the_newest_are_kept() -> None:
         brain = torch.ones(40, 40, 40, dtype=torch.bool)
         return torch.rand(4, 40, 40, 40) + seed, brain, brain * 2
 
-    windows = MadeWindows(MadeVolumes(make, 4.0), TINY, batch=2, seed=0, kept=2)
+    windows = MadeWindows(partial(made_volume, make, 4.0), TINY, batch=2, seed=0, kept=2)
     drawn = [windows(step, step % 2) for step in range(64)]
     assert len(asked) < 16
     assert len(windows._cases._memory) <= 4
-    fresh = MadeWindows(MadeVolumes(make, 4.0), TINY, batch=2, seed=0, kept=2)
+    fresh = MadeWindows(partial(made_volume, make, 4.0), TINY, batch=2, seed=0, kept=2)
     assert torch.equal(fresh(40, 0)["target"], drawn[40]["target"])  # a resumed run goes on alike
 
 

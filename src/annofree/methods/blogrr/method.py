@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annofree.errors import InputError
+from annofree.inference.network import by_parts
 from annofree.methods.blogrr.settings import BlogrrSettings
 from annofree.methods.decide import Scored
 from annofree.methods.reconstruction import DAE
@@ -167,7 +168,7 @@ class Blogrr(DAE):
         assert self.thresholder is not None
         channels = [to_slices(image), to_slices(error)][: int(self.thresholder.settings.in_channels)]
         x = np.stack(channels, axis=1)
-        found = np.maximum(np.concatenate([self.thresholder(x[i : i + 16]) for i in range(0, len(x), 16)]), _LEAST)
+        found = np.maximum(by_parts(self.thresholder, x, together=16), _LEAST)
         if self.settings.preset == "published":
             return np.asarray(found, dtype=np.float32)
         weight = (image > 0).sum(axis=(0, 1)) + 1e-9

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from annofree.inference import Network
+from annofree.inference.network import Network, by_parts
 from annofree.methods.mvit_ae.frame import Frame
 
 #: Slices that go through the network at once.
@@ -36,18 +36,12 @@ def reconstruct(network: Network, framed: Frame, shown: NDArray[np.bool_], *, ro
 
 def reconstruct_slices(network: Network, images: Map) -> Map:
     """What the published network makes of whole slices, (4, Z, X, Y) to the same."""
-    slices = images.transpose(1, 0, 2, 3)
-    parts = [network(slices[first : first + _TOGETHER]) for first in range(0, len(slices), _TOGETHER)]
-    return np.concatenate(parts).transpose(1, 0, 2, 3)
+    return by_parts(network, images.transpose(1, 0, 2, 3), together=_TOGETHER).transpose(1, 0, 2, 3)
 
 
 def _predict(network: Network, framed: Frame, hidden: NDArray[np.bool_]) -> Map:
     given = (framed.images.transpose(1, 0, 2, 3), framed.brain.astype(np.float32), hidden, framed.height)
-    parts = [
-        network(*(part[first : first + _TOGETHER] for part in given))
-        for first in range(0, len(framed.height), _TOGETHER)
-    ]
-    return np.asarray(np.concatenate(parts).transpose(1, 0, 2, 3) * framed.brain)
+    return np.asarray(by_parts(network, *given, together=_TOGETHER).transpose(1, 0, 2, 3) * framed.brain)
 
 
 def _worst(framed: Frame, found: Map, shown: NDArray[np.bool_], side: int, share: float) -> NDArray[np.bool_]:

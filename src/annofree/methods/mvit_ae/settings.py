@@ -10,7 +10,23 @@ from annofree.methods.mvit_ae.fusion import Fusion
 from annofree.settings import Seed, Settings
 
 
-class MViTAESettings(Settings):
+class _FitSettings(Settings):
+    """What a fit of either form needs.
+
+    Attributes:
+        labelmaps: Folder (or bank file) of anatomical label maps to make brains from; None takes the MNI tissue maps.
+        made: Made brains that `fit` learns from.
+        steps: Training steps of `fit`.
+        seed: Decides a fit.
+    """
+
+    labelmaps: str | None = None
+    made: int = Field(24, ge=1)
+    steps: int = Field(1600, ge=1)
+    seed: Seed = 0
+
+
+class MViTAESettings(_FitSettings):
     """Settings of the method.
 
     Attributes:
@@ -25,10 +41,6 @@ class MViTAESettings(Settings):
         inside_quantile: The same for enhancement within what is called tumour: healthy T1C is bright in vessels, dura
             and choroid plexus, which are rare there.
         spacing_mm: Voxel of the slices that `fit` learns.
-        labelmaps: Folder (or bank file) of anatomical label maps to make brains from; None takes the MNI tissue maps.
-        made: Made brains that `fit` learns from.
-        steps: Training steps of `fit`.
-        seed: Decides a fit.
     """
 
     fusion: Fusion = "early-late"
@@ -39,13 +51,9 @@ class MViTAESettings(Settings):
     quantile: float = Field(0.99, gt=0, lt=1)
     inside_quantile: float = Field(0.95, gt=0, lt=1)
     spacing_mm: float = Field(2.5, gt=0)
-    labelmaps: str | None = None
-    made: int = Field(24, ge=1)
-    steps: int = Field(1600, ge=1)
-    seed: Seed = 0
 
 
-class MViTAEPublishedSettings(Settings):
+class MViTAEPublishedSettings(_FitSettings):
     """Settings of the preset.
 
     Attributes:
@@ -53,15 +61,8 @@ class MViTAEPublishedSettings(Settings):
             in everywhere (their constant is not stated).
         network: What `fit` trains: "published" (40.7 million parameters, slices of 1 mm) or "narrow" (the same layout
             at 3 mm, which two CPU cores can train).
-        labelmaps: Folder (or bank file) of anatomical label maps to make brains from; None takes the MNI tissue maps.
-        made: Made brains that `fit` learns from.
-        steps: Training steps of `fit`.
-        seed: Decides a fit.
     """
 
     reconstruction: Literal["network", "constant"] = "network"
     network: Literal["published", "narrow"] = "published"
-    labelmaps: str | None = None
-    made: int = Field(24, ge=1)
     steps: int = Field(10_000, ge=1)
-    seed: Seed = 0

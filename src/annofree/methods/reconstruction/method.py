@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from annofree.inference.network import by_parts
 from annofree.methods.decide import Rules, Scored
 from annofree.methods.network_method import NetworkMethod
 from annofree.prepare.resample import back as brought_back
@@ -128,19 +129,14 @@ class Reconstruction(NetworkMethod):
 
         network = self.needed_network()
         assert slices.brain is not None
-        definition = self.error(sequence)
         image = to_slices(slices.images[sequence])[:, None]
         brain = to_slices(slices.brain)[:, None]
         used = list(range(0, len(image), 2 if self.settings.quality == "fast" else 1))
-        errors, healthy = [], []
-        for start in range(0, len(used), _TOGETHER):
-            part = used[start : start + _TOGETHER]
-            x = image[part]
-            y = network(x)
-            errors.append(error_map(x, y, brain[part], definition))
-            healthy.append(y * brain[part])
-        between = [_spread(np.concatenate(parts)[:, 0], used, len(image)) for parts in (errors, healthy)]
-        return from_slices(between[0]), from_slices(between[1])
+        healthy = by_parts(network, image[used], together=_TOGETHER)
+        error = error_map(image[used], healthy, brain[used], self.error(sequence))
+        maps = (error, healthy * brain[used])
+        between = [from_slices(_spread(values[:, 0], used, len(image))) for values in maps]
+        return between[0], between[1]
 
     @property
     def fit_mb(self) -> int:

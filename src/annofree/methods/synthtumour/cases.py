@@ -72,9 +72,5 @@ def read_case(folder: Path) -> TrainingCase:
     import torch
 
     scan, packed = read_scan(folder)
-    images = np.zeros((len(Modality), *scan.shape), np.float32)
-    for channel, sequence in enumerate(Modality):
-        if sequence in scan.images:
-            images[channel] = scan.images[sequence]
     assert scan.brain is not None
-    return torch.from_numpy(images), torch.from_numpy(scan.brain.copy()), torch.from_numpy(packed)
+    return torch.from_numpy(scan.stack()), torch.from_numpy(scan.brain.copy()), torch.from_numpy(packed)

@@ -68,13 +68,5 @@ def coarse_of(scan: Scan, spacing_mm: float, *, filled: bool = False) -> Coarse:
             f"The brain in scan '{scan.id}' is {thinnest:.0f} mm thick, too thin for a network that looks in 3-D",
             fix="Give the whole volume, or choose --method intensity",
         )
-    images = np.zeros((len(Modality), *small.shape), dtype=np.float32)
-    for channel, sequence in enumerate(Modality):
-        if sequence in small.images:
-            images[channel] = small.images[sequence]
-    return Coarse(
-        small,
-        images,
-        small.brain.copy(),
-        np.array([sequence in small.images for sequence in Modality]),
-    )
+    present = np.array([sequence in small.images for sequence in Modality])
+    return Coarse(small, small.stack(), small.brain.copy(), present)

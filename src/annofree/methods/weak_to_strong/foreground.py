@@ -29,6 +29,8 @@ from annofree.formats.class_folders import (
 )
 from annofree.formats.outfolder import atomic_write, table
 from annofree.formats.standing import refuse_filled
+from annofree.inference.network import by_parts
+from annofree.inference.torch_network import TorchNetwork
 from annofree.methods.weak_to_strong.flat_unet import FlatUNetSettings, fit_flat_unet
 from annofree.methods.weak_to_strong.otsu import foreground_mask
 from annofree.metrics.overlap import Overlap
@@ -172,12 +174,8 @@ def dice_loss(model: nn.Module, batch: Batch) -> Tensor:
 
 def predict_masks(network: nn.Module, images: np.ndarray) -> np.ndarray:
     """Boolean masks (N, H, W) of uint8 pictures (N, H, W), by probability above 0.5."""
-    found = []
-    with torch.inference_mode():
-        for first in range(0, len(images), _TOGETHER):
-            x = torch.from_numpy(images[first : first + _TOGETHER, None].astype(np.float32) / 255.0)
-            found.append((network(x)[0][:, 0] > 0).numpy())
-    return np.concatenate(found)
+    x = images[:, None].astype(np.float32) / np.float32(255.0)
+    return by_parts(TorchNetwork(network), x, together=_TOGETHER)[:, 0] > 0
 
 
 def score_masks(part: str, found: Sequence[np.ndarray], masks: Sequence[np.ndarray]) -> PictureScores:

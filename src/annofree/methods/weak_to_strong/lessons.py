@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from math import floor
 from typing import Any
 
@@ -99,18 +100,18 @@ class Lessons:
 
 def made_lessons(settings: WeakToStrongSettings, size: Size) -> Lessons:
     """Lessons from made brains with made tumours."""
-    from annofree.methods.weak_to_strong.made import VALIDATION_SEEDS, MadeVolumes, MadeWindows
+    from annofree.methods.weak_to_strong.made import VALIDATION_SEEDS, MadeWindows, made_volume
     from annofree.synthesis import SynthesisSettings
     from annofree.training.sources import MadeCases
 
     folder, bank = settings.labelmaps, bank_of(settings.labelmaps)
-    volumes = MadeVolumes(MadeCases(bank, SynthesisSettings(), 2.0), size.spacing_mm)
+    volume = partial(made_volume, MadeCases(bank, SynthesisSettings(), 2.0), size.spacing_mm)
     card = {
         "anatomies": "MNI152 tissue maps" if folder is None else f"{len(bank)} label maps",
         "labels": "made tumours; no lesion of any patient, no mask",
     }
-    sampler = MadeWindows(volumes, size, batch=size.batch, seed=settings.seed, kept=settings.made_cases)
-    return Lessons(sampler, tuple(volumes.volume(seed) for seed in VALIDATION_SEEDS), (), 4, "T0", card)
+    sampler = MadeWindows(volume, size, batch=size.batch, seed=settings.seed, kept=settings.made_cases)
+    return Lessons(sampler, tuple(map(volume, VALIDATION_SEEDS)), (), 4, "T0", card)
 
 
 def patient_lessons(

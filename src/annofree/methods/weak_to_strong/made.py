@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
 
 import numpy as np
 
@@ -19,32 +19,21 @@ FIRST_SEED = 1_000_000
 REUSE = 16
 
 
-@dataclass(frozen=True)
-class MadeVolumes:
-    """From a seed to a made case of 2 mm on the strong stage's grid; picklable."""
-
-    make: CaseMaker
-    spacing_mm: float
-
-    def volume(self, seed: int) -> Volume:
-        """The made case as a volume; its target is the whole tumour."""
-        images, brain, labels = self.make(seed)
-        present = [bool((image != 0).any()) for image in images]
-        scan = Scan(
-            f"made-{seed}",
-            {s: image.numpy() for s, image, there in zip(Modality, images, present, strict=True) if there},
-            np.diag([MADE_MM, MADE_MM, MADE_MM, 1.0]),
-        )
-        return volume_of(scan, self.spacing_mm, brain.numpy(), (labels > 0).numpy())
+def made_volume(make: CaseMaker, spacing_mm: float, seed: int) -> Volume:
+    """A made case of 2 mm as a volume on the strong stage's grid; its target is the whole tumour."""
+    images, brain, labels = make(seed)
+    there = {s: image.numpy() for s, image in zip(Modality, images, strict=True) if bool((image != 0).any())}
+    scan = Scan(f"made-{seed}", there, np.diag([MADE_MM, MADE_MM, MADE_MM, 1.0]))
+    return volume_of(scan, spacing_mm, brain.numpy(), (labels > 0).numpy())
 
 
 class MadeWindows:
     """Windows of made cases, of which each lane of the batch remembers some; the seed decides windows and variation."""
 
-    def __init__(self, volumes: MadeVolumes, size: Size, *, batch: int, seed: int, kept: int) -> None:
+    def __init__(self, volume: Callable[[int], Volume], size: Size, *, batch: int, seed: int, kept: int) -> None:
         self.size, self.seed = size, seed
         stream = StreamSettings(kept=kept, reuse=REUSE, first_seed=FIRST_SEED)
-        self._cases = KeptCases(volumes.volume, stream, batch)
+        self._cases = KeptCases(volume, stream, batch)
 
     def __call__(self, step: int, lane: int) -> Batch:
         """The sample of a step and a lane; it depends on these and the seed alone."""

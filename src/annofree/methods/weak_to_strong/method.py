@@ -60,9 +60,9 @@ class WeakToStrong(NetworkMethod):
         from annofree.prepare.resample import back
 
         network, brain = self.needed_network(), scan.foreground()
-        view = view_of(scan, float((self.network_extra or {})["spacing_mm"]), brain)
-        found = probabilities(network, view.images, view.brain, quality=self.settings.quality)
-        fine = found if view.grid.same_as(scan.grid) else back(found, view.grid, scan.grid)
+        images, inside, grid = view_of(scan, float((self.network_extra or {})["spacing_mm"]), brain)
+        found = probabilities(network, images, inside, quality=self.settings.quality)
+        fine = found if grid.same_as(scan.grid) else back(found, grid, scan.grid)
         values = np.clip(fine, 0.0, 1.0) * brain
         return Scored({"WT": ScoreMap(values, "WT", "probability", scan.grid)}, self.rules)
 

@@ -18,6 +18,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from annofree.errors import InputError
+from annofree.inference.network import by_parts
+from annofree.inference.torch_network import TorchNetwork
 from annofree.methods.weak_to_strong.flat_unet import FlatUNetSettings, fit_flat_unet
 from annofree.methods.weak_to_strong.loss import BceDice
 from annofree.methods.weak_to_strong.otsu import tumour_mask
@@ -112,12 +114,8 @@ def student_mask(network: nn.Module, volume: Volume) -> Tensor:
     """The student's boolean mask (X, Y, Z) of a volume, slice by slice."""
     side = side_for([volume], FlatUNetSettings().divisor)
     slices = volume.images.float().permute(3, 0, 1, 2)
-    out = []
-    with torch.inference_mode():
-        for first in range(0, len(slices), _TOGETHER):
-            logits = network(framed(slices[first : first + _TOGETHER], side))[0]
-            out.append(framed(logits[:, 0], (slices.shape[2], slices.shape[3])) > 0)
-    return torch.cat(out).permute(1, 2, 0) & volume.brain
+    logits = torch.from_numpy(by_parts(TorchNetwork(network), framed(slices, side).numpy(), together=_TOGETHER)[:, 0])
+    return (framed(logits, (slices.shape[2], slices.shape[3])) > 0).permute(1, 2, 0) & volume.brain
 
 
 def _answer(scan: Scan, mask: NDArray[np.bool_], brain: NDArray[np.bool_], method: str) -> Segmentation:

@@ -63,13 +63,13 @@ def volume_of(
             f"The label map of scan '{scan.id}' has the shape {target.shape}, its images {scan.shape}",
             fix="Use the label map that belongs to these images",
         )
-    view = view_of(scan, spacing_mm, brain)
-    inside = torch.from_numpy(view.brain)
-    wanted = torch.zeros(view.brain.shape, dtype=torch.bool)
+    images, seen, grid = view_of(scan, spacing_mm, brain)
+    inside = torch.from_numpy(seen)
+    wanted = torch.zeros(seen.shape, dtype=torch.bool)
     if target is not None:
         filled = to_spacing(Scan(scan.id, {Modality.T1: target.astype(np.float32)}, scan.affine), spacing_mm)
         wanted = torch.from_numpy(filled.images[Modality.T1] > 0.5) & inside
-    return Volume(scan.id, torch.from_numpy(view.images).half(), inside, wanted, view.grid)
+    return Volume(scan.id, torch.from_numpy(images).half(), inside, wanted, grid)
 
 
 def random_start(brain: Tensor, target: Tensor, window: tuple[int, int, int], rng: np.random.Generator) -> list[int]:
