@@ -22,14 +22,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from annofree.anatomy import coarse_template as template_file
 from annofree.anatomy import lobes as lobes_file
 from annofree.anatomy.align import register_to_mni
 from annofree.anatomy.coarse import block_mean, coarse_brain
-from annofree.anatomy.coarse_template import STEPS
 from annofree.anatomy.lobes import UNPAIRED
 from annofree.anatomy.regions import LOBES
-from annofree.anatomy.template import template
+from annofree.anatomy.template import COARSE_FILE, STEPS, template
 from annofree.grid import Grid, canonical_grid, to_canonical
 from annofree.masks import components
 from annofree.scan import Modality, Scan
@@ -168,4 +166,4 @@ if __name__ == "__main__":
     if sys.argv[1] == "lobes":
         np.savez_compressed(lobes_file.FILE, **make_lobes(sys.argv[2]))  # type: ignore[arg-type]
     else:
-        np.savez_compressed(template_file.FILE, **make_template())  # type: ignore[arg-type]
+        np.savez_compressed(COARSE_FILE, **make_template())  # type: ignore[arg-type]

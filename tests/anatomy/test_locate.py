@@ -185,7 +185,7 @@ def test_default_atlas_is_kept():
 
 
 def test_the_coarse_template_is_what_the_template_gives(monkeypatch: pytest.MonkeyPatch) -> None:
-    from annofree.anatomy.coarse_template import coarse_template, tissue_maps
+    from annofree.anatomy.template import coarse_template, tissue_maps
 
     monkeypatch.syspath_prepend(Path(__file__).parents[2] / "benchmarks")
     made = import_module("make_anatomy").make_template()

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from annofree.anatomy.coarse import GRID_MM, block_box, block_factor, coarse_brain
-from annofree.anatomy.coarse_template import coarse_template, tissue_maps
 from annofree.anatomy.information import climb, information, itk_image, matrix_of, one_thread, placed, simpleitk
+from annofree.anatomy.template import coarse_template, tissue_maps
 from annofree.scan import Modality, Scan
 
 Affine = NDArray[np.float64]
@@ -75,8 +76,9 @@ def register_to_mni(scan: Scan) -> Alignment:
     if int((mask > 0.5).sum()) < 64 or min(mask.shape) < 4:
         return Alignment(np.eye(4), 0.0, 0.0, False)
     starts = _starts(mask, affine, moving_mask, moving_affine)
+    reach = ndimage.binary_dilation(mask > 0.3, iterations=_REACH_VOX)
     with one_thread():
-        found = _maximise_information((fixed, affine), (moving, moving_affine), _dilate(mask > 0.3), starts)
+        found = _maximise_information((fixed, affine), (moving, moving_affine), reach, starts)
     if found is None:
         return Alignment(starts[0], 0.0, 0.0, False)
     overlap = _overlap(found, mask, affine, moving_mask, moving_affine)
@@ -126,17 +128,9 @@ def _extent(mask: NDArray[np.float32], affine: Affine) -> tuple[NDArray[np.float
     return (low + high) / 2.0, np.maximum(high - low, 1.0)
 
 
-def _dilate(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    from scipy import ndimage
-
-    return np.asarray(ndimage.binary_dilation(mask, iterations=_REACH_VOX))
-
-
 def _overlap(
     found: Affine, mask: NDArray[np.float32], affine: Affine, moving: NDArray[np.float32], moving_affine: Affine
 ) -> float:
-    from scipy import ndimage
-
     to_voxel = np.linalg.inv(moving_affine) @ found @ affine
     there = ndimage.affine_transform(moving, to_voxel[:3, :3], to_voxel[:3, 3], output_shape=mask.shape, order=1) > 0.5
     here = mask > 0.5
@@ -147,8 +141,6 @@ def _overlap(
 
 def _agreement(found: Affine, image: NDArray[np.float32], mask: NDArray[np.float32], affine: Affine) -> float:
     """How well a mixture of the template's tissues explains the image: a blob does not look like it."""
-    from scipy import ndimage
-
     maps, maps_affine = tissue_maps()
     to_voxel = np.linalg.inv(maps_affine) @ found @ affine
     voxels = np.argwhere(mask > 0.9)

@@ -1,6 +1,7 @@
-"""The MNI152 template (ICBM 2009a, symmetric) at 1 mm: T1 and tissue maps.
+"""The MNI152 template (ICBM 2009a, symmetric) at 1 mm, and as the alignment sees it: T1 and tissue maps.
 
-Source: Fonov et al., NeuroImage 47 (2009) S102; the files lie in `data/`, with their notice.
+Source: Fonov et al., NeuroImage 47 (2009) S102; the files lie in `data/`, with their notice. The coarse one was made
+from the others once: `python benchmarks/make_anatomy.py template` writes it anew.
 """
 
 from __future__ import annotations
@@ -14,6 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 _DATA = Path(__file__).with_name("data")
+COARSE_FILE = _DATA / "mni152_coarse.npz"
+#: Tissue shares of the coarse template are kept in so many steps.
+STEPS = 250
+
+Affine = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,3 +71,21 @@ def template() -> Template:
     affine.flags.writeable = False
     t1, grey, white = volumes
     return Template(t1, grey, white, affine)
+
+
+@cache
+def coarse_template() -> tuple[NDArray[np.float32], NDArray[np.float32], Affine]:
+    """T1 (0..1, 0 outside the brain) and brain share in voxels of 4 mm, and their affine."""
+    with np.load(COARSE_FILE) as kept:
+        return kept["t1"], kept["brain"], kept["affine"]
+
+
+@cache
+def tissue_maps() -> tuple[tuple[NDArray[np.float32], ...], Affine]:
+    """Grey matter, white matter and fluid of the template in voxels of 2 mm, as smooth as the scan's of 4 mm.
+
+    A Gaussian of half a voxel adds to the variance of a 2 mm block what a 4 mm block has more.
+    """
+    with np.load(COARSE_FILE) as kept:
+        tissues = kept["tissues"].astype(np.float32) / np.float32(STEPS)
+        return tuple(tissues), kept["tissues_affine"]

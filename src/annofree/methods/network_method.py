@@ -35,6 +35,7 @@ class NetworkMethod(Method):
         folders: Where each network lies in the model folder, by its attribute.
         network: In evaluation mode; None before a fit.
         network_extra: What is kept beside its weights.
+        networks: Where there are several: each with its configuration.
     """
 
     learned: ClassVar[tuple[str, ...]] = ("network", "network_extra")
@@ -42,6 +43,7 @@ class NetworkMethod(Method):
 
     network: Network | None
     network_extra: dict[str, Any] | None
+    networks: list[tuple[Network, dict[str, Any]]] | None
 
     def brain(self, scan: Scan) -> NDArray[np.bool_]:
         """The brain with its holes filled: dark fluid may equal the background."""

@@ -24,7 +24,8 @@ class NetworkRow(Row):
     network: str
 
 
-_RECONSTRUCTION = "annofree.methods.reconstruction"
+_METHODS = "annofree.methods"
+_SLICES = f"{_METHODS}.reconstruction"
 #: By the ``kind`` in a config. Plain data, so that a network that belongs to one method lives with that method and is
 #: loaded when it is built.
 NETWORKS: Registry[NetworkRow, Settings] = Registry(
@@ -34,21 +35,16 @@ NETWORKS: Registry[NetworkRow, Settings] = Registry(
         for kind, module, settings, network in (
             ("thin_unet", "annofree.networks.unet", "ThinUNetSettings", "ThinUNet"),
             ("dyn_unet", "annofree.networks.dyn_unet", "DynUNetSettings", "DynUNet"),
-            (
-                "denoising_unet",
-                f"{_RECONSTRUCTION}.denoising_unet",
-                "DenoisingUNetSettings",
-                "DenoisingUNet",
-            ),
-            ("ae", f"{_RECONSTRUCTION}.ae", "AESettings", "AutoEncoder"),
-            ("vae", f"{_RECONSTRUCTION}.vae", "VAESettings", "VariationalAutoEncoder"),
-            ("vq_vae", f"{_RECONSTRUCTION}.vq_vae", "VQVAESettings", "VectorQuantisedAutoEncoder"),
-            ("fanogan", f"{_RECONSTRUCTION}.fanogan", "FAnoGANSettings", "FAnoGAN"),
-            ("threshold_net", "annofree.methods.blogrr.threshold_net", "ThresholdNetSettings", "ThresholdNet"),
-            ("mvit_ae", "annofree.methods.mvit_ae.network", "MaskedViTAESettings", "MaskedViTAE"),
-            ("vit_ae", "annofree.methods.mvit_ae.network", "ViTAESettings", "ViTAE"),
-            ("unetr", "annofree.methods.weak_to_strong.unetr", "UNETRSettings", "UNETR"),
-            ("flat_unet", "annofree.methods.weak_to_strong.flat_unet", "FlatUNetSettings", "FlatUNet"),
+            ("denoising_unet", f"{_SLICES}.denoising_unet", "DenoisingUNetSettings", "DenoisingUNet"),
+            ("ae", f"{_SLICES}.ae", "AESettings", "AutoEncoder"),
+            ("vae", f"{_SLICES}.ae", "VAESettings", "VariationalAutoEncoder"),
+            ("vq_vae", f"{_SLICES}.vq_vae", "VQVAESettings", "VectorQuantisedAutoEncoder"),
+            ("fanogan", f"{_SLICES}.fanogan", "FAnoGANSettings", "FAnoGAN"),
+            ("threshold_net", f"{_METHODS}.blogrr.threshold_net", "ThresholdNetSettings", "ThresholdNet"),
+            ("mvit_ae", f"{_METHODS}.mvit_ae.network", "MaskedViTAESettings", "MaskedViTAE"),
+            ("vit_ae", f"{_METHODS}.mvit_ae.network", "ViTAESettings", "ViTAE"),
+            ("unetr", f"{_METHODS}.weak_to_strong.unetr", "UNETRSettings", "UNETR"),
+            ("flat_unet", f"{_METHODS}.weak_to_strong.flat_unet", "FlatUNetSettings", "FlatUNet"),
             ("prompt_net", "annofree.refine.promptable.network", "PromptNetSettings", "PromptNet"),
         )
     ],

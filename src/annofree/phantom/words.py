@@ -10,25 +10,16 @@ from typing import Any
 
 import numpy as np
 
-_EN_LOBE = {
-    "frontal": ("frontal lobe", "frontal lobes"),
-    "parietal": ("parietal lobe", "parietal lobes"),
-    "temporal": ("temporal lobe", "temporal lobes"),
-    "occipital": ("occipital lobe", "occipital lobes"),
-    "insula": ("insula", "insulae"),
-    "deep grey matter": ("basal ganglia", "basal ganglia"),
-    "cerebellum": ("cerebellar hemisphere", "cerebellar hemispheres"),
-    "brainstem": ("brainstem", "brainstem"),
-}
-_ZH_LOBE = {
-    "frontal": "额叶",
-    "parietal": "顶叶",
-    "temporal": "颞叶",
-    "occipital": "枕叶",
-    "insula": "岛叶",
-    "deep grey matter": "基底节区",
-    "cerebellum": "小脑半球",
-    "brainstem": "脑干",
+#: One, both, and in Chinese.
+_LOBES = {
+    "frontal": ("frontal lobe", "frontal lobes", "额叶"),
+    "parietal": ("parietal lobe", "parietal lobes", "顶叶"),
+    "temporal": ("temporal lobe", "temporal lobes", "颞叶"),
+    "occipital": ("occipital lobe", "occipital lobes", "枕叶"),
+    "insula": ("insula", "insulae", "岛叶"),
+    "deep grey matter": ("basal ganglia", "basal ganglia", "基底节区"),
+    "cerebellum": ("cerebellar hemisphere", "cerebellar hemispheres", "小脑半球"),
+    "brainstem": ("brainstem", "brainstem", "脑干"),
 }
 _ZH_SIDE = {"left": "左侧", "right": "右侧", "bilateral": "双侧"}
 
@@ -74,15 +65,11 @@ _DIAGNOSIS: dict[str, tuple[str, str]] = {
 }
 
 
-def _en_place(side: str, lobe: str) -> str:
-    one, many = _EN_LOBE[lobe]
+def _place(side: str, lobe: str) -> tuple[str, str]:
+    one, both, zh = _LOBES[lobe]
     if lobe == "brainstem":
-        return f"the {one}"
-    return f"both {many}" if side == "bilateral" else f"the {side} {one}"
-
-
-def _zh_place(side: str, lobe: str) -> str:
-    return _ZH_LOBE[lobe] if lobe == "brainstem" else _ZH_SIDE[side] + _ZH_LOBE[lobe]
+        return f"the {one}", zh
+    return f"both {both}" if side == "bilateral" else f"the {side} {one}", _ZH_SIDE[side] + zh
 
 
 def _size(size_mm: list[int], style: str) -> str:
@@ -97,10 +84,8 @@ def write_report(rng: np.random.Generator, findings: dict[str, Any]) -> tuple[st
     """The English and Chinese report of a subject's known answers, in random words and order."""
     style = str(rng.choice(["mm", "cm", "longest"]))
     body = _lesions(rng, findings, style) + _mass_effect(findings)
-    negated = [
-        (f"No abnormality in {_en_place(n['side'], n['lobe'])}.", f"{_zh_place(n['side'], n['lobe'])}未见异常信号。")
-        for n in findings["negated"]
-    ]
+    clear = [_place(n["side"], n["lobe"]) for n in findings["negated"]]
+    negated = [(f"No abnormality in {place}.", f"{zh_place}未见异常信号。") for place, zh_place in clear]
     others = negated + _incidental(findings)
     order = rng.permutation(len(others))
     body += [others[int(i)] for i in order]
@@ -124,10 +109,10 @@ def _lesions(rng: np.random.Generator, findings: dict[str, Any], style: str) -> 
     kind = findings["kind"]
     sentences: list[tuple[str, str]] = []
     for number, lesion in enumerate(findings["lesions"]):
-        rest = [lobe for lobe in lesion["lobes"] if lobe != lesion["lobe"]]
-        place, zh_place = _en_place(lesion["side"], lesion["lobe"]), _zh_place(lesion["side"], lesion["lobe"])
-        extent = f", extending into {' and '.join(_en_place(lesion['side'], r) for r in rest)}" if rest else ""
-        zh_extent = f"，累及{'、'.join(_zh_place(lesion['side'], r) for r in rest)}" if rest else ""
+        rest = [_place(lesion["side"], lobe) for lobe in lesion["lobes"] if lobe != lesion["lobe"]]
+        place, zh_place = _place(lesion["side"], lesion["lobe"])
+        extent = f", extending into {' and '.join(en for en, _ in rest)}" if rest else ""
+        zh_extent = f"，累及{'、'.join(zh for _, zh in rest)}" if rest else ""
         size = _size(lesion["size_mm"], style)
         measured = f"measuring {size} including oedema" if lesion["oedema_ml"] > 0.5 else f"measuring {size}"
         zh_size = size.replace(" x ", "×").replace(" ", "")
@@ -136,12 +121,7 @@ def _lesions(rng: np.random.Generator, findings: dict[str, Any], style: str) -> 
         if number:
             opening = "A further lesion lies in"
         zh_opening = f"{zh_place}见{'另一' if number else ''}占位性病变"
-        sentences.append(
-            (
-                f"{opening} {place}{extent}, {measured}.",
-                f"{zh_opening}{zh_extent}，{zh_measured}。",
-            )
-        )
+        sentences.append((f"{opening} {place}{extent}, {measured}.", f"{zh_opening}{zh_extent}，{zh_measured}。"))
     sentences.append(_SIGNAL[kind])
     if kind in ("diffuse", "isointense", "hypointense"):
         sentences.append(
@@ -155,23 +135,17 @@ def _lesions(rng: np.random.Generator, findings: dict[str, Any], style: str) -> 
 
 
 def _mass_effect(findings: dict[str, Any]) -> list[tuple[str, str]]:
-    sentences: list[tuple[str, str]] = []
-    side = findings["ventricle_compressed"]
+    side, shift = findings["ventricle_compressed"], findings["midline_shift"]
+    ventricles = ("The ventricles are not compressed.", "脑室系统未见受压。")
     if side:
-        sentences.append((f"The {side} lateral ventricle is compressed.", f"{_ZH_SIDE[side]}侧脑室受压变窄。"))
-    else:
-        sentences.append(("The ventricles are not compressed.", "脑室系统未见受压。"))
-    shift = findings["midline_shift"]
-    if shift:
-        sentences.append(
-            (
-                f"The midline is shifted to the {shift['to']} by {shift['mm']} mm.",
-                f"中线结构向{_ZH_SIDE[shift['to']][0]}移位约{shift['mm']}mm。",
-            )
-        )
-    else:
-        sentences.append(("There is no midline shift.", "中线结构居中。"))
-    return sentences
+        ventricles = f"The {side} lateral ventricle is compressed.", f"{_ZH_SIDE[side]}侧脑室受压变窄。"
+    if not shift:
+        return [ventricles, ("There is no midline shift.", "中线结构居中。")]
+    to, mm = shift["to"], shift["mm"]
+    return [
+        ventricles,
+        (f"The midline is shifted to the {to} by {mm} mm.", f"中线结构向{_ZH_SIDE[to][0]}移位约{mm}mm。"),
+    ]
 
 
 def _incidental(findings: dict[str, Any]) -> list[tuple[str, str]]:
@@ -201,7 +175,7 @@ def _impression(findings: dict[str, Any]) -> tuple[str, str]:
         return "No evidence of an intracranial tumour.", "颅内未见肿瘤征象。"
     diagnosis, zh_diagnosis = _DIAGNOSIS[findings["kind"]]
     places = list(dict.fromkeys((lesion["side"], lesion["lobe"]) for lesion in findings["lesions"]))
-    where = " and ".join(_en_place(*p) for p in places)
-    zh_where = "、".join(_zh_place(*p) for p in places)
+    where = " and ".join(_place(*p)[0] for p in places)
+    zh_where = "、".join(_place(*p)[1] for p in places)
     noun = "Masses" if len(findings["lesions"]) > 1 else "Mass"
     return f"{noun} in {where}; {diagnosis}.", f"{zh_where}占位性病变，{zh_diagnosis}。"

@@ -117,20 +117,18 @@ def write_published(
 
     A validation case carries "val" at the end of its name, and `splits_final.json` states the split: copy it to
     `nnUNet_preprocessed/<data set>/` before training. All cases of one scan are on the same side of the split, unless
-    there is only one scan.
+    there is only one scan. The folder is absent or empty, and is given back; its `cases.csv` tells requested and
+    realised volumes and all draws.
 
     Args:
         cohort: Healthy scans, skull-stripped or with a brain mask.
-        out: An absent or empty folder.
+        out: The folder.
         n: Number of cases; by default one a scan. More than that many use scans again.
         seed: Decides everything.
         settings: The published form by default.
         sequence: The sequence that is used.
         workers: Processes.
         layout: "nnunet" or "folders".
-
-    Returns:
-        The folder; its `cases.csv` tells requested and realised volumes and all draws.
 
     Raises:
         InputError: A scan cannot be used.
@@ -175,7 +173,7 @@ def write_one(
     validation: bool = False,
     overwrite: bool = False,
 ) -> dict[str, Any]:
-    """Put a tumour into one healthy image file and write image and label file.
+    """Put a tumour into one healthy image file, write image and label file, and tell what was drawn.
 
     Args:
         source: A healthy image, skull-stripped unless a mask is given.
@@ -187,9 +185,6 @@ def write_one(
         sequence: What the image is, where its name does not say it; FLAIR where neither does.
         validation: Make the distribution-shifted twin.
         overwrite: Whether image and label files that stand may be replaced; the healthy image never is.
-
-    Returns:
-        What was drawn.
 
     Raises:
         InputError: The image cannot be used.

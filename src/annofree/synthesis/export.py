@@ -44,19 +44,7 @@ def export_cases(
     ``nnunet`` writes ``imagesTr/made_00000_0000.nii.gz`` (T1, T1C, T2, FLAIR = 0000..0003), ``labelsTr`` and
     ``dataset.json``; ``folders`` writes ``made_00000/made_00000_t1.nii.gz`` and so on. Both write ``cases.csv`` with
     every drawn parameter, a row a case. Images are int16, labels uint8, in RAS with the frame's place in MNI space.
-
-    Args:
-        out: New or empty folder.
-        n: Number of cases.
-        bank: Anatomies.
-        settings: What to make.
-        seed: Seed of the whole set.
-        layout: "nnunet" or "folders".
-        workers: Processes.
-        spacing_mm: 2.0 or 1.0.
-
-    Returns:
-        The folder.
+    The folder is new or empty, and is given back; `spacing_mm` is 2.0 or 1.0.
 
     Raises:
         OutputError: The folder holds files already.

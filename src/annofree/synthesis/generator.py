@@ -78,7 +78,7 @@ class Window:
         parts = []
         for lesion in grown:
             allowed = permitted(matter, extra_axial=lesion.plan.kind == "dural")
-            parts.append(fractions(lesion.plan, self.zoom(lesion.fields()), self.spacing_mm, allowed))
+            parts.append(fractions(lesion.plan, self.zoom(lesion.depths), self.spacing_mm, allowed))
         return joined(parts) if parts else None
 
     @property

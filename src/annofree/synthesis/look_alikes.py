@@ -96,12 +96,8 @@ def bright_regions(matter: Matter, seeds: Seeds) -> Tensor:
         ((5.0, 20.0, 25.0), (9.0, 35.0, 20.0)),
         ((24.0, -12.0, -20.0), (12.0, 18.0, 10.0)),
     ):
-        offset = (
-            ((side - centre[0]) / reach[0]).square()
-            + ((y - centre[1]) / reach[1]).square()
-            + ((z - centre[2]) / reach[2]).square()
-        )
-        total = total + seeds.uniform(0.0, 0.3) * torch.exp(-0.5 * offset)
+        a, b, c = (((axis - m) / r).square() for axis, m, r in zip((side, y, z), centre, reach, strict=True))
+        total = total + seeds.uniform(0.0, 0.3) * torch.exp(-0.5 * (a + b + c))
     return total
 
 

@@ -38,16 +38,14 @@ def write_mixed(
         patients: Scans with tumours.
         pseudo_labels: Label maps (X, Y, Z) on the patients' grids by scan id; a network's, never an expert's.
         healthy: Scans without tumours.
-        out: An absent or empty folder.
+        out: An absent or empty folder, which is given back; its `cases.csv` holds `id,tumour,healthy,seed` and how much
+            of the tumour was kept.
         n: Number of cases.
         seed: Decides everything.
         settings: See `MixSettings`.
         workers: Processes.
         layout: "nnunet" or "folders".
         prefix: Start of the cases' names.
-
-    Returns:
-        The folder; `cases.csv` holds `id,tumour,healthy,seed` and how much of the tumour was kept.
 
     Raises:
         InputError: There are too few scans for `n` cases, or two scans share no sequence.

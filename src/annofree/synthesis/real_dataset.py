@@ -44,20 +44,10 @@ def write_in_real_brains(
     layout: str = "nnunet",
     spacing_mm: float = 2.0,
 ) -> Path:
-    """Write made cases in real brains; carriers take turns.
+    """Write made cases in real brains; carriers (from `carriers_from`) take turns.
 
-    Args:
-        carriers: From `carriers_from`; only sequences that all of them have are written.
-        out: An absent or empty folder.
-        n: Number of cases.
-        seed: Decides everything.
-        settings: What to make.
-        workers: Processes.
-        layout: "nnunet" or "folders".
-        spacing_mm: 2.0 or 1.0.
-
-    Returns:
-        The folder, with `cases.csv`.
+    Only sequences that all carriers have are written. The folder is absent or empty, and is given back with its
+    `cases.csv`; `spacing_mm` is 2.0 or 1.0.
 
     Raises:
         InputError: The carriers share no sequence.

@@ -41,9 +41,9 @@ def synthesise(
         labelmaps: Folder of anatomical label maps for made brains; the MNI brain by default.
         healthy: Healthy scans.
         patients: Patients' scans, made pseudo-healthy.
-        brain_mask: Name pattern of brain masks beside the healthy scans.
+        brain_mask: Name pattern of brain masks beside the healthy scans, and the patients' without `patients_mask`.
         sequence: What the images are, where their names do not say it.
-        patients_mask: Name pattern of brain masks beside the patients' scans; None takes that of the healthy ones.
+        patients_mask: The same beside the patients' scans.
         changes: Settings by dotted name, of `SynthesisSettings`, or of `PublishedSettings` for a published form.
         workers: Processes.
         layout: "nnunet" or "folders".

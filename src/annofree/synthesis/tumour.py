@@ -25,29 +25,15 @@ NEVER = -60.0
 
 @dataclass(frozen=True)
 class Grown:
-    """One lesion on the 2 mm grid: signed depths in mm (positive inside), before they are turned into fractions.
+    """One lesion on the 2 mm grid, before it is turned into fractions.
 
     Attributes:
         plan: As requested.
-        whole: Depth below the outer border of everything.
-        core: Depth below the border of the core.
-        rim: Depth inside the enhancing part.
-        necrosis: Depth inside dead tissue.
-        cyst: Depth inside a cyst.
-        blood: Depth inside blood.
+        depths: (6, X, Y, Z) mm, positive inside: everything, core, enhancing part, dead tissue, cyst, blood.
     """
 
     plan: TumourPlan
-    whole: Tensor
-    core: Tensor
-    rim: Tensor
-    necrosis: Tensor
-    cyst: Tensor
-    blood: Tensor
-
-    def fields(self) -> Tensor:
-        """All depths, (6, X, Y, Z)."""
-        return torch.stack([self.whole, self.core, self.rim, self.necrosis, self.cyst, self.blood])
+    depths: Tensor
 
 
 def grow(
@@ -108,7 +94,7 @@ def grow_all(plans: list[TumourPlan], centres: list[Tensor], coarse: Matter, fin
     for i, (plan, centre) in enumerate(zip(plans, centres, strict=True)):
         allowed = permitted(fine, extra_axial=plan.kind == "dural")
         lesion = grow(plan, centre, coarse, fine, allowed, taken, seeds.stream(f"lesion{i}"))
-        taken = taken | (lesion.whole >= 0)
+        taken = taken | (lesion.depths[0] >= 0)
         grown.append(lesion)
     return grown
 
@@ -198,15 +184,15 @@ def _inside(plan: TumourPlan, whole: Tensor, core: Tensor, box: tuple[slice, ...
     if plan.blood:
         blood = nothing.clone()
         blood[box] = torch.minimum(depth - 1.0, 3.0 * (own.smooth(size, 4.0)[0] - own.uniform(0.8, 1.6)))
-    return Grown(plan, whole, core, rim, necrosis, cyst, blood)
+    return Grown(plan, torch.stack([whole, core, rim, necrosis, cyst, blood]))
 
 
-def fractions(plan: TumourPlan, fields: Tensor, spacing_mm: float, allowed: Tensor) -> Tensor:
+def fractions(plan: TumourPlan, depths: Tensor, spacing_mm: float, allowed: Tensor) -> Tensor:
     """Soft fraction of every compartment, (6, X, Y, Z) in the order of `COMPARTMENTS`.
 
     A depth of 0 mm gives a fraction of 0.5; the step is at least as wide as a voxel, which is partial volume.
     """
-    whole, core, rim, necrosis, cyst, blood = fields
+    whole, core, rim, necrosis, cyst, blood = depths
 
     def ramp(depth: Tensor, width_mm: float) -> Tensor:
         return (0.5 + depth / max(width_mm, spacing_mm)).clamp(0.0, 1.0)

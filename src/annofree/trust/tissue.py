@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from annofree.anatomy.coarse_template import tissue_maps
+from annofree.anatomy.template import tissue_maps
 from annofree.masks import bounding_box, margin_for
 from annofree.scan import Modality
 from annofree.trust.check import Check

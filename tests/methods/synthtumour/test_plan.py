@@ -10,6 +10,7 @@ import pytest
 
 from annofree.errors import SettingsError
 from annofree.methods.synthtumour import SynthTumour, published_junior
+from annofree.methods.synthtumour import junior as first
 from annofree.methods.synthtumour import made_junior as junior
 from annofree.scan import Cohort, Modality, Scan
 from annofree.training.plan import TrainingPlan
@@ -42,7 +43,7 @@ def caught(monkeypatch: pytest.MonkeyPatch, module: Any, name: str) -> dict[str,
 def test_made_brains_are_learned_by_the_planned_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plan = plan_of(2.0)
     seen = caught(monkeypatch, junior, "fit_junior")
-    monkeypatch.setattr(SynthTumour, "label_maps", lambda self, work: "maps")
+    monkeypatch.setattr(first, "bank_of", lambda *_: "maps")
     with pytest.raises(KeyboardInterrupt):
         SynthTumour(plan=str(plan.write(tmp_path / "plan.yaml")), steps=7).fit()
     recipe = seen["given"][2]
@@ -61,7 +62,7 @@ def test_the_published_form_is_learned_by_the_planned_network(tmp_path: Path, mo
 
 
 def test_a_plan_that_made_brains_cannot_follow_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(SynthTumour, "label_maps", lambda self, work: "maps")
+    monkeypatch.setattr(first, "bank_of", lambda *_: "maps")
     for spacing, said in ((3.0, "--spacing 1 or --spacing 2"), ((1.0, 1.0, 5.0), "no cubes")):
         file = plan_of(spacing).write(tmp_path / "plan.yaml")
         with pytest.raises(SettingsError, match=said):

@@ -330,7 +330,7 @@ def test_a_junior_learns_in_half_of_the_healthy_brains_and_is_calibrated_on_the_
         return (TorchNetwork(module), {"spacing_mm": 4.0}), {}
 
     monkeypatch.setattr(first, "fit_made", fit_made)
-    monkeypatch.setattr(SynthTumour, "label_maps", lambda *_: None)
+    monkeypatch.setattr(first, "bank_of", lambda *_: None)
     method = SynthTumour(quality="fast").fit(healthy=people[0], workspace=tmp_path)
     assert len(seen["teach"]) == len(people[0].ids) // 2
     assert not any(scan_id in name for name in seen["teach"] for scan_id in seen["check"])

@@ -235,7 +235,10 @@ class Blogrr(DAE):
         from annofree.networks import build, load_network
 
         if not ill:
-            raise InputError("No patient's report names a tumour", fix="Give patients with reports")
+            raise InputError(
+                "No patient's report names a tumour",
+                fix="Give patients with reports, or fit without a threshold network",
+            )
         stacks = [Stack(p.slices.id, p.sequence, p.levels()) for p in well]
         stacks += made_stacks(self.settings.labelmaps, 0 if well else self.settings.made, self.slices)
         torch.manual_seed(self.settings.seed)

@@ -9,8 +9,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from annofree.errors import InputError
-
 #: Share of samples taken from slices that hold some of the target.
 _WITH_TARGET = 0.75
 
@@ -36,17 +34,9 @@ class PatientSampler:
     """From a step and a lane to ``x``, ``target``, ``outside`` and ``foreground``, each ``(1, H, W)``.
 
     Each patient is as likely as any other, three in four slices hold some of the target, half are flipped.
-
-    Raises:
-        InputError: No patient's report left a target.
     """
 
     def __init__(self, stacks: list[PatientStack], *, seed: int = 0) -> None:
-        if not stacks:
-            raise InputError(
-                "No patient's report names a tumour",
-                fix="Give patients with reports, or fit without a threshold network",
-            )
         self.stacks, self.seed = stacks, seed
         self._held = [np.flatnonzero((s.target > 127).any(axis=(1, 2))) for s in stacks]
 

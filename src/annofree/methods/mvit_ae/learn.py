@@ -56,7 +56,7 @@ class SliceSampler:
         if rng.random() < 0.5:
             images, brain = images[:, ::-1], brain[::-1]
         shift = rng.integers(-_SHIFT, _SHIFT + 1, size=2)
-        images, brain = _shifted(images, shift), _shifted(brain, shift)
+        images, brain = ndimage.shift(images, (0, *shift), order=0), ndimage.shift(brain, shift, order=0)
         gain = np.exp(rng.normal(0.0, 0.1, (len(present), 1, 1)))
         offset = rng.normal(0.0, 0.15, (len(present), 1, 1))
         images = np.clip(images * gain + offset, -CLIP, CLIP) * brain * present[:, None, None]
@@ -185,14 +185,3 @@ def fit_autoencoder(
     validate = HealthyValidation(sampler(held_out, training.seed + 1), loss)
     samples = sampler(slices, training.seed)
     return train(build(network), samples, loss, folder, settings=training, validate=validate, extra=extra)
-
-
-def _shifted(values: Any, shift: NDArray[np.int64]) -> Any:
-    """The last two axes moved by whole voxels; what leaves is lost, zeros enter."""
-    out = np.zeros_like(values)
-    target, source = [], []
-    for step, size in zip(shift, values.shape[-2:], strict=True):
-        target.append(slice(max(0, step), size + min(0, step)))
-        source.append(slice(max(0, -step), size + min(0, -step)))
-    out[(..., *target)] = values[(..., *source)]
-    return out

@@ -1,4 +1,4 @@
-"""The plain autoencoder of slices, and the convolutional encoder and decoder that its relatives share.
+"""The plain and the variational autoencoder of slices, and the encoder and decoder that their relatives share.
 
 After Baur et al., Medical Image Analysis 69 (2021) 101952: strided convolutions down to a coarse grid, few channels
 there, a dense bottleneck.
@@ -107,9 +107,39 @@ class AutoEncoder(nn.Module):
         return out
 
 
-def with_penalty(reconstruction: Tensor, penalty: Tensor, training: bool) -> Tensor | tuple[Tensor, Tensor]:
-    """What a regularised autoencoder returns: while training, also the penalty to be added to the loss."""
-    return (reconstruction, penalty) if training else reconstruction
+class VAESettings(AESettings):
+    """Shape of a :class:`VariationalAutoEncoder`.
+
+    Attributes:
+        noise: Standard deviation of grey levels about the decoder's answer; it weighs the divergence against the
+            squared error.
+    """
+
+    kind: Literal["vae"] = "vae"  # type: ignore[assignment]
+    noise: float = Field(0.1, gt=0)
+
+
+class VariationalAutoEncoder(nn.Module):
+    """An autoencoder whose code is drawn while it trains (Kingma and Welling 2014, arXiv:1312.6114)."""
+
+    def __init__(self, settings: VAESettings) -> None:
+        super().__init__()
+        self.settings = settings
+        self.encoder = DenseEncoder(settings, 2 * settings.latent)
+        self.decoder = DenseDecoder(settings)
+
+    def forward(self, x: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        """Reconstruct ``(B, C, size, size)`` from the mean code; while training from a drawn one, with the penalty.
+
+        The penalty is the divergence from the standard normal, times 2 noise^2 over the number of pixels: with it, mean
+        squared error plus penalty is the negative evidence bound up to scale.
+        """
+        mean, log_variance = self.encoder(x).chunk(2, dim=1)
+        log_variance = log_variance.clamp(-12.0, 6.0)
+        divergence = 0.5 * (mean.square() + log_variance.exp() - 1.0 - log_variance).sum(1).mean()
+        code = mean + torch.randn_like(mean) * (0.5 * log_variance).exp() if self.training else mean
+        penalty = divergence * 2.0 * self.settings.noise**2 / x[0].numel()
+        return (self.decoder(code), penalty) if self.training else self.decoder(code)
 
 
 def split(output: Tensor | tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:

@@ -9,7 +9,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from annofree.methods.reconstruction.ae import down, up, with_penalty
+from annofree.methods.reconstruction.ae import down, up
 from annofree.settings import Settings
 
 
@@ -61,4 +61,5 @@ class VectorQuantisedAutoEncoder(nn.Module):
         penalty = functional.mse_loss(words, code.detach())
         penalty = penalty + self.settings.commitment * functional.mse_loss(code, words.detach())
         straight = code + (words - code).detach()
-        return with_penalty(self.up(self.from_code(straight)), penalty, self.training)
+        out: Tensor = self.up(self.from_code(straight))
+        return (out, penalty) if self.training else out

@@ -31,13 +31,12 @@ def passes(
     return {
         "taken": not reasons,
         "why": "; ".join(reasons),
-        "false ml in healthy scans": {"junior": _round(junior_ml), "senior": _round(senior_ml)},
+        "false ml in healthy scans": {
+            "junior": [round(ml, 2) for ml in junior_ml],
+            "senior": [round(ml, 2) for ml in senior_ml],
+        },
         "held-out made cases": {
             "junior": {key: round(value, 3) for key, value in junior_score.items()},
             "senior": {key: round(value, 3) for key, value in senior_score.items()},
         },
     }
-
-
-def _round(values: Sequence[float]) -> list[float]:
-    return [round(value, 2) for value in values]

@@ -1,14 +1,18 @@
-"""Fitting the first network: on made brains, or as published on healthy FLAIR with one bright blob."""
+"""The first network: another model's, or a new one, taught by made brains or as published by blobs in healthy FLAIR."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from annofree.errors import InputError
+from annofree.errors import InputError, SettingsError
+from annofree.methods.network_method import NetworkMethod
+from annofree.methods.synthtumour.carriers import write_carriers
 from annofree.methods.synthtumour.coarse import coarse_of
+from annofree.methods.synthtumour.settings import SynthTumourSettings
 from annofree.scan import Cohort, Modality
+from annofree.training.healthy import bank_of
 
 if TYPE_CHECKING:
     from annofree.inference import Network
@@ -19,9 +23,99 @@ if TYPE_CHECKING:
     from annofree.training.stream import TrainingCase
 
 Fitted = tuple["Network", dict[str, Any]]
+M = TypeVar("M", bound=NetworkMethod)
+
+#: Anatomies for made brains; read once, then kept under this name in the fit's folder.
+MAPS = "maps.npz"
 
 #: Voxel size of the published preset's grid here, mm.
 PUBLISHED_SPACING_MM = 2.0
+
+
+def named_cases(own: SynthTumourSettings) -> CaseFolder | None:
+    """The data set that the setting `cases` names; None where it names none.
+
+    Raises:
+        SettingsError: Another setting says that no published junior is trained.
+        InputError: It is no such data set.
+    """
+    if own.cases is None:
+        return None
+    if not own.published or own.junior not in (None, "fit"):
+        raise SettingsError(
+            "The setting 'cases' names what a junior of the published preset learns from, and none is trained",
+            fix="Add --set preset=published and leave the setting 'junior' out, or leave 'cases' out",
+        )
+    from annofree.methods.synthtumour.case_folder import open_case_folder
+
+    return open_case_folder(own.cases)
+
+
+def junior_from(own: SynthTumourSettings, default: str) -> str:
+    """Where the first network comes from: "fit", "shipped" or a model folder; `default` where no setting says."""
+    return own.junior or ("fit" if own.published or own.plan is not None else default)
+
+
+def given_junior(method: M, where: str) -> M:
+    """The model, "shipped" or of a folder, whose network is a method's first one.
+
+    Raises:
+        InputError: It is no model of synthtumour with this preset.
+    """
+    from annofree import methods
+
+    model = methods.shipped("synthtumour") if where == "shipped" else methods.load(where)
+    if not isinstance(model, type(method)) or model.settings.preset != method.settings.preset:
+        raise InputError(
+            f"A junior of preset '{method.settings.preset}' is needed, and '{where}' is none",
+            fix="Name a synthtumour model folder of that preset, or --set junior=fit",
+        )
+    return model
+
+
+def fit_or_load_junior(
+    method: M,
+    teach: Cohort | None,
+    check: Cohort | None,
+    work: Path,
+    *,
+    patients: Cohort | None = None,
+    default: str = "shipped",
+) -> M:
+    """A method with its first network: the shipped one, another model's, or a new one.
+
+    Args:
+        method: Whose settings say which.
+        teach: Healthy scans in which tumours are made.
+        check: Healthy scans that help to choose the weights.
+        work: Keeps the training in `junior/`.
+        patients: Their healthier halves, mirrored, carry made tumours too.
+        default: What `junior=None` means.
+    """
+    from annofree.training.plan import read_plan
+    from annofree.training.settings import TrainSettings
+
+    own: SynthTumourSettings = method.settings
+    where = junior_from(own, default)
+    if where != "fit":
+        model = given_junior(method, where)
+        origin = where if where == "shipped" else "another model"
+        learned_from = {**model.card.get("learned from", {}), "junior": origin}
+        card = {**method.card, "learned from": learned_from}
+        return method.replace(networks=model.networks, refiners=dict(model.refiners), card=card)
+    plan = None if own.plan is None else read_plan(own.plan)
+    train, cases = TrainSettings(steps=own.steps, seed=own.seed), named_cases(own)
+    if cases is not None:
+        network, learned_from = fit_cases(cases, work / "junior", train, plan)
+    elif own.published:
+        assert teach is not None
+        assert check is not None
+        network, learned_from = fit_published(teach, check, work / "junior", train, plan)
+    else:
+        files = write_carriers(teach or Cohort({}), patients or Cohort({}), work / "carriers")
+        bank, folder = bank_of(own.labelmaps, work / MAPS), work / "junior"
+        network, learned_from = fit_made(bank, own.labelmaps, folder, train, plan, carriers=files, check=check)
+    return method.replace(networks=[network], card={**method.card, "learned from": learned_from})
 
 
 def fit_made(
@@ -132,10 +226,7 @@ def _finished(trained: Any) -> Fitted:
 
 
 def _flair_cases(healthy: Cohort, spacing_mm: float) -> list[TrainingCase]:
-    found = []
-    for scan in healthy:
-        if Modality.FLAIR in scan.images:
-            found.append(coarse_of(scan, spacing_mm).tumour_free())
+    found = [coarse_of(scan, spacing_mm).tumour_free() for scan in healthy if Modality.FLAIR in scan.images]
     if not found:
         raise InputError("No healthy scan has FLAIR, in which the published preset works", fix="Give scans with FLAIR")
     return found

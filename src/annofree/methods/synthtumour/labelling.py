@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -72,10 +73,7 @@ def pseudo_label(
         rows.append(record)
         if record["kept"]:
             kept.append(target)
-    reasons: dict[str, int] = {}
-    for row in rows:
-        for reason in filter(None, str(row["why"]).split(", ")):
-            reasons[reason] = reasons.get(reason, 0) + 1
+    reasons = Counter(reason for row in rows for reason in str(row["why"]).split(", ") if reason)
     atomic_write(folder / "cases.csv", table(rows, delimiter=","))
     draw_sheet([folder / folder_name(str(r["id"])) for r in rows if r["why"] != UNUSABLE], folder / "sheet.png")
-    return kept, {"given": len(rows), "kept": len(kept), "left out": reasons}
+    return kept, {"given": len(rows), "kept": len(kept), "left out": dict(reasons)}

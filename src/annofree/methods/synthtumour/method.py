@@ -7,31 +7,25 @@ and trains nnU-Net; here whole brains of four sequences are made, and any subset
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from annofree.errors import InputError, SettingsError
+from annofree.errors import InputError
 from annofree.methods.decide import NESTED, Rules, Scored
 from annofree.methods.network_method import SMALLEST_ML, NetworkMethod
 from annofree.methods.synthtumour.coarse import coarse_of
+from annofree.methods.synthtumour.junior import fit_or_load_junior, given_junior, junior_from, named_cases
 from annofree.methods.synthtumour.leak import with_enhancement
 from annofree.methods.synthtumour.settings import SynthTumourSettings
 from annofree.refine.appearance import Appearance
-from annofree.refine.base import Refiner
 from annofree.refine.components import KeepComponents
 from annofree.refine.holes import FillHoles
 from annofree.refine.mirror import MirrorFilter
 from annofree.scan import Cohort, Modality, Scan
 from annofree.segmentation import ScoreMap, Unit
 from annofree.thresholds.fixed import Fixed
-from annofree.training.healthy import bank_of
-
-if TYPE_CHECKING:
-    from annofree.inference import Network
-    from annofree.methods.synthtumour.case_folder import CaseFolder
-    from annofree.synthesis import LabelMapBank
 
 NETWORKS = "networks"
 
@@ -65,8 +59,6 @@ class SynthTumour(NetworkMethod):
 
     run_settings: ClassVar[frozenset[str]] = frozenset({"quality"})
     learned: ClassVar[tuple[str, ...]] = ("networks",)
-    #: Networks, and the configuration of each.
-    networks: list[tuple[Network, dict[str, Any]]] | None
 
     def default_rules(self) -> Rules:
         """Even odds; then what drops, and what moves borders. The published preset has no rule of ours."""
@@ -151,32 +143,13 @@ class SynthTumour(NetworkMethod):
     @property
     def fit_mb(self) -> int:
         """Checkpoints of two networks, and the cases that are kept."""
-        cases = self.case_folder()
+        cases = named_cases(self.settings)
         return 600 + (0 if cases is None else 6 * len(cases.cohort))
 
     @property
     def brings_material(self) -> bool:
         """Whether a folder of made cases was named."""
         return self.settings.cases is not None
-
-    def case_folder(self) -> CaseFolder | None:
-        """The data set that the setting `cases` names; None where it names none.
-
-        Raises:
-            SettingsError: Another setting says that no published junior is trained.
-            InputError: It is no such data set.
-        """
-        own = self.settings
-        if own.cases is None:
-            return None
-        if not own.published or own.junior not in (None, "fit"):
-            raise SettingsError(
-                "The setting 'cases' names what a junior of the published preset learns from, and none is trained",
-                fix="Add --set preset=published and leave the setting 'junior' out, or leave 'cases' out",
-            )
-        from annofree.methods.synthtumour.case_folder import open_case_folder
-
-        return open_case_folder(own.cases)
 
     def check_fit(self, healthy: Cohort | None, patients: Cohort | None) -> None:
         """The published stages need healthy scans; the second stage needs them on both sides, or none.
@@ -189,13 +162,14 @@ class SynthTumour(NetworkMethod):
         from annofree.methods.synthtumour.stages import halves
         from annofree.training.plan import read_plan
 
-        cases = self.case_folder()
+        cases = named_cases(self.settings)
         if healthy is None and self.settings.published and (cases is None or patients is not None):
             raise InputError("The published preset makes tumours in healthy scans", fix="Give --healthy DIR")
         if patients is not None and healthy is not None and healthy.ids:
             halves(healthy)
-        if self.junior_from("shipped" if patients is not None else "fit") != "fit":
-            self.given_junior()
+        where = junior_from(self.settings, "shipped" if patients is not None else "fit")
+        if where != "fit":
+            given_junior(self, where)
         elif self.settings.plan is not None:
             read_plan(self.settings.plan)
 
@@ -222,93 +196,14 @@ class SynthTumour(NetworkMethod):
 
                 return fit_stages(self, healthy, patients, work)
             if healthy is None:
-                return self.fit_or_load_junior(None, None, work, default="fit")
+                return fit_or_load_junior(self, None, None, work, default="fit")
             from annofree.methods.synthtumour.stages import halves
 
             teach: Cohort | None = None
-            own = self.junior_from("fit") == "fit" and not self.brings_material
+            own = junior_from(self.settings, "fit") == "fit" and not self.brings_material
             if own and (self.settings.published or len(healthy.ids) > 1):
                 teach, healthy = halves(healthy)
-            return self.fit_or_load_junior(teach, healthy, work, default="fit").calibrate(healthy)
-
-    def junior_from(self, default: str) -> str:
-        """Where the first network comes from: "fit", "shipped" or a model folder; `default` where no setting says."""
-        own = self.settings
-        return own.junior or ("fit" if own.published or own.plan is not None else default)
-
-    def given_junior(self, default: str = "shipped") -> SynthTumour:
-        """The model whose network is the first one.
-
-        Raises:
-            InputError: It is no model of synthtumour with this preset.
-        """
-        from annofree import methods
-
-        where = self.junior_from(default)
-        model = methods.shipped("synthtumour") if where == "shipped" else methods.load(where)
-        if not isinstance(model, SynthTumour) or model.settings.preset != self.settings.preset:
-            raise InputError(
-                f"A junior of preset '{self.settings.preset}' is needed, and '{where}' is none",
-                fix="Name a synthtumour model folder of that preset, or --set junior=fit",
-            )
-        return model
-
-    def fit_or_load_junior(
-        self,
-        teach: Cohort | None,
-        check: Cohort | None,
-        work: Path,
-        *,
-        patients: Cohort | None = None,
-        default: str = "shipped",
-    ) -> Self:
-        """This method with its first network: the shipped one, another model's, or a new one.
-
-        Args:
-            teach: Healthy scans in which tumours are made.
-            check: Healthy scans that help to choose the weights.
-            work: Keeps the training in `junior/`.
-            patients: Their healthier halves, mirrored, carry made tumours too.
-            default: What `junior=None` means.
-        """
-        from annofree.methods.synthtumour.carriers import write_carriers
-        from annofree.methods.synthtumour.junior import fit_cases, fit_made, fit_published
-        from annofree.training.plan import read_plan
-        from annofree.training.settings import TrainSettings
-
-        plan = None if self.settings.plan is None else read_plan(self.settings.plan)
-        where = self.junior_from(default)
-        if where == "fit":
-            train = TrainSettings(steps=self.settings.steps, seed=self.settings.seed)
-            cases = self.case_folder()
-            if cases is not None:
-                network, card = fit_cases(cases, work / "junior", train, plan)
-            elif self.settings.published:
-                assert teach is not None
-                assert check is not None
-                network, card = fit_published(teach, check, work / "junior", train, plan)
-            else:
-                files = write_carriers(teach or Cohort({}), patients or Cohort({}), work / "carriers")
-                bank, name = self.label_maps(work), self.settings.labelmaps
-                network, card = fit_made(bank, name, work / "junior", train, plan, carriers=files, check=check)
-            return self.replace(networks=[network], card={**self.card, "learned from": card})
-        model = self.given_junior(default)
-        origin = where if where == "shipped" else "another model"
-        card = {**model.card.get("learned from", {}), "junior": origin}
-        return self.replace(
-            networks=model.networks, refiners=dict(model.refiners), card={**self.card, "learned from": card}
-        )
-
-    def label_maps(self, work: Path) -> LabelMapBank:
-        """Anatomies for made brains; read once, then kept in the fit's folder."""
-        return bank_of(self.settings.labelmaps, work / "maps.npz")
-
-    def first_masks(self, healthy: Cohort) -> list[tuple[NDArray[np.bool_], float]]:
-        """What is called tumour in each healthy scan before small findings are dropped, and its voxel volume in ml."""
-        return self.called(healthy, self._first_refiners())
-
-    def _first_refiners(self) -> list[Refiner]:
-        return [rule for rule in self.refiners["WT"] if not isinstance(rule, KeepComponents | Appearance)]
+            return fit_or_load_junior(self, teach, healthy, work, default="fit").calibrate(healthy)
 
     def calibrate(self, healthy: Cohort) -> Self:
         """Set the smallest lesion that is kept from what the networks call tumour in healthy scans.
@@ -317,12 +212,14 @@ class SynthTumour(NetworkMethod):
         networks) and at most 3 ml: a finding of more than that is never dropped for its size. The published preset
         keeps everything.
         """
+        from annofree.methods.synthtumour.stages import first_refiners
+
         card = {**self.card, "healthy": list(healthy.ids)}
         if self.settings.published:
             return self.replace(card=card)
         first = next(n for n, rule in enumerate(self.refiners["WT"]) if isinstance(rule, KeepComponents))
         chain = list(self.refiners["WT"])
-        chain[first] = KeepComponents(connectivity=26, min_ml=self.smallest_ml(healthy, self._first_refiners()))
+        chain[first] = KeepComponents(connectivity=26, min_ml=self.smallest_ml(healthy, first_refiners(self)))
         return self.replace(refiners={"WT": chain}, card=card)
 
     def save_weights(self, folder: Path) -> None:

@@ -252,18 +252,13 @@ def _assess(
         "agreement": float(np.mean(dices)),
         "confidence": float(mean[finding].mean()) if finding.any() else 0.0,
     }
-    reasons = []
-    if not sure.any():
-        reasons.append("no sure tumour")
-    elif settings.filtered:
-        if not reaches(total, voxel_ml, settings.least_ml):
-            reasons.append("too small")
-        if total > settings.most_share * float(brain.sum()):
-            reasons.append("too large")
-        if found["parts"] > settings.most_parts or found["main"] < settings.least_main:
-            reasons.append("scattered")
-        if found["agreement"] < settings.least_agreement:
-            reasons.append("views disagree")
-        if found["confidence"] < settings.least_confidence:
-            reasons.append("not confident")
+    faults = {
+        "too small": not reaches(total, voxel_ml, settings.least_ml),
+        "too large": total > settings.most_share * float(brain.sum()),
+        "scattered": found["parts"] > settings.most_parts or found["main"] < settings.least_main,
+        "views disagree": found["agreement"] < settings.least_agreement,
+        "not confident": found["confidence"] < settings.least_confidence,
+    }
+    reasons = [fault for fault, there in faults.items() if there and settings.filtered]
+    reasons = reasons if sure.any() else ["no sure tumour"]
     return QualityAssessment(kept=not reasons, why=", ".join(reasons), **found)  # type: ignore[arg-type]

@@ -52,23 +52,15 @@ class PublishedCases:
     def __call__(self, seed: int) -> TrainingCase:
         """Images (4, X, Y, Z) with FLAIR alone, brain, partial labels."""
         images, brain, _ = self.hosts[seed % len(self.hosts)]
-        step = (self.spacing_mm,) * 3
+        host, step = np.ascontiguousarray(images[FLAIR].numpy()), (self.spacing_mm,) * 3
         rng = np.random.default_rng([seed, 527])
-        made = make_published(
-            np.ascontiguousarray(images[FLAIR].numpy()),
-            brain.numpy(),
-            step,
-            rng,
-            self.settings,
-            validation=self.validation,
-        )
+        made = make_published(host, brain.numpy(), step, rng, self.settings, validation=self.validation)
         flair, inside = torch.from_numpy(made.image), torch.from_numpy(made.labels > 0)
         if self.blocks > 1:
             flair, brain, inside = _coarser(flair, brain, inside, self.blocks)
         out = torch.zeros((images.shape[0], *flair.shape))
         out[FLAIR] = flair
-        rest = UNSURE_TC | UNSURE_ET
-        return out, brain, torch.where(inside, WHOLE_ONLY, rest).to(torch.uint8)
+        return out, brain, torch.where(inside, WHOLE_ONLY, UNSURE_TC | UNSURE_ET).to(torch.uint8)
 
 
 def _coarser(flair: Tensor, brain: Tensor, inside: Tensor, blocks: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -9,72 +9,45 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from annofree.errors import InputError, OutputError
 from annofree.formats.outfolder import write_json
+from annofree.methods.network_method import NetworkMethod
 from annofree.methods.synthtumour.carriers import write_carriers
 from annofree.methods.synthtumour.cases import read_case, read_scan
 from annofree.methods.synthtumour.coarse import coarse_of
 from annofree.methods.synthtumour.gate import passes
+from annofree.methods.synthtumour.junior import MAPS, Fitted, M, fit_or_load_junior
 from annofree.methods.synthtumour.labelling import pseudo_label
 from annofree.methods.synthtumour.mixing import write_mixed_cases
 from annofree.methods.synthtumour.pictures import draw_sheet
 from annofree.methods.synthtumour.pseudo_labels import PseudoLabelSettings, near_tumour
 from annofree.methods.synthtumour.settings import SynthTumourSettings
 from annofree.metrics.summary import write_table
+from annofree.refine.appearance import Appearance
+from annofree.refine.base import Refiner
+from annofree.refine.components import KeepComponents
 from annofree.scan import Cohort, Modality, Scan
 from annofree.synthesis.mix import MixSettings, most_pairs
+from annofree.training.healthy import bank_of
 
 if TYPE_CHECKING:
-    from annofree.inference import Network
-    from annofree.refine.base import Refiner
-    from annofree.synthesis import LabelMapBank
     from annofree.training.loop import Validate
     from annofree.training.sources import MadeCases
     from annofree.training.stream import CaseMaker
-
-M = TypeVar("M", bound="TwoStages")
 
 #: What lies further than this from a sure tumour stays behind when the tumour is mixed, mm.
 REACH_MM = 12.0
 #: Made cases that choose the senior's weights.
 VALIDATION_CASES = 8
-
-
-class TwoStages(Protocol):
-    """What the stages need of the method that they fit."""
-
-    @property
-    def settings(self) -> SynthTumourSettings: ...  # noqa: D102
-
-    @property
-    def networks(self) -> list[tuple[Network, dict[str, Any]]] | None: ...  # noqa: D102
-
-    @property
-    def card(self) -> Mapping[str, Any]: ...  # noqa: D102
-
-    @property
-    def refiners(self) -> Mapping[str, Sequence[Refiner]]: ...  # noqa: D102
-
-    def replace(self, **changes: Any) -> Self: ...  # noqa: D102
-
-    def calibrate(self, healthy: Cohort) -> Self: ...  # noqa: D102
-
-    def fit_or_load_junior(  # noqa: D102
-        self, teach: Cohort | None, check: Cohort | None, work: Path, *, patients: Cohort | None = None
-    ) -> Self: ...
-
-    def label_maps(self, work: Path) -> LabelMapBank: ...  # noqa: D102
-
-    def first_masks(self, healthy: Cohort) -> list[tuple[NDArray[np.bool_], float]]: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
@@ -117,7 +90,7 @@ def fit_stages(method: M, healthy: Cohort | None, patients: Cohort, work: Path) 
         _say("no healthy scan was given: what the networks call in healthy people is counted on made brains alone")
     told = own.model_dump(mode="json", exclude={"quality"})
     _claim(work / "stages.json", {"settings": told, "teach": teach.ids, "check": check.ids, "patients": patients.ids})
-    method = method.fit_or_load_junior(teach, check, work, patients=patients)
+    method = fit_or_load_junior(method, teach, check, work, patients=patients)
     assert method.networks is not None
     _claim(work / "junior.json", {"weights": _checksum(method.networks[0][0].module())})
     spacing_mm = float(method.networks[0][1]["spacing_mm"])
@@ -192,7 +165,7 @@ def _mixed(kept: list[Path], hosts: Mapping[str, Scan], own: SynthTumourSettings
     return made
 
 
-def _senior(method: TwoStages, material: Material, work: Path) -> tuple[tuple[Network, dict[str, Any]], dict[str, Any]]:
+def _senior(method: NetworkMethod, material: Material, work: Path) -> tuple[Fitted, dict[str, Any]]:
     """Train, and compare with the junior on what neither saw; the verdict is written to `gate.json`."""
     import torch
 
@@ -230,9 +203,9 @@ def _senior(method: TwoStages, material: Material, work: Path) -> tuple[tuple[Ne
     senior = TorchNetwork(module), learned
     with torch.inference_mode():
         scores = validate(junior), validate(module)
-    before = [float(mask.sum()) * ml for mask, ml in method.first_masks(material.check)]
+    before = [float(mask.sum()) * ml for mask, ml in _called(method, material.check)]
     challenger = method.replace(networks=[senior])
-    after = [float(mask.sum()) * ml for mask, ml in challenger.first_masks(material.check)]
+    after = [float(mask.sum()) * ml for mask, ml in _called(challenger, material.check)]
     _write_changes(work / "changes.tsv", material.patients, method, challenger)
     verdict = passes(before, after, *scores)
     if own.published and not verdict["taken"]:
@@ -241,13 +214,22 @@ def _senior(method: TwoStages, material: Material, work: Path) -> tuple[tuple[Ne
     return senior, verdict
 
 
-def _write_changes(file: Path, patients: Cohort, junior: TwoStages, senior: TwoStages) -> None:
+def first_refiners(method: NetworkMethod) -> list[Refiner]:
+    """A method's rules of the whole tumour before small findings are dropped and borders moved."""
+    return [rule for rule in method.refiners["WT"] if not isinstance(rule, KeepComponents | Appearance)]
+
+
+def _called(method: NetworkMethod, scans: Cohort) -> list[tuple[NDArray[np.bool_], float]]:
+    return method.called(scans, first_refiners(method))
+
+
+def _write_changes(file: Path, patients: Cohort, junior: NetworkMethod, senior: NetworkMethod) -> None:
     """What each network calls in every patient, ml, and how far the two agree (Dice); n/a for unusable scans."""
     rows: list[tuple[object, ...]] = []
     for scan_id in patients.ids:
         one = patients.subset([scan_id])
         try:
-            (before, ml), (after, _) = junior.first_masks(one)[0], senior.first_masks(one)[0]
+            ((before, ml),), ((after, _),) = _called(junior, one), _called(senior, one)
         except InputError:
             rows.append((scan_id, None, None, None))
             continue
@@ -258,7 +240,7 @@ def _write_changes(file: Path, patients: Cohort, junior: TwoStages, senior: TwoS
 
 
 def _sources(
-    method: TwoStages, material: Material, spacing_mm: float, work: Path
+    method: NetworkMethod, material: Material, spacing_mm: float, work: Path
 ) -> tuple[MadeCases, dict[str, CaseMaker]]:
     """Made brains, and everything that takes turns with them."""
     from annofree.methods.synthtumour.partial import core_left_open
@@ -266,7 +248,7 @@ def _sources(
     from annofree.synthesis import SynthesisSettings
     from annofree.training.sources import MadeCases, PaintedCases
 
-    made = MadeCases(method.label_maps(work), SynthesisSettings(), spacing_mm)
+    made = MadeCases(bank_of(method.settings.labelmaps, work / MAPS), SynthesisSettings(), spacing_mm)
     files = write_carriers(material.teach, material.patients, work / "carriers")
     healthy = [coarse_of(scan, spacing_mm).tumour_free() for scan in material.hosts.values()]
     sources: dict[str, CaseMaker] = {

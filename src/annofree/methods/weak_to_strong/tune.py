@@ -26,8 +26,6 @@ from annofree.methods.weak_to_strong.sizes import size_of
 from annofree.methods.weak_to_strong.strong import train_strong
 from annofree.networks.store import load_network
 
-_SWEPT = ("learning_rate", "bce_weight", "seed")
-
 
 class TuneSettings(WeakToStrongSettings):
     """What is tried; everything else is as in a fit.
@@ -140,7 +138,7 @@ def _one(lessons: Lessons, settings: TuneSettings, rate: float, weight: float, s
 
 
 def _write(tuned: Tuned) -> None:
-    columns = (*_SWEPT, "validation_dice", "validation_iou")
+    columns = ("learning_rate", "bce_weight", "seed", "validation_dice", "validation_iou")
     rows = [(r.learning_rate, r.bce_weight, r.seed, f"{r.dice:.4f}", f"{r.iou:.4f}") for r in tuned.runs]
     atomic_write(tuned.folder / "tune.tsv", table([dict(zip(columns, row, strict=True)) for row in rows], columns))
     chosen: dict[str, Any] = {
