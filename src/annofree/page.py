@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 from functools import cache
 from importlib.resources import files
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 DISCLAIMER = "Research software, not a medical device"
 
@@ -12,6 +18,13 @@ DISCLAIMER = "Research software, not a medical device"
 def style() -> str:
     """The style sheet, put into each page because pages load nothing."""
     return (files("annofree") / "page.css").read_text(encoding="utf-8")
+
+
+def data_address(picture: Image, kind: str = "PNG", **options: Any) -> str:
+    """A picture as an address that holds it: pages load nothing."""
+    buffer = BytesIO()
+    picture.save(buffer, kind, **options)
+    return f"data:image/{kind.lower()};base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
 def document(title: str, what: str, body: str, *, closing: str, css: str = "", main: str = "") -> str:

@@ -52,8 +52,7 @@ def _volume(settings: Any) -> list[_Input]:
 
 
 def _picture(settings: Any) -> list[_Input]:
-    side = 8 * int(settings.divisor)
-    return [_Input((2, settings.in_channels, side, side), (0, 2, 3))]
+    return [_Input((2, settings.in_channels, *[8 * int(settings.divisor)] * 2), (0, 2, 3))]
 
 
 def _square(settings: Any) -> list[_Input]:
@@ -61,13 +60,8 @@ def _square(settings: Any) -> list[_Input]:
 
 
 def _masked_slices(settings: Any) -> list[_Input]:
-    tokens = settings.tokens[0] * settings.tokens[1]
-    return [
-        _Input((2, 4, *settings.size)),
-        _Input((2, *settings.size)),
-        _Input((2, 4, tokens), boolean=True),
-        _Input((2,)),
-    ]
+    seen = _Input((2, 4, settings.tokens[0] * settings.tokens[1]), boolean=True)
+    return [_Input((2, 4, *settings.size)), _Input((2, *settings.size)), seen, _Input((2,))]
 
 
 @dataclass(frozen=True)

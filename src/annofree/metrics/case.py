@@ -152,7 +152,9 @@ def score_case(
         region = name if name in chosen else next(iter(chosen))
         counts = RankCounts.of(values, _in(true, chosen[region]), brain)
         suffix = "" if name == region else f":{name}"
-        rows += [Score(case, region, metric + suffix, value) for metric, value in _ranking_rows(counts, policy)]
+        state: Emptiness = "neither" if counts.tumour_voxels else "no_truth"
+        for metric, value in counts.figures().items():
+            rows.append(Score(case, region, metric + suffix, settle(metric, state, partial(float, value), policy)))
         ranks[region, name] = counts.coarse()
 
     whole_ml = np.count_nonzero(true) * voxel_ml
@@ -186,13 +188,17 @@ class _Masks:
         def row(metric: str, compute: Callable[[], float], name: str | None = None) -> tuple[str, float]:
             return name or metric, settle(metric, state, compute, self.policy)
 
+        volumes = {
+            "truth_ml": overlap.truth,
+            "predicted_ml": overlap.prediction,
+            "volume_error_ml": overlap.prediction - overlap.truth,
+            "false_positive_ml": overlap.only_prediction,
+            "false_negative_ml": overlap.only_truth,
+        }
         slices = SliceDice.of(self.truth, self.prediction)
         return [
-            row("dice", lambda: overlap.dice),
-            row("iou", lambda: overlap.iou),
-            row("precision", lambda: overlap.precision),
-            row("recall", lambda: overlap.recall),
-            *self._volumes(overlap),
+            *(row(name, partial(getattr, overlap, name)) for name in ("dice", "iou", "precision", "recall")),
+            *((name, voxels * self.voxel_ml) for name, voxels in volumes.items()),
             row("relative_volume_error", lambda: overlap.relative_volume_error),
             *self._surfaces(row, state, tolerance_mm),
             *self._lesions(row),
@@ -200,16 +206,6 @@ class _Masks:
             row("detected_dice10", lambda: float(overlap.dice >= DETECTED_DICE)),
             row("slice_dice_truth", lambda: slices.over_truth),
             row("slice_dice_any", lambda: slices.over_any),
-        ]
-
-    def _volumes(self, overlap: Overlap) -> list[tuple[str, float]]:
-        voxel_ml = self.voxel_ml
-        return [
-            ("truth_ml", overlap.truth * voxel_ml),
-            ("predicted_ml", overlap.prediction * voxel_ml),
-            ("volume_error_ml", (overlap.prediction - overlap.truth) * voxel_ml),
-            ("false_positive_ml", overlap.only_prediction * voxel_ml),
-            ("false_negative_ml", overlap.only_truth * voxel_ml),
         ]
 
     def _surfaces(
@@ -236,28 +232,15 @@ class _Masks:
         lesions, found = self.components
         voxel_mm3 = self.voxel_ml * 1000
         wise = lesionwise(self.truth, self.prediction, self.spacing_mm, self.rule, predicted=found, voxel_mm3=voxel_mm3)
+        counts = {"hits": wise.count("hit"), "missed": wise.count("missed"), "false": wise.count("false")}
         matches = match_lesions(self.truth, self.prediction, lesions=lesions, predicted=found)
         return [
             row("lesionwise_dice", lambda: wise.dice),
             row("lesionwise_hd95_mm", lambda: wise.hd95_mm),
-            ("lesionwise_hits", float(wise.count("hit"))),
-            ("lesionwise_missed", float(wise.count("missed"))),
-            ("lesionwise_false", float(wise.count("false"))),
-            row("lesion_precision", lambda: matches.precision),
-            row("lesion_recall", lambda: matches.recall),
-            row("lesion_f1", lambda: matches.f1),
-            row("lesion_matched_dice", lambda: matches.matched_dice),
-            ("lesion_hits", float(matches.hits)),
-            ("lesion_missed", float(matches.missed)),
-            ("lesion_false", float(matches.false)),
+            *((f"lesionwise_{name}", float(number)) for name, number in counts.items()),
+            *(row(f"lesion_{n}", partial(getattr, matches, n)) for n in ("precision", "recall", "f1", "matched_dice")),
+            *((f"lesion_{name}", float(getattr(matches, name))) for name in ("hits", "missed", "false")),
         ]
-
-
-def _ranking_rows(counts: RankCounts, policy: EmptyPolicy) -> list[tuple[str, float]]:
-    state: Emptiness = "neither" if counts.tumour_voxels else "no_truth"
-    return [
-        (metric, settle(metric, state, partial(float, value), policy)) for metric, value in counts.figures().items()
-    ]
 
 
 def _in(labels: NDArray[np.uint8], members: tuple[int, ...]) -> NDArray[np.bool_]:

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from annofree.masks import Box, around
 from annofree.metrics.components import Components
-from annofree.metrics.empty_cases import EmptyCase, emptiness
+from annofree.metrics.empty_cases import EmptyCase, emptiness, settle
 from annofree.metrics.lesion_matching import LesionMatches, match_lesions
 from annofree.metrics.surface import Spacing, surface_distances, voxel_surface
 from annofree.registry import named
@@ -186,10 +187,7 @@ class _Brats2025:
             "recall": EmptyCase(_NAN, _NAN, 0.0),
             "f1": EmptyCase(1.0, 0.0, 0.0),
         }
-        rows = {
-            name: getattr(self.matches, name) if state == "neither" else float(getattr(value, state))
-            for name, value in empty.items()
-        }
+        rows = {name: settle(name, state, partial(getattr, self.matches, name), empty) for name in empty}
         return {**rows, **{name: float(value) for name, value in _counts(self.matches)}}
 
     def _notes(self, metastases: bool) -> Iterable[str]:

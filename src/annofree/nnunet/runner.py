@@ -87,33 +87,16 @@ class NnUNetRun:
         trained = f"{own.trainer}__nnUNetPlans__{own.configuration}"
         return self.work / "nnUNet_results" / self.name / trained / f"fold_{own.fold}"
 
-    def prepare_command(self) -> list[str]:
-        """Plan and preprocess."""
-        return [self.environment.command("nnUNetv2_plan_and_preprocess"), *self._prepare_options()]
-
-    def _prepare_options(self) -> list[str]:
+    @property
+    def _planning(self) -> list[str]:
         own = self.settings
         options = ["-d", str(own.dataset_id), "-c", own.configuration, "-np", str(own.processes)]
         return [*options, "--verify_dataset_integrity"]
 
-    def train_command(self) -> list[str]:
-        """Train, or go on training where there is a checkpoint."""
+    @property
+    def _training(self) -> list[str]:
         own = self.settings
-        going_on = any((self.fold_folder / f"checkpoint_{kind}.pth").is_file() for kind in ("latest", "best"))
-        return [
-            self.environment.command("nnUNetv2_train"),
-            *(str(own.dataset_id), own.configuration, own.fold, "-tr", own.trainer, "-device", self.device),
-            *(["--c"] if going_on else []),
-        ]
-
-    def predict_command(self, images: Path, out: Path) -> list[str]:
-        """Segment a folder of images."""
-        own = self.settings
-        return [
-            self.environment.command("nnUNetv2_predict"),
-            *("-i", str(images), "-o", str(out), "-d", str(own.dataset_id), "-c", own.configuration),
-            *("-f", own.fold, "-tr", own.trainer, "-device", self.device),
-        ]
+        return [str(own.dataset_id), own.configuration, own.fold, "-tr", own.trainer]
 
     @property
     def device(self) -> str:
@@ -131,12 +114,12 @@ class NnUNetRun:
         named = {name: self.environment.found(name) or name for name in COMMANDS}
         device = "$(nvidia-smi > /dev/null 2>&1 && echo cuda || echo cpu)" if own.device == "auto" else own.device
         checkpoint = shlex.quote(str(self.fold_folder / "checkpoint_latest.pth"))
-        steps = [shlex.join([named[COMMANDS[0]], *self._prepare_options()])]
+        steps = [shlex.join([named[COMMANDS[0]], *self._planning])]
         split = self.data / "splits_final.json"
         if split.is_file():
             steps.append(shlex.join(["cp", str(split), f"{self.folders['nnUNet_preprocessed']}/{self.name}/"]))
-        training = [named[COMMANDS[1]], str(own.dataset_id), own.configuration, own.fold, "-tr", own.trainer]
-        steps.append(f"{shlex.join(training)} -device {device} $(test -f {checkpoint} && echo --c)")
+        training = shlex.join([named[COMMANDS[1]], *self._training])
+        steps.append(f"{training} -device {device} $(test -f {checkpoint} && echo --c)")
         if predict is not None:  # what is trained is not trained again; annofree writes and reads the scans
             python = self.environment.python
             again = ["annofree", "nnunet", str(self.data), "-o", str(self.work), "--id", str(own.dataset_id)]
@@ -174,7 +157,7 @@ class NnUNetRun:
         mark = preprocessed / f"{DONE}-{self.settings.configuration}"
         if not mark.is_file():
             say("planning and preprocessing")
-            self._do(self.prepare_command())
+            self._do(COMMANDS[0], *self._planning)
             preprocessed.mkdir(parents=True, exist_ok=True)
             mark.touch()
         split = self.data / "splits_final.json"
@@ -182,7 +165,8 @@ class NnUNetRun:
             shutil.copy(split, preprocessed / split.name)
         if not (self.fold_folder / "checkpoint_final.pth").is_file():
             say(f"training {self.settings.trainer}, fold {self.settings.fold}, on {self.device}")
-            self._do(self.train_command())
+            going_on = any((self.fold_folder / f"checkpoint_{kind}.pth").is_file() for kind in ("latest", "best"))
+            self._do(COMMANDS[1], *self._training, "-device", self.device, *(["--c"] if going_on else []))
         return self.fold_folder
 
     def predict(self, cohort: Cohort, out: Path) -> list[Path]:
@@ -197,7 +181,9 @@ class NnUNetRun:
                 shutil.rmtree(folder)
         export_nnunet(cohort, asked, sequences=channels)
         answered.mkdir(parents=True)
-        self._do(self.predict_command(asked / "imagesTs", answered))
+        own, folders = self.settings, ("-i", str(asked / "imagesTs"), "-o", str(answered))
+        trained = ("-d", str(own.dataset_id), "-c", own.configuration, "-f", own.fold, "-tr", own.trainer)
+        self._do(COMMANDS[2], *folders, *trained, "-device", self.device)
         return [self.read(scan, answered).save(out, page=False) for scan in cohort]
 
     def read(self, scan: Scan, folder: Path) -> Segmentation:
@@ -235,8 +221,8 @@ class NnUNetRun:
             },
         )
 
-    def _do(self, command: list[str]) -> None:
-        run_command(command, self.folders, self.work / "log.txt")
+    def _do(self, name: str, *options: str) -> None:
+        run_command([self.environment.command(name), *options], self.folders, self.work / "log.txt")
 
 
 def _our_numbers(description: dict[str, Any]) -> dict[int, int]:

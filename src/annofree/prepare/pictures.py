@@ -2,42 +2,33 @@
 
 from __future__ import annotations
 
-import base64
-import io
-
 import numpy as np
 from numpy.typing import NDArray
+
+from annofree.masks import bounding_box
+from annofree.page import data_address
 
 #: What is shown around the brain, and the height of a tile.
 RIM_MM, _TILE_PX, _TILES = 8.0, 96, 6
 
 
 def outline_picture(
-    image: NDArray[np.float32], brain: NDArray[np.bool_], spacing_mm: tuple[float, float, float], tiles: int = _TILES
+    image: NDArray[np.float32], brain: NDArray[np.bool_], spacing_mm: tuple[float, float, float]
 ) -> str:
-    """Axial slices through the brain with its outline in yellow, as a PNG data URI.
-
-    Args:
-        image: (X, Y, Z).
-        brain: (X, Y, Z).
-        spacing_mm: Voxel edges.
-        tiles: Slices shown.
-    """
+    """Axial slices of an image (X, Y, Z) through the brain with its outline in yellow, as a PNG data URI."""
     from PIL import Image
     from scipy import ndimage
 
-    levels = np.flatnonzero(brain.any(axis=(0, 1)))
-    if not len(levels):
+    box = bounding_box(brain, [*(int(np.ceil(RIM_MM / spacing)) for spacing in spacing_mm[:2]), 0])
+    if box is None:
         return ""
-    picks = levels[np.linspace(0, len(levels) - 1, tiles + 2).round().astype(int)[1:-1]]
-    columns = [np.flatnonzero(brain.any(axis=tuple(a for a in range(3) if a != axis)))[[0, -1]] for axis in (0, 1)]
-    rims = [int(np.ceil(RIM_MM / spacing)) for spacing in spacing_mm[:2]]
-    box = tuple(slice(max(0, low - rim), high + rim + 1) for (low, high), rim in zip(columns, rims, strict=True))
+    levels = box[2].start + np.flatnonzero(brain[box].any(axis=(0, 1)))
+    picks = levels[np.linspace(0, len(levels) - 1, _TILES + 2).round().astype(int)[1:-1]]
     low, high = np.quantile(image[brain][::7], (0.01, 0.99))
     shown = []
     for level in picks:
-        inside = brain[box][:, :, level]
-        grey = np.clip((image[box][:, :, level] - low) / max(float(high - low), 1e-6), 0, 1)
+        inside = brain[box[:2]][:, :, level]
+        grey = np.clip((image[box[:2]][:, :, level] - low) / max(float(high - low), 1e-6), 0, 1)
         near = ndimage.distance_transform_edt(~inside, sampling=spacing_mm[:2]) <= RIM_MM
         pixels = np.repeat((np.where(near, grey, 0) * 255).astype(np.uint8)[..., None], 3, axis=2)
         size = [
@@ -50,7 +41,4 @@ def outline_picture(
         coloured = np.array(picture)
         coloured[edge] = (255, 210, 0)
         shown.append(coloured)
-    buffer = io.BytesIO()
-    whole = Image.fromarray(np.concatenate(shown, axis=1)).quantize(48)
-    whole.save(buffer, "PNG", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+    return data_address(Image.fromarray(np.concatenate(shown, axis=1)).quantize(48), optimize=True)

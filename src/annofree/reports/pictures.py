@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from annofree.masks import Mask
+from annofree.page import data_address
 
 #: Colours of a report's regions, in order; told apart in the common forms of colour blindness (Okabe and Ito 2008).
 COLOURS = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#d55e00", "#cc79a7", "#0072b2", "#999999")
@@ -51,9 +50,8 @@ def planes(
             colours = (1 - weight) * colours + weight * np.array([255.0, 40.0, 40.0])
         # second axis up; the first to the left, so that the patient's right and the front are on the picture's left
         pixels = colours.astype(np.uint8).transpose(1, 0, 2)[::-1, ::-1]
-        stream = io.BytesIO()
-        Image.fromarray(np.ascontiguousarray(pixels)).quantize(64).save(stream, format="PNG", optimize=True)
-        pictures.append("data:image/png;base64," + base64.b64encode(stream.getvalue()).decode("ascii"))
+        picture = Image.fromarray(np.ascontiguousarray(pixels)).quantize(64)
+        pictures.append(data_address(picture, optimize=True))
     return pictures
 
 

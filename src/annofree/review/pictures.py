@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from annofree.page import data_address
 from annofree.review.volumes import Brain
 from annofree.segmentation import REGIONS
 
@@ -85,12 +84,12 @@ def make_tile(
     return Tile(axis, index, position, images, _address(over, "PNG"), size)
 
 
-def thumbnail(brain: Brain, *, height: int = 144) -> str:
+def thumbnail(brain: Brain) -> str:
     """A small axial picture through the largest cross-section, outlines drawn in."""
     from PIL import Image
 
     index = key_voxel(brain)[2]
-    size = _size(brain.labels.shape, brain.spacing_mm, height)
+    size = _size(brain.labels.shape, brain.spacing_mm, 144)
     grey = Image.fromarray(_resized(_slice(next(iter(brain.images.values())), 2, index), size)).convert("RGBA")
     grey.alpha_composite(Image.fromarray(outline_picture(_slice(brain.labels, 2, index), size)))
     return _jpeg(np.asarray(grey.convert("RGB")))
@@ -100,15 +99,12 @@ def outlined_slice(
     grey: NDArray[np.uint8],
     masks: Iterable[tuple[NDArray[np.bool_], tuple[int, int, int]]],
     spacing_mm: tuple[float, float],
-    *,
-    height: int = 300,
 ) -> str:
     """An axial slice with outlines of masks, as a data address.
 
-    Grey is uint8 (X, Y), masks are boolean, each with its colour, later ones on top; the width follows from the height
-    in pixels.
+    Grey is uint8 (X, Y), masks are boolean, each with its colour, later ones on top.
     """
-    size = _size(grey.shape, spacing_mm, height)
+    size = _size(grey.shape, spacing_mm, 300)
     picture = np.repeat(_resized(np.ascontiguousarray(grey.T[::-1, ::-1]), size)[..., None], 3, axis=2)
     for mask, colour in masks:
         picture[_outline(np.ascontiguousarray(mask.T[::-1, ::-1]), size, 2)] = colour
@@ -178,6 +174,4 @@ def _jpeg(picture: NDArray[np.uint8]) -> str:
 def _address(picture: NDArray[np.uint8], kind: str, **options: Any) -> str:
     from PIL import Image
 
-    buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, kind, **options)
-    return f"data:image/{kind.lower()};base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    return data_address(Image.fromarray(picture), kind, **options)
