@@ -53,6 +53,22 @@ def test_a_bold_mask_shrinks_but_not_below_its_inside() -> None:
     assert found[ball(6)].all()
 
 
+def test_a_few_other_voxels_draw_no_other_border() -> None:
+    _, context = scene()
+    mask = context.scores > 0.5
+    asked = Appearance(samples=100, certain_above=0.5, smooth_odds_mm=0.0)
+    found = asked.apply(mask, context)
+    edge = np.argwhere(mask & ~ndimage.binary_erosion(mask))
+    for seed in range(5):
+        other = mask.copy()
+        other[tuple(np.random.default_rng(seed).permutation(edge)[:3].T)] = False
+        assert overlap(asked.apply(other, context), found) > 0.97
+    # voxels at the lowest corner move the box that is looked at, not the examples
+    corner = mask.copy()
+    corner[tuple(edge[0] - [1, 0, 0])] = True
+    assert overlap(asked.apply(corner, context), found) > 0.97
+
+
 def test_no_new_lesion_appears() -> None:
     lesion, context = scene()
     assert context.images is not None

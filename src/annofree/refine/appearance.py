@@ -25,6 +25,8 @@ _LEAST_LESION_VOX, _LEAST_HEALTHY_VOX = 30, 500
 _SUREST = 0.99
 #: Share of a standard deviation (squared) that is added to every variance.
 _RIDGE = 0.02
+#: Powers of the number g with g^4 = g + 1: multiples of them fill the unit cube evenly.
+_EVENLY = 1.2207440846057596 ** -np.arange(1.0, 4.0)
 
 
 class Appearance(Refiner):
@@ -109,7 +111,8 @@ class Appearance(Refiner):
         smooth = Smoothing(brain, self.smooth_mm, spacing)
         smoothed = side_by_side(smooth, images)
         believed = np.clip(scores[near], 1.0 - _SUREST, _SUREST)
-        ratio = self._ratio(smoothed, lesion=lesion, healthy=healthy, near=near)
+        origin = tuple(int(part.start) for part in box)
+        ratio = self._ratio(smoothed, origin, lesion=lesion, healthy=healthy, near=near)
         odds = np.full(near.shape, -self.limit, dtype=np.float32)
         odds[near] = self.weight * np.log(believed / (1.0 - believed)) + ratio
         odds = Smoothing(brain, self.smooth_odds_mm, spacing)(odds)
@@ -120,11 +123,18 @@ class Appearance(Refiner):
         return result
 
     def _ratio(
-        self, images: list[NDArray[np.float32]], *, lesion: Mask, healthy: Mask, near: Mask
+        self,
+        images: list[NDArray[np.float32]],
+        origin: tuple[int, ...],
+        *,
+        lesion: Mask,
+        healthy: Mask,
+        near: Mask,
     ) -> NDArray[np.float32]:
         """Log-likelihood of lesion less that of healthy brain at the voxels near the mask, (N,)."""
-        rng = np.random.default_rng(0)
-        voxels = {name: _some(where, self.samples, rng) for name, where in (("lesion", lesion), ("healthy", healthy))}
+        voxels = {
+            name: _some(where, self.samples, origin) for name, where in (("lesion", lesion), ("healthy", healthy))
+        }
         columns: dict[str, list[NDArray[np.float64]]] = {"lesion": [], "healthy": [], "near": []}
         for image in images:
             example = image.ravel()[voxels["healthy"]]
@@ -173,7 +183,19 @@ def _away(mask: Mask, reach_mm: float, spacing_mm: tuple[float, float, float]) -
     return away
 
 
-def _some(where: Mask, count: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Up to so many flat indices of a mask, drawn without order."""
+def _some(where: Mask, count: int, origin: tuple[int, ...]) -> NDArray[np.int64]:
+    """Up to so many flat indices of a mask, spread evenly.
+
+    Every voxel has a fixed number of its own, and the smallest are taken: a mask that differs by three voxels has
+    examples that differ by at most three. The numbers fill space evenly (the additive recurrence of Roberts 2018).
+
+    Args:
+        where: (X, Y, Z).
+        count: How many at most.
+        origin: Where the mask's first voxel lies in the scan, so that the same voxel has the same number in any box.
+    """
     indices = np.flatnonzero(where)
-    return indices if len(indices) <= count else np.sort(rng.choice(indices, count, replace=False))
+    if len(indices) <= count:
+        return indices
+    places = np.argwhere(where) + origin
+    return np.sort(indices[np.argpartition(places @ _EVENLY % 1.0, count)[:count]])

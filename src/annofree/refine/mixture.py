@@ -12,8 +12,6 @@ Points = NDArray[np.float64]
 
 #: Rounds of the k-means that the fit starts from, and of expectation-maximisation.
 _START_ROUNDS, _ROUNDS = 30, 50
-#: Its starts, and the candidates for each of their centres.
-_STARTS, _DRAWS = 4, 4
 #: The fit ends when the mean log-likelihood of a point rises by less than this.
 _LEAST_RISE = 1e-3
 #: Points scored at once, so that their distances stay in the processor's cache.
@@ -38,7 +36,8 @@ class Mixture:
     def fit(cls, points: Points, kinds: int, *, ridge: float) -> Self:
         """Maximum likelihood by expectation-maximisation (Dempster et al. 1977), from a k-means of the points (N, C).
 
-        The same points give the same mixture. `ridge` is added to the diagonal of every covariance.
+        Nothing is drawn: a few other points among thousands change little. `ridge` is added to
+        the diagonal of every covariance.
         """
         groups = _k_means(points, kinds)
         share: Points = (groups[:, None] == np.arange(kinds)).astype(np.float64)
@@ -91,30 +90,11 @@ def _log_of_sum(logarithms: Points) -> Points:
 
 
 def _k_means(points: Points, kinds: int) -> NDArray[np.intp]:
-    """Group of each point by k-means (k-means++ of Arthur and Vassilvitskii 2007), the best of a few fixed starts."""
-    rng = np.random.default_rng(0)
-    found = [_lloyd(points, _far_apart(points, kinds, rng)) for _ in range(_STARTS)]
-    return min(found, key=lambda pair: pair[1])[0]
-
-
-def _far_apart(points: Points, kinds: int, rng: np.random.Generator) -> Points:
-    """Points to begin from, (K, C); each further one is the best of a few that k-means++ draws."""
-    centres = points[[int(rng.integers(len(points)))]]
-    nearest = _squared(points, centres)[:, 0]
-    while len(centres) < kinds:
-        total = nearest.sum()
-        chance = nearest / total if total > 0 else None
-        drawn = points[rng.choice(len(points), _DRAWS, p=chance)]
-        after = np.minimum(_squared(points, drawn), nearest[:, None])
-        best = int(after.sum(axis=0).argmin())
-        centres, nearest = np.concatenate([centres, drawn[[best]]]), after[:, best]
-    return centres
-
-
-def _lloyd(points: Points, centres: Points) -> tuple[NDArray[np.intp], float]:
-    """Lloyd's rounds: the group of each point, and the sum of squared distances."""
-    kinds = len(centres)
-    groups = _squared(points, centres).argmin(axis=1)
+    """Group of each point, (N,), by k-means that begins with equal parts along the points' principal axis."""
+    offset = points - points.mean(axis=0)
+    along = offset @ np.linalg.eigh(offset.T @ offset).eigenvectors[:, -1]
+    groups: NDArray[np.intp] = np.argsort(np.argsort(along, kind="stable"), kind="stable") * kinds // len(points)
+    centres = np.zeros((kinds, points.shape[1]))
     for _ in range(_START_ROUNDS):
         share = (groups[:, None] == np.arange(kinds)).astype(np.float64)
         count = share.sum(axis=0)[:, None]
@@ -122,7 +102,7 @@ def _lloyd(points: Points, centres: Points) -> tuple[NDArray[np.intp], float]:
         groups, before = _squared(points, centres).argmin(axis=1), groups
         if np.array_equal(groups, before):
             break
-    return groups, float(_squared(points, centres).min(axis=1).sum())
+    return groups
 
 
 def _squared(points: Points, centres: Points) -> Points:
