@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from annofree.borders import BORDERS
-from annofree.methods.synthtumour.core import core_around, enclosed, told_from_oedema
+from annofree.methods.synthtumour.core import AROUND, core_around, enclosed, surrounded, told_from_oedema
 from annofree.methods.synthtumour.leak import Leak, healthy_brain, with_enhancement
 from annofree.scan import Modality, Scan
 
@@ -227,3 +227,26 @@ def test_slices_of_five_voxels_show_as_much_enhancement_as_voxels_do(phase: int)
     found = leak.score(t1, drawn, core, (1.0, 1.0, 1.0), (1.0, 1.0, 5.0)) > 0.5
     assert naive.sum() > 1.4 * seen.sum()
     assert 0.9 < found.sum() / seen.sum() < 1.2
+
+
+@pytest.mark.parametrize(("gap", "found"), [("octant", 0.98), ("cap", 0.8)])
+def test_a_rim_that_is_open_in_every_slice_encloses_what_it_surrounds(gap: str, found: float) -> None:
+    offsets = np.indices(SHAPE) - 19.5
+    missing = (offsets > 0).all(axis=0) if gap == "octant" else offsets.sum(axis=0) / np.sqrt(3) > 4
+    around = enclosed(ball(9) & ~ball(6) & ~missing, SPACING)
+    assert around[ball(6)].mean() > found
+    assert not around[~ball(9)].any()
+
+
+def test_beside_a_ball_and_between_two_nothing_is_surrounded() -> None:
+    assert surrounded(ball(8))[~ball(8)].max() < 0.5
+    one, other = (np.roll(ball(5), shift, axis=0) for shift in (-6, 6))
+    assert surrounded(one | other)[~(one | other)].max() < AROUND
+
+
+def test_a_vessel_beside_a_rim_encloses_nothing_with_it() -> None:
+    rim = ball(7) & ~ball(5)
+    vessel = rim.copy()
+    vessel[28, 19:21, 17:21] = True  # 0.064 ml, two voxels away
+    around = enclosed(vessel, SPACING)
+    assert around.sum() == enclosed(rim, SPACING).sum() + 8

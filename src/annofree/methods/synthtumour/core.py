@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from scipy import ndimage
 from annofree.borders import BORDERS
 from annofree.masks import away_mm, bounding_box, components, margin_for
 from annofree.scan import Modality, Scan
+from annofree.volumes import reaches
 
 #: Enhancing tumour of at least this volume, and of this share of the networks' core, says where the core is. A rim of
 #: 1.5 mm is 15 % of a core of 110 ml and more of a smaller one: less than a tenth does not enclose it.
@@ -18,6 +20,11 @@ TELLING_ML = 0.5
 TELLING_SHARE = 0.1
 #: Gaps in enhancing tumour up to twice this width are closed, mm; what is then enclosed is core.
 CLOSING_MM = 6.0
+#: Parts of enhancing tumour that are smaller are vessels or noise, ml: they enclose nothing.
+LEAST_PART_ML = 0.1
+#: What loses more than this share of its view to enhancing tumour lies inside it. Outside of a convex surface it is at
+#: most half, however near; the rest is for surfaces that are not.
+AROUND = 0.65
 #: Probability from which the networks' core is believed beyond what enhancing tumour encloses, where it can be told.
 SURE_CORE = 0.8
 #: A part of the core is compared with the oedema so near to it, mm, as a reader compares what lies side by side.
@@ -126,26 +133,43 @@ def _medians(values: NDArray[np.floating], owner: NDArray[np.integer], count: in
 
 
 def enclosed(enhancing: NDArray[np.bool_], spacing_mm: tuple[float, float, float]) -> NDArray[np.bool_]:
-    """Enhancing tumour with its gaps closed and its inside filled, (X, Y, Z)."""
-    box = bounding_box(enhancing, margin_for(CLOSING_MM, spacing_mm))
+    """Enhancing tumour with its gaps closed and with what lies inside it, (X, Y, Z).
+
+    Rims are broken and end at slices, so holes do not show what lies inside. What counts is how much of its view a
+    voxel loses to enhancing tumour: more than `AROUND` of the 26 directions of the grid. Parts of less than
+    `LEAST_PART_ML` enclose nothing.
+    """
+    parts, count = components(enhancing)
+    voxels = np.bincount(parts.ravel(), minlength=count + 1)
+    rim = enhancing & reaches(voxels, float(np.prod(spacing_mm)) / 1000.0, LEAST_PART_ML)[parts]
+    box = bounding_box(rim, margin_for(CLOSING_MM, spacing_mm))
+    out = enhancing.copy()
     if box is None:
-        return enhancing.copy()
-    padded = np.pad(enhancing[box], 2)
+        return out
+    padded = np.pad(rim[box], 2)
     grown = away_mm(padded, spacing_mm) <= CLOSING_MM
     # beyond the array the lesion is taken to go on: closing must not eat what touches the border
     closed = away_mm(~grown, spacing_mm)
-    out = enhancing.copy()
-    out[box] |= _filled((closed > CLOSING_MM) & grown | padded)[2:-2, 2:-2, 2:-2]
+    solid = (closed > CLOSING_MM) & grown | padded
+    out[box] |= (solid | (surrounded(solid) > AROUND))[2:-2, 2:-2, 2:-2]
     return out
 
 
-def _filled(rim: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """A rim with what it encloses within its slices along any axis, as readers see it.
-
-    Thick slices leave a rim open at its top or bottom, depending on where the first slice happens to lie.
-    """
-    plane = ndimage.generate_binary_structure(2, 1)
-    filled = rim.copy()
-    for axis in range(3):
-        filled |= ndimage.binary_fill_holes(rim, np.expand_dims(plane, axis))
-    return filled
+def surrounded(solid: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Share of the 26 directions of the grid in which each voxel meets the mask, itself included, (X, Y, Z)."""
+    meetings = np.zeros(solid.shape, dtype=np.float32)
+    directions = [step for step in product((-1, 0, 1), repeat=3) if any(step)]
+    for step in directions:
+        axis = next(axis for axis in range(3) if step[axis])
+        across = step[:axis] + step[axis + 1 :]
+        meets = solid.copy()
+        planes = np.moveaxis(meets, axis, 0)
+        sizes = planes.shape[1:]
+        here = tuple(slice(max(-one, 0), size - max(one, 0)) for one, size in zip(across, sizes, strict=True))
+        ahead = tuple(slice(max(one, 0), size - max(-one, 0)) for one, size in zip(across, sizes, strict=True))
+        # from the far end on, each plane takes over what the plane ahead of it meets
+        order = range(len(planes) - 2, -1, -1) if step[axis] > 0 else range(1, len(planes))
+        for place in order:
+            planes[place][here] |= planes[place + step[axis]][ahead]
+        meetings += meets
+    return meetings / np.float32(len(directions))

@@ -16,6 +16,7 @@ from annofree.errors import InputError
 from annofree.methods.decide import NESTED, Rules, Scored
 from annofree.methods.network_method import SMALLEST_ML, NetworkMethod
 from annofree.methods.synthtumour.coarse import coarse_of
+from annofree.methods.synthtumour.core import LEAST_PART_ML
 from annofree.methods.synthtumour.junior import fit_or_load_junior, given_junior, junior_from, named_cases
 from annofree.methods.synthtumour.leak import with_enhancement
 from annofree.methods.synthtumour.settings import SynthTumourSettings
@@ -41,9 +42,6 @@ EVEN = 0.5
 
 #: Around the brain so many voxels of the networks' grid are looked at: what they and the way back take from there.
 MARGIN_STEPS = 3
-
-#: Smallest part of core or of enhancing tumour that is kept, ml.
-LEAST_PART_ML = 0.1
 
 #: Slices thicker than this are thicker than what the rules of borders look at, mm.
 THICK_MM = 2.0
