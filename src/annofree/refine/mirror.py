@@ -83,26 +83,42 @@ class MirrorFilter(Refiner):
         high = np.clip(np.ceil(opposite.max(axis=0) + reach).astype(int) + 2, 0, parts.shape)
         box = tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
         index = np.rint(opposite).astype(int) - low
-        index = index[((index >= 0) & (index < parts[box].shape)).all(axis=1)]
         others = (parts[box] > 0) & (parts[box] != part)
-        if self._met(others, index, len(own), context, least=0.0):
+        if self.meets(others, index, len(own), context.spacing_mm):
             return True
         bright = self._as_bright(parts == part, context)
         if self.bulk is None or bright is None:
             return False
-        return self._met(bright[box] & (parts[box] != part), index, len(own), context, least=self.bulk)
+        like = bright[box] & (parts[box] != part)
+        return self.meets(like, index, len(own), context.spacing_mm, least=self.bulk * len(own))
 
-    def _met(self, like: Mask, index: NDArray[np.int_], size: int, context: RefineContext, *, least: float) -> bool:
-        """Whether enough of the mirrored voxels lie near, and enough of what they lie near lies near them."""
-        if not like.any():
+    def meets(
+        self,
+        like: Mask,
+        opposite: NDArray[np.int_],
+        size: int,
+        spacing_mm: tuple[float, float, float],
+        *,
+        least: float = 0.0,
+    ) -> bool:
+        """Whether enough of a component's mirror image lies near its like, and enough of the like near the image.
+
+        Args:
+            like: Where the like is, (X, Y, Z).
+            opposite: Voxels of the mirror image in it, (N, 3); those outside are dropped.
+            size: How many voxels the component has.
+            spacing_mm: Voxel edges.
+            least: How many voxels of the like must lie near.
+        """
+        opposite = opposite[((opposite >= 0) & (opposite < like.shape)).all(axis=1)]
+        if not like.any() or not len(opposite):
             return False
-        distance = away_mm(like, context.spacing_mm)
-        if (distance[tuple(index.T)] <= self.reach_mm).sum() < self.share * size:
+        distance = away_mm(like, spacing_mm)
+        if (distance[tuple(opposite.T)] <= self.reach_mm).sum() < self.share * size:
             return False
         image = np.zeros(like.shape, dtype=bool)
-        image[tuple(index.T)] = True
-        back = away_mm(image, context.spacing_mm)
-        return bool((like & (back <= self.reach_mm)).sum() >= least * size)
+        image[tuple(opposite.T)] = True
+        return bool((like & (away_mm(image, spacing_mm) <= self.reach_mm)).sum() >= least)
 
     def _as_bright(self, own: Mask, context: RefineContext) -> Mask | None:
         """Brain nearer to the component's brightness than to the brain's; None where the component is not bright."""

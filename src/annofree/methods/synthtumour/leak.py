@@ -17,6 +17,7 @@ from annofree.borders import BORDERS
 from annofree.intensity import robust_level
 from annofree.masks import away_mm, bounding_box, components, depth_mm, margin_for
 from annofree.methods.synthtumour.core import NATIVE, core_around
+from annofree.methods.synthtumour.vessels import thin_parts, without_vessels
 from annofree.scan import Modality, Scan
 
 #: Healthy brain is further from the lesion and from the brain's edge than this, mm.
@@ -151,6 +152,11 @@ def with_enhancement(
     if leak is None:
         return odds
     enhancing = leak.score(scan.images[Modality.T1], scan.images[Modality.T1C], odds["TC"], scan.spacing_mm, slices_vox)
+    doubtful = thin_parts((enhancing > 0.5) & (odds["WT"] > 0.5), scan)
+    if doubtful:
+        t1, t1c, everywhere = coarse.images[Modality.T1], coarse.images[Modality.T1C], coarse.brain.astype(np.float32)
+        leaks = (leak.score(t1, t1c, everywhere, coarse.spacing_mm) > 0.5) & ~lesion
+        enhancing = without_vessels(enhancing, doubtful, scan, coarse, leaks)
     normal = {m: robust_level(coarse.images[m][healthy]) for m in NATIVE if m in coarse.images}
     core = core_around(odds["TC"], odds["WT"] > 0.5, (enhancing > 0.5) & (odds["WT"] > 0.5), scan, normal)
     return {"WT": odds["WT"], "TC": np.maximum(core, np.minimum(enhancing, odds["WT"])), "ET": enhancing}

@@ -1,0 +1,59 @@
+"""What enhances in everybody: choroid plexus and vessels, told by their like on the other side of the brain."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annofree.masks import components, depth_mm
+from annofree.methods.synthtumour.core import LEAST_PART_ML
+from annofree.refine.mirror import MirrorFilter
+from annofree.scan import Modality, Scan
+from annofree.volumes import reaches
+
+#: Choroid plexus and vessels are nowhere deeper than this, mm.
+THIN_MM = 2.5
+#: Their like on the other side has at least this share of their volume.
+BULK = 0.5
+
+
+def thin_parts(enhancing: NDArray[np.bool_], scan: Scan) -> list[NDArray[np.int_]]:
+    """Voxels (N, 3) of each part of enhancing tumour that is as thin as a vessel, and not the largest."""
+    parts, count = components(enhancing)
+    if count < 2:
+        return []
+    voxels = np.bincount(parts.ravel(), minlength=count + 1)
+    depth = np.zeros(count + 1)
+    np.maximum.at(depth, parts.ravel(), depth_mm(enhancing, scan.spacing_mm).ravel())
+    doubtful = reaches(voxels, scan.voxel_ml, LEAST_PART_ML) & (depth <= THIN_MM)
+    doubtful[[0, 1 + int(voxels[1:].argmax())]] = False
+    return [np.argwhere(parts == part) for part in np.flatnonzero(doubtful)]
+
+
+def without_vessels(
+    enhancing: NDArray[np.float32], parts: list[NDArray[np.int_]], scan: Scan, coarse: Scan, leaks: NDArray[np.bool_]
+) -> NDArray[np.float32]:
+    """The score of enhancing tumour with 0 in each part that has its like on the other side, (X, Y, Z).
+
+    A tumour's mass may push choroid plexus and vessels into its core, where they look like a piece of it. Unlike that
+    they meet, mirrored across the midsagittal plane, enhancement of at least half of their volume that is no tumour.
+
+    Args:
+        enhancing: The score, on the grid of `scan`.
+        parts: What `thin_parts` found.
+        scan: The scan.
+        coarse: The same on another grid, with its brain.
+        leaks: Enhancement outside of the tumour, on that grid.
+    """
+    from annofree.anatomy import midsagittal_plane
+
+    assert coarse.brain is not None
+    plane = midsagittal_plane(coarse.images[Modality.T1][None], coarse.brain, coarse.spacing_mm)
+    to_mirrored = plane.reflection(coarse.spacing_mm) @ np.linalg.inv(coarse.affine) @ scan.affine
+    out = enhancing.copy()
+    for part in parts:
+        opposite = np.rint(part @ to_mirrored[:3, :3].T + to_mirrored[:3, 3]).astype(int)
+        least = BULK * len(part) * scan.voxel_ml / coarse.voxel_ml
+        if MirrorFilter().meets(leaks, opposite, len(part), coarse.spacing_mm, least=least):
+            out[tuple(part.T)] = 0.0
+    return out
