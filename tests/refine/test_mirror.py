@@ -71,13 +71,32 @@ def test_tissue_as_bright_on_the_other_side_is_a_twin_though_nothing_was_called_
     assert np.array_equal(
         MirrorFilter().apply(left, lit(context, left | ball(context, 34, 5))), left
     )  # too little of it
-    assert np.array_equal(MirrorFilter(bulk=None).apply(left, lit(context, left | right)), left)
+    assert np.array_equal(MirrorFilter(bulk=None, bright=None).apply(left, lit(context, left | right)), left)
 
 
 def test_what_has_a_core_stays_whatever_lies_opposite(context: RefineContext) -> None:
     left, right = ball(context, -34, 10), ball(context, 34, 10)
     cored = lit(context, left | right, inner=ball(context, -34, 6))
     assert np.array_equal(MirrorFilter().apply(left | right, cored), left)
+
+
+def test_brightness_that_nobody_called_there_is_no_tumour_here_however_large_and_cored(context: RefineContext) -> None:
+    left, half = ball(context, -34, 14), ball(context, 34, 11)
+    there = lit(context, left | half, inner=ball(context, -34, 10), notes=[])
+    assert not MirrorFilter(max_ml=1.0).apply(left, there).any()
+    assert "mirror dropped" in there.notes[0]
+    little = lit(context, left | ball(context, 34, 6), inner=ball(context, -34, 10))
+    assert np.array_equal(MirrorFilter().apply(left, little), left)
+    # what both sides call may be two metastases, and hyperintensities do not enhance
+    both = left | ball(context, 34, 14)
+    assert np.array_equal(MirrorFilter(max_ml=1.0).apply(both, lit(context, both)), both)
+    scores = np.where(ball(context, -34, 6), 1.0, 0.0).astype(np.float32)
+    assert there.images is not None
+    images = {**there.images, Modality.T1C: there.images[Modality.T1]}
+    enhancing = dataclasses.replace(there, images=images, maps={"ET": scores}, cuts={"ET": 0.5})
+    assert np.array_equal(MirrorFilter().apply(left, enhancing), left)
+    unseen = dataclasses.replace(enhancing, images={s: i for s, i in images.items() if s != Modality.T1C})
+    assert not MirrorFilter().apply(left, unseen).any()
 
 
 def test_it_survives_being_written_down() -> None:

@@ -48,7 +48,11 @@ def dice(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
 
 def test_the_ring_that_the_network_missed_is_found_and_what_it_encloses_is_core() -> None:
     scan, odds, shell = scene()
-    found = with_enhancement(odds, scan, scan, odds["WT"] > 0.5)
+    notes: list[str] = []
+    found = with_enhancement(odds, scan, scan, odds["WT"] > 0.5, notes=notes)
+    lost_ml = float(((odds["TC"] > 0.5) & (found["TC"] <= 0.5)).sum()) * scan.voxel_ml
+    assert lost_ml > 2
+    assert [f"Not called core: {lost_ml:.0f} ml" in note for note in notes] == [True]
     assert not (odds["ET"] > 0.5).any()
     assert dice(found["ET"] > 0.5, shell) > 0.9
     assert dice(found["TC"] > 0.5, ball(5)) > 0.9  # the vague core outside of the ring is not believed
@@ -57,7 +61,9 @@ def test_the_ring_that_the_network_missed_is_found_and_what_it_encloses_is_core(
 
 def test_without_a_leak_nothing_enhances_and_the_core_stays_the_networks() -> None:
     scan, odds, _ = scene(ring=False)
-    found = with_enhancement(odds, scan, scan, odds["WT"] > 0.5)
+    notes: list[str] = []
+    found = with_enhancement(odds, scan, scan, odds["WT"] > 0.5, notes=notes)
+    assert notes == []
     assert (found["ET"] > 0.5).mean() < 0.001
     assert np.array_equal(found["TC"] > 0.5, odds["TC"] > 0.5)
 

@@ -35,6 +35,8 @@ DARKER = 0.9
 CORE = 0.3
 #: Below this probability of the core nothing is called enhancing; the score there is 0.
 NEGLIGIBLE = 0.01
+#: From this volume on a note says how much of the networks' core is not believed, ml.
+WORTH_SAYING_ML = 1.0
 #: Least number of healthy voxels that can say anything.
 LEAST = 500
 
@@ -134,6 +136,7 @@ def with_enhancement(
     coarse: Scan,
     lesion: NDArray[np.bool_],
     slices_vox: tuple[float, float, float] = (1.0, 1.0, 1.0),
+    notes: list[str] | None = None,
 ) -> dict[str, NDArray[np.float32]]:
     """The networks' answer where T1 was taken before and after contrast: the leak says what enhances and encloses.
 
@@ -143,6 +146,7 @@ def with_enhancement(
         coarse: The same on the networks' grid, with its brain; what is healthy is read there.
         lesion: Whole tumour on that grid.
         slices_vox: How many voxels of the scan long along each axis the slices are that it was taken in.
+        notes: Here a sentence is put where the networks' core is not believed.
     """
     if Modality.T1 not in scan.images or Modality.T1C not in scan.images or not lesion.any():
         return odds
@@ -159,6 +163,12 @@ def with_enhancement(
         enhancing = without_vessels(enhancing, doubtful, scan, coarse, leaks)
     normal = {m: robust_level(coarse.images[m][healthy]) for m in NATIVE if m in coarse.images}
     core = core_around(odds["TC"], odds["WT"] > 0.5, (enhancing > 0.5) & (odds["WT"] > 0.5), scan, normal)
+    doubted_ml = float(((odds["TC"] > 0.5) & (odds["WT"] > 0.5) & (core <= 0.5)).sum()) * scan.voxel_ml
+    if notes is not None and doubted_ml >= WORTH_SAYING_ML:
+        notes.append(
+            f"Not called core: {doubted_ml:.0f} ml that the network takes for it, but that no enhancement surrounds "
+            "and that cannot be told from the oedema beside it"
+        )
     return {"WT": odds["WT"], "TC": np.maximum(core, np.minimum(enhancing, odds["WT"])), "ET": enhancing}
 
 

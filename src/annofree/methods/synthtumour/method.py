@@ -122,7 +122,7 @@ class SynthTumour(NetworkMethod):
             for (region, _), values in zip(NESTED, total / count, strict=False)
         }
         if "ET" in odds:
-            odds = with_enhancement(odds, scan, coarse.scan, total[0] / count > EVEN, (x, y, z))
+            odds = with_enhancement(odds, scan, coarse.scan, total[0] / count > EVEN, (x, y, z), notes)
         maps = {}
         outer = brain.astype(np.float32)
         for region, values in odds.items():
