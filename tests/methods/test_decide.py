@@ -12,9 +12,9 @@ from annofree.segmentation import ScoreMap, Unit
 from annofree.thresholds import parse
 
 
-def _decided(threshold: str, unit: Unit, top: float) -> Decision:
+def _decided(threshold: str, unit: Unit, top: float, shown: Modality = Modality.FLAIR) -> Decision:
     values = np.linspace(0.1, top, 1000, dtype=np.float32).reshape(10, 10, 10)
-    scan = Scan("p", {Modality.FLAIR: values}, np.eye(4), brain=np.ones(values.shape, bool))
+    scan = Scan("p", {shown: values}, np.eye(4), brain=np.ones(values.shape, bool))
     return decide(Scored({"WT": ScoreMap(values, "WT", unit, scan.grid)}, Rules({"WT": parse(threshold)})), scan)
 
 
@@ -32,3 +32,11 @@ def test_a_users_threshold_outside_all_scores_is_told() -> None:
     assert below.labels.all()
     assert "lies below every score" in below.notes[0]
     assert usual.notes == ()
+
+
+@pytest.mark.parametrize("shown", list(Modality))
+def test_what_neither_flair_nor_t2_shows_may_be_missed(shown: Modality) -> None:
+    told = "oedema shows on FLAIR and T2, and both are missing"
+    notes = " ".join(_decided("fixed:2", "z", 5.0, shown).notes)
+    assert (told in notes) == (shown in (Modality.T1, Modality.T1C))
+    assert told not in " ".join(_decided("fixed:7", "z", 5.0, shown).notes)  # nothing is called

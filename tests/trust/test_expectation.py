@@ -57,6 +57,19 @@ def test_nine_of_ten_volumes_lie_inside_and_doubtful_ones_get_more_room() -> Non
     assert np.median(doubtful) > 1.2 * np.median(sure)
 
 
+@pytest.mark.parametrize(("ratio", "word"), [(1.5, "larger"), (0.6, "smaller"), (1.0, "")])
+def test_an_answer_outside_of_its_own_interval_is_told(ratio: float, word: str) -> None:
+    rng = np.random.default_rng(0)
+    cases = []
+    for said in rng.uniform(5, 80, 80):
+        marks = {"log volume": float(np.log(said)), "noise": float(rng.normal())}
+        cases.append(Judged(marks, 0.8, float(said), float(said * ratio * np.exp(rng.normal(0, 0.1)))))
+    told = Expectation.learn(cases, "r", "w").expect({"log volume": float(np.log(40.0)), "noise": 0.0})
+    said = f"The answer's 40 ml lie outside: nearly all of them were {word}."
+    assert (said in told.sentence) == bool(word)
+    assert ("outside" in told.sentence) == bool(word)
+
+
 def test_nothing_found_says_what_is_overlooked() -> None:
     missed = [Judged(None, 0.0, 0.0, float(ml)) for ml in range(1, 20)]
     told = Expectation.learn([*_cases(60), *missed], "r", "w").expect(None)

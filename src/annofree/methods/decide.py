@@ -159,6 +159,8 @@ def decide(scored: Scored, scan: Scan) -> Decision:
         missing = [str(s) for s in (Modality.T1, Modality.T1C) if s not in scan.images]
         why = f"{' and '.join(missing)} missing" if missing else "nothing enhances"
         notes.append(f"The core is of low confidence: {why}")
+    if (labels > 0).any() and not {Modality.FLAIR, Modality.T2} & set(scan.images):
+        notes.append("The whole tumour may be much larger: its oedema shows on FLAIR and T2, and both are missing")
     return Decision(labels, decision.thresholds, tuple(notes))
 
 

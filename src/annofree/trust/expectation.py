@@ -140,6 +140,9 @@ class Expectation(Calibration):
         middle, half = float(x @ self.middle), self.reach * exp(float(x @ self.spread))
         low_ml, high_ml = volume_ml * exp(middle - half), volume_ml * exp(middle + half)
         said = f"Expected Dice {dice:.2f}; 9 of 10 made tumours answered so hold {low_ml:.3g} to {high_ml:.3g} ml."
+        if not low_ml <= volume_ml <= high_ml:
+            most = "larger" if low_ml > volume_ml else "smaller"
+            said += f" The answer's {volume_ml:.3g} ml lie outside: nearly all of them were {most}."
         if unusual:
             said += f" Unlike the made tumours in: {', '.join(unusual)}."
         return Expected(dice, low_ml, high_ml, unusual, said)
