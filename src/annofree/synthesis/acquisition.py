@@ -93,12 +93,17 @@ def through_slices(fraction: Tensor, spacing_mm: float, seeds: Seeds, settings: 
         return fraction
     slabs = _slabs(seeds.stream("slices"))
     flair, contrast = slabs[3], slabs[1]
-    matrices = []
+    matrices: list[Tensor | None] = []
     for axis, size in enumerate(fraction.shape[1:]):
-        rows = []
-        for own in (flair, flair, contrast, flair, flair, flair):
-            thick = own[0] == axis and own[1] > 1.2 * spacing_mm
-            rows.append(_slices(size, own[1] / spacing_mm) if thick else torch.eye(size))
+        thick = [own[0] == axis and own[1] > 1.2 * spacing_mm for own in (flair, contrast)]
+        if not any(thick):
+            matrices.append(None)
+            continue
+        of_flair, of_contrast = (
+            _slices(size, own[1] / spacing_mm) if here else torch.eye(size)
+            for own, here in zip((flair, contrast), thick, strict=True)
+        )
+        rows = [of_flair, of_flair, of_contrast, of_flair, of_flair, of_flair]
         matrices.append(torch.stack(rows).to(fraction.device))
     return resample.apply(fraction, *matrices)
 

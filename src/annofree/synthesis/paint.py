@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as functional
 from torch import Tensor
 
+from annofree.synthesis import resample
 from annofree.synthesis.contrast import bright_lesion, draw_palette
 from annofree.synthesis.look_alikes import bright_regions, pituitary, vessel_tubes
 from annofree.synthesis.matter import Matter
@@ -143,6 +143,4 @@ def blend(
 
 def _fine(images: Tensor, matter: Matter) -> Tensor:
     """What images (4, X, Y, Z) are beyond their mean over cubes of about 8 mm."""
-    radius = round(4.0 / matter.spacing_mm)
-    mean = functional.avg_pool3d(images[None], 2 * radius + 1, stride=1, padding=radius, count_include_pad=False)[0]
-    return images - mean
+    return images - resample.box_mean(images, round(4.0 / matter.spacing_mm))

@@ -59,7 +59,9 @@ def _make(carrier: Carrier, settings: SynthesisSettings, seed: int, spacing_mm: 
     window = Window((0, 0, 0), FINE_SHAPE, spacing_mm)
     at = fine.source_mm if spacing_mm == FINE_MM else window.zoom(fine.source_mm).contiguous()
     matter = fine if spacing_mm == FINE_MM else look_up(carrier.anatomy, at, spacing_mm)
-    volumes = sample(carrier.volumes(spacing_mm), at, spacing_mm)
+    volumes = torch.zeros((5, matter.depth_mm.numel()))
+    volumes[:, matter.near] = sample(carrier.volumes(spacing_mm), at.flatten(1)[:, matter.near], spacing_mm)
+    volumes = volumes.reshape(5, *matter.shape)
     images, mask = volumes[:4], volumes[4] > 0.5
     # linear interpolation mixes in the zeros outside the brain: take them out again
     images = images / volumes[4].clamp_min(0.5)

@@ -6,8 +6,11 @@ import torch
 from torch import Tensor
 
 
-def apply(field: Tensor, along_x: Tensor, along_y: Tensor, along_z: Tensor) -> Tensor:
-    """Resample (C, x, y, z) to (C, X, Y, Z) with matrices (X, x), (Y, y), (Z, z), or (C, ...) one a channel."""
+def apply(field: Tensor, along_x: Tensor | None, along_y: Tensor | None, along_z: Tensor | None) -> Tensor:
+    """Resample (C, x, y, z) to (C, X, Y, Z) with matrices (X, x), (Y, y), (Z, z), or (C, ...) one a channel.
+
+    An axis without a matrix stays as it is.
+    """
 
     def last(matrix: Tensor) -> Tensor:
         return matrix.mT if matrix.ndim == 2 else matrix.mT[:, None]
@@ -15,10 +18,25 @@ def apply(field: Tensor, along_x: Tensor, along_y: Tensor, along_z: Tensor) -> T
     def middle(matrix: Tensor) -> Tensor:
         return matrix if matrix.ndim == 2 else matrix[:, None]
 
-    out = torch.matmul(field, last(along_z))
-    out = torch.matmul(middle(along_y), out)
+    out = field if along_z is None else torch.matmul(field, last(along_z))
+    out = out if along_y is None else torch.matmul(middle(along_y), out)
+    if along_x is None:
+        return out
     channels, x, y, z = out.shape
     return torch.matmul(along_x, out.reshape(channels, x, y * z)).reshape(channels, -1, y, z)
+
+
+def box_mean(field: Tensor, reach: int, times: int = 1) -> Tensor:
+    """Mean of (C, X, Y, Z) over cubes of ``2 reach + 1`` voxels inside the array, ``times`` times over."""
+
+    def band(size: int) -> Tensor:
+        at = torch.arange(size, device=field.device)
+        near = ((at[:, None] - at).abs() <= reach).float()
+        out: Tensor = torch.linalg.matrix_power(near / near.sum(1, keepdim=True), times)
+        return out
+
+    x, y, z = (band(size) for size in field.shape[1:])
+    return apply(field, x, y, z)
 
 
 def bspline(cells: int, size: int, cell_vox: float, phase: float, device: torch.device | str) -> Tensor:
