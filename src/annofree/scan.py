@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
+from functools import reduce
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -55,15 +56,6 @@ def foreground(image: Array) -> NDArray[np.bool_]:
         return np.asarray(image != background)
     low, high = np.percentile(image, (0.5, 99.5))
     return np.asarray(np.abs(image - np.median(outer)) > 0.02 * (high - low))
-
-
-def _any_foreground(images: Iterable[Array]) -> NDArray[np.bool_]:
-    known: NDArray[np.bool_] | None = None
-    for image in images:
-        found = foreground(image)
-        known = found if known is None else np.logical_or(known, found, out=known)
-    assert known is not None
-    return known
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,18 +106,15 @@ class Scan:
             raise InputError(f"Scan '{self.id}' has no usable affine", why="it is singular or not 4x4")
         affine.flags.writeable = False
         order = [s for s in Modality if s in images]
-        object.__setattr__(self, "images", MappingProxyType({s: images[s] for s in order}))
-        object.__setattr__(self, "affine", affine)
-        object.__setattr__(self, "files", MappingProxyType(dict(self.files)))
-        object.__setattr__(self, "notes", tuple(self.notes))
-        if self.native is None:
-            object.__setattr__(self, "native", Grid(self.shape, affine))
+        held = MappingProxyType({s: images[s] for s in order}), MappingProxyType(dict(self.files))
+        self.__dict__.update(images=held[0], affine=affine, files=held[1], notes=tuple(self.notes))
+        self.__dict__["native"] = self.native or Grid(self.shape, affine)
         if self.brain is not None:
             brain = np.asarray(self.brain, dtype=bool).view()
             if brain.shape != self.shape:
                 raise InputError(f"The brain mask of scan '{self.id}' has shape {brain.shape}, its images {self.shape}")
             brain.flags.writeable = False
-            object.__setattr__(self, "brain", brain)
+            self.__dict__["brain"] = brain
 
     def __reduce__(self) -> tuple[object, ...]:
         state = (self.id, dict(self.images), self.affine, self.native, self.brain, self.report, self.notes)
@@ -181,7 +170,7 @@ class Scan:
         """The brain mask where given, else the voxels that are not background in any sequence; worked out once."""
         if self.brain is not None:
             return self.brain
-        return self.once("foreground", lambda: _any_foreground(self.images.values()))
+        return self.once("foreground", lambda: reduce(np.logical_or, map(foreground, self.images.values())))
 
     def once(self, name: str, find: Callable[[], _Found]) -> _Found:
         """What follows from images and brain mask alone: found on the first call, kept and read-only after it."""

@@ -24,15 +24,10 @@ LEAST_AHEAD = 64
 
 
 def outcomes(worker: Worker, ids: Iterable[str], address: str) -> Generator[Outcome, None, None]:
-    """Run the worker over scans on a scheduler's workers, yielding outcomes as they come.
+    """Run the worker over scans on a scheduler's workers, which need the same software and files.
 
     A scan whose process dies is tried once more at the end, with nothing beside it; if that process dies too, the
     scan has failed. Scans that were merely near one that kills processes are so never blamed for it.
-
-    Args:
-        worker: What to do with a scan.
-        ids: The scans.
-        address: Of the scheduler; its workers need the same software and files.
 
     Raises:
         OptionalDependency: Dask's scheduler client is not installed.

@@ -33,11 +33,12 @@ def write_tables(result: Bench) -> None:
 
 def rows_of(group: Group, *, oracles: bool) -> list[dict[str, Any]]:
     """All rows of one kind of data: methods, then what learned from these scans, oracles and sanity rows apart."""
-    rows = []
     against = _against_plain(group)
-    for entry in group.entries:
-        for region in dict.fromkeys(region for case in entry.scores.cases for region in case.regions):
-            rows.append(_method_row(group, entry, region, against.get(entry.title) if region == "WT" else None))
+    rows = [
+        _method_row(group, entry, region, against.get(entry.title) if region == "WT" else None)
+        for entry in group.entries
+        for region in dict.fromkeys(region for case in entry.scores.cases for region in case.regions)
+    ]
     rows.sort(key=lambda row: row["kind"] == "transductive")
     if oracles:
         rows += [row for entry in group.entries if entry.own for row in _oracle_rows(group, entry)]

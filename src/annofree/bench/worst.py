@@ -12,14 +12,14 @@ from annofree.bench.results import Entry, Group
 from annofree.bench.scores import values_of
 from annofree.errors import AnnofreeError
 from annofree.formats import open_truth, read_segmentation
+from annofree.prepare.slices import pick_sequence
 from annofree.review.pictures import outlined_slice
-from annofree.scan import Modality, scoring
+from annofree.scan import scoring
 
 #: Pictures a kind of data.
 MOST = 4
 #: Outlines: what was called, and the truth.
 CALLED, TRUE = (240, 126, 72), (86, 180, 233)
-_SHOWN = (Modality.FLAIR, Modality.T2, Modality.T1C, Modality.T1)
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,7 @@ def _picture(group: Group, entry: Entry, case: str, dice: float) -> Picture:
         true: NDArray[np.bool_] = truth.labels > 0
     called = answer.mask("WT")
     level = int((called | true).sum(axis=(0, 1)).argmax())
-    name = next(name for name in _SHOWN if name in scan.images)
-    brain = scan.foreground()
+    name, brain = pick_sequence(scan), scan.foreground()
     image = scan.images[name]
     low, high = np.percentile(image[brain], (1, 99.5))
     shown = np.clip((image[:, :, level] - low) / max(high - low, 1e-6), 0, 1) * brain[:, :, level]

@@ -33,10 +33,9 @@ def compare(
             f"The pair '{odd[0]}' was not understood", fix="Write --pair EARLIER=LATER with the ids of two scans"
         )
     report = run(before, after, out=out, pairs=named, method=method, review=review)
-    shown = []
-    for one in report.comparisons:
-        for change in one.changes:
-            shown.append((one.before, one.after, change.region, *change.cells(2), change.verdict))
+    shown = [
+        (one.before, one.after, c.region, *c.cells(2), c.verdict) for one in report.comparisons for c in one.changes
+    ]
     table(("before", "after", "region", "then ml", "now ml", "change ml", "%", "interval ml", "statement"), shown)
     for one in report.comparisons:
         for note in one.notes:

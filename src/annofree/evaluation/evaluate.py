@@ -64,11 +64,11 @@ class Evaluation:
     def case_table(self) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
         """Header and rows for the screen, one row per case and region."""
         shown = RULES[self.rule].columns
-        rows: list[tuple[str, ...]] = []
-        for case in self.cases:
-            for region in case.regions:
-                values = [case.value(metric, region) for metric in shown]
-                rows.append((case.case, region, *(_shown(m, v) for m, v in zip(shown, values, strict=True))))
+        rows: list[tuple[str, ...]] = [
+            (case.case, region, *(_shown(metric, case.value(metric, region)) for metric in shown))
+            for case in self.cases
+            for region in case.regions
+        ]
         return ("scan", "region", *shown.values()), rows
 
     def screen_notes(self) -> list[str]:

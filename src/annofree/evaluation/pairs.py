@@ -25,12 +25,9 @@ class Visit:
 
 
 def find_pairs(before: Path, after: Path | None, named: Sequence[tuple[str, str]] = ()) -> list[tuple[Visit, Visit]]:
-    """Earlier and later visits.
+    """Earlier and later visits; without a folder of later ones, the sessions of each subject, each with the next.
 
-    Args:
-        before: Results of the earlier examinations, or of all.
-        after: Results of the later ones; None pairs the sessions of each subject in `before`, each with the next.
-        named: Ids of earlier and later scans, which then are all.
+    Pairs that are named, earlier id first, are all.
 
     Raises:
         InputError: There is no pair, or nobody can tell which scan belongs to which, or came first.

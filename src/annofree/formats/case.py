@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from annofree.errors import InputError, MissingSequence
+from annofree.errors import InputError, MissingSequence, some
 from annofree.formats.bids_names import run_of
 from annofree.formats.names import (
     GENERIC,
@@ -90,8 +90,7 @@ class Case:
         loose = {*self.unnamed, *(doubt.path for doubt in self.doubts)}
         if self.ignored or not loose <= set(chosen.values()):
             left = sorted({path.name for path in (*self.ignored, *loose)})
-            shown = ", ".join(left[:6]) + (f" and {len(left) - 6} more" if len(left) > 6 else "")
-            notes.append(f"Not taken as images: {shown}.")
+            notes.append(f"Not taken as images: {some(left, 6)}.")
         with ThreadPoolExecutor(len(chosen)) as pool:  # decompression lets go of the interpreter
             return dict(zip(chosen, pool.map(read_volume, chosen.values()), strict=True)), tuple(notes)
 

@@ -73,15 +73,7 @@ def _where_it_is_not_zero(
 def _resampled(
     stored: NDArray[Any], indices: NDArray[np.float64], shape: tuple[int, ...], order: int, outside: float
 ) -> NDArray[Any]:
-    """An array at the points that a map (4, 4) from the target's indices to its own gives.
-
-    Args:
-        stored: (X, Y, Z).
-        indices: The map.
-        shape: Of the target.
-        order: As for `resample`.
-        outside: As for `resample`.
-    """
+    """An array (X, Y, Z) at the points that a map (4, 4) from the target's indices to its own gives, see `resample`."""
     if order < 2 and (steps := _along_axes(indices, stored.shape)) is not None:
         return (_linear if order else _nearest)(stored, *steps, shape, outside)
     import SimpleITK

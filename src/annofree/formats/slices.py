@@ -158,14 +158,9 @@ def read_mask_stack(first: Path) -> NDArray[np.uint8]:
 def read_stack(
     files: tuple[Path, ...] | list[Path], numbers: list[int] | None = None
 ) -> tuple[NDArray[Any], list[int]]:
-    """Slices as a volume.
+    """PNG slices of one subject as a volume: float32 (X, Y, N) grey levels 0..255, and the slice numbers spanned.
 
-    Args:
-        files: PNG files of one subject.
-        numbers: Slice numbers that the volume spans; by default those of the files. A slice without a file is 0.
-
-    Returns:
-        Float32 (X, Y, N) grey levels 0..255 and the numbers spanned.
+    Those are the files' own, or `numbers`; a slice without a file is 0.
 
     Raises:
         InputError: A file is no 8-bit grey PNG, or sizes differ.

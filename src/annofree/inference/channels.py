@@ -55,11 +55,9 @@ def _lower_median(values: NDArray[Any]) -> np.float32:
 
 
 def contrast_power(normalised: Floats, power: float | Floats) -> Floats:
-    """Normalised grey levels with bent contrast: a power on the distance from the darkest plausible level.
+    """Normalised grey levels (C, X, Y, Z) with bent contrast: a power on the distance from the darkest plausible level.
 
-    Args:
-        normalised: (C, X, Y, Z) from `normalise`.
-        power: One for all, or (C,); 1 changes nothing, order is always kept.
+    One power for all, or (C,); 1 changes nothing, order is always kept.
     """
     floor = np.float32(4.0)
     lifted = np.maximum(normalised + floor, np.float32(0.0)) / floor
@@ -69,16 +67,10 @@ def contrast_power(normalised: Floats, power: float | Floats) -> Floats:
 
 
 def mirror_x(volumes: Floats, brain: Mask) -> Floats:
-    """Volumes reflected along x across the brain's own midline, the least-squares plane through the brain mask.
+    """Volumes (C, X, Y, Z) reflected along x across the midline, the least-squares plane through the brain mask.
 
-    For a mirror-symmetric brain that is its plane of symmetry; tilts stay small in prepared scans.
-
-    Args:
-        volumes: (C, X, Y, Z), x from left to right.
-        brain: (X, Y, Z) boolean.
-
-    Returns:
-        (C, X, Y, Z); zero where the opposite point lies outside the array.
+    For a mirror-symmetric brain that is its plane of symmetry; tilts stay small in prepared scans. The answer is zero
+    where the opposite point lies outside the array.
     """
     points = np.argwhere(brain).astype(np.float64)
     if len(points) < 8:
@@ -107,13 +99,9 @@ def mirror_x(volumes: Floats, brain: Mask) -> Floats:
 
 
 def coordinates(brain: Mask) -> Floats:
-    """Brain-relative position: distance from the midline, front-back and height, each about -1 to 1.
+    """Brain-relative position (3, X, Y, Z), each about -1 to 1 and 0 outside the brain.
 
-    Args:
-        brain: (X, Y, Z) boolean.
-
-    Returns:
-        (3, X, Y, Z) float32, 0 outside the brain.
+    They are the distance from the midline, front-back and height.
     """
     out = np.zeros((3, *brain.shape), dtype=np.float32)
     for axis in range(3):

@@ -186,9 +186,8 @@ class OnnxNetwork:
 def providers(device: str) -> list[str]:
     """Execution providers for a device, the processor last.
 
-    Args:
-        device: "auto" (CUDA where the user's onnxruntime has it, else the processor) or a key of `PROVIDERS`; a CUDA
-            device may carry a number ("cuda:1").
+    The device is "auto" (CUDA where the user's onnxruntime has it, else the processor) or a key of `PROVIDERS`; a CUDA
+    device may carry a number ("cuda:1").
 
     Raises:
         SettingsError: There is no such device here.

@@ -48,11 +48,8 @@ def _logits(network: Network, x: Floats) -> Floats:
 def slide(network: Network, x: Floats, window: Sequence[int], overlap: float) -> Floats:
     """Logits (B, R, X, Y, Z) of volumes (B, C, X, Y, Z) by windows, blended by a Gaussian as MONAI does.
 
-    Args:
-        network: That answers with logits.
-        x: Volumes; padded with zeros where they are shorter than a window.
-        window: Its size, sides that the network can halve.
-        overlap: Share of a window covered by the next, 0 to less than 1.
+    Volumes are padded with zeros where they are shorter than a window, whose sides the network can halve; `overlap` is
+    the share of a window covered by the next.
     """
     short = [max(0, w - s) for w, s in zip(window, x.shape[2:], strict=True)]
     padded = np.pad(x, [(0, 0), (0, 0), *((n // 2, n - n // 2) for n in short)])
@@ -86,15 +83,10 @@ def _bump(window: Sequence[int]) -> Floats:
 
 
 def predict(network: Network, x: Floats, notes: list[str] | None = None) -> Floats:
-    """Region probabilities of one network input: in one pass, or by windows where the memory is too short for that.
+    """Region probabilities (R, X, Y, Z), in one pass, or by windows where the memory is too short for that.
 
-    Args:
-        network: That answers with logits.
-        x: (C, X, Y, Z) channels of `annofree.inference.channels.network_input`.
-        notes: Gets a sentence where windows were taken; the answer then differs a little near their borders.
-
-    Returns:
-        (R, X, Y, Z) float32 probabilities.
+    The input is that of `annofree.inference.channels.network_input`. `notes` gets a sentence where windows were taken;
+    the answer then differs a little near their borders.
 
     Raises:
         InputError: Not even the smallest window fits.

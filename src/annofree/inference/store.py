@@ -13,14 +13,10 @@ from annofree.inference.network import OnnxNetwork
 
 
 def load_network(folder: str | PathLike[str], *, device: str = "auto") -> tuple[OnnxNetwork, dict[str, Any]]:
-    """The network in a folder, ready to predict, and the whole config beside it.
+    """The network in a folder, ready to predict on a device of `PROVIDERS`, and the config beside it.
 
     A folder without `model.onnx` was written before there was one: the file's content is made in memory where torch is
     installed (`python -m annofree.inference.export FOLDER` writes it for good).
-
-    Args:
-        folder: With `config.yaml`, `model.safetensors` and `model.onnx`.
-        device: See `annofree.inference.network.providers`.
 
     Raises:
         InputError: A file is missing, or cannot be read.

@@ -18,11 +18,7 @@ _FASTEST = {4: torch.channels_last, 5: torch.channels_last_3d}
 
 
 class TorchNetwork:
-    """A network that torch computes, on the device where its weights are.
-
-    Args:
-        module: Built by `annofree.networks.build`, in evaluation mode.
-    """
+    """A module in evaluation mode that torch computes, on the device where its weights are."""
 
     def __init__(self, module: nn.Module) -> None:
         self._module = module

@@ -21,15 +21,10 @@ LEVEL = 0.95
 def bootstrap_means(
     values: NDArray[np.float64], *, rng: np.random.Generator, resamples: int = RESAMPLES
 ) -> NDArray[np.float64]:
-    """Means of samples of patients drawn with replacement.
+    """Means (resamples, K) of samples of patients drawn with replacement, from (N, K): K measures of N patients.
 
-    Args:
-        values: (N, K): K measures of N patients. NaN is left out of the mean of its column.
-        rng: Source of the draws; every column sees the same draws, so that columns can be compared.
-        resamples: Samples drawn.
-
-    Returns:
-        (resamples, K); NaN where a draw holds no finite value.
+    NaN is left out of the mean of its column; a draw without a finite value gives NaN. Every column sees the same
+    draws, so that columns can be compared.
     """
     values = np.asarray(values, dtype=np.float64)
     patients = len(values)

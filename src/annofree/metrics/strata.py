@@ -13,13 +13,10 @@ UNSTATED = "unstated"
 
 
 def strata_of(whole_ml: float, enhancing_ml: float | None, kind: str | None = None) -> dict[str, str]:
-    """The groups of one case, by its truth.
+    """The groups of one case by criterion, from its truth.
 
     `enhancing_ml` is None where the truth does not tell it apart; the kind ("glioma", "meningioma"...) is what the
     caller knows.
-
-    Returns:
-        Group by criterion: "volume", "enhancement", "kind".
 
     Example:
         >>> strata_of(12.0, 0.4, "glioma")

@@ -22,11 +22,8 @@ _CORNERS = list(product((0, 1), repeat=3))
 def surfel_codes(mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
     """Which of its eight voxels each 2x2x2 block holds, as bits; bit `4 i + 2 j + k` is the voxel at offset (i, j, k).
 
-    Args:
-        mask: Boolean (X, Y, Z); beyond its edge there is background.
-
-    Returns:
-        Uint8 (X + 1, Y + 1, Z + 1); 0 and 255 are not surface.
+    The mask is (X, Y, Z) with background beyond its edge, the answer uint8 (X + 1, Y + 1, Z + 1); 0 and 255 are not
+    surface.
     """
     padded = np.pad(mask, 1).view(np.uint8)
     x, y, z = (size - 1 for size in padded.shape)

@@ -53,14 +53,7 @@ class CorrectBias(Settings):
 def bias_field(
     image: NDArray[np.float32], brain: NDArray[np.bool_], grid: Grid, settings: CorrectBias
 ) -> NDArray[np.float32]:
-    """The smooth factor, (X, Y, Z), of mean 1 over the brain.
-
-    Args:
-        image: (X, Y, Z).
-        brain: (X, Y, Z).
-        grid: Their grid.
-        settings: How to look for it.
-    """
+    """The smooth factor of an image, (X, Y, Z) as its brain mask, of mean 1 over the brain."""
     sitk = simpleitk()
     shrink = [max(1, int(settings.spacing_mm // spacing)) for spacing in grid.spacing_mm]
     with one_thread():

@@ -112,11 +112,9 @@ class FindBrain(Settings):
 
 
 def network_brain(image: NDArray[np.float32], grid: Grid) -> tuple[NDArray[np.bool_], float]:
-    """The brain by the network, largest part, filled; and the part of its volume that the network is unsure about.
+    """The brain of a whole head on its canonical grid, (X, Y, Z), by the network: its largest part, filled.
 
-    Args:
-        image: (X, Y, Z) whole head.
-        grid: Its canonical grid.
+    The second answer is the part of its volume that the network is unsure about.
 
     Raises:
         InputError: The network sees no brain, or something far too small or too large to be one.

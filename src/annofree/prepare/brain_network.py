@@ -34,10 +34,8 @@ _MIN_PLANE, _MARGIN = 0.02, 0.1
 def brain_probability(image: NDArray[np.float32]) -> NDArray[np.float32]:
     """Probability of brain, (X, Y, Z), 0 outside the box in which the first network saw it.
 
-    The answer does not depend on the number of threads.
-
-    Args:
-        image: (X, Y, Z) whole head in closest-canonical RAS+ order; grey levels of any scale, voxels of any shape.
+    The image is a whole head in closest-canonical RAS+ order; grey levels of any scale, voxels of any shape. The answer
+    does not depend on the number of threads.
 
     Raises:
         InputError: The networks see no brain.

@@ -16,11 +16,9 @@ _NAMES = {Modality.T1: "t1", Modality.T1C: "t1ce", Modality.T2: "t2", Modality.F
 
 
 def write_prepared(scan: Scan, out: str | Path) -> Path:
-    """Write a scan's images, brain mask, steps and pictures.
+    """Write a scan's images, brain mask, steps and pictures into a folder of its own below `out`.
 
-    Args:
-        scan: A prepared scan; one that needed no preparation is written as it is.
-        out: Its folder goes below this one and has its id for a name.
+    A scan that needed no preparation is written as it is.
 
     Returns:
         The folder: `<id>_t1.nii.gz` and so on, `<id>_brainmask.nii.gz`, `preparation.json`, and the steps' pictures.

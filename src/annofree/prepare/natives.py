@@ -17,14 +17,10 @@ from annofree.segmentation import LABEL_NAMES, Segmentation
 
 
 def on_grid_of(result: Segmentation, native: Grid, movement: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """The labels on the own grid of one sequence, uint8 in that file's axis order.
+    """The labels on the own grid of one sequence's file, uint8 in that file's axis order.
 
-    Each region is carried as an indicator, narrower ones inside wider ones, so that volumes stay within 1 %.
-
-    Args:
-        result: A segmentation.
-        native: The grid of the sequence's file.
-        movement: (4, 4) from the world of the segmentation to the sequence's.
+    Each region is carried as an indicator, narrower ones inside wider ones, so that volumes stay within 1 %. `movement`
+    leads from the world of the segmentation to the sequence's.
     """
     grid = canonical_grid(native)
     whole = carried_mask(result.labels > 0, result.grid, grid, movement)
@@ -41,12 +37,8 @@ def on_grid_of(result: Segmentation, native: Grid, movement: NDArray[np.float64]
 def write_natives(result: Segmentation, scan: Scan, out: str | Path) -> None:
     """Write the whole-tumour mask, and the labels where regions are told apart, on the grid of every sequence's file.
 
-    Names are those of the main results with `space-T1` and so on instead of `space-orig`.
-
-    Args:
-        result: A segmentation.
-        scan: The prepared scan that was segmented; one that was not prepared has one grid only, and nothing is written.
-        out: The output folder.
+    Names are those of the main results with `space-T1` and so on instead of `space-orig`. A scan that was not prepared
+    has one grid only, and nothing is written.
     """
     told = scan.preparation
     method = str(result.provenance.get("method") or "annofree")

@@ -77,13 +77,9 @@ class Regrid(Settings):
 
 
 def drawn(image: NDArray[np.float32], own: Grid, grid: Grid, movement: Affine) -> NDArray[np.float32]:
-    """An image on another grid, low-passed where that one is coarser.
+    """An image (X, Y, Z) on another grid, low-passed where that one is coarser.
 
-    Args:
-        image: (X, Y, Z) on `own`.
-        own: Its grid, in its own world.
-        grid: The grid wanted.
-        movement: (4, 4) from the world of `grid` to that of `own`.
+    `movement` (4, 4) leads from the world of `grid` to that of `own`, the image's.
     """
     there = Grid(grid.shape, movement @ grid.affine)
     smooth = low_passed(image, _coarser(own, there))

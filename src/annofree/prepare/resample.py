@@ -23,11 +23,7 @@ _MOST_TOGETHER = 8
 
 
 def grid_at(grid: Grid, spacing_mm: float | Sequence[float]) -> Grid:
-    """The grid of another spacing whose field of view has the same centre and covers the same extent.
-
-    Args:
-        grid: Any grid.
-        spacing_mm: One edge length in mm, or one per axis.
+    """The grid of another spacing (mm) whose field of view has the same centre and covers the same extent.
 
     Raises:
         InputError: A spacing is not positive.
@@ -49,13 +45,8 @@ def grid_at(grid: Grid, spacing_mm: float | Sequence[float]) -> Grid:
 def brain_box(grid: Grid, brain: NDArray[np.bool_], spacing_mm: float, margin_mm: float) -> Box:
     """A box around the brain, cut so that the part's grid at another spacing is a part of the whole's.
 
-    Where no few voxels make whole steps of that spacing, the box is cut anywhere and the part's grid lies between.
-
-    Args:
-        grid: Where the brain lies.
-        brain: (X, Y, Z), not empty.
-        spacing_mm: The other spacing.
-        margin_mm: Least width of what is kept around the brain.
+    Where no few voxels make whole steps of that spacing, the box is cut anywhere and the part's grid lies between. The
+    brain (X, Y, Z) is not empty, and the margin is the least width of what is kept around it.
     """
     tight, cut = bounding_box(brain, np.ceil(margin_mm / np.asarray(grid.spacing_mm)).astype(int).tolist()), []
     assert tight is not None
@@ -68,12 +59,7 @@ def brain_box(grid: Grid, brain: NDArray[np.bool_], spacing_mm: float, margin_mm
 
 
 def to_spacing(scan: Scan, spacing_mm: float | Sequence[float]) -> Scan:
-    """The scan resampled to a spacing, see `to_grid`.
-
-    Args:
-        scan: Any scan.
-        spacing_mm: One edge length in mm, or one per axis.
-    """
+    """The scan resampled to a spacing in mm, see `to_grid`."""
     return to_grid(scan, grid_at(scan.grid, spacing_mm))
 
 

@@ -72,10 +72,6 @@ def framed(scan: Scan, settings: SliceSettings | None = None) -> Scan:
     Grey levels are robust z inside the brain from -4 (0) to 8 (1), at least 1/255 inside it and 0 outside, so that the
     foreground of a slice is what is not 0.
 
-    Args:
-        scan: Any scan with a brain.
-        settings: How to cut.
-
     Returns:
         A scan of shape (size, size, N); slice n is ``image[:, :, n]``; `resample.back` brings results back.
 
@@ -134,30 +130,15 @@ def _centred(scan: Scan, settings: SliceSettings) -> Scan:
     shape = (size, size, int(high[2] - low[2]))
     affine = np.array(coarse.affine)
     affine[:3, 3] = coarse.affine[:3, :3] @ start + coarse.affine[:3, 3]
-    images = {name: _cut(image, start, shape) for name, image in coarse.images.items()}
+    grid = Grid(shape, affine)
+    images = {name: resample(image, coarse.grid, grid, 0) for name, image in coarse.images.items()}
     said = (f"The brain is {beyond * settings.spacing_mm:g} mm longer than a slice.",) if beyond > 0 else ()
     notes = (*coarse.notes, *said)
-    return coarse.replace(images=images, brain=_cut(coarse.brain, start, shape), affine=affine, notes=notes)
-
-
-def _cut(volume: NDArray[Any], start: NDArray[np.int_], shape: tuple[int, int, int]) -> NDArray[Any]:
-    """A box that may reach beyond the volume, zeros there."""
-    out = np.zeros(shape, dtype=volume.dtype)
-    source, target = [], []
-    for begin, length, limit in zip(start.tolist(), shape, volume.shape, strict=True):
-        low, high = max(0, begin), min(limit, begin + length)
-        source.append(slice(low, max(low, high)))
-        target.append(slice(low - begin, max(low, high) - begin))
-    out[tuple(target)] = volume[tuple(source)]
-    return out
+    return coarse.replace(images=images, brain=resample(coarse.brain, coarse.grid, grid, 0), affine=affine, notes=notes)
 
 
 def mni_alignment(scan: Scan) -> Alignment:
-    """From the scanner to MNI: registered, or known where the scan consists of published slices.
-
-    Args:
-        scan: With a brain.
-    """
+    """From the scanner to MNI: registered by the brain, or known where the scan consists of published slices."""
     from annofree.anatomy import register_to_mni
     from annofree.anatomy.align import Alignment
     from annofree.formats.slices import in_template

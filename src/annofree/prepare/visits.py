@@ -52,16 +52,10 @@ class Visits:
 def align_visits(
     before: Scan, after: Scan, lesion_before: NDArray[np.bool_], lesion_after: NDArray[np.bool_]
 ) -> Visits:
-    """Align a later scan with an earlier one.
+    """Align a later scan with an earlier one; each lesion is (X, Y, Z) on its scan's grid.
 
     The first solution knows the earlier lesion only; with it the later one is known there too, and the second solution
     uses neither.
-
-    Args:
-        before: The earlier scan.
-        after: The later scan.
-        lesion_before: (X, Y, Z) on the earlier scan's grid.
-        lesion_after: (X', Y', Z') on the later scan's.
 
     Raises:
         InputError: The scans have no sequence in common, or do not show the same part of the head or the same person.

@@ -206,10 +206,8 @@ def _trie(terms: Iterable[str]) -> str:
         node[""] = {}
 
     def emit(node: dict[str, Any]) -> str:
-        arms = []
-        for char, child in node.items():
-            if char:
-                arms.append({" ": r"[\s\-]+", "~": r"[\s\-]*"}.get(char, re.escape(char)) + emit(child))
+        gaps = {" ": r"[\s\-]+", "~": r"[\s\-]*"}
+        arms = [gaps.get(char, re.escape(char)) + emit(child) for char, child in node.items() if char]
         if not arms:
             return ""
         body = arms[0] if len(arms) == 1 and "" not in node else f"(?:{'|'.join(arms)})"

@@ -131,12 +131,9 @@ def rule_sentence(described: Mapping[str, Any]) -> str:
 
 
 def threshold_sentence(described: Mapping[str, Any], unit: str, tier: str = "T0") -> str:
-    """Where a threshold came from: "fixed, picked on ...; tier T2".
+    """Where a threshold came from, with the scores' unit and the result's tier: "fixed, picked on ...; tier T2".
 
-    Args:
-        described: The threshold, as data.
-        unit: Of the scores.
-        tier: Of the result: a rule that saw nothing gives no tier T0 mask where the scores were learned from masks.
+    A rule that saw nothing gives no tier T0 mask where the scores were learned from masks.
     """
     kind = str(described.get("kind", "unknown")).replace("-", " ")
     saw = described.get("saw") or {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import combinations
 from math import inf
 
 import numpy as np
@@ -38,14 +39,12 @@ def enhancement(view: View) -> Check | None:
 
 def same_image(view: View) -> Check | None:
     """Two names for one image: a copy, or a sequence that was exported twice."""
-    names = list(view.images)
-    pairs = [(a, b) for n, a in enumerate(names) for b in names[n + 1 :]]
-    if not pairs:
-        return None
     alike = {}
-    for pair in pairs:
+    for pair in combinations(view.images, 2):
         a, b = (view.images[name][view.brain] for name in pair)
         alike[pair] = float(np.corrcoef(a, b)[0, 1]) if a.std() and b.std() else 0.0
+    if not alike:
+        return None
     first, second = max(alike, key=lambda pair: alike[pair])
     return Check.measured(
         "same image",

@@ -12,6 +12,7 @@ from scipy import ndimage
 from annofree.formats.grids import on_grid
 from annofree.intensity import robust_level
 from annofree.masks import Box, away_mm, bounding_box, margin_for
+from annofree.prepare.slices import pick_sequence
 from annofree.processes import side_by_side
 from annofree.scan import Modality, Scan
 from annofree.segmentation import Segmentation
@@ -28,8 +29,6 @@ AROUND_MM = 12.0
 PLAIN_Z = 1.5
 #: About so many voxels tell the level of a brain.
 _SAMPLE = 60_000
-#: In which sequence it looks, the first that is there.
-_PLAIN_IN = (Modality.FLAIR, Modality.T2, Modality.T1C, Modality.T1)
 
 
 def marks_of(result: Segmentation, scan: Scan) -> dict[str, float] | None:
@@ -93,7 +92,7 @@ def _dice(a: Mask, b: Mask) -> float:
 
 def _plain(scan: Scan, levels: Levels, box: Box, inside: Mask, close: Mask) -> float:
     """Dice with what is plainly bright around the mask."""
-    name = next(name for name in _PLAIN_IN if name in scan.images)
+    name = pick_sequence(scan)
     middle, spread = levels[name]
     smooth = ndimage.gaussian_filter(
         (scan.images[name][box] - middle) / spread, [1.0 / edge for edge in scan.spacing_mm]

@@ -199,10 +199,10 @@ def _from_times(frame: Frame, evidence: _Evidence) -> None:
     if te is None or tr is None:
         return
     said = f"TR {tr:.0f}, TE {te:.0f}" + (f", TI {ti:.0f} ms" if ti else " ms")
-    inversion = ti is not None and ti > 0
-    if inversion and ti is not None and 1400 <= ti <= 3200 and tr > 3500 and te > 45:
+    ti = ti or 0
+    if 1400 <= ti <= 3200 and tr > 3500 and te > 45:
         evidence.add("FLAIR", 4.0, said)
-    elif inversion and ti is not None and 350 <= ti < 1400 and te < 45:
+    elif 350 <= ti < 1400 and te < 45:
         evidence.add("T1", 4.0, said)
     elif "IR" in frame.scanning and tr > 3500 and te > 60:
         evidence.add("FLAIR", 3.0, said)
@@ -210,4 +210,4 @@ def _from_times(frame: Frame, evidence: _Evidence) -> None:
         evidence.add("T1", 3.0, said)
     elif te >= 60 and tr >= 1500:
         evidence.add("T2", 3.0, said)
-        evidence.points["FLAIR"] += 1.0 if tr > 6000 and not inversion else 0.0
+        evidence.points["FLAIR"] += 1.0 if tr > 6000 and ti <= 0 else 0.0

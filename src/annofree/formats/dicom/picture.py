@@ -42,7 +42,7 @@ def read_picture(series: Series) -> PictureEvidence | None:
     """What the middle of a series speaks for; None where its pixels cannot be read."""
     if series.stack is None:
         return None
-    present = [frame for frame in series.stack.slots if frame is not None]
+    present = series.stack.frames
     picks = sorted({round(len(present) * share) for share in (0.4, 0.45, 0.5, 0.55, 0.6)} & set(range(len(present))))
     try:
         slices = [np.asarray(decode(f.path, f.index), np.float32) * f.slope for f in (present[i] for i in picks)]

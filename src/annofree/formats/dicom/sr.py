@@ -65,9 +65,7 @@ def write_dicom_sr(
     context = sr.ObservationContext(observer_device_context=sr.ObserverContext(code(hd, device), observer))
     segments = SEGMENTS if len(result.regions) > 1 else (WHOLE,)
     counts = np.bincount(result.labels.ravel(), minlength=4)
-    own = {segment.label: int(counts[segment.label]) for segment in segments}
-    if len(result.regions) == 1:
-        own = {WHOLE.label: int(counts[1:].sum())}
+    counts[0] = counts[1:].sum()  # all of it, where its parts are not told apart
     groups = [
         sr.VolumetricROIMeasurementsAndQualitativeEvaluations(
             tracking_identifier=sr.TrackingIdentifier(derived_uid(*parts, segment.name), segment.name),
@@ -80,7 +78,7 @@ def write_dicom_sr(
             finding_type=code(hd, segment.code),
             finding_sites=[sr.FindingSite(code(hd, _BRAIN))],
             algorithm_id=algorithm,
-            measurements=[_volume(hd, own[segment.label] * result.grid.voxel_ml)],
+            measurements=[_volume(hd, int(counts[0 if segment is WHOLE else segment.label]) * result.grid.voxel_ml)],
         )
         for segment in segments
     ]

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from annofree.errors import some
 from annofree.formats.dicom.header import Frame
 from annofree.scan import Grid
 
@@ -131,8 +132,7 @@ def _slots(
         slots[number] = frame
     missing = [number for number, frame in enumerate(slots) if frame is None]
     if missing:
-        places = ", ".join(f"{along[0] + number * base:.1f}" for number in missing[:5])
-        places += f" and {len(missing) - 5} more" if len(missing) > 5 else ""
+        places = some([f"{along[0] + number * base:.1f}" for number in missing], 5)
         verb = "is" if len(missing) == 1 else "are"
         said = f"{len(missing)} of {len(slots)} slices {verb} missing (at {places} mm along the normal)"
         if rungs.max() - 1 > MAX_HOLE or len(missing) > max(1, MAX_FILLED * len(slots)):
