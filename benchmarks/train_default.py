@@ -3,8 +3,13 @@
     python benchmarks/train_default.py OUT --labelmaps MAPS --healthy CONTROLS --patients UNLABELLED [UNLABELLED ...]
 
 Made tumours in made brains and in real tumour-free ones take turns. No mask of a patient is read. A stopped run goes on
-with the same command; fewer `--steps` than before bring the learning rate down sooner. Runs on a GPU where there is one
-(bf16, then with a larger `--batch`), with a checkpoint every two minutes.
+with the same command; fewer `--steps` than before bring the learning rate down sooner. The network trains on a GPU where
+there is one, in bf16, with a checkpoint every two minutes. Ten minutes of a large GPU beside 16 cores: add
+
+    --batch 32 --rate 1e-3 --workers 16 --reuse 8 --steps 100000
+
+stop it (Ctrl-C) once the progress shows the seconds a step takes, and give the same command with the `--steps` that fit.
+`--cases-on cuda` makes the cases there too, which pays where cores are few.
 """
 
 from __future__ import annotations
@@ -21,8 +26,8 @@ from annofree.methods.synthtumour.made_junior import JuniorSettings
 from annofree.methods.synthtumour.validation import MadeValidation
 from annofree.networks import load_network
 from annofree.scan import Cohort
-from annofree.synthesis import LabelMapBank
 from annofree.training.checkpoint import STATE, save_state
+from annofree.training.healthy import bank_of
 from annofree.training.loop import train
 from annofree.training.losses import region_objective
 from annofree.training.settings import TrainSettings
@@ -33,7 +38,7 @@ from annofree.training.stream import MadeSampler, StreamSettings
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--labelmaps", type=Path, required=True)
+    parser.add_argument("--labelmaps", help="folder; the MNI tissue maps where not given")
     parser.add_argument("--healthy", type=Path, nargs="*", default=[], help="folders of scans that carry tumours")
     parser.add_argument("--check", type=Path, nargs="*", default=[], help="healthy scans that only count false volume")
     parser.add_argument("--patients", type=Path, nargs="*", default=[])
@@ -48,6 +53,9 @@ def main() -> None:
     parser.add_argument("--first-case", type=int, default=40_000_000)
     parser.add_argument("--reuse", type=int, default=3, help="steps that one new case serves")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--workers", type=int, default=1, help="processes that make the cases, at most --batch")
+    parser.add_argument("--cases-on", default="cpu", help="where they compute: cpu or cuda")
+    parser.add_argument("--validation-cases", type=int, default=20)
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
 
@@ -71,16 +79,17 @@ def main() -> None:
             seed=given.seed,
             validate_every=500,
             ema=0.999,
+            workers=given.workers,
         ),
         stream=StreamSettings(first_seed=given.first_case, reuse=given.reuse, kept=12 * given.reuse),
-        validation_cases=20,
+        validation_cases=given.validation_cases,
     )
-    bank = LabelMapBank.from_folder(given.labelmaps, cache=given.out / "bank.npz")
-    made = MadeCases(bank, recipe.synthesis, recipe.spacing_mm)
+    bank = bank_of(given.labelmaps, given.out / "bank.npz")
+    made = MadeCases(bank, recipe.synthesis, recipe.spacing_mm, device=given.cases_on)
     samplers = [MadeSampler(made, recipe.stream, recipe.sample, batch=given.batch, seed=given.seed)]
     if files:
         apart = recipe.stream.model_copy(update={"first_seed": given.first_case + 500_000_000})
-        painted = PaintedCases(files, recipe.synthesis, recipe.spacing_mm, held=len(files))
+        painted = PaintedCases(files, recipe.synthesis, recipe.spacing_mm, len(files), given.cases_on)
         samplers.append(MadeSampler(painted, apart, recipe.sample, batch=given.batch, seed=given.seed))
     free = [coarse_of(scan, recipe.spacing_mm).tumour_free() for cohort in check for scan in cohort]
     voxel_ml = recipe.spacing_mm**3 / 1000.0

@@ -21,7 +21,7 @@ from annofree.training.losses import region_objective
 from annofree.training.samples import SampleSettings
 from annofree.training.settings import TrainSettings
 from annofree.training.stop import Interrupted
-from annofree.training.stream import MadeSampler, StreamSettings, TrainingCase
+from annofree.training.stream import MadeSampler, SampleStream, StreamSettings, TrainingCase, loader
 
 NETWORK = ThinUNetSettings(full=4, widths=(4, 8), deep_supervision=1)
 
@@ -173,3 +173,15 @@ def test_a_step_without_a_finite_gradient_leaves_weights_and_moments(broken: flo
     assert not step_if_finite(optimiser)
     assert torch.equal(weight, taken)
     assert torch.equal(optimiser.state[weight]["exp_avg"], moment)
+
+
+def test_several_processes_make_the_batches_of_one() -> None:
+    sampler = MadeSampler(
+        ball_case, StreamSettings(kept=3, reuse=2), SampleSettings(patch=(16, 16, 16)), batch=5, seed=1
+    )
+    stream = SampleStream(sampler, lanes=range(5), start=0, stop=3)
+    alone = loader(stream, torch.device("cpu"), ahead=0)
+    shared = loader(stream, torch.device("cpu"), ahead=2, workers=3)
+    for ours, theirs in zip(shared, alone, strict=True):
+        assert ours["x"].shape == (5, 15, 16, 16, 16)
+        assert all(torch.equal(ours[key], theirs[key]) for key in theirs)

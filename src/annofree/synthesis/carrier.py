@@ -77,16 +77,17 @@ class Carrier:
         return BrainMap(self.id, np.ascontiguousarray(self.tissue | right), stored_depth(brain))
 
     @cached_property
-    def _kept(self) -> dict[float, Tensor]:
+    def _kept(self) -> dict[tuple[float, str], Tensor]:
         return {}
 
-    def volumes(self, spacing_mm: float) -> Tensor:
-        """Images and brain (5, X, Y, Z) at 2 or 1 mm; kept after the first call."""
-        if spacing_mm not in self._kept:
+    def volumes(self, spacing_mm: float, device: torch.device | str = "cpu") -> Tensor:
+        """Images and brain (5, X, Y, Z) at 2 or 1 mm; kept after the first call for each device."""
+        key = spacing_mm, str(device)
+        if key not in self._kept:
             stack = np.concatenate([self.images, self.brain[None]], dtype=np.float32)
             blocks = stack.reshape(5, 80, 2, 96, 2, 80, 2).mean((2, 4, 6)) if spacing_mm == 2.0 else stack
-            self._kept[spacing_mm] = torch.from_numpy(blocks)
-        return self._kept[spacing_mm]
+            self._kept[key] = torch.from_numpy(blocks).to(device)
+        return self._kept[key]
 
     def save(self, file: str | Path) -> None:
         """Write to one compressed `.npz`."""

@@ -25,7 +25,12 @@ from annofree.synthesis.tumour_look import draw_tumour_look
 
 
 def paint_tumour_into(
-    carrier: Carrier, tumour: SynthesisSettings | None = None, seed: int = 0, *, spacing_mm: float = 2.0
+    carrier: Carrier,
+    tumour: SynthesisSettings | None = None,
+    seed: int = 0,
+    *,
+    device: torch.device | str = "cpu",
+    spacing_mm: float = 2.0,
 ) -> MadeCase:
     """A real brain with a made tumour, or with none (`tumours.healthy_share` of the cases).
 
@@ -38,6 +43,7 @@ def paint_tumour_into(
         carrier: A healthy or pseudo-healthy real brain.
         tumour: The switches for anatomy, tumours and acquisition; contrast is the carrier's own.
         seed: Decides everything.
+        device: Where to compute.
         spacing_mm: 2.0 or 1.0; the whole frame is made.
 
     Returns:
@@ -47,37 +53,39 @@ def paint_tumour_into(
         raise ValueError(f"spacing_mm must be 1.0 or 2.0, not {spacing_mm}")
     settings = tumour or SynthesisSettings()
     with torch.no_grad():
-        return _make(carrier, settings, seed, spacing_mm)
+        return _make(carrier, settings, seed, torch.device(device), spacing_mm)
 
 
-def _make(carrier: Carrier, settings: SynthesisSettings, seed: int, spacing_mm: float) -> MadeCase:
-    seeds = Seeds(seed, "real")
-    plans = draw_plans(Seeds(seed, "real/tumours"), settings.tumours)
+def _make(
+    carrier: Carrier, settings: SynthesisSettings, seed: int, device: torch.device, spacing_mm: float
+) -> MadeCase:
+    seeds = Seeds(seed, "real", device)
+    plans = draw_plans(Seeds(seed, "real/tumours", device), settings.tumours)
     anatomy = settings.anatomy.model_copy(update={"ventricles": False})
     source, drawn = draw_source(seeds.stream("anatomy"), anatomy)
     fine, _, grown = grow_in(carrier.anatomy, source, plans, seeds)
     window = Window((0, 0, 0), FINE_SHAPE, spacing_mm)
     at = fine.source_mm if spacing_mm == FINE_MM else window.zoom(fine.source_mm).contiguous()
     matter = fine if spacing_mm == FINE_MM else look_up(carrier.anatomy, at, spacing_mm)
-    volumes = torch.zeros((5, matter.depth_mm.numel()))
-    volumes[:, matter.near] = sample(carrier.volumes(spacing_mm), at.flatten(1)[:, matter.near], spacing_mm)
+    volumes = torch.zeros((5, matter.depth_mm.numel()), device=device)
+    volumes[:, matter.near] = sample(carrier.volumes(spacing_mm, device), at.flatten(1)[:, matter.near], spacing_mm)
     volumes = volumes.reshape(5, *matter.shape)
     images, mask = volumes[:4], volumes[4] > 0.5
     # linear interpolation mixes in the zeros outside the brain: take them out again
     images = images / volumes[4].clamp_min(0.5)
     images = _spotted(images, carrier, fine, window, seeds.stream("look_alikes"), settings)
-    labels = torch.zeros(matter.shape, dtype=torch.uint8)
+    labels = torch.zeros(matter.shape, dtype=torch.uint8, device=device)
     # the carrier has slices of its own: only half of the cases are sliced once more
     acquired = seeds.stream("acquisition")
     sliced = acquired.stream("sliced").happens(0.5)
     fraction = window.rendered(grown, matter)
     if fraction is not None:
         own = seeds.stream("tumour")
-        look = draw_tumour_look(plans[0], _palette(carrier), own, settings.tumours)
+        look = draw_tumour_look(plans[0], _palette(carrier, device), own, settings.tumours)
         images = blend(images, fraction, look, matter, own, settings, real=True)
         labels = drawn_labels(fraction, look, spacing_mm, acquired, settings, sliced=sliced)
     images, mask = _acquire(images, mask, spacing_mm, acquired, settings, sliced=sliced)
-    present = torch.from_numpy(carrier.levels[:, 0] > 0)[:, None, None, None]
+    present = torch.from_numpy(carrier.levels[:, 0] > 0).to(device)[:, None, None, None]
     labels = labels * mask
     meta: dict[str, Any] = {"seed": seed, "map": carrier.id, "lesions": len(plans), **drawn}
     meta["sequences"] = " ".join(carrier.sequences)
@@ -95,19 +103,22 @@ def _spotted(
     if not seeds.happens(0.5):
         return images
     spots = window.zoom(hyperintensities(fine, seeds, settings.look_alikes)[0][None])
-    palette = _palette(carrier)
-    change = torch.tensor(bright_lesion(palette, seeds.stream("lesion"))) - palette.table[:, Tissue.WHITE]
+    palette = _palette(carrier, seeds.device)
+    change = (
+        torch.tensor(bright_lesion(palette, seeds.stream("lesion")), device=seeds.device)
+        - palette.table[:, Tissue.WHITE]
+    )
     return (images + spots * change[:, None, None, None]).clamp_min(0.0)
 
 
-def _palette(carrier: Carrier) -> Palette:
+def _palette(carrier: Carrier, device: torch.device) -> Palette:
     """The carrier's own white matter, cortex and fluid; a sequence that it lacks gets plain values, later blanked."""
     table = torch.ones((4, CLASSES))
     for s, (white, grey, fluid) in enumerate(carrier.levels.tolist()):
         if white <= 0:
             continue
         table[s, Tissue.CORTEX], table[s, Tissue.CSF] = grey, fluid
-    return Palette(table, (False,) * len(Modality))
+    return Palette(table.to(device), (False,) * len(Modality))
 
 
 def _acquire(

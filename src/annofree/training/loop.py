@@ -118,12 +118,12 @@ def train(
         with _averaged(network, average) as averaged:
             save_network(averaged, folder / "last", extra=extra)
 
-    batches = loader(dataset, ahead=settings.ahead)
+    batches = loader(dataset, fabric.device, ahead=settings.ahead, workers=settings.workers)
     whole = True
     with stoppable() as stop, closing(bar):
         try:
             while step < settings.steps and not stop.asked:
-                batch = {key: value.to(fabric.device) for key, value in next(batches).items()}
+                batch = next(batches)
                 batch["x"] = _laid_out(batch["x"], accelerator)
                 for group in optimiser.param_groups:
                     group["lr"] = settings.rate(step)

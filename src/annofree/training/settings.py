@@ -25,7 +25,8 @@ class TrainSettings(Settings):
         precision: "auto" takes bf16 only where the hardware computes in it; or "fp32", "bf16".
         validate_every: Steps between validations.
         checkpoint_minutes: Longest time between two checkpoints.
-        ahead: Batches prepared ahead in a process of their own; 0 makes them in the training process.
+        ahead: Batches prepared ahead in processes of their own; 0 makes them in the training process.
+        workers: How many such processes there are; each makes some of a batch's samples, which stay the same.
     """
 
     steps: int = Field(4000, ge=1)
@@ -41,6 +42,7 @@ class TrainSettings(Settings):
     validate_every: int = Field(250, ge=1)
     checkpoint_minutes: float = Field(2.0, gt=0)
     ahead: int = Field(6, ge=0)
+    workers: int = Field(1, ge=1)
 
     def rate(self, step: int) -> float:
         """Learning rate of a step, counted from 0."""

@@ -15,17 +15,18 @@ from annofree.training.stream import Batch, Sampler, TrainingCase
 
 @dataclass
 class MadeCases:
-    """From a seed to a made case; picklable, the anatomies travel once to each process."""
+    """From a seed to a made case, computed on a device; picklable, the anatomies travel once to each process."""
 
     bank: LabelMapBank
     settings: SynthesisSettings
     spacing_mm: float
     crop: Mapping[str, Any] = field(default_factory=dict)
+    device: str = "cpu"
 
     def __call__(self, seed: int) -> TrainingCase:
         """Images, brain and labels of one case, or of what `crop` (of `make_case`) cuts out of it."""
-        case = make_case(self.bank, self.settings, seed, spacing_mm=self.spacing_mm, **self.crop)
-        return case.images, case.brain, case.labels
+        case = make_case(self.bank, self.settings, seed, device=self.device, spacing_mm=self.spacing_mm, **self.crop)
+        return case.images.cpu(), case.brain.cpu(), case.labels.cpu()
 
 
 class PaintedCases:
@@ -36,10 +37,19 @@ class PaintedCases:
         settings: What is made.
         spacing_mm: Of the cases, 1 or 2.
         held: Carriers kept in memory at a time.
+        device: Where the cases are computed.
     """
 
-    def __init__(self, files: Sequence[Path], settings: SynthesisSettings, spacing_mm: float, held: int = 8) -> None:
+    def __init__(
+        self,
+        files: Sequence[Path],
+        settings: SynthesisSettings,
+        spacing_mm: float,
+        held: int = 8,
+        device: str = "cpu",
+    ) -> None:
         self.files, self.settings, self.spacing_mm, self.held = list(files), settings, spacing_mm, held
+        self.device = device
         self._carriers: dict[Path, Carrier] = {}
 
     def __getstate__(self) -> dict[str, object]:
@@ -53,8 +63,10 @@ class PaintedCases:
             while len(self._carriers) >= self.held:
                 del self._carriers[next(iter(self._carriers))]
             self._carriers[file] = Carrier.load(file)
-        made = paint_tumour_into(self._carriers[file], self.settings, seed, spacing_mm=self.spacing_mm)
-        return made.images, made.brain, made.labels
+        made = paint_tumour_into(
+            self._carriers[file], self.settings, seed, device=self.device, spacing_mm=self.spacing_mm
+        )
+        return made.images.cpu(), made.brain.cpu(), made.labels.cpu()
 
 
 class Turns:

@@ -120,20 +120,36 @@ class SampleStream(IterableDataset[Batch]):
             yield stacked(self.sampler, step, self.lanes)
 
 
-def loader(dataset: SampleStream, *, ahead: int) -> Iterator[Batch]:
-    """Iterate over a stream; where ``ahead`` is not 0, so many batches are made ahead by one process of its own."""
-    if ahead == 0:
-        return iter(dataset)
-    return iter(
-        DataLoader(
-            dataset,
-            batch_size=None,
-            num_workers=1,
-            prefetch_factor=ahead,
-            worker_init_fn=_as_worker,
-            multiprocessing_context="spawn",
-        )
-    )
+def loader(stream: SampleStream, device: torch.device, *, ahead: int, workers: int = 1) -> Iterator[Batch]:
+    """A stream's batches on a device.
+
+    Args:
+        stream: What to iterate over.
+        device: Where the batches go.
+        ahead: Batches made ahead in processes of their own; 0 makes them in this one.
+        workers: How many processes; each makes some lanes, so that none makes a case that another has.
+    """
+    size = -(-len(stream.lanes) // workers)
+    parts: list[Iterable[Batch]] = [
+        SampleStream(stream.sampler, lanes=stream.lanes[first : first + size], start=stream.start, stop=stream.stop)
+        for first in range(0, len(stream.lanes), size)
+    ]
+    if ahead > 0:
+        parts = [
+            DataLoader(
+                part,  # type: ignore[arg-type]
+                batch_size=None,
+                num_workers=1,
+                prefetch_factor=ahead,
+                worker_init_fn=_as_worker,
+                multiprocessing_context="spawn",
+                pin_memory=device.type == "cuda",
+            )
+            for part in parts
+        ]
+    for pieces in zip(*parts, strict=True):
+        there = [{key: value.to(device, non_blocking=True) for key, value in piece.items()} for piece in pieces]
+        yield there[0] if len(there) == 1 else {key: torch.cat([piece[key] for piece in there]) for key in there[0]}
 
 
 def _as_worker(worker: int) -> None:
