@@ -3,12 +3,12 @@
     python benchmarks/train_default.py OUT --labelmaps MAPS --healthy CONTROLS --patients UNLABELLED [UNLABELLED ...]
 
 Made tumours in made brains and in real tumour-free ones take turns. No mask of a patient is read. A stopped run goes on
-with the same command; fewer `--steps` than before bring the learning rate down sooner. The network trains on a GPU where
-there is one, in bf16, with a checkpoint every two minutes. Ten minutes of a large GPU beside 16 cores: add
+with the same command; fewer `--steps` than before bring the learning rate down sooner. Where there is a GPU the network
+trains on it, in bf16; a checkpoint is written every two minutes. Ten minutes of a large GPU beside 16 cores: add
 
     --batch 32 --rate 1e-3 --workers 16 --reuse 8 --steps 100000
 
-stop it (Ctrl-C) once the progress shows the seconds a step takes, and give the same command with the `--steps` that fit.
+stop it (Ctrl-C) once the progress shows the seconds of a step, and give the same command with the `--steps` that fit.
 `--cases-on cuda` makes the cases there too, which pays where cores are few.
 """
 
