@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annofree.errors import InputError, LeakError, MissingSequence, some
-from annofree.grid import Array, Box, Grid, axis_order, canonical_grid, to_canonical, to_native
+from annofree.grid import Array, Box, Grid, canonical_grid, to_canonical, to_native
 from annofree.masks import faces
 from annofree.modality import Modality
 from annofree.preparation import Preparation
@@ -26,14 +26,12 @@ from annofree.preparation import Preparation
 _Found = TypeVar("_Found")
 
 __all__ = [
-    "Array",
     "Cohort",
     "Grid",
     "Modality",
     "Origin",
     "Scan",
     "Truth",
-    "axis_order",
     "canonical_grid",
     "foreground",
     "learning",

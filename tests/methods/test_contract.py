@@ -14,9 +14,10 @@ import pytest
 from annofree import methods
 from annofree.errors import AnnofreeError, LeakError
 from annofree.formats import open_scan
+from annofree.grid import axis_order
 from annofree.methods.base import Method
 from annofree.phantom import PhantomSubject, phantom_subject
-from annofree.scan import Cohort, Grid, Modality, Scan, Truth, axis_order, canonical_grid, scoring, to_native
+from annofree.scan import Cohort, Grid, Modality, Scan, Truth, canonical_grid, scoring, to_native
 from annofree.segmentation import REGIONS, Segmentation
 
 #: Methods without shipped weights are fitted, saved and loaded by the tests of their own.

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from html import escape
-from math import isnan
 from pathlib import Path
 
 from annofree.bench.results import Bench, Group
-from annofree.bench.scores import Scored, values_of
+from annofree.bench.scores import Scored
 from annofree.bench.tables import number, rows_of
 from annofree.bench.worst import Picture, worst_cases
 from annofree.formats.outfolder import atomic_write
@@ -82,7 +81,7 @@ def _strips(group: Group) -> str:
         said = f"{entry.scores.tier}{', transductive' if entry.transductive else ''}: {entry.title}"
         said = said if len(said) <= _LETTERS else f"{said[: _LETTERS - 1]}…"
         parts.append(f'<text x="0" y="{y + 4:.1f}">{escape(said)}</text>')
-        found = {case: value for case, value in values_of(entry.scores.cases, "dice", "WT").items() if not isnan(value)}
+        found = entry.dices
         for case, value in found.items():
             parts.append(
                 f'<circle cx="{_place(value):.1f}" cy="{y:.1f}" r="4" fill-opacity=".55">'

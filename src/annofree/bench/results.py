@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import isnan
 from pathlib import Path
 
 from annofree.bench.plan import ORACLE, OWN, PLAIN, Plan
 from annofree.bench.runs import Cost, Place
-from annofree.bench.scores import Scored
+from annofree.bench.scores import Scored, values_of
 from annofree.evaluation.sanity import SanityRow
 from annofree.formats import written_ids
 
@@ -32,6 +33,12 @@ class Entry:
     def own(self) -> bool:
         """Whether the method decided by its own rules."""
         return (self.threshold, self.refiners) == (OWN, OWN)
+
+    @property
+    def dices(self) -> dict[str, float]:
+        """Whole-tumour Dice by case, where there is one."""
+        found = values_of(self.scores.cases, "dice", "WT")
+        return {case: value for case, value in found.items() if not isnan(value)}
 
     @property
     def title(self) -> str:

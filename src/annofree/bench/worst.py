@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import isnan
 
 import numpy as np
 from numpy.typing import NDArray
 
 from annofree.bench.results import Entry, Group
-from annofree.bench.scores import values_of
 from annofree.errors import AnnofreeError
 from annofree.formats import open_truth, read_segmentation
 from annofree.prepare.slices import pick_sequence
@@ -37,7 +35,7 @@ def worst_cases(group: Group) -> list[Picture]:
     if not ranked:
         return []
     best = ranked[-1]
-    values = {case: value for case, value in _dices(best).items() if not isnan(value)}
+    values = best.dices
     pictures = []
     for case in sorted(values, key=lambda case: values[case])[:MOST]:
         try:
@@ -47,12 +45,8 @@ def worst_cases(group: Group) -> list[Picture]:
     return pictures
 
 
-def _dices(entry: Entry) -> dict[str, float]:
-    return values_of(entry.scores.cases, "dice", "WT")
-
-
 def _mean(entry: Entry) -> float:
-    known = [value for value in _dices(entry).values() if not isnan(value)]
+    known = list(entry.dices.values())
     return float(np.mean(known)) if known else -1.0
 
 

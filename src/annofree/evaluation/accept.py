@@ -58,7 +58,9 @@ def accept(corrected: str | Path, out: str | Path, *, overwrite: bool = False) -
         about |= {"Description": "Corrected by a person", "Corrects": original.name, "Tier": "S", "Changes": changes}
         write_json(sidecar_path(target), about)
         rows += [{"id": told.get("ScanId"), "file": target.relative_to(root).as_posix(), **row} for row in changes]
-    atomic_write(root / FILE, table([*_earlier(root, rows), *rows], COLUMNS))
+    replaced = {row["file"] for row in rows}
+    earlier = [row for row in read_table(root / FILE) if row["file"] not in replaced]
+    atomic_write(root / FILE, table([*earlier, *rows], COLUMNS))
     return rows
 
 
@@ -123,9 +125,3 @@ def _changes(before: NDArray[Any], after: NDArray[Any], voxel_ml: float, parts: 
 def _target(original: Path) -> Path:
     name, suffix = stem_of(original.name).rsplit("_", 1)
     return original.with_name(f"{name}Corrected_{suffix}.nii.gz")
-
-
-def _earlier(root: Path, rows: list[dict[str, Any]]) -> list[dict[str, str]]:
-    """Rows of masks accepted before, without those that are replaced."""
-    replaced = {row["file"] for row in rows}
-    return [row for row in read_table(root / FILE) if row["file"] not in replaced]

@@ -31,6 +31,8 @@ from annofree.formats.outfolder import is_ours
 _BIDS_OTHERS = frozenset("func dwi fmap perf meg eeg ieeg beh pet micr nirs mrs".split())  # noqa: SIM905
 #: Letters that may be initials as well as a contrast agent's short name; words such as post or contrast are not.
 _NO_INITIALS = re.compile(r"post|pre|contr|enhan|gado|nativ", flags=re.IGNORECASE)
+#: Names of files that are maps and nothing else.
+_A_MAP = re.compile(r"_(dseg|probseg)$|brain_?mask$", flags=re.IGNORECASE)
 
 
 def recognises(folder: Path) -> bool:
@@ -98,7 +100,9 @@ def _here(folder: Path, files: list[Path]) -> list[Case]:
     pictures = [path for path in files if not is_a_map(path, known[path])]
     if not pictures:
         # Called maps, all of them: one that holds grey levels is a patient with an unlucky name, and not to be lost.
-        grey = [path for path in files if not _is_surely_a_map(path) and not holds_labels(path, unreadable=True)]
+        grey = [
+            path for path in files if not _A_MAP.search(stem_of(path.name)) and not holds_labels(path, unreadable=True)
+        ]
         if not grey:
             return []
         what, why = (
@@ -120,10 +124,6 @@ def _here(folder: Path, files: list[Path]) -> list[Case]:
         return [case_of_files(_name(folder), folder, files, known_case=known[rest[0]], images=pictures)]
     # Names that tell no sequence: one scan a file, for --sequence to name.
     return [Case(stem_of(path.name), folder, unnamed=(path,)) for path in rest]
-
-
-def _is_surely_a_map(path: Path) -> bool:
-    return bool(re.search(r"_(dseg|probseg)$|brain_?mask$", stem_of(path.name), flags=re.IGNORECASE))
 
 
 def _known_cases(folder: Path, files: list[Path]) -> dict[Path, str]:

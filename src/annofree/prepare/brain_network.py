@@ -63,9 +63,8 @@ def largest_part(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 def _stretched(image: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.float32]:
     """The image at another shape: for each new voxel the old one that holds its centre."""
-    picks = []
-    for old, new in zip(image.shape, shape, strict=True):
-        picks.append(np.minimum(((np.arange(new) + 0.5) * old / new).astype(int), old - 1))
+    sizes = zip(image.shape, shape, strict=True)
+    picks = [np.minimum(((np.arange(new) + 0.5) * old / new).astype(int), old - 1) for old, new in sizes]
     return np.ascontiguousarray(image[np.ix_(*picks)])
 
 

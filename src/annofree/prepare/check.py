@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -58,13 +60,11 @@ class CheckInput(Settings):
 
     def _swapped(self, work: Work) -> list[str]:
         """Two sequences that are one and the same file's content under two names."""
-        said, names = [], list(work.images)
-        for index, first in enumerate(names):
-            for second in names[index + 1 :]:
-                a, b = work.images[first], work.images[second]
-                if a.shape == b.shape and np.array_equal(a, b):
-                    said.append(f"{first} and {second} hold the same image")
-        return said
+        return [
+            f"{first} and {second} hold the same image"
+            for (first, a), (second, b) in combinations(work.images.items(), 2)
+            if np.array_equal(a, b)
+        ]
 
 
 def looks_like_ct(image: NDArray[np.float32], air_hu: float = -900.0) -> bool:

@@ -48,13 +48,11 @@ class Movement:
         matrix: (4, 4), a point of the fixed image's world in mm to the same anatomy in the moving image's world.
         information: Mutual information of the two images in nats, with the mask where one was given.
         start_information: The same where the headers put the images.
-        masked: Whether the solution found with the mask was the better one.
     """
 
     matrix: Affine
     information: float
     start_information: float
-    masked: bool
 
     def moved_mm(self, points: NDArray[Any]) -> NDArray[np.float64]:
         """How far points (N, 3) of the fixed world are from where the headers put them, (N,)."""
@@ -102,12 +100,12 @@ def register(
         plain = search(coarse, leader) if region is not None else search(fine, search(coarse, leader))
         identity = placed(simpleitk().Euler3DTransform(), np.eye(4), centre)
         if region is None:
-            return Movement(matrix_of(plain), information(fine, plain), information(fine, identity), False)
+            return Movement(matrix_of(plain), information(fine, plain), information(fine, identity))
         masked = search(fine, plain, mask=region)
         told = [information(fine, transform, region) for transform in (plain, masked)]
         better = told[1] > told[0] and _apart(plain, masked, region) <= _LARGEST_CORRECTION_MM
         chosen = masked if better else plain
-        return Movement(matrix_of(chosen), told[int(better)], information(fine, identity, region), better)
+        return Movement(matrix_of(chosen), told[int(better)], information(fine, identity, region))
 
 
 def drawn_coarsely(array: NDArray[np.float32], grid: Grid, spacing_mm: float) -> Any:

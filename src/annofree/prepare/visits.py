@@ -108,18 +108,14 @@ def _compared(
         carried_mask(after.foreground(), after.grid, grid, np.linalg.inv(movement)),
     )
     both = brains[0] & brains[1]
-    shared = float(both.sum()) / max(1, min(int(brains[0].sum()), _voxels_of(after, grid)))
+    whole = int(after.foreground().sum() * after.voxel_ml / grid.voxel_ml)  # were all of the later brain on the grid
+    shared = float(both.sum()) / max(1, min(int(brains[0].sum()), whole))
     where = both & ~carried_mask(lesions, before.grid, grid, still)
     if where.sum() < 100:
         return 0.0, shared
     one = _fine(drawn(before.images[modality], before.grid, grid, still), where, grid)
     other = _fine(drawn(after.images[modality], after.grid, grid, movement), where, grid)
     return float(np.corrcoef(one, other)[0, 1]), shared
-
-
-def _voxels_of(scan: Scan, grid: Grid) -> int:
-    """Voxels of a grid that a scan's brain would fill, were all of it there."""
-    return int(scan.foreground().sum() * scan.voxel_ml / grid.voxel_ml)
 
 
 def _fine(image: NDArray[np.float32], where: NDArray[np.bool_], grid: Grid) -> NDArray[np.float32]:

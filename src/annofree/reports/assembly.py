@@ -56,7 +56,7 @@ def finest(places: Sequence[Place], lexicon: Lexicon) -> tuple[Place, ...]:
         covered = any(
             other.region != place.region
             and _is_finer(other.region, place.region, lexicon)
-            and _side_within(other.side, place.side)
+            and (other.side is None or place.side in (None, Side.BILATERAL, other.side))
             for other in places
         )
         repeated = any(
@@ -75,10 +75,6 @@ def _each_once(places: Sequence[Place]) -> tuple[Place, ...]:
 def _is_finer(inner: str, outer: str, lexicon: Lexicon) -> bool:
     """White matter alone is the coarsest word: "frontal white matter" is the frontal lobe's."""
     return lexicon.is_a(inner, outer) or (outer == "white_matter" and lexicon.is_a(inner, "cerebrum"))
-
-
-def _side_within(inner: Side | None, outer: Side | None) -> bool:
-    return outer in (None, Side.BILATERAL, inner) or inner is None
 
 
 def _of_today(finding: Finding) -> bool:

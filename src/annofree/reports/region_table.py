@@ -105,11 +105,9 @@ class RegionTable:
 
     def _matching(self, words: str, side: Side | None) -> set[int]:
         rows = [row for row in self.rows if side in (None, Side.MIDLINE) or row.side is None or row.side is side]
-        for level in range(len(LEVELS) - 1, -1, -1):
-            hits = {row.index for row in rows if row.words[level] and row.words[level].lower() in words}
-            if hits:
-                return hits
-        return set()
+        levels = reversed(range(len(LEVELS)))
+        found = ({row.index for row in rows if (own := row.words[level].lower()) and own in words} for level in levels)
+        return next(filter(None, found), set())
 
 
 def mask_of_ids(regions: AtlasRegions, ids: frozenset[int]) -> NDArray[np.bool_]:

@@ -78,12 +78,10 @@ class FalseAlarms(Calibration):
         if found == 0.0:
             said = "No tumour was found. That is no proof that there is none."
             return Finding("none", rate, 1.0, found, said)
-        shares = {}
-        for kind, values in self.evidence.items():
-            alike = sum(value >= found for value in values.values())
-            shares[kind] = ((1 + alike) / (len(values) + 1), alike, len(values))
-        worst = max(shares, key=lambda kind: shares[kind][0])
-        p, alike, n = shares[worst]
+        alikes = {kind: sum(value >= found for value in own.values()) for kind, own in self.evidence.items()}
+        shares = {kind: (1 + alike) / (len(self.evidence[kind]) + 1) for kind, alike in alikes.items()}
+        worst = max(shares, key=lambda kind: shares[kind])
+        p, alike, n = shares[worst], alikes[worst], len(self.evidence[worst])
         if p <= rate:
             said = f"Tumour, and of 100 tumour-free scans {100 * rate:g} at most are called one"
             said += f" (mean probability {found:.2f}; {alike} of {n} {worst} scans show as much)."
