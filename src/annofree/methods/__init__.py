@@ -42,8 +42,8 @@ def load(folder: str | Path) -> Method:
     config, _ = read_model(folder)
     try:
         method = method_class(config["method"]).load(folder)
-    except AnnofreeError:
-        raise
+    except AnnofreeError as error:
+        raise type(error)(error.what, file=error.file or folder, why=error.why, fix=error.fix) from None
     except Exception as error:  # whatever a foreign or damaged folder makes the readers raise
         why = f"{type(error).__name__}: {' '.join(str(error).split())[:160]}".rstrip(": ")
         raise InputError(
