@@ -29,12 +29,10 @@ _COLOURS = {1: (230, 60, 60), 2: (70, 200, 90), 3: (80, 130, 255)}
 
 def draw_phantoms(subjects: Sequence[PhantomSubject], out: Path, dpi: int) -> None:
     """Write a PNG with one row a subject."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from PIL import Image
 
     figure = Figure(figsize=(10, 2.35 * len(subjects)), facecolor="black", layout="constrained")
-    FigureCanvasAgg(figure)
     axes = figure.subplots(len(subjects), 5, squeeze=False)
     for row, subject in zip(axes, subjects, strict=True):
         lesion = (subject.labels > 0).sum(axis=(0, 1))

@@ -131,11 +131,9 @@ def report(runs: list[list[dict[str, float]]]) -> str:
 
 
 def draw(runs: list[list[dict[str, float]]], file: Path) -> None:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(4.2 * len(runs), 5.2), layout="constrained")
-    FigureCanvasAgg(figure)
     grid = figure.subplots(2, len(runs), squeeze=False, sharex=True)
     colours = {"alike": "tab:blue", "shifted": "tab:orange"}
     names = {"alike": "like the training's", "shifted": "shifted twins"}

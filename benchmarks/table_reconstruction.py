@@ -60,11 +60,9 @@ def draw_sensitivity(
     """
     from io import BytesIO
 
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7.0, 4.2), layout="constrained")
-    FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     for name, curve in curves.items():
         (line,) = axes.plot(curve.thresholds, curve.mean, label=name, linewidth=1.4)

@@ -18,7 +18,8 @@ def atlas(request: pytest.FixtureRequest) -> Atlas:
 
 
 def at(atlas: Atlas, *mni_mm: float):
-    return atlas.region(int(atlas.sample(np.array([mni_mm], dtype=float))[0]))
+    label = int(atlas.sample(np.array([mni_mm], dtype=float))[0])
+    return next(row for row in atlas.table if row.index == label)
 
 
 def test_every_brain_voxel_is_named_and_nothing_outside(atlas):

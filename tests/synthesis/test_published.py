@@ -18,7 +18,7 @@ from annofree.scan import Cohort, Modality, Scan
 from annofree.synthesis.blob import blob, simplex_noise
 from annofree.synthesis.dataset import write_published
 from annofree.synthesis.published import make_published
-from annofree.synthesis.published_settings import PublishedSettings
+from annofree.synthesis.published_settings import PRESETS, PublishedSettings
 
 SPACING = (2.0, 2.0, 2.0)
 
@@ -124,7 +124,7 @@ def test_corrected_labels_are_as_large_as_the_tumour_and_the_outside_is_untouche
 
 
 def test_many_lesions_darkening_and_textures(brain: np.ndarray, image: np.ndarray) -> None:
-    many = make_published(image, brain, SPACING, np.random.default_rng(6), PublishedSettings.multi_lesion())
+    many = make_published(image, brain, SPACING, np.random.default_rng(6), PRESETS["published-multi"]())
     assert many.meta["lesions"] == 30
     assert many.meta["requested_ml"] > 200
     dark = make_published(image, brain, SPACING, np.random.default_rng(6), PublishedSettings(darken=1.0))

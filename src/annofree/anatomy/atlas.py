@@ -72,10 +72,6 @@ class Atlas:
         check_sides(rows, _centroid_x_mm(voxels, loaded.affine), str(table))
         return cls(Path(image).name, fill_brain(placed, rows), template().affine, rows)
 
-    def region(self, index: int) -> Region:
-        """The row of a label value."""
-        return next(row for row in self.table if row.index == index)
-
     @property
     def lobes(self) -> tuple[str, ...]:
         """The lobes of this atlas: the known ones in reading order, then the atlas's own."""

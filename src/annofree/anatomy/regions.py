@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from annofree.errors import InputError
+from annofree.errors import InputError, some
 
 Side = Literal["left", "right", "midline"]
 
@@ -79,11 +79,11 @@ def side_in_name(name: str) -> Side | None:
         ('left', 'right', 'right')
     """
     words = [word.lower() for word in re.split(r"[^A-Za-z]+", name) if word]
+    sides: tuple[Side, ...] = ("left", "right")
     for word in (*words[:2], *words[-1:]):
-        if word in ("l", "lh", "left"):
-            return "left"
-        if word in ("r", "rh", "right"):
-            return "right"
+        for side in sides:
+            if re.fullmatch(_SIDE_WORDS[side], word):
+                return side
     return None
 
 
@@ -105,23 +105,16 @@ def check_sides(table: Iterable[Region], centroid_x_mm: Mapping[int, float], sou
     Raises:
         InputError: A row called left lies right or the reverse; the rows are named.
     """
+    other = {"left": 1.0, "right": -1.0, "midline": 0.0}
     wrong = [
-        row
+        f"{row.index} {row.name} (called {row.side}, lies at x = {centroid_x_mm[row.index]:+.0f} mm)"
         for row in table
-        if row.index in centroid_x_mm
-        and (
-            (row.side == "left" and centroid_x_mm[row.index] > 0)
-            or (row.side == "right" and centroid_x_mm[row.index] < 0)
-        )
+        if centroid_x_mm.get(row.index, 0.0) * other[row.side] > 0
     ]
     if wrong:
-        named = ", ".join(
-            f"{r.index} {r.name} (called {r.side}, lies at x = {centroid_x_mm[r.index]:+.0f} mm)" for r in wrong[:6]
-        )
-        more = f" and {len(wrong) - 6} more" if len(wrong) > 6 else ""
         raise InputError(
             "Left and right of the atlas table do not fit its image",
             file=source,
-            why=f"{named}{more}",
+            why=some(wrong, 6),
             fix="Swap the sides of these rows, or use the label table that belongs to this image; x < 0 is left in MNI",
         )

@@ -40,11 +40,6 @@ class Neighbourhood:
         n = 2 * half + 1
         return cls(head.on(Lattice((x, y, z), _STEP_MM, (n, n, n))), centre_mm)
 
-    @property
-    def from_centre_mm(self) -> NDArray[np.floating]:
-        """(N,) distance of every brain node from the centre."""
-        return np.asarray(np.linalg.norm(self.tissues.points_mm - self.centre_mm, axis=1))
-
     def arrival(
         self, sources: NDArray[np.bool_], grey_speed: float, fluid_speed: float, roughness: float, waves: Waves
     ) -> NDArray[np.floating]:

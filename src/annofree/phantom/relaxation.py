@@ -30,11 +30,6 @@ class Tissue:
         t1, t2 = np.exp(rng.normal(0, spread, size=2))
         return replace(self, t1_ms=self.t1_ms * float(t1), t2_ms=self.t2_ms * float(t2))
 
-    def with_contrast(self) -> Tissue:
-        """The tissue after the contrast agent has been given."""
-        rate = 1.0 / self.t1_ms + RELAXIVITY_PER_MM_S * self.uptake_mm / 1000.0
-        return replace(self, t1_ms=1.0 / rate)
-
 
 TISSUES: dict[str, Tissue] = {
     "csf": Tissue(1.00, 4000, 1300),
@@ -86,15 +81,16 @@ class Protocol:
 
     def signal(self, tissue: Tissue, sequence: Modality) -> float:
         """Magnitude signal of a tissue in a sequence, in units of fully relaxed water."""
+        t1_ms = tissue.t1_ms
         if sequence is Modality.T1C:
-            tissue = tissue.with_contrast()
+            t1_ms = 1.0 / (1.0 / t1_ms + RELAXIVITY_PER_MM_S * tissue.uptake_mm / 1000.0)
         if sequence is Modality.T2:
             repetition, echo, inversion = self.t2_repetition, self.t2_echo, None
         elif sequence is Modality.FLAIR:
             repetition, echo, inversion = self.flair_repetition, self.flair_echo, self.flair_inversion
         else:
             repetition, echo, inversion = self.t1_repetition, self.t1_echo, self.t1_inversion
-        recovered = 1.0 - np.exp(-repetition / tissue.t1_ms)
+        recovered = 1.0 - np.exp(-repetition / t1_ms)
         if inversion is not None:
-            recovered = 1.0 - 2.0 * np.exp(-inversion / tissue.t1_ms) + np.exp(-repetition / tissue.t1_ms)
+            recovered = 1.0 - 2.0 * np.exp(-inversion / t1_ms) + np.exp(-repetition / t1_ms)
         return float(tissue.density * abs(recovered) * np.exp(-echo / tissue.t2_ms))

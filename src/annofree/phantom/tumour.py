@@ -111,7 +111,7 @@ def _levels(head: Head, recipe: Recipe, focus: Focus, target: Tissues) -> tuple[
     """Signed levels in mm, positive inside, of a focus' core and of core plus oedema, at the target's brain voxels."""
     reach = 1.7 * _radius_mm(focus.core_ml + focus.oedema_ml) + 10.0
     around = Neighbourhood.around(head, focus.centre_mm, float(np.clip(reach, 20.0, 60.0)))
-    distance = around.from_centre_mm
+    distance = np.asarray(np.linalg.norm(around.tissues.points_mm - around.centre_mm, axis=1))
     start = distance <= max(3.5, float(distance.min()) + 0.1)
     if recipe.extra_axial or recipe.cyst:
         bumps = focus.speed.on(around.tissues.lattice)[around.tissues.brain]

@@ -16,14 +16,13 @@ from annofree.synthesis.settings import Acquisition
 
 def brain_mask(depth_mm: Tensor, spacing_mm: float, seeds: Seeds, settings: Acquisition) -> Tensor:
     """The stripped brain (X, Y, Z): the surface plus a smooth error of up to about 2 mm, outwards or inwards."""
-    shape = (depth_mm.shape[0], depth_mm.shape[1], depth_mm.shape[2])
-    depth = depth_mm
-    if settings.mask_errors:
-        offset = seeds.uniform(-0.6, 1.6)
-        error = seeds.uniform(0.2, 0.9) * seeds.smooth(shape, 24.0 / spacing_mm)[0]
-        error = error + seeds.uniform(0.1, 0.6) * seeds.smooth(shape, 8.0 / spacing_mm)[0]
-        depth = depth + (error + offset).clamp(-2.0, 2.5)
-    return depth > 0
+    shape = tuple(depth_mm.shape)
+    if not settings.mask_errors:
+        return depth_mm > 0
+    offset = seeds.uniform(-0.6, 1.6)
+    error = seeds.uniform(0.2, 0.9) * seeds.smooth(shape, 24.0 / spacing_mm)[0]
+    error = error + seeds.uniform(0.1, 0.6) * seeds.smooth(shape, 8.0 / spacing_mm)[0]
+    return depth_mm + (error + offset).clamp(-2.0, 2.5) > 0
 
 
 def bias_field(images: Tensor, spacing_mm: float, seeds: Seeds, settings: Acquisition) -> Tensor:
@@ -51,10 +50,8 @@ def noise(images: Tensor, spacing_mm: float, seeds: Seeds, settings: Acquisition
     if not settings.noise:
         return images
     low = 0.006 if spacing_mm > 1.5 else 0.01
-    sd = torch.tensor([seeds.log_uniform(low, 0.045) for _ in range(4)], dtype=torch.float32, device=images.device)[
-        :, None, None, None
-    ]
-    real = seeds.white(images.shape) * sd
+    sd = torch.tensor([seeds.log_uniform(low, 0.045) for _ in range(4)], dtype=torch.float32, device=images.device)
+    real = seeds.white(images.shape) * sd[:, None, None, None]
     # the second channel is the first one elsewhere: as good as independent at every voxel
     other = torch.roll(real, (7, 5, 3), (1, 2, 3))
     return torch.hypot(images + real, other)

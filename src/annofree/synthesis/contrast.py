@@ -127,13 +127,10 @@ def tumour_brightness(plan: TumourPlan, palette: Palette, seeds: Seeds) -> Tenso
     out = torch.zeros((4, len(COMPARTMENTS)))
     u = seeds.uniform
     for s in (0, 1):
-        share = {
-            "oedema": u(0.2, 1.2),
-            "solid": u(0.5, 1.3) if plan.kind != "homogeneous" else u(0.6, 1.6),
-        }
+        oedema, solid = u(0.2, 1.2), u(0.5, 1.3) if plan.kind != "homogeneous" else u(0.6, 1.6)
         low, high = min(white[s], grey[s]), max(white[s], grey[s])
-        out[s, 0] = high - share["oedema"] * (high - low)
-        out[s, 1] = high - share["solid"] * (high - low)
+        out[s, 0] = high - oedema * (high - low)
+        out[s, 1] = high - solid * (high - low)
         out[s, 3] = low + u(0.2, 0.9) * (fluid[s] - low)
         out[s, 4] = low + u(0.65, 1.0) * (fluid[s] - low)
         out[s, 5] = high * u(0.7, 1.6)
@@ -160,10 +157,7 @@ def tumour_brightness(plan: TumourPlan, palette: Palette, seeds: Seeds) -> Tenso
 
     top = max(white[3], grey[3])
     out[3, 0] = top * (u(1.04, 1.2) if plan.flair_mild else seeds.log_uniform(1.15, 2.4))
-    core = {
-        "homogeneous": u(1.1, 2.0),
-        "mismatch": u(0.6, 0.95),
-    }.get(plan.kind, u(0.95, 1.5))
+    core = {"homogeneous": u(1.1, 2.0), "mismatch": u(0.6, 0.95)}.get(plan.kind, u(0.95, 1.5))
     out[3, 1] = top * (min(core, u(1.02, 1.2)) if plan.flair_mild else core)
     out[3, 2] = top * u(0.95, 1.5)
     out[3, 3] = fluid[3] + u(0.1, 1.25) * (top - fluid[3])

@@ -92,31 +92,22 @@ def _matrix(own: Seeds) -> np.ndarray:  # type: ignore[type-arg]
 
 
 def push_aside(source: Tensor, masses: Iterable[tuple[Tensor, float, float]]) -> Tensor:
-    """Push tissue away from growing masses.
+    """Push tissue away from growing masses: most at a mass's surface, fading over some 40 mm.
+
+    The strength grows with the distance up to the surface and falls beyond it with a smooth end, which keeps the map
+    free of folds for displacements below the radius.
 
     Args:
         source: (3, X, Y, Z) coarse source coordinates in mm.
         masses: Centre (3,) in mm, radius and largest displacement in mm of each; below 0.3 mm nothing moves.
     """
-    moved = torch.zeros_like(source)
+    here, moved = grid_mm(COARSE_SHAPE, COARSE_MM, source.device), torch.zeros_like(source)
     for centre, radius_mm, amount_mm in masses:
         if amount_mm > 0.3:
-            moved = moved + outward(centre, radius_mm, amount_mm, source.device)
-    if not bool(moved.any()):
-        return source
-    return sample(source, grid_mm(COARSE_SHAPE, COARSE_MM, source.device) - moved, COARSE_MM)
-
-
-def outward(centre_mm: Tensor, radius_mm: float, amount_mm: float, device: torch.device | str) -> Tensor:
-    """Displacement away from a growing mass: largest at its surface, fading over some 40 mm.
-
-    The strength at distance r is ``amount * (r/R) * exp(1 - r/R)`` up to the surface and falls as the shell that is
-    pushed grows (r^-1 with a smooth end), which keeps the map free of folds for amounts below the radius.
-    """
-    offset = grid_mm(COARSE_SHAPE, COARSE_MM, device) - centre_mm[:, None, None, None]
-    distance = offset.square().sum(0).sqrt().clamp_min(1e-3)
-    reach = max(radius_mm, 8.0)
-    strength = amount_mm * torch.where(
-        distance < reach, distance / reach, torch.exp(-(distance - reach) / (18.0 + 0.4 * reach))
-    )
-    return offset / distance * strength
+            offset = here - centre[:, None, None, None]
+            distance = offset.square().sum(0).sqrt().clamp_min(1e-3)
+            reach = max(radius_mm, 8.0)
+            beyond = torch.exp(-(distance - reach) / (18.0 + 0.4 * reach))
+            strength = amount_mm * torch.where(distance < reach, distance / reach, beyond)
+            moved = moved + offset / distance * strength
+    return sample(source, here - moved, COARSE_MM) if bool(moved.any()) else source

@@ -89,6 +89,7 @@ class Window:
         return x, y, z
 
 
+@torch.no_grad()
 def make_case(
     bank: LabelMapBank,
     settings: SynthesisSettings | None = None,
@@ -114,19 +115,7 @@ def make_case(
     settings = settings or SynthesisSettings()
     if spacing_mm not in (1.0, 2.0):
         raise ValueError(f"spacing_mm must be 1.0 or 2.0, not {spacing_mm}")
-    with torch.no_grad():
-        return _make(bank, settings, seed, torch.device(device), spacing_mm, around, size)
-
-
-def _make(
-    bank: LabelMapBank,
-    settings: SynthesisSettings,
-    seed: int,
-    device: torch.device,
-    spacing_mm: float,
-    around: str,
-    size: int,
-) -> MadeCase:
+    device = torch.device(device)
     seeds = Seeds(seed, "case", device)
     brain = bank.maps[seeds.stream("map").integer(0, len(bank) - 1)]
     plans = draw_plans(Seeds(seed, "case/tumours", device), settings.tumours)

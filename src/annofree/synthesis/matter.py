@@ -95,7 +95,7 @@ def look_up(brain: BrainMap, source_mm: Tensor, spacing_mm: float, beyond_mm: fl
     step = spacing_mm / 4.0
     flat_tissue = tissue.reshape(-1)
     rows = []
-    high = torch.tensor(FRAME_SHAPE, device=device, dtype=torch.float32)[:, None] - 1
+    high = size[:, None] - 1
     right = torch.zeros(near.numel(), dtype=torch.bool, device=device)
     for corner in _TETRAHEDRON:
         place = torch.minimum((at + step * torch.tensor(corner, device=device)[:, None]).round_().clamp_min_(0), high)

@@ -56,12 +56,16 @@ class TumourPlan:
     @property
     def radius_mm(self) -> float:
         """Half axis of a sphere of the core's volume."""
-        return float((self.core_ml * 1000.0 * 0.75 / math.pi) ** (1 / 3))
+        return _radius_mm(self.core_ml)
 
     @property
     def whole_radius_mm(self) -> float:
         """Half axis of a sphere of the whole tumour's volume."""
-        return float((self.whole_ml * 1000.0 * 0.75 / math.pi) ** (1 / 3))
+        return _radius_mm(self.whole_ml)
+
+
+def _radius_mm(ml: float) -> float:
+    return float((ml * 1000.0 * 0.75 / math.pi) ** (1 / 3))
 
 
 def draw_volume(seeds: Seeds, settings: Tumours) -> float:
@@ -97,22 +101,14 @@ def draw_plans(seeds: Seeds, settings: Tumours) -> list[TumourPlan]:
     if not settings.several:
         return plans
     if kind == "metastases":
-        for i in range(own.integer(1, 4)):
-            more = _draw(own.stream(f"more{i}"), settings, kind)
-            plans.append(more)
+        plans += [_draw(own.stream(f"more{i}"), settings, kind) for i in range(own.integer(1, 4))]
     elif kind != "dural" and own.happens(0.14):
         for i in range(own.integer(1, 2)):
             volume = max(0.6, first.whole_ml * own.uniform(0.02, 0.25))
-            share = first.core_ml / first.whole_ml
-            plans.append(
-                replace(
-                    _draw(own.stream(f"satellite{i}"), settings, kind),
-                    place="near" if own.happens(0.65) else first.place,
-                    whole_ml=volume,
-                    core_ml=volume * share,
-                    push_mm=0.0,
-                )
-            )
+            place = "near" if own.happens(0.65) else first.place
+            core = volume * (first.core_ml / first.whole_ml)
+            like = _draw(own.stream(f"satellite{i}"), settings, kind)
+            plans.append(replace(like, place=place, whole_ml=volume, core_ml=core, push_mm=0.0))
     return plans
 
 
@@ -150,7 +146,7 @@ def _draw(seeds: Seeds, settings: Tumours, kind: str) -> TumourPlan:
         "infiltrative": seeds.pick(("none", "patchy"), (0.5, 0.5)),
     }.get(kind, "none")
     core = whole * share
-    radius = (core * 1000.0 * 0.75 / math.pi) ** (1 / 3)
+    radius = _radius_mm(core)
     low_grade = kind in ("homogeneous", "mismatch")
     return TumourPlan(
         kind=kind,

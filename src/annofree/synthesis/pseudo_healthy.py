@@ -65,12 +65,8 @@ def pseudo_healthy(scan: Scan, settings: PseudoHealthySettings | None = None) ->
     left, right = abnormal_ml(scores, brain, sequences, settings)
     keep_right = right < left
     joined, whole = join(images, brain, keep_right=keep_right, seam_mm=settings.seam_mm)
-    checks |= {
-        "kept_right": float(keep_right),
-        "left_ml": left,
-        "right_ml": right,
-        "brain_ml": float(whole.sum()) / 1e3,
-    }
+    checks |= {"kept_right": float(keep_right), "left_ml": left, "right_ml": right}
+    checks["brain_ml"] = float(whole.sum()) / 1e3
     checks["bright_ml"] = _bright_ml(joined, whole, sequences)
     checks["seam"] = _seam(scores, brain)
     kept, other = min(left, right), max(left, right)
@@ -120,8 +116,8 @@ def join(images: Images, brain: Mask, *, keep_right: bool, seam_mm: float) -> tu
     """The kept half and its mirror image, blended over the seam; symmetric by construction."""
     across = (np.arange(brain.shape[0]) - (brain.shape[0] - 1) / 2.0) * (1.0 if keep_right else -1.0)
     weight = np.clip(0.5 + across / (2.0 * seam_mm), 0.0, 1.0).astype(np.float32)[:, None, None]
-    whole = (weight * brain + weight[::-1] * brain[::-1]) > 0.5
     share = weight * brain + weight[::-1] * brain[::-1]
+    whole = share > 0.5
     out = np.empty_like(images)
     for image, target in zip(images, out, strict=True):
         # outside one half's brain only the other half speaks, so that the seam has no dark line

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Literal
 
 from pydantic import PositiveInt
@@ -12,7 +13,7 @@ from annofree.synthesis.blob import Form
 
 
 class PublishedSettings(Settings):
-    """The published constants; see the class methods for its variants."""
+    """The published constants; see `PRESETS` for its variants."""
 
     volume_ml: Span = (20.0, 80.0)
     """Requested volume of the outer and of the inner blob, uniform."""
@@ -70,23 +71,13 @@ class PublishedSettings(Settings):
         own: dict[str, Any] = {"unit": "mm", "label_from": 0.5, "brain_only": True, "rotation": "uniform"}
         return cls(**own | changes)
 
-    @classmethod
-    def single_lesion(cls, **changes: Any) -> PublishedSettings:
-        """The fork's script for one lesion of 0.5 to 50 ml."""
-        own: dict[str, Any] = {"volume_ml": (0.5, 50.0), "border": (0.5, 1.0), "gain": (1.5, 4.0), "label_from": 0.3}
-        return cls(**own | {"two_tissues": 0.0, "distance_weighted": 0.5} | changes)
 
-    @classmethod
-    def multi_lesion(cls, **changes: Any) -> PublishedSettings:
-        """The fork's recipe for diseases with many lesions: 30 in one brain."""
-        own: dict[str, Any] = {"volume_ml": (0.5, 50.0), "border": (0.5, 1.0), "gain": (1.5, 2.0), "label_from": 0.2}
-        return cls(**own | {"two_tissues": 0.0, "lesions": 30} | changes)
-
-
+#: The fork's scripts: one lesion, and diseases with many.
+_FORK: dict[str, Any] = {"volume_ml": (0.5, 50.0), "border": (0.5, 1.0), "two_tissues": 0.0}
 PRESETS: dict[str, Callable[[], PublishedSettings]] = {
     "published": PublishedSettings,
     "published-corrected": PublishedSettings.corrected,
-    "published-single": PublishedSettings.single_lesion,
-    "published-multi": PublishedSettings.multi_lesion,
+    "published-single": partial(PublishedSettings, gain=(1.5, 4.0), label_from=0.3, distance_weighted=0.5, **_FORK),
+    "published-multi": partial(PublishedSettings, gain=(1.5, 2.0), label_from=0.2, lesions=30, **_FORK),
 }
 """Names of the presets, as the command line takes them."""

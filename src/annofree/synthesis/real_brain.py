@@ -24,6 +24,7 @@ from annofree.synthesis.tissues import Tissue
 from annofree.synthesis.tumour_look import draw_tumour_look
 
 
+@torch.no_grad()
 def paint_tumour_into(
     carrier: Carrier,
     tumour: SynthesisSettings | None = None,
@@ -52,13 +53,7 @@ def paint_tumour_into(
     if spacing_mm not in (1.0, 2.0):
         raise ValueError(f"spacing_mm must be 1.0 or 2.0, not {spacing_mm}")
     settings = tumour or SynthesisSettings()
-    with torch.no_grad():
-        return _make(carrier, settings, seed, torch.device(device), spacing_mm)
-
-
-def _make(
-    carrier: Carrier, settings: SynthesisSettings, seed: int, device: torch.device, spacing_mm: float
-) -> MadeCase:
+    device = torch.device(device)
     seeds = Seeds(seed, "real", device)
     plans = draw_plans(Seeds(seed, "real/tumours", device), settings.tumours)
     anatomy = settings.anatomy.model_copy(update={"ventricles": False})

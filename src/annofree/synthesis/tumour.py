@@ -143,10 +143,10 @@ def _spread(plan: TumourPlan, core: Tensor, coarse: Matter, fine: Matter, space:
 
 def _inside(plan: TumourPlan, whole: Tensor, core: Tensor, box: tuple[slice, ...], seeds: Seeds) -> Grown:
     """Rim, necrosis, cyst and blood within the core."""
-    shape = core[box].shape
-    size = [int(n) for n in shape]
-    nothing = torch.full_like(core, NEVER)
-    rim, necrosis, cyst, blood = nothing, nothing, nothing, nothing
+    size = [int(n) for n in core[box].shape]
+    depths = torch.full((6, *core.shape), NEVER, device=core.device)
+    depths[0], depths[1] = whole, core
+    rim, necrosis, cyst, blood = depths[2:]
     depth = core[box]
     own = seeds.stream("rim")
     uneven, blobs, patches = own.smooth(size, 4.0, 1)[0], own.smooth(size, 5.0, 1)[0], own.smooth(size, 7.0, 1)[0]
@@ -164,27 +164,22 @@ def _inside(plan: TumourPlan, whole: Tensor, core: Tensor, box: tuple[slice, ...
             found = torch.minimum(inner, 5.0 * (own.uniform(0.9, 2.5) - blobs))
         if plan.rim in ("ring", "nodular") and own.happens(0.4):
             found = torch.minimum(found, 4.0 * (patches + own.uniform(0.2, 1.2)))
-        rim = nothing.clone()
         rim[box] = found
         if plan.necrosis:
-            necrosis = nothing.clone()
             solid_band = own.uniform(0.0, 3.0) if own.happens(0.4) else 0.0
             necrosis[box] = torch.minimum(-found - 0.5, inner - solid_band)
     elif plan.necrosis:
-        necrosis = nothing.clone()
         necrosis[box] = torch.minimum(depth - 3.0, 4.0 * (blobs - own.uniform(0.5, 1.2)))
     own = seeds.stream("cyst")
     if plan.cyst > 0:
         bulk = depth - 1.5 + 3.0 * own.smooth(size, 8.0)[0]
         room = depth > 1.5
         level = level_for_volume(-bulk, room, plan.cyst * float(room.sum())) if bool(room.any()) else 0.0
-        cyst = nothing.clone()
         cyst[box] = torch.minimum(bulk + level, depth - 1.0)
     own = seeds.stream("blood")
     if plan.blood:
-        blood = nothing.clone()
         blood[box] = torch.minimum(depth - 1.0, 3.0 * (own.smooth(size, 4.0)[0] - own.uniform(0.8, 1.6)))
-    return Grown(plan, torch.stack([whole, core, rim, necrosis, cyst, blood]))
+    return Grown(plan, depths)
 
 
 def fractions(plan: TumourPlan, depths: Tensor, spacing_mm: float, allowed: Tensor) -> Tensor:

@@ -46,12 +46,10 @@ class RunLog:
         records = self.records()
         keys = list(dict.fromkeys(key for record in records for key in record))
         atomic_write(self.folder / "curves.csv", table(records, keys, delimiter=","))
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
 
         shown = [k for k in keys if k not in ("step", "seconds") and any(isinstance(r.get(k), float) for r in records)]
         figure = Figure(figsize=(7, 2.2 * max(1, len(shown))), layout="constrained")
-        FigureCanvasAgg(figure)
         for row, key in enumerate(shown):
             axes = figure.add_subplot(len(shown), 1, row + 1)
             points = [(r["step"], r[key]) for r in records if isinstance(r.get(key), float)]

@@ -49,7 +49,7 @@ class TrainingPlan(Settings):
         """
         if len(set(self.spacing_mm)) > 1:
             raise SettingsError(
-                f"The plan's voxels of {' x '.join(f'{s:g}' for s in self.spacing_mm)} mm are no cubes",
+                f"The plan's voxels of {by(self.spacing_mm)} mm are no cubes",
                 fix="Plan with one --spacing for all axes",
             )
         return self.spacing_mm[0]
@@ -94,6 +94,6 @@ def read_plan(file: str | Path) -> TrainingPlan:
     return found
 
 
-def by(values: Iterable[int]) -> str:
+def by(values: Iterable[float]) -> str:
     """Sides as text: "32 x 48 x 32"."""
-    return " x ".join(str(v) for v in values)
+    return " x ".join(f"{value:g}" for value in values)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from annofree.errors import InputError, SettingsError
 from annofree.inference.channels import CHANNELS
+from annofree.masks import bounding_box
 from annofree.networks.dyn_unet import DynUNetSettings
 from annofree.scan import Cohort
 from annofree.training.memory import estimate_gb
@@ -59,12 +60,11 @@ def fingerprint(cohort: Cohort, *, most: int = 24) -> Fingerprint:
     chosen = np.unique(np.linspace(0, len(cohort) - 1, min(most, len(cohort))).round().astype(int))
     spacings, sizes = [], []
     for scan in (cohort[cohort.ids[int(i)]] for i in chosen):
-        brain = scan.foreground()
-        if not brain.any():
+        box = bounding_box(scan.foreground())
+        if box is None:
             raise InputError(f"Scan '{scan.id}' has no foreground", fix="Leave it out, or give a brain mask")
-        box = [np.flatnonzero(brain.any(axis=tuple(a for a in range(3) if a != axis))) for axis in range(3)]
         spacings.append(scan.spacing_mm)
-        sizes.append([(line[-1] - line[0] + 1) * s for line, s in zip(box, scan.spacing_mm, strict=True)])
+        sizes.append([(axis.stop - axis.start) * s for axis, s in zip(box, scan.spacing_mm, strict=True)])
     return Fingerprint(np.array(spacings), np.array(sizes), len(cohort))
 
 
@@ -78,16 +78,10 @@ def make_plan(
     filters: int = 32,
     half: bool = False,
 ) -> TrainingPlan:
-    """Decide.
+    """Decide, for what :func:`fingerprint` found.
 
-    Args:
-        data: From :func:`fingerprint`.
-        memory_gb: What a training step may take, 10^9 bytes.
-        spacing_mm: The grid; the data's own where None.
-        in_channels: Input channels.
-        out_channels: Regions.
-        filters: Channels of the finest level; the memory may ask for fewer.
-        half: Activations of two bytes (bf16) instead of four.
+    A training step may take `memory_gb`, 10^9 bytes, with activations of four bytes, or two (bf16) if `half`. The grid
+    is the data's own where `spacing_mm` is None; the memory may ask for fewer `filters` at the finest level.
 
     Raises:
         InputError: The brains are too thin, or no sensible patch fits into the memory.
@@ -98,7 +92,7 @@ def make_plan(
     reasons["shape"] = f"median brain of {len(data.size_mm)} scans"
     if shape.min() < THINNEST:
         raise InputError(
-            f"The brains are {by(_ints(shape))} voxels of {_mm(spacing)} mm, too thin for a network that looks in 3-D",
+            f"The brains are {by(_ints(shape))} voxels of {by(spacing)} mm, too thin for a network that looks in 3-D",
             fix="Plan with a finer --spacing, or use a method that works on slices",
         )
 
@@ -237,10 +231,6 @@ def _why_batch(batch: int, most: int) -> str:
     if batch == most and most > 2:
         return f"one step sees at most {LARGEST_SHARE:.0%} of the data"
     return "at least two; what memory is left" if batch > 2 else "two patches a step"
-
-
-def _mm(values: NDArray[np.float64]) -> str:
-    return " x ".join(f"{v:g}" for v in values)
 
 
 def _ints(values: NDArray[np.int_]) -> Three:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,51 +23,31 @@ Fitted = tuple[MaskedViTAE | ViTAE, dict[str, Any], dict[str, Any]]
 """The network in evaluation mode, what it learned from, and what is kept beside its weights."""
 
 
-def fit_ours(
-    settings: MViTAESettings, healthy: Cohort | None, patients: Cohort | None, workspace: Path | None
-) -> Fitted:
-    """Make the slices, train, load the best weights; what a stopped fit left in the workspace is used again."""
-    network = MaskedViTAESettings()
-    return _fit(
-        settings,
-        network,
-        lambda scan: frame(scan, network.size, settings.spacing_mm)[0],
-        {"batch": 8, "learning_rate": 1.5e-3},
-        {"spacing_mm": settings.spacing_mm},
-        (healthy, patients),
-        workspace,
-    )
-
-
-def fit_published(
-    settings: MViTAEPublishedSettings, healthy: Cohort | None, patients: Cohort | None, workspace: Path | None
-) -> Fitted:
-    """As `fit_ours`, for the published network: four sequences only, whole slices, its own rate and batch."""
-    network = network_settings(settings.network)
-    published = {"batch": 32, "learning_rate": 1e-4, "weight_decay": 1e-4}
-    return _fit(
-        settings,
-        network,
-        lambda scan: published_frame(scan, network),
-        published if settings.network == "published" else {"batch": 8, "learning_rate": 1.5e-3},
-        {"network size": settings.network},
-        (healthy, patients),
-        workspace,
-        four_sequences=True,
-    )
-
-
-def _fit(
+def fit(
     settings: MViTAESettings | MViTAEPublishedSettings,
-    network: MaskedViTAESettings | ViTAESettings,
-    cut: Callable[[Scan], Frame],
-    rates: dict[str, Any],
-    extra: dict[str, Any],
-    cohorts: tuple[Cohort | None, Cohort | None],
+    healthy: Cohort | None,
+    patients: Cohort | None,
     workspace: Path | None,
-    *,
-    four_sequences: bool = False,
 ) -> Fitted:
+    """Make the slices, train, load the best weights; what a stopped fit left in the workspace is used again.
+
+    The published form learns whole slices of brains with all four sequences, at its own rate and batch.
+    """
+    rates: dict[str, Any] = {"batch": 8, "learning_rate": 1.5e-3}
+    network: MaskedViTAESettings | ViTAESettings = MaskedViTAESettings()
+    extra: dict[str, Any] = {}
+    if isinstance(settings, MViTAESettings):
+        extra = {"spacing_mm": settings.spacing_mm}
+    else:
+        network, extra = network_settings(settings.network), {"network size": settings.network}
+        if settings.network == "published":
+            rates = {"batch": 32, "learning_rate": 1e-4, "weight_decay": 1e-4}
+
+    def cut(scan: Scan) -> Frame:
+        if isinstance(network, ViTAESettings):
+            return published_frame(scan, network)
+        return frame(scan, network.size, extra["spacing_mm"])[0]
+
     steps = settings.steps
     loop = {"warmup": min(50, steps), "ema": 0.99, "validate_every": 200, "ahead": 0, **rates}
     training = TrainSettings(steps=steps, seed=settings.seed, **loop)
@@ -76,12 +55,12 @@ def _fit(
         work = workspace or Path(temporary)
 
         def gather(seeds: range, folder: str, healthy: Cohort | None, patients: Cohort | None) -> HealthySlices:
-            maps = settings.labelmaps
-            volumes = healthy_volumes(cut, maps, seeds, healthy, patients, four_sequences=four_sequences)
+            whole = isinstance(network, ViTAESettings)
+            volumes = healthy_volumes(cut, settings.labelmaps, seeds, healthy, patients, four_sequences=whole)
             return HealthySlices.gather(volumes, work / folder)
 
         first, last = LEARN_SEEDS + settings.seed, HOLD_OUT_SEEDS
-        slices = gather(range(first, first + settings.made), "slices", *cohorts)
+        slices = gather(range(first, first + settings.made), "slices", healthy, patients)
         held_out = gather(range(last - _VALIDATION, last), "held-out", None, None)
         run = work / "autoencoder"
         trained = fit_autoencoder(slices, held_out, run, network=network, training=training, extra=extra)

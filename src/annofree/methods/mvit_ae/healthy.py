@@ -131,19 +131,20 @@ def healthy_volumes(
     `cut` makes slices of a scan with its brain mask; `four_sequences` leaves out volumes that lack a sequence.
     """
 
-    def usable(make: Callable[[], Scan | None]) -> Frame | None:
-        scan = make()
-        if scan is None or (four_sequences and len(scan.images) < len(Modality)):
-            return None
-        return cut(scan)
+    def volume(kind: int, name: str, make: Callable[[], Scan | None]) -> HealthyVolume:
+        def usable() -> Frame | None:
+            scan = make()
+            return None if scan is None or (four_sequences and len(scan.images) < len(Modality)) else cut(scan)
 
-    for scan in () if healthy is None else healthy:
-        yield HealthyVolume(1, scan.id, partial(usable, partial(_whole, scan)))
-    for scan in () if patients is None else patients:
-        yield HealthyVolume(2, scan.id, partial(usable, partial(better_half, scan)))
+        return HealthyVolume(kind, name, usable)
+
+    for scan in healthy or ():
+        yield volume(1, scan.id, partial(_whole, scan))
+    for scan in patients or ():
+        yield volume(2, scan.id, partial(better_half, scan))
     bank = bank_of(labelmaps)
     for seed in seeds:
-        yield HealthyVolume(0, f"made-{seed}", partial(usable, partial(made_scan, bank, seed)))
+        yield volume(0, f"made-{seed}", partial(made_scan, bank, seed))
 
 
 def _whole(scan: Scan) -> Scan:

@@ -155,9 +155,9 @@ class MViTAE(NetworkMethod):
         Healthy scans may be of any sequences; the better half of patients is mirrored over the worse one where that can
         be checked.
         """
-        from annofree.methods.mvit_ae.fit import fit_ours
+        from annofree.methods.mvit_ae.fit import fit
 
-        learner = self.with_network(*fit_ours(self.settings, healthy, patients, workspace))
+        learner = self.with_network(*fit(self.settings, healthy, patients, workspace))
         return learner.calibrate(healthy if healthy is not None else Cohort({}))
 
     @property

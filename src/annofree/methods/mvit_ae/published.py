@@ -84,9 +84,9 @@ class MViTAEPublished(NetworkMethod):
         Healthy scans without all four sequences are left out; the better half of patients is mirrored over the worse
         one where that can be checked.
         """
-        from annofree.methods.mvit_ae.fit import fit_published
+        from annofree.methods.mvit_ae.fit import fit
 
-        return self.with_network(*fit_published(self.settings, healthy, patients, workspace))
+        return self.with_network(*fit(self.settings, healthy, patients, workspace))
 
     def calibrate(self, healthy: Cohort) -> Self:
         """Nothing to set: the constants are the published ones."""

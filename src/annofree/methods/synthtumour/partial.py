@@ -29,16 +29,14 @@ def pack(sure: NDArray[np.bool_], unsure: NDArray[np.bool_]) -> NDArray[np.uint8
     Where WT, TC and ET are sure, inner regions count inside outer ones only. Unsure wins over sure; where an outer
     region is not known, an inner one that is said to be sure is not known either.
     """
-    open_whole = unsure[0]
-    open_core = unsure[1] | (open_whole & sure[1])
-    open_enhancing = unsure[2] | (open_core & sure[2])
-    whole = sure[0] & ~open_whole
-    core = whole & sure[1] & ~open_core
-    enhancing = core & sure[2] & ~open_enhancing
-    out = np.where(enhancing, 3, np.where(core, 1, np.where(whole, 2, 0))).astype(np.uint8)
-    for open_, bit in zip((open_whole, open_core, open_enhancing), UNSURE, strict=True):
-        out[open_] |= np.uint8(bit)
-    return out
+    out, flags = np.zeros(sure.shape[1:], np.uint8), np.zeros(sure.shape[1:], np.uint8)
+    inside, left_open = np.ones(sure.shape[1:], bool), np.zeros(sure.shape[1:], bool)
+    for known, unknown, label, bit in zip(sure, unsure, (2, 1, 3), UNSURE, strict=True):
+        left_open = unknown | (left_open & known)
+        inside = inside & known & ~left_open
+        out[inside] = label
+        flags[left_open] |= np.uint8(bit)
+    return out | flags
 
 
 def core_left_open(case: TrainingCase) -> TrainingCase:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from annofree.methods.synthtumour.cases import read_record, read_scan
 from annofree.scan import Modality
@@ -17,23 +18,20 @@ OPEN = (0.95, 0.8, 0.1)
 
 def draw_sheet(folders: Sequence[Path], file: Path, *, most: int = 24) -> None:
     """Draw cases of `annofree.methods.synthtumour.cases`, at most so many, one below the other in a PNG file."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     shown = list(folders)[:most]
     if not shown:
         return
     figure = Figure(figsize=(7.5, 2.6 * len(shown)), layout="constrained")
-    FigureCanvasAgg(figure)
     for row, folder in enumerate(shown):
         scan, packed = read_scan(folder)
         record = read_record(folder) or {}
         labels, unsure = packed & 3, (packed & 4) > 0
         area = (labels > 0).sum((0, 1))
         z = int(np.argmax(area if area.any() else unsure.sum((0, 1))))
-        background = next(
-            scan.images[s] for s in (Modality.FLAIR, Modality.T2, Modality.T1, Modality.T1C) if s in scan.images
-        )
+        order = (Modality.FLAIR, Modality.T2, Modality.T1, Modality.T1C)
+        background = next(scan.images[s] for s in order if s in scan.images)
         contrast = scan.images.get(Modality.T1C, background)
         panels = [_grey(contrast[:, :, z]), _grey(background[:, :, z]), _grey(background[:, :, z])]
         for value, colour in COLOURS.items():
@@ -51,9 +49,7 @@ def draw_sheet(folders: Sequence[Path], file: Path, *, most: int = 24) -> None:
     figure.savefig(file, dpi=90)
 
 
-def _grey(
-    image: np.ndarray[tuple[int, ...], np.dtype[np.float32]],
-) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+def _grey(image: NDArray[np.float32]) -> NDArray[np.float32]:
     low, high = np.percentile(image, (1.0, 99.5))
     grey = np.clip((image - low) / max(float(high - low), 1e-6), 0.0, 1.0).astype(np.float32)
     return np.repeat(grey[:, :, None], 3, axis=2)

@@ -288,10 +288,8 @@ def _claim(file: Path, content: Mapping[str, Any]) -> None:
 
 
 def _checksum(network: Any) -> str:
-    digest = hashlib.sha256()
-    for value in network.state_dict().values():
-        digest.update(value.half().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()[:16]
+    parts = (value.half().cpu().contiguous().numpy().tobytes() for value in network.state_dict().values())
+    return hashlib.sha256(b"".join(parts)).hexdigest()[:16]
 
 
 def _say(text: str) -> None:

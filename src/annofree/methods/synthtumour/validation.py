@@ -46,12 +46,11 @@ class MadeValidation:
             for region, name in enumerate(REGIONS):
                 if bool(truth[region].sum() * self.voxel_ml >= 0.5):
                     dices[name].append(_dice(found[region], truth[region]))
-            alone = predict_tensors(network, _only_flair(images), brain, torch.tensor(FLAIR_ALONE)) > 0.5
+            only = torch.tensor(FLAIR_ALONE)
+            alone = predict_tensors(network, images * only.view(-1, 1, 1, 1), brain, only) > 0.5
             dices["WT_flair"].append(_dice(alone[0], truth[0]))
-        real_ml: list[float] = []
-        for images, brain, _ in self.healthy:
-            present = (images != 0).flatten(1).any(dim=1)
-            real_ml.append(float((predict_tensors(network, images, brain, present)[0] > 0.5).sum()) * self.voxel_ml)
+        looks = ((images, brain, (images != 0).flatten(1).any(dim=1)) for images, brain, _ in self.healthy)
+        real_ml = [float((predict_tensors(network, *look)[0] > 0.5).sum()) * self.voxel_ml for look in looks]
         out = {f"dice_{name}": _mean(values) for name, values in dices.items() if values}
         if false_ml:
             out["false_ml_made"] = _mean(false_ml)
@@ -62,12 +61,6 @@ class MadeValidation:
         quality = 0.75 * (out.get("dice_WT", 0.0) + out.get("dice_WT_flair", 0.0)) / 2 + 0.25 * _mean(inner)
         fault = _mean([min(0.3, ml / 100.0) for ml in false_ml + real_ml])
         return {"score": quality - fault, **out}
-
-
-def _only_flair(images: Tensor) -> Tensor:
-    out = torch.zeros_like(images)
-    out[3] = images[3]
-    return out
 
 
 def _dice(found: Tensor, truth: Tensor) -> float:

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from annofree.inference import Network
 from annofree.inference.predict import sigmoid, slide
+from annofree.masks import bounding_box
 
 Floats = NDArray[np.float32]
 
@@ -20,10 +21,9 @@ def probabilities(network: Network, images: Floats, brain: NDArray[np.bool_], *,
     Sliding windows run over the brain, as it is and flipped left to right, by quality (see :data:`QUALITY`).
     """
     out = np.zeros(brain.shape, dtype=np.float32)
-    points = np.argwhere(brain)
-    if not len(points):
+    box = bounding_box(brain)
+    if box is None:
         return out
-    box = tuple(slice(int(a), int(b)) for a, b in zip(points.min(0), points.max(0) + 1, strict=True))
     x = images[(slice(None), *box)]
     overlap, flip = QUALITY[quality]
     views = np.stack([x, x[:, ::-1]]) if flip else x[None]

@@ -49,12 +49,9 @@ class VolumeScores:
 
 def score_volumes(network: nn.Module, volumes: Iterable[Volume]) -> VolumeScores:
     """Segment volumes at 0.5 on the network's grid and score them against their targets."""
-    return VolumeScores.of((_called(TorchNetwork(network), volume), volume.target) for volume in volumes)
-
-
-def _called(network: TorchNetwork, volume: Volume) -> Tensor:
-    images, brain = volume.images.float().numpy(), volume.brain.numpy()
-    return torch.from_numpy(probabilities(network, images, brain) > 0.5)
+    asked = TorchNetwork(network)
+    found = ((v, probabilities(asked, v.images.float().numpy(), v.brain.numpy()) > 0.5) for v in volumes)
+    return VolumeScores.of((torch.from_numpy(mask), volume.target) for volume, mask in found)
 
 
 @dataclass(frozen=True)

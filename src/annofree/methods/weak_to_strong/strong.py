@@ -54,15 +54,11 @@ def train_strong(
         start_from(network, first / "last")
     recipe = TrainSettings(
         steps=steps,
-        batch=size.batch,
-        learning_rate=size.learning_rate,
-        weight_decay=size.weight_decay,
         warmup=min(50, steps // 10),
-        clip=size.clip,
-        ema=size.ema,
         seed=seed,
         validate_every=max(1, steps // max(1, validations)),
         ahead=lessons.ahead,
+        **size.model_dump(include={"batch", "learning_rate", "weight_decay", "clip", "ema"}),
     )
     folder = workspace / "strong"
     trained = train(

@@ -149,11 +149,9 @@ def _write(tuned: Tuned) -> None:
         "test": [str(scores) for scores in tuned.test],
     }
     (tuned.folder / "chosen.json").write_text(json.dumps(chosen, indent=1) + "\n", encoding="utf-8")
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(5.5, 3.6), layout="constrained")
-    FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     for weight in dict.fromkeys(run.bce_weight for run in tuned.runs):
         own = [run for run in tuned.runs if run.bce_weight == weight]
