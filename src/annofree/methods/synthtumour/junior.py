@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from annofree.errors import InputError, SettingsError
 from annofree.methods.network_method import NetworkMethod
-from annofree.methods.synthtumour.carriers import write_carriers
 from annofree.methods.synthtumour.coarse import coarse_of
 from annofree.methods.synthtumour.settings import SynthTumourSettings
 from annofree.scan import Cohort, Modality
@@ -92,6 +91,7 @@ def fit_or_load_junior(
         patients: Their healthier halves, mirrored, carry made tumours too.
         default: What `junior=None` means.
     """
+    from annofree.methods.synthtumour.carriers import write_carriers
     from annofree.training.plan import read_plan
     from annofree.training.settings import TrainSettings
 
