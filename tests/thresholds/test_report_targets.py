@@ -65,14 +65,6 @@ def test_diameters_become_a_volume_range(regions: AtlasRegions) -> None:
     assert target.volume.low_ml < np.pi / 6 * 4 * 5 * 4 < target.volume.high_ml
 
 
-def test_a_prior_map_lies_mostly_in_the_named_lobe(regions: AtlasRegions) -> None:
-    target = report_target(scan(), regions, use("lobe+size"), alignment=STRAIGHT, with_prior=True)
-    assert target is not None
-    assert target.prior is not None
-    assert target.prior[target.inside].sum() > 0.9 * target.prior.sum()
-    assert 0 <= target.prior.min() <= target.prior.max() <= 0.95
-
-
 def test_a_brain_that_could_not_be_aligned_gives_no_places(regions: AtlasRegions) -> None:
     lost = Alignment(np.eye(4), 0.5, 0.0, False)
     target = report_target(scan(), regions, alignment=lost)

@@ -25,7 +25,7 @@ def uniform_rotation(seeds: Seeds, device: torch.device | str) -> Tensor:
 
 def noisy_ellipsoid(
     points_mm: Tensor, seeds: Seeds, *, volume_ml: float, elongation: float, roughness: float
-) -> tuple[Tensor, float]:
+) -> Tensor:
     """Signed depth (mm, positive inside) below the surface of a noisy ellipsoid centred at the origin.
 
     The surface in direction d is ``|A^-1 d|^-1 * exp(s(d))``, with ``A`` a rotated diagonal matrix and ``s`` a sum of
@@ -37,9 +37,6 @@ def noisy_ellipsoid(
         volume_ml: Volume of the ellipsoid without noise.
         elongation: Longest over shortest half axis, at least 1.
         roughness: Standard deviation of ``s``; 0 gives a plain ellipsoid.
-
-    Returns:
-        The depth, of the points' shape, and the mean half axis in mm.
     """
     device = points_mm.device
     middle = elongation ** seeds.uniform(0.0, 1.0)
@@ -65,4 +62,5 @@ def noisy_ellipsoid(
 
         noise = tensor(amplitude) @ torch.cos(tensor(direction) @ unit + tensor(phase)[:, None])
         reach = reach * torch.exp(-noise)
-    return ((1.0 - reach) * radius).reshape(points_mm.shape[1:]), radius
+    depth: Tensor = (1.0 - reach) * radius
+    return depth.reshape(points_mm.shape[1:])

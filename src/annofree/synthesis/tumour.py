@@ -62,7 +62,7 @@ def grow(
     closed = (space != home) & (space < 3) if home < 3 else torch.zeros_like(space, dtype=torch.bool)
     foreign = functional.interpolate(closed[None, None].float(), scale_factor=2, mode="trilinear")[0, 0]
 
-    depth, _ = noisy_ellipsoid(
+    depth = noisy_ellipsoid(
         where[(slice(None), *box)],
         seeds.stream("shape"),
         volume_ml=plan.core_ml,

@@ -127,20 +127,17 @@ def soft_target(
     brain: NDArray[np.bool_],
     target: ReportTarget,
     voxel_ml: float,
-    *,
-    slope: float = 2.0,
 ) -> NDArray[np.float32]:
     """Where the tumour probably is: what stands out, inside what the report names, as much as the report says.
 
-    `slope` times the robust z of the scores, plus the log-odds of the words where the target has a prior map, shifted
-    by one number so that the probabilities add up to the volume: the excess inside, kept within the reported range.
+    The log-odds are twice the robust z of the scores, shifted by one number so that the probabilities add up to the
+    volume: the excess inside, kept within the reported range.
 
     Args:
         scores: (X, Y, Z), higher is more abnormal.
         brain: (X, Y, Z) boolean.
         target: The report on this grid.
         voxel_ml: Volume of one voxel.
-        slope: How much a robust standard deviation of the scores weighs against the words.
 
     Returns:
         (X, Y, Z) in 0..1, 0 outside `target.inside`. For `use="published"` the named regions as they are.
@@ -153,10 +150,7 @@ def soft_target(
         return out
     values = scores[brain].astype(np.float64)
     middle, spread = robust_level(values)
-    odds = slope * np.clip((scores[where] - middle) / spread, -10, 10)
-    if target.prior is not None:
-        words = np.clip(target.prior[where].astype(np.float64), 1e-4, 0.95)
-        odds = odds + np.log(words / (1.0 - words))
+    odds = 2.0 * np.clip((scores[where] - middle) / spread, -10, 10)
     counts = Counts.of(scores, where, target.outside & brain, np.quantile(values, np.linspace(0.5, 0.9995, 200)))
     size = min(counts.size(target.volume, voxel_ml), 0.9 * odds.size)
     low, high = -60.0, 60.0

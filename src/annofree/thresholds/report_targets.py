@@ -7,7 +7,7 @@ of 0.2. What can be learned from these targets instead is in `annofree.threshold
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,13 +16,12 @@ from scipy import ndimage
 
 from annofree.anatomy.align import Alignment, register_to_mni
 from annofree.errors import InputError
-from annofree.reports import AtlasRegions, Place, Reading, Side, VolumeRange, read_report, report_prior, volume_of
+from annofree.reports import AtlasRegions, Place, Reading, Side, VolumeRange, read_report, volume_of
 from annofree.reports.region_table import RegionTable, mask_of_ids
 from annofree.scan import Scan
 from annofree.settings import Settings
 
 Use = Literal["none", "side", "lobe", "lobe+size", "published"]
-USES: tuple[Use, ...] = ("none", "side", "lobe", "lobe+size", "published")
 #: Atlas voxels that are looked at: borders of lobes are vaguer than this.
 _EVERY = (3, 3, 3)
 
@@ -50,7 +49,6 @@ class ReportTarget:
         outside: (X, Y, Z) boolean, brain in which the report leaves none.
         volume: Of all lesions, ml; None where the report gives no size or it is not used.
         use: What of the report was used.
-        prior: (X, Y, Z) float32, probability of tumour by the words alone; None unless asked for.
         notes: Why something could not be used.
     """
 
@@ -59,7 +57,6 @@ class ReportTarget:
     outside: NDArray[np.bool_]
     volume: VolumeRange | None = None
     use: Use = "none"
-    prior: NDArray[np.float32] | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -70,12 +67,10 @@ def report_target(
     *,
     alignment: Alignment | None = None,
     table: RegionTable | None = None,
-    with_prior: bool = False,
 ) -> ReportTarget | None:
     """Bring what a scan's report says to the scan's own grid; None where the report names no tumour.
 
-    Words of a `table` name the regions instead of the lexicon's; `with_prior` also makes the map of
-    `annofree.reports.report_prior`, for `soft_target` (about a second).
+    Words of a `table` name the regions instead of the lexicon's.
 
     Raises:
         InputError: The scan has no report.
@@ -104,26 +99,15 @@ def report_target(
     if not named.any():
         named = regions.brain[tuple(slice(None, None, step) for step in _EVERY)]
     near = _widened(named, regions.affine, settings.border_mm) if use != "published" else named
-    inside = (_sampled(near, to_atlas, _EVERY, scan.shape, 0) > 0) & brain
+    steps = np.asarray(_EVERY, dtype=float)
+    matrix, offset = to_atlas[:3, :3] / steps[:, None], to_atlas[:3, 3] / steps
+    inside = ndimage.affine_transform(near.astype(np.float32), matrix, offset, scan.shape, order=0) > 0
+    inside &= brain
     if not inside.any():
         inside, notes = brain, ("no voxel of the brain lies in the named places: they were not used",)
-    prior = None
-    if with_prior and use != "published":
-        words = report_prior(reading, regions).probability
-        prior = np.where(brain, _sampled(words, to_atlas, (1, 1, 1), scan.shape, 1), 0).astype(np.float32)
     room_ml = float(inside.sum()) * scan.voxel_ml
     volume = _volume(reading, room_ml) if use == "lobe+size" else None
-    return ReportTarget(scan.id, inside, brain & ~inside, volume, use, prior, notes)
-
-
-def _sampled(
-    atlas: NDArray[Any], to_atlas: NDArray[np.float64], every: tuple[int, int, int], shape: tuple[int, ...], order: int
-) -> NDArray[np.float32]:
-    """An array on every n-th voxel of the atlas, seen from a scan's grid."""
-    steps = np.asarray(every, dtype=float)
-    matrix, offset = to_atlas[:3, :3] / steps[:, None], to_atlas[:3, 3] / steps
-    moved = ndimage.affine_transform(atlas.astype(np.float32), matrix, offset, output_shape=shape, order=order)
-    return np.asarray(moved, dtype=np.float32)
+    return ReportTarget(scan.id, inside, brain & ~inside, volume, use, notes)
 
 
 def _volume(reading: Reading, room_ml: float) -> VolumeRange | None:

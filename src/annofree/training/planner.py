@@ -17,6 +17,7 @@ from annofree.inference.channels import CHANNELS
 from annofree.masks import bounding_box
 from annofree.networks.dyn_unet import DynUNetSettings
 from annofree.scan import Cohort
+from annofree.segmentation import REGIONS
 from annofree.training.memory import estimate_gb
 from annofree.training.plan import Three, TrainingPlan, by
 
@@ -74,7 +75,6 @@ def make_plan(
     *,
     spacing_mm: float | tuple[float, float, float] | None = None,
     in_channels: int = CHANNELS,
-    out_channels: int = 3,
     filters: int = 32,
     half: bool = False,
 ) -> TrainingPlan:
@@ -97,7 +97,7 @@ def make_plan(
         )
 
     def network(patch: NDArray[np.int_], width: int) -> DynUNetSettings:
-        return _network(patch, spacing, width, in_channels, out_channels)
+        return _network(patch, spacing, width, in_channels)
 
     def step_gb(patch: NDArray[np.int_], width: int, batch: int) -> float:
         return estimate_gb(network(patch, width), _ints(patch), batch, half=half)
@@ -183,14 +183,12 @@ def _strides(patch: NDArray[np.int_], spacing: NDArray[np.float64]) -> tuple[lis
         size, step = np.where(halve, size / 2, size), np.where(halve, step * 2, step)
 
 
-def _network(
-    patch: NDArray[np.int_], spacing: NDArray[np.float64], width: int, inputs: int, outputs: int
-) -> DynUNetSettings:
+def _network(patch: NDArray[np.int_], spacing: NDArray[np.float64], width: int, inputs: int) -> DynUNetSettings:
     strides, kernels = _strides(patch, spacing)
     levels = min(len(strides), DEEPEST)
     return DynUNetSettings(
         in_channels=inputs,
-        out_channels=outputs,
+        out_channels=len(REGIONS),
         kernel_size=tuple(kernels[:levels]),
         strides=tuple(strides[:levels]),
         filters=tuple(min(width * 2**level, WIDEST) for level in range(levels)),

@@ -119,14 +119,13 @@ def test_every_code_of_the_vq_vae_is_a_word_of_the_book() -> None:
 
 
 @pytest.mark.parametrize("side", ["both", "bright", "dark"])
-@pytest.mark.parametrize("power", [1, 2])
-def test_error_map_against_scipy(side: str, power: int) -> None:
+def test_error_map_against_scipy(side: str) -> None:
     rng = np.random.default_rng(0)
     image, made = rng.random((2, 20, 24)), rng.random((2, 20, 24))
     inside = rng.random((2, 20, 24)) > 0.3
     raw = {"both": np.abs(image - made), "bright": np.maximum(image - made, 0), "dark": np.maximum(made - image, 0)}
-    blurred = [ndimage.gaussian_filter(e, 4.0, mode="mirror", truncate=0.5) for e in raw[side] ** power]
-    settings = ErrorSettings(side=side, power=power)  # type: ignore[arg-type]
+    blurred = [ndimage.gaussian_filter(e, 4.0, mode="mirror", truncate=0.5) for e in raw[side]]
+    settings = ErrorSettings(side=side)  # type: ignore[arg-type]
     tensors = [torch.from_numpy(a)[:, None] for a in (image, made, inside)]
     found = error_map(*tensors, settings)[:, 0].numpy()
     assert np.allclose(found, np.stack(blurred) * inside, atol=1e-7)

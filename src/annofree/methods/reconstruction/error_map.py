@@ -18,18 +18,16 @@ class ErrorSettings(Settings):
     Attributes:
         side: "both" takes the absolute error (published); "bright" only where the slice is brighter than its
             reconstruction, as tumour is on FLAIR and T2; "dark" only where it is darker.
-        power: 1 as published at test time; 2 squares the error, then units are squared grey levels.
         kernel: Side of the blurring window in pixels, odd; 1 does not blur.
-        sigma_px: Standard deviation of the blur in pixels.
     """
 
     side: Literal["both", "bright", "dark"] = "both"
-    power: Literal[1, 2] = 1
     kernel: int = Field(5, ge=1)
-    sigma_px: float = Field(4.0, gt=0)
 
 
 PUBLISHED = ErrorSettings()
+#: Standard deviation of the blur in pixels.
+_SIGMA_PX = 4.0
 
 
 def error_map(
@@ -38,7 +36,7 @@ def error_map(
     foreground: NDArray[Any] | None = None,
     settings: ErrorSettings = PUBLISHED,
 ) -> NDArray[np.float32]:
-    """Error map of slices ``(B, C, H, W)`` in grey levels 0..1 (squared for power 2), 0 outside the foreground.
+    """Error map of slices ``(B, C, H, W)`` in grey levels 0..1, 0 outside the foreground.
 
     The foreground is boolean or 0/1, broadcastable to the slices; None takes all pixels. The blur mirrors the slice at
     its border.
@@ -48,17 +46,15 @@ def error_map(
         difference = np.abs(difference)
     else:
         difference = np.maximum(difference if settings.side == "bright" else -difference, 0)
-    if settings.power == 2:
-        difference = np.square(difference)
     if settings.kernel > 1:
-        line = window(settings.kernel, settings.sigma_px)
+        line = window(settings.kernel)
         for axis in (2, 3):
             difference = ndimage.correlate1d(difference, line, axis, mode="mirror")
     out: NDArray[np.float32] = difference if foreground is None else difference * foreground
     return out.astype(np.float32, copy=False)
 
 
-def window(kernel: int, sigma_px: float) -> NDArray[np.float64]:
+def window(kernel: int) -> NDArray[np.float64]:
     """Weights of the blur along one axis, of sum 1.
 
     Raises:
@@ -66,5 +62,5 @@ def window(kernel: int, sigma_px: float) -> NDArray[np.float64]:
     """
     if kernel % 2 == 0:
         raise ValueError(f"the blurring window must have an odd side, not {kernel}")
-    weight = np.exp(-0.5 * ((np.arange(kernel) - kernel // 2) / sigma_px) ** 2)
+    weight = np.exp(-0.5 * ((np.arange(kernel) - kernel // 2) / _SIGMA_PX) ** 2)
     return np.asarray(weight / weight.sum())

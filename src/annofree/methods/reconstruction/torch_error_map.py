@@ -23,16 +23,14 @@ def error_map(
         difference = difference.abs()
     else:
         difference = functional.relu(difference if settings.side == "bright" else -difference)
-    if settings.power == 2:
-        difference = difference.square()
     if settings.kernel > 1:
-        difference = _blur(difference, settings.kernel, settings.sigma_px)
+        difference = _blur(difference, settings.kernel)
     return difference if foreground is None else difference * foreground.to(difference.dtype)
 
 
-def _blur(values: Tensor, kernel: int, sigma: float) -> Tensor:
+def _blur(values: Tensor, kernel: int) -> Tensor:
     channels, half = values.shape[1], kernel // 2
-    line = torch.tensor(window(kernel, sigma), dtype=values.dtype, device=values.device)
+    line = torch.tensor(window(kernel), dtype=values.dtype, device=values.device)
     padded = functional.pad(values, (half, half, half, half), mode="reflect")
     rows = functional.conv2d(padded, line.view(1, 1, -1, 1).expand(channels, 1, -1, 1), groups=channels)
     return functional.conv2d(rows, line.view(1, 1, 1, -1).expand(channels, 1, 1, -1), groups=channels)
