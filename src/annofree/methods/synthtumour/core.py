@@ -15,9 +15,9 @@ from annofree.scan import Modality, Scan
 from annofree.volumes import reaches
 
 #: Enhancing tumour of at least this volume, and of this share of the networks' core, says where the core is. A rim of
-#: 1.5 mm is 15 % of a core of 110 ml and more of a smaller one: less than a tenth does not enclose it.
+#: 1.5 mm is 15 % of a core of 110 ml and more of a smaller one: less than that is a nodule and does not enclose it.
 TELLING_ML = 0.5
-TELLING_SHARE = 0.1
+TELLING_SHARE = 0.15
 #: Gaps in enhancing tumour up to twice this width are closed, mm; what is then enclosed is core.
 CLOSING_MM = 6.0
 #: Parts of enhancing tumour that are smaller are vessels or noise, ml: they enclose nothing.
