@@ -167,6 +167,14 @@ def test_a_nodule_does_not_speak_for_a_large_core() -> None:
     assert core_around(core, ball(17), ball(4), NOTHING, LEVEL) is core
 
 
+def test_a_thin_and_broken_rim_speaks_for_what_it_surrounds() -> None:
+    core = np.where(ball(17), 0.6, 0.0).astype(np.float32)
+    rim = ball(12) & ~ball(11) & ~((np.indices(SHAPE) - 19.5) > 0).all(axis=0)
+    assert rim.sum() < 0.1 * (core > 0.5).sum()
+    found = core_around(core, ball(18), rim, NOTHING, LEVEL) > 0.5
+    assert dice(found, ball(12)) > 0.97
+
+
 def two_parts() -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]:
     """A tumour with an enhancing ball in its middle and a possible core on either side of it."""
     x = np.indices(SHAPE)[0]

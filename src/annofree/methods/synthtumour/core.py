@@ -14,10 +14,10 @@ from annofree.masks import away_mm, bounding_box, components, margin_for
 from annofree.scan import Modality, Scan
 from annofree.volumes import reaches
 
-#: Enhancing tumour of at least this volume, and of this share of the networks' core, says where the core is. A rim of
-#: 1.5 mm is 15 % of a core of 110 ml and more of a smaller one: less than that is a nodule and does not enclose it.
+#: Enhancing tumour of at least this volume says where the core is, if what it surrounds, itself included, is at least
+#: this share of the networks' core. A rim surrounds its core; a nodule within it surrounds little but itself.
 TELLING_ML = 0.5
-TELLING_SHARE = 0.15
+TELLING_SHARE = 0.2
 #: Gaps in enhancing tumour up to twice this width are closed, mm; what is then enclosed is core.
 CLOSING_MM = 6.0
 #: Parts of enhancing tumour that are smaller are vessels or noise, ml: they enclose nothing.
@@ -57,10 +57,11 @@ def core_around(
         scan: The images, on the same grid.
         normal: Middle and spread of healthy brain in each sequence of `NATIVE` that the scan has.
     """
-    found = int(enhancing.sum())
-    if found * scan.voxel_ml < TELLING_ML or found < TELLING_SHARE * int((core > 0.5).sum()):
+    if int(enhancing.sum()) * scan.voxel_ml < TELLING_ML:
         return core
     inside = enclosed(enhancing, scan.spacing_mm)
+    if int(inside.sum()) < TELLING_SHARE * int((core > 0.5).sum()):
+        return core
     doubted = core * np.float32(0.5 / SURE_CORE)
     beyond = (core >= SURE_CORE) & ~inside
     believed = np.where(beyond, np.float32(0.5 - NEGLIGIBLE), doubted)
