@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from annofree.intensity import robust_level
-from annofree.masks import Mask, away_mm, components
+from annofree.masks import Mask, away_mm, components, margin_for
 from annofree.refine.appearance import Smoothing
 from annofree.refine.base import RefineContext, Refiner
 from annofree.scan import Modality
@@ -67,28 +67,28 @@ class MirrorFilter(Refiner):
             return mask.copy()
         if not context.images:
             return self.skipped(mask.copy(), context, "no images to find the midline with")
+        sizes, cores, enhancing = (
+            np.bincount(parts[mask & inner], minlength=count + 1)
+            for inner in (mask, _or_nothing(context.inner, mask), _or_nothing(_enhancing(context), mask))
+        )
+        pairs = ~exceeds(sizes, context.voxel_ml, self.max_ml) & (cores < self.core * sizes)
+        fades = ~reaches(enhancing, context.voxel_ml, _ENHANCING_ML) & (self.bright is not None)
+        doubtful = [part for part in range(1, count + 1) if pairs[part] or fades[part]]
+        if not doubtful:
+            return mask.copy()
         from annofree.anatomy import midsagittal_plane
 
         image = next(iter(context.images.values()))
         plane = midsagittal_plane(image[None], context.brain, context.spacing_mm)
         matrix = plane.reflection(context.spacing_mm)
-        sizes, cores, enhancing = (
-            np.bincount(parts[mask & inner], minlength=count + 1)
-            for inner in (mask, _or_nothing(context.inner, mask), _or_nothing(_enhancing(context), mask))
-        )
         brightness = _Brightness.of(context)
         dropped = []
-        for part in range(1, count + 1):
-            own, size = parts == part, int(sizes[part])
+        for part in doubtful:
+            own = parts == part
             opposite = np.rint(np.argwhere(own) @ matrix[:3, :3].T + matrix[:3, 3]).astype(int)
             opposite = opposite[((opposite >= 0) & (opposite < mask.shape)).all(axis=1)]
-            single = exceeds(size, context.voxel_ml, self.max_ml) or cores[part] >= self.core * size
-            enhances = reaches(enhancing[part], context.voxel_ml, _ENHANCING_ML)
-            if (not single and self._has_twin(own, opposite, mask, brightness, context.spacing_mm)) or (
-                self.bright is not None
-                and not enhances
-                and brightness is not None
-                and brightness.share(own, opposite, mask) >= self.bright
+            if (pairs[part] and self._has_twin(own, opposite, mask, brightness, context.spacing_mm)) or (
+                fades[part] and brightness is not None and brightness.share(own, opposite, mask) >= (self.bright or 1.0)
             ):
                 dropped.append(part)
         ml = float(sizes[dropped].sum()) * context.voxel_ml
@@ -132,13 +132,18 @@ class MirrorFilter(Refiner):
             least: How many voxels of the like must lie near.
         """
         opposite = opposite[((opposite >= 0) & (opposite < like.shape)).all(axis=1)]
-        if not like.any() or not len(opposite):
+        if not len(opposite):
             return False
-        distance = away_mm(like, spacing_mm)
-        if (distance[tuple(opposite.T)] <= self.reach_mm).sum() < self.share * size:
+        margin = margin_for(self.reach_mm, spacing_mm)
+        first = np.maximum(opposite.min(axis=0) - margin, 0)
+        box = tuple(slice(a, b) for a, b in zip(first, opposite.max(axis=0) + np.add(margin, 1), strict=True))
+        like, image = like[box], np.zeros(like[box].shape, dtype=bool)
+        if not like.any():
             return False
-        image = np.zeros(like.shape, dtype=bool)
-        image[tuple(opposite.T)] = True
+        image[tuple((opposite - first).T)] = True
+        away = away_mm(like, spacing_mm)[tuple((opposite - first).T)]
+        if (away <= self.reach_mm).sum() < self.share * size:
+            return False
         return bool((like & (away_mm(image, spacing_mm) <= self.reach_mm)).sum() >= least)
 
 
