@@ -185,3 +185,18 @@ def test_several_processes_make_the_batches_of_one() -> None:
     for ours, theirs in zip(shared, alone, strict=True):
         assert ours["x"].shape == (5, 15, 16, 16, 16)
         assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc alone is told")
+def test_what_a_step_frees_is_there_for_the_next_one() -> None:
+    script = """
+import resource, torch
+from annofree.training.fabric import keep_memory
+keep_memory()
+for _ in range(3):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    torch.ones(2**24)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 1000  # 64 MB are 16384 pages
