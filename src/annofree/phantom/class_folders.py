@@ -32,14 +32,8 @@ def write_class_folders(
 ) -> Path:
     """Write axial slices of phantoms as JPEG files, with the noise that JPEG brings, to a new or empty folder.
 
-    Args:
-        out: The folder, which is given back.
-        n: Slices a class; a subject gives up to six.
-        seed: Decides everything.
-        kinds: Kinds of subject.
-        sequences: Sequences; every kind and sequence is a class of its own.
-        spacing_mm: Edge of the phantoms' voxels.
-        quality: Of the JPEG files, 1 to 95.
+    Every kind and sequence is a class of its own, of `n` slices; a subject gives up to six. The quality of the files is
+    1 to 95. The folder is given back.
 
     Raises:
         OutputError: The folder holds files already, or cannot be written.

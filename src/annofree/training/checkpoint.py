@@ -29,13 +29,8 @@ def save_state(
     """Write weights, averaged weights and optimiser tensors at full precision, and the progress in the file's header.
 
     The file is written under a temporary name and renamed, so a killed run leaves the last whole checkpoint.
-
-    Args:
-        file: To write.
-        networks: Bare modules, by what the names of their tensors begin with.
-        optimisers: Likewise; their state tensors are kept by parameter number.
-        progress: Plain values (step, best score ...).
-        average: Averaged weights by name.
+    Networks are bare modules, by what the names of their tensors begin with; so are optimisers, whose state tensors are
+    kept by parameter number. The progress holds plain values (step, best score ...).
     """
     from safetensors.torch import save_file
 
@@ -55,16 +50,9 @@ def load_state(
     optimisers: Mapping[str, torch.optim.Optimizer] | None = None,
     average: dict[str, Tensor] | None = None,
 ) -> dict[str, Any]:
-    """Restore what :func:`save_state` wrote, in place.
+    """Restore what :func:`save_state` wrote, in place, averaged weights too; gives the progress.
 
-    Args:
-        file: To read.
-        networks: Of the same shapes, by the same names.
-        optimisers: Of the same parameters; None restores weights only (to start a new run from them).
-        average: Filled with the averaged weights.
-
-    Returns:
-        The progress.
+    Without optimisers only weights are restored (to start a new run from them).
 
     Raises:
         InputError: There is no such file, or it belongs to other networks.

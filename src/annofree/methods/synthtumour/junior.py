@@ -138,9 +138,6 @@ def fit_made(
         plan: Voxel size, patch, batch and network, instead of the usual ones.
         carriers: Real brains, files of `write_carriers`; half of the samples come from them.
         check: Healthy scans that none of them is; what is called there counts against weights.
-
-    Returns:
-        The network with its config, and what it learned from.
     """
     from annofree.methods.synthtumour.made_junior import JuniorSettings, fit_junior
 

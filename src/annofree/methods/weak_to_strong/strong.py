@@ -34,16 +34,8 @@ def train_strong(
 ) -> tuple[nn.Module, Trained]:
     """Train a fresh UNETR; the weights with the best Dice on the validation volumes are kept.
 
-    Args:
-        lessons: What to learn and what to choose by.
-        size: Grid, network, loss and rates.
-        workspace: Checkpoints: `pretrain/` and `strong/`; a stopped run goes on from there.
-        steps: Optimiser steps.
-        seed: Of the initial weights and of the order of things.
-        unlabelled: For the masked pre-training.
-        pretrain_steps: Its steps; 0 leaves it out.
-        validations: How often the validation volumes are looked at to choose weights; 0 keeps the last ones.
-        quiet: No progress.
+    These are looked at `validations` times; 0 keeps the last weights. The workspace gets checkpoints in `pretrain/` (of
+    the masked pre-training on unlabelled volumes, if it has steps) and `strong/`; a stopped run goes on from there.
     """
     first = workspace / "pretrain"
     if pretrain_steps:
