@@ -114,7 +114,7 @@ def test_a_stopped_fit_is_no_model_and_the_same_fit_ends_as_if_it_had_not_been(
 ) -> None:
     method, settings, where, at, with_patients = FITS[case]
     sources = {"healthy": people[0], **({"patients": people[1]} if with_patients else {})}
-    monkeypatch.setattr(loop, "loader", lambda dataset, ahead: iter(dataset))  # no second process
+    monkeypatch.setattr(loop, "loader", lambda stream, *_, **__: iter(stream))  # no second process
     whole = pipeline.fit(method, out=tmp_path / "whole", settings=settings, **sources)
 
     stopped = tmp_path / "stopped"

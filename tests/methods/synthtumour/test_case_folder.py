@@ -41,7 +41,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     network = ThinUNetSettings(full=4, widths=(4, 8), deep_supervision=1)
     monkeypatch.setattr(published_junior, "ThinUNetSettings", lambda: network)
     monkeypatch.setattr(first, "PUBLISHED_SPACING_MM", 4.0)
-    monkeypatch.setattr(loop, "loader", lambda dataset, ahead: iter(dataset))
+    monkeypatch.setattr(loop, "loader", lambda stream, *_, **__: iter(stream))
 
 
 def test_the_split_is_that_of_the_file_and_without_it_that_of_the_names(written: Path, tmp_path: Path) -> None:

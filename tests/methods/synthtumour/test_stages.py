@@ -181,7 +181,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(stages, "MixSettings", Stretched)
     monkeypatch.setattr(stages, "_sources", sources)
     monkeypatch.setattr(stages, "VALIDATION_CASES", 1)
-    monkeypatch.setattr(loop, "loader", lambda dataset, ahead: iter(dataset))
+    monkeypatch.setattr(loop, "loader", lambda stream, *_, **__: iter(stream))
     return looked
 
 
