@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from annofree.masks import components, depth_mm
+from annofree.masks import bounding_box, components, depth_mm
 from annofree.methods.synthtumour.core import LEAST_PART_ML
 from annofree.refine.mirror import MirrorFilter
 from annofree.scan import Modality, Scan
@@ -19,15 +19,16 @@ BULK = 0.5
 
 def thin_parts(enhancing: NDArray[np.bool_], scan: Scan) -> list[NDArray[np.int_]]:
     """Voxels (N, 3) of each part of enhancing tumour that is as thin as a vessel, and not the largest."""
-    parts, count = components(enhancing)
-    if count < 2:
+    box = bounding_box(enhancing, (1, 1, 1))
+    if box is None:
         return []
+    parts, count = components(enhancing[box])
     voxels = np.bincount(parts.ravel(), minlength=count + 1)
-    depth = np.zeros(count + 1)
-    np.maximum.at(depth, parts.ravel(), depth_mm(enhancing, scan.spacing_mm).ravel())
-    doubtful = reaches(voxels, scan.voxel_ml, LEAST_PART_ML) & (depth <= THIN_MM)
+    deep = np.bincount(parts[depth_mm(enhancing[box], scan.spacing_mm) > THIN_MM], minlength=count + 1)
+    doubtful = reaches(voxels, scan.voxel_ml, LEAST_PART_ML) & (deep == 0)
     doubtful[[0, 1 + int(voxels[1:].argmax())]] = False
-    return [np.argwhere(parts == part) for part in np.flatnonzero(doubtful)]
+    first = [axis.start for axis in box]
+    return [np.argwhere(parts == part) + first for part in np.flatnonzero(doubtful)]
 
 
 def without_vessels(
