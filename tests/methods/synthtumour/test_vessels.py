@@ -7,6 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from annofree.methods.synthtumour.leak import with_enhancement
 from annofree.methods.synthtumour.vessels import thin_parts, without_vessels
 from annofree.scan import Modality, Scan
 
@@ -56,3 +57,36 @@ def test_the_largest_part_a_thick_one_and_a_speck_are_not_asked_about() -> None:
     speck = box(slice(30, 32), slice(10, 12), slice(30, 32))
     assert thin_parts(RIM | nodule | speck, scan) == []
     assert thin_parts(PLEXUS, scan) == []
+
+
+def test_of_thin_parts_the_largest_is_not_asked_about() -> None:
+    smaller = PLEXUS[:, ::-1] & box(slice(0, 60), slice(12, 60), slice(0, 60))
+    assert [len(part) for part in thin_parts(PLEXUS | smaller, brain_scan(1.5))] == [smaller.sum()]
+    assert smaller.sum() < PLEXUS.sum()
+
+
+@pytest.mark.parametrize(("along", "stays"), [(8, False), (2, True)])
+def test_half_of_its_volume_is_asked_for_on_a_coarser_grid_too(along: int, stays: bool) -> None:
+    scan, enhancing = brain_scan(), np.where(RIM | PLEXUS, 0.9, 0.0).astype(np.float32)
+    # voxels of 2 mm that begin half a fine voxel further, and cut at another place
+    affine = np.array([[2.0, 0, 0, 10.5], [0, 2, 0, 0.5], [0, 0, 2, 0.5], [0, 0, 0, 1]])
+    t1 = scan.images[Modality.T1].reshape(30, 2, 30, 2, 30, 2).mean(axis=(1, 3, 5))[5:]
+    coarse = Scan("head", {Modality.T1: t1}, affine, brain=t1 > 0)
+    like = OPPOSITE & box(slice(0, 60), slice(36, 36 + along), slice(0, 60))
+    leaks = like.reshape(30, 2, 30, 2, 30, 2).max(axis=(1, 3, 5))[5:]
+    kept = without_vessels(enhancing, thin_parts(enhancing > 0.5, scan), scan, coarse, leaks)
+    np.testing.assert_array_equal(kept > 0.5, RIM | PLEXUS if stays else RIM)
+
+
+@pytest.mark.parametrize("both_sides", [False, True])
+def test_enhancement_with_its_like_outside_of_the_tumour_is_left_out_of_the_answer(both_sides: bool) -> None:
+    scan, rng = brain_scan(), np.random.default_rng(1)
+    assert scan.brain is not None
+    shown = RIM | PLEXUS | OPPOSITE
+    t1c = (scan.images[Modality.T1] + scan.brain * (5.0 * shown + rng.normal(0, 0.1, SHAPE))).astype(np.float32)
+    scan = scan.replace(images={**scan.images, Modality.T1C: t1c})
+    lesion = ndimage.binary_dilation(RIM | PLEXUS | (OPPOSITE & both_sides), iterations=2)
+    odds = {region: np.where(lesion, 0.9, 0.0).astype(np.float32) for region in ("WT", "TC", "ET")}
+    found = with_enhancement(odds, scan, scan, lesion)["ET"] > 0.5
+    assert found[RIM].mean() > 0.95
+    assert found[PLEXUS].mean() > 0.95 if both_sides else not found[PLEXUS].any()

@@ -16,7 +16,7 @@ from scipy import ndimage
 from annofree.borders import BORDERS
 from annofree.intensity import robust_level
 from annofree.masks import away_mm, bounding_box, components, depth_mm, margin_for
-from annofree.methods.synthtumour.core import NATIVE, core_around
+from annofree.methods.synthtumour.core import NATIVE, SURE_CORE, core_around
 from annofree.methods.synthtumour.vessels import thin_parts, without_vessels
 from annofree.scan import Modality, Scan
 
@@ -167,7 +167,7 @@ def with_enhancement(
     if notes is not None and doubted_ml >= WORTH_SAYING_ML:
         notes.append(
             f"Not called core: {doubted_ml:.0f} ml that the network takes for it, but that no enhancement surrounds "
-            "and that cannot be told from the oedema beside it"
+            f"and that it is less than {100 * SURE_CORE:.0f} % sure of or that cannot be told from the oedema beside it"
         )
     return {"WT": odds["WT"], "TC": np.maximum(core, np.minimum(enhancing, odds["WT"])), "ET": enhancing}
 
