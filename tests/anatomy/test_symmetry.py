@@ -88,3 +88,10 @@ def test_empty_brain_gives_the_middle_of_the_array_and_says_that_it_means_nothin
 def test_mask_of_another_shape_is_refused():
     with pytest.raises(InputError, match=r"\(C, X, Y, Z\)"):
         midsagittal_plane(np.zeros((1, 9, 5, 5), np.float32), np.zeros((9, 5, 6), bool), (1.0, 1.0, 1.0))
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_film_of_brain_has_the_plane_of_its_array() -> None:
+    film = np.random.default_rng(0).random((40, 1, 40)).astype(np.float32)
+    plane = midsagittal_plane(film[None], np.ones(film.shape, bool), (1.0, 1.0, 1.0))
+    assert (plane.normal, plane.offset_mm, plane.similarity) == ((1.0, 0.0, 0.0), 19.5, 0.0)

@@ -99,6 +99,19 @@ def test_brightness_that_nobody_called_there_is_no_tumour_here_however_large_and
     assert not MirrorFilter().apply(left, unseen).any()
 
 
+def test_what_the_other_side_calls_for_its_most_part_is_no_tissue_that_nobody_called(context: RefineContext) -> None:
+    left, right, around = ball(context, -34, 14), ball(context, 34, 12), ball(context, 34, 14)
+    both = left | right
+    assert np.array_equal(MirrorFilter(max_ml=1.0).apply(both, lit(context, left | around)), both)
+
+
+def test_single_bright_voxels_are_noise(context: RefineContext) -> None:
+    left, right = ball(context, -34, 14), ball(context, 34, 14)
+    speckle = right & (np.random.default_rng(0).random(right.shape) < 0.4)
+    noisy = dataclasses.replace(lit(context, left | speckle), spacing_mm=(2.0, 2.0, 2.0))
+    assert np.array_equal(MirrorFilter(bulk=None).apply(left, noisy), left)
+
+
 def test_it_survives_being_written_down() -> None:
     assert from_dict(MirrorFilter(share=0.7).to_dict()) == MirrorFilter(share=0.7)
 

@@ -77,9 +77,12 @@ def midsagittal_plane(
         )
     spacing = np.asarray(spacing_mm, dtype=float)
     middle = (np.asarray(brain.shape) - 1) / 2.0 * spacing
+    unknown = MidsagittalPlane((1.0, 0.0, 0.0), float(middle[0]), 0.0)
     if int(brain.sum()) < _MIN_BRAIN_VOXELS:
-        return MidsagittalPlane((1.0, 0.0, 0.0), float(middle[0]), 0.0)
+        return unknown
     coarse, step, corner = _coarse(images, brain, spacing)
+    if not (coarse[0] > 0.5).any():  # a film of brain, thinner than the voxels that it is looked at in
+        return unknown
     inside = np.argwhere(ndimage.binary_dilation(coarse[0] > 0.5)).astype(float)
     points = inside[:: max(1, len(inside) // _POINTS)] * step
     centre = np.argwhere(coarse[0] > 0.5).mean(axis=0) * step
