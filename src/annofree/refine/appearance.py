@@ -61,6 +61,7 @@ class Appearance(Refiner):
         limit: Largest log-likelihood ratio that one voxel can have.
         sequences: The sequences to look at; None for all.
         samples: Examples drawn for each mixture.
+        rounds: How often the examples are taken from the mask found last, so that a wrong mask teaches less.
     """
 
     kind: ClassVar[str] = "appearance"
@@ -81,6 +82,7 @@ class Appearance(Refiner):
     limit: float = Field(default=4.0, gt=0.0)
     sequences: tuple[Modality, ...] | None = None
     samples: int = Field(default=6000, ge=100)
+    rounds: int = Field(default=3, ge=1)
 
     def apply(self, mask: Mask, context: RefineContext) -> Mask:
         """The mask with its border moved; the mask itself, with a note, where too little is certain to say."""
@@ -101,25 +103,33 @@ class Appearance(Refiner):
         thin = inner & ~deep[parts]
         if thin.sum() == inner.sum():
             return self.skipped(result, context, "the finding is too thin to show an inside of its own")
-        healthy = brain & (away > self.gap_mm) & (scores < self.certain_below)
-        lesion = inner & (scores > self.certain_above)
-        if lesion.sum() < _LEAST_LESION_VOX:
-            lesion = inner & brain
-        if lesion.sum() < _LEAST_LESION_VOX or healthy.sum() < _LEAST_HEALTHY_VOX:
-            return self.skipped(result, context, "too few voxels are certain")
         near = brain & (away <= self.reach_mm)
+        stays, kept = inner & (depth > self.depth_mm), inner & ~thin
         smooth = Smoothing(brain, self.smooth_mm, spacing)
         smoothed = side_by_side(smooth, images)
+        smooth_odds = Smoothing(brain, self.smooth_odds_mm, spacing)
         believed = np.clip(scores[near], 1.0 - _SUREST, _SUREST)
+        prior = self.weight * np.log(believed / (1.0 - believed))
         origin = tuple(int(part.start) for part in box)
-        ratio = self._ratio(smoothed, origin, lesion=lesion, healthy=healthy, near=near)
-        odds = np.full(near.shape, -self.limit, dtype=np.float32)
-        odds[near] = self.weight * np.log(believed / (1.0 - believed)) + ratio
-        odds = Smoothing(brain, self.smooth_odds_mm, spacing)(odds)
-        stays = inner & (depth > self.depth_mm)
-        found = (near & (odds > 0)) | stays
-        found = components_with(found, inner & ~thin, 6)
-        result[box] = fill_holes(found) & (brain | inner) | thin
+        found = inner
+        for turn in range(self.rounds):
+            if turn:
+                away = _away(found, self.gap_mm, spacing)
+            healthy = brain & (away > self.gap_mm) & (scores < self.certain_below)
+            lesion = found & (scores > self.certain_above)
+            if lesion.sum() < _LEAST_LESION_VOX:
+                lesion = found & brain
+            if lesion.sum() < _LEAST_LESION_VOX or healthy.sum() < _LEAST_HEALTHY_VOX:
+                if not turn:
+                    return self.skipped(result, context, "too few voxels are certain")
+                break
+            odds = np.full(near.shape, -self.limit, dtype=np.float32)
+            odds[near] = prior + self._ratio(smoothed, origin, lesion=lesion, healthy=healthy, near=near)
+            before, found = found, (near & (smooth_odds(odds) > 0)) | stays
+            found = fill_holes(components_with(found, kept, 6)) & (brain | inner) | thin
+            if np.array_equal(found, before):
+                break
+        result[box] = found
         return result
 
     def _ratio(
