@@ -105,6 +105,12 @@ def test_what_the_other_side_calls_for_its_most_part_is_no_tissue_that_nobody_ca
     assert np.array_equal(MirrorFilter(max_ml=1.0).apply(both, lit(context, left | around)), both)
 
 
+def test_what_goes_on_across_the_midline_was_missed_there(context: RefineContext) -> None:
+    half = ball(context, -22, 20) | ball(context, 0, 10)
+    shown = lit(context, half | ball(context, 22, 16), inner=ball(context, -22, 14))
+    assert np.array_equal(MirrorFilter().apply(half, shown), half)
+
+
 def test_single_bright_voxels_are_noise(context: RefineContext) -> None:
     left, right = ball(context, -34, 14), ball(context, 34, 14)
     speckle = right & (np.random.default_rng(0).random(right.shape) < 0.4)

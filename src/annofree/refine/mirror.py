@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from annofree.intensity import robust_level
-from annofree.masks import Mask, away_mm, components, margin_for
+from annofree.masks import Mask, away_mm, components, components_with, margin_for
 from annofree.refine.appearance import Smoothing
 from annofree.refine.base import RefineContext, Refiner
 from annofree.scan import Modality
@@ -171,12 +171,17 @@ class _Brightness:
         return self._brain & (self._image > self._halfway(own, _BRIGHT))
 
     def share(self, own: Mask, opposite: NDArray[np.int_], called: Mask) -> float:
-        """Share of what lies opposite that is as bright and not called; 0 where most of it is called."""
+        """Share of what lies opposite that is as bright, not called and not joined to the component.
+
+        Brightness that goes on from the component is a part of it that was missed, not its like. 0 if most is called.
+        """
         free = opposite[(self._brain & ~called)[tuple(opposite.T)]]
         halfway = self._halfway(own, _RATHER_BRIGHT)
         if len(free) < 0.5 * own.sum() or not np.isfinite(halfway):
             return 0.0
-        return float(np.mean(self._smooth[tuple(free.T)] > halfway))
+        bright = self._brain & (self._smooth > halfway)
+        alone = bright & ~components_with(bright | own, own, 6)
+        return float(np.mean(alone[tuple(free.T)]))
 
     @cached_property
     def _smooth(self) -> NDArray[np.float32]:
