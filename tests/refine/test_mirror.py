@@ -126,3 +126,10 @@ def test_models_saved_under_the_former_name_still_load() -> None:
     assert from_dict({"kind": "twins", "share": 0.4}) == MirrorFilter(share=0.4)
     assert parse("twins:0.4") == parse("mirror:0.4")
     assert MirrorFilter().to_dict()["kind"] == "mirror"
+
+
+def test_of_two_lesions_the_better_called_one_stays(context: RefineContext) -> None:
+    left, right = ball(context, -34, 18), ball(context, 34, 18)
+    called = left | ball(context, 34, 14)
+    found = MirrorFilter(bulk=None, max_ml=1.0).apply(called, lit(context, left | right))
+    assert np.array_equal(found, called)

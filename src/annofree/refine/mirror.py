@@ -20,6 +20,8 @@ from annofree.volumes import exceeds, reaches
 _BRIGHT, _RATHER_BRIGHT = 2.0, 1.5
 #: Noise is smoothed by this much before a single voxel is called as bright, mm.
 _SMOOTH_MM = 2.0
+#: Brightness so near to what is called is a part of it that was missed, mm.
+_BESIDE_MM = 4.0
 #: From this volume on a note says what was dropped, ml.
 _WORTH_SAYING_ML = 1.0
 #: A component with at least this much enhancing tumour is no hyperintensity, ml.
@@ -171,9 +173,9 @@ class _Brightness:
         return self._brain & (self._image > self._halfway(own, _BRIGHT))
 
     def share(self, own: Mask, opposite: NDArray[np.int_], called: Mask) -> float:
-        """Share of what lies opposite that is as bright, not called and not joined to the component.
+        """Share of what lies opposite that is as bright, and neither called nor a part of a finding that was missed.
 
-        Brightness that goes on from the component is a part of it that was missed, not its like. 0 if most is called.
+        Brightness that goes on from the component, or lies beside what is called, is such a part. 0 if most is called.
         """
         free = opposite[(self._brain & ~called)[tuple(opposite.T)]]
         halfway = self._halfway(own, _RATHER_BRIGHT)
@@ -181,7 +183,11 @@ class _Brightness:
             return 0.0
         bright = self._brain & (self._smooth > halfway)
         alone = bright & ~components_with(bright | own, own, 6)
-        return float(np.mean(alone[tuple(free.T)]))
+        margin = margin_for(_BESIDE_MM, self._spacing_mm)
+        first = np.maximum(free.min(axis=0) - margin, 0)
+        box = tuple(slice(a, b) for a, b in zip(first, free.max(axis=0) + np.add(margin, 1), strict=True))
+        away = away_mm(called[box], self._spacing_mm)[tuple((free - first).T)]
+        return float(np.mean(alone[tuple(free.T)] & (away > _BESIDE_MM)))
 
     @cached_property
     def _smooth(self) -> NDArray[np.float32]:
