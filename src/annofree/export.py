@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from annofree.errors import InputError
+from annofree.errors import InputError, OutputError
 from annofree.formats.grids import resample
 from annofree.formats.nifti import write_volume
 from annofree.formats.outfolder import atomic_write
@@ -16,6 +16,7 @@ from annofree.formats.slices import (
     MASKS,
     REPORTS,
     Place,
+    asked,
     in_template,
     number_of,
     places,
@@ -61,14 +62,30 @@ def export_slices(
 
     Raises:
         InputError: A scan cannot be used, has no report where regions are wanted, or masks are wanted twice.
-        OutputError: The folder holds other files, or cannot be written.
+        OutputError: The folder holds other files or slices cut otherwise, or cannot be written.
     """
     folder, settings = Path(out), settings or SliceSettings.published()
     if masks is not None and regions is not None:
         raise InputError("Masks come from a folder or from reports", fix="Leave out --masks or --report-masks")
+    if masks is not None and not Path(masks).exists():
+        raise InputError("There is no such folder of masks", file=masks, fix="Check --masks")
     known = places(folder)
+    told = {
+        "cut": settings.model_dump(mode="json"),
+        "sequence": None if sequence is None else str(sequence),
+        "masks": None if masks is None else str(Path(masks).absolute()),
+        "reports' regions": regions is not None,
+    }
     if not known:
         refuse_filled(folder, "folder for the slices")
+    elif (before := asked(folder)) is not None and before != told:
+        other = ", ".join(name for name in told if told[name] != before.get(name))
+        raise OutputError(
+            "The folder holds slices that were cut with other options",
+            file=folder,
+            why=other,
+            fix="Name another folder",
+        )
     counts: dict[str, int] = {}
     for scan_id in cohort.ids:
         name = f"{dataset}_{scan_id}" if dataset else scan_id
@@ -88,7 +105,7 @@ def export_slices(
         write_slices(folder, name, levels)
         assert scan.native is not None
         known[name] = Place(cut.grid, scan.native, shown, 0)
-        write_places(folder, known)
+        write_places(folder, known, told)
         counts[name] = levels.shape[2]
     return counts
 
@@ -132,7 +149,7 @@ def import_slices(
 
     Raises:
         InputError: There are no slices, or nobody said where they lie.
-        OutputError: The folder cannot be written.
+        OutputError: The folder holds other files, or cannot be written.
     """
     if kind not in (IMAGES, MASKS):
         raise InputError(f"'{kind}' are no slices", fix=f"Use {IMAGES} or {MASKS}")
@@ -141,6 +158,7 @@ def import_slices(
     subjects = subjects_in(place)
     if not subjects:
         raise InputError("No slices were found", file=place, fix="Name slices <dataset>_<subject>_<slice>.png")
+    refuse_filled(Path(out), "folder for the volumes")
     known = places(Path(like) if like is not None else place.parent if place.name in (IMAGES, MASKS) else place)
     written = []
     for name, files in subjects.items():

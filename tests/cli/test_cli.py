@@ -184,3 +184,19 @@ def test_slices_are_said_to_lie_where_they_lie(
         assert f"of 1 subjects are in {tmp_path / 'out' / 'img'}" in said
         assert "written" not in said
     assert len(list((tmp_path / "out" / "img").iterdir())) == int(said.split()[0])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("export", "slices", "in", "-o", "out", "--dicom", "x"), "--dicom means nothing to 'export slices'"),
+        (("export", "volumes", "in", "-o", "out", "--size", "96"), "--size means nothing to 'export volumes'"),
+        (("export", "dicom-seg", "in", "-o", "out", "--kind", "img"), "it is for volumes"),
+        (("segment", "in", "-o", "out", "--labelmap"), "Add --dicom-seg"),
+    ],
+)
+def test_an_option_that_would_do_nothing_is_refused(
+    arguments: tuple[str, ...], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(*arguments) == 2
+    assert words in capsys.readouterr().err

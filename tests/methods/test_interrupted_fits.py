@@ -169,6 +169,15 @@ def test_needs_are_checked_before_anything_is_learned(
         pipeline.fit("blogrr", out=tmp_path / "b", healthy=healthy, patients=normal)
     with pytest.raises(InputError, match=r"No patient's report names a tumour.*0 of 3 patients have a report"):
         pipeline.fit("blogrr", out=tmp_path / "b", healthy=healthy, patients=silent)
+    told = Cohort.of(scan.replace(report="Mass in the left frontal lobe.") for scan in patients)
+    nowhere = str(tmp_path / "nowhere.csv")
+    for named, what in (
+        ({"atlas": nowhere, "regions": nowhere}, "atlas image cannot be read"),
+        ({"region_table": nowhere}, "region table cannot be read"),
+        ({"monitor": nowhere}, "no such folder to monitor"),
+    ):
+        with pytest.raises(InputError, match=what):
+            pipeline.fit("blogrr", out=tmp_path / "b", healthy=healthy, patients=told, settings=named)
     with pytest.raises(InputError, match="'dae' learns nothing from patients"):
         pipeline.fit("dae", out=tmp_path / "b", healthy=healthy, patients=patients)
     with pytest.raises(InputError, match="second stage needs at least two healthy scans, or none"):

@@ -179,6 +179,13 @@ def test_a_finished_subject_is_not_cut_again_and_foreign_folders_stay(subject, t
     before = file.stat().st_mtime_ns
     export_slices(cohort, tmp_path / "out", settings=QUICK)
     assert file.stat().st_mtime_ns == before
+    with pytest.raises(OutputError, match=r"cut with other options \(.*\): sequence"):
+        export_slices(cohort, tmp_path / "out", settings=QUICK, sequence=Modality.T2)
+    with pytest.raises(InputError, match="no such folder of masks"):
+        export_slices(cohort, tmp_path / "out", settings=QUICK, masks=tmp_path / "nowhere")
+    import_slices(tmp_path / "out", tmp_path / "back", kind="img")
+    with pytest.raises(OutputError, match="folder for the volumes is not empty"):
+        import_slices(tmp_path / "out", tmp_path / "back", kind="img")
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").write_text("x")
     with pytest.raises(OutputError, match="not empty"):

@@ -15,8 +15,8 @@ from annofree.batch.record import read_record
 from annofree.batch.rethreshold import rethreshold
 from annofree.batch.run import BatchReport, run
 from annofree.errors import InputError, some
-from annofree.formats import open_cohort
 from annofree.pipeline import Choice
+from annofree.prepare.recipe import open_as_before
 from annofree.scan import Cohort
 from annofree.thresholds import THRESHOLDS
 
@@ -133,12 +133,7 @@ def _cohort(told: Mapping[str, Any], ids: Iterable[str]) -> Cohort:
             why=some(list(ids)),
             fix="Open them with open_cohort, then a run can be repeated",
         )
-    opened = dict(told["opened"])
-    if opened.get("prepare") is not None:
-        from annofree.prepare import Recipe
-
-        opened["prepare"] = Recipe(**opened["prepare"])
-    return open_cohort(opened.pop("source"), **opened)
+    return open_as_before(told["opened"])
 
 
 def _software_now(told: Mapping[str, Any]) -> Iterator[str]:

@@ -14,15 +14,15 @@ from annofree.batch.record import forget, make_row, read_record, standing_rows, 
 from annofree.batch.run import BatchReport
 from annofree.batch.worker import explain
 from annofree.errors import AnnofreeError, InputError, OutputError, SettingsError
-from annofree.formats import open_scan, read_segmentation, written_ids
+from annofree.formats import read_segmentation, written_ids
 from annofree.formats.lock import only_run
 from annofree.formats.network_folder import file_hash
 from annofree.formats.outfolder import claim_folder
 from annofree.methods.decide import Rules, Scored, decide
 from annofree.methods.model_folder import FORM
 from annofree.methods.registry import method_class
-from annofree.prepare.recipe import again
 from annofree.refine.base import Refiner
+from annofree.review.remake import read_again
 from annofree.segmentation import Segmentation
 from annofree.thresholds import parse
 from annofree.thresholds.base import Threshold, worst_tier
@@ -87,7 +87,7 @@ def rethreshold(
                 old = read_record(source, scan_id, str(before.provenance["method"])) or {}
                 inputs = old.get("inputs", ())
                 _refuse_changed(inputs)
-                after = _decide_again(before, region, rule, chain, locate)
+                after = _decide_again(before, source, region, rule, chain, locate)
                 key = f"rethreshold {region} {described} of {old.get('key', 'unknown')}"
                 forget(target, scan_id, str(after.provenance.get("method", "")))
                 after.save(target)
@@ -138,19 +138,18 @@ def _rules(told: Mapping[str, Any]) -> tuple[Rules, list[str]]:
 
 
 def _decide_again(
-    before: Segmentation, region: str, rule: Threshold | None, chain: tuple[Refiner, ...] | None, locate: bool
+    before: Segmentation,
+    folder: Path,
+    region: str,
+    rule: Threshold | None,
+    chain: tuple[Refiner, ...] | None,
+    locate: bool,
 ) -> Segmentation:
     told = before.provenance
     if region not in before.scores or region not in before.regions or before.brain is None:
         raise InputError(
             f"The segmentation of '{before.scan_id}' has no scores for {region}",
             why=f"it keeps {', '.join(before.scores) or 'none'}",
-        )
-    if not told.get("files"):
-        raise InputError(
-            f"The images of scan '{before.scan_id}' are not at hand",
-            why="it was segmented from memory, and refiners look at the images",
-            fix="Segment it with the new threshold instead",
         )
     rules, sentences = _rules(told)
     was = rules.thresholds[region]
@@ -160,12 +159,7 @@ def _decide_again(
         rules = rules.replace({region: rule})
     if chain is not None:
         rules = rules.replace(refiners={region: chain})
-    prepare = again(told)
-    mask = None if prepare is None else before.brain
-    scan = open_scan(dict(told["files"]), brain_mask=mask, id=before.scan_id, prepare=prepare)
-    if not scan.grid.same_as(before.grid):
-        raise InputError(f"The images of scan '{scan.id}' lie on another grid now", fix="Segment the scan again")
-    scan = scan.replace(brain=before.brain)
+    scan = read_again(before, folder).replace(brain=before.brain)
     scored = Scored(before.scores, rules, tuple(told.get("score notes", ())))
     decision = decide(scored, scan)
     learned = str(told.get("learned tier", "T0" if told.get("form") else told["tier"]))

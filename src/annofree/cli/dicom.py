@@ -35,3 +35,9 @@ def dicom(
         table(COLUMNS, cells, title=f"{case.id}: patient {study.patient}, visit {study.visit}{later}")
         for note in study.notes:
             say(f"note: {note}")
+        try:
+            case.chosen()
+        except InputError as error:
+            if series:
+                raise
+            say(f"note: nothing would be taken. {error}")

@@ -10,9 +10,13 @@ import typer
 from annofree.cli.options import BrainMask, Out, WhoseAnswers
 
 WHAT = ("slices", "volumes", "dicom-seg")
+#: Options that are not of slices; one of another would be passed over in silence.
+OF = dict.fromkeys(("dicom", "labelmap", "dicom_sr", "keep_ids", "method"), "dicom-seg")
+OF |= dict.fromkeys(("kind", "like"), "volumes")
 
 
 def export(
+    context: typer.Context,
     what: Annotated[str, typer.Argument(help="slices (scans to PNG), volumes (PNG back to NIfTI) or dicom-seg.")],
     source: Annotated[Path, typer.Argument(help="Scans; for volumes the slices, for dicom-seg the results.")],
     out: Out,
@@ -49,6 +53,11 @@ def export(
 
     if what not in WHAT:
         raise InputError(f"'{what}' cannot be exported", fix=f"Use {', '.join(WHAT)}")
+    for name in context.params.keys() - {"what", "source", "out"}:
+        given, owner = context.get_parameter_source(name), OF.get(name, "slices")
+        if given is not None and given.name == "COMMANDLINE" and owner != what:
+            option = f"--{name.replace('_', '-')}"
+            raise InputError(f"{option} means nothing to 'export {what}'", fix=f"Leave it out; it is for {owner}")
     if what == "dicom-seg":
         from annofree.formats.dicom import DicomSettings
         from annofree.formats.dicom.results import export_dicom_seg

@@ -74,6 +74,7 @@ def segment(
         from annofree.batch.run import run
         from annofree.cli.bids_app import sort_arguments, take_participants
         from annofree.cli.show import say, show_failures, show_rows
+        from annofree.errors import InputError
         from annofree.formats import open_cohort
         from annofree.pipeline import Choice
         from annofree.prepare import Recipe
@@ -82,6 +83,8 @@ def segment(
     if scheduler is not None:  # the workers start elsewhere
         inputs = [path.absolute() for path in inputs]
         brain_mask = None if brain_mask is None else brain_mask.absolute()
+    if labelmap and not (dicom_seg or dicom_sr):
+        raise InputError("--labelmap says how a DICOM SEG is written, and none was asked for", fix="Add --dicom-seg")
     if dicom_seg or dicom_sr:
         from annofree.formats.dicom import require_dicom
 

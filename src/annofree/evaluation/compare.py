@@ -142,7 +142,7 @@ def compare(
 def _compare(earlier: Visit, later: Visit, root: Path, method: str | None, review: bool) -> Comparison:
     first, second = (read_segmentation(visit.folder, visit.scan_id, method, scores=()) for visit in (earlier, later))
     _refuse_other_methods(first, second)
-    scans = read_again(first), read_again(second)
+    scans = read_again(first, earlier.folder), read_again(second, later.folder)
     _refuse_same(*scans)
     visits = align_visits(*scans, first.mask("WT"), second.mask("WT"))
     _refuse_unseen(first, second, visits)

@@ -236,10 +236,16 @@ def write_slices(folder: Path, name: str, levels: NDArray[np.uint8], *, kind: st
         atomic_write(folder / kind / f"{name}_{first + index}.png", buffer.getvalue())
 
 
-def write_places(folder: Path, subjects: Mapping[str, Place]) -> None:
-    """Write `slices.json`."""
+def write_places(folder: Path, subjects: Mapping[str, Place], asked: Mapping[str, Any]) -> None:
+    """Write `slices.json`; `asked` is what the slices were cut by, as plain values."""
     content = {name: place.to_dict() for name, place in sorted(subjects.items())}
-    atomic_write(folder / PLACES, json.dumps({"subjects": content}, indent=1) + "\n")
+    atomic_write(folder / PLACES, json.dumps({"asked": asked, "subjects": content}, indent=1) + "\n")
+
+
+def asked(folder: Path) -> dict[str, Any] | None:
+    """What the slices of a folder were cut by; None where an older version wrote them."""
+    told: dict[str, Any] | None = json.loads((folder / PLACES).read_text(encoding="utf-8")).get("asked")
+    return told
 
 
 def places(folder: Path) -> dict[str, Place]:

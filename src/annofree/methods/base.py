@@ -332,7 +332,9 @@ class Method(ABC):
             "annofree": VERSION,
             "form": FORM,
             "sequences": [str(s) for s in scan.sequences],
-            "files": {name: str(Path(file).resolve()) for name, file in scan.files.items()},
+            "files": {
+                name: str(Path(file).resolve() if Path(file).exists() else file) for name, file in scan.files.items()
+            },
             "notes": [*scan.notes, *decision.notes, *((self.device_note,) if self.device_note else ())],
             "scan notes": list(scan.notes),
             **self.describe(),

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from annofree.formats import open_cohort
 from annofree.formats.grids import choose_reference
 from annofree.formats.study import Study
 from annofree.preparation import Preparation, StepRecord
@@ -17,7 +18,7 @@ from annofree.prepare.check import CheckInput
 from annofree.prepare.coregister import Coregister
 from annofree.prepare.regrid import Regrid
 from annofree.prepare.work import Step, Work
-from annofree.scan import Modality, Scan
+from annofree.scan import Cohort, Modality, Scan
 from annofree.settings import Settings
 
 
@@ -88,6 +89,16 @@ def as_scan(work: Work, *, every_grid: bool = False) -> Scan:
         files=study.files,
         preparation=preparation,
     )
+
+
+def open_as_before(opened: Mapping[str, Any]) -> Cohort:
+    """The cohort whose `Cohort.opened` was kept, opened again.
+
+    Raises:
+        InputError: As `open_cohort` does, where its files are gone.
+    """
+    prepare = opened.get("prepare")
+    return open_cohort(**{**opened, "prepare": None if prepare is None else Recipe(**prepare)})
 
 
 def again(provenance: Mapping[str, Any]) -> Again | None:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from annofree.errors import AnnofreeError, InputError
 from annofree.formats import open_scan
 from annofree.formats.derivatives import read_segmentation, written_ids
-from annofree.prepare.recipe import again
+from annofree.prepare.recipe import again, open_as_before
 from annofree.review.cohort import write_cohort_review
 from annofree.review.patient import page_path, source_digest, write_review
 from annofree.review.summary import read_summary
-from annofree.scan import Scan
+from annofree.scan import Cohort, Scan
 from annofree.segmentation import Segmentation
 
 
@@ -51,7 +53,7 @@ def review(out: str | Path, *, method: str | None = None, again: bool = False) -
                 kept.append(page)
                 continue
             result = read_segmentation(root, scan_id, method)
-            made.append(write_review(result, read_again(result), root))
+            made.append(write_review(result, read_again(result, root), root))
         except AnnofreeError as error:
             failed.append((scan_id, str(error)))
     return ReviewReport(write_cohort_review(root), tuple(made), tuple(kept), tuple(failed))
@@ -60,13 +62,15 @@ def review(out: str | Path, *, method: str | None = None, again: bool = False) -
 def write_own_page(result: Segmentation, out: str | Path) -> Path | None:
     """The page of a result that was just written; None where its images are not to be had any more."""
     try:
-        return write_review(result, result.scan if result.scan is not None else read_again(result), out)
+        return write_review(result, result.scan if result.scan is not None else read_again(result, out), out)
     except AnnofreeError:
         return None
 
 
-def read_again(result: Segmentation) -> Scan:
+def read_again(result: Segmentation, folder: str | Path) -> Scan:
     """The scan of a stored segmentation, from the files that it came from.
+
+    DICOM series and slices, which are no file of their own, are found by the `run.json` in the folder of the result.
 
     Raises:
         InputError: The result does not say where its images are, or they are gone or changed.
@@ -76,9 +80,41 @@ def read_again(result: Segmentation) -> Scan:
         raise InputError(
             f"The result of '{result.scan_id}' does not say where its images are",
             why="it was made from arrays in memory",
-            fix="Call write_review(result, scan, out) from Python",
+            fix="Segment it again, or for a page call write_review(result, scan, out) from Python",
         )
-    scan = open_scan(files, brain_mask=result.brain, id=result.scan_id, prepare=again(result.provenance))
+    prepare = again(result.provenance)
+    if all(file.endswith((".nii", ".nii.gz")) for file in files.values()):
+        scan = open_scan(files, brain_mask=result.brain, id=result.scan_id, prepare=prepare)
+    else:
+        cohort = _opened(Path(folder), result.scan_id)
+        scan = (
+            cohort[result.scan_id]
+            if prepare is None
+            else prepare(replace(cohort.study(result.scan_id), brain=result.brain))
+        )
     if not scan.grid.same_as(result.grid):
         raise InputError(f"The images of '{result.scan_id}' have changed since then", fix="Segment it again")
     return scan
+
+
+def _opened(folder: Path, scan_id: str) -> Cohort:
+    """The scans that the run which made a result was given."""
+    for path in sorted(folder.glob("run*.json")):
+        try:
+            told = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        if isinstance(told, dict) and told.get("opened") and scan_id in told.get("scans", ()):
+            return _same_cohort(json.dumps(told["opened"]))
+    raise InputError(
+        f"Where the images of '{scan_id}' lie is not known",
+        file=folder,
+        why="no run.json in the folder names them",
+        fix="Segment the scan again with annofree segment",
+    )
+
+
+@lru_cache(1)
+def _same_cohort(opened: str) -> Cohort:
+    """Kept for the next scan: the headers of all studies are read for it."""
+    return open_as_before(json.loads(opened))

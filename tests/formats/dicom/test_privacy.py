@@ -88,8 +88,14 @@ def test_dicom_seg_of_other_formats_is_refused_before_the_work(tmp_path: Path) -
     (tmp_path / "in").mkdir()
     done = annofree("segment", tmp_path / "in", "-o", tmp_path / "out", "--dicom-seg", check=False)
     assert done.returncode == 2
-    assert "DICOM SEG can be made of DICOM only" in done.stderr
+    assert "DICOM SEG and SR can be made of DICOM only" in done.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_a_series_that_is_not_there_is_told(planted: Path) -> None:
+    for wrong, why in (("9", "has no series 9"), ("T9=1", "'T9' is not a sequence"), ("FLAIR=", "names no series")):
+        done = annofree("dicom", "list", planted, "--series", wrong, check=False)
+        assert (done.returncode, why in done.stderr) == (2, True)
 
 
 def test_ids_are_kept_where_the_user_asks(planted: Path, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -80,17 +80,17 @@ class DicomCase(Case):
             notes.append(f"DICOM series not taken: {', '.join(left[:12])}{' and more' if len(left) > 12 else ''}.")
         # Silenced here and not in the threads: Python's filters of warnings belong to the whole process.
         with quiet(), ThreadPoolExecutor(min(len(chosen), 2)) as pool:
-            volumes = dict(zip(chosen, pool.map(_volume, chosen.values()), strict=True))
+            volumes = dict(zip(chosen, pool.map(partial(_volume, self.study.id), chosen.values()), strict=True))
         return volumes, tuple(notes)
 
 
-def _volume(verdict: Verdict) -> Volume:
+def _volume(study: str, verdict: Verdict) -> Volume:
     series = verdict.series
     assert series.stack is not None
     name = f"series {series.key}"
     inverse = ("values were turned over, because the smallest is white",) * (series.first.photometric == "MONOCHROME1")
     notes = tuple(f"DICOM {name}: {note}." for note in (*series.notes, *series.stack.notes, *inverse))
-    return Volume(read_stack(series.stack, name), series.stack.grid, f"DICOM {name}", notes)
+    return Volume(read_stack(series.stack, name), series.stack.grid, f"DICOM {name} of {study}", notes)
 
 
 def recognises(source: Path) -> bool:
@@ -106,7 +106,8 @@ def require_dicom(sources: Iterable[Path]) -> None:
     """
     for source in sources:
         if source.exists() and not recognises(source):
-            raise InputError("DICOM SEG can be made of DICOM only", file=source, fix="Leave out --dicom-seg")
+            fix = "Leave out --dicom-seg and --dicom-sr"
+            raise InputError("DICOM SEG and SR can be made of DICOM only", file=source, fix=fix)
 
 
 def find(source: Path, settings: DicomSettings | None = None) -> list[Case]:

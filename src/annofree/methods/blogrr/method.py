@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from annofree.inference import Network
     from annofree.methods.blogrr.levels import BilevelSettings
     from annofree.methods.blogrr.patient_slices import PatientStack
+    from annofree.reports import AtlasRegions, RegionTable
     from annofree.thresholds.report_targets import ReportTarget
 
 FOLDS = "folds.json"
@@ -61,14 +62,18 @@ class Blogrr(DAE):
         return super().fit_mb + (700 if self.settings.by_network and self.settings.preset == "published" else 0)
 
     def check_fit(self, healthy: Cohort | None, patients: Cohort | None) -> None:
-        """At least one patient's report must name a tumour; texts alone are read.
+        """At least one patient's report must name a tumour; texts, atlas and tables are read, and no scan.
 
         Raises:
-            InputError: None does, or there are too few healthy scans.
+            InputError: None does, there are too few healthy scans, or a file that a setting names cannot be used.
         """
         from annofree.reports import read_report
 
         super().check_fit(healthy, patients)
+        watched = self.settings.monitor
+        if watched not in (None, "phantoms") and not Path(watched).is_dir():
+            raise InputError("There is no such folder to monitor", file=watched, fix="Check --set monitor")
+        self._regions()
         if patients is None or not patients.ids:
             return
         texts = {scan_id: patients.report(scan_id) for scan_id in patients.ids}
@@ -202,15 +207,21 @@ class Blogrr(DAE):
             error, _ = bare.reconstruct(slices, sequence)
             yield _Looked(slices, sequence, error, None)
 
-    def _reported(self, patients: Cohort) -> Iterator[_Looked]:
+    def _regions(self) -> tuple[AtlasRegions, RegionTable | None]:
+        """What the words of reports are looked up in."""
         from annofree.reports import AtlasRegions, RegionTable
-        from annofree.thresholds.report_targets import ReportTargetSettings, report_target
 
         own = self.settings
         regions = AtlasRegions.from_files(own.atlas, own.regions)
         table = None if own.region_table is None else RegionTable.load(own.region_table)
         if table is not None:
             table.check(regions)
+        return regions, table
+
+    def _reported(self, patients: Cohort) -> Iterator[_Looked]:
+        from annofree.thresholds.report_targets import ReportTargetSettings, report_target
+
+        regions, table = self._regions()
         wanted = ReportTargetSettings(use=self.settings.use)
         for scan in patients:
             if scan.report is None:

@@ -1,0 +1,56 @@
+"""Results of a DICOM study: their pictures are found again where the run found them."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from annofree.batch.rethreshold import rethreshold
+from annofree.batch.run import run
+from annofree.errors import InputError
+from annofree.formats import open_cohort, read_segmentation
+from annofree.phantom import phantom_subject
+from annofree.pipeline import Choice
+from annofree.prepare import Recipe
+from annofree.review import review
+
+from .made import write_study
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A phantom's sequences as series, in a folder."""
+    scan = phantom_subject(3, kind="glioblastoma", spacing_mm=4.0).scan
+    images = {str(kind): np.rint(image).astype(np.int32) for kind, image in scan.images.items()}
+    return write_study(tmp_path_factory.mktemp("dicom") / "study", images, scan.affine)
+
+
+def segmented(study: Path, out: Path, threshold: str | None = None) -> Path:
+    report = run(
+        open_cohort(study, prepare=Recipe()), Choice("intensity-published", threshold=threshold), out, review=False
+    )
+    assert len(report.rows) == 1
+    return out
+
+
+def test_new_masks_are_those_of_a_run_with_that_threshold(study: Path, tmp_path: Path) -> None:
+    out = segmented(study, tmp_path / "out")
+    rethreshold(out, "fixed:2.5", out=tmp_path / "new", locate=False)
+    segmented(study, tmp_path / "direct", "fixed:2.5")
+    before, new, direct = (
+        read_segmentation(folder, next(iter(open_cohort(study).ids)), None).mask("WT")
+        for folder in (out, tmp_path / "new", tmp_path / "direct")
+    )
+    assert 0 < new.sum() < before.sum()
+    assert np.array_equal(new, direct)
+
+
+def test_pages_are_made_again(study: Path, tmp_path: Path) -> None:
+    out = segmented(study, tmp_path / "out")
+    report = review(out)
+    assert (len(report.made), report.failed) == (1, ())
+    (out / "run.json").unlink()
+    ((scan_id, why),) = review(out, again=True).failed
+    assert f"Where the images of '{scan_id}' lie is not known" in why
+    with pytest.raises(InputError, match=r"no run\.json in the folder names them"):
+        rethreshold(out, "fixed:2.5", out=tmp_path / "new")
