@@ -12,7 +12,7 @@ from pydantic import Field
 from scipy import ndimage
 
 from annofree.intensity import robust_level
-from annofree.masks import Mask, away_mm, bounding_box, components, components_with, depth_mm, margin_for
+from annofree.masks import Box, Mask, away_mm, bounding_box, components, components_with, depth_mm, margin_for
 from annofree.processes import side_by_side
 from annofree.refine.base import RefineContext, Refiner
 from annofree.refine.holes import fill_holes
@@ -110,7 +110,7 @@ class Appearance(Refiner):
         smooth_odds = Smoothing(brain, self.smooth_odds_mm, spacing)
         believed = np.clip(scores[near], 1.0 - _SUREST, _SUREST)
         prior = self.weight * np.log(believed / (1.0 - believed))
-        origin = tuple(int(part.start) for part in box)
+        numbers = _numbers(box)
         found = inner
         for turn in range(self.rounds):
             if turn:
@@ -124,7 +124,7 @@ class Appearance(Refiner):
                     return self.skipped(result, context, "too few voxels are certain")
                 break
             odds = np.full(near.shape, -self.limit, dtype=np.float32)
-            odds[near] = prior + self._ratio(smoothed, origin, lesion=lesion, healthy=healthy, near=near)
+            odds[near] = prior + self._ratio(smoothed, numbers, lesion=lesion, healthy=healthy, near=near)
             before, found = found, (near & (smooth_odds(odds) > 0)) | stays
             found = fill_holes(components_with(found, kept, 6)) & (brain | inner) | thin
             if np.array_equal(found, before):
@@ -135,7 +135,7 @@ class Appearance(Refiner):
     def _ratio(
         self,
         images: list[NDArray[np.float32]],
-        origin: tuple[int, ...],
+        numbers: NDArray[np.float64],
         *,
         lesion: Mask,
         healthy: Mask,
@@ -143,7 +143,7 @@ class Appearance(Refiner):
     ) -> NDArray[np.float32]:
         """Log-likelihood of lesion less that of healthy brain at the voxels near the mask, (N,)."""
         voxels = {
-            name: _some(where, self.samples, origin) for name, where in (("lesion", lesion), ("healthy", healthy))
+            name: _some(where, self.samples, numbers) for name, where in (("lesion", lesion), ("healthy", healthy))
         }
         columns: dict[str, list[NDArray[np.float64]]] = {"lesion": [], "healthy": [], "near": []}
         for image in images:
@@ -193,19 +193,22 @@ def _away(mask: Mask, reach_mm: float, spacing_mm: tuple[float, float, float]) -
     return away
 
 
-def _some(where: Mask, count: int, origin: tuple[int, ...]) -> NDArray[np.int64]:
-    """Up to so many flat indices of a mask, spread evenly.
+def _numbers(box: Box) -> NDArray[np.float64]:
+    """A fixed number in 0..1 for each voxel of a part of the scan, the same in any part, (X, Y, Z).
 
-    Every voxel has a fixed number of its own, and the smallest are taken: a mask that differs by three voxels has
-    examples that differ by at most three. The numbers fill space evenly (the additive recurrence of Roberts 2018).
+    The numbers fill space evenly (the additive recurrence of Roberts 2018).
+    """
+    x, y, z = (step * np.arange(part.start, part.stop) for step, part in zip(_EVENLY, box, strict=True))
+    numbers: NDArray[np.float64] = (x[:, None, None] + y[:, None] + z) % 1.0
+    return numbers
 
-    Args:
-        where: (X, Y, Z).
-        count: How many at most.
-        origin: Where the mask's first voxel lies in the scan, so that the same voxel has the same number in any box.
+
+def _some(where: Mask, count: int, numbers: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Up to so many flat indices of a mask: the voxels with the smallest numbers.
+
+    A mask that differs by three voxels has examples that differ by at most three.
     """
     indices = np.flatnonzero(where)
     if len(indices) <= count:
         return indices
-    places = np.argwhere(where) + origin
-    return np.sort(indices[np.argpartition(places @ _EVENLY % 1.0, count)[:count]])
+    return np.sort(indices[np.argpartition(numbers.ravel()[indices], count)[:count]])
