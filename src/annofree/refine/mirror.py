@@ -8,9 +8,10 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
+from scipy import ndimage
 
 from annofree.intensity import robust_level
-from annofree.masks import Mask, away_mm, components, components_with, margin_for
+from annofree.masks import Box, Mask, away_mm, components, components_with, margin_for
 from annofree.refine.appearance import Smoothing
 from annofree.refine.base import RefineContext, Refiner
 from annofree.scan import Modality
@@ -85,11 +86,13 @@ class MirrorFilter(Refiner):
         matrix = plane.reflection(context.spacing_mm)
         brightness = _Brightness.of(context)
         dropped = []
+        boxes = ndimage.find_objects(parts)
         for part in doubtful:
-            own = parts == part
-            opposite = np.rint(np.argwhere(own) @ matrix[:3, :3].T + matrix[:3, 3]).astype(int)
+            box = boxes[part - 1]
+            own = np.argwhere(parts[box] == part) + [axis.start for axis in box]
+            opposite = np.rint(own @ matrix[:3, :3].T + matrix[:3, 3]).astype(int)
             opposite = opposite[((opposite >= 0) & (opposite < mask.shape)).all(axis=1)]
-            if (pairs[part] and self._has_twin(own, opposite, mask, brightness, context.spacing_mm)) or (
+            if (pairs[part] and self._has_twin(own, opposite, parts, brightness, context.spacing_mm)) or (
                 fades[part] and brightness is not None and brightness.share(own, opposite, mask) >= (self.bright or 1.0)
             ):
                 dropped.append(part)
@@ -100,20 +103,25 @@ class MirrorFilter(Refiner):
 
     def _has_twin(
         self,
-        own: Mask,
+        own: NDArray[np.int_],
         opposite: NDArray[np.int_],
-        mask: Mask,
+        parts: NDArray[np.int32],
         brightness: _Brightness | None,
         spacing_mm: tuple[float, float, float],
     ) -> bool:
         """Whether another component, or tissue as bright, lies near enough of a component's mirror image."""
-        size = int(own.sum())
-        if self.meets(mask & ~own, opposite, size, spacing_mm):
+        if not len(opposite):
+            return False
+        part = parts[tuple(own[0])]
+        box = _around(opposite, self.reach_mm, spacing_mm)
+        inside = opposite - [axis.start for axis in box]
+        others = parts[box] != part
+        if self.meets((parts[box] > 0) & others, inside, len(own), spacing_mm):
             return True
         if self.bulk is None or brightness is None:
             return False
-        like = brightness.like(own) & ~own
-        return self.meets(like, opposite, size, spacing_mm, least=self.bulk * size)
+        like = brightness.like(own, box) & others
+        return self.meets(like, inside, len(own), spacing_mm, least=self.bulk * len(own))
 
     def meets(
         self,
@@ -134,19 +142,21 @@ class MirrorFilter(Refiner):
             least: How many voxels of the like must lie near.
         """
         opposite = opposite[((opposite >= 0) & (opposite < like.shape)).all(axis=1)]
-        if not len(opposite):
-            return False
-        margin = margin_for(self.reach_mm, spacing_mm)
-        first = np.maximum(opposite.min(axis=0) - margin, 0)
-        box = tuple(slice(a, b) for a, b in zip(first, opposite.max(axis=0) + np.add(margin, 1), strict=True))
-        like, image = like[box], np.zeros(like[box].shape, dtype=bool)
         if not like.any():
             return False
-        image[tuple((opposite - first).T)] = True
-        away = away_mm(like, spacing_mm)[tuple((opposite - first).T)]
-        if (away <= self.reach_mm).sum() < self.share * size:
+        if (away_mm(like, spacing_mm)[tuple(opposite.T)] <= self.reach_mm).sum() < self.share * size:
             return False
+        image = np.zeros(like.shape, dtype=bool)
+        image[tuple(opposite.T)] = True
         return bool((like & (away_mm(image, spacing_mm) <= self.reach_mm)).sum() >= least)
+
+
+def _around(voxels: NDArray[np.int_], mm: float, spacing_mm: tuple[float, float, float]) -> Box:
+    """The part of an array that holds some voxels (N, 3) and what lies so near to them."""
+    margin = np.array(margin_for(mm, spacing_mm))
+    low, high = np.maximum(voxels.min(axis=0) - margin, 0), voxels.max(axis=0) + margin + 1
+    x, y, z = (slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
+    return x, y, z
 
 
 class _Brightness:
@@ -163,30 +173,29 @@ class _Brightness:
         image = images.get(Modality.FLAIR, images.get(Modality.T2))
         return None if image is None else cls(image, context)
 
-    def _halfway(self, own: Mask, least: float) -> float:
+    def _halfway(self, own: NDArray[np.int_], least: float) -> float:
         """Grey level halfway from the brain's to a component's; infinite where that is not `least` spreads above."""
-        level = float(np.median(self._image[own]))
+        level = float(np.median(self._image[tuple(own.T)]))
         return 0.5 * (self._usual + level) if level > self._usual + least * self._spread else np.inf
 
-    def like(self, own: Mask) -> Mask:
-        """Brain nearer to the component's brightness than to the brain's."""
-        return self._brain & (self._image > self._halfway(own, _BRIGHT))
+    def like(self, own: NDArray[np.int_], box: Box) -> Mask:
+        """Brain in a part of the scan that is nearer to the component's brightness than to the brain's."""
+        return self._brain[box] & (self._image[box] > self._halfway(own, _BRIGHT))
 
-    def share(self, own: Mask, opposite: NDArray[np.int_], called: Mask) -> float:
+    def share(self, own: NDArray[np.int_], opposite: NDArray[np.int_], called: Mask) -> float:
         """Share of what lies opposite that is as bright, and neither called nor a part of a finding that was missed.
 
         Brightness that goes on from the component, or lies beside what is called, is such a part. 0 if most is called.
         """
-        free = opposite[(self._brain & ~called)[tuple(opposite.T)]]
+        free = opposite[self._brain[tuple(opposite.T)] & ~called[tuple(opposite.T)]]
         halfway = self._halfway(own, _RATHER_BRIGHT)
-        if len(free) < 0.5 * own.sum() or not np.isfinite(halfway):
+        if len(free) < 0.5 * len(own) or not np.isfinite(halfway):
             return 0.0
-        bright = self._brain & (self._smooth > halfway)
-        alone = bright & ~components_with(bright | own, own, 6)
-        margin = margin_for(_BESIDE_MM, self._spacing_mm)
-        first = np.maximum(free.min(axis=0) - margin, 0)
-        box = tuple(slice(a, b) for a, b in zip(first, free.max(axis=0) + np.add(margin, 1), strict=True))
-        away = away_mm(called[box], self._spacing_mm)[tuple((free - first).T)]
+        bright, component = self._brain & (self._smooth > halfway), np.zeros_like(called)
+        component[tuple(own.T)] = True
+        alone = bright & ~components_with(bright | component, component, 6)
+        box = _around(free, _BESIDE_MM, self._spacing_mm)
+        away = away_mm(called[box], self._spacing_mm)[tuple((free - [axis.start for axis in box]).T)]
         return float(np.mean(alone[tuple(free.T)] & (away > _BESIDE_MM)))
 
     @cached_property
