@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from annofree.errors import InputError
 from annofree.pipeline import fit
 from annofree.scan import Cohort
 
@@ -79,8 +80,13 @@ def adapt(
             written then), or the scans do not suffice.
         OutputError: The folder is not empty.
     """
+    from annofree import methods
     from annofree.training.remains import LOG, WORK
 
+    name = "synthtumour" if str(model) == "shipped" else methods.load(model).name
+    if name != "synthtumour":
+        fix = "Name a model folder of synthtumour, or 'shipped' for the default"
+        raise InputError(f"A model of '{name}' cannot be adapted", file=model, fix=fix)
     settings = {"junior": str(model), "senior_steps": steps, "seed": seed, "keep_junior": False}
     fitted = fit("synthtumour", out=out, healthy=healthy, patients=patients, settings=settings, keep=keep, **sources)
     cases = fitted.card["second stage"]["senior"]["held-out made cases"]

@@ -238,7 +238,7 @@ def fit(
         raise OutputError("The model folder holds a fitted model already", file=out, fix="Name another folder with -o")
     learner = methods.create(method, **(settings or {}))
     row = methods.info(method)
-    _check_sources(row, healthy, patients, reports, brought=learner.brings_material)
+    check_sources(row, healthy, patients, reports, brought=learner.brings_material)
     if isinstance(healthy, str | Path):
         healthy = open_cohort(healthy, brain_mask=brain_mask, sequence=sequence, prepare=Recipe())
     if isinstance(patients, str | Path):
@@ -258,7 +258,7 @@ def fit(
     return fitted
 
 
-def _check_sources(row: MethodInfo, healthy: Any, patients: Any, reports: Any, *, brought: bool = False) -> None:
+def check_sources(row: MethodInfo, healthy: Any, patients: Any, reports: Any, *, brought: bool = False) -> None:
     """Refuse to fit on nothing, and to be given what the method would not look at."""
     if healthy is None and patients is None and not brought:
         raise InputError(

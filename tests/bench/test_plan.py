@@ -41,6 +41,12 @@ def test_a_plan_is_read_and_the_plain_rule_cannot_be_left_out(tmp_path: Path) ->
         ("method: intensity", "method: intensity\n    set: {qualty: fast}", 6, "qualty"),
         ("method: intensity", "method: intensity\n    sett: {}", 6, "'sett' means nothing there"),
         ("method: intensity", "method: dae\n    fit:\n      healthy: no/such/folder", 7, "no/such/folder"),
+        (
+            "method: intensity",
+            "method: intensity\n    fit: {healthy: ., patients: .}",
+            6,
+            "learns nothing from patients",
+        ),
         ("method: intensity", "label: nameless", 5, "either 'method' or 'model'"),
         ("  - method: intensity", "  - method: intensity\n  - method: intensity", 6, "called 'intensity'"),
         ("phantoms: {n: 3, seed: 1, spacing_mm: 4.0}", "scans: no/scans\n    truth: .", 3, "no/scans"),

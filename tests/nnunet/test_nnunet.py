@@ -10,7 +10,7 @@ import nibabel
 import numpy as np
 import pytest
 
-from annofree.errors import AnnofreeError, InputError, OptionalDependency
+from annofree.errors import AnnofreeError, InputError, OptionalDependency, SettingsError
 from annofree.formats import export_nnunet, read_segmentation
 from annofree.nnunet.environment import Environment
 from annofree.nnunet.runner import NnUNetRun, NnUNetSettings
@@ -130,6 +130,9 @@ def test_errors_say_what_to_do(tmp_path: Path, data: Path) -> None:
         NnUNetRun(data, tmp_path / "work", broken, NnUNetSettings()).fit()
     with pytest.raises(InputError, match="no nnU-Net data set"):
         NnUNetRun(tmp_path, tmp_path / "work", broken, NnUNetSettings())
+    for wrong in ({"configuration": "3d_fulres"}, {"fold": "7"}, {"device": "gpu"}):
+        with pytest.raises(SettingsError, match=r"Input should be .*given '"):
+            NnUNetSettings(**wrong)  # type: ignore[arg-type]
     with pytest.raises(InputError, match="1 to 999"):
         NnUNetRun(data, tmp_path / "work", broken, NnUNetSettings(dataset_id=1000))
 

@@ -10,6 +10,9 @@ LEFT, RIGHT, BOTH, MIDDLE = Side.LEFT, Side.RIGHT, Side.BILATERAL, Side.MIDLINE
 
 # text, side of the lesion, its regions
 LESIONS = [
+    ("Ill-defined high T2 signal in the right temporal lobe. No midline shift.", RIGHT, {"temporal"}),
+    ("Increased T2/FLAIR signal in the left insula.", LEFT, {"insula"}),
+    ("Ring-enhancing process in the left temporal lobe.", LEFT, {"temporal"}),
     ("Enhancing mass in the left frontal lobe.", LEFT, {"frontal"}),
     ("There is a right parieto-occipital mass.", RIGHT, {"parietal", "occipital"}),
     ("Right-sided frontotemporal glioma.", RIGHT, {"frontal", "temporal"}),

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from annofree.bench.lines import Lines
 from annofree.errors import AnnofreeError, InputError
-from annofree.pipeline import Choice
+from annofree.pipeline import Choice, check_sources
 from annofree.settings import Settings
 
 #: The plain rule that every comparison has, whether the plan names it or not.
@@ -210,7 +210,8 @@ def _check_method(lines: Lines, where: tuple[Any, ...], one: Contender) -> None:
             key = (*where, "fit")
             folders = {"healthy": one.fit.healthy, "patients": one.fit.patients, "reports": one.fit.reports}
             _check_folders(lines, key, folders)
-            methods.create(one.method, **one.fit.set)
+            learner = methods.create(one.method, **one.fit.set)
+            check_sources(methods.info(one.method), **folders, brought=learner.brings_material)
         else:
             key = (*where, "set") if one.set and _loads(one) else key
             one.choice(one.set).build()

@@ -32,6 +32,7 @@ def nnunet(
     from annofree.nnunet.runner import NnUNetRun, NnUNetSettings
 
     own = NnUNetSettings(dataset_id=number, configuration=configuration, fold=fold, trainer=trainer, device=device)
+    scans = None if predict is None else open_cohort(predict)  # not only after days of training
     environment = Environment(python or Path(sys.executable))
     run = NnUNetRun(data, out, environment, own)
     if install and python is None:
@@ -42,6 +43,6 @@ def nnunet(
         return
 
     say(f"trained fold in {run.fit(say)}")
-    if predict is not None:
-        masks = run.predict(open_cohort(predict), out / "segmentations")
+    if scans is not None:
+        masks = run.predict(scans, out / "segmentations")
         say(f"{len(masks)} segmentations written to {out / 'segmentations'}")

@@ -11,7 +11,7 @@ import shlex
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -41,10 +41,10 @@ class NnUNetSettings(Settings):
     """
 
     dataset_id: int = 501
-    configuration: str = "3d_fullres"
-    fold: str = "0"
+    configuration: Literal["2d", "3d_fullres", "3d_lowres"] = "3d_fullres"
+    fold: Literal["0", "1", "2", "3", "4", "all"] = "0"
     trainer: str = "nnUNetTrainer"
-    device: str = "auto"
+    device: Literal["auto", "cuda", "cpu", "mps"] = "auto"
     processes: int = 2
 
 

@@ -291,6 +291,13 @@ def test_a_model_that_got_worse_by_adapting_is_not_written(
     assert not (tmp_path / "worse" / "config.yaml").exists()
 
 
+def test_only_the_default_s_own_kind_is_adapted(people: tuple[Cohort, Cohort], tmp_path: Path) -> None:
+    methods.create("intensity").save(tmp_path / "other")
+    with pytest.raises(InputError, match="A model of 'intensity' cannot be adapted"):
+        adapt(tmp_path / "other", out=tmp_path / "new", patients=people[1])
+    assert not (tmp_path / "new").exists()
+
+
 @pytest.mark.parametrize("with_healthy", [True, False])
 def test_a_model_adapts_to_patients_and_says_what_changed(
     people: tuple[Cohort, Cohort],
