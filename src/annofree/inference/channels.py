@@ -118,12 +118,7 @@ def coordinates(brain: Mask) -> Floats:
 
 
 def network_input(normalised: Floats, brain: Mask, present: Mask) -> Floats:
-    """The channels of one scan.
-
-    Args:
-        normalised: (4, X, Y, Z) from `normalise`.
-        brain: (X, Y, Z) boolean.
-        present: (4,) boolean, which sequences are there.
+    """The channels of one scan: its `normalise`d images (4, X, Y, Z), boolean brain and sequences that are there (4,).
 
     Returns:
         (15, X, Y, Z) float32: sequences, smoothed differences to the mirrored side, presence masks, coordinates.

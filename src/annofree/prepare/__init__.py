@@ -27,12 +27,9 @@ def __getattr__(name: str) -> Any:
 
 
 def prepare(source: Any, *, brain_mask: Any = None, **settings: Any) -> Scan:
-    """Open a scan, preparing it where it shows a skull or has sequences on grids of their own.
+    """Open a scan as `open_scan` does, preparing it where it shows a skull or has sequences on grids of their own.
 
-    Args:
-        source: As for `open_scan`.
-        brain_mask: As for `open_scan`.
-        **settings: Of `Recipe`.
+    Settings are those of `Recipe`.
 
     Raises:
         AnnofreeError: It cannot be prepared; the sentence names the step, its number and what to do.

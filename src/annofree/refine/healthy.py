@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from annofree.errors import InputError, SettingsError
-from annofree.masks import Mask, bounding_box, components
+from annofree.masks import Mask, components
 
 
 def healthy_min_ml(
@@ -28,12 +28,7 @@ def healthy_min_ml(
     voxel = 0.0
     for mask, voxel_ml in healthy:
         voxel = max(voxel, voxel_ml)
-        box = bounding_box(mask)
-        count = 0
-        if box is not None:
-            labels, _ = components(mask[box], connectivity)
-            count = int(np.bincount(labels.ravel())[1:].max())
-        largest.append(count * voxel_ml)
+        largest.append(int(np.bincount(components(mask, connectivity)[0][mask], minlength=1).max()) * voxel_ml)
     rank = int(np.ceil((len(largest) + 1) * (1 - alpha) - 1e-9))
     if rank > len(largest):
         needed = int(np.ceil((1 - alpha) / alpha - 1e-9))

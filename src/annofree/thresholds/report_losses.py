@@ -131,13 +131,7 @@ def soft_target(
     """Where the tumour probably is: what stands out, inside what the report names, as much as the report says.
 
     The log-odds are twice the robust z of the scores, shifted by one number so that the probabilities add up to the
-    volume: the excess inside, kept within the reported range.
-
-    Args:
-        scores: (X, Y, Z), higher is more abnormal.
-        brain: (X, Y, Z) boolean.
-        target: The report on this grid.
-        voxel_ml: Volume of one voxel.
+    volume: the excess inside, kept within the reported range. Scores, higher is more abnormal, and brain are (X, Y, Z).
 
     Returns:
         (X, Y, Z) in 0..1, 0 outside `target.inside`. For `use="published"` the named regions as they are.

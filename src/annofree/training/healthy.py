@@ -14,12 +14,7 @@ if TYPE_CHECKING:
 
 
 def bank_of(labelmaps: str | None, cache: Path | None = None) -> LabelMapBank:
-    """Anatomies: a folder of label maps, a bank file saved from one, or the MNI tissue maps where None.
-
-    Args:
-        labelmaps: Folder or file.
-        cache: Where a folder's maps are kept once read.
-    """
+    """Anatomies: a folder of label maps (kept in `cache` once read), a bank file saved from one, or MNI's for None."""
     from annofree.synthesis import LabelMapBank
 
     if labelmaps is None:

@@ -71,14 +71,7 @@ def cut(volumes: Tensor, start: list[int], shape: list[int]) -> Tensor:
 def make_sample(
     images: Tensor, brain: Tensor, labels: Tensor, rng: np.random.Generator, settings: SampleSettings
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """One training sample.
-
-    Args:
-        images: ``(4, X, Y, Z)`` grey levels.
-        brain: ``(X, Y, Z)`` boolean.
-        labels: ``(X, Y, Z)`` 0..3.
-        rng: Decides everything.
-        settings: What to vary.
+    """One training sample of images ``(4, X, Y, Z)``, a boolean brain ``(X, Y, Z)`` and labels 0..3.
 
     Returns:
         Input ``(15, *patch)`` float32, labels ``(*patch)`` uint8, brain ``(*patch)`` boolean.

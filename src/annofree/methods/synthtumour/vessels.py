@@ -37,14 +37,8 @@ def without_vessels(
     """The score of enhancing tumour with 0 in each part that has its like on the other side, (X, Y, Z).
 
     A tumour's mass may push choroid plexus and vessels into its core, where they look like a piece of it. Unlike that
-    they meet, mirrored across the midsagittal plane, enhancement of at least half of their volume that is no tumour.
-
-    Args:
-        enhancing: The score, on the grid of `scan`.
-        parts: What `thin_parts` found.
-        scan: The scan.
-        coarse: The same on another grid, with its brain.
-        leaks: Enhancement outside of the tumour, on that grid.
+    they meet, mirrored across the midsagittal plane, enhancement of at least half of their volume that is no tumour:
+    `leaks`, on the grid of `coarse`, the same scan with its brain. `parts` are what `thin_parts` found.
     """
     from annofree.anatomy import midsagittal_plane
 
