@@ -51,6 +51,9 @@ def test_a_poor_result_is_not_called_good(made: rooms.Demo) -> None:
 
 def test_nothing_but_a_demo_is_ever_replaced(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("keep")
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(OutputError, match="cannot be written"):
+        rooms.demo(tmp_path / "file" / "d", n=2)
     with pytest.raises(OutputError, match="no demo wrote"):
         rooms.demo(tmp_path, overwrite=True)
     assert (tmp_path / "mine.txt").read_text() == "keep"

@@ -10,6 +10,7 @@ from annofree.batch.run import BatchReport, run
 from annofree.errors import OutputError
 from annofree.evaluation.evaluate import Evaluation, evaluate
 from annofree.formats import open_cohort
+from annofree.formats.outfolder import atomic_write
 from annofree.phantom import write_cohort
 from annofree.pipeline import Choice
 
@@ -64,8 +65,7 @@ def demo(
         if not overwrite:
             raise OutputError("The folder holds an earlier demo", file=out, fix="Add --overwrite to replace it")
         shutil.rmtree(out)
-    out.mkdir(parents=True, exist_ok=True)
-    (out / MARK).write_text("This folder was made by 'annofree demo' and may be replaced by it.\n")
+    atomic_write(out / MARK, "This folder was made by 'annofree demo' and may be replaced by it.\n")
     made = write_cohort(out / "phantoms", n=n, seed=seed, spacing_mm=spacing_mm, healthy_fraction=1 / n)
     report = run(open_cohort(made.scans), Choice(), out / "results", review=True, progress=progress)
     return Demo(report, evaluate(report.out, made.truth))

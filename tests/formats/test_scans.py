@@ -341,3 +341,8 @@ def test_masks_that_are_named_like_images_are_no_scan(tmp_path: Path) -> None:
     assert cohort["p1"].sequences == ("FLAIR",)
     with pytest.raises(InputError, match=r"holds a mask or a label map.*hdbet_native_flair.*2 different values"):
         cohort["hdbet"]
+
+
+def test_a_misspelt_sequence_is_told_before_any_scan_is_opened(patient: Path) -> None:
+    with pytest.raises(InputError, match="'FLIAR' is not a sequence"):
+        open_cohort(patient, sequence="FLIAR")

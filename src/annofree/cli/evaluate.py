@@ -17,7 +17,7 @@ def evaluate(
         Path | None, typer.Option("-o", "--out", help="Table (TSV); default RESULTS/evaluation.tsv.")
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace tables that stand at -o.")] = False,
-    task: Annotated[str, typer.Option(help="Constants of the lesion-wise rule: GLI, MEN, MET, SSA, PED.")] = "GLI",
+    task: Annotated[str, typer.Option(help="Lesion-wise constants: GLI, MEN, MET, SSA, PED, GoAT, GoAT-MEN.")] = "GLI",
     rule: Annotated[
         str, typer.Option(help="Whose way of counting lesions: brats2023, brats2025, panoptic.")
     ] = "brats2023",

@@ -111,6 +111,8 @@ def open_cohort(
     paths = [source] if isinstance(source, str | Path) else list(source)
     for path in paths:
         _require_a_name(path)
+    if sequence is not None:
+        Modality.parse(sequence)  # told once, and not for each scan
     if not paths:
         raise InputError("No input was given", fix="Name a patient's folder, an image file or a cohort's folder")
     found: list[Case] = []
