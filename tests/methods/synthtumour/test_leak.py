@@ -165,7 +165,9 @@ def test_a_broken_ring_is_closed_and_a_speck_tells_nothing() -> None:
 
 def test_a_nodule_does_not_speak_for_a_large_core() -> None:
     core = np.where(ball(15), 0.6, 0.0).astype(np.float32)
-    assert core_around(core, ball(17), ball(4), NOTHING, LEVEL) is core
+    for radius in (4, 8):  # 2 and 15 % of the core
+        assert core_around(core, ball(17), ball(radius), NOTHING, LEVEL) is core
+    assert core_around(core, ball(17), ball(10), NOTHING, LEVEL) is not core  # 30 %
 
 
 def test_a_thin_and_broken_rim_speaks_for_what_it_surrounds() -> None:

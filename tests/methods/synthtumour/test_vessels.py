@@ -49,6 +49,8 @@ def test_what_has_none_or_less_than_half_of_it_stays(like: NDArray[np.bool_]) ->
     scan, enhancing = brain_scan(), np.where(RIM | PLEXUS, 0.9, 0.0).astype(np.float32)
     kept = without_vessels(enhancing, thin_parts(enhancing > 0.5, scan), scan, scan, like)
     np.testing.assert_array_equal(kept, enhancing)
+    more = OPPOSITE & box(slice(0, 60), slice(0, 45), slice(0, 60))  # 9 of 14 slices
+    assert not without_vessels(enhancing, thin_parts(enhancing > 0.5, scan), scan, scan, more)[PLEXUS].any()
 
 
 def test_the_largest_part_a_thick_one_and_a_speck_are_not_asked_about() -> None:
