@@ -138,9 +138,9 @@ def healthy_volumes(
 
         return HealthyVolume(kind, name, usable)
 
-    for scan in healthy or ():
+    for scan in () if healthy is None else healthy:
         yield volume(1, scan.id, partial(_whole, scan))
-    for scan in patients or ():
+    for scan in () if patients is None else patients:
         yield volume(2, scan.id, partial(better_half, scan))
     bank = bank_of(labelmaps)
     for seed in seeds:
