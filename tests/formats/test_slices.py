@@ -86,7 +86,8 @@ def test_slices_are_stacked_by_number_not_by_name(tmp_path: Path) -> None:
 
 
 def test_the_front_is_at_the_top_and_the_left_at_the_left(tmp_path: Path) -> None:
-    file = write_slices(tmp_path, "p", levels(count=1))[0]
+    write_slices(tmp_path, "p", levels(count=1))
+    file = next(tmp_path.rglob("*.png"))
     shown = np.asarray(Image.open(file))
     assert shown[7, 9] == 250  # x 9 of 32 from the left, y 24 of 32 seen from the top
     assert shown[24, 9] < 250

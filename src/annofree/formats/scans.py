@@ -111,8 +111,8 @@ def open_cohort(
     paths = [source] if isinstance(source, str | Path) else list(source)
     for path in paths:
         _require_a_name(path)
-    if sequence is not None:
-        Modality.parse(sequence)  # told once, and not for each scan
+    for word in sequence.split(",") if sequence is not None else ():
+        Modality.parse(word)  # told once, and not for each scan; several name an array's channels
     if not paths:
         raise InputError("No input was given", fix="Name a patient's folder, an image file or a cohort's folder")
     found: list[Case] = []
