@@ -40,7 +40,8 @@ class MirrorFilter(Refiner):
       FLAIR (else T2) than halfway from the brain's median to the component's, and at least `bulk` as much of it. A
       component with a core, or of more than `max_ml`, stays: metastases come in pairs too, hyperintensities have none.
     - brain that nobody called and that is as bright, in `bright` of the mirrored voxels themselves: brightness that is
-      no tumour there is none here, however much of it there is. A component that enhances stays.
+      no tumour there is none here, however much of it there is. What goes on from the component or lies beside what is
+      called is a part that was missed and does not count. A component that enhances stays.
 
     Attributes:
         share: Share of a component's mirrored voxels that must lie near their like for it to be dropped.
@@ -50,7 +51,7 @@ class MirrorFilter(Refiner):
         bulk: Volume of bright tissue, as a share of the component's, that makes a twin; None looks at components only.
         bright: Share of the mirrored voxels that are as bright and not called; None does not ask. In 22 patients
             without masks, seen with four sequences and with two, a tumour's was 0.15 at most, that of real
-            hyperintensities that were called 0.34 and more (`docs/refine.md`).
+            hyperintensities that were called 0.33 and more (`docs/refine.md`).
     """
 
     kind: ClassVar[str] = "mirror"
