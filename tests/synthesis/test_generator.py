@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 import torch
 
-from annofree.errors import AnnofreeError
-from annofree.synthesis import BrainMap, LabelMapBank, MadeCase, SynthesisSettings, export_cases, make_case
+from annofree.errors import AnnofreeError, InputError
+from annofree.formats import open_cohort
+from annofree.synthesis import BrainMap, LabelMapBank, MadeCase, SynthesisSettings, export, export_cases, make_case
+from annofree.synthesis.dataset import case_seeds
 from annofree.synthesis.settings import Acquisition, Contrast, LookAlikes, Tumours
 from annofree.synthesis.tissues import RIGHT, Tissue
 
@@ -154,3 +156,38 @@ def test_export_as_folders(mni_bank: LabelMapBank, tmp_path: Path) -> None:
     image = nibabel.load(out / "made_00000" / "made_00000_flair.nii.gz")
     assert nibabel.aff2axcodes(image.affine) == ("R", "A", "S")
     assert image.shape == (80, 96, 80)
+
+
+def test_what_is_written_is_no_larger_than_a_brain_and_can_be_read(mni_bank: LabelMapBank, tmp_path: Path) -> None:
+    out = export_cases(tmp_path / "made", 6, mni_bank, seed=2)  # of these seeds the third alone makes 2.2 litres
+    cohort = open_cohort(out)
+    litres = {name: float(cohort[name].foreground().sum()) * 8e-6 for name in cohort.ids}
+    assert len(litres) == 6
+    assert max(litres.values()) < 2.2
+    with (out / "cases.csv").open() as stream:
+        used = [int(row["seed"]) for row in csv.DictReader(stream)]
+    asked = case_seeds(2, 6)
+    assert used[0] == asked[0]  # a brain of human size stays as it was drawn
+    assert used[2] > asked[2]
+    assert torch.equal(make_case(mni_bank, seed=used[2]).labels, read_made(out, "made_00002"))
+
+
+def read_made(out: Path, name: str) -> torch.Tensor:
+    return torch.from_numpy(np.asarray(nibabel.load(out / "labelsTr" / f"{name}.nii.gz").dataobj).astype(np.uint8))
+
+
+def test_label_maps_of_giants_are_refused_in_one_sentence(
+    mni_bank: LabelMapBank, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export, "_DRAWS", 3)
+    tried = []
+
+    def giant(seed: int) -> MadeCase:
+        tried.append(seed)
+        large = torch.zeros((4, 80, 96, 80))
+        large[:, 5:75, 5:90, 5:75] = torch.rand(4, 70, 85, 70) + 1
+        return MadeCase(large, large[0] > 0, large[0].to(torch.uint8), 2.0, (-79.0, -95.0, -79.0), {"map": "giant"})
+
+    with pytest.raises(InputError, match=r"made from giant, what is not background fills 3\.\d litres"):
+        export.of_human_size(giant, 7)
+    assert tried == [7, 8, 9]

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import nibabel
 import numpy as np
 import pytest
 
+from annofree import methods
 from annofree.cli.main import main
+from annofree.formats import open_scan, read_segmentation
+from annofree.methods.synthtumour import junior, published_junior
+from annofree.networks import ThinUNetSettings
+from command_line import call
 
 SHAPE = (32, 36, 30)
 AFFINE = np.diag([-4.0, 4.0, 4.0, 1.0])
@@ -133,3 +139,68 @@ def test_settings_reach_made_cases(tmp_path: Path, capsys: pytest.CaptureFixture
         main(["synth", *(str(tmp_path / name) for name in ("flair.nii.gz", "i.nii.gz", "l.nii.gz")), *small])
     assert not ended.value.code
     assert "(20.0 ml requested)" in capsys.readouterr().out
+
+
+def cases_of(out: Path) -> dict[str, dict[str, str]]:
+    with (out / "Dataset101_SynthTumourSenior" / "cases.csv").open() as stream:
+        return {row["case"]: row for row in csv.DictReader(stream)}
+
+
+def test_a_network_learns_from_the_mix_and_each_patient_s_tumour_is_on_one_side(
+    folders: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(SystemExit):
+        mixed(folders, "--tier", "T0")
+    senior = folders / "out" / "Dataset101_SynthTumourSenior"
+    cases = cases_of(folders / "out")
+    assert {row["tier"] for row in cases.values()} == {"T0"}
+    (split,) = json.loads((senior / "splits_final.json").read_text())
+    assert sorted((*split["train"], *split["val"])) == sorted(cases)
+    assert {cases[name]["tumour"] for name in split["val"]} == {"p0"}
+    assert {cases[name]["tumour"] for name in split["train"]} == {"p1"}
+
+    monkeypatch.setattr(junior, "PUBLISHED_SPACING_MM", 4.0)
+    monkeypatch.setattr(published_junior, "ThinUNetSettings", lambda: ThinUNetSettings(full=4, widths=(4, 8)))
+    given = ("--set", "preset=published", "--set", f"cases={senior}", "--set", "steps=2")
+    assert call("fit", "synthtumour", "-o", folders / "model", *given) == 0
+    card = methods.load(folders / "model").card
+    told = f"{len(split['train'])} made cases of a folder, {len(split['val'])} held out"
+    assert (card["tier"], card["learned from"]["anatomies"]) == ("T0", told)
+
+
+def test_labels_whose_tier_nobody_tells_teach_no_junior(folders: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        mixed(folders)
+    assert "tier of the labels: not told" in capsys.readouterr().out
+    senior = folders / "out" / "Dataset101_SynthTumourSenior"
+    assert call("fit", "synthtumour", "-o", folders / "m", "--set", "preset=published", "--set", f"cases={senior}") == 2
+    said = capsys.readouterr().err
+    assert "has tier S, and this junior learns from those of tier T0 alone" in said
+    assert "--tier T0" in said
+    assert call("synth", "mix", "--tier", "t0", "-o", folders / "x") == 2
+    assert "There is no tier 't0'; did you mean 'T0'?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("where", ["made", "segmented"])
+def test_made_cases_and_annofree_s_own_answers_tell_their_tier(folders: Path, where: str) -> None:
+    labels = folders / "labelsTr"
+    if where == "made":  # as annofree synth lists what it made
+        (folders / "cases.csv").write_text("case,seed\np0,1\np1,2\n")
+    else:
+        assert (
+            call("segment", folders / "imagesTr", "--sequence", "FLAIR", "-o", folders / "answers", "--no-locate") == 0
+        )
+        shutil.rmtree(labels)
+        (folders / "answers").rename(labels)
+    with pytest.raises(SystemExit) as ended:
+        mixed(folders)
+    assert not ended.value.code
+    rows = cases_of(folders / "out")
+    assert {row["tier"] for row in rows.values()} == {"T0"}
+    assert {"p0", "p1"} <= set(rows)
+    if where == "segmented":
+        own = np.asarray(open_scan(folders / "imagesTr" / "p1_0000.nii.gz", sequence="FLAIR").images["FLAIR"])
+        mask = read_segmentation(labels, "p1").mask("WT")
+        kept = nibabel.load(folders / "out" / "Dataset101_SynthTumourSenior" / "labelsTr" / "p1.nii.gz")
+        assert own.shape == mask.shape
+        assert np.array_equal(np.asarray(kept.dataobj)[::-1] > 0, mask)  # the file runs from right to left

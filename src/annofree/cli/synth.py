@@ -34,7 +34,12 @@ def synth(
     patients_mask: PatientsMask = None,
     sequence: Sequence = None,
     images: Annotated[Path | None, typer.Option(help="mix: nnU-Net's imagesTr of patients.")] = None,
-    labels: Annotated[Path | None, typer.Option(help="mix: labelsTr, the first network's answers.")] = None,
+    labels: Annotated[
+        Path | None, typer.Option(help="mix: the first network's answers: labelsTr, or what 'annofree segment' wrote.")
+    ] = None,
+    tier: Annotated[
+        str | None, typer.Option(help="mix: tier of labels whose folder does not tell it; T0 if no mask taught them.")
+    ] = None,
     csv: Annotated[Path | None, typer.Option(help="mix: table of pairs to write; OUT/mixid.csv without.")] = None,
     setting: Setting = None,
     validation: Annotated[bool, typer.Option(help="One image: the distribution-shifted twin.")] = False,
@@ -52,13 +57,19 @@ def synth(
 
     drawn: dict[str, Any] = {"preset": preset, "changes": parse_settings(setting), "seed": seed, "sequence": sequence}
     if files == [Path("mix")]:
+        from annofree.registry import named
         from annofree.synthesis.synthesise import mix
+        from annofree.thresholds.base import TIERS
 
-        told = mix(images, labels, healthy, out, n=n, brain_mask=brain_mask, csv=csv, workers=workers, **drawn)
+        if tier is not None:
+            named(dict.fromkeys(TIERS), tier, "tier")
+        drawn |= {"brain_mask": brain_mask, "csv": csv, "tier": tier, "workers": workers}
+        told = mix(images, labels, healthy, out, n=n, **drawn)
         say(
             f"{told['mixed']} mixed cases ({', '.join(told['sequences'])}) in {out}/imagesTrMix and labelsMix; with "
             f"{told['originals']} originals in {out}/Dataset101_SynthTumourSenior (nnU-Net 2) and "
-            f"Task101_SynthTumourSenior (nnU-Net 1); {told['left out']} patients without a label left out"
+            f"Task101_SynthTumourSenior (nnU-Net 1); {told['left out']} patients without a label left out; "
+            f"tier of the labels: {', '.join(told['tiers'])}"
         )
         return
     if files == [Path("class-folders")]:

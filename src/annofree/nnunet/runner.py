@@ -18,10 +18,12 @@ import numpy as np
 from annofree.errors import InputError
 from annofree.formats.nifti import read_labels
 from annofree.formats.nnunet import export_nnunet
+from annofree.methods.synthtumour.case_folder import tiers_of_labels
 from annofree.nnunet.environment import Environment, run_command
 from annofree.scan import Cohort, Scan, to_canonical
 from annofree.segmentation import REGIONS, Segmentation
 from annofree.settings import Settings
+from annofree.thresholds.base import worst_tier
 
 METHOD = "nnunet"
 DONE = "annofree-preprocessed"
@@ -205,8 +207,6 @@ class NnUNetRun:
         for theirs, own in numbers.items():
             ours[labels == theirs] = own if told_apart else 2
         assert scan.native is not None
-        # made cases come with a table of what was drawn; other labels are somebody's masks
-        tier = "T0" if (self.data / "cases.csv").is_file() else "S"
         return Segmentation(
             scan_id=scan.id,
             labels=ours,
@@ -215,7 +215,7 @@ class NnUNetRun:
             regions=tuple(REGIONS) if told_apart else ("WT",),
             provenance={
                 "method": METHOD,
-                "tier": tier,
+                "tier": worst_tier(tiers_of_labels(self.data).values() or ["S"]),
                 "settings": self.settings.model_dump(mode="json"),
                 "dataset": self.name,
             },

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from os import PathLike
 from pathlib import Path
@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from annofree.errors import InputError
+from annofree.formats.skull import head_in
 from annofree.processes import in_order
 from annofree.scan import Modality, Scan
 from annofree.synthesis.bank import LabelMapBank
@@ -26,6 +28,8 @@ _LABELS: dict[str, int | list[int]] = {
 }
 #: Largest stored grey level.
 _BRIGHTEST = 4000.0
+#: Draws at most until a made brain is no larger than people's; of the MNI brain's three in five are not.
+_DRAWS = 100
 
 
 def export_cases(
@@ -59,12 +63,33 @@ def _make(
     folder: MadeFolder, bank: LabelMapBank, settings: SynthesisSettings, spacing_mm: float, job: tuple[int, int]
 ) -> Row:
     number, seed = job
-    case = make_case(bank, settings, seed, spacing_mm=spacing_mm)
+    case = of_human_size(lambda own: make_case(bank, settings, own, spacing_mm=spacing_mm), seed)
     images = {
         sequence: np.rint(image * (_BRIGHTEST / max(float(image.max()), 1e-6))).astype(np.int16)
         for sequence, image in zip(Modality, case.images.numpy(), strict=True)
     }
     return write_case(folder, f"made_{number:05d}", images, case)
+
+
+def of_human_size(make: Callable[[int], MadeCase], seed: int) -> MadeCase:
+    """The first case, of this seed and those that follow, that is not taken for a whole head when it is read.
+
+    Training profits from brains larger than any adult's; in a file such a brain cannot be told from a head with skull.
+
+    Raises:
+        InputError: None is.
+    """
+    for again in range(_DRAWS):
+        case = make(seed + again)
+        images = dict(zip(Modality, case.images.numpy(), strict=True))
+        why = head_in(Scan("made", images, affine_of(case)))
+        if why is None:
+            return case
+    raise InputError(
+        f"{_DRAWS} made brains in turn look like whole heads",
+        why=f"of the last one, made from {case.meta['map']}, {why}",
+        fix="Check the label maps' voxel sizes and that they number brain structures, or set anatomy.affine=false",
+    )
 
 
 def write_case(folder: MadeFolder, name: str, images: Mapping[Modality, NDArray[Any]], case: MadeCase) -> Row:

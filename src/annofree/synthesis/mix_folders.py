@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annofree.errors import InputError
+from annofree.formats.derivatives import read_segmentation, written_ids
 from annofree.formats.nnunet import read_case_labels, write_description, write_first_description
-from annofree.formats.outfolder import atomic_write, read_table, table
+from annofree.formats.outfolder import atomic_write, is_ours, read_table, table
 from annofree.formats.scans import open_cohort
 from annofree.formats.standing import refuse_standing
 from annofree.modality import Modality
 from annofree.scan import Cohort
-from annofree.synthesis.dataset import MadeFolder
+from annofree.synthesis.dataset import TABLE, MadeFolder
 from annofree.synthesis.mix import MixSettings, most_pairs, shared_sequences
 from annofree.synthesis.mix_dataset import label_names, write_mixed
 
@@ -28,6 +29,8 @@ SECOND_FORM, FIRST_FORM = "Dataset101_SynthTumourSenior", "Task101_SynthTumourSe
 IMAGES, LABELS, PAIRS = "imagesTrMix", "labelsMix", "mixid.csv"
 _PREFIX = "CarveMix"
 _MOST = 200
+#: One patient in so many is held out, with all that is mixed of the tumour; those whose names end in the mark first.
+_HELD_OUT, _MARK = 5, "val"
 
 
 def mix_folders(
@@ -42,23 +45,27 @@ def mix_folders(
     sequence: str | None = None,
     brain_mask: str | None = None,
     csv: str | Path | None = None,
+    tier: str | None = None,
     workers: int = 1,
 ) -> dict[str, Any]:
     """Mix pseudo-labelled tumours into healthy scans.
 
     Args:
         images: nnU-Net's `imagesTr` of patients, `<case>_0000.nii.gz`.
-        labels: The first network's answers, `<case>.nii.gz`; a case without one, or with an empty one, is left out.
+        labels: The first network's answers: a folder that annofree segmented into, or of `<case>.nii.gz`; a case
+            without one, or with an empty one, is left out.
         healthy: Healthy scans: such a folder, or any that `open_cohort` reads.
         out: An absent or empty folder. It gets `imagesTrMix`, `labelsMix`, `mixid.csv` (`id,id1,id2`: case, tumour,
             healthy), and the mixed cases together with the originals as a data set of nnU-Net 2 and as one of
-            nnU-Net 1 (the same files, linked).
+            nnU-Net 1 (the same files, linked). That of nnU-Net 2 states a split, which keeps each patient's tumour on
+            one side, and in `cases.csv` the tier of every label.
         settings: See `MixSettings`.
         n: Mixed cases; None makes as many as the scans allow, at most 200.
         seed: Decides everything.
         sequence: What channel 0000 is; None asks `dataset.json` beside `images`, and takes FLAIR where there is none.
         brain_mask: Name pattern of brain masks beside the healthy scans.
         csv: Another place for the table.
+        tier: That of labels whose folder does not tell it; annofree's own answers and made cases tell theirs.
         workers: Processes.
 
     Returns:
@@ -74,7 +81,7 @@ def mix_folders(
     stated = sequence or (None if (Path(images).parent / "dataset.json").is_file() else str(Modality.FLAIR))
     patients = open_cohort(images, sequence=stated)
     hosts = open_cohort(healthy, sequence=stated, brain_mask=brain_mask)
-    known = _labels_of(patients, Path(labels))
+    known, tiers = _labels_of(patients, Path(labels), tier)
     usable = [name for name, values in known.items() if values.any()]
     most = most_pairs(len(usable), len(hosts), settings)
     count = min(most, _MOST) if n is None else n
@@ -97,7 +104,10 @@ def mix_folders(
     for name in usable:
         scan = patients[name]
         originals.write(name, scan.images, known[name], scan)
-    _describe(root, sequences, known, [row["id"] for row in rows] + usable)
+    cases = [{"case": r["id"], **r, "tier": tiers[r["tumour"]]} for r in rows]
+    cases += [{"case": name, "tumour": name, "tier": tiers[name]} for name in usable]
+    atomic_write(merged / TABLE, table(cases, delimiter=","))
+    _describe(root, sequences, known, cases, _split(cases, usable))
     text = table([{"id": r["id"], "id1": r["tumour"], "id2": r["healthy"]} for r in rows], delimiter=",")
     atomic_write(root / PAIRS if csv is None else Path(csv), text)
     return {
@@ -105,16 +115,31 @@ def mix_folders(
         "originals": len(usable),
         "left out": len(patients) - len(usable),
         "sequences": sequences,
+        "tiers": sorted({tiers[name] or "not told" for name in usable}),
     }
 
 
-def _labels_of(patients: Cohort, folder: Path) -> dict[str, NDArray[np.uint8]]:
-    """Label maps on the scans' grids, of those that have one."""
+def _labels_of(
+    patients: Cohort, folder: Path, tier: str | None
+) -> tuple[dict[str, NDArray[np.uint8]], dict[str, str | None]]:
+    """Label maps on the scans' grids, of those that have one, and the tier of each; None where nothing tells it."""
     if not folder.is_dir():
         raise InputError("There is no folder of labels", file=folder, fix="Name it with --labels")
     found: dict[str, NDArray[np.uint8]] = {}
+    ours = set(written_ids(folder)) if is_ours(folder) else None
+    made = {row.get("case", ""): row.get("tier", "T0") for row in read_table(folder.parent / TABLE)}
+    tiers: dict[str, str | None] = {}
     for name in patients.ids:
-        labels = read_case_labels(folder, name, patients[name].grid)
+        if ours is None:
+            labels = read_case_labels(folder, name, patients[name].grid)
+            tiers[name] = made.get(name, tier)
+        elif name in ours:
+            answer = read_segmentation(folder, name, scores=())
+            if not answer.grid.same_as(patients[name].grid):
+                raise InputError(f"The answer for '{name}' lies on another grid than its image", file=folder)
+            labels, tiers[name] = answer.labels, answer.provenance.get("tier", tier)
+        else:
+            continue
         if labels is not None:
             found[name] = labels
     if not found:
@@ -124,7 +149,16 @@ def _labels_of(patients: Cohort, folder: Path) -> dict[str, NDArray[np.uint8]]:
             why=f"the images are {', '.join(patients.ids[:3])}",
             fix="Name each label <case>.nii.gz after its image <case>_0000.nii.gz",
         )
-    return found
+    return found, tiers
+
+
+def _split(cases: Sequence[Mapping[str, Any]], patients: Sequence[str]) -> dict[str, list[str]] | None:
+    """Cases that teach and cases that are held out, each patient's on one side; None for a single patient."""
+    held = {name for name in patients if name.endswith(_MARK)} or set(patients[::_HELD_OUT])
+    split: dict[str, list[str]] = {"train": [], "val": []}
+    for case in cases:
+        split["val" if case["tumour"] in held else "train"].append(case["case"])
+    return split if split["train"] else None
 
 
 def _link(source: Path, target: Path) -> None:
@@ -137,13 +171,17 @@ def _link(source: Path, target: Path) -> None:
 
 
 def _describe(
-    root: Path, sequences: tuple[Modality, ...], known: Mapping[str, NDArray[np.uint8]], cases: list[str]
+    root: Path,
+    sequences: tuple[Modality, ...],
+    known: Mapping[str, NDArray[np.uint8]],
+    cases: Sequence[Mapping[str, Any]],
+    split: Mapping[str, list[str]] | None,
 ) -> None:
     """`dataset.json` in both forms; they disagree about "labels", so that no one file serves both."""
     names = label_names(known.values())
     merged, first = root / SECOND_FORM, root / FIRST_FORM
-    write_description(merged, sequences, names, len(cases))
+    write_description(merged, sequences, names, len(cases), split)
     for folder in ("imagesTr", "labelsTr"):
         for file in sorted((merged / folder).iterdir()):
             _link(file, first / folder / file.name)
-    write_first_description(first, sequences, names, cases)
+    write_first_description(first, sequences, names, [case["case"] for case in cases])

@@ -10,7 +10,7 @@ from annofree.processes import in_order
 from annofree.scan import Cohort, Modality
 from annofree.synthesis.carrier import Carrier, carrier_of
 from annofree.synthesis.dataset import MadeFolder, Row, case_seeds
-from annofree.synthesis.export import write_case
+from annofree.synthesis.export import of_human_size, write_case
 from annofree.synthesis.pseudo_healthy import pseudo_healthy
 from annofree.synthesis.real_brain import paint_tumour_into
 from annofree.synthesis.settings import SynthesisSettings
@@ -69,7 +69,7 @@ def _make(
 ) -> list[Row]:
     rows = []
     for name, seed in job[1]:
-        made = paint_tumour_into(job[0], settings, seed, spacing_mm=spacing_mm)
+        made = of_human_size(lambda own: paint_tumour_into(job[0], settings, own, spacing_mm=spacing_mm), seed)
         images = dict(zip(Modality, made.images.numpy(), strict=True))
         rows.append(write_case(folder, name, {s: images[s] for s in folder.sequences}, made))
     return rows

@@ -116,7 +116,7 @@ def test_what_is_no_folder_of_made_cases_is_refused(written: Path, tmp_path: Pat
             open_case_folder(copy)
     (copy / "splits_final.json").unlink()
     (copy / "cases.csv").unlink()
-    with pytest.raises(InputError, match="not known as a made one"):
+    with pytest.raises(InputError, match="tier S, and this junior learns from those of tier T0 alone"):
         open_case_folder(copy)
     for settings in ({"preset": "ours"}, {"preset": "published", "junior": "shipped"}):
         with pytest.raises(SettingsError, match="'cases'"):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from annofree.errors import InputError
+from annofree.formats.names import is_volume, stem_of
 from annofree.formats.nnunet import read_case_labels
 from annofree.formats.outfolder import read_table
 from annofree.formats.scans import open_cohort
@@ -16,6 +18,7 @@ from annofree.methods.synthtumour.cases import folder_name, read_record, write_c
 from annofree.methods.synthtumour.coarse import coarse_of
 from annofree.prepare.resample import low_passed, resample
 from annofree.scan import Cohort, Modality
+from annofree.thresholds.base import TIERS
 
 #: The published mark at the end of the names of validation cases, and the file that states the split as well.
 MARK, SPLIT, TABLE = "val", "splits_final.json", "cases.csv"
@@ -72,13 +75,12 @@ def open_case_folder(folder: str | Path) -> CaseFolder:
     names end in "val" are held out.
 
     Raises:
-        InputError: It is no such folder, was not made by `annofree synth`, or holds nobody out.
+        InputError: It is no such folder, has labels of another tier than T0, or holds nobody out.
     """
     root = Path(folder)
     fix = "Write one with 'annofree synth -o FOLDER --preset published --healthy DIR'"
     if not (root / "imagesTr").is_dir() or not (root / "labelsTr").is_dir():
         raise InputError("This is no data set of made cases", file=root, why="imagesTr or labelsTr is missing", fix=fix)
-    made = {row.get("case", "") for row in read_table(root / TABLE)}
     stated = None if (root / "dataset.json").is_file() else str(Modality.FLAIR)
     cohort = open_cohort(root / "imagesTr", sequence=stated)
     train, held_out = _split(root, cohort.ids)
@@ -89,14 +91,30 @@ def open_case_folder(folder: str | Path) -> CaseFolder:
             why=f"{SPLIT}, or '{MARK}' at the end of a name, tells which are held out",
             fix=fix,
         )
-    if foreign := [name for name in (*train, *held_out) if name not in made]:
-        raise InputError(
-            f"Case '{foreign[0]}' is not known as a made one",
-            file=root / TABLE,
-            why="the table of made cases does not list it, and a network that learned experts' masks is another thing",
-            fix=fix,
-        )
+    for name, tier in tiers_of_labels(root, (*train, *held_out)).items():
+        if tier != "T0":
+            raise InputError(
+                f"The label of case '{name}' has tier {tier}, and this junior learns from those of tier T0 alone",
+                file=root / TABLE,
+                why="the table of made cases does not list it, or says so: what experts' masks taught is another thing",
+                fix=f"{fix}; or mix again and say with --tier T0 that no mask taught the network that gave the labels",
+            )
     return CaseFolder(root, cohort, train, held_out)
+
+
+def tiers_of_labels(root: Path, names: Iterable[str] | None = None) -> dict[str, str]:
+    """The tier of each case's label by name: what the data set's table says, T0 of made cases, else S.
+
+    Args:
+        root: The data set, with `cases.csv`: made cases, or mixed ones with the tier of the tumour's label.
+        names: The cases asked for; None for all of `labelsTr`.
+    """
+    told = {row.get("case", ""): row.get("tier", "T0") for row in read_table(root / TABLE)}
+    asked = (
+        [stem_of(path.name) for path in (root / "labelsTr").iterdir() if is_volume(path)] if names is None else names
+    )
+    tiers = {name: told.get(name, "S") for name in asked}
+    return {name: tier if tier in TIERS else "S" for name, tier in tiers.items()}
 
 
 def _split(root: Path, names: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
