@@ -72,9 +72,10 @@ def _save(result: Any, out: Any, page: bool) -> Path:
     from annofree.formats.derivatives import write_segmentation
 
     written = write_segmentation(result, out)
-    if page:
-        from annofree.review.remake import write_own_page
+    from annofree.review.remake import drop_page, write_own_page
 
+    drop_page(result, out)
+    if page:
         write_own_page(result, out)
     return written
 

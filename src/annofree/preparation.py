@@ -69,6 +69,7 @@ class Preparation:
             "reference": str(self.reference),
             "movements": {str(name): np.asarray(matrix).tolist() for name, matrix in self.movements.items()},
             "steps": [step.to_dict() for step in self.steps],
+            "every_grid": self.every_grid,
         }
 
     @classmethod
@@ -76,4 +77,5 @@ class Preparation:
         """From provenance; the steps' records come along."""
         movements = {Modality(name): np.asarray(rows, float) for name, rows in record["movements"].items()}
         steps = tuple(StepRecord(**{**step, "warnings": tuple(step["warnings"])}) for step in record["steps"])
-        return cls(Modality(record["reference"]), movements, steps)
+        every_grid = bool(record.get("every_grid", False))
+        return cls(Modality(record["reference"]), movements, steps, every_grid=every_grid)

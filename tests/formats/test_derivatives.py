@@ -164,6 +164,43 @@ def test_two_methods_in_one_folder_are_told_apart(patient: Path, tmp_path: Path)
     assert back.provenance == {"method": "intensity"}
 
 
+def test_each_methods_lesions_are_its_own(patient: Path, tmp_path: Path) -> None:
+    other = (Lesion(1, 7.0, (0.0, 0.0, 0.0)),)
+    write_segmentation(answer(patient), tmp_path / "out")
+    write_segmentation(answer(patient, provenance={"method": "intensity"}, lesions=other), tmp_path / "out")
+    for method, wanted in (("weak-to-strong", answer(patient).lesions), ("intensity", other)):
+        assert read_segmentation(tmp_path / "out", "BraTS2021_00042", method).lesions == wanted
+    write_segmentation(answer(patient, provenance={"method": "intensity"}, lesions=()), tmp_path / "out")
+    assert read_segmentation(tmp_path / "out", "BraTS2021_00042", "intensity").lesions == ()
+    table = tmp_path / "out" / "sub-BraTS202100042" / "lesions.tsv"
+    rows = [line.rsplit("\t", 1)[0] for line in table.read_text().splitlines()]
+    table.write_text("\n".join(rows) + "\n")  # as older versions wrote it
+    assert read_segmentation(tmp_path / "out", "BraTS2021_00042", "weak-to-strong").lesions == answer(patient).lesions
+
+
+def test_a_new_answer_leaves_nothing_that_describes_the_old_one(patient: Path, tmp_path: Path) -> None:
+    out, stem = tmp_path / "out", "sub-BraTS202100042_space-"
+    write_segmentation(answer(patient, provenance={"method": "intensity"}), out)
+    anat = out / "sub-BraTS202100042" / "anat"
+    others = {path.name for path in anat.iterdir()}
+    write_segmentation(answer(patient), out)
+    corrected = anat / f"{stem}orig_desc-weaktostrongCorrected_dseg.nii.gz"
+    stale = [f"{stem}orig_desc-weaktostrong_{kind}" for kind in ("seg.dcm", "sr.dcm")]
+    stale += [f"{stem}T1_label-lesion_desc-weaktostrong_mask.{end}" for end in ("nii.gz", "json")]
+    for path in (corrected, *(anat / name for name in stale)):
+        path.write_bytes(b"x")
+    only = answer(patient, ("WT",))
+    write_segmentation(only.replace(scores={"WT": only.scores["WT"]}, brain=None), out)
+    left = {path.name for path in anat.iterdir()} - others - {corrected.name}
+    assert corrected.is_file()
+    assert left == {
+        f"{stem}orig_label-{of}_desc-weaktostrong_{kind}.{end}"
+        for of, kind in (("lesion", "mask"), ("WT", "probseg"))
+        for end in ("nii.gz", "json")
+    }
+    assert others <= {path.name for path in anat.iterdir()}
+
+
 def test_missing_and_damaged_answers(patient: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     with pytest.raises(InputError, match="no such folder"):

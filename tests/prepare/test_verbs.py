@@ -63,6 +63,12 @@ def test_segment_takes_the_raw_head_and_draws_masks_on_every_grid(patient: Path,
     assert volumes["orig"] > 5  # the lump has 11 ml
     assert volumes["T1"] == pytest.approx(volumes["orig"], rel=0.1)  # some 100 voxels of 0.1 ml
     assert volumes["FLAIR"] == pytest.approx(volumes["orig"], rel=0.1)
+    assert call("rethreshold", out, "--threshold", "fixed:3.5", "--overwrite", "--no-locate") == 0
+    for space in ("T1", "FLAIR"):  # decided again with the others
+        image = nibabel.load(next(out.glob(f"sub-p7/anat/*space-{space}_label-lesion*mask.nii.gz")))
+        new = np.asarray(image.dataobj).sum() * abs(np.linalg.det(image.affine[:3, :3])) / 1000
+        assert image.shape == GRIDS[space].shape
+        assert 0 < new < 0.95 * volumes[space]
 
 
 def test_the_room_is_the_verb(patient: Path) -> None:

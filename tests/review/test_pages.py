@@ -330,6 +330,16 @@ def test_the_cohort_page_of_failures_alone_says_so(tmp_path: Path) -> None:
     assert "No scan was segmented" in text
 
 
+def test_an_answer_without_a_page_takes_the_page_of_the_one_before(cases: tuple[Case, ...], tmp_path: Path) -> None:
+    made = cases[0].result
+    page = page_path(tmp_path, made.scan_id)
+    write_review(made, cases[0].scan, tmp_path)
+    made.replace(provenance={**made.provenance, "method": "another"}).save(tmp_path, page=False)
+    assert page.is_file()
+    made.save(tmp_path, page=False)
+    assert not page.is_file()
+
+
 def test_saving_a_result_writes_its_page_too(cases: tuple[Case, ...], tmp_path: Path) -> None:
     import annofree as af
 

@@ -180,8 +180,7 @@ class Worker:
             result = result.replace(provenance={**result.provenance, "group": group})
         stage("writing")
         result.save(self.out, page=False)
-        if scan.preparation is not None and scan.preparation.every_grid:
-            write_natives(result, scan, self.out)
+        write_natives(result, scan, self.out)
         if self.review:
             stage("making its page")
             self._write_page(result, scan)

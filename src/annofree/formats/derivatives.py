@@ -65,8 +65,10 @@ def write_segmentation(result: Segmentation, out: str | Path) -> Path:
     about = f"annofree {method}"
     common = {"SpatialReference": "orig", "ScanId": result.scan_id, "Method": method}
     volumes: list[Callable[[], None]] = []
+    now = {path}
 
     def keep(file: Path, array: NDArray[Any], description: str = about) -> None:
+        now.add(file)
         volumes.append(
             partial(write_volume, file, to_native(array, result.native), result.native, description=description)
         )
@@ -81,16 +83,16 @@ def write_segmentation(result: Segmentation, out: str | Path) -> Path:
         write_label_table(dseg)
         write_viewer_tables(root)
     for name, score in result.scores.items():
-        volumes.append(
-            partial(_write_score, _image_path(root, result.scan_id, method, "probseg", name), score, result, common)
-        )
+        now.add(file := _image_path(root, result.scan_id, method, "probseg", name))
+        volumes.append(partial(_write_score, file, score, result, common))
     if result.brain is not None:
         brain = _image_path(root, result.scan_id, method, "mask", "brain")
         keep(brain, result.brain.view(np.uint8))
         write_json(sidecar_path(brain), {**common, "Type": "Brain", "Description": "Voxels that the method looked at"})
-    write_lesions(path.parents[1] / "lesions.tsv", result.lesions)
+    write_lesions(path.parents[1] / "lesions.tsv", result.lesions, method)
     keep(path, result.mask("WT").view(np.uint8), f"{about}: whole tumour")
     side_by_side(call, volumes)
+    _drop_older(path, result.scan_id, method, {file.name.removesuffix(".nii.gz") for file in now})
     record = {
         **common,
         "Type": "Lesion",
@@ -104,6 +106,16 @@ def write_segmentation(result: Segmentation, out: str | Path) -> Path:
     }
     write_json(sidecar_path(path), record)
     return path
+
+
+def _drop_older(mask: Path, scan_id: str, method: str, kept: Collection[str]) -> None:
+    """Remove what a method's earlier answer has more than the new one: it describes another mask.
+
+    Score maps and grids that it had, DICOM objects. What a person corrected has another name, and stays.
+    """
+    for old in mask.parent.glob(f"{bids_stem(scan_id)}_*desc-{bids_label(method)}_*"):
+        if old.name.split(".")[0] not in kept:
+            old.unlink(missing_ok=True)
 
 
 def _refuse_collision(sidecar: Path, result: Segmentation) -> None:
@@ -281,7 +293,7 @@ def _rebuild(
         scores={name: score for name, score in maps.items() if score is not None},
         thresholds=cast(Any, thresholds),
         brain=may_lack(brain_mask) if record["Brain"] else None,
-        lesions=may_lack(lambda: read_lesions(sidecar.parents[1] / "lesions.tsv")) or (),
+        lesions=may_lack(lambda: read_lesions(sidecar.parents[1] / "lesions.tsv", method)) or (),
         provenance=record["Provenance"],
     )
 

@@ -1,4 +1,4 @@
-"""`lesions.tsv`: one row a lesion, largest first, to the numbers that a reader of the page sees."""
+"""`lesions.tsv`: one row a lesion, largest first, to the numbers that a reader of the page sees; each method's rows."""
 
 from __future__ import annotations
 
@@ -10,27 +10,37 @@ from annofree.formats.outfolder import atomic_write, read_table, table
 from annofree.segmentation import LABEL_NAMES, Lesion
 
 _LABELS = tuple(name for label, name in LABEL_NAMES.items() if label)
-COLUMNS = ("index", "volume_ml", "x_mm", "y_mm", "z_mm", "side", "lobe", "confidence", *(f"{n}_ml" for n in _LABELS))
+COLUMNS = (
+    *("index", "volume_ml", "x_mm", "y_mm", "z_mm", "side", "lobe", "confidence", *(f"{n}_ml" for n in _LABELS)),
+    "method",
+)
 
 
-def write_lesions(path: Path, lesions: Iterable[Lesion]) -> None:
-    """Write the table; what is not known is `n/a`, as BIDS asks."""
+def write_lesions(path: Path, lesions: Iterable[Lesion], method: str) -> None:
+    """Write the rows of one method's answer, other methods' stay; what is not known is `n/a`, as BIDS asks."""
     cells = [
         [lesion.index, lesion.volume_ml, *lesion.centre_mm, lesion.side, lesion.lobe, lesion.confidence]
         + [lesion.label_ml.get(name) for name in _LABELS]
+        + [method]
         for lesion in lesions
     ]
-    atomic_write(path, table([dict(zip(COLUMNS, row, strict=True)) for row in cells], COLUMNS))
+    try:
+        others = [row for row in read_table(path) if row.get("method", method) != method]
+    except InputError:  # what stands there is damaged, and written anew
+        others = []
+    atomic_write(path, table([*(dict(zip(COLUMNS, row, strict=True)) for row in cells), *others], COLUMNS))
 
 
-def read_lesions(path: Path) -> tuple[Lesion, ...]:
-    """Read the table back; an absent table means that none was written.
+def read_lesions(path: Path, method: str) -> tuple[Lesion, ...]:
+    """Read one method's rows back; an absent table means that none was written.
+
+    Rows of older tables name no method and count as anybody's.
 
     Raises:
         InputError: The table is damaged.
     """
     try:
-        return tuple(_lesion(row) for row in read_table(path))
+        return tuple(_lesion(row) for row in read_table(path) if row.get("method", method) == method)
     except (ValueError, KeyError) as error:
         raise InputError(
             "A lesion table is damaged", file=path, why=str(error)[:100], fix="Segment the scan again"

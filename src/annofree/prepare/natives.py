@@ -37,13 +37,14 @@ def on_grid_of(result: Segmentation, native: Grid, movement: NDArray[np.float64]
 def write_natives(result: Segmentation, scan: Scan, out: str | Path) -> None:
     """Write the whole-tumour mask, and the labels where regions are told apart, on the grid of every sequence's file.
 
-    Names are those of the main results with `space-T1` and so on instead of `space-orig`. A scan that was not prepared
-    has one grid only, and nothing is written.
+    Names are those of the main results with `space-T1` and so on instead of `space-orig`. Nothing is written where
+    nobody asked for it, or for a scan that was not prepared, which has one grid only.
     """
     told = scan.preparation
+    if told is None or not told.every_grid:
+        return
     method = str(result.provenance.get("method") or "annofree")
-    for sequence, native in () if told is None else told.natives.items():
-        assert told is not None
+    for sequence, native in told.natives.items():
         labels = on_grid_of(result, native, told.movements[sequence])
         stem = bids_folder(out, result.scan_id) / "anat" / f"{bids_stem(result.scan_id)}_space-{sequence}"
         about = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -129,4 +130,4 @@ class Again(Settings):
         if bias:
             work = CorrectBias(**bias[0])(work)
         scan = as_scan(work)
-        return scan.replace(preparation=told, notes=study.notes)
+        return scan.replace(preparation=replace(told, natives=study.natives), notes=study.notes)

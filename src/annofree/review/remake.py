@@ -59,6 +59,14 @@ def review(out: str | Path, *, method: str | None = None, again: bool = False) -
     return ReviewReport(write_cohort_review(root), tuple(made), tuple(kept), tuple(failed))
 
 
+def drop_page(result: Segmentation, out: str | Path) -> None:
+    """Remove the page of the answer that a result replaces: where no new one is made, it would show the old mask."""
+    page = page_path(out, result.scan_id)
+    shown = read_summary(page)
+    if shown is not None and shown.method == result.provenance.get("method"):
+        page.unlink(missing_ok=True)
+
+
 def write_own_page(result: Segmentation, out: str | Path) -> Path | None:
     """The page of a result that was just written; None where its images are not to be had any more."""
     try:

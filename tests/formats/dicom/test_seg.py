@@ -213,6 +213,21 @@ def test_the_report_says_what_the_tables_say(tmp_path: Path, labelmap: bool, reg
     assert named.parent == tmp_path / "b"
 
 
+def test_a_report_never_refers_to_a_segmentation_that_was_replaced(tmp_path: Path) -> None:
+    import pydicom
+
+    result, _, _ = made(tmp_path / "a", oblique())
+    result.replace(lesions=(Lesion(1, 12.3, (1.0, 2.0, 3.0), "left", "Frontal"),)).save(tmp_path / "out", page=False)
+    seg, report = export_dicom_seg(tmp_path / "out", tmp_path / "a", report=True)
+    assert export_dicom_seg(tmp_path / "out", tmp_path / "a", labelmap=True) == [seg, report]
+    groups = highdicom.sr.srread(report).content.get_volumetric_roi_measurement_groups()
+    refers = {group.referenced_segment[0].ReferencedSOPSequence[0].ReferencedSOPInstanceUID for group in groups}
+    assert refers == {pydicom.dcmread(seg).SOPInstanceUID}
+    result.replace(labels=np.flip(result.labels, 0).copy()).save(tmp_path / "out", page=False)
+    assert not seg.exists()
+    assert not report.exists()  # both told of the mask before
+
+
 def test_export_finds_the_results_of_a_folder(tmp_path: Path) -> None:
     result, case, own = made(tmp_path / "a", oblique())
     result.save(tmp_path / "out")

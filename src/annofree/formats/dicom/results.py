@@ -23,7 +23,8 @@ def export_dicom_seg(
 ) -> list[Path]:
     """Write the segmentations of an output folder as DICOM SEG, one file a study, and structured reports beside them.
 
-    They go beside the masks unless `out` says where. `settings.keep_ids` has to be as it was when the scans were read,
+    They go beside the masks unless `out` says where. A report that lies there is made again with the SEG that it
+    refers to. `settings.keep_ids` has to be as it was when the scans were read,
     because it names them.
 
     Raises:
@@ -47,7 +48,7 @@ def export_dicom_seg(
         name = mask.name.replace("_label-lesion", "").replace("_mask.nii.gz", "_seg.dcm")
         path = (mask.parent if out is None else out) / name
         written.append(write_dicom_seg(result, case, path, labelmap=labelmap, keep_ids=settings.keep_ids))
-        if report:
-            told = path.with_name(path.name.replace("_seg.dcm", "_sr.dcm"))
+        told = path.with_name(path.name.replace("_seg.dcm", "_sr.dcm"))
+        if report or told.exists():
             written.append(write_dicom_sr(result, case, path, told, keep_ids=settings.keep_ids))
     return written
