@@ -11,7 +11,7 @@ from annofree.batch.rethreshold import rethreshold
 from annofree.batch.run import BatchReport, run
 from annofree.errors import InputError, OutputError, SettingsError
 from annofree.evaluation.evaluate import evaluate
-from annofree.formats import open_cohort, read_segmentation
+from annofree.formats import open_cohort, read_segmentation, written_ids
 from annofree.pipeline import Choice
 from command_line import call
 
@@ -115,6 +115,13 @@ def test_a_threshold_changes_from_saved_scores_alone(
         rethreshold(out, "fixd:2")
     with pytest.raises(InputError, match="no scores for ET"):
         rethreshold(out, "fixed:2", region="ET", overwrite=True)
+    (tmp_path / "empty").mkdir()
+    for new in ("new/deep", "empty"):
+        with pytest.raises(InputError, match="no scores for XX"):
+            rethreshold(out, "fixed:2", region="XX", out=tmp_path / new)
+    assert not (tmp_path / "new").exists()
+    assert not any((tmp_path / "empty").iterdir())
+    assert len(written_ids(out)) == len(before.rows)
 
 
 def test_scores_against_truth_match_what_was_written(phantoms: Path, tmp_path: Path) -> None:

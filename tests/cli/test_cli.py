@@ -68,12 +68,14 @@ def test_part_failure_is_exit_code_3_and_names_the_scan(
         (["segment", "{scan}", "-o", "out", "--threshold", "fixd:2"], "fixed"),
         (["segment", "{scan}", "-o", "out", "--model", "nowhere"], "not a model folder"),
         (["segment", "{scan}", "-o", "out", "--method", "intensity", "--model", "m"], "Both a method and a model"),
+        (["segment", "{scan}", "-o", "deep/out", "--quality", "nonsense"], "'fast', 'default' or 'best'"),
         (["evaluate", "nowhere", "--truth", "nowhere"], "nowhere"),
         (["fit", "intensity", "-o", "model"], "nothing to fit"),
         (["fit", "intensity", "-o", "model", "--healthy", "{scan}", "--set", "sigma=2"], "sigma_mm"),
+        (["fit", "atlas-z", "-o", "model", "--healthy", "{scan}"], "at least 3 healthy scans"),
     ],
 )
-def test_bad_input_is_one_sentence_and_exit_code_2(
+def test_bad_input_is_one_sentence_exit_code_2_and_no_folder(
     arguments: list[str],
     words: str,
     phantoms: Path,
@@ -88,6 +90,7 @@ def test_bad_input_is_one_sentence_and_exit_code_2(
     assert words in said
     assert "Traceback" not in said
     assert len(said.strip().splitlines()) == 1
+    assert not any(tmp_path.iterdir())
 
 
 def test_one_file_is_segmented_and_its_sequence_shown(phantoms: Path, tmp_path: Path) -> None:

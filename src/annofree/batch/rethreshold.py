@@ -17,7 +17,7 @@ from annofree.errors import AnnofreeError, InputError, OutputError, SettingsErro
 from annofree.formats import read_segmentation, written_ids
 from annofree.formats.lock import only_run
 from annofree.formats.network_folder import file_hash
-from annofree.formats.outfolder import claim_folder
+from annofree.formats.outfolder import claimed
 from annofree.methods.decide import Rules, Scored, decide
 from annofree.methods.model_folder import FORM
 from annofree.methods.registry import method_class
@@ -27,7 +27,7 @@ from annofree.review.remake import read_again
 from annofree.segmentation import Segmentation
 from annofree.thresholds import parse
 from annofree.thresholds.base import Threshold, worst_tier
-from annofree.trust.expectation import UNKNOWN
+from annofree.trust.expectation import CHANGED, UNKNOWN
 from annofree.trust.false_alarms import uncalibrated
 
 
@@ -79,8 +79,7 @@ def rethreshold(
         raise OutputError(
             "The new masks would replace the old ones", file=source, fix="Name another folder with -o, or --overwrite"
         )
-    target = claim_folder(out if out is not None else source)
-    with only_run(target):
+    with claimed(out if out is not None else source) as target, only_run(target):
         report = BatchReport(target)
         for scan_id in ids:
             try:
@@ -154,8 +153,8 @@ def _decide_again(
             f"The segmentation of '{before.scan_id}' has no scores for {region}",
             why=f"it keeps {', '.join(before.scores) or 'none'}",
         )
-    rules, sentences = _rules(told)
-    was = rules.thresholds[region]
+    in_use, sentences = _rules(told)
+    rules, was = in_use, in_use.thresholds[region]
     if rule is not None and _in_use(rule, was):
         rule = was  # typed again it has neither the tier nor the source of the one that was fitted or shipped
     if rule is not None:
@@ -172,7 +171,7 @@ def _decide_again(
             f"The tier changes from {told['tier']} to {tier}: the threshold of {region} was {was.describe()} "
             f"(tier {was.tier}) and is now {rule.describe()} (tier {rule.tier}; {rule.source or 'no source stated'})."
         )
-    provenance = {
+    provenance: dict[str, Any] = {
         **told,
         "form": FORM,
         "tier": tier,
@@ -183,8 +182,11 @@ def _decide_again(
         "rethresholded": {"region": region, "before": was.to_dict()},
     }
     lesions = locate_lesions(decision.labels, scan, scores=before.scores.get("WT"), with_lobes=locate)
-    if rule is not None or chain is not None or "finding" not in told:
-        provenance |= {"finding": asdict(uncalibrated(lesions)), "expectation": asdict(UNKNOWN)}
+    if rules.to_dict() != in_use.to_dict() or "finding" not in told:
+        known = (told.get("expectation") or {}).get("sentence", UNKNOWN.sentence) != UNKNOWN.sentence
+        provenance |= {"finding": asdict(uncalibrated(lesions)), "expectation": asdict(CHANGED if known else UNKNOWN)}
+    if provenance["expectation"]["sentence"] == CHANGED.sentence:
+        provenance["notes"].append(CHANGED.sentence)
     return before.replace(
         labels=decision.labels, thresholds=decision.thresholds, provenance=provenance, lesions=lesions, scan=scan
     )

@@ -18,7 +18,7 @@ from annofree.batch.worker import BatchReport, Failure, Outcome, Worker
 from annofree.errors import InputError
 from annofree.formats.bids_names import bids_stem
 from annofree.formats.lock import only_run
-from annofree.formats.outfolder import atomic_write, claim_folder, read_table, refuse_beside, table
+from annofree.formats.outfolder import atomic_write, claimed, read_table, refuse_beside, table
 from annofree.pipeline import Choice
 from annofree.processes import as_they_come, sensible
 
@@ -66,10 +66,10 @@ def run(
     """
     if scheduler is not None and workers > 1:
         raise InputError("Both workers and a scheduler were given", fix="Give --workers N or --scheduler, not both")
-    out = claim_folder(out).absolute()
-    refuse_beside(out, "reports.tsv", "what 'annofree reports' wrote")
+    refuse_beside(Path(out), "reports.tsv", "what 'annofree reports' wrote")
     begun, started = now(), time.monotonic()
-    with only_run(out):
+    with claimed(out) as folder, only_run(folder):
+        out = folder.absolute()
         if scheduler is None and (workers <= 1 or len(cohort) == 1) and cohort.ids:
             first = cohort.ids[0]
             if not (start_mark(out, first).exists() or read_record(out, first)):

@@ -9,8 +9,8 @@ import json
 import math
 import os
 import threading
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -175,6 +175,38 @@ def claim_folder(out: str | Path) -> Path:
     atomic_write(folder / "README", _README)
     atomic_write(folder / ".bidsignore", "\n".join(_IGNORED) + "\n")
     return folder
+
+
+@contextmanager
+def claimed(out: str | Path) -> Iterator[Path]:
+    """`claim_folder` for a block; where that fails with nothing written, no trace of the folder stays."""
+    with leaving_nothing(Path(out), {DESCRIPTION, "README", ".bidsignore"}):
+        yield claim_folder(out)
+
+
+@contextmanager
+def leaving_nothing(folder: Path, furniture: Collection[str]) -> Iterator[None]:
+    """Where a block fails and has put no more than furniture into a folder, take that away, and folders it made."""
+    made = [place for place in (folder, *folder.parents) if not place.exists()]
+    before = set() if made else _names(folder)
+    try:
+        yield
+    except BaseException:
+        new = _names(folder) - before
+        with suppress(OSError):
+            if new <= set(furniture):
+                for name in new:
+                    (folder / name).unlink()
+                for place in made:
+                    place.rmdir()
+        raise
+
+
+def _names(folder: Path) -> set[str]:
+    try:
+        return {path.name for path in folder.iterdir()}
+    except OSError:
+        return set()
 
 
 def refuse_beside(folder: Path, table: str, what: str) -> None:

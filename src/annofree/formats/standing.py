@@ -11,7 +11,7 @@ from typing import Any
 
 from annofree.errors import OutputError
 from annofree.formats.lock import LOCK, only_run
-from annofree.formats.outfolder import atomic_write
+from annofree.formats.outfolder import atomic_write, leaving_nothing
 
 #: Stands in a model folder from the beginning of a fit to its end.
 MARK = ".annofree-fit.json"
@@ -71,6 +71,16 @@ def unfinished_fit(folder: Path, method: str, asked: Mapping[str, Any] | None = 
     if os.environ.get("RANK", "0") not in ("", "0"):  # torchrun starts a process a card; the first one asks for all
         yield
         return
+    with leaving_nothing(folder, {MARK}):
+        _refuse_other_fit(folder, method, wanted)
+        with only_run(folder):
+            atomic_write(folder / MARK, json.dumps(wanted) + "\n")
+            yield
+            (folder / MARK).unlink(missing_ok=True)
+
+
+def _refuse_other_fit(folder: Path, method: str, wanted: Mapping[str, Any]) -> None:
+    """Make the folder, or see that what lies in it is an unfinished fit of the same."""
     fix = "Name another folder with -o"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -92,10 +102,6 @@ def unfinished_fit(folder: Path, method: str, asked: Mapping[str, Any] | None = 
             why="; ".join(_differences(begun.get("asked", {}), wanted["asked"])),
             fix="Give the same again to go on, or name another folder with -o",
         )
-    with only_run(folder):
-        atomic_write(folder / MARK, json.dumps(wanted) + "\n")
-        yield
-        (folder / MARK).unlink(missing_ok=True)
 
 
 def _begun(folder: Path) -> dict[str, Any] | None:
