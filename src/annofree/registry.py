@@ -146,13 +146,14 @@ class Registry(Mapping[str, R], Generic[R, T]):
             raise SettingsError(f"'{text}': {error.what}", file=error.file, why=error.why, fix=fix) from None
 
     def from_dict(self, values: Mapping[str, Any]) -> T:
-        """The inverse of `Kind.to_dict`.
+        """The inverse of `Kind.to_dict`; what was written down before a setting existed does what it did then.
 
         Raises:
             SettingsError: The mapping does not describe one.
         """
         rest = dict(values)
-        made: T = self[str(rest.pop("kind", ""))].load()(**rest)
+        kind = self[str(rest.pop("kind", ""))].load()
+        made: T = kind(**{**kind.later, **rest})
         return made
 
 
@@ -172,6 +173,8 @@ class Kind(Settings):
     kind: ClassVar[str]
     #: Settings that may be given without their names, in order.
     main: ClassVar[tuple[str, ...]] = ()
+    #: Settings that came later, each with the value that does what was done before; for descriptions without them.
+    later: ClassVar[Mapping[str, Any]] = {}
 
     def __init__(self, *main: Any, **values: Any) -> None:
         if len(main) > len(self.main):

@@ -12,6 +12,7 @@ import yaml
 from annofree.errors import AnnofreeError
 from annofree.methods import WEIGHTS, load
 from annofree.pipeline import Choice
+from annofree.refine import from_dict
 
 WEIGHT, ONNX = "network/model.safetensors", "network/model.onnx"
 
@@ -99,6 +100,14 @@ def test_a_bad_model_folder_is_one_sentence(tmp_path: Path, change: Callable[[Pa
     assert "\n" not in sentence
     assert any(word in sentence for word in ("my-model", "Settings", "method"))
     assert "Traceback" not in sentence
+
+
+@pytest.mark.parametrize("folder", sorted(path.parent for path in WEIGHTS.glob("*/config.yaml")), ids=lambda f: f.name)
+def test_a_shipped_model_leaves_no_setting_of_its_refiners_open(folder: Path) -> None:
+    """What is not written down does in older models what was done then."""
+    chains = yaml.safe_load((folder / "config.yaml").read_text()).get("refiners", {})
+    for told in (one for chain in chains.values() for one in chain):
+        assert set(from_dict(told).to_dict()) == set(told)
 
 
 def test_a_good_copy_loads(tmp_path: Path) -> None:

@@ -112,3 +112,5 @@ def test_it_is_written_and_read_as_text_and_as_data() -> None:
     refiner = parse("appearance:6,weight=1")
     assert refiner == Appearance(reach_mm=6, weight=1)
     assert from_dict(refiner.to_dict()) == refiner
+    before = {name: value for name, value in refiner.to_dict().items() if name not in ("rounds", "thin_mm")}
+    assert from_dict(before) == Appearance(**{**refiner.model_dump(), "rounds": 1, "thin_mm": 0.0})

@@ -123,7 +123,9 @@ def test_it_survives_being_written_down() -> None:
 
 
 def test_models_saved_under_the_former_name_still_load() -> None:
-    assert from_dict({"kind": "twins", "share": 0.4}) == MirrorFilter(share=0.4)
+    before = from_dict({"kind": "twins", "share": 0.4})  # as it was before it looked at cores and at the image
+    assert before == MirrorFilter(share=0.4, core=2.0, bulk=None, bright=None)
+    assert from_dict({"kind": "twins", "share": 0.4, "core": 0.1, "bulk": 0.5}) == MirrorFilter(share=0.4, bright=None)
     assert parse("twins:0.4") == parse("mirror:0.4")
     assert MirrorFilter().to_dict()["kind"] == "mirror"
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from operator import call
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,6 +67,7 @@ class Appearance(Refiner):
 
     kind: ClassVar[str] = "appearance"
     main: ClassVar[tuple[str, ...]] = ("reach_mm",)
+    later: ClassVar[Mapping[str, Any]] = {"thin_mm": 0.0, "rounds": 1}
 
     reach_mm: float = Field(default=16.0, gt=0.0)
     depth_mm: float = Field(default=6.0, ge=0.0)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,6 +57,7 @@ class MirrorFilter(Refiner):
 
     kind: ClassVar[str] = "mirror"
     main: ClassVar[tuple[str, ...]] = ("share",)
+    later: ClassVar[Mapping[str, Any]] = {"core": 2.0, "bulk": None, "bright": None}
 
     share: float = Field(0.5, gt=0, le=1)
     reach_mm: float = Field(6.0, ge=0)
