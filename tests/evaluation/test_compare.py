@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import nibabel as nib
@@ -108,7 +109,7 @@ def test_a_scan_without_change_shows_none(first: Path, tmp_path: Path) -> None:
     again = examined(tmp_path, "sub-07_ses-2", visit=2)
     (one,) = af.compare(first, again, out=tmp_path / "out", review=False).comparisons
     assert one.changes[0].verdict == "no change shown"
-    assert one.statement.startswith("No change is shown: ")
+    assert one.statement.startswith("No change is shown, and none is ruled out: ")
     assert one.visits.likeness > 0.75
 
 
@@ -181,11 +182,20 @@ def test_scans_are_paired_by_person_and_sessions_by_number(tmp_path: Path) -> No
 
 
 def test_a_pair_that_fails_leaves_the_others(first: Path, grown: Path, tmp_path: Path) -> None:
-    empty(tmp_path / "then", "sub-9_ses-1", "sub-8_ses-1")
-    empty(tmp_path / "now", "sub-9_ses-2", "sub-8_ses-2")
-    report = af.compare(tmp_path / "then", tmp_path / "now", out=tmp_path / "out")
+    for name, source, number in (("then", first, 1), ("now", grown, 2)):
+        shutil.copytree(source, tmp_path / name)
+        empty(tmp_path / name, f"sub-9_ses-{number}", f"sub-8_ses-{number}")
+    report = af.compare(tmp_path / "then", tmp_path / "now", out=tmp_path / "out", review=False)
     assert len(report.failures) == 2
     assert all("does not say where its images are" in why for _, why in report.failures)
+    assert [one.before for one in report.comparisons] == ["sub-07_ses-1"]
+    hopeless = [(f"sub-{n}_ses-1", f"sub-{n}_ses-2") for n in (8, 9)]
+    with pytest.raises(InputError, match=r"Not one of 2 pairs could be compared; sub-8_ses-1 and .* does not say"):
+        af.compare(tmp_path / "then", tmp_path / "now", out=tmp_path / "y", pairs=hopeless)
+    assert not (tmp_path / "y").exists()
+    af.compare(grown, first, out=tmp_path / "out", review=False)  # the pair compared before keeps its rows
+    rows = read_table(tmp_path / "out" / "changes.tsv")
+    assert [(row["before"][-1], row["region"]) for row in rows] == [(n, r) for n in "21" for r in ("WT", "TC", "ET")]
     with pytest.raises(AnnofreeError, match=r"does not say where"):
         af.compare(tmp_path / "then", tmp_path / "now", out=tmp_path / "x", pairs=[("sub-9_ses-1", "sub-9_ses-2")])
 
@@ -199,6 +209,33 @@ def test_the_interval_covers_what_it_was_measured_on(pairs: list[tuple[float, fl
     assert np.mean(quiet) >= 0.95
     noise = rescan.k["WT"] * scale_ml(0, 0)
     assert Change.of("WT", 0.0, 0.0, rescan).noise_ml == pytest.approx(noise)
+
+
+def test_the_sentence_says_what_can_and_cannot_be_concluded() -> None:
+    rescan = Rescan("made", {"WT": 1.0}, 20, "made")
+    assert Change.of("WT", 30.0, 29.9, rescan).sentence == (
+        "No change is shown, and none is ruled out: 30.0 ml then, 29.9 ml now (-0.1 ml, 0 %); 95% interval of the "
+        "change -31.0 to +30.8 ml. From 30.0 ml, only growth beyond 92.0 ml or shrinking below 9.3 ml would show."
+    )
+    assert Change.of("WT", 0.0, 0.01, rescan).sentence.endswith("From 0.0 ml, only growth beyond 2.0 ml would show.")
+    assert Change.of("WT", 30.0, 95.0, rescan).sentence == (
+        "The tumour is larger: 30.0 ml then, 95.0 ml now (+65.0 ml, +217 %); "
+        "95% interval of the change +1.5 to +128.5 ml."
+    )
+    assert "nothing can be concluded" in Change.of("WT", 30.0, 95.0, None).sentence
+
+
+@given(st.floats(0, 200), st.floats(0.02, 1.9))
+def test_a_change_shows_beyond_the_stated_volumes_and_not_within(before: float, k: float) -> None:
+    rescan = Rescan("made", {"WT": k}, 20, "made")
+    low, high = Change.of("WT", before, before, rescan).shown_ml
+    assert Change.of("WT", before, high * 1.001, rescan).verdict == "larger"
+    assert Change.of("WT", before, high * 0.999, rescan).verdict == "no change shown"
+    if low > 0:
+        assert Change.of("WT", before, low * 0.999, rescan).verdict == "smaller"
+        assert Change.of("WT", before, low * 1.001, rescan).verdict == "no change shown"
+    else:
+        assert Change.of("WT", before, 0.0, rescan).verdict == "no change shown"
 
 
 def test_the_constants_that_ship_say_where_they_come_from() -> None:

@@ -199,7 +199,7 @@ def test_an_unknown_rule_or_label_set_names_the_known(tmp_path: Path) -> None:
     out, truth = cohort(tmp_path, {"a": blocks(2)}, {"a": blocks(2)})
     with pytest.raises(InputError, match="brats2025"):
         evaluate(out, truth, rule="brats")
-    with pytest.raises(InputError, match="post-treatment"):
+    with pytest.raises(InputError, match=r"^There is no label set 'brats'; did you mean 'brats20.*post-treatment"):
         evaluate(out, truth, labels="brats")
 
 

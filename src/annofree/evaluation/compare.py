@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from annofree.errors import AnnofreeError, InputError
 from annofree.evaluation.pairs import Visit, find_pairs
-from annofree.evaluation.rescan import SHARE, Change, rescans
+from annofree.evaluation.rescan import Change, rescans
 from annofree.formats.bids_names import bids_folder, bids_stem, participant_of
 from annofree.formats.derivatives import read_segmentation
-from annofree.formats.outfolder import atomic_write, claim_folder, table
+from annofree.formats.outfolder import atomic_write, claimed, read_table, table
 from annofree.prepare.regrid import carried_mask, drawn
 from annofree.prepare.visits import SURE_LIKENESS, Visits, align_visits
 from annofree.review.change_page import ADDED, REMOVED, STAYED, change_page
@@ -59,15 +59,8 @@ class Comparison:
 
     @property
     def statement(self) -> str:
-        """The verdict on the whole tumour, with its numbers, in a sentence."""
-        whole = self.changes[0]
-        percent = "" if whole.percent is None else f", {whole.percent:+.0f} %"
-        told = f"{whole.before_ml:.1f} ml then, {whole.after_ml:.1f} ml now ({whole.ml:+.1f} ml{percent})"
-        if whole.interval_ml is None:
-            return f"{told}; how much of that is noise is not known."
-        low, high = whole.interval_ml
-        word = {"larger": "The tumour is larger", "smaller": "The tumour is smaller"}.get(whole.verdict)
-        return f"{word or 'No change is shown'}: {told}; {SHARE:.0%} interval {low:+.1f} to {high:+.1f} ml."
+        """The verdict on the whole tumour, with its numbers and what can be concluded."""
+        return self.changes[0].sentence
 
     def rows(self) -> list[dict[str, Any]]:
         """A row for each region."""
@@ -125,17 +118,20 @@ def compare(
         AnnofreeError: There is nothing to compare, or not one pair could be.
     """
     found = find_pairs(Path(before), None if after is None else Path(after), tuple(pairs))
-    root = claim_folder(out)
     done, failures = [], []
-    for earlier, later in found:
-        try:
-            done.append(_compare(earlier, later, root, method, review))
-        except AnnofreeError as error:
-            if len(found) == 1:
-                raise
-            failures.append((f"{earlier.scan_id} and {later.scan_id}", str(error)))
-    path = root / TABLE
-    atomic_write(path, table([row for one in done for row in one.rows()], COLUMNS))
+    with claimed(out) as root:
+        for earlier, later in found:
+            try:
+                done.append(_compare(earlier, later, root, method, review))
+            except AnnofreeError as error:
+                if len(found) == 1:
+                    raise
+                failures.append((f"{earlier.scan_id} and {later.scan_id}", str(error)))
+        if not done:
+            raise InputError(f"Not one of {len(found)} pairs could be compared; {failures[0][0]}: {failures[0][1]}")
+        path, now = root / TABLE, {(earlier.scan_id, later.scan_id) for earlier, later in found}
+        others = [row for row in read_table(path) if (row.get("before"), row.get("after")) not in now]
+        atomic_write(path, table([*(row for one in done for row in one.rows()), *others], COLUMNS))
     return CompareReport(path, tuple(done), tuple(failures))
 
 

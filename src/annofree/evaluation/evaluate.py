@@ -14,7 +14,7 @@ from annofree.evaluation.foretold import Foretold, foretold_sentence
 from annofree.evaluation.sanity import SanityRow, SanityRows
 from annofree.formats import label_values, locate_truth, open_truth, read_segmentation, written_ids
 from annofree.formats.grids import on_grid
-from annofree.formats.label_sets import UnclearLabels
+from annofree.formats.label_sets import LABEL_SETS, UnclearLabels
 from annofree.formats.outfolder import read_table
 from annofree.metrics import LESION_RULES, RULES, CaseScores, Score, Summary, score_case, summarise, write_case_scores
 from annofree.metrics.summary import write_table
@@ -124,6 +124,8 @@ def evaluate(
     """
     results, constants = Path(results), named(LESION_RULES, task, "lesion-wise rule for task")
     named(RULES, rule, "scoring rule")
+    if labels is not None:
+        named(LABEL_SETS, labels, "label set")
     ids = written_ids(results)
     paths = _claim(results, out, overwrite=overwrite)
     files = _truth_files(truth, ids)

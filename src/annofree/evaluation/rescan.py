@@ -37,6 +37,17 @@ def scale_ml(before_ml: float, after_ml: float) -> float:
     return 0.5 * (before_ml + after_ml) + 1.0
 
 
+def signed(value: float, digits: int = 0) -> str:
+    """A number with its sign; what rounds to nothing has none.
+
+    Example:
+        >>> signed(-0.3), signed(-0.3, 1), signed(2)
+        ('0', '-0.3', '+2')
+    """
+    text = f"{value:+.{digits}f}"
+    return text if float(text) else text[1:]
+
+
 @dataclass(frozen=True)
 class Rescan:
     """The noise of re-scanning for one method.
@@ -113,10 +124,36 @@ class Change:
     def cells(self, digits: int) -> tuple[str, str, str, str, str]:
         """Volume then and now, the change in ml and in percent, and its interval, with so many digits."""
         low, high = self.interval_ml or (None, None)
-        interval = "n/a" if low is None else f"{low:+.{digits}f} to {high:+.{digits}f}"
-        percent = "n/a" if self.percent is None else f"{self.percent:+.0f}"
+        interval = "n/a" if low is None or high is None else f"{signed(low, digits)} to {signed(high, digits)}"
+        percent = "n/a" if self.percent is None else signed(self.percent)
         then, now = f"{self.before_ml:.{digits}f}", f"{self.after_ml:.{digits}f}"
-        return then, now, f"{self.ml:+.{digits}f}", percent, interval
+        return then, now, signed(self.ml, digits), percent, interval
+
+    @property
+    def shown_ml(self) -> tuple[float, float]:
+        """Volumes now below and above which a change from the volume then shows; 0 and infinity where none does."""
+        assert self.noise_ml is not None
+        half = 0.5 * self.noise_ml / scale_ml(self.before_ml, self.after_ml)
+        low = (self.before_ml * (1 - half) - 2 * half) / (1 + half)
+        high = (self.before_ml * (1 + half) + 2 * half) / (1 - half) if half < 1 else float("inf")
+        return max(low, 0.0), high
+
+    @property
+    def sentence(self) -> str:
+        """The verdict with its numbers, and what can and cannot be concluded from them."""
+        cells = self.cells(1)
+        percent = "" if self.percent is None else f", {cells[3]} %"
+        told = f"{cells[0]} ml then, {cells[1]} ml now ({cells[2]} ml{percent})"
+        if self.noise_ml is None:
+            return f"{told}; how much of that is noise is not known, so nothing can be concluded."
+        told += f"; {SHARE:.0%} interval of the change {cells[4]} ml"
+        if self.verdict != "no change shown":
+            return f"The tumour is {self.verdict}: {told}."
+        low, high = self.shown_ml
+        edges = [f"growth beyond {high:.1f} ml"] if np.isfinite(high) else []
+        edges += [f"shrinking below {low:.1f} ml"] if low >= 0.05 else []
+        from_here = f" From {cells[0]} ml, only {' or '.join(edges)} would show." if edges else ""
+        return f"No change is shown, and none is ruled out: {told}.{from_here}"
 
     @property
     def verdict(self) -> Verdict:
