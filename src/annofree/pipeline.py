@@ -147,6 +147,7 @@ def segment_scan(
         InputError: It is.
     """
     from annofree.trust.belongs import note_of, refuse_misfit
+    from annofree.trust.expectation import CHANGED
 
     stage("finding the tumour")
     with ThreadPoolExecutor(1) as beside:
@@ -178,8 +179,10 @@ def segment_scan(
     failed = tuple(check.name for check in checks if check.warning)
     if failed:  # rate and expectation were learned on scans that belong
         finding, expected = finding.without_rate(failed), expected.withdrawn(failed)
-    doubts = {"finding": asdict(finding), "expectation": asdict(expected)}
-    return result.replace(provenance={**result.provenance, **doubts})
+    told = {**result.provenance, "finding": asdict(finding), "expectation": asdict(expected)}
+    if expected == CHANGED:  # somebody who changed the rules does not look for what is missing
+        told["notes"] = [*told["notes"], expected.sentence]
+    return result.replace(provenance=told)
 
 
 def _look(scan: Scan) -> tuple[Alignment, tuple[Check, ...]]:

@@ -13,10 +13,11 @@ from annofree.errors import InputError
 from annofree.methods.intensity import Intensity
 from annofree.phantom import phantom_subject
 from annofree.pipeline import Choice, segment_scan
+from annofree.review.words import finding_sentence
 from annofree.scan import Grid, Modality, Scan
 from annofree.segmentation import ScoreMap, Segmentation
 from annofree.trust.calibrations import weights_fingerprint
-from annofree.trust.expectation import FILE, UNKNOWN, Expectation, Judged
+from annofree.trust.expectation import CHANGED, FILE, UNKNOWN, Expectation, Judged
 from annofree.trust.marks import marks_of
 
 
@@ -170,7 +171,23 @@ def test_results_and_python_carry_it(tmp_path: Path) -> None:
     other = method.replace(
         expectation=known, thresholds={"WT": Choice("synthtumour", threshold=0.3).build().thresholds["WT"]}
     )
-    assert segment_scan(scan, other, locate=False).expected_dice is None  # not calibrated with that threshold
+    changed = segment_scan(scan, other, locate=False)  # not calibrated with that threshold
+    assert changed.expected_dice is None
+    assert changed.provenance["expectation"] == asdict(CHANGED)
+    assert make_row(changed)["notes"].endswith(CHANGED.sentence)
+    assert CHANGED.sentence not in make_row(result)["notes"]
+    assert finding_sentence(plain).endswith(UNKNOWN.sentence)  # the page never passes over it
+
+
+def test_the_shipped_models_expectation_is_of_its_own_quality() -> None:
+    scan = phantom_subject(3, kind="diffuse", spacing_mm=6.0).scan
+    shipped = Choice("synthtumour").build()
+    result = segment_scan(scan, shipped, locate=False)
+    told = [
+        Choice("synthtumour", options={"quality": quality}).build().expect(result, scan)
+        for quality in ("default", "fast", "best")
+    ]
+    assert [one == CHANGED for one in told] == [False, True, True]
 
 
 def test_an_expectation_holds_for_its_weights_only_and_a_damaged_one_is_told(tmp_path: Path) -> None:

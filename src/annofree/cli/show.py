@@ -49,8 +49,11 @@ def show_rows(report: BatchReport) -> None:
         first = report.rows[0]
         columns = [c for c in ("WT_ml", "TC_ml", "ET_ml") if any(row[c] != "n/a" for row in report.rows)]
         table(
-            ("scan", *(c.replace("_", " ") for c in columns), "lesions", "side", "lobe"),
-            [(row["id"], *(row[c] for c in columns), row["lesions"], row["side"], row["lobe"]) for row in report.rows],
+            ("scan", *(c.replace("_", " ") for c in columns), "lesions", "side", "lobe", "finding", "expected Dice"),
+            [
+                (row["id"], *(row[name] for name in (*columns, "lesions", "side", "lobe", "finding", "expected_dice")))
+                for row in report.rows
+            ],
         )
         for note, ids in _notes(report).items():
             whose = ids[0] if len(ids) == 1 else f"{len(ids)} scans"

@@ -25,7 +25,7 @@ from annofree.segmentation import Lesion, Segmentation, Unit
 from annofree.settings import Settings
 from annofree.thresholds.base import Fittable, Threshold, worst_tier
 from annofree.trust.calibrations import rules_fingerprint
-from annofree.trust.expectation import UNKNOWN, Expectation, Expected
+from annofree.trust.expectation import CHANGED, UNKNOWN, Expectation, Expected
 from annofree.trust.false_alarms import FalseAlarms, Finding, uncalibrated
 from annofree.version import VERSION
 
@@ -303,7 +303,7 @@ class Method(ABC):
         """What an answer, its lesions told, is probably worth, where the model was compared with made tumours."""
         known = self.expectation
         if known is None or known.rules != self.deciding:
-            return UNKNOWN
+            return UNKNOWN if known is None else CHANGED
         from annofree.trust.marks import marks_of
 
         return known.expect(marks_of(result, scan))

@@ -61,8 +61,9 @@ def finding_sentence(result: Segmentation) -> str:
     finding = result.provenance.get("finding") or {}
     if finding.get("rate") is not None and result.lesions:
         parts.append(finding["sentence"])
-    if result.volume_interval is not None:
-        parts.append(result.provenance["expectation"]["sentence"])
+    told = (result.provenance.get("expectation") or {}).get("sentence")
+    if told and told not in result.provenance.get("notes", ()):
+        parts.append(told)
     return " ".join(parts)
 
 

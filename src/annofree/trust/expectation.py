@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, exp, log
 
 import numpy as np
@@ -72,6 +72,14 @@ class Expected:
 #: For models, or rules, whose answers were not compared with made tumours.
 UNKNOWN = Expected(
     None, None, None, (), "No expectation is known: the model was not calibrated with these weights and settings."
+)
+
+
+#: For answers of a model that was compared with made tumours, but by other rules.
+CHANGED = replace(
+    UNKNOWN,
+    sentence="No expected Dice, volume interval or rate of false alarms is stated: they were learned with the "
+    "model's own quality, threshold and refiners.",
 )
 
 
