@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from annofree import progress
 from annofree.processes import as_they_come, in_order, side_by_side
 
 
@@ -40,6 +41,17 @@ def halve_or_fail():  # by value: processes cannot import this file
         return number / 2
 
     return work
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_how_far_long_work_is_is_said(
+    workers: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    list(in_order(lambda n: n, range(3), workers))
+    assert capsys.readouterr().err == ""  # what takes no ten seconds needs no words
+    monkeypatch.setattr(progress, "PAUSE_S", 0.0)
+    list(in_order(lambda n: n, range(3), workers))
+    assert capsys.readouterr().err.splitlines() == ["1 of 3 done", "2 of 3 done", "3 of 3 done"]
 
 
 @pytest.mark.parametrize("threads", ["1", "3"])

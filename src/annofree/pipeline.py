@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from annofree.errors import InputError, OutputError, SettingsError
 from annofree.extras import explained
-from annofree.progress import stage
+from annofree.progress import heard, stage
 from annofree.trust.rate import DEFAULT_RATE
 
 if TYPE_CHECKING:
@@ -251,7 +251,7 @@ def fit(
         "healthy scans": [] if healthy is None else list(healthy.ids),
         "patients": [] if patients is None else list(patients.ids),
     }
-    with explained(f"Fitting '{method}'"), unfinished_fit(out, method, asked):
+    with explained(f"Fitting '{method}'"), unfinished_fit(out, method, asked), heard():
         learner.check_fit(healthy, patients)
         require_space(out, learner.fit_mb)
         fitted = learner.fit(healthy=healthy, patients=patients, workspace=out / WORK)

@@ -17,6 +17,7 @@ from itertools import islice
 from multiprocessing import active_children, get_context, parent_process
 from typing import Any, TypeVar
 
+from annofree.progress import now_and_then
 from annofree.quick_imports import quick_imports
 
 Job = TypeVar("Job")
@@ -68,18 +69,24 @@ def as_they_come(
 
 
 def in_order(work: Callable[[Job], Result], jobs: Iterable[Job], workers: int) -> Iterator[Result]:
-    """Results in the jobs' order; with one worker, or one job, in this process.
+    """Results in the jobs' order; with one worker, or one job, in this process. How far it is is said now and then.
 
     Raises:
         Exception: What the work raised; so no job vanishes silently.
     """
     listed = list(jobs)
+    tell = now_and_then()
+
+    def told(results: Iterable[Result]) -> Iterator[Result]:
+        for done, result in enumerate(results, 1):
+            tell(f"{done} of {len(listed)} done")
+            yield result
+
     if workers <= 1 or len(listed) <= 1:
-        yield from map(work, listed)
+        yield from told(map(work, listed))
         return
     with _pool(_freeze(work), sensible(workers, len(listed)), threads="1") as pool:
-        for future in [_submit(pool, job) for job in listed]:
-            yield future.result()
+        yield from told(future.result() for future in [_submit(pool, job) for job in listed])
 
 
 def cores() -> int:

@@ -22,6 +22,7 @@ from annofree.grid import Array, Box, Grid, canonical_grid, to_canonical, to_nat
 from annofree.masks import faces
 from annofree.modality import Modality
 from annofree.preparation import Preparation
+from annofree.progress import stage, working_on
 
 _Found = TypeVar("_Found")
 
@@ -331,12 +332,14 @@ class Cohort:
         return len(self._loaders)
 
     def __iter__(self) -> Iterator[Scan]:
-        for load in self._loaders.values():
-            yield load()
+        for scan_id in self._loaders:
+            yield self[scan_id]
 
     def __getitem__(self, scan_id: str) -> Scan:
         if scan_id not in self._loaders:
             raise InputError(f"No scan '{scan_id}' in {self.name}", why=f"it holds {', '.join(self.ids[:8])}")
+        working_on(scan_id)
+        stage("reading")
         return self._loaders[scan_id]()
 
     def begin(self, scan_id: str) -> None:

@@ -203,3 +203,17 @@ def test_an_option_that_would_do_nothing_is_refused(
 ) -> None:
     assert call(*arguments) == 2
     assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("verb", "keeps"), [("segment", True), ("evaluate", False)])
+def test_ctrl_c_promises_to_go_on_only_where_the_verb_does(
+    verb: str, keeps: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stop(*given: object, **named: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("annofree.formats.open_cohort", stop)
+    monkeypatch.setattr("annofree.evaluation.evaluate.evaluate", stop)
+    words = ("segment", tmp_path, "-o", tmp_path / "o") if keeps else ("evaluate", tmp_path, "--truth", tmp_path)
+    assert call(*words) == 130
+    assert ("goes on from there" in capsys.readouterr().err) == keeps

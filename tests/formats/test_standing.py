@@ -63,7 +63,7 @@ def test_a_fit_goes_on_only_in_its_own_folder(tmp_path: Path) -> None:
         (folder / "last").mkdir()
         raise KeyboardInterrupt
     assert (folder / MARK).is_file()
-    with pytest.raises(OutputError, match=r"another method.*unfinished fit of 'dae'"), unfinished_fit(folder, "ae"):
+    with pytest.raises(OutputError, match=r"another method.*unfinished run of 'dae'"), unfinished_fit(folder, "ae"):
         pass
     with unfinished_fit(folder, "dae"), pytest.raises(OutputError, match="Another run"), unfinished_fit(folder, "dae"):
         pass

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from safetensors.numpy import load_file
 
-from annofree import pipeline
+from annofree import pipeline, progress
 from annofree.cli.main import STOPPED, main
 from annofree.errors import InputError, OutputError
 from annofree.methods.blogrr import method as blogrr
@@ -125,7 +125,7 @@ def test_a_stopped_fit_is_no_model_and_the_same_fit_ends_as_if_it_had_not_been(
         assert calls["made"] >= at
     assert not [name for name in ("config.yaml", "card.json") if (stopped / name).exists()]
 
-    with pytest.raises(OutputError, match=r"unfinished fit of other settings.*seed was 0 and is now 5"):
+    with pytest.raises(OutputError, match=r"unfinished run of other settings.*seed was 0 and is now 5"):
         pipeline.fit(method, out=stopped, settings={**settings, "seed": 5}, **sources)
 
     resumed = pipeline.fit(method, out=stopped, settings=settings, **sources)
@@ -149,6 +149,15 @@ def test_the_command_line_says_that_it_stopped(
         main(["fit", "dae", "-o", str(tmp_path / "m"), "--healthy", str(tmp_path)])
     assert ended.value.code == 130
     assert STOPPED in capsys.readouterr().err
+
+
+def test_a_fit_says_what_it_is_at(
+    people: tuple[Cohort, Cohort], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(progress, "PAUSE_S", 0.0)
+    pipeline.fit("intensity", out=tmp_path / "m", healthy=people[0])
+    said = capsys.readouterr().err.splitlines()
+    assert [f"{scan_id}: reading" for scan_id in people[0].ids] == [line for line in said if "reading" in line]
 
 
 def test_needs_are_checked_before_anything_is_learned(

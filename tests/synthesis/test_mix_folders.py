@@ -16,6 +16,7 @@ from annofree.cli.main import main
 from annofree.formats import open_scan, read_segmentation
 from annofree.methods.synthtumour import junior, published_junior
 from annofree.networks import ThinUNetSettings
+from annofree.synthesis import mix_dataset
 from command_line import call
 
 SHAPE = (32, 36, 30)
@@ -204,3 +205,33 @@ def test_made_cases_and_annofree_s_own_answers_tell_their_tier(folders: Path, wh
         kept = nibabel.load(folders / "out" / "Dataset101_SynthTumourSenior" / "labelsTr" / "p1.nii.gz")
         assert own.shape == mask.shape
         assert np.array_equal(np.asarray(kept.dataobj)[::-1] > 0, mask)  # the file runs from right to left
+
+
+def test_a_stopped_mix_goes_on(folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SystemExit):
+        mixed(folders, "--tier", "T0")
+    (folders / "out").rename(folders / "whole")
+    real, calls = mix_dataset.best_mix, []
+
+    def watched(*given):  # type: ignore[no-untyped-def]
+        calls.append(given)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return real(*given)
+
+    monkeypatch.setattr(mix_dataset, "best_mix", watched)
+    with pytest.raises(SystemExit) as ended:
+        mixed(folders, "--tier", "T0")
+    assert ended.value.code == 130
+    with pytest.raises(SystemExit) as ended:
+        mixed(folders, "--tier", "T0", "--seed", "4")
+    assert ended.value.code == 2
+    with pytest.raises(SystemExit) as ended:
+        mixed(folders, "--tier", "T0")
+    assert not ended.value.code
+    assert len(calls) == 4  # the first case, which was done, is not mixed again
+    out, whole = (
+        {p.relative_to(r): p.read_bytes() for p in r.rglob("*") if p.is_file()}
+        for r in (folders / "out", folders / "whole")
+    )
+    assert out == whole

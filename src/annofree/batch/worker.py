@@ -19,7 +19,7 @@ from annofree.errors import AnnofreeError
 from annofree.formats.outfolder import atomic_write
 from annofree.pipeline import Choice, segment_scan
 from annofree.prepare.natives import write_natives
-from annofree.progress import stage, working_on
+from annofree.progress import stage
 
 if TYPE_CHECKING:
     from annofree.methods.base import Method
@@ -165,8 +165,6 @@ class Worker:
                 return Outcome(scan_id, reused=True)
             refuse_another(self.out, scan_id, inputs)
         atomic_write(start_mark(self.out, scan_id), f"{os.getpid()} {now()}\n")
-        working_on(scan_id)
-        stage("reading")
         scan = self.cohort[scan_id]
         if inputs is None:
             inputs = scan_hashes(scan)

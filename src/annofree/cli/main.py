@@ -45,6 +45,8 @@ VERBS: dict[str, str] = {
 
 
 STOPPED = "annofree: stopped; what was done is kept, the same command goes on from there."
+#: The verbs of which that is true.
+GOES_ON = ("segment", "bench", "fit", "adapt", "weak", "synth", "nnunet")
 #: Width of help pages where the window is wide enough.
 HELP_WIDTH = 110
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": HELP_WIDTH}
@@ -124,7 +126,7 @@ class LazyGroup(TyperGroup):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            print(STOPPED, file=sys.stderr)
+            print(stopped(ctx.invoked_subcommand), file=sys.stderr)
             raise typer.Exit(130) from None
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
@@ -154,6 +156,11 @@ def _root(ctx: typer.Context, version: bool = typer.Option(False, "--version", h
         raise typer.Exit
 
 
+def stopped(verb: str | None) -> str:
+    """What Ctrl-C leaves of a verb's work."""
+    return STOPPED if verb in GOES_ON else "annofree: stopped before it was done."
+
+
 def main(arguments: list[str] | None = None) -> Any:
     """Run the command line; errors for users are one sentence on stderr and exit code 2, our faults a line and 1."""
     # the products of segmentation are too small to share: its threads would only wait in circles for each other
@@ -166,7 +173,7 @@ def main(arguments: list[str] | None = None) -> Any:
         print(f"annofree: {error}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
-        print(STOPPED, file=sys.stderr)
+        print(stopped(verb), file=sys.stderr)
         sys.exit(130)
     except BrokenPipeError:
         sys.exit(0)

@@ -124,7 +124,7 @@ def parse_settings(texts: Iterable[str] | None) -> dict[str, object]:
     """What was said with `--set`, by key.
 
     Raises:
-        SettingsError: There is no "=" in one.
+        SettingsError: There is no "=" in one, its value cannot be read, or one is given twice.
     """
     import yaml
 
@@ -135,5 +135,12 @@ def parse_settings(texts: Iterable[str] | None) -> dict[str, object]:
         key, equals, value = text.partition("=")
         if not equals:
             raise SettingsError(f"'{text}' is no setting", fix="Write key=value, such as --set sigma_mm=2")
-        found[key.strip().replace("-", "_")] = yaml.safe_load(value)
+        name = key.strip().replace("-", "_")
+        if name in found:
+            raise SettingsError(f"The setting '{name}' is given twice", fix="Leave one of them out")
+        try:
+            found[name] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            fix = "Write a number, a word, or a list such as [1, 2]; put quotes about other texts"
+            raise SettingsError(f"The value of the setting '{name}' cannot be read: {value}", fix=fix) from None
     return found

@@ -1,4 +1,4 @@
-"""What stands already is not written over: files, folders, and the folder of a model while it is being fitted."""
+"""What stands already is not written over: files, folders, and the folder of a fit or data set while it is made."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def _same(one: Path, other: Path) -> bool:
 
 @contextmanager
 def unfinished_fit(folder: Path, method: str, asked: Mapping[str, Any] | None = None) -> Iterator[None]:
-    """Within this context a model folder belongs to a fit of one method, and to one run.
+    """Within this context a folder belongs to a fit of one method, or other long work of that name, and to one run.
 
     The folder must be absent, empty, or hold an unfinished fit of the same method with the same settings and scans,
     which goes on. A mark says so until the fit has ended well. `asked` is what else must be the same for the fit to go
@@ -87,17 +87,17 @@ def _refuse_other_fit(folder: Path, method: str, wanted: Mapping[str, Any]) -> N
         others = sorted(path.name for path in folder.iterdir() if path.name not in (LOCK, MARK, ".DS_Store"))
     except OSError as error:
         why = "it is a file" if isinstance(error, FileExistsError | NotADirectoryError) else error.strerror
-        raise OutputError("The model folder cannot be made", file=folder, why=why, fix=fix) from None
+        raise OutputError("The output folder cannot be made", file=folder, why=why, fix=fix) from None
     begun = _begun(folder)
     if others and begun is None:
         why = f"for instance {others[0]}"
-        raise OutputError("The model folder holds files that no unfinished fit left", file=folder, why=why, fix=fix)
+        raise OutputError("The output folder holds files that no unfinished run left", file=folder, why=why, fix=fix)
     if others and begun is not None and begun != wanted:
         if begun["method"] != method:
-            why = f"it holds an unfinished fit of '{begun['method']}'"
-            raise OutputError("The model folder belongs to another method", file=folder, why=why, fix=fix)
+            why = f"it holds an unfinished run of '{begun['method']}'"
+            raise OutputError("The output folder belongs to another method", file=folder, why=why, fix=fix)
         raise OutputError(
-            "The model folder holds an unfinished fit of other settings or scans",
+            "The output folder holds an unfinished run of other settings or scans",
             file=folder,
             why="; ".join(_differences(begun.get("asked", {}), wanted["asked"])),
             fix="Give the same again to go on, or name another folder with -o",

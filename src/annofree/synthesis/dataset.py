@@ -6,7 +6,10 @@ whatever the number of workers.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import json
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,7 +22,7 @@ from annofree.errors import InputError
 from annofree.formats.nifti import write_volume
 from annofree.formats.nnunet import write_description
 from annofree.formats.outfolder import atomic_write, table
-from annofree.formats.standing import refuse_filled, refuse_standing
+from annofree.formats.standing import refuse_standing, unfinished_fit
 from annofree.processes import in_order
 from annofree.scan import Cohort, Modality, Scan
 from annofree.synthesis.placement import tissue_of
@@ -30,6 +33,8 @@ Layout = Literal["nnunet", "folders"]
 Row = dict[str, Any]
 
 TABLE = "cases.csv"
+#: Where the rows of finished cases wait for the table: a case that has one is not made again.
+_ROWS = ".annofree-rows"
 _TOGETHER = 4
 
 
@@ -49,18 +54,29 @@ class MadeFolder:
     sequences: tuple[Modality, ...]
 
     @classmethod
-    def new(cls, root: str | Path, layout: str, sequences: Iterable[Modality]) -> MadeFolder:
-        """An absent or empty folder.
+    @contextmanager
+    def new(
+        cls, root: str | Path, layout: str, sequences: Iterable[Modality], asked: Mapping[str, Any]
+    ) -> Iterator[MadeFolder]:
+        """An absent or empty folder, or one that the same order left unfinished: `asked` is the order as plain values.
 
         Raises:
-            OutputError: It holds files already.
+            OutputError: It holds anything else.
             InputError: There is no such layout.
         """
-        folder = Path(root)
         if layout not in ("nnunet", "folders"):
             raise InputError(f"There is no layout '{layout}'", fix="Use nnunet or folders")
-        refuse_filled(folder, "output folder")
-        return cls(folder, layout, tuple(sequences))  # type: ignore[arg-type]
+        folder = cls(Path(root), layout, tuple(sequences))  # type: ignore[arg-type]
+        with unfinished_fit(folder.root, "synth", {**asked, "layout": layout, "sequences": folder.sequences}):
+            yield folder
+
+    def once(self, case: str, make: Callable[[], Row]) -> Row:
+        """Make and write a case unless a run that was stopped did; its row either way."""
+        file = self.root / _ROWS / f"{case}.json"
+        if not file.is_file():
+            atomic_write(file, json.dumps(make(), default=lambda value: value.item()))
+        row: Row = json.loads(file.read_text(encoding="utf-8"))
+        return row
 
     def write(
         self, case: str, images: Mapping[Modality, NDArray[np.float32]], labels: NDArray[np.uint8], scan: Scan
@@ -89,6 +105,7 @@ class MadeFolder:
         atomic_write(self.root / TABLE, table(rows, delimiter=","))
         if self.layout == "nnunet":
             write_description(self.root, self.sequences, label_names, len(rows), split, regions=regions)
+        shutil.rmtree(self.root / _ROWS, ignore_errors=True)
         return self.root
 
 
@@ -138,7 +155,6 @@ def write_published(
     settings = settings or PublishedSettings()
     if not len(cohort):
         raise InputError("There is no healthy scan to make cases from")
-    folder = MadeFolder.new(out, layout, [sequence])
     rng = np.random.default_rng(seed & 0xFFFFFFFF)
     order = [cohort.ids[i] for i in rng.permutation(len(cohort))]
     total = len(order) if n is None else n
@@ -156,9 +172,11 @@ def write_published(
         for scan_id, cases in by_scan.items()
         for at in range(0, len(cases), _TOGETHER)
     ]
-    made = in_order(partial(_make, cohort, seed, settings, folder), jobs, workers)
-    rows = sorted((row for rows in made for row in rows), key=lambda row: row["case"])
-    return folder.finish(rows, {"background": 0, "tumour": 1}, split)
+    asked = {"n": total, "seed": seed, "settings": settings.model_dump(mode="json"), "scans": cohort.ids}
+    with MadeFolder.new(out, layout, [sequence], asked) as folder:
+        made = in_order(partial(_make, cohort, seed, settings, folder), jobs, workers)
+        rows = sorted((row for rows in made for row in rows), key=lambda row: row["case"])
+        return folder.finish(rows, {"background": 0, "tumour": 1}, split)
 
 
 def write_one(
@@ -215,12 +233,13 @@ def _make(
     scan = cohort[scan_id]
     (sequence,) = folder.sequences
     scan.require(sequence, why="the published form")
-    rows = []
-    for number, name, validation in cases:
+
+    def write(number: int, name: str, validation: bool) -> Row:
         made = _published(scan, sequence, case_rng(seed, number), settings, validation=validation)
         folder.write(name, {sequence: made.image}, made.labels, scan)
-        rows.append({"case": name, "scan": scan_id, "seed": seed, "number": number, **made.meta})
-    return rows
+        return {"case": name, "scan": scan_id, "seed": seed, "number": number, **made.meta}
+
+    return [folder.once(case[1], partial(write, *case)) for case in cases]
 
 
 def _published(

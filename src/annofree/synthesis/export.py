@@ -48,27 +48,35 @@ def export_cases(
     ``nnunet`` writes ``imagesTr/made_00000_0000.nii.gz`` (T1, T1C, T2, FLAIR = 0000..0003), ``labelsTr`` and
     ``dataset.json``; ``folders`` writes ``made_00000/made_00000_t1.nii.gz`` and so on. Both write ``cases.csv`` with
     every drawn parameter, a row a case. Images are int16, labels uint8, in RAS with the frame's place in MNI space.
-    The folder is new or empty, and is given back; `spacing_mm` is 2.0 or 1.0.
+    The folder is new or empty, or what the same order left when it was stopped, and is given back; `spacing_mm` is 2.0
+    or 1.0.
 
     Raises:
         OutputError: The folder holds files already.
     """
-    folder = MadeFolder.new(Path(out), layout, Modality)
-    make = partial(_make, folder, bank, settings or SynthesisSettings(), spacing_mm)
-    rows = list(in_order(make, list(enumerate(case_seeds(seed, n))), workers))
-    return folder.finish(rows, _LABELS, regions=(2, 1, 3))
+    settings = settings or SynthesisSettings()
+    asked = {"n": n, "seed": seed, "settings": settings.model_dump(mode="json"), "spacing_mm": spacing_mm}
+    with MadeFolder.new(Path(out), layout, Modality, asked | {"maps": [brain.name for brain in bank.maps]}) as folder:
+        make = partial(_make, folder, bank, settings, spacing_mm)
+        rows = list(in_order(make, list(enumerate(case_seeds(seed, n))), workers))
+        return folder.finish(rows, _LABELS, regions=(2, 1, 3))
 
 
 def _make(
     folder: MadeFolder, bank: LabelMapBank, settings: SynthesisSettings, spacing_mm: float, job: tuple[int, int]
 ) -> Row:
     number, seed = job
-    case = of_human_size(lambda own: make_case(bank, settings, own, spacing_mm=spacing_mm), seed)
-    images = {
-        sequence: np.rint(image * (_BRIGHTEST / max(float(image.max()), 1e-6))).astype(np.int16)
-        for sequence, image in zip(Modality, case.images.numpy(), strict=True)
-    }
-    return write_case(folder, f"made_{number:05d}", images, case)
+    name = f"made_{number:05d}"
+
+    def write() -> Row:
+        case = of_human_size(lambda own: make_case(bank, settings, own, spacing_mm=spacing_mm), seed)
+        images = {
+            sequence: np.rint(image * (_BRIGHTEST / max(float(image.max()), 1e-6))).astype(np.int16)
+            for sequence, image in zip(Modality, case.images.numpy(), strict=True)
+        }
+        return write_case(folder, name, images, case)
+
+    return folder.once(name, write)
 
 
 def of_human_size(make: Callable[[int], MadeCase], seed: int) -> MadeCase:

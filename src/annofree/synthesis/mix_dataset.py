@@ -59,10 +59,12 @@ def write_mixed(
             f"and there are {len(healthy)} healthy scans"
         )
     pairs = plan_pairs(usable, list(healthy.ids), n, np.random.default_rng(seed & 0xFFFFFFFF), settings)
-    folder = MadeFolder.new(out, layout, shared_sequences(patients[usable[0]], healthy[healthy.ids[0]]))
+    shared = shared_sequences(patients[usable[0]], healthy[healthy.ids[0]])
     jobs = [(k, tumour, host, np.asarray(pseudo_labels[tumour])) for k, (tumour, host) in enumerate(pairs)]
-    rows = list(in_order(partial(_make, patients, healthy, folder, prefix, seed, settings), jobs, workers))
-    return folder.finish(rows, label_names(pseudo_labels[tumour] for tumour in usable))
+    asked = {"pairs": pairs, "seed": seed, "settings": settings.model_dump(mode="json")}
+    with MadeFolder.new(out, layout, shared, asked) as folder:
+        rows = list(in_order(partial(_make, patients, healthy, folder, prefix, seed, settings), jobs, workers))
+        return folder.finish(rows, label_names(pseudo_labels[tumour] for tumour in usable))
 
 
 def label_names(labels: Iterable[NDArray[np.uint8]]) -> dict[str, int]:
@@ -82,11 +84,15 @@ def _make(
     job: tuple[int, str, str, NDArray[np.uint8]],
 ) -> Row:
     number, tumour, host, label = job
-    patient, hosting = patients[tumour], healthy[host]
-    for scan in (patient, hosting):
-        scan.require(*folder.sequences, why="mixing")
-    mixed = best_mix(patient, label, hosting, case_rng(seed, number), settings)
     name = f"{prefix}_{number:04d}"
-    folder.write(name, mixed.images, mixed.labels, hosting)
-    row = {"id": name, "tumour": tumour, "healthy": host, "seed": seed}
-    return row | {"kept": mixed.kept, "volume_ml": mixed.volume_ml}
+
+    def write() -> Row:
+        patient, hosting = patients[tumour], healthy[host]
+        for scan in (patient, hosting):
+            scan.require(*folder.sequences, why="mixing")
+        mixed = best_mix(patient, label, hosting, case_rng(seed, number), settings)
+        folder.write(name, mixed.images, mixed.labels, hosting)
+        row = {"id": name, "tumour": tumour, "healthy": host, "seed": seed}
+        return row | {"kept": mixed.kept, "volume_ml": mixed.volume_ml}
+
+    return folder.once(name, write)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from annofree.formats.derivatives import read_segmentation, written_ids
 from annofree.formats.nnunet import read_case_labels, write_description, write_first_description
 from annofree.formats.outfolder import atomic_write, is_ours, read_table, table
 from annofree.formats.scans import open_cohort
-from annofree.formats.standing import refuse_standing
+from annofree.formats.standing import refuse_standing, unfinished_fit
 from annofree.modality import Modality
 from annofree.scan import Cohort
 from annofree.synthesis.dataset import TABLE, MadeFolder
@@ -28,6 +27,8 @@ from annofree.synthesis.mix_dataset import label_names, write_mixed
 SECOND_FORM, FIRST_FORM = "Dataset101_SynthTumourSenior", "Task101_SynthTumourSenior"
 IMAGES, LABELS, PAIRS = "imagesTrMix", "labelsMix", "mixid.csv"
 _PREFIX = "CarveMix"
+#: Where the mixed cases are made, below the output folder.
+_WORK = ".annofree-mix"
 _MOST = 200
 #: One patient in so many is held out, with all that is mixed of the tumour; those whose names end in the mark first.
 _HELD_OUT, _MARK = 5, "val"
@@ -55,10 +56,10 @@ def mix_folders(
         labels: The first network's answers: a folder that annofree segmented into, or of `<case>.nii.gz`; a case
             without one, or with an empty one, is left out.
         healthy: Healthy scans: such a folder, or any that `open_cohort` reads.
-        out: An absent or empty folder. It gets `imagesTrMix`, `labelsMix`, `mixid.csv` (`id,id1,id2`: case, tumour,
-            healthy), and the mixed cases together with the originals as a data set of nnU-Net 2 and as one of
-            nnU-Net 1 (the same files, linked). That of nnU-Net 2 states a split, which keeps each patient's tumour on
-            one side, and in `cases.csv` the tier of every label.
+        out: An absent or empty folder, or one that the same order left unfinished. It gets `imagesTrMix`, `labelsMix`,
+            `mixid.csv` (`id,id1,id2`: case, tumour, healthy), and the mixed cases together with the originals as a data
+            set of nnU-Net 2 and as one of nnU-Net 1 (the same files, linked). That of nnU-Net 2 states a split, which
+            keeps each patient's tumour on one side, and in `cases.csv` the tier of every label.
         settings: See `MixSettings`.
         n: Mixed cases; None makes as many as the scans allow, at most 200.
         seed: Decides everything.
@@ -85,31 +86,31 @@ def mix_folders(
     usable = [name for name, values in known.items() if values.any()]
     most = most_pairs(len(usable), len(hosts), settings)
     count = min(most, _MOST) if n is None else n
-    merged = root / SECOND_FORM
-    MadeFolder.new(root, "nnunet", ())  # refuses a folder that holds anything
-    root.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=root) as temporary:
-        made = write_mixed(
-            patients, known, hosts, Path(temporary) / "m", n=count, seed=seed, settings=settings, workers=workers,
-            prefix=_PREFIX,
-        )  # fmt: skip
-        rows = read_table(made / "cases.csv")
+    merged, work = root / SECOND_FORM, root / _WORK
+    asked = {"n": count, "seed": seed, "settings": settings.model_dump(mode="json"), "tiers": tiers}
+    asked |= {"labels": sorted(known), "healthy": hosts.ids}
+    with unfinished_fit(root, "synth mix", asked):
+        if not (work / TABLE).is_file():
+            write_mixed(
+                patients, known, hosts, work, n=count, seed=seed, settings=settings, workers=workers, prefix=_PREFIX
+            )
+        rows = read_table(work / TABLE)
         sequences = shared_sequences(patients[usable[0]], hosts[hosts.ids[0]])
         for there, here in (("imagesTr", IMAGES), ("labelsTr", LABELS)):
-            (made / there).rename(root / here)
-    for there, here in ((IMAGES, "imagesTr"), (LABELS, "labelsTr")):
-        for file in sorted((root / there).iterdir()):
-            _link(file, merged / here / file.name)
-    originals = MadeFolder(merged, "nnunet", sequences)
-    for name in usable:
-        scan = patients[name]
-        originals.write(name, scan.images, known[name], scan)
-    cases = [{"case": r["id"], **r, "tier": tiers[r["tumour"]]} for r in rows]
-    cases += [{"case": name, "tumour": name, "tier": tiers[name]} for name in usable]
-    atomic_write(merged / TABLE, table(cases, delimiter=","))
-    _describe(root, sequences, known, cases, _split(cases, usable))
-    text = table([{"id": r["id"], "id1": r["tumour"], "id2": r["healthy"]} for r in rows], delimiter=",")
-    atomic_write(root / PAIRS if csv is None else Path(csv), text)
+            for file in sorted((work / there).iterdir()):
+                _link(file, root / here / file.name)
+                _link(file, merged / there / file.name)
+        originals = MadeFolder(merged, "nnunet", sequences)
+        for name in usable:
+            scan = patients[name]
+            originals.write(name, scan.images, known[name], scan)
+        cases = [{"case": r["id"], **r, "tier": tiers[r["tumour"]]} for r in rows]
+        cases += [{"case": name, "tumour": name, "tier": tiers[name]} for name in usable]
+        atomic_write(merged / TABLE, table(cases, delimiter=","))
+        _describe(root, sequences, known, cases, _split(cases, usable))
+        text = table([{"id": r["id"], "id1": r["tumour"], "id2": r["healthy"]} for r in rows], delimiter=",")
+        atomic_write(root / PAIRS if csv is None else Path(csv), text)
+        shutil.rmtree(work)
     return {
         "mixed": len(rows),
         "originals": len(usable),
@@ -164,6 +165,7 @@ def _split(cases: Sequence[Mapping[str, Any]], patients: Sequence[str]) -> dict[
 def _link(source: Path, target: Path) -> None:
     """The same file under a second name; a copy where the disk knows no links."""
     target.parent.mkdir(parents=True, exist_ok=True)
+    target.unlink(missing_ok=True)  # of a run that was stopped
     try:
         os.link(source, target)
     except OSError:

@@ -56,20 +56,22 @@ def write_in_real_brains(
     shared = [s for s in Modality if carriers and all(s in carrier.sequences for carrier in carriers)]
     if not shared:
         raise InputError("The carriers share no sequence", fix="Give scans that have a sequence in common")
-    folder = MadeFolder.new(out, layout, shared)
+    settings = settings or SynthesisSettings()
     names = [(f"real_{i:05d}", s) for i, s in enumerate(case_seeds(seed, n))]
     jobs = [(carrier, names[at :: len(carriers)]) for at, carrier in enumerate(carriers) if names[at :: len(carriers)]]
-    made = in_order(partial(_make, settings or SynthesisSettings(), spacing_mm, folder), jobs, workers)
-    rows = sorted((row for rows in made for row in rows), key=lambda row: row["case"])
-    return folder.finish(rows, {"background": 0, "core": 1, "oedema": 2, "enhancing": 3})
+    asked = {"n": n, "seed": seed, "settings": settings.model_dump(mode="json"), "spacing_mm": spacing_mm}
+    with MadeFolder.new(out, layout, shared, asked | {"carriers": [carrier.id for carrier in carriers]}) as folder:
+        made = in_order(partial(_make, settings, spacing_mm, folder), jobs, workers)
+        rows = sorted((row for rows in made for row in rows), key=lambda row: row["case"])
+        return folder.finish(rows, {"background": 0, "core": 1, "oedema": 2, "enhancing": 3})
 
 
 def _make(
     settings: SynthesisSettings, spacing_mm: float, folder: MadeFolder, job: tuple[Carrier, list[tuple[str, int]]]
 ) -> list[Row]:
-    rows = []
-    for name, seed in job[1]:
+    def write(name: str, seed: int) -> Row:
         made = of_human_size(lambda own: paint_tumour_into(job[0], settings, own, spacing_mm=spacing_mm), seed)
         images = dict(zip(Modality, made.images.numpy(), strict=True))
-        rows.append(write_case(folder, name, {s: images[s] for s in folder.sequences}, made))
-    return rows
+        return write_case(folder, name, {s: images[s] for s in folder.sequences}, made)
+
+    return [folder.once(name, partial(write, name, seed)) for name, seed in job[1]]

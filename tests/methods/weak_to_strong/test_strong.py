@@ -11,10 +11,11 @@ import torch
 from monai.inferers.utils import sliding_window_inference
 
 from annofree import methods
-from annofree.errors import AnnofreeError, InputError, LeakError, SettingsError
+from annofree.errors import AnnofreeError, InputError, LeakError, OutputError, SettingsError
 from annofree.formats import open_cohort
 from annofree.inference.torch_network import TorchNetwork
 from annofree.methods.weak_to_strong import WeakToStrong, lessons, sizes
+from annofree.methods.weak_to_strong import tune as tuner
 from annofree.methods.weak_to_strong.bridge import HiddenBlocks, fill_in_loss, pretrain, start_from
 from annofree.methods.weak_to_strong.lessons import cut_sentences, split_patients
 from annofree.methods.weak_to_strong.loss import bce_dice, smoothed_dice
@@ -312,7 +313,7 @@ def test_the_bridge_hides_blocks_and_hands_on_all_weights_but_the_last_layer(tmp
     assert not bool(batch["x"][batch["hidden"].expand_as(batch["x"])].any())
     shown = ~batch["hidden"].expand_as(batch["x"])
     assert torch.equal(batch["x"][shown], batch["whole"][shown])
-    run = pretrain(volumes, TINY, tmp_path / "pre", steps=2, seed=0, quiet=True)
+    run = pretrain(volumes, TINY, tmp_path / "pre", steps=2, seed=0)
     fresh = build(TINY.network)
     last = fresh.state_dict()["net.out.conv.conv.weight"].clone()
     taken = start_from(fresh, run.folder / "last")
@@ -326,13 +327,29 @@ def test_the_bridge_hides_blocks_and_hands_on_all_weights_but_the_last_layer(tmp
 
 
 def test_the_tuner_gives_every_pair_the_same_and_chooses_by_validation(
-    tiny_npy: Size, npy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny_npy: Size, npy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings = {
         "supervision": "truth", "labels": str(npy), "steps": 1, "learning_rates": (1e-3, 1e-2),
         "bce_weights": (0.5,), "seeds": (0, 1),
     }  # fmt: skip
+    trained, real = [], tuner.train_strong
+
+    def stopped_at_the_third(lessons, size, place, **more):  # type: ignore[no-untyped-def]
+        trained.append(place.name)
+        if len(trained) == 3:
+            raise KeyboardInterrupt
+        return real(lessons, size, place, **more)
+
+    monkeypatch.setattr(tuner, "train_strong", stopped_at_the_third)
+    with pytest.raises(KeyboardInterrupt):
+        run_step("tune", npy, tmp_path / "sweep", settings)
+    with pytest.raises(OutputError, match=r"unfinished run of other settings.*other seeds \(2 before, 1 now\)"):
+        run_step("tune", npy, tmp_path / "sweep", settings | {"seeds": (0,)})
+    capsys.readouterr()
     lines = run_step("tune", npy, tmp_path / "sweep", settings)
+    assert len(trained) == 5  # the two that were done are not trained again
+    assert "training 3 of 4: rate 0.01, w 0.5, seed 0, 1 steps" in capsys.readouterr().err
     table = (tmp_path / "sweep" / "tune.tsv").read_text().splitlines()
     assert len(table) == 5
     assert (tmp_path / "sweep" / "tune.png").stat().st_size > 1000
@@ -344,10 +361,8 @@ def test_the_tuner_gives_every_pair_the_same_and_chooses_by_validation(
     assert losses["rate0.001_w0.5_seed0"] != pytest.approx(losses["rate0.001_w0.5_seed1"], abs=1e-6)
     assert sum(line.startswith("test, once") for line in lines) == 2
     assert any("all background" in line for line in lines)
-    monkeypatch.setattr("annofree.methods.weak_to_strong.tune.train_strong", None)  # nothing is trained again
-    assert run_step("tune", npy, tmp_path / "sweep", settings) == lines
-    with pytest.raises(InputError, match="other settings"):
-        run_step("tune", npy, tmp_path / "sweep", settings | {"seeds": (0,)})
+    with pytest.raises(OutputError, match="files that no unfinished run left"):
+        run_step("tune", npy, tmp_path / "sweep", settings)
     with pytest.raises(SettingsError, match="no step"):
         run_step("tumor", npy, tmp_path, {})
 

@@ -15,6 +15,7 @@ from annofree.errors import SettingsError
 from annofree.methods.blogrr.hypergradient import Params, first_order, implicit, unrolled
 from annofree.methods.blogrr.levels import BilevelSettings, Levels
 from annofree.networks.store import save_network
+from annofree.progress import say
 from annofree.training.checkpoint import load_state, save_state
 from annofree.training.fabric import launched
 from annofree.training.guard import step_if_finite
@@ -111,7 +112,7 @@ def train_pair(
                     with _watching(*networks.values()):
                         numbers |= {f"monitor {key}": value for key, value in monitor(*networks.values()).items()}
                 log.add(step=done, seconds=round(time.monotonic() - began, 1), **numbers)
-                print(f"round {done} of {form.rounds}: " + ", ".join(f"{k} {v:.4f}" for k, v in numbers.items()))
+                say(f"round {done} of {form.rounds}: " + ", ".join(f"{k} {v:.4f}" for k, v in numbers.items()))
                 for name, network in networks.items() if better else ():
                     save_network(network, folder / name, extra={"error": form.error.model_dump()})
                 save_state(state, joint, joint_optimisers, {"rounds": done, "kept": kept, "lowest": lowest})

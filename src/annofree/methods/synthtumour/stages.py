@@ -32,6 +32,7 @@ from annofree.methods.synthtumour.pictures import draw_sheet
 from annofree.methods.synthtumour.pseudo_labels import PseudoLabelSettings, near_tumour
 from annofree.methods.synthtumour.settings import SynthTumourSettings
 from annofree.metrics.summary import write_table
+from annofree.progress import say
 from annofree.refine.appearance import Appearance
 from annofree.refine.base import Refiner
 from annofree.refine.components import KeepComponents
@@ -87,7 +88,7 @@ def fit_stages(method: M, healthy: Cohort | None, patients: Cohort, work: Path) 
         healthy, patients = _flair_alone(healthy), _flair_alone(patients)
     teach, check = halves(healthy)
     if not healthy.ids:
-        _say("no healthy scan was given: what the networks call in healthy people is counted on made brains alone")
+        say("no healthy scan was given: what the networks call in healthy people is counted on made brains alone")
     told = own.model_dump(mode="json", exclude={"quality"})
     _claim(work / "stages.json", {"settings": told, "teach": teach.ids, "check": check.ids, "patients": patients.ids})
     method = fit_or_load_junior(method, teach, check, work, patients=patients)
@@ -95,7 +96,7 @@ def fit_stages(method: M, healthy: Cohort | None, patients: Cohort, work: Path) 
     _claim(work / "junior.json", {"weights": _checksum(method.networks[0][0].module())})
     spacing_mm = float(method.networks[0][1]["spacing_mm"])
 
-    _say(f"pseudo-labels of {len(patients)} patients")
+    say(f"pseudo-labels of {len(patients)} patients")
     form = PseudoLabelSettings.published() if own.published else PseudoLabelSettings()
     kept, counts = pseudo_label(
         method.networks, method.refiners["WT"], patients, work / "pseudo_labels", form, seed=own.seed
@@ -107,7 +108,7 @@ def fit_stages(method: M, healthy: Cohort | None, patients: Cohort, work: Path) 
             why=", ".join(f"{reason} {n}" for reason, n in counts["left out"].items()),
             fix="Look at sheet.png beside it; give more patients, or leave --patients out to keep the junior",
         )
-    _say(f"kept {len(kept)} of {len(patients)}; mixing")
+    say(f"kept {len(kept)} of {len(patients)}; mixing")
     hosts = {scan.id: coarse_of(scan, spacing_mm).scan for scan in teach}
     mixed = _mixed(kept, hosts, own, work / "mixed") if hosts else []
     material = Material(teach, check, patients, hosts, kept, mixed)
@@ -195,10 +196,10 @@ def _senior(method: NetworkMethod, material: Material, work: Path) -> tuple[Fitt
         validate = MadeValidation(made, range(VALIDATION_CASES), voxel_ml=spacing_mm**3 / 1000.0, healthy=checking)
         network = copy.deepcopy(junior)
         train = settings.train.model_copy(update={"steps": own.second_steps, "seed": own.seed})
-    _say(f"senior: {own.second_steps} steps on {', '.join(sources)}")
+    say(f"senior: {own.second_steps} steps on {', '.join(sources)}")
     recipe = settings.model_copy(update={"train": train})
     fit_senior(network, sources, work / "senior", recipe, spacing_mm=spacing_mm, validate=validate)
-    _say("checking the senior on healthy scans")
+    say("checking the senior on healthy scans")
     module, learned = load_network(work / "senior" / "best")
     senior = TorchNetwork(module), learned
     with torch.inference_mode():
@@ -290,9 +291,3 @@ def _claim(file: Path, content: Mapping[str, Any]) -> None:
 def _checksum(network: Any) -> str:
     parts = (value.half().cpu().contiguous().numpy().tobytes() for value in network.state_dict().values())
     return hashlib.sha256(b"".join(parts)).hexdigest()[:16]
-
-
-def _say(text: str) -> None:
-    from rich.console import Console
-
-    Console(stderr=True).print(text, highlight=False, markup=False)

@@ -54,9 +54,7 @@ def fill_in_loss(model: nn.Module, batch: Batch) -> Tensor:
     return out
 
 
-def pretrain(
-    volumes: Sequence[Volume], size: Size, folder: Path, *, steps: int, seed: int, quiet: bool = False
-) -> Trained:
+def pretrain(volumes: Sequence[Volume], size: Size, folder: Path, *, steps: int, seed: int) -> Trained:
     """Train the strong network to fill in volumes, whose targets are not looked at; the result is ``folder/last``.
 
     Raises:
@@ -72,7 +70,7 @@ def pretrain(
     settings = TrainSettings(
         steps=steps, batch=batch, learning_rate=size.learning_rate, warmup=min(50, steps // 5), seed=seed, ahead=0
     )
-    return train(network, sampler, fill_in_loss, folder, settings=settings, quiet=quiet)
+    return train(network, sampler, fill_in_loss, folder, settings=settings)
 
 
 def start_from(network: nn.Module, folder: Path) -> int:

@@ -28,7 +28,7 @@ from annofree.formats.class_folders import (
     write_mask,
 )
 from annofree.formats.outfolder import atomic_write, table
-from annofree.formats.standing import refuse_filled
+from annofree.formats.standing import MARK, refuse_filled
 from annofree.inference.network import by_parts
 from annofree.inference.torch_network import TorchNetwork
 from annofree.methods.weak_to_strong.flat_unet import FlatUNetSettings, fit_flat_unet
@@ -99,7 +99,8 @@ def make_masks(source: str | Path, out: str | Path, settings: ForegroundSettings
     from PIL import Image
 
     root = Path(out)
-    refuse_filled(root, "folder for the masks")
+    if not (root / MARK).is_file():  # else a run that was stopped goes over its own
+        refuse_filled(root, "folder for the masks")
     found = open_class_folders(source)
     skipped = list(found.skipped)
     rows = []

@@ -16,6 +16,7 @@ import numpy as np
 from annofree.methods.decide import Rules, Scored
 from annofree.methods.network_method import SMALLEST_ML, NetworkMethod
 from annofree.methods.weak_to_strong.settings import MADE, WeakToStrongSettings
+from annofree.progress import say
 from annofree.refine.components import KeepComponents
 from annofree.refine.holes import FillHoles
 from annofree.scan import Cohort, Scan
@@ -108,7 +109,7 @@ class WeakToStrong(NetworkMethod):
         made = settings.supervision == "pseudo" and settings.labels == MADE
         lessons = made_lessons(settings, size) if made else patient_lessons(settings, size, patients, self.brain)
         for sentence in lessons.card.get("cut tumours", ()):
-            print(sentence)
+            say(sentence)
         if isinstance(lessons.sampler, VolumeSampler):
             unlabelled = [*unlabelled, *lessons.sampler.volumes]
         module, trained = train_strong(
@@ -129,7 +130,7 @@ class WeakToStrong(NetworkMethod):
         if lessons.test:
             scores = score_volumes(module, lessons.test)
             card["held-out scans against labels of the same kind"] = str(scores)
-            print(f"held-out scans against labels of the same kind: {scores}")
+            say(f"held-out scans against labels of the same kind: {scores}")
         fitted = self.with_network(module, lessons.card, {"spacing_mm": size.spacing_mm})
         return fitted.replace(card={**fitted.card, **card})
 

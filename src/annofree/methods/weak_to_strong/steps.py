@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from annofree.errors import SettingsError
+from annofree.formats.standing import unfinished_fit
+from annofree.progress import heard
 
 STEPS = ("foreground", "tumour", "tune")
 
@@ -22,13 +24,16 @@ def run_step(step: str, source: str | Path, out: str | Path, settings: dict[str,
     """
     if step not in STEPS:
         raise SettingsError(f"There is no step '{step}'", fix=f"Use one of {', '.join(STEPS)}")
-    return {"foreground": _foreground, "tumour": _tumour, "tune": _tune}[step](Path(source), Path(out), settings)
+    with heard():
+        return {"foreground": _foreground, "tumour": _tumour, "tune": _tune}[step](Path(source), Path(out), settings)
 
 
 def _foreground(source: Path, out: Path, settings: dict[str, Any]) -> list[str]:
     from annofree.methods.weak_to_strong.foreground import ForegroundSettings, learn_foreground
 
-    made = learn_foreground(source, out, ForegroundSettings(**settings))
+    asked = ForegroundSettings(**settings)
+    with unfinished_fit(out, "weak foreground", {"settings": asked.model_dump(mode="json"), "pictures": str(source)}):
+        made = learn_foreground(source, out, asked)
     lines = [f"left out: {sentence}" for sentence in made.skipped]
     for score in made.scores:
         kind = "trained on" if score.part == "train" else "held out"
@@ -40,7 +45,10 @@ def _tumour(source: Path, out: Path, settings: dict[str, Any]) -> list[str]:
     from annofree.formats import open_cohort
     from annofree.methods.weak_to_strong.student import StudentSettings, tumour_masks
 
-    last = tumour_masks(open_cohort(source), out, StudentSettings(**settings))
+    asked, patients = StudentSettings(**settings), open_cohort(source)
+    order = {"settings": asked.model_dump(mode="json"), "patients": patients.ids}
+    with unfinished_fit(out, "weak tumour", order):
+        last = tumour_masks(patients, out, asked)
     return [f"tumour pseudo-masks written below {out}; learn from them with --set labels={last}"]
 
 
@@ -56,12 +64,12 @@ def _tune(source: Path, out: Path, settings: dict[str, Any]) -> list[str]:
     asked = TuneSettings(**settings)
     size = size_of(asked)
     truth = asked.supervision == "truth"
-    with scoring("a sweep of tier S") if truth else learning():
+    patients = None if asked.labels == MADE else open_cohort(source)
+    order = {"settings": asked.model_dump(mode="json"), "patients": () if patients is None else patients.ids}
+    with scoring("a sweep of tier S") if truth else learning(), unfinished_fit(out, "weak tune", order):
         tuned = tune(
             lambda: (
-                made_lessons(asked, size)
-                if asked.labels == MADE
-                else patient_lessons(asked, size, open_cohort(source), filled_brain)
+                made_lessons(asked, size) if patients is None else patient_lessons(asked, size, patients, filled_brain)
             ),
             out,
             asked,

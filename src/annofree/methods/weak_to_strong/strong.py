@@ -30,7 +30,6 @@ def train_strong(
     unlabelled: Sequence[Volume] = (),
     pretrain_steps: int = 0,
     validations: int = 4,
-    quiet: bool = False,
 ) -> tuple[nn.Module, Trained]:
     """Train a fresh UNETR; the weights with the best Dice on the validation volumes are kept.
 
@@ -39,7 +38,7 @@ def train_strong(
     """
     first = workspace / "pretrain"
     if pretrain_steps:
-        pretrain(unlabelled, size, first, steps=pretrain_steps, seed=seed, quiet=quiet)
+        pretrain(unlabelled, size, first, steps=pretrain_steps, seed=seed)
     torch.manual_seed(seed)
     network = build(size.network)
     if pretrain_steps:
@@ -61,6 +60,5 @@ def train_strong(
         settings=recipe,
         validate=VolumeValidation(lessons.val) if lessons.val and validations else None,
         extra={"spacing_mm": size.spacing_mm},
-        quiet=quiet,
     )
     return load_network(folder / ("best" if trained.best_score is not None else "last"))[0], trained

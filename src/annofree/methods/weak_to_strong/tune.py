@@ -18,13 +18,14 @@ from typing import Any
 from pydantic import Field
 
 from annofree.errors import InputError
-from annofree.formats.outfolder import atomic_write, table
+from annofree.formats.outfolder import atomic_write, table, write_json
 from annofree.methods.weak_to_strong.lessons import Lessons
 from annofree.methods.weak_to_strong.scores import VolumeScores, score_volumes
 from annofree.methods.weak_to_strong.settings import WeakToStrongSettings
 from annofree.methods.weak_to_strong.sizes import size_of
 from annofree.methods.weak_to_strong.strong import train_strong
 from annofree.networks.store import load_network
+from annofree.progress import say
 
 
 class TuneSettings(WeakToStrongSettings):
@@ -91,23 +92,21 @@ def tune(lessons_of: Callable[[], Lessons], folder: str | Path, settings: TuneSe
     Runs that are done are kept in the folder, so that a stopped sweep goes on where it was.
 
     Raises:
-        InputError: There is nothing to validate on, or the folder holds a sweep with other settings.
+        InputError: There is nothing to validate on.
     """
     root = Path(folder)
     root.mkdir(parents=True, exist_ok=True)
-    asked = settings.model_dump(mode="json")
-    note = root / "settings.json"
-    if note.is_file() and json.loads(note.read_text(encoding="utf-8")) != asked:
-        raise InputError("The folder holds a sweep with other settings", file=root, fix="Name another folder")
-    note.write_text(json.dumps(asked, indent=1) + "\n", encoding="utf-8")
+    write_json(root / "settings.json", settings.model_dump(mode="json"))
     lessons = lessons_of()
     if not lessons.val:
         raise InputError("There is nothing to choose by", why="the set has no validation part")
     runs = []
-    for rate, weight, seed in product(settings.learning_rates, settings.bce_weights, settings.seeds):
+    planned = list(product(settings.learning_rates, settings.bce_weights, settings.seeds))
+    for number, (rate, weight, seed) in enumerate(planned, 1):
+        say(f"training {number} of {len(planned)}: rate {rate:g}, w {weight:g}, seed {seed}, {settings.steps} steps")
         run = _one(lessons, settings, rate, weight, seed, _place(root, rate, weight, seed))
         runs.append(run)
-        print(f"rate {rate:g}, w {weight:g}, seed {seed}: validation Dice {run.dice:.3f}, IoU {run.iou:.3f}")
+        say(f"validation Dice {run.dice:.3f}, IoU {run.iou:.3f}")
     pairs = dict.fromkeys((run.learning_rate, run.bce_weight) for run in runs)
     rate, weight = max(pairs, key=lambda pair: fmean(r.dice for r in runs if (r.learning_rate, r.bce_weight) == pair))
     tested = []
@@ -130,7 +129,7 @@ def _one(lessons: Lessons, settings: TuneSettings, rate: float, weight: float, s
         return Run(**json.loads(done.read_text(encoding="utf-8")))
     size = size_of(settings).model_copy(update={"learning_rate": rate, "bce_weight": weight})
     # The last weights of equal budgets are compared; choosing the best moment as well would favour noisy runs.
-    network, _ = train_strong(lessons, size, place, steps=settings.steps, seed=seed, validations=0, quiet=True)
+    network, _ = train_strong(lessons, size, place, steps=settings.steps, seed=seed, validations=0)
     scores = score_volumes(network, lessons.val)
     run = Run(rate, weight, seed, scores.dice, scores.iou)
     done.write_text(json.dumps(run.__dict__) + "\n", encoding="utf-8")
