@@ -25,6 +25,7 @@ from annofree.methods.synthtumour.coarse import coarse_of
 from annofree.methods.synthtumour.made_junior import JuniorSettings
 from annofree.methods.synthtumour.validation import MadeValidation
 from annofree.networks import load_network
+from annofree.prepare import Recipe
 from annofree.scan import Cohort
 from annofree.training.checkpoint import STATE, save_state
 from annofree.training.healthy import bank_of
@@ -46,6 +47,7 @@ def main() -> None:
     parser.add_argument("--start", type=Path, help="network folder to start from")
     parser.add_argument("--carriers", type=Path, help="folder that keeps the carriers; OUT/carriers by default")
     parser.add_argument("--healthy-weight", type=int, default=1, help="how many carriers a healthy one counts for")
+    parser.add_argument("--tumour-free", type=float, default=0.25, help="share of the real brains that carry nothing")
     parser.add_argument("--steps", type=int, default=6000)
     parser.add_argument("--batch", type=int, default=2)
     parser.add_argument("--rate", type=float, default=6e-4)
@@ -56,11 +58,14 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1, help="processes that make the cases, at most --batch")
     parser.add_argument("--cases-on", default="cpu", help="where they compute: cpu or cuda")
     parser.add_argument("--validation-cases", type=int, default=20)
+    parser.add_argument("--validate-every", type=int, default=500)
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
 
-    healthy = [open_cohort(folder, brain_mask=given.brain_mask) for folder in given.healthy]
-    check = [open_cohort(folder, brain_mask=given.brain_mask) for folder in given.check]
+    # the sequences of a healthy visit lie where its headers say only after registration
+    recipe = Recipe()
+    healthy = [open_cohort(folder, brain_mask=given.brain_mask, prepare=recipe) for folder in given.healthy]
+    check = [open_cohort(folder, brain_mask=given.brain_mask, prepare=recipe) for folder in given.check]
     patients = [open_cohort(folder) for folder in given.patients]
     kept, nobody = given.carriers or given.out / "carriers", Cohort({})
     for cohort in healthy:
@@ -71,13 +76,13 @@ def main() -> None:
     files = [f for f in sorted(kept.glob("*.npz")) for _ in range(given.healthy_weight if "healthy" in f.name else 1)]
     print(f"{len(files)} carriers", flush=True)
 
-    recipe = JuniorSettings(
+    fit = JuniorSettings(
         train=TrainSettings(
             steps=given.steps,
             batch=given.batch,
             learning_rate=given.rate,
             seed=given.seed,
-            validate_every=500,
+            validate_every=given.validate_every,
             ema=0.999,
             workers=given.workers,
         ),
@@ -85,20 +90,22 @@ def main() -> None:
         validation_cases=given.validation_cases,
     )
     bank = bank_of(given.labelmaps, given.out / "bank.npz")
-    made = MadeCases(bank, recipe.synthesis, recipe.spacing_mm, device=given.cases_on)
-    samplers = [MadeSampler(made, recipe.stream, recipe.sample, batch=given.batch, seed=given.seed)]
+    made = MadeCases(bank, fit.synthesis, fit.spacing_mm, device=given.cases_on)
+    samplers = [MadeSampler(made, fit.stream, fit.sample, batch=given.batch, seed=given.seed)]
     if files:
-        apart = recipe.stream.model_copy(update={"first_seed": given.first_case + 500_000_000})
-        painted = PaintedCases(files, recipe.synthesis, recipe.spacing_mm, len(files), given.cases_on)
-        samplers.append(MadeSampler(painted, apart, recipe.sample, batch=given.batch, seed=given.seed))
-    free = [coarse_of(scan, recipe.spacing_mm).tumour_free() for cohort in check for scan in cohort]
-    voxel_ml = recipe.spacing_mm**3 / 1000.0
-    validate = MadeValidation(made, range(recipe.validation_cases), voxel_ml=voxel_ml, healthy=free)
+        apart = fit.stream.model_copy(update={"first_seed": given.first_case + 500_000_000})
+        fewer = fit.synthesis.tumours.model_copy(update={"healthy_share": given.tumour_free})
+        here = fit.synthesis.model_copy(update={"tumours": fewer})
+        painted = PaintedCases(files, here, fit.spacing_mm, len(files), given.cases_on)
+        samplers.append(MadeSampler(painted, apart, fit.sample, batch=given.batch, seed=given.seed))
+    free = [coarse_of(scan, fit.spacing_mm).tumour_free() for cohort in check for scan in cohort]
+    voxel_ml = fit.spacing_mm**3 / 1000.0
+    validate = MadeValidation(made, range(fit.validation_cases), voxel_ml=voxel_ml, healthy=free)
 
     torch.manual_seed(given.seed)
     from annofree.networks.build import build
 
-    network = build(recipe.network)
+    network = build(fit.network)
     start = given.out / "start"
     if given.start is not None and not (start / STATE).is_file():
         network.load_state_dict(load_network(given.start)[0].state_dict())
@@ -115,10 +122,10 @@ def main() -> None:
         Turns(samplers) if len(samplers) > 1 else samplers[0],
         region_objective,
         given.out,
-        settings=recipe.train,
+        settings=fit.train,
         validate=validate,
         weights_from=start if given.start is not None else None,
-        extra={"spacing_mm": recipe.spacing_mm, "regions": ["WT", "TC", "ET"]},
+        extra={"spacing_mm": fit.spacing_mm, "regions": ["WT", "TC", "ET"]},
     )
     print(f"step {done.step}, best score {done.best_score}")
 
