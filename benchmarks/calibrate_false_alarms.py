@@ -20,6 +20,7 @@ from annofree import methods
 from annofree.formats import open_cohort
 from annofree.phantom import phantom_subject
 from annofree.pipeline import segment_scan
+from annofree.prepare import Recipe
 from annofree.scan import Modality, Scan
 from annofree.segmentation import Lesion
 from annofree.synthesis import LabelMapBank, SynthesisSettings, make_case
@@ -37,7 +38,7 @@ SUBSETS = (tuple(Modality), (Modality.T1, Modality.FLAIR), (Modality.FLAIR,), tu
 
 def scans(data: Path, bank: LabelMapBank, made: int, phantoms: int, test: int) -> Iterator[tuple[str, str, Scan]]:
     """Part, group and scan: calibration first."""
-    healthy = open_cohort(data / "healthy", brain_mask="*_DLMUSE.nii.gz")
+    healthy = open_cohort(data / "healthy", brain_mask="*_DLMUSE.nii.gz", prepare=Recipe())
     for name in (*HEALTHY, *APART):
         yield "calibrate" if name in HEALTHY else "test", "healthy", healthy[name]
     yield "test", "ms", open_cohort(data / "ms")["open_ms_patient26"]

@@ -76,3 +76,39 @@ def test_the_room_is_the_verb(patient: Path) -> None:
     assert scan.preparation is not None
     assert scan.preparation.reference == Modality.FLAIR
     assert scan.grid.same_as(GRIDS["FLAIR"])
+
+
+@pytest.fixture(scope="module")
+def moved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cohort of one whose head moved by 16 mm between the two sequences, as healthy volunteers' do; T1's brain mask."""
+    folder = tmp_path_factory.mktemp("moved") / "scans" / "v1"
+    folder.mkdir(parents=True)
+    movement = np.eye(4)
+    movement[:3, 3] = (4.0, -6.0, 14.0)
+    for name, own in GRIDS.items():
+        image = head(name, own, movement if name == "FLAIR" else None)
+        nibabel.save(nibabel.Nifti1Image(image, own.affine), folder / f"v1_{name.lower()}.nii.gz")
+    brain = brain_of(points_of(GRIDS["T1"])).reshape(GRIDS["T1"].shape).astype(np.uint8)
+    nibabel.save(nibabel.Nifti1Image(brain, GRIDS["T1"].affine), folder / "v1_brainmask.nii.gz")
+    return folder.parent
+
+
+def test_healthy_people_who_moved_are_registered_before_they_carry_made_tumours(moved: Path, tmp_path: Path) -> None:
+    free = ("--set", "tumours.healthy_share=1.0", "--n", 1, "--layout", "folders")
+    assert call("synth", "-o", tmp_path / "o", "--healthy", moved, "--brain-mask", "*_brainmask.nii.gz", *free) == 0
+    t1, flair = (
+        nibabel.load(next((tmp_path / "o").rglob(f"*_{name}.nii.gz"))).get_fdata() for name in ("t1", "flair")
+    )
+    fluid = [(image < 0.5 * np.median(image[t1 > 0])) & (t1 > 0) for image in (t1, flair)]  # dark on both
+    assert 2 * (fluid[0] & fluid[1]).sum() / (fluid[0].sum() + fluid[1].sum()) > 0.6
+
+
+def test_a_comparison_of_methods_registers_as_segment_does(moved: Path) -> None:
+    from annofree.bench.plan import Data
+    from annofree.bench.runs import Place
+
+    place = Place(Data(name="moved", brain_mask="*_brainmask.nii.gz"), moved, moved, None)
+    (scan,) = place.cohort()
+    assert scan.preparation is not None
+    steps = {step.name: step for step in scan.preparation.steps}
+    assert 15 < steps["co-registration"].quality["FLAIR moved_mm"] < 17

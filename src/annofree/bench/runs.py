@@ -17,6 +17,7 @@ from annofree.errors import AnnofreeError
 from annofree.formats import open_cohort, written_ids
 from annofree.formats.outfolder import atomic_write
 from annofree.pipeline import Choice
+from annofree.prepare import Recipe
 from annofree.scan import Cohort
 
 COST = "cost.json"
@@ -35,7 +36,11 @@ class Place:
     def cohort(self) -> Cohort:
         """The scans, with their reports."""
         return open_cohort(
-            self.scans, reports=self.reports, brain_mask=self.data.brain_mask, sequence=self.data.sequence
+            self.scans,
+            reports=self.reports,
+            brain_mask=self.data.brain_mask,
+            sequence=self.data.sequence,
+            prepare=Recipe(),
         )
 
 

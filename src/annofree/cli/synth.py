@@ -91,5 +91,7 @@ def synth(
         return
     drawn |= {"labelmaps": labelmaps, "healthy": healthy, "patients": patients}
     drawn |= {"brain_mask": brain_mask, "patients_mask": patients_mask}
-    folder = synthesise(out, n=n, workers=workers, layout=layout, **drawn)
+    from annofree.prepare import Recipe
+
+    folder = synthesise(out, n=n, workers=workers, layout=layout, prepare=Recipe(), **drawn)
     say(f"made cases written to {folder}, listed in cases.csv")

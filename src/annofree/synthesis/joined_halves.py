@@ -28,15 +28,14 @@ def joined_halves(left: Carrier, right: Carrier, *, seam_mm: float = 4.0) -> Car
         seam_mm: Half width of the seam at the midline.
 
     Returns:
-        A carrier with the sequences that both have; its check `brain_ml` is the volume of the whole.
+        A carrier with their sequences; its check `brain_ml` is the volume of the whole.
 
     Raises:
-        InputError: They have no sequence in common.
+        InputError: They have different sequences.
     """
-    common = tuple(s for s in left.sequences if s in right.sequences)
-    if not common:
-        raise InputError(f"'{left.id}' and '{right.id}' have no sequence in common", fix="Join people with the same ones")
-    order = [list(Modality).index(s) for s in common]
+    if left.sequences != right.sequences:
+        raise InputError(f"'{left.id}' and '{right.id}' have different sequences", fix="Join people with the same ones")
+    order = [list(Modality).index(s) for s in left.sequences]
     images, brain = _fitted(right, order, left.brain)
     for image, index in zip(images, order, strict=True):
         wanted, there = (float(c.levels[index, 1] - c.levels[index, 0]) for c in (left, right))
@@ -45,7 +44,7 @@ def joined_halves(left: Carrier, right: Carrier, *, seam_mm: float = 4.0) -> Car
     own = left.images[order].astype(np.float32)
     joined, whole = blend_halves((own, left.brain), (images, brain), seam_mm=seam_mm)
     checks = {"brain_ml": float(whole.sum()) / 1e3}
-    return finish(f"{left.id}+{right.id}", joined, whole, common, checks, usable=True)
+    return finish(f"{left.id}+{right.id}", joined, whole, left.sequences, checks, usable=True)
 
 
 def _fitted(carrier: Carrier, order: list[int], onto: Mask) -> tuple[Images, Mask]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from annofree.errors import InputError, SettingsError
-from annofree.formats.scans import open_cohort
+from annofree.formats.scans import Prepare, open_cohort
 from annofree.synthesis.dataset import write_one, write_published
 from annofree.synthesis.published_settings import PRESETS, PublishedSettings
 
@@ -29,6 +29,7 @@ def synthesise(
     changes: Mapping[str, Any] | None = None,
     workers: int = 1,
     layout: str = "nnunet",
+    prepare: Prepare | None = None,
 ) -> Path:
     """Make a folder of cases.
 
@@ -47,6 +48,7 @@ def synthesise(
         changes: Settings by dotted name, of `SynthesisSettings`, or of `PublishedSettings` for a published form.
         workers: Processes.
         layout: "nnunet" or "folders".
+        prepare: As for `open_cohort`; without, whole heads are refused and the sequences of a scan lie where headers say.
 
     Raises:
         InputError: Something needed is missing or cannot be used.
@@ -62,7 +64,7 @@ def synthesise(
                 f"The preset '{preset}' puts tumours into healthy scans, and nothing else",
                 fix="Give --healthy DIR alone",
             )
-        cohort = open_cohort(healthy, brain_mask=brain_mask, sequence=sequence)
+        cohort = open_cohort(healthy, brain_mask=brain_mask, sequence=sequence, prepare=prepare)
         return write_published(cohort, out, n=n, seed=seed, settings=settings, workers=workers, layout=layout)
     from annofree.synthesis.settings import SynthesisSettings
 
@@ -75,7 +77,8 @@ def synthesise(
             raise InputError("Label maps and scans were given at once", fix="Make one folder of each")
         sources = ((healthy, brain_mask), (patients, patients_mask or brain_mask))
         cohorts = [
-            None if path is None else open_cohort(path, brain_mask=mask, sequence=sequence) for path, mask in sources
+            None if path is None else open_cohort(path, brain_mask=mask, sequence=sequence, prepare=prepare)
+            for path, mask in sources
         ]
         carriers = carriers_from(*cohorts)
         return write_in_real_brains(carriers, out, n=number, seed=seed, settings=own, workers=workers, layout=layout)
