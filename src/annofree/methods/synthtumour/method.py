@@ -30,7 +30,7 @@ from annofree.thresholds.fixed import Fixed
 
 NETWORKS = "networks"
 
-#: Powers put on the normalised grey levels, one pass each, by quality; every pass but "fast" is also run flipped.
+#: Powers put on the normalised grey levels and whether the scan is flipped, one pass each, by quality.
 PASSES: dict[str, tuple[tuple[float, bool], ...]] = {
     "fast": ((1.0, False),),
     "default": ((1.0, False), (1.0, True)),
@@ -78,8 +78,9 @@ class SynthTumour(NetworkMethod):
     def score(self, scan: Scan) -> Scored:
         """Probabilities of whole tumour, tumour core and enhancing tumour.
 
-        The scan is resampled to the networks' spacing, normalised inside the brain, seen by every network in every
-        pass of the chosen quality, and the mean probability is brought back to the scan's grid (linearly). With
+        The scan is resampled to the networks' spacing, normalised inside the brain, seen by the networks in turn in the
+        passes of the chosen quality (by every network in every pass with `quality="best"`), and the mean probability is
+        brought back to the scan's grid (linearly). With
         `quality="fast"` it stays on the networks' grid where that is coarser; a scan of thick slices is decided on
         cubes of its finest edge (at least 1 mm).
 
@@ -104,31 +105,34 @@ class SynthTumour(NetworkMethod):
         scan = scan.within(box)
         brain = scan.foreground()
         total: NDArray[np.float32] | None = None
-        count, calls = 0, []
+        calls: list[NDArray[np.bool_]] = []
         notes: list[str] = []
-        for network, config in self.networks:
-            coarse = coarse_of(scan, float(config["spacing_mm"]), filled=scan.spacing_mm == slices_mm)
-            for power, flip in PASSES[self.settings.quality]:
-                found = predict_scan_array(
-                    network, coarse.images, coarse.brain, coarse.present, flipped=flip, power=power, notes=notes
-                )
-                calls.append(found[0] > EVEN)
-                total = found if total is None else total + found
-                count += 1
+        coarse = coarse_of(scan, spacing_mm, filled=scan.spacing_mm == slices_mm)
+        passes, networks = PASSES[self.settings.quality], [network for network, _ in self.networks]
+        if self.settings.quality == "best":
+            looks = [(network, *look) for network in networks for look in passes]
+        else:  # a second network costs nothing where it takes over a pass of the first
+            looks = [(networks[i % len(networks)], *look) for i, look in enumerate(passes)]
+        for network, power, flip in looks:
+            found = predict_scan_array(
+                network, coarse.images, coarse.brain, coarse.present, flipped=flip, power=power, notes=notes
+            )
+            calls.append(found[0] > EVEN)
+            total = found if total is None else total + found
         grid = coarse.scan.grid
         assert total is not None
         odds = {
             region: values if grid.same_as(scan.grid) else back(values, grid, scan.grid)
-            for (region, _), values in zip(NESTED, total / count, strict=False)
+            for (region, _), values in zip(NESTED, total / len(calls), strict=False)
         }
         if "ET" in odds:
-            odds = with_enhancement(odds, scan, coarse.scan, total[0] / count > EVEN, (x, y, z), notes)
+            odds = with_enhancement(odds, scan, coarse.scan, total[0] / len(calls) > EVEN, (x, y, z), notes)
         maps = {}
         outer = brain.astype(np.float32)
         for region, values in odds.items():
             outer = np.minimum(np.clip(values, 0.0, 1.0), outer)
             maps[region] = ScoreMap(outer, region, "probability", scan.grid).rounded().widened(whole.grid, box)
-        agreement = _agreement(calls, total[0] / count > EVEN)
+        agreement = _agreement(calls, total[0] / len(calls) > EVEN)
         return Scored(maps, self.rules, tuple(dict.fromkeys(notes)), agreement=agreement)
 
     def prepared(self, scan: Scan) -> Scan:
