@@ -80,7 +80,7 @@ def test_the_room_is_the_verb(patient: Path) -> None:
 
 @pytest.fixture(scope="module")
 def moved(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cohort of one whose head moved by 16 mm between the two sequences, as healthy volunteers' do; T1's brain mask."""
+    """A cohort of one whose head moved by 16 mm between two sequences, as volunteers' do; the brain mask is T1's."""
     folder = tmp_path_factory.mktemp("moved") / "scans" / "v1"
     folder.mkdir(parents=True)
     movement = np.eye(4)
@@ -96,9 +96,7 @@ def moved(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_healthy_people_who_moved_are_registered_before_they_carry_made_tumours(moved: Path, tmp_path: Path) -> None:
     free = ("--set", "tumours.healthy_share=1.0", "--n", 1, "--layout", "folders")
     assert call("synth", "-o", tmp_path / "o", "--healthy", moved, "--brain-mask", "*_brainmask.nii.gz", *free) == 0
-    t1, flair = (
-        nibabel.load(next((tmp_path / "o").rglob(f"*_{name}.nii.gz"))).get_fdata() for name in ("t1", "flair")
-    )
+    t1, flair = (nibabel.load(next((tmp_path / "o").rglob(f"*_{name}.nii.gz"))).get_fdata() for name in ("t1", "flair"))
     fluid = [(image < 0.5 * np.median(image[t1 > 0])) & (t1 > 0) for image in (t1, flair)]  # dark on both
     assert 2 * (fluid[0] & fluid[1]).sum() / (fluid[0].sum() + fluid[1].sum()) > 0.6
 

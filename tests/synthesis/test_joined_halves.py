@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+from functools import partial
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy import ndimage
 
 from annofree.errors import InputError
+from annofree.methods.synthtumour.carriers import write_carriers
 from annofree.phantom import phantom_subject
-from annofree.scan import Modality
+from annofree.scan import Cohort, Modality, Scan
 from annofree.synthesis.carrier import Carrier, carrier_of
 from annofree.synthesis.joined_halves import joined_halves
 
 
+def _healthy(seed: int) -> Scan:
+    return phantom_subject(seed, kind="healthy", spacing_mm=4.0).scan
+
+
 @pytest.fixture(scope="module")
 def people() -> list[Carrier]:
-    return [carrier_of(phantom_subject(seed, kind="healthy", spacing_mm=4.0).scan) for seed in (1, 2)]
+    return [carrier_of(_healthy(seed)) for seed in (1, 2)]
 
 
 def _sides(image: np.ndarray, brain: np.ndarray, reach: int = 12) -> tuple[np.ndarray, np.ndarray]:
@@ -39,7 +47,9 @@ def test_each_side_is_one_persons(people: list[Carrier]) -> None:
 
 def test_the_second_person_is_fitted_to_the_firsts_size_and_contrast(people: list[Carrier]) -> None:
     one, other = people
-    small = ndimage.affine_transform(other.images.astype(np.float32), (1, 1.25, 1.25, 1.25), (0, -20, -24, -20), order=1)
+    small = ndimage.affine_transform(
+        other.images.astype(np.float32), (1, 1.25, 1.25, 1.25), (0, -20, -24, -20), order=1
+    )
     brain = ndimage.affine_transform(other.brain.astype(np.float32), (1.25,) * 3, (-20, -24, -20), order=1) > 0.5
     squeezed = Carrier("small", (small * brain).astype(np.float16), brain, other.tissue, other.levels, {})
     joined = joined_halves(one, squeezed)
@@ -60,7 +70,22 @@ def test_the_seam_is_no_dark_line(people: list[Carrier]) -> None:
 
 
 def test_people_with_different_sequences_are_not_joined(people: list[Carrier]) -> None:
-    scan = phantom_subject(1, kind="healthy", spacing_mm=4.0).scan
+    scan = _healthy(1)
     flair = carrier_of(scan.replace(images={Modality.FLAIR: scan.images[Modality.FLAIR]}))
     with pytest.raises(InputError, match="different sequences"):
         joined_halves(people[0], flair)
+
+
+def test_carriers_of_healthy_people_are_they_and_their_halves(tmp_path: Path) -> None:
+    scans = {f"p{seed}": partial(_healthy, seed) for seed in (1, 2, 3)}
+    files = write_carriers(Cohort(scans), Cohort({}), tmp_path, most=3)
+    names = [file.stem for file in files]
+    assert names[:3] == ["healthy_p1", "healthy_p2", "healthy_p3"]
+    assert names[3:] == [
+        "joined_healthy_p1+healthy_p2",
+        "joined_healthy_p2+healthy_p3",
+        "joined_healthy_p3+healthy_p1",
+    ]
+    made = [file.stat().st_mtime_ns for file in files]
+    again = write_carriers(Cohort(scans), Cohort({}), tmp_path, most=3)
+    assert [file.stat().st_mtime_ns for file in again] == made  # what is there is not made once more

@@ -30,9 +30,10 @@ def nnunet(
     from annofree.formats import open_cohort
     from annofree.nnunet.environment import Environment
     from annofree.nnunet.runner import NnUNetRun, NnUNetSettings
+    from annofree.prepare import Recipe
 
     own = NnUNetSettings(dataset_id=number, configuration=configuration, fold=fold, trainer=trainer, device=device)
-    scans = None if predict is None else open_cohort(predict)  # not only after days of training
+    scans = None if predict is None else open_cohort(predict, prepare=Recipe())  # not only after days of training
     environment = Environment(python or Path(sys.executable))
     run = NnUNetRun(data, out, environment, own)
     if install and python is None:

@@ -1,7 +1,7 @@
 """One healthy brain from two people's: the left half of one beside the right half of the other.
 
-Healthy hyperintensities come in pairs, but not in equal ones, and healthy scans are few. Two people's halves make a real
-brain whose sides differ as much as people do, and whose brightness is real on both: no tumour, however uneven it looks.
+Healthy hyperintensities come in pairs, but not in equal ones, and healthy scans are few. Two people's halves make a
+real brain whose sides differ as much as people do, and whose brightness is real on both: no tumour, however uneven.
 """
 
 from __future__ import annotations
@@ -50,7 +50,8 @@ def joined_halves(left: Carrier, right: Carrier, *, seam_mm: float = 4.0) -> Car
 def _fitted(carrier: Carrier, order: list[int], onto: Mask) -> tuple[Images, Mask]:
     """Images and brain of a carrier, stretched along each axis until its box is that of another brain."""
     source, target = bounding_box(carrier.brain), bounding_box(onto)
-    assert source is not None and target is not None
+    assert source is not None
+    assert target is not None
     scale = np.array([(s.stop - s.start) / (t.stop - t.start) for s, t in zip(source, target, strict=True)])
     scale[0] = _width(carrier.brain) / _width(onto)
     middle = [((s.start + s.stop - 1) / 2, (t.start + t.stop - 1) / 2) for s, t in zip(source, target, strict=True)]
@@ -63,7 +64,7 @@ def _fitted(carrier: Carrier, order: list[int], onto: Mask) -> tuple[Images, Mas
     share = moved(carrier.brain.astype(np.float32))
     brain = share > 0.5
     images = np.stack([moved(carrier.images[i].astype(np.float32)) for i in order])
-    return images / np.maximum(share, 0.5) * brain, brain
+    return np.asarray(images / np.maximum(share, 0.5) * brain, np.float32), brain
 
 
 def _width(brain: Mask) -> float:

@@ -119,10 +119,8 @@ def join(images: Images, brain: Mask, *, keep_right: bool, seam_mm: float) -> tu
     return blend_halves(left, right, seam_mm=seam_mm)
 
 
-def blend_halves(
-    left: tuple[Images, Mask], right: tuple[Images, Mask], *, seam_mm: float
-) -> tuple[Images, Mask]:
-    """Images (C, X, Y, Z) and brain of the left half of one head and the right half of another, blended over the seam."""
+def blend_halves(left: tuple[Images, Mask], right: tuple[Images, Mask], *, seam_mm: float) -> tuple[Images, Mask]:
+    """Images (C, X, Y, Z) and brain of one head's left half and another's right half, blended over the seam."""
     size = right[1].shape[0]
     across = np.arange(size) - (size - 1) / 2.0
     weight = np.clip(0.5 + across / (2.0 * seam_mm), 0.0, 1.0).astype(np.float32)[:, None, None]

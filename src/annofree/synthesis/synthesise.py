@@ -48,7 +48,7 @@ def synthesise(
         changes: Settings by dotted name, of `SynthesisSettings`, or of `PublishedSettings` for a published form.
         workers: Processes.
         layout: "nnunet" or "folders".
-        prepare: As for `open_cohort`; without, whole heads are refused and the sequences of a scan lie where headers say.
+        prepare: As for `open_cohort`; without, whole heads are refused, and sequences lie where their headers say.
 
     Raises:
         InputError: Something needed is missing or cannot be used.

@@ -56,7 +56,8 @@ def _labelled(folder: Path) -> Iterator[tuple[Scan, NDArray[np.bool_]]]:
     """Scans with truth. Truth is opened for these curves alone: no weight, round or setting is chosen by them."""
     from annofree.formats import open_cohort
     from annofree.formats.truth import open_truth
+    from annofree.prepare import Recipe
 
-    for scan in open_cohort(folder):
+    for scan in open_cohort(folder, prepare=Recipe()):
         with scoring("a monitor that chooses nothing"):
             yield scan, open_truth(folder, scan.id, scan.grid).labels > 0

@@ -23,7 +23,7 @@ MOST_CARRIERS = 12
 def write_carriers(healthy: Cohort, patients: Cohort, folder: Path, *, most: int = MOST_CARRIERS) -> list[Path]:
     """Write the carriers that are not there yet, at most so many of each kind, and give their files.
 
-    Healthy scans are taken as they are; the halves of two healthy people with the same sequences are joined; of a patient
+    Healthy scans are taken as they are; halves of two healthy people with the same sequences are joined; of a patient
     the healthier half is mirrored over the other. A patient without a usable better half is left out (`carriers.json`
     tells), and so is a scan that cannot be used.
     """

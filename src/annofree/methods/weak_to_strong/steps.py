@@ -44,8 +44,9 @@ def _foreground(source: Path, out: Path, settings: dict[str, Any]) -> list[str]:
 def _tumour(source: Path, out: Path, settings: dict[str, Any]) -> list[str]:
     from annofree.formats import open_cohort
     from annofree.methods.weak_to_strong.student import StudentSettings, tumour_masks
+    from annofree.prepare import Recipe
 
-    asked, patients = StudentSettings(**settings), open_cohort(source)
+    asked, patients = StudentSettings(**settings), open_cohort(source, prepare=Recipe())
     order = {"settings": asked.model_dump(mode="json"), "patients": patients.ids}
     with unfinished_fit(out, "weak tumour", order):
         last = tumour_masks(patients, out, asked)
@@ -58,13 +59,14 @@ def _tune(source: Path, out: Path, settings: dict[str, Any]) -> list[str]:
     from annofree.methods.weak_to_strong.settings import MADE
     from annofree.methods.weak_to_strong.sizes import size_of
     from annofree.methods.weak_to_strong.tune import TuneSettings, tune
+    from annofree.prepare import Recipe
     from annofree.prepare.brain import filled_brain
     from annofree.scan import learning, scoring
 
     asked = TuneSettings(**settings)
     size = size_of(asked)
     truth = asked.supervision == "truth"
-    patients = None if asked.labels == MADE else open_cohort(source)
+    patients = None if asked.labels == MADE else open_cohort(source, prepare=Recipe())
     order = {"settings": asked.model_dump(mode="json"), "patients": () if patients is None else patients.ids}
     with scoring("a sweep of tier S") if truth else learning(), unfinished_fit(out, "weak tune", order):
         tuned = tune(
