@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import pickle
 from importlib import import_module
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -250,3 +251,12 @@ def test_otsus_cut_is_that_of_scikit_image() -> None:
     grey = rng.integers(0, 255, 500).astype(np.uint8)
     levels, counts = np.unique(grey, return_counts=True)
     assert otsu_cut(counts, levels) == threshold_otsu(grey)
+
+
+def test_errors_of_the_system_are_told_in_words_and_a_short_name_of_a_file_is_not_lost(tmp_path: Path) -> None:
+    try:
+        (tmp_path / "words.yaml").read_text()
+    except OSError as error:
+        said = str(InputError("The words cannot be read", file="t", why=str(error)))
+    assert said == "The words cannot be read (t): no such file or directory."
+    assert str(InputError("The file t is empty", file="t")) == "The file t is empty."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Sequence
 from os import PathLike, fspath
 
@@ -15,6 +16,14 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
 def some(names: Sequence[str], most: int = 3) -> str:
     """The first few of some names, and how many more there are: "a, b, c and 4 more"; "none" where there are none."""
     return (", ".join(names[:most]) or "none") + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+#: How Python tells an error of the system: "[Errno 2] No such file or directory: 'words.yaml'".
+_OF_THE_SYSTEM = re.compile(r"\[(?:Errno|WinError) -?\d+\] ([^:<>]+)(?:: (?:b?'[^']*'|\"[^\"]*\"))?")
+
+
+def _plainly(found: re.Match[str]) -> str:
+    return f"{found[1][0].lower()}{found[1][1:]}"
 
 
 class AnnofreeError(Exception):
@@ -32,7 +41,7 @@ class AnnofreeError(Exception):
     ) -> None:
         self.what = what
         self.file = None if file is None else fspath(file)
-        self.why = why
+        self.why = why if why is None else " ".join(_OF_THE_SYSTEM.sub(_plainly, why).split())
         self.fix = fix
         super().__init__(str(self))
 
@@ -41,7 +50,7 @@ class AnnofreeError(Exception):
 
     def __str__(self) -> str:
         text = self.what
-        if self.file is not None and self.file not in text:
+        if self.file is not None and not re.search(rf"(?<![\w./-]){re.escape(self.file)}(?![\w/-])", text):
             text += f" ({self.file})"
         if self.why:
             text += f": {self.why}"

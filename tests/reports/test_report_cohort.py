@@ -17,12 +17,13 @@ from PIL import Image
 from annofree.errors import InputError, OutputError
 from annofree.formats.outfolder import read_table
 from annofree.page import DISCLAIMER, style
-from annofree.reports import Side, read_report
+from annofree.reports import Certainty, Side, read_report
 from annofree.reports.audit import audit_page
 from annofree.reports.cohort import read_and_write, write_readings
 from annofree.reports.pictures import planes
 from annofree.reports.prior import report_prior
 from annofree.reports.regions import AtlasRegions
+from command_line import call
 
 TEXTS = {
     "p1": "Glioma in the left frontal lobe, 3 x 3 x 2 cm. No hemorrhage. Midline shift to the right.",
@@ -174,3 +175,71 @@ def test_a_second_folder_of_reports_keeps_the_first_ones_rows_and_segmentations_
     with pytest.raises(OutputError, match=r"holds segmentations.*index.html would be replaced"):
         write_readings([read_report(TEXTS["p1"], "p1")], out)
     assert (out / "index.html").read_text(encoding="utf-8") == page
+
+
+@pytest.mark.parametrize(
+    ("text", "region", "diameters"),
+    [
+        ("Bright area in the left temporal lobe, 3 cm.", "temporal", (30.0,)),
+        ("A 3 cm cystic structure in the left cerebellum.", "cerebellum", (30.0,)),
+        ("Ring-enhancing structure of 25 x 20 mm, left parietal lobe.", "parietal", (25.0, 20.0)),
+        ("Nodular structure of 12 mm in the left thalamus.", "thalamus", (12.0,)),
+    ],
+)
+def test_what_is_described_and_not_named_is_read(text: str, region: str, diameters: tuple[float, ...]) -> None:
+    reading = read_report(text)
+    (lesion,) = reading.lesions
+    assert (reading.tumour, reading.side, reading.regions) == (Certainty.PRESENT, Side.LEFT, (region,))
+    assert lesion.size is not None
+    assert lesion.size.diameters_mm == diameters
+
+
+def test_described_things_that_the_sentence_explains_are_no_lesion() -> None:
+    for text in (
+        "Bright areas in the periventricular white matter, likely small vessel disease.",
+        "Cystic structure of the pineal region, a pineal cyst.",
+        "No bright area. The midline structures are not shifted.",
+    ):
+        assert read_report(text).lesions == ()
+
+
+def test_the_readme_tells_of_reports_and_not_of_segmentations(tmp_path: Path) -> None:
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts" / "p1.txt").write_text(TEXTS["p1"])
+    read_and_write(tmp_path / "texts", tmp_path / "out", maps=False)
+    told = (tmp_path / "out" / "README").read_text()
+    assert "nothing here is a segmentation" in told
+    assert "reports.tsv" in told
+    assert json.loads((tmp_path / "out" / "dataset_description.json").read_text())["Name"] == "annofree readings"
+
+
+@pytest.mark.parametrize("option", ["--lexicon", "--table", "--language-model"])
+@pytest.mark.parametrize("kind", ["absent", "a folder", "damaged"])
+def test_a_file_that_cannot_be_used_is_named_in_a_sentence(
+    option: str, kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "p1.txt").write_text(TEXTS["p1"])
+    file = tmp_path / {"--lexicon": "words.yaml", "--table": "regions.xlsx", "--language-model": "model"}[option]
+    if kind == "a folder":
+        file.mkdir()
+    elif kind == "damaged":
+        file.write_text("x: [")
+    assert call("reports", tmp_path / "p1.txt", "-o", tmp_path / "out", option, file) == 2
+    said = capsys.readouterr().err
+    assert str(file) in said
+    assert "Errno" not in said
+    assert "Error:" not in said
+    assert len(said.strip().splitlines()) == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_template_that_stands_offers_only_what_the_verb_has(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call("reports", "--region-template", tmp_path / "x.tsv") == 0
+    written = (tmp_path / "x.tsv").read_bytes()
+    assert call("reports", "--region-template", tmp_path / "x.tsv") == 2
+    said = capsys.readouterr().err
+    assert "A file stands there already" in said
+    assert "--overwrite" not in said
+    assert (tmp_path / "x.tsv").read_bytes() == written

@@ -15,7 +15,16 @@ REGIONS = {
     "cerebellum": "cerebellum",
 }
 REGIONS_ZH = {"额叶": "frontal", "颞叶": "temporal", "丘脑": "thalamus", "岛叶": "insula", "小脑": "cerebellum"}
-TUMOURS = ["mass", "glioma", "enhancing lesion", "tumor", "ring-enhancing lesion", "metastasis"]
+TUMOURS = [
+    "mass",
+    "glioma",
+    "enhancing lesion",
+    "tumor",
+    "ring-enhancing lesion",
+    "metastasis",
+    "bright area",
+    "cystic structure",
+]
 TUMOURS_ZH = ["占位", "胶质瘤", "肿块", "占位性病变"]
 NEGATIONS = [
     "No {}.",

@@ -119,7 +119,7 @@ def compare(
     """
     found = find_pairs(Path(before), None if after is None else Path(after), tuple(pairs))
     done, failures = [], []
-    with claimed(out) as root:
+    with claimed(out, "comparisons") as root:
         for earlier, later in found:
             try:
                 done.append(_compare(earlier, later, root, method, review))

@@ -25,13 +25,28 @@ _IGNORED = (
     *("failures.tsv", "run*.json", "evaluation*", "*.jsonl", "labels.*", "accepted.tsv", "changes.tsv"),
 )
 
-_README = """Brain-tumour segmentations by annofree, from networks and rules that saw no annotated tumour.
+#: The README of a folder by what lies in it.
+_README = {
+    "segmentations": """Brain-tumour segmentations by annofree, from networks and rules that saw no annotated tumour.
 Research software, not a medical device.
 
 index.html shows all scans; results.tsv has a row for each; failures.tsv those that failed, with why.
 Below each subject lie masks (label-lesion), label maps (dseg: 1 core, 2 oedema, 3 enhancing) and score
 maps (probseg) in the space of the scan itself. run.json tells how they were made.
-"""
+""",
+    "readings": """What annofree read in radiology reports. No image was looked at: nothing here is a segmentation.
+Research software, not a medical device.
+
+index.html shows all reports; reports.tsv has a row for each. Below each subject lie a page (report.html), the
+findings (findings.json) and, with an atlas, in MNI space: where the lesion may be (probseg), the regions that the
+report names (label-lesion) and those that it calls normal (label-healthy), both whole.
+""",
+    "comparisons": """Comparisons by annofree of two examinations of one person.
+Research software, not a medical device.
+
+changes.tsv has a row for each region of each pair; below each subject lies a page of each pair.
+""",
+}
 
 
 #: A spreadsheet runs a cell that begins so.
@@ -137,8 +152,10 @@ def is_ours(folder: Path) -> bool:
         return False
 
 
-def claim_folder(out: str | Path) -> Path:
+def claim_folder(out: str | Path, of: str = "segmentations") -> Path:
     """Make an output folder ours: it must be absent, empty, or written by annofree before.
+
+    It will hold `of`: "segmentations", "readings" (of reports) or "comparisons".
 
     Raises:
         OutputError: It holds others' files, is a file, or is not writable.
@@ -166,22 +183,22 @@ def claim_folder(out: str | Path) -> Path:
     write_json(
         folder / DESCRIPTION,
         {
-            "Name": "annofree segmentations",
+            "Name": f"annofree {of}",
             "BIDSVersion": "1.10.0",
             "DatasetType": "derivative",
             "GeneratedBy": [{"Name": "annofree", "Version": VERSION, "Description": "Label-free tumour segmentation"}],
         },
     )
-    atomic_write(folder / "README", _README)
+    atomic_write(folder / "README", _README[of])
     atomic_write(folder / ".bidsignore", "\n".join(_IGNORED) + "\n")
     return folder
 
 
 @contextmanager
-def claimed(out: str | Path) -> Iterator[Path]:
+def claimed(out: str | Path, of: str = "segmentations") -> Iterator[Path]:
     """`claim_folder` for a block; where that fails with nothing written, no trace of the folder stays."""
     with leaving_nothing(Path(out), {DESCRIPTION, "README", ".bidsignore"}):
-        yield claim_folder(out)
+        yield claim_folder(out, of)
 
 
 @contextmanager

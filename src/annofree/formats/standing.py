@@ -17,10 +17,10 @@ from annofree.formats.outfolder import atomic_write, leaving_nothing
 MARK = ".annofree-fit.json"
 
 
-def refuse_standing(*outputs: str | Path, inputs: tuple[str | Path, ...] = (), overwrite: bool = False) -> None:
+def refuse_standing(*outputs: str | Path, inputs: tuple[str | Path, ...] = (), overwrite: bool | None = None) -> None:
     """Refuse output files that are inputs, that are one another, or that stand already.
 
-    `overwrite` lets files that stand be replaced; inputs never are.
+    `overwrite` lets files that stand be replaced; inputs never are. None is for verbs that have no such option.
 
     Raises:
         OutputError: One of them would be lost.
@@ -35,7 +35,7 @@ def refuse_standing(*outputs: str | Path, inputs: tuple[str | Path, ...] = (), o
         if path.is_dir():
             raise OutputError("A file to write is a folder", file=path, fix="Name a file")
         if path.exists() and not overwrite:
-            fix = "Name another file, or allow it with --overwrite"
+            fix = "Name another file" + ("" if overwrite is None else ", or allow it with --overwrite")
             raise OutputError("A file stands there already", file=path, fix=fix)
 
 

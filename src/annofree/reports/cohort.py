@@ -53,7 +53,7 @@ def write_readings(
     Raises:
         OutputError: the folder holds somebody else's files or cannot be written.
     """
-    folder = claim_folder(out)
+    folder = claim_folder(out, "readings")
     refuse_beside(folder, "results.tsv", "segmentations")
     earlier = {row["id"]: row for row in read_table(folder / "reports.tsv")}
     rows = []

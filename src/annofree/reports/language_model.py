@@ -230,7 +230,7 @@ class _Server:
         except OSError as error:
             raise InputError(
                 f"the language model at {self.settings.model} does not answer",
-                why=str(error),
+                why=str(getattr(error, "reason", error)),
                 fix="start it, or leave it out",
             ) from error
         try:

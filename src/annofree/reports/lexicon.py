@@ -128,13 +128,21 @@ def _load(file: str) -> Lexicon:
             for term in entry.get(language, ())
         }
         terms = list(_terms(data))
-    except (OSError, KeyError, TypeError, AttributeError, yaml.YAMLError) as error:
+    except OSError as error:
+        raise InputError("the lexicon cannot be read", file=file, why=str(error), fix="check the path") from None
+    except (KeyError, TypeError, AttributeError, ValueError, yaml.YAMLError) as error:
+        mark = getattr(error, "problem_mark", None)
+        no_yaml = "it is no YAML" + (f", line {mark.line + 1}" if mark else "")
         raise InputError(
             "the lexicon cannot be read",
             file=file,
-            why=f"{type(error).__name__}: {error}",
-            fix="compare it with the lexicon in annofree/reports",
-        ) from error
+            why=f"it has no {error}"
+            if isinstance(error, KeyError)
+            else no_yaml
+            if isinstance(error, yaml.YAMLError)
+            else "it is no table of words",
+            fix=f"compare it with the one in the package, {Path(__file__).with_name('lexicon.yaml')}",
+        ) from None
     for region in regions.values():
         if region.parent is not None and region.parent not in regions:
             raise InputError(f"region '{region.key}' has the unknown parent '{region.parent}'", file=file)

@@ -16,6 +16,7 @@ from annofree.extras import explained
 from annofree.reports.findings import Reading, Side
 from annofree.reports.regions import AtlasRegions
 
+_FIX = "give the published table, .xlsx or .csv"
 LEVELS = ("Coarse Level", *(f"Fine Level {level}" for level in range(1, 10)))
 
 
@@ -69,7 +70,7 @@ class RegionTable:
             )
             rows[index] = TableRow(index, side, words)
         if not rows:
-            raise InputError("the region table is empty", file=path)
+            raise InputError("the region table is empty", file=path, fix=_FIX)
         return cls(tuple(rows.values()))
 
     def check(self, regions: AtlasRegions) -> None:
@@ -129,7 +130,7 @@ def _records(path: Path) -> Iterator[Mapping[str, str]]:
                     if isinstance(key, str)
                 }
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError("the region table cannot be read", file=path, why=str(error)) from error
+        raise InputError("the region table cannot be read", file=path, why=str(error), fix=_FIX) from None
 
 
 def _excel(path: Path) -> Iterator[Mapping[str, str]]:
@@ -138,7 +139,7 @@ def _excel(path: Path) -> Iterator[Mapping[str, str]]:
     try:
         book = openpyxl.load_workbook(path, read_only=True, data_only=True)
     except Exception as error:  # openpyxl raises many kinds for a damaged file
-        raise InputError("the region table cannot be read", file=path, why=str(error)) from error
+        raise InputError("the region table cannot be read", file=path, why=str(error), fix=_FIX) from None
     lines: Iterator[tuple[Any, ...]] = book.worksheets[0].iter_rows(values_only=True)
     header = [str(cell or "").strip().lower() for cell in next(lines, ())]
     for line in lines:
