@@ -17,7 +17,7 @@ LAYOUTS: tuple[ModuleType, ...] = (nnunet, npy, slices, dicom, folders)
 def find_cases(path: str | Path, dicom_settings: dicom.DicomSettings | None = None) -> dict[str, Case]:
     """The cases of a file or folder, by id.
 
-    A path is a folder in a layout of the table above, an image file, or a zip archive with DICOM.
+    A path is a folder in a layout of the table above, an image file, or a DICOM file of many frames or zip archive.
 
     Raises:
         InputError: The path does not exist or holds no image.
@@ -26,7 +26,7 @@ def find_cases(path: str | Path, dicom_settings: dicom.DicomSettings | None = No
     if not source.exists():
         why = "it is a link that leads nowhere" if source.is_symlink() else None
         raise InputError("There is no such file or folder", file=source, why=why, fix="Check the path")
-    if dicom.is_zip(source):
+    if source.is_file() and dicom.recognises(source):
         return with_unique_ids(dicom.find(source, dicom_settings))
     if not source.is_dir():
         return with_unique_ids([npy.case_of_file(source) if source.suffix == ".npy" else case_of_file(source)])

@@ -15,7 +15,7 @@ from annofree.errors import InputError
 from annofree.formats.bids_names import participant_of
 from annofree.formats.brain_mask import is_pattern, mask_file, open_brain_mask
 from annofree.formats.case import Case, case_of_file, case_of_mapping, contradiction, with_unique_ids
-from annofree.formats.dicom import DicomSettings, is_zip
+from annofree.formats.dicom import DicomSettings, recognises
 from annofree.formats.grids import MIN_OVERLAP, choose_reference, overlap, resample
 from annofree.formats.layouts import find_cases
 from annofree.formats.names import is_map
@@ -117,7 +117,7 @@ def open_cohort(
         raise InputError("No input was given", fix="Name a patient's folder, an image file or a cohort's folder")
     found: list[Case] = []
     for path in paths:
-        named = sequence is not None and Path(path).is_file() and not is_zip(Path(path))
+        named = sequence is not None and Path(path).is_file() and not recognises(Path(path))
         found += [_one_case(Path(path), sequence)] if named else find_cases(path, _dicom(dicom)).values()
     cases = with_unique_ids(found)
     texts = read_reports(reports)
@@ -254,10 +254,9 @@ def _require_a_name(source: Any) -> None:
 
 
 def _one_case(path: Path, sequence: str | None, dicom: DicomSettings | None = None) -> Case:
-    archive = is_zip(path)
-    if sequence is not None and path.is_file() and not archive and path.suffix != ".npy" and is_map(path.name):
-        return Case(path.name.split(".")[0], path.absolute().parent, unnamed=(path,))
-    if sequence is not None and path.is_file() and not archive and path.suffix != ".npy":
+    if sequence is not None and path.is_file() and path.suffix != ".npy" and not recognises(path):
+        if is_map(path.name):
+            return Case(path.name.split(".")[0], path.absolute().parent, unnamed=(path,))
         return case_of_file(path)
     cases = find_cases(path, dicom)
     if len(cases) > 1:

@@ -228,6 +228,15 @@ def test_a_report_never_refers_to_a_segmentation_that_was_replaced(tmp_path: Pat
     assert not report.exists()  # both told of the mask before
 
 
+def test_results_among_the_pictures_change_no_name(tmp_path: Path) -> None:
+    result, case, _ = made(tmp_path / "a", oblique())
+    result.save(tmp_path / "a" / "out", page=False)
+    (seg,) = export_dicom_seg(tmp_path / "a" / "out", tmp_path / "a")
+    assert [one.id for one in find(tmp_path / "a")] == [case.id]
+    shutil.copy(seg, tmp_path / "a" / "sent_back.dcm")  # from an archive: of the same study, and of nobody
+    assert [one.id for one in find(tmp_path / "a")] == [case.id]
+
+
 def test_export_finds_the_results_of_a_folder(tmp_path: Path) -> None:
     result, case, own = made(tmp_path / "a", oblique())
     result.save(tmp_path / "out")

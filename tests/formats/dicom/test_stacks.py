@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from annofree.formats import open_scan
+from annofree.errors import InputError
+from annofree.formats import open_cohort, open_scan
 from annofree.formats.dicom import open_studies
 from annofree.formats.dicom.pixels import read_stack
 from annofree.formats.dicom.study import Series
@@ -123,6 +124,13 @@ def test_a_single_slice_is_refused_and_no_thickness_is_guessed(tmp_path: Path) -
     series = only(save(tmp_path / "a", made(tmp_path)[:1]))
     assert series.stack is None
     assert "single slice" in (series.problem or "")
+
+
+def test_one_file_of_a_series_is_said_to_be_one_slice(tmp_path: Path) -> None:
+    file = next(save(tmp_path / "a", made(tmp_path)).iterdir())
+    for sequence in (None, "FLAIR"):
+        with pytest.raises(InputError, match=r"holds one slice only.*Name the folder of its series"):
+            open_cohort(file, sequence=sequence)
 
 
 def test_uneven_slices_are_refused(tmp_path: Path) -> None:
@@ -258,6 +266,8 @@ def test_enhanced_multi_frame(tmp_path: Path) -> None:
     assert series.first.te_ms == 95
     assert series.stack.grid.same_as(plain.stack.grid)
     assert np.array_equal(read_stack(series.stack, "1"), read_stack(plain.stack, "1"))
+    (study,) = open_studies(tmp_path / "e" / "IM0000.dcm")  # which is a whole volume
+    assert len(study.series[0].frames) == len(classic)
 
 
 @pytest.mark.parametrize("syntax", ["RLELossless", "JPEG2000Lossless"])

@@ -3,6 +3,5 @@
 from __future__ import annotations
 
 from annofree.formats.dicom.case import DicomCase, DicomSettings, find, open_studies, recognises, require_dicom
-from annofree.formats.dicom.files import is_zip
 
-__all__ = ["DicomCase", "DicomSettings", "find", "is_zip", "open_studies", "recognises", "require_dicom"]
+__all__ = ["DicomCase", "DicomSettings", "find", "open_studies", "recognises", "require_dicom"]

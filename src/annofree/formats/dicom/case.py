@@ -13,7 +13,7 @@ from typing import Any
 from annofree.errors import InputError, OptionalDependency
 from annofree.formats.case import Case
 from annofree.formats.dicom.choose import choose
-from annofree.formats.dicom.files import holds_dicom, is_zip, read_headers, unpack
+from annofree.formats.dicom.files import holds_dicom, is_dicom_file, is_zip, read_headers, unpack
 from annofree.formats.dicom.header import quiet
 from annofree.formats.dicom.kind import Verdict, classify_study
 from annofree.formats.dicom.pixels import read_stack
@@ -94,8 +94,8 @@ def _volume(study: str, verdict: Verdict) -> Volume:
 
 
 def recognises(source: Path) -> bool:
-    """Whether a folder or archive holds DICOM."""
-    return is_zip(source) if source.is_file() else holds_dicom(source)
+    """Whether a folder, a file or an archive holds DICOM."""
+    return is_dicom_file(source) if source.is_file() else holds_dicom(source)
 
 
 def require_dicom(sources: Iterable[Path]) -> None:
@@ -141,7 +141,7 @@ def _id(study: Study, settings: DicomSettings) -> str:
 
 
 def open_studies(source: Path) -> list[Study]:
-    """The studies of a folder or zip archive, from the headers alone.
+    """The studies of a folder, a zip archive or a file of many frames, from the headers alone.
 
     Raises:
         InputError: Nothing there is a DICOM picture.
@@ -152,8 +152,9 @@ def open_studies(source: Path) -> list[Study]:
         raise OptionalDependency(
             "DICOM needs pydicom", file=source, fix="Install it with: pip install 'annofree[dicom]'"
         ) from None
-    folder = unpack(source) if source.is_file() else source
-    found = read_headers(folder)
+    found = read_headers(unpack(source) if is_zip(source) else source)
+    if source.is_file() and not is_zip(source) and len(found.frames) == 1:
+        raise InputError("A DICOM file holds one slice only", file=source, fix="Name the folder of its series or study")
     if not found.frames:
         lost = f"; {found.without_picture} files are damaged or hold no picture" if found.without_picture else ""
         raise InputError(

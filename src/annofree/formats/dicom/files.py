@@ -17,6 +17,8 @@ from pathlib import Path, PurePosixPath
 
 from annofree.errors import InputError
 from annofree.formats.dicom.header import Frame, begins_like_dicom, looks_like_dicom, quiet, read_frames
+from annofree.formats.names import is_volume
+from annofree.formats.outfolder import is_ours
 
 #: What an archive may unpack to: more than any study, less than a disk.
 MAX_ZIP_BYTES = 16 * 1024**3
@@ -45,6 +47,12 @@ def is_zip(path: Path) -> bool:
     return path.name.lower().endswith(".zip") and path.is_file() and zipfile.is_zipfile(path)
 
 
+def is_dicom_file(path: Path) -> bool:
+    """Whether a path is a DICOM file, or a zip archive, which may hold some."""
+    other = path.name.lower().endswith(_OTHER_ENDINGS) or is_volume(path)
+    return is_zip(path) or (path.is_file() and not other and looks_like_dicom(path))
+
+
 def holds_dicom(folder: Path) -> bool:
     """Whether a folder holds DICOM, by a quick look at its first files; a BIDS data set keeps its own as sources."""
     if (folder / "dataset_description.json").is_file():
@@ -57,11 +65,11 @@ def holds_dicom(folder: Path) -> bool:
 
 
 def read_headers(folder: Path) -> Found:
-    """Read the header of every DICOM file below a folder; no pixel is read."""
+    """Read the header of every DICOM file below a folder, or of one file; no pixel is read."""
     frames: list[Frame] = []
     lost = 0
     with quiet():
-        for path in _walk(folder):
+        for path in [folder] if folder.is_file() else _walk(folder):
             name = path.name.lower()
             if name == "dicomdir" or name.endswith(_OTHER_ENDINGS):
                 continue
@@ -80,7 +88,9 @@ def read_headers(folder: Path) -> Found:
 
 
 def _walk(folder: Path, *, tolerant: bool = False) -> Iterator[Path]:
-    """Files below a folder, the shallow ones first, in the order of their names; links to folders are not followed.
+    """Files below a folder, the shallow ones first, in the order of their names.
+
+    Links to folders are not followed, and our own output, which may hold DICOM SEG, is passed over.
 
     Raises:
         InputError: A folder cannot be read, unless `tolerant`.
@@ -99,7 +109,8 @@ def _walk(folder: Path, *, tolerant: bool = False) -> Iterator[Path]:
             if entry.name.startswith("."):
                 continue
             if entry.is_dir(follow_symlinks=False):
-                todo.append(Path(entry.path))
+                if not is_ours(Path(entry.path)):
+                    todo.append(Path(entry.path))
             elif entry.is_file(follow_symlinks=False) or Path(entry.path).is_file():  # not where links lead nowhere
                 yield Path(entry.path)
 

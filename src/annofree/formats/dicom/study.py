@@ -97,8 +97,9 @@ def find_studies(found: Found, root: Path) -> list[Study]:
         notes.append(f"{found.without_picture} DICOM files are damaged or hold no picture")
     studies: list[Study] = []
     taken: dict[str, int] = {}
-    # The order must not follow the alphabet of names: it follows time, then the UID.
-    ordered = sorted(persons.values(), key=lambda visits: min((v[1][0].when, v[0]) for v in visits))
+    # The order must not follow the alphabet of names: it follows time, then the UID. What holds no MR comes last, so
+    # that a stripped DICOM SEG or report beside the pictures changes no name.
+    ordered = sorted(persons.values(), key=lambda visits: (_no_mr(visits), min((v[1][0].when, v[0]) for v in visits)))
     for patient, visits in enumerate(ordered, 1):
         visits.sort(key=lambda visit: (visit[1][0].when, visit[0]))
         begun = visits[0][1][0].day
@@ -111,6 +112,10 @@ def find_studies(found: Found, root: Path) -> list[Study]:
             days = _days(begun, members[0].day)
             studies.append(Study(name, patient, number, days, series, root, members[0].person, tuple(notes)))
     return studies
+
+
+def _no_mr(visits: Sequence[tuple[str, Sequence[Frame]]]) -> bool:
+    return not any(frame.modality == "MR" for _, members in visits for frame in members)
 
 
 def _person(frame: Frame) -> str:
