@@ -69,6 +69,7 @@ def test_part_failure_is_exit_code_3_and_names_the_scan(
         (["segment", "{scan}", "-o", "out", "--model", "nowhere"], "not a model folder"),
         (["segment", "{scan}", "-o", "out", "--method", "intensity", "--model", "m"], "Both a method and a model"),
         (["segment", "{scan}", "-o", "deep/out", "--quality", "nonsense"], "'fast', 'default' or 'best'"),
+        (["segment", "{scan}", "-o", "out", "--series", "4"], "are for DICOM, and none was given"),
         (["evaluate", "nowhere", "--truth", "nowhere"], "nowhere"),
         (["fit", "intensity", "-o", "model"], "nothing to fit"),
         (["fit", "intensity", "-o", "model", "--healthy", "{scan}", "--set", "sigma=2"], "sigma_mm"),

@@ -36,7 +36,9 @@ def export(
     last: Annotated[int, typer.Option(help="Last slice, included.")] = 149,
     kind: Annotated[str, typer.Option(help="volumes: seg (masks) or img (grey levels).")] = "seg",
     like: Annotated[Path | None, typer.Option(help="volumes: the export that slices.json lies in.")] = None,
-    dicom: Annotated[Path | None, typer.Option(help="dicom-seg: the DICOM folder or zip that was segmented.")] = None,
+    dicom: Annotated[
+        list[Path] | None, typer.Option(help="dicom-seg: the DICOM that was segmented; may be repeated.")
+    ] = None,
     labelmap: Annotated[bool, typer.Option("--labelmap", help="dicom-seg: the label-map form.")] = False,
     dicom_sr: Annotated[bool, typer.Option("--dicom-sr", help="dicom-seg: a structured report too.")] = False,
     keep_ids: Annotated[bool, typer.Option("--keep-ids", help="dicom-seg: copy the patient's name and ids.")] = False,
@@ -62,7 +64,7 @@ def export(
         from annofree.formats.dicom import DicomSettings
         from annofree.formats.dicom.results import export_dicom_seg
 
-        if dicom is None:
+        if not dicom:
             raise InputError("DICOM SEG refers to the pictures it was made on", fix="Name their folder with --dicom")
         reading = DicomSettings(keep_ids=keep_ids)
         for path in export_dicom_seg(

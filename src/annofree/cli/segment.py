@@ -89,6 +89,12 @@ def segment(
         from annofree.formats.dicom import require_dicom
 
         require_dicom(inputs)
+    if series or keep_ids:
+        from annofree.formats.dicom import recognises
+
+        if not any(recognises(path) for path in inputs if path.exists()):
+            fix = "Leave them out; --sequence says what other files are"
+            raise InputError("--series and --keep-ids are for DICOM, and none was given", file=inputs[0], fix=fix)
     recipe = Recipe(brain=brain, coregister=coregister, bias=bias, native=native)
     dicom = {"series": tuple(series or ()), "keep_ids": keep_ids} if series or keep_ids else None
     cohort = open_cohort(inputs, sequence=sequence, brain_mask=brain_mask, dicom=dicom, prepare=recipe)
@@ -115,9 +121,8 @@ def segment(
         from annofree.formats.dicom.results import export_dicom_seg
 
         reading = DicomSettings(**(dicom or {}))
-        for source in inputs:
-            for path in export_dicom_seg(report.out, source, settings=reading, labelmap=labelmap, report=dicom_sr):
-                say(f"DICOM {'SR' if path.name.endswith('_sr.dcm') else 'SEG'} written to {path}")
+        for path in export_dicom_seg(report.out, inputs, settings=reading, labelmap=labelmap, report=dicom_sr):
+            say(f"DICOM {'SR' if path.name.endswith('_sr.dcm') else 'SEG'} written to {path}")
     if review and report.rows:
         say(f"open {report.out / 'index.html'} to look at them")
     if report.failures:

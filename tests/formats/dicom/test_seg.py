@@ -228,6 +228,20 @@ def test_a_report_never_refers_to_a_segmentation_that_was_replaced(tmp_path: Pat
     assert not report.exists()  # both told of the mask before
 
 
+def test_several_folders_of_one_run_get_theirs_although_one_failed(tmp_path: Path) -> None:
+    """Two folders of one study are told apart by their names, as the run called the scans."""
+    result, case, own = made(tmp_path / "a", oblique())
+    for name in "bc":
+        shutil.copytree(tmp_path / "a", tmp_path / name)
+    folders = [tmp_path / name for name in "abc"]
+    result.replace(scan_id=f"b_{case.id}").save(tmp_path / "out", page=False)
+    (path,) = export_dicom_seg(tmp_path / "out", folders)
+    volume = highdicom.seg.segread(path).get_volume(combine_segments=True)
+    assert np.array_equal(by_place(volume.array, volume.affine, result.native), own)
+    with pytest.raises(InputError, match=r"No segmentation belongs to a study.*Name all that annofree segment read"):
+        export_dicom_seg(tmp_path / "out", folders[0])
+
+
 def test_results_among_the_pictures_change_no_name(tmp_path: Path) -> None:
     result, case, _ = made(tmp_path / "a", oblique())
     result.save(tmp_path / "a" / "out", page=False)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from annofree.errors import InputError
+from annofree.formats.case import with_unique_ids
 from annofree.formats.derivatives import mask_path, read_segmentation, written_ids
 from annofree.formats.dicom.case import DicomCase, DicomSettings, find
 from annofree.formats.dicom.seg import write_dicom_seg
@@ -13,7 +15,7 @@ from annofree.formats.dicom.sr import write_dicom_sr
 
 def export_dicom_seg(
     results: Path,
-    source: Path,
+    sources: Path | Sequence[Path],
     out: Path | None = None,
     *,
     settings: DicomSettings | None = None,
@@ -23,6 +25,7 @@ def export_dicom_seg(
 ) -> list[Path]:
     """Write the segmentations of an output folder as DICOM SEG, one file a study, and structured reports beside them.
 
+    `sources` are the folders, archives or files that were segmented, all that one run was given: they name the scans.
     They go beside the masks unless `out` says where. A report that lies there is made again with the SEG that it
     refers to. `settings.keep_ids` has to be as it was when the scans were read,
     because it names them.
@@ -30,16 +33,17 @@ def export_dicom_seg(
     Raises:
         InputError: No segmentation belongs to any study, or one cannot be placed on its series.
     """
-    settings = settings or DicomSettings()
+    settings, several = settings or DicomSettings(), [sources] if isinstance(sources, Path) else sources
     known = set(written_ids(results))
-    cases = [case for case in find(source, settings) if case.id in known and isinstance(case, DicomCase)]
+    named = with_unique_ids(case for source in several for case in find(source, settings))
+    cases = [case for case in named.values() if case.id in known and isinstance(case, DicomCase)]
     if not cases:
         shown = ", ".join(sorted(known)[:3]) or "none"
         raise InputError(
             "No segmentation belongs to a study of the DICOM folder",
             file=results,
             why=f"scans with results: {shown}",
-            fix="Name the folder that annofree segment read, with --keep-ids if it was given then",
+            fix="Name all that annofree segment read (--dicom may be repeated), with --keep-ids if it was given then",
         )
     written = []
     for case in cases:
