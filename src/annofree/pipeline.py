@@ -230,35 +230,58 @@ def fit(
         AnnofreeError: There is nothing to learn from, or a folder cannot be used.
         KeyboardInterrupt: Ctrl-C stopped it.
     """
-    from annofree import methods
-    from annofree.formats import open_cohort
     from annofree.formats.standing import unfinished_fit
-    from annofree.prepare import Recipe
     from annofree.training.remains import WORK, clear_up, require_space
 
     out = Path(out)
     if (out / "config.yaml").exists():
         raise OutputError("The model folder holds a fitted model already", file=out, fix="Name another folder with -o")
-    learner = methods.create(method, **(settings or {}))
-    row = methods.info(method)
-    check_sources(row, healthy, patients, reports, brought=learner.brings_material)
+    sources: dict[str, Any] = {"healthy": healthy, "patients": patients, "reports": reports, "sequence": sequence}
+    sources |= {"brain_mask": brain_mask, "patients_mask": patients_mask}
+    with explained(f"Fitting '{method}'"):
+        learner, healthy, patients = ready_to_fit(method, settings or {}, **sources)
+        asked = {
+            "settings": learner.settings.model_dump(mode="json", exclude=set(learner.run_settings)),
+            "healthy scans": [] if healthy is None else list(healthy.ids),
+            "patients": [] if patients is None else list(patients.ids),
+        }
+        with unfinished_fit(out, method, asked), heard():
+            require_space(out, learner.fit_mb)
+            fitted = learner.fit(healthy=healthy, patients=patients, workspace=out / WORK)
+            fitted.save(out)
+            if not keep:
+                clear_up(out)
+    return fitted
+
+
+def ready_to_fit(
+    method: str,
+    settings: Mapping[str, Any],
+    *,
+    healthy: str | Path | Cohort | None = None,
+    patients: str | Path | Cohort | None = None,
+    reports: str | Path | None = None,
+    brain_mask: str | Path | None = None,
+    patients_mask: str | Path | None = None,
+    sequence: str | None = None,
+) -> tuple[Method, Cohort | None, Cohort | None]:
+    """What `fit` would begin with: the method that learns, healthy scans and patients, checked; no image is read.
+
+    Raises:
+        AnnofreeError: A setting, a folder or a file that a setting names cannot be used, or the scans cannot suffice.
+    """
+    from annofree import methods
+    from annofree.formats import open_cohort
+    from annofree.prepare import Recipe
+
+    learner = methods.create(method, **settings)
+    check_sources(methods.info(method), healthy, patients, reports, brought=learner.brings_material)
     if isinstance(healthy, str | Path):
         healthy = open_cohort(healthy, brain_mask=brain_mask, sequence=sequence, prepare=Recipe())
     if isinstance(patients, str | Path):
         patients = open_cohort(patients, reports=reports, brain_mask=patients_mask, sequence=sequence, prepare=Recipe())
-    asked = {
-        "settings": learner.settings.model_dump(mode="json", exclude=set(learner.run_settings)),
-        "healthy scans": [] if healthy is None else list(healthy.ids),
-        "patients": [] if patients is None else list(patients.ids),
-    }
-    with explained(f"Fitting '{method}'"), unfinished_fit(out, method, asked), heard():
-        learner.check_fit(healthy, patients)
-        require_space(out, learner.fit_mb)
-        fitted = learner.fit(healthy=healthy, patients=patients, workspace=out / WORK)
-        fitted.save(out)
-        if not keep:
-            clear_up(out)
-    return fitted
+    learner.check_fit(healthy, patients)
+    return learner, healthy, patients
 
 
 def check_sources(row: MethodInfo, healthy: Any, patients: Any, reports: Any, *, brought: bool = False) -> None:

@@ -8,12 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from annofree.bench import compare
 from annofree.bench.compare import _learned_from, bench
-from annofree.bench.folders import MARK
-from annofree.bench.plan import PLAIN
+from annofree.bench.folders import MARK, Folders
+from annofree.bench.plan import PLAIN, Contender, Data, Phantoms, Plan
 from annofree.bench.results import Bench
+from annofree.bench.runs import Cost, Place
 from annofree.cli.main import main
-from annofree.errors import OutputError
+from annofree.errors import InputError, OutputError
 from annofree.evaluation.evaluate import evaluate
 from annofree.formats import read_segmentation
 from annofree.formats.outfolder import read_table
@@ -161,3 +163,25 @@ def test_the_command_line_refuses_a_bad_plan(tmp_path: Path, capsys: pytest.Capt
     assert caught.value.code == 2
     assert "plan.yaml, line 5" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_a_rule_that_fails_on_the_data_takes_no_other_row_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contender = Contender(method="intensity")
+    plan = Plan(data=(Data(name="d", phantoms=Phantoms()),), methods=(contender,), thresholds=("otsu",))
+    place = Place(plan.data[0], tmp_path, tmp_path, None)
+
+    def rules(place: Place, one: Contender, threshold: str, *_: object) -> Path:
+        if threshold == "otsu":
+            raise InputError("The scores are flat")
+        return tmp_path
+
+    monkeypatch.setattr(compare, "run_own", lambda *_: Cost(1.0, None, ()))
+    monkeypatch.setattr(compare, "run_rules", rules)
+    monkeypatch.setattr(compare, "scored", lambda *_: None)
+    monkeypatch.setattr(compare, "_learned_from", lambda *_: False)
+    result = Bench(plan, tmp_path)
+    entries = compare._entries(place, contender, result, Folders(tmp_path), lambda _: None)
+    assert [entry.threshold for entry in entries] == ["own"]
+    assert result.failures == ["intensity on d, threshold otsu, refiners own: The scores are flat."]

@@ -8,6 +8,7 @@ import pytest
 
 from annofree.bench.plan import PLAIN, read_plan
 from annofree.errors import InputError
+from annofree.phantom import write_cohort
 
 GOOD = """\
 data:
@@ -54,6 +55,14 @@ def test_a_plan_is_read_and_the_plain_rule_cannot_be_left_out(tmp_path: Path) ->
         ("n: 3", "n: many", 3, "many"),
         ("n: 3", "m: 3", 3, "'m' means nothing there"),
         ('"fixed:2.0"', '"fixt:2.0"', 6, "fixt"),
+        ('"fixed:2.0"', '"healthy-quantile:0.99"', 6, "has no value yet"),
+        ('"fixed:2.0"', '"learned"', 6, "has not been learned yet"),
+        (
+            "method: intensity",
+            "method: intensity\n  - method: synthtumour",
+            7,
+            "2 of WT by 'synthtumour' is outside 0 to 1",
+        ),
         ("refiners: [own, none]", 'refiners:\n  - own\n  - "componets:26"', 9, "componets"),
         ("refiners:", "refinars:", 7, "'refinars' means nothing there"),
         ("data:", "dta:", 1, "Known: data, methods"),  # not that there is no list of data
@@ -68,6 +77,25 @@ def test_what_cannot_work_is_told_with_its_line(tmp_path: Path, old: str, new: s
         read_plan(path)
     assert f"plan.yaml, line {line}" in str(caught.value)
     assert says in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("fit", "says"),
+    [
+        ("healthy: HERE/scans, set: {atlas: no/atlas.nii.gz, regions: no/regions.tsv}", "no/atlas.nii.gz"),
+        ("healthy: HERE/scans, patients: HERE/scans, reports: HERE/empty", "No report was found"),
+        ("healthy: HERE/scans, set: {region_table: no/table.xlsx}", "no/table.xlsx"),
+        ("healthy: HERE/empty", "HERE/empty"),
+    ],
+)
+def test_what_a_fit_would_refuse_is_refused_with_the_plan(tmp_path: Path, fit: str, says: str) -> None:
+    write_cohort(tmp_path, n=3, seed=1, spacing_mm=6.0)
+    (tmp_path / "empty").mkdir()
+    text = GOOD.replace("method: intensity", f"method: blogrr\n    fit: {{{fit}}}").replace("HERE", str(tmp_path))
+    with pytest.raises(InputError) as caught:
+        read_plan(_plan(tmp_path, text))
+    assert "plan.yaml, line 6" in str(caught.value)
+    assert says.replace("HERE", str(tmp_path)) in str(caught.value)
 
 
 def test_no_plan_at_all(tmp_path: Path) -> None:

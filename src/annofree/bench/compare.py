@@ -10,7 +10,7 @@ from pathlib import Path
 from annofree.bench.folders import Folders
 from annofree.bench.named_region import ROW, named_region
 from annofree.bench.page import write_page
-from annofree.bench.plan import OWN, PLAIN, Contender, Plan, read_plan
+from annofree.bench.plan import OWN, PLAIN, Contender, read_plan
 from annofree.bench.results import Bench, Entry, Group
 from annofree.bench.runs import Place, fitted, placed, run_own, run_rules
 from annofree.bench.scores import scored
@@ -38,7 +38,7 @@ def bench(plan: str | Path, out: str | Path, *, say: Callable[[str], None] = lam
         entries: list[Entry] = []
         for one in told.contenders:
             try:
-                own = _entries(place, one, told, folders, say)
+                own = _entries(place, one, result, folders, say)
                 entries += own
                 result.failures += [f"{one.name} on {data.name}, {scan}" for scan in own[0].cost.failures]
             except AnnofreeError as error:
@@ -61,15 +61,23 @@ def bench(plan: str | Path, out: str | Path, *, say: Callable[[str], None] = lam
     return result
 
 
-def _entries(place: Place, one: Contender, plan: Plan, folders: Folders, say: Callable[[str], None]) -> list[Entry]:
+def _entries(place: Place, one: Contender, result: Bench, folders: Folders, say: Callable[[str], None]) -> list[Entry]:
+    """A method's answers under each of the plan's rules; rules that cannot be applied are among the failures."""
     choice = fitted(one, folders, say)
     say(f"{place.data.name}: {one.name}")
     cost = run_own(place, one, choice, folders)
     transductive = _learned_from(choice, place)
     found = []
-    for threshold, refiners in plan.cells if one.name != PLAIN else ((OWN, OWN),):
-        answers = run_rules(place, one, threshold, refiners, folders)
-        scores = scored(answers, place.truth)
+    for threshold, refiners in result.plan.cells if one.name != PLAIN else ((OWN, OWN),):
+        try:
+            answers = run_rules(place, one, threshold, refiners, folders)
+            scores = scored(answers, place.truth)
+        except AnnofreeError as error:
+            if (threshold, refiners) == (OWN, OWN):
+                raise
+            rules = f"threshold {threshold}, refiners {refiners}"
+            result.failures.append(f"{one.name} on {place.data.name}, {rules}: {error}")
+            continue
         found.append(Entry(one.name, threshold, refiners, scores, cost, answers, transductive))
     return found
 

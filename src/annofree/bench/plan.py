@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
 from annofree.bench.lines import Lines
 from annofree.errors import AnnofreeError, InputError
-from annofree.pipeline import Choice, check_sources
+from annofree.pipeline import Choice, ready_to_fit
 from annofree.settings import Settings
+
+if TYPE_CHECKING:
+    from annofree.methods.base import Method
 
 #: The plain rule that every comparison has, whether the plan names it or not.
 PLAIN = "intensity-published"
@@ -148,14 +152,13 @@ def read_plan(path: str | Path) -> Plan:
     plan: Plan = _build(lines, (), Plan, content)
     for number, data in enumerate(plan.data):
         _check_data(lines, ("data", number), data)
-    for number, one in enumerate(plan.methods):
-        _check_method(lines, ("methods", number), one)
+    found = [_check_method(lines, ("methods", number), one) for number, one in enumerate(plan.methods)]
     for kind, names in (("data", [d.name for d in plan.data]), ("methods", [m.name for m in plan.methods])):
         for number, name in enumerate(names):
             if name in names[:number]:
                 fix = "Give each a label of its own" if kind == "methods" else "Give each a name of its own"
                 raise lines.error((kind, number), f"Two entries of {kind} are called '{name}'", fix=fix)
-    _check_rules(lines, plan)
+    _check_rules(lines, plan, [one for one in found if one.name != PLAIN])
     return plan
 
 
@@ -195,7 +198,8 @@ def _check_data(lines: Lines, where: tuple[Any, ...], data: Data) -> None:
             open_cohort(data.scans, reports=data.reports, brain_mask=data.brain_mask, sequence=data.sequence)
 
 
-def _check_method(lines: Lines, where: tuple[Any, ...], one: Contender) -> None:
+def _check_method(lines: Lines, where: tuple[Any, ...], one: Contender) -> Method:
+    """The method as it is loaded or before its fit; whatever that would refuse is refused here."""
     if (one.method is None) == (one.model is None):
         raise lines.error(where, "An entry of methods needs either 'method' or 'model'", fix="Give one of the two")
     from annofree import methods
@@ -210,11 +214,9 @@ def _check_method(lines: Lines, where: tuple[Any, ...], one: Contender) -> None:
             key = (*where, "fit")
             folders = {"healthy": one.fit.healthy, "patients": one.fit.patients, "reports": one.fit.reports}
             _check_folders(lines, key, folders)
-            learner = methods.create(one.method, **one.fit.set)
-            check_sources(methods.info(one.method), **folders, brought=learner.brings_material)
-        else:
-            key = (*where, "set") if one.set and _loads(one) else key
-            one.choice(one.set).build()
+            return ready_to_fit(one.method, one.fit.set, **one.fit.model_dump(exclude={"set"}))[0]
+        key = (*where, "set") if one.set and _loads(one) else key
+        return one.choice(one.set).build()
     except AnnofreeError as error:
         if isinstance(error, InputError) and str(lines.path) in str(error.file):
             raise
@@ -230,12 +232,24 @@ def _loads(one: Contender) -> bool:
     return True
 
 
-def _check_rules(lines: Lines, plan: Plan) -> None:
+def _check_rules(lines: Lines, plan: Plan, compared: Sequence[Method]) -> None:
+    import numpy as np
+
+    from annofree.methods.decide import refuse_impossible
     from annofree.refine import parse_chain
     from annofree.thresholds import parse
 
+    anything = np.linspace(0, 1, 64, dtype=np.float32).reshape(4, 4, 4)
+
+    def read_threshold(text: str) -> None:
+        rule = parse(text)
+        with suppress(InputError):  # of these scores; a SettingsError says that the rule has not learned its value
+            rule.value_for(anything, anything >= 0)
+        for method in compared:
+            refuse_impossible(rule, f"WT by '{method.name}'", method.unit)
+
     for kind, texts, words, read in (
-        ("thresholds", plan.thresholds, (OWN, ORACLE), parse),
+        ("thresholds", plan.thresholds, (OWN, ORACLE), read_threshold),
         ("refiners", plan.refiners, (OWN, NONE), parse_chain),
     ):
         for number, text in enumerate(texts):
