@@ -173,6 +173,7 @@ def segment_scan(
         scores=result.scores.get("WT"),
         with_lobes=locate,
         alignment=(lambda: alignment) if locate else None,
+        parts=len(result.regions) > 1,
     )
     result = result.replace(lesions=lesions)
     finding, expected = method.classify(lesions, false_alarms), method.expect(result, scan)

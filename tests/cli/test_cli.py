@@ -123,6 +123,8 @@ def test_a_nibabel_image_and_a_scan_segment_from_python(phantoms: Path) -> None:
     from_image = af.segment(image, sequence="FLAIR", method="intensity-published", locate=False)
     from_scan = af.segment(af.open_scan(flair), method="intensity-published", locate=False)
     assert np.array_equal(from_image.labels, from_scan.labels)
+    assert from_scan.lesions
+    assert not any(lesion.label_ml for lesion in from_scan.lesions)  # it tells no oedema from a core
 
 
 @pytest.mark.parametrize(

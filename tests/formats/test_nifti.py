@@ -116,6 +116,11 @@ def test_zero_affine(tmp_path: Path) -> None:
     refused(tmp_path / "flair.nii.gz", "no usable affine", "all zero")
 
 
+def test_an_image_in_memory_without_an_affine() -> None:
+    with pytest.raises(InputError, match=r"no usable affine \(image in memory\): it has none, so voxels"):
+        read_volume(nib.Nifti1Image(brain_image(), None))
+
+
 def test_singular_affine(tmp_path: Path) -> None:
     image = nib.Nifti1Image(brain_image(), None)
     image.header["sform_code"] = 1

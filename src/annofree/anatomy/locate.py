@@ -35,6 +35,7 @@ def locate(
     min_volume_ml: float = 0.05,
     atlas: Atlas | None = None,
     alignment: Callable[[], Alignment] | None = None,
+    parts: bool = True,
 ) -> tuple[Lesion, ...]:
     """Describe the lesions of a segmentation.
 
@@ -52,6 +53,7 @@ def locate(
         min_volume_ml: Smaller parts are left out.
         atlas: An atlas of your own; annofree's lobes where None.
         alignment: Gives the alignment with the MNI template where somebody has begun it already.
+        parts: Whether the labels tell the tumour's parts apart; else lesions state no volumes of them.
 
     Returns:
         Lesions, largest first.
@@ -68,7 +70,7 @@ def locate(
     plane = plane_of(scan)
     aligned = (alignment or partial(register_to_mni, scan))() if with_lobes else None
     return tuple(
-        _describe(number + 1, voxels, labels, scan, scores, plane, aligned, atlas)
+        _describe(number + 1, voxels, labels if parts else None, scan, scores, plane, aligned, atlas)
         for number, voxels in enumerate(found)
     )
 
@@ -114,7 +116,7 @@ def _components(labels: NDArray[np.uint8], scan: Scan, min_volume_ml: float) -> 
 def _describe(
     index: int,
     voxels: NDArray[np.intp],
-    labels: NDArray[np.uint8],
+    labels: NDArray[np.uint8] | None,
     scan: Scan,
     scores: ScoreMap | None,
     plane: MidsagittalPlane,
@@ -131,8 +133,10 @@ def _describe(
     confidence = None
     if scores is not None and scores.unit == "probability":
         confidence = float(np.clip(scores.values[at].mean(), 0.0, 1.0))
-    counts = np.bincount(labels[at], minlength=len(LABEL_NAMES))
-    volumes = {LABEL_NAMES[k]: float(counts[k] * scan.voxel_ml) for k in LABEL_NAMES if k > 0 and counts[k]}
+    volumes = {}
+    if labels is not None:
+        counts = np.bincount(labels[at], minlength=len(LABEL_NAMES))
+        volumes = {LABEL_NAMES[k]: float(counts[k] * scan.voxel_ml) for k in LABEL_NAMES if k > 0 and counts[k]}
     return Lesion(
         index=index,
         volume_ml=len(voxels) * scan.voxel_ml,

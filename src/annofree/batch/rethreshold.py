@@ -181,7 +181,8 @@ def _decide_again(
         "refiners": rules.to_dict()["refiners"],
         "rethresholded": {"region": region, "before": was.to_dict()},
     }
-    lesions = locate_lesions(decision.labels, scan, scores=before.scores.get("WT"), with_lobes=locate)
+    whole, parts = before.scores.get("WT"), len(before.regions) > 1
+    lesions = locate_lesions(decision.labels, scan, scores=whole, with_lobes=locate, parts=parts)
     if rules.to_dict() != in_use.to_dict() or "finding" not in told:
         known = (told.get("expectation") or {}).get("sentence", UNKNOWN.sentence) != UNKNOWN.sentence
         provenance |= {"finding": asdict(uncalibrated(lesions)), "expectation": asdict(CHANGED if known else UNKNOWN)}

@@ -179,11 +179,12 @@ def _grid(image: Any, name: str, channels: bool = False) -> tuple[FileGrid, tupl
             "An image is flat", file=name, why=f"its shape is {shape}", fix="annofree needs the whole 3-D volume"
         )
     with _one_sentence(name):
-        affine = affine_mm(image, name)
+        affine = np.zeros((4, 4)) if image.affine is None else affine_mm(image, name)
     directions = affine[:3, :3]
     lengths = np.sqrt((directions**2).sum(axis=0)) if np.isfinite(affine).all() else np.zeros(3)
     if lengths.min() < 1e-6 or lengths.max() > 1e4 or abs(np.linalg.det(directions / lengths)) < 1e-3:
-        why = "it is all zero" if not directions.any() else "it is singular or not finite"
+        why = "it is singular or not finite" if directions.any() else "it is all zero"
+        why = "it has none" if image.affine is None else why
         raise InputError(
             "An image has no usable affine",
             file=name,
