@@ -14,7 +14,7 @@ EXTRAS: dict[str, tuple[tuple[str, ...], str]] = {
         ("torch", "monai", "lightning", "safetensors", "onnx", "matplotlib"),
         "fitting methods and making training data: fit, synth, plan, weak",
     ),
-    "dicom": (("highdicom",), "compressed DICOM and DICOM SEG: docs/formats.md"),
+    "dicom": (("highdicom",), "compressed DICOM and DICOM SEG: docs/dicom.md"),
     "xlsx": (("openpyxl",), "region tables as .xlsx for 'annofree reports'"),
     "sam": (("transformers",), "SAM as a refiner from a local folder: segment --refine sam"),
     "nnunet": (("nnunetv2",), "nnU-Net v2 itself, best in an environment of its own: annofree nnunet"),

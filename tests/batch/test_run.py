@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -148,6 +149,17 @@ def test_scans_without_truth_are_named_not_dropped(phantoms: Path, tmp_path: Pat
     assert len(evaluation.skipped) == 2
     with pytest.raises(InputError, match="Nothing could be scored"):
         evaluate(tmp_path / "out", tmp_path / "out")
+
+
+def test_an_answer_of_an_earlier_run_is_scored_with_a_note(phantoms: Path, tmp_path: Path) -> None:
+    scans, out = tmp_path / "scans", tmp_path / "out"
+    shutil.copytree(phantoms / "scans", scans)
+    go(scans, out)
+    first = sorted(scans.iterdir())[0]
+    next(first.glob("*_t2.nii.gz")).write_bytes(b"damaged on the way")
+    assert len(go(scans, out).failures) == 1
+    evaluation = evaluate(out, phantoms / "truth")
+    assert [scan_id for scan_id, note in evaluation.notes if "the answer of an earlier one" in note] == [first.name]
 
 
 def test_a_link_that_leads_nowhere_is_named_as_the_user_named_it(phantoms: Path, tmp_path: Path) -> None:

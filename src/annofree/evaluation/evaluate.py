@@ -24,6 +24,8 @@ from annofree.segmentation import REGIONS, Segmentation
 
 #: A tumour map that covers more of the brain than this is a brain mask or a map of tissues.
 LARGEST_SHARE = 0.6
+_FAILURES = "failures.tsv"
+_EARLIER = f"The last run failed ({_FAILURES} says why): what is scored is the answer of an earlier one."
 #: Means on the screen.
 _MEANS = {
     "brats2023": ("dice", "lesionwise_dice", "hd95_mm"),
@@ -181,7 +183,9 @@ def evaluate(
             )
         methods[str(answer.provenance.get("method", "unknown"))] = None
         tiers[str(answer.provenance.get("tier", "unknown"))] = None
-    skipped += _failed(results, truth, ids)
+    failed = [row.get("id", "") for row in read_table(results / _FAILURES)]
+    skipped += _lost(failed, truth, ids)
+    notes += [(case.case, _EARLIER) for case in cases if case.case in failed]
     if not cases:
         told = list(dict.fromkeys(sentence for _, sentence in skipped))[:2]
         raise InputError(
@@ -243,13 +247,11 @@ def _refuse_brain(true: np.ndarray, answer: Segmentation, expert: Truth) -> None
         )
 
 
-def _failed(results: Path, truth: str | Path, ids: Sequence[str]) -> list[tuple[str, str]]:
+def _lost(failed: Sequence[str], truth: str | Path, ids: Sequence[str]) -> list[tuple[str, str]]:
     """Scans that `segment` failed on although there is truth: they are in no mean, which has to be said."""
-    table = results / "failures.tsv"
-    failed = [row.get("id", "") for row in read_table(table)]
     missing = _truth_files(truth, [scan_id for scan_id in failed if scan_id and scan_id not in ids])
     return [
-        (scan_id, f"Scan '{scan_id}' has truth but no segmentation ({table.name} says why); it is in no mean.")
+        (scan_id, f"Scan '{scan_id}' has truth but no segmentation ({_FAILURES} says why); it is in no mean.")
         for scan_id in missing
     ]
 

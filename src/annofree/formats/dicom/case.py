@@ -7,10 +7,13 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property, partial
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from annofree.errors import InputError, OptionalDependency
+from annofree.extras import explained
 from annofree.formats.case import Case
 from annofree.formats.dicom.choose import choose
 from annofree.formats.dicom.files import holds_dicom, is_dicom_file, is_zip, read_headers, unpack
@@ -103,7 +106,11 @@ def require_dicom(sources: Iterable[Path]) -> None:
 
     Raises:
         InputError: A source is no DICOM folder or archive.
+        OptionalDependency: highdicom, which writes the SEG, is not installed.
     """
+    if find_spec("highdicom") is None:
+        with explained("DICOM SEG"):
+            import_module("highdicom")
     for source in sources:
         if source.exists() and not recognises(source):
             fix = "Leave out --dicom-seg and --dicom-sr"
