@@ -213,9 +213,9 @@ def test_the_interval_covers_what_it_was_measured_on(pairs: list[tuple[float, fl
 
 def test_the_sentence_says_what_can_and_cannot_be_concluded() -> None:
     rescan = Rescan("made", {"WT": 1.0}, 20, "made")
-    assert Change.of("WT", 30.0, 29.9, rescan).sentence == (
+    assert Change.of("WT", 30.0, 29.88, rescan).sentence == (
         "No change is shown, and none is ruled out: 30.0 ml then, 29.9 ml now (-0.1 ml, 0 %); 95% interval of the "
-        "change -31.0 to +30.8 ml. From 30.0 ml, only growth beyond 92.0 ml or shrinking below 9.3 ml would show."
+        "change -31.1 to +30.8 ml. From 30.0 ml, only growth beyond 92.0 ml or shrinking below 9.3 ml would show."
     )
     assert Change.of("WT", 0.0, 0.01, rescan).sentence.endswith("From 0.0 ml, only growth beyond 2.0 ml would show.")
     assert Change.of("WT", 30.0, 95.0, rescan).sentence == (
