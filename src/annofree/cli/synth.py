@@ -57,13 +57,14 @@ def synth(
 
     drawn: dict[str, Any] = {"preset": preset, "changes": parse_settings(setting), "seed": seed, "sequence": sequence}
     if files == [Path("mix")]:
+        from annofree.prepare import Recipe
         from annofree.registry import named
         from annofree.synthesis.synthesise import mix
         from annofree.thresholds.base import TIERS
 
         if tier is not None:
             named(dict.fromkeys(TIERS), tier, "tier")
-        drawn |= {"brain_mask": brain_mask, "csv": csv, "tier": tier, "workers": workers}
+        drawn |= {"brain_mask": brain_mask, "csv": csv, "tier": tier, "workers": workers, "prepare": Recipe()}
         told = mix(images, labels, healthy, out, n=n, **drawn)
         say(
             f"{told['mixed']} mixed cases ({', '.join(told['sequences'])}) in {out}/imagesTrMix and labelsMix; with "

@@ -15,7 +15,7 @@ from annofree.errors import InputError
 from annofree.formats.derivatives import read_segmentation, written_ids
 from annofree.formats.nnunet import read_case_labels, write_description, write_first_description
 from annofree.formats.outfolder import atomic_write, is_ours, read_table, table
-from annofree.formats.scans import open_cohort
+from annofree.formats.scans import Prepare, open_cohort
 from annofree.formats.standing import refuse_standing, unfinished_fit
 from annofree.modality import Modality
 from annofree.scan import Cohort
@@ -48,6 +48,7 @@ def mix_folders(
     csv: str | Path | None = None,
     tier: str | None = None,
     workers: int = 1,
+    prepare: Prepare | None = None,
 ) -> dict[str, Any]:
     """Mix pseudo-labelled tumours into healthy scans.
 
@@ -68,6 +69,7 @@ def mix_folders(
         csv: Another place for the table.
         tier: That of labels whose folder does not tell it; annofree's own answers and made cases tell theirs.
         workers: Processes.
+        prepare: As for `open_cohort`, for the healthy scans; without, whole heads are refused.
 
     Returns:
         Numbers of `mixed` cases, of `originals` and of those `left out`, and the `sequences`.
@@ -81,7 +83,7 @@ def mix_folders(
         refuse_standing(csv)
     stated = sequence or (None if (Path(images).parent / "dataset.json").is_file() else str(Modality.FLAIR))
     patients = open_cohort(images, sequence=stated)
-    hosts = open_cohort(healthy, sequence=stated, brain_mask=brain_mask)
+    hosts = open_cohort(healthy, sequence=stated, brain_mask=brain_mask, prepare=prepare)
     known, tiers = _labels_of(patients, Path(labels), tier)
     usable = [name for name, values in known.items() if values.any()]
     most = most_pairs(len(usable), len(hosts), settings)
