@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 from safetensors.numpy import load_file
 
-from annofree import pipeline, progress
+from annofree import methods, pipeline, progress
 from annofree.cli.main import STOPPED, main
 from annofree.errors import InputError, OutputError
 from annofree.methods.blogrr import method as blogrr
 from annofree.methods.reconstruction import slice_samples
-from annofree.phantom import phantom_subject
-from annofree.scan import Cohort, Scan
+from annofree.phantom import phantom_subject, write_cohort
+from annofree.scan import Cohort, Modality, Scan
 from annofree.training import loop
 from annofree.training.log import RunLog
 
@@ -160,6 +160,29 @@ def test_a_fit_says_what_it_is_at(
     assert [f"{scan_id}: reading" for scan_id in people[0].ids] == [line for line in said if "reading" in line]
 
 
+def test_nobody_is_healthy_and_a_patient(tmp_path: Path) -> None:
+    made = write_cohort(tmp_path / "made", n=3, seed=1, spacing_mm=6.0)
+    (tmp_path / "linked").symlink_to(made.scans, target_is_directory=True)
+    with pytest.raises(InputError, match=f"{made.ids[0]}.*are among the healthy scans and among the patients"):
+        pipeline.fit("synthtumour", out=tmp_path / "m", healthy=made.scans, patients=tmp_path / "linked")
+    with pytest.raises(InputError, match=f"^{made.ids[1]} is among the healthy scans and among the patients"):
+        pipeline.fit("synthtumour", out=tmp_path / "m", healthy=made.scans, patients=made.scans / made.ids[1])
+
+
+@pytest.mark.parametrize("method", ["intensity", "atlas-z"])
+def test_a_threshold_set_on_other_sequences_is_told(method: str, people: tuple[Cohort, Cohort], tmp_path: Path) -> None:
+    def alone(scan: Scan, *names: Modality) -> Scan:
+        return scan.replace(images={name: scan.images[name] for name in names})
+
+    healthy = Cohort.of(alone(scan, Modality.T1) for scan in people[0])
+    fitted = pipeline.fit(method, out=tmp_path / "m", healthy=healthy)
+    assert methods.load(tmp_path / "m").card["threshold set on"] == ["T1"]
+    patient = next(iter(people[1]))
+    said = "The scores are of FLAIR, and the threshold was set on T1: too much or too little may be called."
+    assert said in fitted.segment(alone(patient, Modality.FLAIR)).provenance["notes"]
+    assert not [n for n in fitted.segment(alone(patient, Modality.T1)).provenance["notes"] if "set on" in n]
+
+
 def test_needs_are_checked_before_anything_is_learned(
     people: tuple[Cohort, Cohort], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -193,6 +216,18 @@ def test_needs_are_checked_before_anything_is_learned(
         pipeline.fit("synthtumour", out=tmp_path / "b", healthy=healthy.subset(healthy.ids[:1]), patients=patients)
     with pytest.raises(InputError, match="Reports were given without the patients"):
         pipeline.fit("blogrr", out=tmp_path / "b", healthy=healthy, reports=tmp_path)
+    with pytest.raises(InputError, match="threshold=network has nothing to learn from"):
+        pipeline.fit("blogrr", out=tmp_path / "n", healthy=healthy, settings={"threshold": "network"})
+    with pytest.raises(InputError, match="Nothing would be learned from the patients"):
+        pipeline.fit("weak-to-strong", out=tmp_path / "b", healthy=healthy, patients=patients)
+    for labels in ("otsu", nowhere):
+        with pytest.raises(InputError, match="belong to patients, and none were given"):
+            pipeline.fit("weak-to-strong", out=tmp_path / "b", healthy=healthy, settings={"labels": labels})
+    with pytest.raises(InputError, match="no such folder of labels"):
+        pipeline.fit("weak-to-strong", out=tmp_path / "b", patients=patients, settings={"labels": nowhere})
+    with pytest.raises(InputError, match="without the scans that it belongs to"):
+        pipeline.fit("blogrr", out=tmp_path / "b", healthy=healthy, patients_mask="*_mask*")
+    assert not (tmp_path / "b").exists()
     monkeypatch.setattr("shutil.disk_usage", lambda folder: type("Usage", (), {"free": 50e6}))
     with pytest.raises(OutputError, match=r"disk is too full.*50 MB are free, and up to 100 MB"):
         pipeline.fit("dae", out=tmp_path / "b", healthy=healthy)

@@ -6,6 +6,7 @@ import copy
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from functools import wraps
 from pathlib import Path
 from typing import Any, ClassVar, Self, TypeVar, cast
@@ -24,11 +25,14 @@ from annofree.scan import Cohort, Modality, Scan, learning, scoring
 from annofree.segmentation import Lesion, Segmentation, Unit
 from annofree.settings import Settings
 from annofree.thresholds.base import Fittable, Threshold, worst_tier
+from annofree.thresholds.fixed import Fixed
 from annofree.trust.calibrations import rules_fingerprint
 from annofree.trust.expectation import CHANGED, UNKNOWN, Expectation, Expected
 from annofree.trust.false_alarms import FalseAlarms, Finding, uncalibrated
 from annofree.version import VERSION
 
+#: In a model's card: the sequences of the scans that the threshold was set on.
+SET_ON = "threshold set on"
 _Learn = TypeVar("_Learn", bound=Callable[..., Any])
 
 
@@ -260,15 +264,19 @@ class Method(ABC):
     @_guarded
     def calibrate(self, healthy: Cohort) -> Self:
         """A method whose thresholds have learned from healthy scans, those that do."""
+        seen: set[str] = set()
 
         def scores(region: str) -> Any:
             for scan in map(self.prepared, healthy):
-                yield self.score(scan).healthy(scan, region)
+                scored = self.score(scan)
+                seen.add(scored.looked_at)
+                yield scored.healthy(scan, region)
 
         fitted = {
             region: rule.fit(scores(region)) for region, rule in self.thresholds.items() if isinstance(rule, Fittable)
         }
-        return self.replace(thresholds=fitted, card={"healthy": list(healthy.ids), **self.card})
+        card = {"healthy": list(healthy.ids), **self.card, **({SET_ON: sorted(seen)} if any(seen) else {})}
+        return self.replace(thresholds=fitted, card=card)
 
     def segment(self, scan: Scan) -> Segmentation:
         """Score and decide.
@@ -280,6 +288,10 @@ class Method(ABC):
             scan = self.prepared(scan)
             score = type(self).score
             scored = getattr(score, "__wrapped__", score)(self, scan)  # which would prepare the scan again
+            known = self.card.get(SET_ON)
+            if known and scored.looked_at not in known and not isinstance(self.thresholds["WT"], Fixed):
+                differ = f"The scores are of {scored.looked_at}, and the threshold was set on {', '.join(known)}"
+                scored = replace(scored, notes=(*scored.notes, f"{differ}: too much or too little may be called."))
             decision = decide(scored, scan)
         assert scan.native is not None
         return Segmentation(

@@ -92,12 +92,14 @@ class Scored:
         rules: How they become masks.
         notes: Sentences on how the scores came about.
         agreement: Mean Dice of several looks at the scan with their mean, where the method looks more than once.
+        looked_at: The sequences that were looked at, in words, where scores of others are not like these.
     """
 
     scores: Mapping[str, ScoreMap]
     rules: Rules
     notes: tuple[str, ...] = ()
     agreement: float | None = None
+    looked_at: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "scores", {name: score.rounded() for name, score in self.scores.items()})

@@ -112,7 +112,8 @@ class AtlasZ(Method):
             z = z - self.settings.asymmetry * np.maximum(opposite[0], 0.0)
         values = np.zeros(scan.shape, dtype=np.float32)
         values[box] = np.where(brain, z, 0.0)
-        return Scored({"WT": ScoreMap(values, "WT", "z", scan.grid)}, self.rules)
+        looked_at = " and ".join(str(s) for s, _, _ in _looked_at(scan))
+        return Scored({"WT": ScoreMap(values, "WT", "z", scan.grid)}, self.rules, looked_at=looked_at)
 
 
 def _looked_at(scan: Scan) -> list[tuple[Modality, float, int]]:

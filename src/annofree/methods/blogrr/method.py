@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from annofree.errors import InputError
 from annofree.inference.network import by_parts
+from annofree.methods.base import SET_ON
 from annofree.methods.blogrr.settings import BlogrrSettings
 from annofree.methods.decide import Scored
 from annofree.methods.reconstruction import DAE
@@ -95,6 +96,10 @@ class Blogrr(DAE):
         out; without any, the threshold is the 99 % quantile of healthy errors.
         """
         learner = self
+        if patients is None and self.settings.threshold == "network":
+            why = "a threshold network learns from reports, and no patients with reports were given"
+            fix = "Give --patients and --reports, or leave the setting out"
+            raise InputError("threshold=network has nothing to learn from", why=why, fix=fix)
         if patients is not None and not self.settings.pretrains:
             learner = self.untrained(healthy)
         elif healthy is not None or self.network is None:
@@ -137,6 +142,7 @@ class Blogrr(DAE):
             **self.card,
             "patients with reports": [p.slices.id for p in ill],
             "patients left out": [p.slices.id for p in seen if p.target is None],
+            SET_ON: sorted({str(p.sequence) for p in (*ill, *well)}),
         }
         if self.settings.by_network:
             network, thresholder, form, kept = self._train_pair(ill, well, workspace)

@@ -65,7 +65,8 @@ class Intensity(Method):
         image, brain = scan.images[sequence], scan.foreground()
         z = np.where(brain, Normalisation.fit(image, brain)(image), np.float32(-5.0))
         sigma = [self.settings.sigma_mm / step for step in scan.spacing_mm]
-        return Scored({"WT": ScoreMap(gaussian_filter(z, sigma), "WT", "z", scan.grid)}, self.rules)
+        scores = {"WT": ScoreMap(gaussian_filter(z, sigma), "WT", "z", scan.grid)}
+        return Scored(scores, self.rules, looked_at=str(sequence))
 
 
 class PublishedIntensity(Intensity):

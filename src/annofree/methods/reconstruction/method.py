@@ -121,7 +121,7 @@ class Reconstruction(NetworkMethod):
         error, _ = self.reconstruct(slices, sequence)
         back = brought_back(error, slices, scan)
         values = np.where(alone.foreground(), back, np.float32(0))
-        return Scored({"WT": ScoreMap(values, "WT", "residual", scan.grid)}, self.rules)
+        return Scored({"WT": ScoreMap(values, "WT", "residual", scan.grid)}, self.rules, looked_at=str(sequence))
 
     def reconstruct(self, slices: Scan, sequence: Modality) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Error map and reconstruction, (size, size, N) each, of a scan that `prepare.slices.framed` cut to slices."""

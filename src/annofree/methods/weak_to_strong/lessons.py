@@ -117,18 +117,14 @@ def made_lessons(settings: WeakToStrongSettings, size: Size) -> Lessons:
 def patient_lessons(
     settings: WeakToStrongSettings,
     size: Size,
-    patients: Cohort | None,
+    patients: Cohort,
     brain_of: Callable[[Scan], NDArray[np.bool_]],
 ) -> Lessons:
     """Lessons from patients' scans with labels; experts' masks can be read in tier S alone.
 
     Raises:
-        InputError: There are no patients, a label is missing or does not fit, or nothing is labelled at all.
+        InputError: A label is missing or does not fit, or nothing is labelled at all.
     """
-    if patients is None:
-        raise InputError(
-            f"Labels '{settings.labels}' belong to patients, and none were given", fix="Give them with --patients DIR"
-        )
     label: Label = tumour_mask
     if settings.supervision == "truth":
         label = FromTruth(settings.labels)

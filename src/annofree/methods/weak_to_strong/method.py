@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 
+from annofree.errors import InputError
 from annofree.methods.decide import Rules, Scored
 from annofree.methods.network_method import SMALLEST_ML, NetworkMethod
-from annofree.methods.weak_to_strong.settings import MADE, WeakToStrongSettings
+from annofree.methods.weak_to_strong.settings import MADE, OTSU, WeakToStrongSettings
 from annofree.progress import say
 from annofree.refine.components import KeepComponents
 from annofree.refine.holes import FillHoles
@@ -73,6 +74,30 @@ class WeakToStrong(NetworkMethod):
         once = {"small": 200, "compact": 4000, "published": 4000}[self.settings.size]
         return once * (2 if self.settings.pretrain_steps else 1)
 
+    def check_fit(self, healthy: Cohort | None, patients: Cohort | None) -> None:
+        """Labels need patients, and patients labels or a pre-training.
+
+        Raises:
+            InputError: One is there without the other, or there is no folder of labels.
+        """
+        super().check_fit(healthy, patients)
+        own = self.settings
+        if not self._made and patients is None:
+            what = f"Labels '{own.labels}' belong to patients, and none were given"
+            raise InputError(what, fix="Give them with --patients DIR")
+        if self._made and patients is not None and not own.pretrain_steps:
+            raise InputError(
+                "Nothing would be learned from the patients",
+                why="labels=made are those of made brains, and pretrain_steps=0 looks at no patient",
+                fix="Choose --set labels=otsu or a folder of masks, or pretrain_steps=400, or leave --patients out",
+            )
+        if own.labels not in (MADE, OTSU) and not Path(own.labels).is_dir():
+            raise InputError("There is no such folder of labels", file=own.labels, fix="Check --set labels")
+
+    @property
+    def _made(self) -> bool:
+        return self.settings.supervision == "pseudo" and self.settings.labels == MADE
+
     def fit(
         self, *, healthy: Cohort | None = None, patients: Cohort | None = None, workspace: Path | None = None
     ) -> Self:
@@ -106,8 +131,12 @@ class WeakToStrong(NetworkMethod):
         from annofree.methods.weak_to_strong.volumes import VolumeSampler
 
         settings = self.settings
-        made = settings.supervision == "pseudo" and settings.labels == MADE
-        lessons = made_lessons(settings, size) if made else patient_lessons(settings, size, patients, self.brain)
+        assert patients is not None or self._made  # by check_fit
+        lessons = (
+            made_lessons(settings, size)
+            if patients is None or self._made
+            else patient_lessons(settings, size, patients, self.brain)
+        )
         for sentence in lessons.card.get("cut tumours", ()):
             say(sentence)
         if isinstance(lessons.sampler, VolumeSampler):
