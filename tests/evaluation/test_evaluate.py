@@ -113,21 +113,21 @@ def test_nothing_that_stands_at_out_is_replaced(tmp_path: Path) -> None:
     mine = tmp_path / "mine.tsv"
     for standing in (mine, tmp_path / "mine_summary.tsv", tmp_path / "mine_sanity.tsv", tmp_path / "mine_notes.tsv"):
         standing.write_text("years of work")
-        with pytest.raises(OutputError, match="exists already"):
+        with pytest.raises(OutputError, match="stands there already"):
             evaluate(out, truth, out=mine)
         assert standing.read_text() == "years of work"
         assert mine.exists() == (standing == mine)
         standing.unlink()
     evaluate(out, truth, out=mine)
     first = mine.read_bytes()
-    with pytest.raises(OutputError, match="exists already"):
+    with pytest.raises(OutputError, match="stands there already"):
         evaluate(out, truth, out=mine)
     evaluate(out, truth, out=mine, overwrite=True)
     assert mine.read_bytes() == first
     evaluate(out, truth)
     evaluate(out, truth)  # its own table in the results folder is made anew
     (out / "evaluation.tsv").write_text("a table of my own\n")
-    with pytest.raises(OutputError, match="exists already"):
+    with pytest.raises(OutputError, match="stands there already"):
         evaluate(out, truth)
 
 

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
-from annofree.errors import AnnofreeError, InputError, OutputError, some
+from annofree.errors import AnnofreeError, InputError, some
 from annofree.evaluation.foretold import Foretold, foretold_sentence
 from annofree.evaluation.sanity import SanityRow, SanityRows
 from annofree.formats import label_values, locate_truth, open_truth, read_segmentation, written_ids
 from annofree.formats.grids import on_grid
 from annofree.formats.label_sets import LABEL_SETS, UnclearLabels
 from annofree.formats.outfolder import read_table
+from annofree.formats.standing import refuse_standing
 from annofree.metrics import LESION_RULES, RULES, CaseScores, Score, Summary, score_case, summarise, write_case_scores
 from annofree.metrics.summary import write_table
 from annofree.registry import named
@@ -260,18 +261,8 @@ def _claim(results: Path, out: str | Path | None, *, overwrite: bool) -> list[Pa
     """The four tables' paths, refused before anything is computed where they would replace something."""
     first = Path(out) if out is not None else results / "evaluation.tsv"
     paths = [first, *(first.with_name(f"{first.stem}_{part}.tsv") for part in ("summary", "sanity", "notes"))]
-    for path in paths:
-        if path.is_dir():
-            raise OutputError("The table cannot be written", file=path, why="it is a folder", fix="Name a file with -o")
-    standing = [path for path in paths if path.exists()]
-    if not standing or overwrite or (out is None and _is_ours(first)):
-        return paths
-    raise OutputError(
-        "A table of scores would replace a file",
-        file=standing[0],
-        why="it exists already",
-        fix="Name another with -o, or allow it with --overwrite",
-    )
+    refuse_standing(*paths, overwrite=overwrite or (out is None and _is_ours(first)))
+    return paths
 
 
 def _is_ours(table: Path) -> bool:
