@@ -177,11 +177,12 @@ def segment_scan(
     )
     result = result.replace(lesions=lesions)
     finding, expected = method.classify(lesions, false_alarms), method.expect(result, scan)
-    failed = tuple(check.name for check in checks if check.warning)
-    if failed:  # rate and expectation were learned on scans that belong
-        finding, expected = finding.without_rate(failed), expected.withdrawn(failed)
+    failed = ", ".join(check.name for check in checks if check.warning)
+    # rate and expectation were learned on scans that belong
+    if why := f"the scan may not belong ({failed})" if failed else expected.unseen:
+        finding, expected = finding.without_rate(why), expected.withdrawn(why)
     told = {**result.provenance, "finding": asdict(finding), "expectation": asdict(expected)}
-    if expected == CHANGED:  # somebody who changed the rules does not look for what is missing
+    if expected == CHANGED or (expected.unseen and not failed):  # nobody looks for what is missing
         told["notes"] = [*told["notes"], expected.sentence]
     return result.replace(provenance=told)
 

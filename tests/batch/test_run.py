@@ -156,7 +156,11 @@ def test_an_answer_of_an_earlier_run_is_scored_with_a_note(phantoms: Path, tmp_p
     shutil.copytree(phantoms / "scans", scans)
     go(scans, out)
     first = sorted(scans.iterdir())[0]
-    next(first.glob("*_t2.nii.gz")).write_bytes(b"damaged on the way")
+    t2 = next(first.glob("*_t2.nii.gz"))
+    t2.rename(tmp_path / "elsewhere")
+    (gone,) = rethreshold(out, "fixed:3", out=tmp_path / "new", locate=False).failures
+    assert (gone.id, gone.what) == (first.name, f"Images are not where they were when they were segmented ({t2})")
+    t2.write_bytes(b"damaged on the way")
     assert len(go(scans, out).failures) == 1
     evaluation = evaluate(out, phantoms / "truth")
     assert [scan_id for scan_id, note in evaluation.notes if "the answer of an earlier one" in note] == [first.name]

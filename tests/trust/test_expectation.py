@@ -89,6 +89,24 @@ def test_a_mark_beyond_what_was_learned_is_named_and_changes_no_more() -> None:
     assert known.expect(usual).unusual == ()
 
 
+def test_without_a_sequence_that_all_had_nothing_is_stated() -> None:
+    """The shipped numbers were learned on scans with FLAIR."""
+    scan, method = phantom_subject(3, kind="diffuse", spacing_mm=6.0).scan, Choice("synthtumour").build()
+    whole, alone, t1 = (
+        segment_scan(scan.replace(images={name: scan.images[name] for name in names}), method, locate=False)
+        for names in (tuple(scan.images), (Modality.FLAIR,), (Modality.T1,))
+    )
+    assert t1.lesions
+    assert None not in (whole.expected_dice, alone.expected_dice)
+    assert (t1.expected_dice, t1.volume_interval) == (None, None)
+    said = "No expectation is stated: it was learned on scans with FLAIR."
+    assert t1.provenance["expectation"]["sentence"] == t1.provenance["notes"][-1] == said
+    assert t1.provenance["finding"]["word"] == "unsure"
+    assert t1.provenance["finding"]["sentence"].endswith(
+        "no false-alarm rate is stated: it was learned on scans with FLAIR."
+    )
+
+
 def test_too_few_made_tumours_teach_nothing() -> None:
     with pytest.raises(InputError, match="39 made tumours"):
         Expectation.learn(_cases(39), "r", "w")

@@ -40,6 +40,17 @@ def test_the_three_words_by_hand() -> None:
     assert known.classify([_lesion(0.6)], 0.1).word == "tumour"
 
 
+def test_without_its_rate_a_finding_claims_none() -> None:
+    known = _calibrated([0.1, 0.2, 0.3, 0.4])
+    called = known.classify([_lesion(0.9)], 0.2)
+    assert called.word == "tumour"
+    left = called.without_rate("the scan may not belong (CT)")
+    said = "Something was found; no false-alarm rate is stated: the scan may not belong (CT)."
+    assert (left.word, left.rate, left.p, left.sentence) == ("unsure", None, None, said)
+    nothing = known.classify([], 0.2).without_rate("x")
+    assert (nothing.word, nothing.sentence) == ("none", "No tumour was found; no false-alarm rate is stated: x.")
+
+
 def test_too_few_scans_promise_nothing() -> None:
     found = _calibrated([0.0] * 10).classify([_lesion(0.99)], 0.05)
     assert found.word == "unsure"

@@ -186,8 +186,8 @@ def _decide_again(
     if rules.to_dict() != in_use.to_dict() or "finding" not in told:
         known = (told.get("expectation") or {}).get("sentence", UNKNOWN.sentence) != UNKNOWN.sentence
         provenance |= {"finding": asdict(uncalibrated(lesions)), "expectation": asdict(CHANGED if known else UNKNOWN)}
-    if provenance["expectation"]["sentence"] == CHANGED.sentence:
-        provenance["notes"].append(CHANGED.sentence)
+    if (said := provenance["expectation"]["sentence"]) == CHANGED.sentence or said in told["notes"]:
+        provenance["notes"].append(said)
     return before.replace(
         labels=decision.labels, thresholds=decision.thresholds, provenance=provenance, lesions=lesions, scan=scan
     )

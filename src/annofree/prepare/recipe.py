@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
+from annofree.errors import InputError
 from annofree.formats import open_cohort
 from annofree.formats.grids import choose_reference
 from annofree.formats.study import Study
@@ -92,12 +94,20 @@ def as_scan(work: Work, *, every_grid: bool = False) -> Scan:
     )
 
 
+def refuse_gone(files: Iterable[str]) -> None:
+    """Refuse to read images again that were moved: nobody typed their place now, so nobody can correct it."""
+    if gone := [file for file in files if not Path(file).exists()]:
+        fix = "Put the images back there for as long as it takes, or segment them again where they are"
+        raise InputError("Images are not where they were when they were segmented", file=gone[0], fix=fix)
+
+
 def open_as_before(opened: Mapping[str, Any]) -> Cohort:
     """The cohort whose `Cohort.opened` was kept, opened again.
 
     Raises:
-        InputError: As `open_cohort` does, where its files are gone.
+        InputError: Its files are gone.
     """
+    refuse_gone(opened["source"])
     prepare = opened.get("prepare")
     return open_cohort(**{**opened, "prepare": None if prepare is None else Recipe(**prepare)})
 

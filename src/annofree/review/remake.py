@@ -11,7 +11,7 @@ from typing import Any
 from annofree.errors import AnnofreeError, InputError
 from annofree.formats import open_scan
 from annofree.formats.derivatives import read_segmentation, written_ids
-from annofree.prepare.recipe import again, open_as_before
+from annofree.prepare.recipe import again, open_as_before, refuse_gone
 from annofree.review.cohort import write_cohort_review
 from annofree.review.patient import page_path, source_digest, write_review
 from annofree.review.summary import read_summary
@@ -92,6 +92,7 @@ def read_again(result: Segmentation, folder: str | Path) -> Scan:
         )
     prepare = again(result.provenance)
     if all(file.endswith((".nii", ".nii.gz")) for file in files.values()):
+        refuse_gone(files.values())
         scan = open_scan(files, brain_mask=result.brain, id=result.scan_id, prepare=prepare)
     else:
         cohort = _opened(Path(folder), result.scan_id)
@@ -113,6 +114,7 @@ def _opened(folder: Path, scan_id: str) -> Cohort:
         except (OSError, ValueError):
             continue
         if isinstance(told, dict) and told.get("opened") and scan_id in told.get("scans", ()):
+            refuse_gone(told["opened"]["source"])
             return _same_cohort(json.dumps(told["opened"]))
     raise InputError(
         f"Where the images of '{scan_id}' lie is not known",

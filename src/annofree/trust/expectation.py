@@ -24,6 +24,8 @@ _RIDGE = 10.0
 _USUAL = (0.005, 0.995)
 #: A mark is told as unusual where it lies beyond them by more than this part of their distance.
 _MARGIN = 0.25
+#: Marks that say which sequences are there, 0 or 1, begin so.
+_WITH = "with "
 #: Dice is learned, and limited, within these.
 _DICE = (0.02, 0.98)
 #: A made tumour that was overlooked counts with no less.
@@ -63,10 +65,15 @@ class Expected:
     unusual: tuple[str, ...]
     sentence: str
 
-    def withdrawn(self, failed: Sequence[str]) -> Expected:
-        """Nothing is expected: these checks say that the scan may not belong to those that taught what to expect."""
-        why = f"No expectation is stated: the scan may not belong ({', '.join(failed)})."
-        return Expected(None, None, None, self.unusual, why)
+    @property
+    def unseen(self) -> str:
+        """In words what those that taught what to expect all had, and the scan lacks; "" where there is no such."""
+        lacks = [name.removeprefix(_WITH) for name in self.unusual if name.startswith(_WITH)]
+        return f"it was learned on scans with {' and '.join(lacks)}" if lacks else ""
+
+    def withdrawn(self, why: str) -> Expected:
+        """Nothing is expected, and why."""
+        return Expected(None, None, None, self.unusual, f"No expectation is stated: {why}.")
 
 
 #: For models, or rules, whose answers were not compared with made tumours.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from math import ceil
 from typing import Literal
 
@@ -39,13 +39,13 @@ class Finding:
     evidence: float
     sentence: str
 
-    def without_rate(self, failed: Sequence[str]) -> Finding:
-        """The same word, and no rate: these checks say that the scan may not belong to those that the rate is for."""
+    def without_rate(self, why: str) -> Finding:
+        """What is left of it where the scan is not like those that taught the rate: whether anything was found."""
         if self.rate is None:
             return self
-        plain = self.sentence.split(". ")[0].rstrip(".")
-        why = f"No false-alarm rate is stated: the scan may not belong ({', '.join(failed)})."
-        return replace(self, rate=None, p=None, sentence=f"{plain}. {why}")
+        word, what = ("none", "No tumour") if self.word == "none" else ("unsure", "Something")
+        sentence = f"{what} was found; no false-alarm rate is stated: {why}."
+        return Finding(word, None, None, self.evidence, sentence)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)

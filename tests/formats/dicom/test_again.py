@@ -1,5 +1,6 @@
 """Results of a DICOM study: their pictures are found again where the run found them."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +50,12 @@ def test_pages_are_made_again(study: Path, tmp_path: Path) -> None:
     out = segmented(study, tmp_path / "out")
     report = review(out)
     assert (len(report.made), report.failed) == (1, ())
+    study.rename(moved := study.with_name("moved"))
+    try:
+        ((_, why),) = review(out, again=True).failed
+    finally:
+        moved.rename(study)
+    assert re.search(r"not where they were when they were segmented .*study\). Put the images back there", why)
     (out / "run.json").unlink()
     ((scan_id, why),) = review(out, again=True).failed
     assert f"Where the images of '{scan_id}' lie is not known" in why

@@ -84,4 +84,6 @@ def _why(error: Exception) -> tuple[str, str | None]:
         return "its compression needs a decoder that is not installed", _INSTALL
     if isinstance(error, AttributeError | KeyError):
         return "it has no pixels, or lacks what describes them", None
+    if isinstance(error, OSError) and error.strerror:  # gone, or not to be read
+        return error.strerror, None
     return "its pixels are damaged or cut short", None
