@@ -83,10 +83,13 @@ def adapt(
     from annofree import methods
     from annofree.training.remains import LOG, WORK
 
-    name = "synthtumour" if str(model) == "shipped" else methods.load(model).name
-    if name != "synthtumour":
-        fix = "Name a model folder of synthtumour, or 'shipped' for the default"
-        raise InputError(f"A model of '{name}' cannot be adapted", file=model, fix=fix)
+    if str(model) != "shipped":
+        loaded = methods.load(model)
+        published = loaded.name == "synthtumour" and loaded.settings.preset == "published"
+        if loaded.name != "synthtumour" or published:
+            whose = "the published preset" if published else f"'{loaded.name}'"
+            fix = "Name a model folder of synthtumour with its own preset, or 'shipped' for the default"
+            raise InputError(f"A model of {whose} cannot be adapted", file=model, fix=fix)
     settings = {"junior": str(model), "senior_steps": steps, "seed": seed, "keep_junior": False}
     fitted = fit("synthtumour", out=out, healthy=healthy, patients=patients, settings=settings, keep=keep, **sources)
     cases = fitted.card["second stage"]["senior"]["held-out made cases"]

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from annofree.errors import InputError, OutputError, SettingsError, some
+from annofree.errors import InputError, OutputError, SettingsError
 from annofree.extras import explained
 from annofree.progress import heard, stage
 from annofree.trust.rate import DEFAULT_RATE
@@ -274,6 +274,7 @@ def ready_to_fit(
     """
     from annofree import methods
     from annofree.formats import open_cohort
+    from annofree.formats.apart import refuse_shared
     from annofree.prepare import Recipe
 
     learner = methods.create(method, **settings)
@@ -288,25 +289,6 @@ def ready_to_fit(
     refuse_shared(healthy, patients)
     learner.check_fit(healthy, patients)
     return learner, healthy, patients
-
-
-def refuse_shared(healthy: Cohort | None, patients: Cohort | None) -> None:
-    """Refuse files that are given as a healthy scan's and as a patient's: a method would take tumours for healthy."""
-
-    def files(cohort: Cohort | None) -> dict[Path, str]:
-        origins = {} if cohort is None else {scan_id: cohort.origin(scan_id) for scan_id in cohort.ids}
-        return {
-            path.resolve(): scan_id
-            for scan_id, own in origins.items()
-            if own
-            for role, path in own.files
-            if role != "brain mask"
-        }
-
-    well, ill = files(healthy), files(patients)
-    if both := sorted({well[path] for path in well.keys() & ill.keys()}):
-        what = f"{some(both)} {'is' if len(both) == 1 else 'are'} among the healthy scans and among the patients"
-        raise InputError(what, why="who has a tumour must not teach what is healthy", fix="Give two folders")
 
 
 def check_sources(row: MethodInfo, healthy: Any, patients: Any, reports: Any, *, brought: bool = False) -> None:

@@ -63,3 +63,49 @@ def test_a_wrong_order_says_what_is_missing(
 ) -> None:
     assert call("synth", *arguments) == 2
     assert says in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("class-folders", "-o", "OUT", "--set", "foo=1"), "'synth' of class-folders does not look at --set"),
+        (("mix", "-o", "OUT", "--layout", "folders"), "'synth' of mix does not look at --layout"),
+        (("-o", "OUT", "--labels", "x"), "'synth' of a folder does not look at --labels"),
+        (("a.nii.gz", "b.nii.gz", "c.nii.gz", "--healthy", "x"), "'synth' of one image does not look at --healthy"),
+    ],
+)
+def test_an_option_of_another_form_is_refused(
+    arguments: tuple[str, ...], says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call("synth", *(str(tmp_path / "out") if word == "OUT" else word for word in arguments)) == 2
+    assert says in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_nobody_is_healthy_and_a_patient(healthy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("synth", "-o", tmp_path / "o", "--n", 1, "--healthy", healthy, "--patients", healthy / "b") == 2
+    assert "b is among the healthy scans and among the patients" in capsys.readouterr().err
+
+
+def test_files_to_write_are_named_like_volumes(
+    healthy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call("synth", healthy / "a" / "flair.nii.gz", tmp_path / "i.nii.gz", tmp_path / "l.txt") == 2
+    assert "is no volume's" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("content", "says"), [(b"no map", "is not"), (None, "lacks the deep structures")])
+def test_what_is_no_label_map_is_named(
+    content: bytes | None, says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "maps" / "m.nii.gz"
+    file.parent.mkdir()
+    if content is None:
+        nib.save(nib.Nifti1Image(np.ones((8, 8, 8), np.uint8) * 2, np.eye(4)), file)
+    else:
+        file.write_bytes(content)
+    assert call("synth", "-o", tmp_path / "o", "--n", 1, "--labelmaps", file.parent) == 2
+    said = capsys.readouterr().err
+    assert says in said
+    assert str(file) in said

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -203,3 +204,24 @@ def test_a_failed_export_leaves_nothing_behind(tmp_path: Path) -> None:
     export_nnunet(cohort, tmp_path / "made", labels=lambda s: np.zeros(s.shape))  # the same folder can be used then
     assert sorted(p.name for p in tmp_path.iterdir()) == ["made"]
     assert len(list((tmp_path / "made" / "imagesTr").iterdir())) == 2
+
+
+def test_another_data_set_under_the_same_number_is_refused(tmp_path: Path, data: Path) -> None:
+    environment, settings = fake(tmp_path / "env"), NnUNetSettings(dataset_id=7, device="cpu")
+    NnUNetRun(data, tmp_path / "work", environment, settings).fit()
+    called = (tmp_path / "env" / "calls").read_text()
+    for other in (tmp_path / "elsewhere" / "made", tmp_path / "others"):  # the same name, and another one
+        shutil.copytree(data, other)
+        with pytest.raises(InputError, match="holds another data set of the number 7"):
+            NnUNetRun(other, tmp_path / "work", environment, settings).fit()
+    nibabel.save(nibabel.load(data / "labelsTr" / "a.nii.gz"), data / "labelsTr" / "c.nii.gz")
+    with pytest.raises(InputError, match="has changed since it was preprocessed"):
+        NnUNetRun(data, tmp_path / "work", environment, settings).fit()
+    assert (tmp_path / "env" / "calls").read_text() == called
+
+
+@pytest.mark.parametrize("description", ["{", "[]", '{"modality": {"0": "FLAIR"}, "labels": {"0": "background"}}'])
+def test_a_description_that_is_none_of_nnunet_2_is_refused(tmp_path: Path, data: Path, description: str) -> None:
+    (data / "dataset.json").write_text(description)
+    with pytest.raises(InputError, match=r"no data set of nnU-Net v2.*nnU-Net 1 wrote them otherwise"):
+        NnUNetRun(data, tmp_path / "work", fake(tmp_path / "env"), NnUNetSettings())

@@ -9,8 +9,28 @@ import typer
 
 from annofree.cli.options import BrainMask, Healthy, Patients, PatientsMask, Sequence, Setting, Workers
 
+#: What each form of the verb looks at, beside the seed; the default form is that of a folder of cases.
+_LOOKS_AT = {
+    "mix": "out n preset healthy brain_mask sequence images labels tier csv setting workers",
+    "class-folders": "out n",
+    "one image": "out preset brain_mask sequence setting validation overwrite",
+    "a folder": "out n preset labelmaps healthy patients brain_mask patients_mask sequence setting workers layout",
+}
+
+
+def _refuse_unused(ctx: typer.Context, form: str) -> None:
+    """Refuse options that this form of the verb would not look at: nobody gives one for nothing."""
+    from annofree.errors import SettingsError
+
+    for option in ctx.command.params:
+        given = ctx.get_parameter_source(str(option.name))
+        unused = option.name not in ("files", "seed", *_LOOKS_AT[form].split())
+        if unused and given is not None and given.name == "COMMANDLINE":
+            raise SettingsError(f"'synth' of {form} does not look at {option.opts[0]}", fix="Leave it out")
+
 
 def synth(
+    ctx: typer.Context,
     files: Annotated[
         list[Path] | None,
         typer.Argument(
@@ -56,6 +76,8 @@ def synth(
     from annofree.synthesis.synthesise import synthesise, synthesise_one
 
     drawn: dict[str, Any] = {"preset": preset, "changes": parse_settings(setting), "seed": seed, "sequence": sequence}
+    word = str(files[0]) if files is not None and len(files) == 1 else ""
+    _refuse_unused(ctx, word if word in _LOOKS_AT else "one image" if files else "a folder")
     if files == [Path("mix")]:
         from annofree.prepare import Recipe
         from annofree.registry import named

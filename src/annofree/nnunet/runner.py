@@ -18,6 +18,7 @@ import numpy as np
 from annofree.errors import InputError
 from annofree.formats.nifti import read_labels
 from annofree.formats.nnunet import export_nnunet
+from annofree.formats.outfolder import atomic_write
 from annofree.methods.synthtumour.case_folder import tiers_of_labels
 from annofree.nnunet.environment import Environment, run_command
 from annofree.scan import Cohort, Scan, to_canonical
@@ -69,7 +70,17 @@ class NnUNetRun:
             )
         if not 1 <= settings.dataset_id <= 999:
             raise InputError(f"A data set cannot have the number {settings.dataset_id}", fix="Use 1 to 999")
-        self.description: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        try:
+            self.description: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+            if not (_our_numbers(self.description) and self.description["channel_names"]):
+                raise ValueError("nothing is named")
+        except (OSError, ValueError, LookupError, TypeError, AttributeError):
+            raise InputError(
+                "This is no data set of nnU-Net v2",
+                file=file,
+                why="it has no channel_names, or no labels by name; nnU-Net 1 wrote them otherwise",
+                fix="Write it again, or give the data set in the form of nnU-Net 2 (Dataset...)",
+            ) from None
 
     @property
     def name(self) -> str:
@@ -138,6 +149,13 @@ class NnUNetRun:
         """The data set below `nnUNet_raw` under nnU-Net's name: a link, or a copy where links are not allowed."""
         target = self.work / "nnUNet_raw" / self.name
         target.parent.mkdir(parents=True, exist_ok=True)
+        others = [p for p in target.parent.glob(f"Dataset{self.settings.dataset_id:03d}_*") if p.name != target.name]
+        if others or (target.is_symlink() and target.resolve() != self.data):
+            raise InputError(
+                f"The work folder holds another data set of the number {self.settings.dataset_id}",
+                file=(others or [target])[0],
+                fix="Give another number with --id, or another work folder with -o",
+            )
         if not target.exists():
             try:
                 target.symlink_to(self.data, target_is_directory=True)
@@ -157,11 +175,19 @@ class NnUNetRun:
         self.stage()
         preprocessed = self.work / "nnUNet_preprocessed" / self.name
         mark = preprocessed / f"{DONE}-{self.settings.configuration}"
+        files = sorted((self.data / "imagesTr").iterdir()) + sorted((self.data / "labelsTr").iterdir())
+        told = "\n".join(f"{file.name} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in files)
+        if mark.is_file() and mark.read_text(encoding="utf-8") not in ("", told):
+            raise InputError(
+                "The data set has changed since it was preprocessed",
+                file=self.data,
+                fix="Name another work folder with -o: what was trained here belongs to the files as they were",
+            )
         if not mark.is_file():
             say("planning and preprocessing")
             self._do(COMMANDS[0], *self._planning)
             preprocessed.mkdir(parents=True, exist_ok=True)
-            mark.touch()
+            atomic_write(mark, told)
         split = self.data / "splits_final.json"
         if split.is_file():
             shutil.copy(split, preprocessed / split.name)

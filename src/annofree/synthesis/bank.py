@@ -18,6 +18,7 @@ from scipy import ndimage
 from torch import Tensor
 
 from annofree.errors import InputError
+from annofree.formats.nifti import read_labels
 from annofree.formats.outfolder import atomic_path
 from annofree.masks import largest_component
 from annofree.synthesis.tissues import (
@@ -136,11 +137,8 @@ class LabelMapBank:
 
 
 def _read(file: Path) -> BrainMap:
-    import nibabel
-
-    image = nibabel.load(file)
-    labels = np.asarray(image.dataobj)  # type: ignore[attr-defined]
-    return _upright(labels, image.affine, file.name.split(".nii")[0], file)  # type: ignore[attr-defined]
+    labels, native = read_labels(file)
+    return _upright(labels, native.affine, file.name.split(".nii")[0], file)
 
 
 def _upright(
@@ -157,7 +155,7 @@ def _upright(
             why="every label must have a tissue class, or brains would get holes",
             fix="Remove or renumber them to FreeSurfer numbers",
         )
-    rotation, shift = _rigid_to_mni(labels, affine)
+    rotation, shift = _rigid_to_mni(labels, affine, file)
     frame_to_mni = np.eye(4)
     frame_to_mni[:3, 3] = np.array(FRAME_CENTRE_MM) - (np.array(FRAME_SHAPE) - 1) / 2
     to_world = np.eye(4)
@@ -177,7 +175,7 @@ def _upright(
 
 
 def _rigid_to_mni(
-    labels: np.ndarray[Any, Any], affine: np.ndarray[Any, Any]
+    labels: np.ndarray[Any, Any], affine: np.ndarray[Any, Any], file: Path | None
 ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     """Rotation and shift (mm) that bring the centres of deep structures to their places (Kabsch's solution).
 
@@ -194,7 +192,12 @@ def _rigid_to_mni(
                 found.append(affine[:3, :3] @ np.argwhere(mask).mean(0) + affine[:3, 3])
                 wanted.append(target)
     if len(found) < 6:
-        raise InputError("A label map lacks the deep structures needed to put the head upright")
+        raise InputError(
+            "A label map lacks the deep structures needed to put the head upright",
+            file=file,
+            why=f"of {', '.join(map(str, LANDMARKS_MM))} (FreeSurfer's numbers) and their partners it has {len(found)}",
+            fix="Give maps of whole brains, such as SynthSeg's, and no tumour masks",
+        )
     source, target_ = np.array(found), np.array(wanted)
     u, _, vt = np.linalg.svd((source - source.mean(0)).T @ (target_ - target_.mean(0)))
     flip = np.diag([1.0, 1.0, np.sign(np.linalg.det(vt.T @ u.T))])

@@ -18,7 +18,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from annofree.errors import InputError
+from annofree.errors import InputError, OutputError
+from annofree.formats.names import is_volume
 from annofree.formats.nifti import write_volume
 from annofree.formats.nnunet import write_description
 from annofree.formats.outfolder import atomic_write, table
@@ -210,6 +211,9 @@ def write_one(
     """
     from annofree.formats.scans import open_scan
 
+    for path in (image_out, labels_out):
+        if not is_volume(Path(path)):
+            raise OutputError("The name of a file to write is no volume's", file=path, fix="Let it end in .nii.gz")
     refuse_standing(image_out, labels_out, inputs=(source,), overwrite=overwrite)
     stated = None if sequence is None else Modality.parse(sequence)
     guessed = stated or Modality.guess(Path(source).name) or Modality.FLAIR

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annofree.errors import InputError
+from annofree.formats.apart import refuse_shared
 from annofree.formats.derivatives import read_segmentation, written_ids
 from annofree.formats.nnunet import read_case_labels, write_description, write_first_description
 from annofree.formats.outfolder import atomic_write, is_ours, read_table, table
@@ -84,6 +85,7 @@ def mix_folders(
     stated = sequence or (None if (Path(images).parent / "dataset.json").is_file() else str(Modality.FLAIR))
     patients = open_cohort(images, sequence=stated)
     hosts = open_cohort(healthy, sequence=stated, brain_mask=brain_mask, prepare=prepare)
+    refuse_shared(hosts, patients)
     known, tiers = _labels_of(patients, Path(labels), tier)
     usable = [name for name, values in known.items() if values.any()]
     most = most_pairs(len(usable), len(hosts), settings)

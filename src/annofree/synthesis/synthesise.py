@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from annofree.errors import InputError, SettingsError
+from annofree.formats.apart import refuse_shared
 from annofree.formats.scans import Prepare, open_cohort
 from annofree.synthesis.dataset import write_one, write_published
 from annofree.synthesis.published_settings import PRESETS, PublishedSettings
@@ -80,6 +81,7 @@ def synthesise(
             None if path is None else open_cohort(path, brain_mask=mask, sequence=sequence, prepare=prepare)
             for path, mask in sources
         ]
+        refuse_shared(*cohorts)
         carriers = carriers_from(*cohorts)
         return write_in_real_brains(carriers, out, n=number, seed=seed, settings=own, workers=workers, layout=layout)
     from annofree.synthesis import LabelMapBank, export_cases
