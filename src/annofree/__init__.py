@@ -72,6 +72,10 @@ def _save(result: Any, out: Any, page: bool) -> Path:
     from annofree.formats.derivatives import write_segmentation
 
     written = write_segmentation(result, out)
+    if result.scan is not None:
+        from annofree.prepare.natives import write_natives
+
+        write_natives(result, result.scan, out)
     from annofree.review.remake import drop_page, write_own_page
 
     drop_page(result, out)

@@ -184,11 +184,12 @@ def test_scans_are_paired_by_person_and_sessions_by_number(tmp_path: Path) -> No
 def test_a_pair_that_fails_leaves_the_others(first: Path, grown: Path, tmp_path: Path) -> None:
     for name, source, number in (("then", first, 1), ("now", grown, 2)):
         shutil.copytree(source, tmp_path / name)
-        empty(tmp_path / name, f"sub-9_ses-{number}", f"sub-8_ses-{number}")
+        empty(tmp_path / name, f"sub-9_ses-{number}", f"sub-8_ses-{number}", f"sub-{name}")
     report = af.compare(tmp_path / "then", tmp_path / "now", out=tmp_path / "out", review=False)
     assert len(report.failures) == 2
     assert all("does not say where its images are" in why for _, why in report.failures)
     assert [one.before for one in report.comparisons] == ["sub-07_ses-1"]
+    assert report.alone == ("sub-then", "sub-now")
     hopeless = [(f"sub-{n}_ses-1", f"sub-{n}_ses-2") for n in (8, 9)]
     with pytest.raises(InputError, match=r"Not one of 2 pairs could be compared; sub-8_ses-1 and .* does not say"):
         af.compare(tmp_path / "then", tmp_path / "now", out=tmp_path / "y", pairs=hopeless)

@@ -11,6 +11,7 @@ import pytest
 from prepare_made_head import brain_of, grid, head, points_of
 
 import annofree as af
+from annofree.prepare import Recipe
 from annofree.scan import Modality
 from command_line import call
 
@@ -69,6 +70,13 @@ def test_segment_takes_the_raw_head_and_draws_masks_on_every_grid(patient: Path,
         new = np.asarray(image.dataobj).sum() * abs(np.linalg.det(image.affine[:3, :3])) / 1000
         assert image.shape == GRIDS[space].shape
         assert 0 < new < 0.95 * volumes[space]
+
+
+def test_a_result_in_python_is_saved_on_every_grid_too(patient: Path, tmp_path: Path) -> None:
+    recipe = Recipe(coregister="headers", native="all")
+    af.segment(patient, method="intensity-published", locate=False, prepare=recipe).save(tmp_path / "out", page=False)
+    names = {path.name.split("_")[1] for path in (tmp_path / "out").glob("sub-p7/anat/*label-lesion*mask.nii.gz")}
+    assert names == {"space-orig", "space-T1", "space-FLAIR"}
 
 
 def test_the_room_is_the_verb(patient: Path) -> None:

@@ -21,7 +21,6 @@ from annofree.formats.outfolder import claimed
 from annofree.methods.decide import Rules, Scored, decide
 from annofree.methods.model_folder import FORM
 from annofree.methods.registry import method_class
-from annofree.prepare.natives import write_natives
 from annofree.refine.base import Refiner
 from annofree.review.remake import read_again
 from annofree.segmentation import Segmentation
@@ -91,8 +90,6 @@ def rethreshold(
                 key = f"rethreshold {region} {described} of {old.get('key', 'unknown')}"
                 forget(target, scan_id, str(after.provenance.get("method", "")))
                 after.save(target)
-                if after.scan is not None:
-                    write_natives(after, after.scan, target)
                 write_record(target, after, key, float(old.get("seconds", 0.0)), inputs=inputs)
                 report.rows.append(make_row(after))
             except AnnofreeError as error:

@@ -18,7 +18,6 @@ from annofree.batch.record import forget, is_done, now, read_record, refuse_anot
 from annofree.errors import AnnofreeError
 from annofree.formats.outfolder import atomic_write
 from annofree.pipeline import Choice, segment_scan
-from annofree.prepare.natives import write_natives
 from annofree.progress import stage
 
 if TYPE_CHECKING:
@@ -173,12 +172,11 @@ class Worker:
             return Outcome(scan_id, reused=True)
         refuse_another(self.out, scan_id, inputs)
         forget(self.out, scan_id, self.method.name)
-        result = segment_scan(scan, self.method, locate=self.locate, **self.choice.trust)
+        result = segment_scan(scan, self.method, locate=self.locate, **self.choice.trust).replace(scan=scan)
         if (group := self.cohort.group(scan_id)) is not None:
             result = result.replace(provenance={**result.provenance, "group": group})
         stage("writing")
         result.save(self.out, page=False)
-        write_natives(result, scan, self.out)
         if self.review:
             stage("making its page")
             self._write_page(result, scan)

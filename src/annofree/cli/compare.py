@@ -24,7 +24,7 @@ def compare(
 ) -> None:
     """Compare two examinations of one person: volumes, their change, and whether that is more than noise."""
     from annofree.cli.show import say, table, warn
-    from annofree.errors import InputError
+    from annofree.errors import InputError, some
     from annofree.evaluation.compare import compare as run
 
     named = [(one, other) for one, _, other in (text.partition("=") for text in pair or ())]
@@ -42,6 +42,8 @@ def compare(
             warn(f"note, {one.after}: {note}")
     for names, why in report.failures:
         warn(f"failed {names}: {why}")
+    if report.alone:
+        warn(f"not compared, without a second examination: {some(report.alone)}")
     for one in report.comparisons:
         say(one.statement if one.page is None else f"{one.statement} Open {one.page}")
     say(f"written to {report.table}")

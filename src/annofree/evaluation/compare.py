@@ -14,7 +14,7 @@ from annofree.errors import AnnofreeError, InputError
 from annofree.evaluation.pairs import Visit, find_pairs
 from annofree.evaluation.rescan import Change, rescans
 from annofree.formats.bids_names import bids_folder, bids_stem, participant_of
-from annofree.formats.derivatives import read_segmentation
+from annofree.formats.derivatives import read_segmentation, written_ids
 from annofree.formats.outfolder import atomic_write, claimed, read_table, table
 from annofree.prepare.regrid import carried_mask, drawn
 from annofree.prepare.visits import SURE_LIKENESS, Visits, align_visits
@@ -79,11 +79,12 @@ class Comparison:
 
 @dataclass(frozen=True, repr=False)
 class CompareReport:
-    """What `compare` did."""
+    """What `compare` did; `alone` are the scans that have no partner."""
 
     table: Path
     comparisons: tuple[Comparison, ...]
     failures: tuple[tuple[str, str], ...]
+    alone: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"<CompareReport: {len(self.comparisons)} pairs, {len(self.failures)} failed; {self.table}>"
@@ -117,7 +118,10 @@ def compare(
     Raises:
         AnnofreeError: There is nothing to compare, or not one pair could be.
     """
-    found = find_pairs(Path(before), None if after is None else Path(after), tuple(pairs))
+    folders, named = [Path(folder) for folder in (before, after) if folder is not None], tuple(pairs)
+    found = find_pairs(folders[0], None if after is None else folders[1], named)
+    partnered = {(visit.folder, visit.scan_id) for pair in found for visit in pair}
+    alone = [i for folder in folders if not named for i in written_ids(folder) if (folder, i) not in partnered]
     done, failures = [], []
     with claimed(out, "comparisons") as root:
         for earlier, later in found:
@@ -132,7 +136,7 @@ def compare(
         path, now = root / TABLE, {(earlier.scan_id, later.scan_id) for earlier, later in found}
         others = [row for row in read_table(path) if (row.get("before"), row.get("after")) not in now]
         atomic_write(path, table([*(row for one in done for row in one.rows()), *others], COLUMNS))
-    return CompareReport(path, tuple(done), tuple(failures))
+    return CompareReport(path, tuple(done), tuple(failures), tuple(alone))
 
 
 def _compare(earlier: Visit, later: Visit, root: Path, method: str | None, review: bool) -> Comparison:
