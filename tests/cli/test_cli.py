@@ -220,3 +220,15 @@ def test_ctrl_c_promises_to_go_on_only_where_the_verb_does(
     words = ("segment", tmp_path, "-o", tmp_path / "o") if keeps else ("evaluate", tmp_path, "--truth", tmp_path)
     assert call(*words) == 130
     assert ("goes on from there" in capsys.readouterr().err) == keeps
+
+
+def test_what_the_disk_refuses_is_no_fault_of_ours(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = tmp_path / "data"
+    (data / "labelsTr").mkdir(parents=True)
+    (data / "dataset.json").write_text('{"channel_names": {"0": "FLAIR"}, "labels": {"background": 0, "tumour": 1}}')
+    (tmp_path / "file").write_text("in the way")
+    assert call("nnunet", data, "-o", tmp_path / "file", "--script") == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"annofree: A file cannot be read or written ({tmp_path / 'file'}")
+    assert "Not a directory" in said
+    assert "unexpected" not in said

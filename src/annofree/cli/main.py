@@ -178,6 +178,10 @@ def main(arguments: list[str] | None = None) -> Any:
     except BrokenPipeError:
         sys.exit(0)
     except Exception as error:  # nobody is shown a traceback
+        if isinstance(error, OSError) and error.filename:  # the disk's fault, not ours
+            what = AnnofreeError("A file cannot be read or written", file=error.filename, why=error.strerror)
+            print(f"annofree: {what}", file=sys.stderr)
+            sys.exit(2)
         frame = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{Path(frame.filename).name}, line {frame.lineno}"
         told = " ".join(f"{type(error).__name__}: {error}".split())[:300]

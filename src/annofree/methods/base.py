@@ -19,6 +19,7 @@ from annofree.methods.decide import Decision, Rules, Scored, decide, refuse_impo
 from annofree.methods.model_folder import CARD, CONFIG, FORM, read_model
 from annofree.prepare.brain import brain_of
 from annofree.processes import side_by_side
+from annofree.progress import say
 from annofree.refine import REFINERS
 from annofree.refine.base import Refiner
 from annofree.scan import Cohort, Modality, Scan, learning, scoring
@@ -275,6 +276,9 @@ class Method(ABC):
         fitted = {
             region: rule.fit(scores(region)) for region, rule in self.thresholds.items() if isinstance(rule, Fittable)
         }
+        if len(seen) > 1:
+            mixed = " and on those of ".join(sorted(seen))
+            say(f"The threshold was set on scores of {mixed}, which need not be alike: give scans of one kind")
         card = {"healthy": list(healthy.ids), **self.card, **({SET_ON: sorted(seen)} if any(seen) else {})}
         return self.replace(thresholds=fitted, card=card)
 
@@ -289,7 +293,7 @@ class Method(ABC):
             score = type(self).score
             scored = getattr(score, "__wrapped__", score)(self, scan)  # which would prepare the scan again
             known = self.card.get(SET_ON)
-            if known and scored.looked_at not in known and not isinstance(self.thresholds["WT"], Fixed):
+            if known and known != [scored.looked_at] and not isinstance(self.thresholds["WT"], Fixed):
                 differ = f"The scores are of {scored.looked_at}, and the threshold was set on {', '.join(known)}"
                 scored = replace(scored, notes=(*scored.notes, f"{differ}: too much or too little may be called."))
             decision = decide(scored, scan)
