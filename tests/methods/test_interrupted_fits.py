@@ -170,7 +170,9 @@ def test_nobody_is_healthy_and_a_patient(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("method", ["intensity", "atlas-z"])
-def test_a_threshold_set_on_other_sequences_is_told(method: str, people: tuple[Cohort, Cohort], tmp_path: Path) -> None:
+def test_a_threshold_set_on_other_sequences_is_told(
+    method: str, people: tuple[Cohort, Cohort], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     def alone(scan: Scan, *names: Modality) -> Scan:
         return scan.replace(images={name: scan.images[name] for name in names})
 
@@ -181,6 +183,12 @@ def test_a_threshold_set_on_other_sequences_is_told(method: str, people: tuple[C
     said = "The scores are of FLAIR, and the threshold was set on T1: too much or too little may be called."
     assert said in fitted.segment(alone(patient, Modality.FLAIR)).provenance["notes"]
     assert not [n for n in fitted.segment(alone(patient, Modality.T1)).provenance["notes"] if "set on" in n]
+    assert "need not be alike" not in capsys.readouterr().err
+    mixed = Cohort.of(alone(scan, Modality.T1 if number else Modality.FLAIR) for number, scan in enumerate(people[0]))
+    fitted = pipeline.fit(method, out=tmp_path / "mixed", healthy=mixed)
+    assert "set on scores of FLAIR and on those of T1, which need not be alike" in capsys.readouterr().err
+    said = said.replace("on T1:", "on FLAIR, T1:")
+    assert said in fitted.segment(alone(patient, Modality.FLAIR)).provenance["notes"]
 
 
 def test_needs_are_checked_before_anything_is_learned(
