@@ -36,6 +36,7 @@ def test_segment_evaluate_rethreshold_in_a_row(
     assert call("evaluate", out, "--truth", phantoms / "truth") == 0
     assert "Dice" in capsys.readouterr().out
     assert call("rethreshold", out, "--threshold", "mad:2", "--no-locate", "--overwrite") == 0
+    assert "evaluation.tsv has the scores of older answers" in capsys.readouterr().err
 
 
 def test_part_failure_is_exit_code_3_and_names_the_scan(

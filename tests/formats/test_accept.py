@@ -58,6 +58,11 @@ def test_a_second_time_needs_overwrite(results: tuple[Path, Path]) -> None:
     accept(back, out)
     with pytest.raises(OutputError, match=r"accepted already"):
         accept(back, out)
+    (corrected,) = out.rglob("*Corrected_dseg.nii.gz")  # itself corrects nothing that a run answered
+    (back / corrected.name).write_bytes(corrected.read_bytes())
+    with pytest.raises(InputError, match=r"belongs to no result.*Corrected_dseg"):
+        accept(back / corrected.name, out)
+    (back / corrected.name).unlink()
     accept(back, out, overwrite=True)
     assert len((out / "accepted.tsv").read_text().splitlines()) == 4
 

@@ -46,7 +46,7 @@ def accept(corrected: str | Path, out: str | Path, *, overwrite: bool = False) -
     if not is_ours(root):
         raise OutputError("This is no output folder of annofree", file=root, fix="Name the folder that segment wrote")
     originals = {stem_of(p.name): p for kind in ("mask", "dseg") for p in root.rglob(f"sub-*_{kind}.nii.gz")}
-    originals = {stem: path for stem, path in originals.items() if "label-brain" not in stem}
+    originals = {s: path for s, path in originals.items() if "label-brain" not in s and "Corrected_" not in s}
     checked = [_check(path, originals, overwrite) for path in _files(Path(corrected))]
     rows: list[dict[str, Any]] = []
     for original, after, before, grid in checked:
