@@ -90,6 +90,7 @@ def test_a_scheduler_that_is_not_there_is_said_at_once(tmp_path: Path, monkeypat
     cohort = made_cohort(tmp_path, a="never")
     with pytest.raises(InputError, match=r"No Dask scheduler answers at tcp://127\.0\.0\.1:9"):
         run(cohort, CHOICE, tmp_path / "out", scheduler="tcp://127.0.0.1:9", locate=False)
+    assert not (tmp_path / "out").exists()
     with pytest.raises(InputError, match="not both"):
         run(cohort, CHOICE, tmp_path / "out", scheduler="tcp://127.0.0.1:9", workers=2)
 

@@ -74,6 +74,10 @@ def run(
             first = cohort.ids[0]
             if not (start_mark(out, first).exists() or read_record(out, first)):
                 cohort.begin(first)
+        if scheduler is not None:
+            from annofree.batch.scheduler import require_scheduler
+
+            require_scheduler(scheduler)
         build = cache(choice.build if method is None else lambda: method)
         described = build().describe()
         model = model_hashes(choice)

@@ -48,6 +48,11 @@ def outcomes(worker: Worker, ids: Iterable[str], address: str) -> Generator[Outc
             yield Outcome.died(outcome) if isinstance(outcome, str) else outcome
 
 
+def require_scheduler(address: str) -> None:
+    """Refuse an address where no scheduler answers, before anything is written."""
+    _client(address).close()
+
+
 def _client(address: str) -> Client:
     with explained("A scheduler", ", or leave --scheduler out"):
         from distributed import Client
