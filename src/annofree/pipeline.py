@@ -232,7 +232,7 @@ def fit(
         AnnofreeError: There is nothing to learn from, or a folder cannot be used.
         KeyboardInterrupt: Ctrl-C stopped it.
     """
-    from annofree.formats.standing import unfinished_fit
+    from annofree.formats.standing import listed, unfinished_fit
     from annofree.training.remains import WORK, clear_up, require_space
 
     out = Path(out)
@@ -244,8 +244,8 @@ def fit(
         learner, healthy, patients = ready_to_fit(method, settings or {}, **sources)
         asked = {
             "settings": learner.settings.model_dump(mode="json", exclude=set(learner.run_settings)),
-            "healthy scans": [] if healthy is None else list(healthy.ids),
-            "patients": [] if patients is None else list(patients.ids),
+            "healthy scans": listed(healthy),
+            "patients": listed(patients),
         }
         with unfinished_fit(out, method, asked), heard():
             require_space(out, learner.fit_mb)

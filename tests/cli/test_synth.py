@@ -8,6 +8,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from annofree.phantom import write_cohort
 from command_line import call
 
 
@@ -80,6 +81,14 @@ def test_an_option_of_another_form_is_refused(
     assert call("synth", *(str(tmp_path / "out") if word == "OUT" else word for word in arguments)) == 2
     assert says in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_a_sequence_that_one_brain_lacks_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made = write_cohort(tmp_path / "h", n=2, seed=4, spacing_mm=4.0, healthy_fraction=0.5)
+    next((made.scans / made.ids[1]).glob("*_flair.nii.gz")).unlink()
+    assert call("synth", "-o", tmp_path / "o", "--n", 1, "--healthy", made.scans) == 0
+    assert f"FLAIR is left out: {made.ids[1]} lacks it" in capsys.readouterr().err
+    assert len(list((tmp_path / "o" / "imagesTr").iterdir())) == 3
 
 
 def test_nobody_is_healthy_and_a_patient(healthy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

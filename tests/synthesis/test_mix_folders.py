@@ -207,7 +207,9 @@ def test_made_cases_and_annofree_s_own_answers_tell_their_tier(folders: Path, wh
         assert np.array_equal(np.asarray(kept.dataobj)[::-1] > 0, mask)  # the file runs from right to left
 
 
-def test_a_stopped_mix_goes_on(folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stopped_mix_goes_on(
+    folders: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit):
         mixed(folders, "--tier", "T0")
     (folders / "out").rename(folders / "whole")
@@ -223,9 +225,15 @@ def test_a_stopped_mix_goes_on(folders: Path, monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(SystemExit) as ended:
         mixed(folders, "--tier", "T0")
     assert ended.value.code == 130
-    with pytest.raises(SystemExit) as ended:
-        mixed(folders, "--tier", "T0", "--seed", "4")
-    assert ended.value.code == 2
+    shutil.copytree(folders / "healthy", folders / "others")  # namesakes: h0, h1, h2
+    for more, said in (
+        (("--seed", "4"), "seed was 0 and is now 4"),
+        (("--healthy", folders / "others"), "other healthy"),
+    ):
+        with pytest.raises(SystemExit) as ended:
+            mixed(folders, "--tier", "T0", *map(str, more))
+        assert ended.value.code == 2
+        assert said in capsys.readouterr().err
     with pytest.raises(SystemExit) as ended:
         mixed(folders, "--tier", "T0")
     assert not ended.value.code

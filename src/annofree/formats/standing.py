@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -12,6 +13,7 @@ from typing import Any
 from annofree.errors import OutputError
 from annofree.formats.lock import LOCK, only_run
 from annofree.formats.outfolder import atomic_write, leaving_nothing
+from annofree.scan import Cohort
 
 #: Stands in a model folder from the beginning of a fit to its end.
 MARK = ".annofree-fit.json"
@@ -54,6 +56,16 @@ def _same(one: Path, other: Path) -> bool:
         return one.samefile(other)
     except OSError:
         return False
+
+
+def listed(cohort: Cohort | None) -> list[str]:
+    """Each scan of a cohort with a digest of its files' places: what an order names, so that no namesakes go on."""
+    found = []
+    for scan_id in () if cohort is None else cohort.ids:
+        origin = None if cohort is None else cohort.origin(scan_id)
+        places = [] if origin is None else sorted(str(path.resolve()) for _, path in origin.files)
+        found.append(f"{scan_id} {hashlib.sha256(chr(10).join(places).encode()).hexdigest()[:16]}")
+    return found
 
 
 @contextmanager

@@ -23,7 +23,7 @@ from annofree.formats.names import is_volume
 from annofree.formats.nifti import write_volume
 from annofree.formats.nnunet import write_description
 from annofree.formats.outfolder import atomic_write, table
-from annofree.formats.standing import refuse_standing, unfinished_fit
+from annofree.formats.standing import listed, refuse_standing, unfinished_fit
 from annofree.processes import in_order
 from annofree.scan import Cohort, Modality, Scan
 from annofree.synthesis.placement import tissue_of
@@ -173,7 +173,7 @@ def write_published(
         for scan_id, cases in by_scan.items()
         for at in range(0, len(cases), _TOGETHER)
     ]
-    asked = {"n": total, "seed": seed, "settings": settings.model_dump(mode="json"), "scans": cohort.ids}
+    asked = {"n": total, "seed": seed, "settings": settings.model_dump(mode="json"), "scans": listed(cohort)}
     with MadeFolder.new(out, layout, [sequence], asked) as folder:
         made = in_order(partial(_make, cohort, seed, settings, folder), jobs, workers)
         rows = sorted((row for rows in made for row in rows), key=lambda row: row["case"])

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annofree.errors import InputError
+from annofree.formats.standing import listed
 from annofree.processes import in_order
 from annofree.scan import Cohort
 from annofree.synthesis.dataset import MadeFolder, Row, case_rng
@@ -62,6 +63,7 @@ def write_mixed(
     shared = shared_sequences(patients[usable[0]], healthy[healthy.ids[0]])
     jobs = [(k, tumour, host, np.asarray(pseudo_labels[tumour])) for k, (tumour, host) in enumerate(pairs)]
     asked = {"pairs": pairs, "seed": seed, "settings": settings.model_dump(mode="json")}
+    asked |= {"patients": listed(patients), "healthy": listed(healthy)}
     with MadeFolder.new(out, layout, shared, asked) as folder:
         rows = list(in_order(partial(_make, patients, healthy, folder, prefix, seed, settings), jobs, workers))
         return folder.finish(rows, label_names(pseudo_labels[tumour] for tumour in usable))

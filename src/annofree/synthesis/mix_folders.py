@@ -17,7 +17,7 @@ from annofree.formats.derivatives import read_segmentation, written_ids
 from annofree.formats.nnunet import read_case_labels, write_description, write_first_description
 from annofree.formats.outfolder import atomic_write, is_ours, read_table, table
 from annofree.formats.scans import Prepare, open_cohort
-from annofree.formats.standing import refuse_standing, unfinished_fit
+from annofree.formats.standing import listed, refuse_standing, unfinished_fit
 from annofree.modality import Modality
 from annofree.scan import Cohort
 from annofree.synthesis.dataset import TABLE, MadeFolder
@@ -92,7 +92,7 @@ def mix_folders(
     count = min(most, _MOST) if n is None else n
     merged, work = root / SECOND_FORM, root / _WORK
     asked = {"n": count, "seed": seed, "settings": settings.model_dump(mode="json"), "tiers": tiers}
-    asked |= {"labels": sorted(known), "healthy": hosts.ids}
+    asked |= {"labels": str(Path(labels).resolve()), "patients": listed(patients), "healthy": listed(hosts)}
     with unfinished_fit(root, "synth mix", asked):
         if not (work / TABLE).is_file():
             write_mixed(

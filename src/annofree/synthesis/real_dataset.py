@@ -5,8 +5,9 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from annofree.errors import InputError
+from annofree.errors import InputError, some
 from annofree.processes import in_order
+from annofree.progress import say
 from annofree.scan import Cohort, Modality
 from annofree.synthesis.carrier import Carrier, carrier_of
 from annofree.synthesis.dataset import MadeFolder, Row, case_seeds
@@ -56,11 +57,14 @@ def write_in_real_brains(
     shared = [s for s in Modality if carriers and all(s in carrier.sequences for carrier in carriers)]
     if not shared:
         raise InputError("The carriers share no sequence", fix="Give scans that have a sequence in common")
+    for extra in [s for s in Modality if s not in shared and any(s in carrier.sequences for carrier in carriers)]:
+        say(f"{extra} is left out: {some([c.id for c in carriers if extra not in c.sequences])} lacks it")
     settings = settings or SynthesisSettings()
     names = [(f"real_{i:05d}", s) for i, s in enumerate(case_seeds(seed, n))]
     jobs = [(carrier, names[at :: len(carriers)]) for at, carrier in enumerate(carriers) if names[at :: len(carriers)]]
     asked = {"n": n, "seed": seed, "settings": settings.model_dump(mode="json"), "spacing_mm": spacing_mm}
-    with MadeFolder.new(out, layout, shared, asked | {"carriers": [carrier.id for carrier in carriers]}) as folder:
+    asked["carriers"] = [f"{carrier.id} {carrier.levels.tolist()}" for carrier in carriers]
+    with MadeFolder.new(out, layout, shared, asked) as folder:
         made = in_order(partial(_make, settings, spacing_mm, folder), jobs, workers)
         rows = sorted((row for rows in made for row in rows), key=lambda row: row["case"])
         return folder.finish(rows, {"background": 0, "core": 1, "oedema": 2, "enhancing": 3})
