@@ -1,6 +1,6 @@
 """Whole tumour, core and enhancing tumour on phantoms by kind: found or not, Dice, precision and recall.
 
-    python benchmarks/table_kinds.py OUT.tsv --first 700 --cases 88 [--model FOLDER] [--sequence FLAIR] [--minutes 30]
+    python benchmarks/table_kinds.py OUT.tsv --first 700 --cases 88 [--model FOLDER] [--sequence T1 FLAIR] [--minutes 30]
 
 Phantoms at 1 mm, kinds in turn; they teach no method and no seed from 700 on has chosen anything. Each finished phantom
 is a line in OUT.tsv, and a run that was stopped goes on from there.
@@ -31,7 +31,7 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=700)
     parser.add_argument("--cases", type=int, default=88)
     parser.add_argument("--model", type=Path)
-    parser.add_argument("--sequence", choices=[m.name for m in Modality])
+    parser.add_argument("--sequence", choices=[m.name for m in Modality], nargs="+", help="those that are there")
     parser.add_argument("--minutes", type=float, default=60.0)
     given = parser.parse_args()
     segmenter = af.Segmenter(given.model)
@@ -43,8 +43,7 @@ def main() -> None:
         subject = phantom_subject(seed, kind=KINDS[seed % len(KINDS)])
         scan = subject.scan
         if given.sequence is not None:
-            only = Modality[given.sequence]
-            scan = scan.replace(images={only: scan.images[only]})
+            scan = scan.replace(images={Modality[name]: scan.images[Modality[name]] for name in given.sequence})
         found = segmenter(scan, locate=False).labels
         row = {"seed": str(seed), "kind": subject.kind}
         for name, values in REGIONS.items():
