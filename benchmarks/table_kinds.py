@@ -1,6 +1,6 @@
 """Whole tumour, core and enhancing tumour on phantoms by kind: found or not, Dice, precision and recall.
 
-    python benchmarks/table_kinds.py OUT.tsv --first 700 --cases 88 [--model FOLDER] [--sequence T1 FLAIR] [--minutes 30]
+    python benchmarks/table_kinds.py OUT.tsv --first 700 --cases 88 [--model FOLDER] [--sequence T1 FLAIR]
 
 Phantoms at 1 mm, kinds in turn; they teach no method and no seed from 700 on has chosen anything. Each finished phantom
 is a line in OUT.tsv, and a run that was stopped goes on from there.
