@@ -114,23 +114,14 @@ def abnormal_ml(
 
 def join(images: Images, brain: Mask, *, keep_right: bool, seam_mm: float) -> tuple[Images, Mask]:
     """The kept half and its mirror image, blended over the seam; symmetric by construction."""
-    own, mirrored = (images, brain), (images[:, ::-1], brain[::-1])
-    left, right = (mirrored, own) if keep_right else (own, mirrored)
-    return blend_halves(left, right, seam_mm=seam_mm)
-
-
-def blend_halves(left: tuple[Images, Mask], right: tuple[Images, Mask], *, seam_mm: float) -> tuple[Images, Mask]:
-    """Images (C, X, Y, Z) and brain of one head's left half and another's right half, blended over the seam."""
-    size = right[1].shape[0]
-    across = np.arange(size) - (size - 1) / 2.0
+    across = (np.arange(brain.shape[0]) - (brain.shape[0] - 1) / 2.0) * (1.0 if keep_right else -1.0)
     weight = np.clip(0.5 + across / (2.0 * seam_mm), 0.0, 1.0).astype(np.float32)[:, None, None]
-    shares = (1.0 - weight) * left[1], weight * right[1]
-    share = shares[0] + shares[1]
+    share = weight * brain + weight[::-1] * brain[::-1]
     whole = share > 0.5
-    out = np.empty_like(right[0])
-    for one, other, target in zip(left[0], right[0], out, strict=True):
+    out = np.empty_like(images)
+    for image, target in zip(images, out, strict=True):
         # outside one half's brain only the other half speaks, so that the seam has no dark line
-        target[...] = (one * shares[0] + other * shares[1]) / np.maximum(share, 1e-3) * whole
+        target[...] = (weight * image * brain + (weight * image * brain)[::-1]) / np.maximum(share, 1e-3) * whole
     return out, whole
 
 

@@ -1,9 +1,7 @@
-"""Which of a model's networks answers."""
+"""Several networks in one model."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +11,7 @@ from numpy.typing import NDArray
 from annofree.methods.synthtumour.method import SynthTumour
 from annofree.networks.unet import ThinUNetSettings
 from annofree.phantom import phantom_subject
-from annofree.scan import Modality, Scan
+from annofree.scan import Scan
 
 
 class Sure:
@@ -33,27 +31,6 @@ def scan() -> Scan:
     return phantom_subject(3, kind="glioblastoma", spacing_mm=4.0).scan
 
 
-def _with(*names: str) -> Callable[[Scan], Scan]:
-    return lambda scan: scan.replace(images={Modality[n]: scan.images[Modality[n]] for n in names})
-
-
-@pytest.mark.parametrize(
-    ("sequences", "special"),
-    [(("FLAIR",), True), (("T1", "FLAIR"), True), (("T1", "T2", "FLAIR"), False), (("T1C", "FLAIR"), False)],
-)
-def test_a_network_for_few_sequences_answers_for_these_alone(
-    scan: Scan, sequences: tuple[str, ...], special: bool
-) -> None:
-    general, few = Sure(0.2), Sure(0.7)
-    networks = [(general, {"spacing_mm": 4.0}), (few, {"spacing_mm": 4.0, "only": ["T1", "FLAIR"]})]
-    method = SynthTumour().replace(networks=networks)
-    seen = _with(*sequences)(scan)
-    whole = method.score(seen).scores["WT"].values
-    assert (few.asked, general.asked) == ((2, 0) if special else (0, 2))
-    inside = whole[seen.foreground()]
-    assert np.median(inside) == pytest.approx(0.7 if special else 0.2, abs=0.01)
-
-
 def test_two_networks_share_the_passes_and_all_take_all_in_best(scan: Scan) -> None:
     one, other = Sure(0.2), Sure(0.6)
     networks = [(one, {"spacing_mm": 4.0}), (other, {"spacing_mm": 4.0})]
@@ -62,17 +39,3 @@ def test_two_networks_share_the_passes_and_all_take_all_in_best(scan: Scan) -> N
     assert np.median(whole[scan.foreground()]) == pytest.approx(0.4, abs=0.01)
     SynthTumour(quality="best").replace(networks=networks).score(scan)
     assert (one.asked, other.asked) == (7, 7)
-
-
-def test_what_a_network_is_for_is_kept_in_the_models_folder(tmp_path: Path) -> None:
-    import torch
-
-    from annofree.inference.torch_network import TorchNetwork
-    from annofree.networks.build import build
-
-    torch.manual_seed(0)
-    module = build(ThinUNetSettings(full=4, widths=(4, 8), deep_supervision=1)).eval()
-    extra = {"spacing_mm": 4.0, "only": ["T1", "FLAIR"]}
-    SynthTumour().replace(networks=[(TorchNetwork(module), extra)]).save_weights(tmp_path)
-    ((_, config),) = SynthTumour().load_weights(tmp_path)["networks"]
-    assert config["only"] == ["T1", "FLAIR"]

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,23 +15,10 @@ from annofree.scan import Modality, Scan
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from annofree.inference import Network
-
 Floats = NDArray[np.float32]
 
 #: A brain in view that is thinner than this along any axis is refused, mm.
 THINNEST_MM = 10.0
-
-
-def answering(networks: Sequence[tuple[Network, Mapping[str, Any]]], sequences: Iterable[Modality]) -> list[Network]:
-    """The networks that answer for a scan with these sequences.
-
-    One whose configuration says `only: [T1, FLAIR]` learned where no other sequence is there, and answers such scans
-    alone; the others answer the rest.
-    """
-    there = {sequence.name for sequence in sequences}
-    own = [network for network, config in networks if there <= set(config.get("only", ()))]
-    return own or [network for network, config in networks if "only" not in config]
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,7 +13,7 @@ import numpy as np
 from annofree.errors import AnnofreeError
 from annofree.formats.outfolder import atomic_write, table, write_json
 from annofree.methods.synthtumour.cases import RECORD, folder_name, read_record, write_case
-from annofree.methods.synthtumour.coarse import answering, coarse_of
+from annofree.methods.synthtumour.coarse import coarse_of
 from annofree.methods.synthtumour.pictures import draw_sheet
 from annofree.methods.synthtumour.pseudo_labels import PseudoLabelSettings, assess_quality, predict_views
 from annofree.refine.appearance import Appearance
@@ -51,6 +51,7 @@ def pseudo_label(
         Folders of the patients that are used, and how many were given, kept, and left out for which reason.
     """
     spacing_mm = float(networks[0][1]["spacing_mm"])
+    looking = [network for network, _ in networks]
     dropping = [refiner for refiner in rules if not isinstance(refiner, Appearance)]
     kept, rows = [], []
     for scan_id in patients.ids:
@@ -63,7 +64,6 @@ def pseudo_label(
                 record = {"id": scan_id, "kept": False, "why": UNUSABLE, "error": str(error)}
                 write_json(target / RECORD, record)
             else:
-                looking = answering(networks, coarse.scan.sequences)
                 rng = np.random.default_rng([seed, crc32(scan_id.encode())])
                 packed, assessment = assess_quality(
                     predict_views(looking, coarse, rng, settings), coarse, dropping, settings

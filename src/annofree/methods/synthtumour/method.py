@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from annofree.errors import InputError
 from annofree.methods.decide import NESTED, Rules, Scored
 from annofree.methods.network_method import SMALLEST_ML, NetworkMethod
-from annofree.methods.synthtumour.coarse import answering, coarse_of
+from annofree.methods.synthtumour.coarse import coarse_of
 from annofree.methods.synthtumour.core import LEAST_PART_ML
 from annofree.methods.synthtumour.junior import fit_or_load_junior, given_junior, junior_from, named_cases
 from annofree.methods.synthtumour.leak import with_enhancement
@@ -108,7 +108,7 @@ class SynthTumour(NetworkMethod):
         calls: list[NDArray[np.bool_]] = []
         notes: list[str] = []
         coarse = coarse_of(scan, spacing_mm, filled=scan.spacing_mm == slices_mm)
-        passes, networks = PASSES[self.settings.quality], answering(self.networks, scan.sequences)
+        passes, networks = PASSES[self.settings.quality], [network for network, _ in self.networks]
         if self.settings.quality == "best":
             looks = [(network, *look) for network in networks for look in passes]
         else:  # a second network costs nothing where it takes over a pass of the first
