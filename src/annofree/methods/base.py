@@ -6,7 +6,6 @@ import copy
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from functools import wraps
 from pathlib import Path
 from typing import Any, ClassVar, Self, TypeVar, cast
@@ -17,23 +16,20 @@ from annofree.errors import InputError, SettingsError
 from annofree.intensity import without_extremes
 from annofree.methods.decide import Decision, Rules, Scored, decide, refuse_impossible
 from annofree.methods.model_folder import CARD, CONFIG, FORM, read_model
+from annofree.methods.set_on import doubted, set_on
 from annofree.prepare.brain import brain_of
 from annofree.processes import side_by_side
-from annofree.progress import say
 from annofree.refine import REFINERS
 from annofree.refine.base import Refiner
 from annofree.scan import Cohort, Modality, Scan, learning, scoring
 from annofree.segmentation import Lesion, Segmentation, Unit
 from annofree.settings import Settings
 from annofree.thresholds.base import Fittable, Threshold, worst_tier
-from annofree.thresholds.fixed import Fixed
 from annofree.trust.calibrations import rules_fingerprint
 from annofree.trust.expectation import CHANGED, UNKNOWN, Expectation, Expected
 from annofree.trust.false_alarms import FalseAlarms, Finding, uncalibrated
 from annofree.version import VERSION
 
-#: In a model's card: the sequences of the scans that the threshold was set on.
-SET_ON = "threshold set on"
 _Learn = TypeVar("_Learn", bound=Callable[..., Any])
 
 
@@ -276,11 +272,7 @@ class Method(ABC):
         fitted = {
             region: rule.fit(scores(region)) for region, rule in self.thresholds.items() if isinstance(rule, Fittable)
         }
-        if len(seen) > 1:
-            mixed = " and on those of ".join(sorted(seen))
-            say(f"The threshold was set on scores of {mixed}, which need not be alike: give scans of one kind")
-        card = {"healthy": list(healthy.ids), **self.card, **({SET_ON: sorted(seen)} if any(seen) else {})}
-        return self.replace(thresholds=fitted, card=card)
+        return self.replace(thresholds=fitted, card={"healthy": list(healthy.ids), **self.card, **set_on(seen)})
 
     def segment(self, scan: Scan) -> Segmentation:
         """Score and decide.
@@ -292,10 +284,7 @@ class Method(ABC):
             scan = self.prepared(scan)
             score = type(self).score
             scored = getattr(score, "__wrapped__", score)(self, scan)  # which would prepare the scan again
-            known = self.card.get(SET_ON)
-            if known and known != [scored.looked_at] and not isinstance(self.thresholds["WT"], Fixed):
-                differ = f"The scores are of {scored.looked_at}, and the threshold was set on {', '.join(known)}"
-                scored = replace(scored, notes=(*scored.notes, f"{differ}: too much or too little may be called."))
+            scored = doubted(scored, self.card, self.thresholds["WT"])
             decision = decide(scored, scan)
         assert scan.native is not None
         return Segmentation(

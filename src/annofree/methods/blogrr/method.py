@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 
 from annofree.errors import InputError
 from annofree.inference.network import by_parts
-from annofree.methods.base import SET_ON
 from annofree.methods.blogrr.settings import BlogrrSettings
 from annofree.methods.decide import Scored
 from annofree.methods.reconstruction import DAE
+from annofree.methods.set_on import SET_ON
 from annofree.prepare.slices import framed, mni_alignment, pick_sequence, to_slices
 from annofree.scan import Cohort, Modality, Scan, learning
 from annofree.thresholds.base import Threshold
