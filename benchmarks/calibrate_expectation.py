@@ -127,7 +127,7 @@ def report(title: str, learned: Expectation, rows: list[dict[str, Any]]) -> None
     """How well the expectation holds: correlation, error, coverage."""
     from scipy.stats import spearmanr
 
-    told = [learned.expect(row["marks"]) for row in rows]
+    told = [learned.expect(row["marks"], {}) for row in rows]
     pairs = np.array([(one.dice, row["dice"]) for one, row in zip(told, rows, strict=True) if one.dice is not None])
     held = [
         (one.low_ml or 0.0) <= row["true_ml"] <= one.high_ml

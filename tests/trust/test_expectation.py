@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +35,7 @@ def _cases(n: int, seed: int = 0) -> list[Judged]:
 
 def test_a_dice_that_hangs_on_a_mark_is_foretold() -> None:
     known = Expectation.learn(_cases(200), "r", "w")
-    told = [(known.expect(case.marks).dice, case.dice) for case in _cases(100, seed=1)]
+    told = [(known.expect(case.marks, {}).dice, case.dice) for case in _cases(100, seed=1)]
     expected, real = np.array(told).T
     assert np.corrcoef(expected, real)[0, 1] > 0.9
     assert np.abs(expected - real).mean() < 0.05
@@ -49,7 +49,7 @@ def test_nine_of_ten_volumes_lie_inside_and_doubtful_ones_get_more_room() -> Non
         known = Expectation.learn(_cases(150, seed=10 + seed), "r", "w")
         for case in _cases(200, seed=50 + seed):
             assert case.marks is not None
-            told = known.expect(case.marks)
+            told = known.expect(case.marks, {})
             assert told.low_ml is not None
             assert told.high_ml is not None
             held.append(told.low_ml <= case.true_ml <= told.high_ml)
@@ -65,7 +65,7 @@ def test_an_answer_outside_of_its_own_interval_is_told(ratio: float, word: str) 
     for said in rng.uniform(5, 80, 80):
         marks = {"log volume": float(np.log(said)), "noise": float(rng.normal())}
         cases.append(Judged(marks, 0.8, float(said), float(said * ratio * np.exp(rng.normal(0, 0.1)))))
-    told = Expectation.learn(cases, "r", "w").expect({"log volume": float(np.log(40.0)), "noise": 0.0})
+    told = Expectation.learn(cases, "r", "w").expect({"log volume": float(np.log(40.0)), "noise": 0.0}, {})
     said = f"The answer's 40 ml lie outside: nearly all of them were {word}."
     assert (said in told.sentence) == bool(word)
     assert ("outside" in told.sentence) == bool(word)
@@ -73,20 +73,20 @@ def test_an_answer_outside_of_its_own_interval_is_told(ratio: float, word: str) 
 
 def test_nothing_found_says_what_is_overlooked() -> None:
     missed = [Judged(None, 0.0, 0.0, float(ml)) for ml in range(1, 20)]
-    told = Expectation.learn([*_cases(60), *missed], "r", "w").expect(None)
+    told = Expectation.learn([*_cases(60), *missed], "r", "w").expect(None, {})
     assert (told.dice, told.low_ml, told.high_ml) == (None, 0.0, 18.0)  # the 18th of 19: ceil(0.9 x 20)
-    few = Expectation.learn([*_cases(60), *missed[:8]], "r", "w").expect(None)
+    few = Expectation.learn([*_cases(60), *missed[:8]], "r", "w").expect(None, {})
     assert few.high_ml is None
 
 
 def test_a_mark_beyond_what_was_learned_is_named_and_changes_no_more() -> None:
     known = Expectation.learn(_cases(100), "r", "w")
     usual = {"log volume": 3.0, "sure": 0.5, "noise": 0.0}
-    far, farther = (known.expect({**usual, "noise": value}) for value in (50.0, 500.0))
+    far, farther = (known.expect({**usual, "noise": value}, {}) for value in (50.0, 500.0))
     assert far.unusual == ("noise",)
     assert "noise" in far.sentence
     assert far.dice == farther.dice
-    assert known.expect(usual).unusual == ()
+    assert known.expect(usual, {}).unusual == ()
 
 
 def test_without_a_sequence_that_all_had_nothing_is_stated() -> None:
@@ -105,6 +105,32 @@ def test_without_a_sequence_that_all_had_nothing_is_stated() -> None:
     assert t1.provenance["finding"]["sentence"].endswith(
         "no false-alarm rate is stated: it was learned on scans with FLAIR."
     )
+
+
+def test_nothing_found_without_a_sequence_that_all_had_rules_nothing_out() -> None:
+    """Nothing seen on T1 alone says nothing about what is overlooked on FLAIR."""
+    brain = phantom_subject(3, kind="healthy", spacing_mm=6.0).scan
+    method, t1 = Choice("synthtumour").build(), brain.replace(images={Modality.T1: brain.images[Modality.T1]})
+    without = segment_scan(t1, method, locate=False)
+    assert not without.lesions
+    assert method.expectation is not None
+    whole = method.expect(without, brain)
+    assert (whole.low_ml, whole.high_ml, whole.unseen) == (0.0, method.expectation.overlooked_ml, "")
+    assert (without.expected_dice, without.volume_interval) == (None, None)
+    said = "No expectation is stated: it was learned on scans with FLAIR."
+    assert without.provenance["expectation"]["sentence"] == without.provenance["notes"][-1] == said
+    finding = without.provenance["finding"]
+    assert (finding["word"], finding["rate"]) == ("none", None)
+
+
+def test_a_sequence_that_none_had_is_told_as_such() -> None:
+    cases = [replace(case, marks={**(case.marks or {}), "with T1": 0.0, "with FLAIR": 1.0}) for case in _cases(60)]
+    known, usual = Expectation.learn(cases, "r", "w"), {"log volume": 3.0, "sure": 0.5, "noise": 0.0}
+    same, added, missing = ({"with T1": t1, "with FLAIR": flair} for t1, flair in ((0.0, 1.0), (1.0, 1.0), (0.0, 0.0)))
+    for marks in (usual, None):
+        assert known.expect(marks, same).unseen == ""
+        assert known.expect(marks, added).unseen == "it was learned on scans without T1"
+        assert known.expect(marks, missing).unseen == "it was learned on scans with FLAIR"
 
 
 def test_too_few_made_tumours_teach_nothing() -> None:
@@ -214,7 +240,9 @@ def test_an_expectation_holds_for_its_weights_only_and_a_damaged_one_is_told(tmp
     known.write(tmp_path)
     read = Intensity.load(tmp_path).expectation
     assert read is not None
-    assert read.expect(_cases(1)[0].marks).dice == pytest.approx(known.expect(_cases(1)[0].marks).dice, abs=1e-4)
+    assert read.expect(_cases(1)[0].marks, {}).dice == pytest.approx(
+        known.expect(_cases(1)[0].marks, {}).dice, abs=1e-4
+    )
     (tmp_path / "network.safetensors").write_bytes(b"other weights")
     assert Intensity.load(tmp_path).expectation is None
     (tmp_path / FILE).write_text(json.dumps({**json.loads((tmp_path / FILE).read_text()), "dice": [1.0]}))

@@ -309,9 +309,9 @@ class Method(ABC):
         known = self.expectation
         if known is None or known.rules != self.deciding:
             return UNKNOWN if known is None else CHANGED
-        from annofree.trust.marks import marks_of
+        from annofree.trust.marks import marks_of, sequences_of
 
-        return known.expect(marks_of(result, scan))
+        return known.expect(marks_of(result, scan), sequences_of(scan))
 
     @property
     def deciding(self) -> str:

@@ -25,7 +25,7 @@ _USUAL = (0.005, 0.995)
 #: A mark is told as unusual where it lies beyond them by more than this part of their distance.
 _MARGIN = 0.25
 #: Marks that say which sequences are there, 0 or 1, begin so.
-_WITH = "with "
+_WITH, _WITHOUT = "with ", "without "
 #: Dice is learned, and limited, within these.
 _DICE = (0.02, 0.98)
 #: A made tumour that was overlooked counts with no less.
@@ -55,7 +55,8 @@ class Expected:
         dice: Expected Dice of the whole tumour, if there is one; None where nothing was found or nothing is known.
         low_ml: Lower end of the interval that holds 9 of 10 volumes of made tumours; None where nothing is known.
         high_ml: Upper end; where nothing was found, 9 of 10 overlooked made tumours were smaller.
-        unusual: Marks outside the range of what the expectation was learned on.
+        unusual: Marks outside the range of what the expectation was learned on; of sequences, "with T1" where all those
+            scans had it and this one lacks it, "without T1" the other way round.
         sentence: All of that in words.
     """
 
@@ -67,9 +68,9 @@ class Expected:
 
     @property
     def unseen(self) -> str:
-        """In words what those that taught what to expect all had, and the scan lacks; "" where there is no such."""
-        lacks = [name.removeprefix(_WITH) for name in self.unusual if name.startswith(_WITH)]
-        return f"it was learned on scans with {' and '.join(lacks)}" if lacks else ""
+        """In words which sequences those that taught what to expect all had, or all lacked, unlike the scan; or ""."""
+        other = [name for name in self.unusual if name.startswith((_WITH, _WITHOUT))]
+        return f"it was learned on scans {' and '.join(other)}" if other else ""
 
     def withdrawn(self, why: str) -> Expected:
         """Nothing is expected, and why."""
@@ -131,23 +132,25 @@ class Expectation(Calibration):
     rules: str
     weights: str
 
-    def expect(self, marks: Mapping[str, float] | None) -> Expected:
+    def expect(self, marks: Mapping[str, float] | None, sequences: Mapping[str, float]) -> Expected:
         """What to expect of an answer.
 
-        Without marks nothing was found.
+        Without marks nothing was found; `sequences`, as `annofree.trust.marks.sequences_of` gives them, still tell
+        whether the scan is like those that were learned on.
         """
-        if marks is None and self.overlooked_ml is None:
-            said = "Too few made tumours were overlooked to say what nothing found leaves open."
-            return Expected(None, None, None, (), said)
-        if marks is None:
-            said = f"9 of 10 made tumours that were overlooked hold less than {self.overlooked_ml:.3g} ml."
-            return Expected(None, 0.0, self.overlooked_ml, (), said)
-        given = np.array([marks.get(name, np.nan) for name in self.marks])
+        told = {**sequences, **(marks or {})}
+        given = np.array([told.get(name, np.nan) for name in self.marks])
         unusual = tuple(
-            name
+            name.replace(_WITH, _WITHOUT) if name.startswith(_WITH) and value > high else name
             for name, value, low, high in zip(self.marks, given, self.low, self.high, strict=True)
             if value < low - _MARGIN * (high - low) - 1e-6 or value > high + _MARGIN * (high - low) + 1e-6
         )
+        if marks is None and self.overlooked_ml is None:
+            said = "Too few made tumours were overlooked to say what nothing found leaves open."
+            return Expected(None, None, None, unusual, said)
+        if marks is None:
+            said = f"9 of 10 made tumours that were overlooked hold less than {self.overlooked_ml:.3g} ml."
+            return Expected(None, 0.0, self.overlooked_ml, unusual, said)
         given = np.where(np.isnan(given), self.centre, np.clip(given, self.low, self.high))
         x = np.concatenate([[1.0], (given - self.centre) / self.scale])
         dice = float(np.clip(expit(x @ self.dice), *_DICE))
@@ -207,7 +210,7 @@ class Expectation(Calibration):
 
     def try_out(self) -> None:
         """An expectation is stated for marks of nothing."""
-        self.expect(dict.fromkeys(self.marks, 0.0))
+        self.expect(dict.fromkeys(self.marks, 0.0), {})
 
 
 def _numbers(values: Floats) -> tuple[float, ...]:

@@ -74,10 +74,15 @@ def marks_of(result: Segmentation, scan: Scan) -> dict[str, float] | None:
         "enhancing": volumes.get("ET", 0.0) / volume_ml,
         "plain rule": _plain(scan, levels, box, inside, close),
         **_edges(scan, levels, box, inner, outer),
-        **{f"with {name}": float(name in scan.images) for name in Modality},
+        **sequences_of(scan),
     }
     agreement = result.provenance.get("agreement")
     return marks if agreement is None else {**marks, "agreement": float(agreement)}
+
+
+def sequences_of(scan: Scan) -> dict[str, float]:
+    """The marks that say which sequences a scan has, 0 or 1; they are known where nothing was found, too."""
+    return {f"with {name}": float(name in scan.images) for name in Modality}
 
 
 def _entropy(odds: NDArray[np.float32]) -> float:
