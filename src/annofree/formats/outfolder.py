@@ -204,7 +204,7 @@ def claimed(out: str | Path, of: str = "segmentations") -> Iterator[Path]:
 @contextmanager
 def leaving_nothing(folder: Path, furniture: Collection[str]) -> Iterator[None]:
     """Where a block fails and has put no more than furniture into a folder, take that away, and folders it made."""
-    made = [place for place in (folder, *folder.parents) if not place.exists()]
+    made = [place for place in (folder, *folder.parents) if not _is_there(place)]
     before = set() if made else _names(folder)
     try:
         yield
@@ -217,6 +217,14 @@ def leaving_nothing(folder: Path, furniture: Collection[str]) -> Iterator[None]:
                 for place in made:
                     place.rmdir()
         raise
+
+
+def _is_there(place: Path) -> bool:
+    """What lies below a folder that may not be entered counts as there: it is not ours to take away."""
+    try:
+        return place.exists()
+    except OSError:
+        return True
 
 
 def _names(folder: Path) -> set[str]:
