@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -25,8 +26,8 @@ def write_lesions(path: Path, lesions: Iterable[Lesion], method: str) -> None:
         for lesion in lesions
     ]
     try:
-        others = [row for row in read_table(path) if row.get("method", method) != method]
-    except InputError:  # what stands there is damaged, and written anew
+        others = [row for row in _rows(path, method) if row["method"] != method]
+    except (InputError, ValueError, KeyError):  # what stands there is damaged, and written anew
         others = []
     atomic_write(path, table([*(dict(zip(COLUMNS, row, strict=True)) for row in cells), *others], COLUMNS))
 
@@ -34,17 +35,35 @@ def write_lesions(path: Path, lesions: Iterable[Lesion], method: str) -> None:
 def read_lesions(path: Path, method: str) -> tuple[Lesion, ...]:
     """Read one method's rows back; an absent table means that none was written.
 
-    Rows of older tables name no method and count as anybody's.
+    Rows of older tables, which hold those of one method and do not name it, are of the answer beside the table whose
+    volume is nearest.
 
     Raises:
         InputError: The table is damaged.
     """
     try:
-        return tuple(_lesion(row) for row in read_table(path) if row.get("method", method) == method)
+        return tuple(_lesion(row) for row in _rows(path, method) if row["method"] == method)
     except (ValueError, KeyError) as error:
         raise InputError(
             "A lesion table is damaged", file=path, why=str(error)[:100], fix="Segment the scan again"
         ) from None
+
+
+def _rows(path: Path, asker: str) -> list[dict[str, str]]:
+    """The rows, each with a method; where no answer lies beside an older table, they are the asker's."""
+    rows = read_table(path)
+    if not rows or "method" in rows[0]:
+        return rows
+    volumes_ml: dict[str, float] = {}
+    for sidecar in sorted(path.parent.glob("anat/*_space-orig_label-lesion_desc-*_mask.json")):
+        try:
+            record = json.loads(sidecar.read_text(encoding="utf-8"))
+            volumes_ml[record["Method"]] = float(record["VolumesMl"]["WT"])
+        except (OSError, ValueError, KeyError, TypeError):  # not a record of an answer
+            continue
+    listed_ml = sum(float(row["volume_ml"]) for row in rows)
+    writer = min(volumes_ml, key=lambda name: abs(volumes_ml[name] - listed_ml), default=asker)
+    return [{**row, "method": writer} for row in rows]
 
 
 def _lesion(row: dict[str, str]) -> Lesion:
