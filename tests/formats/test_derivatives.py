@@ -14,7 +14,7 @@ from annofree.errors import InputError, OutputError
 from annofree.formats import open_scan, read_segmentation, write_segmentation, written_ids
 from annofree.formats.bids_names import bids_label
 from annofree.formats.derivatives import claim_folder, mask_path
-from annofree.formats.outfolder import atomic_write
+from annofree.formats.outfolder import atomic_write, claimed
 from annofree.segmentation import Lesion, ScoreMap, Segmentation
 
 from .conftest import save_patient
@@ -114,6 +114,35 @@ def test_own_and_empty_folders_are_taken(patient: Path, tmp_path: Path) -> None:
     write_segmentation(answer(patient), tmp_path / "out")
 
 
+def test_the_same_answer_saved_again_keeps_what_describes_it(patient: Path, tmp_path: Path) -> None:
+    out, stem = tmp_path / "out", "sub-BraTS202100042_space-"
+    anat = write_segmentation(answer(patient), out).parent
+    beside = [anat / f"{stem}{name}" for name in ("orig_desc-weaktostrong_seg.dcm", "orig_desc-weaktostrong_sr.dcm")]
+    beside += [
+        anat / f"{stem}T1_label-lesion_desc-weaktostrong_mask.nii.gz",
+        anat / f"{stem}T2_desc-weaktostrong_dseg.tsv",
+    ]
+    for path in beside:
+        path.write_bytes(b"x")
+    same = read_segmentation(out, "BraTS2021_00042")
+    same.save(out, page=False)
+    assert all(path.read_bytes() == b"x" for path in beside)
+    labels = same.labels.copy()
+    labels[0, 0, 0] = (labels[0, 0, 0] + 1) % 4
+    same.replace(labels=labels).save(out, page=False)
+    assert not any(path.exists() for path in beside)
+
+
+def test_a_place_that_may_not_be_entered_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def locked(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    for name in ("exists", "mkdir", "iterdir"):
+        monkeypatch.setattr(Path, name, locked)
+    with pytest.raises(OutputError, match=r"cannot be made .*: Permission denied"), claimed(tmp_path / "x" / "out"):
+        pass
+
+
 def test_unwritable_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
     for out in (tmp_path / "file", tmp_path / "file" / "below"):
@@ -172,10 +201,31 @@ def test_each_methods_lesions_are_its_own(patient: Path, tmp_path: Path) -> None
         assert read_segmentation(tmp_path / "out", "BraTS2021_00042", method).lesions == wanted
     write_segmentation(answer(patient, provenance={"method": "intensity"}, lesions=()), tmp_path / "out")
     assert read_segmentation(tmp_path / "out", "BraTS2021_00042", "intensity").lesions == ()
-    table = tmp_path / "out" / "sub-BraTS202100042" / "lesions.tsv"
+
+
+def _without_methods(table: Path) -> None:
+    """A table as older versions wrote it."""
     rows = [line.rsplit("\t", 1)[0] for line in table.read_text().splitlines()]
-    table.write_text("\n".join(rows) + "\n")  # as older versions wrote it
-    assert read_segmentation(tmp_path / "out", "BraTS2021_00042", "weak-to-strong").lesions == answer(patient).lesions
+    table.write_text("\n".join(rows) + "\n")
+
+
+def test_an_older_table_is_of_the_answer_whose_volume_it_has(patient: Path, tmp_path: Path) -> None:
+    first = answer(patient)
+    lesions = (Lesion(1, round(first.volumes_ml["WT"] - 0.02, 1), (1.0, 2.0, 3.0)),)  # what is tiny is no lesion
+    first, out = first.replace(lesions=lesions), tmp_path / "out"
+    second = answer(patient, ("WT",), provenance={"method": "intensity"}, lesions=())
+    table = out / "sub-BraTS202100042" / "lesions.tsv"
+    write_segmentation(first, out)
+    _without_methods(table)
+    for _ in range(2):  # the second time both answers lie there
+        write_segmentation(second, out)
+        assert read_segmentation(out, "BraTS2021_00042", "weak-to-strong").lesions == lesions
+        assert read_segmentation(out, "BraTS2021_00042", "intensity").lesions == ()
+        _without_methods(table)
+        assert read_segmentation(out, "BraTS2021_00042", "weak-to-strong").lesions == lesions
+        assert read_segmentation(out, "BraTS2021_00042", "intensity").lesions == ()
+    write_segmentation(first.replace(lesions=()), out)  # its own rows are replaced
+    assert read_segmentation(out, "BraTS2021_00042", "weak-to-strong").lesions == ()
 
 
 def test_a_new_answer_leaves_nothing_that_describes_the_old_one(patient: Path, tmp_path: Path) -> None:
@@ -187,12 +237,17 @@ def test_a_new_answer_leaves_nothing_that_describes_the_old_one(patient: Path, t
     corrected = anat / f"{stem}orig_desc-weaktostrongCorrected_dseg.nii.gz"
     stale = [f"{stem}orig_desc-weaktostrong_{kind}" for kind in ("seg.dcm", "sr.dcm")]
     stale += [f"{stem}T1_label-lesion_desc-weaktostrong_mask.{end}" for end in ("nii.gz", "json")]
-    for path in (corrected, *(anat / name for name in stale)):
-        path.write_bytes(b"x")
+    stem_of_mask = f"{stem}orig_label-lesion_desc-weaktostrong_mask"
+    own = {f"{stem_of_mask}{rest}" for rest in ("_edited.nii.gz", "-reader2.nii.gz", ".mine.nii.gz", ".txt", ".json~")}
+    own |= {f"{stem}orig_label-reader2_desc-weaktostrong_mask.nii.gz", "sub-BraTS202100042_desc-weaktostrong_notes.txt"}
+    own |= {f"{stem}MNI152_label-lesion_desc-weaktostrong_mask.nii.gz", corrected.name}
+    for name in (*own, *stale):
+        (anat / name).write_bytes(b"x")
     only = answer(patient, ("WT",))
     write_segmentation(only.replace(scores={"WT": only.scores["WT"]}, brain=None), out)
-    left = {path.name for path in anat.iterdir()} - others - {corrected.name}
-    assert corrected.is_file()
+    left = {path.name for path in anat.iterdir()} - others
+    assert own <= left  # a person's own files
+    left -= own
     assert left == {
         f"{stem}orig_label-{of}_desc-weaktostrong_{kind}.{end}"
         for of, kind in (("lesion", "mask"), ("WT", "probseg"))

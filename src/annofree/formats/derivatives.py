@@ -7,6 +7,7 @@ without running a method again; the JSON beside each says unit, scale and the la
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -24,7 +25,7 @@ from annofree.formats.lesion_table import read_lesions, write_lesions
 from annofree.formats.nifti import read_labels, write_volume
 from annofree.formats.outfolder import claim_folder, write_json
 from annofree.processes import side_by_side
-from annofree.scan import Grid, canonical_grid, to_canonical, to_native
+from annofree.scan import Grid, Modality, canonical_grid, to_canonical, to_native
 from annofree.segmentation import LABEL_NAMES, REGIONS, ScoreMap, Segmentation
 
 __all__ = ["claim_folder", "mask_path", "read_segmentation", "sidecar_path", "write_segmentation", "written_ids"]
@@ -61,6 +62,10 @@ def write_segmentation(result: Segmentation, out: str | Path) -> Path:
     method = str(result.provenance.get("method") or "annofree")
     path = mask_path(root, result.scan_id, method)
     _refuse_collision(sidecar_path(path), result)
+    standing = _beside(path, result.scan_id, method)
+    derived = {file for file in standing if "_space-orig_" not in file.name or file.suffix == ".dcm"}
+    stays = derived if derived and _is_there(result, root, method) else set()
+    write_lesions(path.parents[1] / "lesions.tsv", result.lesions, method)
     sidecar_path(path).unlink(missing_ok=True)
     about = f"annofree {method}"
     common = {"SpatialReference": "orig", "ScanId": result.scan_id, "Method": method}
@@ -89,10 +94,12 @@ def write_segmentation(result: Segmentation, out: str | Path) -> Path:
         brain = _image_path(root, result.scan_id, method, "mask", "brain")
         keep(brain, result.brain.view(np.uint8))
         write_json(sidecar_path(brain), {**common, "Type": "Brain", "Description": "Voxels that the method looked at"})
-    write_lesions(path.parents[1] / "lesions.tsv", result.lesions, method)
     keep(path, result.mask("WT").view(np.uint8), f"{about}: whole tumour")
     side_by_side(call, volumes)
-    _drop_older(path, result.scan_id, method, {file.name.removesuffix(".nii.gz") for file in now})
+    kept = {file.name.removesuffix(".nii.gz") for file in now}
+    for old in standing:
+        if old not in stays and old.name.split(".")[0] not in kept:
+            old.unlink(missing_ok=True)
     record = {
         **common,
         "Type": "Lesion",
@@ -108,14 +115,32 @@ def write_segmentation(result: Segmentation, out: str | Path) -> Path:
     return path
 
 
-def _drop_older(mask: Path, scan_id: str, method: str, kept: Collection[str]) -> None:
-    """Remove what a method's earlier answer has more than the new one: it describes another mask.
+def _beside(mask: Path, scan_id: str, method: str) -> list[Path]:
+    """What describes a method's answer beside its mask, by the names that annofree gives and no other.
 
-    Score maps and grids that it had, DICOM objects. What a person corrected has another name, and stays.
+    Masks, labels and score maps with their JSON and TSV, the masks and labels on the grids of other sequences, DICOM
+    SEG and SR. Any other file is somebody's own.
     """
-    for old in mask.parent.glob(f"{bids_stem(scan_id)}_*desc-{bids_label(method)}_*"):
-        if old.name.split(".")[0] not in kept:
-            old.unlink(missing_ok=True)
+    of, space = f"desc-{bids_label(method)}", f"space-(orig|{'|'.join(Modality)})"
+    image = r"\.(nii\.gz|json)"
+    names = (
+        rf"{space}_label-lesion_{of}_mask{image}",
+        rf"{space}_{of}_dseg({image}|\.tsv)",
+        rf"space-orig_label-(brain_{of}_mask|[A-Za-z0-9]+_{of}_probseg){image}",
+        rf"space-orig_{of}_(seg|sr)\.dcm",
+    )
+    ours = re.compile(f"{re.escape(bids_stem(scan_id))}_({'|'.join(names)})")
+    return [path for path in mask.parent.glob("sub-*") if ours.fullmatch(path.name)]
+
+
+def _is_there(result: Segmentation, root: Path, method: str) -> bool:
+    """Whether this very answer lies there already: masks on other grids and DICOM objects still describe it then."""
+    try:
+        old = read_segmentation(root, result.scan_id, method, scores=())
+    except InputError:
+        return False
+    told = (old.regions, old.lesions, old.provenance) == (result.regions, result.lesions, result.provenance)
+    return told and old.grid.same_as(result.grid) and np.array_equal(old.labels, result.labels)
 
 
 def _refuse_collision(sidecar: Path, result: Segmentation) -> None:
