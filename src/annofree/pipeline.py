@@ -232,7 +232,7 @@ def fit(
         AnnofreeError: There is nothing to learn from, or a folder cannot be used.
         KeyboardInterrupt: Ctrl-C stopped it.
     """
-    from annofree.formats.standing import listed, unfinished_fit
+    from annofree.formats.standing import listed, ordered, unfinished_fit
     from annofree.training.remains import WORK, clear_up, require_space
 
     out = Path(out)
@@ -243,7 +243,7 @@ def fit(
     with explained(f"Fitting '{method}'"):
         learner, healthy, patients = ready_to_fit(method, settings or {}, **sources)
         asked = {
-            "settings": learner.settings.model_dump(mode="json", exclude=set(learner.run_settings)),
+            "settings": ordered(learner.settings, learner.run_settings),
             "healthy scans": listed(healthy),
             "patients": listed(patients),
         }

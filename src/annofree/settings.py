@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Self, TypeAlias
+from typing import Annotated, Any, ClassVar, Self, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
@@ -28,12 +28,17 @@ Span: TypeAlias = Annotated[tuple[NotNegative, NotNegative], AfterValidator(_asc
 class Settings(BaseModel):
     """Frozen settings; an unknown key is refused and the nearest known one is named.
 
+    Attributes:
+        places: Settings that name a file or folder, each with the words that it takes instead of one.
+
     Example:
         >>> class Blur(Settings):
         ...     sigma_mm: float = 1.5
         >>> Blur(sigma_mm=2.0).replace(sigma_mm=3.0).sigma_mm
         3.0
     """
+
+    places: ClassVar[Mapping[str, tuple[str, ...]]] = {}
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False, defer_build=True)
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from annofree.errors import OutputError
-from annofree.formats.standing import MARK, refuse_standing, unfinished_fit
+from annofree.formats import open_cohort
+from annofree.formats.standing import MARK, listed, ordered, refuse_standing, unfinished_fit
 from annofree.pipeline import fit
 from annofree.synthesis.synthesise import synthesise_one
 
@@ -79,3 +81,57 @@ def test_a_fit_replaces_nothing_that_stands(tmp_path: Path) -> None:
         with pytest.raises(OutputError, match=words):
             fit("intensity", out=tmp_path / out, healthy=tmp_path / "healthy")
     assert [path.name for path in (tmp_path / "notes").iterdir()] == ["thesis.txt"]
+
+
+def test_a_run_goes_on_with_the_same_files_wherever_they_lie(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        save(tmp_path / "data" / name / "flair.nii.gz", brain_image())
+    before = listed(open_cohort(tmp_path / "data"))
+    with suppress(KeyboardInterrupt), unfinished_fit(tmp_path / "fit", "dae", {"patients": before}):
+        (tmp_path / "fit" / "last").mkdir()
+        raise KeyboardInterrupt
+    (tmp_path / "data").rename(tmp_path / "moved")
+    assert listed(open_cohort(tmp_path / "moved")) == before
+    save(tmp_path / "moved" / "b" / "flair.nii.gz", brain_image() * 2)
+    asked = {"patients": listed(open_cohort(tmp_path / "moved"))}
+    with (
+        pytest.raises(OutputError, match="patients: the same names, other files"),
+        unfinished_fit(tmp_path / "fit", "dae", asked),
+    ):
+        pass
+
+
+def test_a_folder_that_a_setting_names_is_known_by_its_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from annofree.methods.weak_to_strong.tune import TuneSettings
+
+    for place in ("a", "b"):
+        save(tmp_path / place / "out" / "p_mask.nii.gz", brain_image())
+    file = tmp_path / "a" / "out" / "p_mask.nii.gz"
+    os.utime(file, ns=(1, 1))
+
+    def order(place: str, labels: str) -> object:
+        monkeypatch.chdir(tmp_path / place)
+        return ordered(TuneSettings(labels=labels))["labels"]
+
+    mine = order("a", "out")
+    assert mine == order("b", str(tmp_path / "a" / "out")) == order("b", "../a/out")
+    assert mine != order("b", "out")
+    (tmp_path / "a" / "out" / "page.html").write_text("looked at")
+    with suppress(KeyboardInterrupt), unfinished_fit(tmp_path / "a" / "out" / "tuned", "weak tune"):
+        save(tmp_path / "a" / "out" / "tuned" / "made.nii.gz", brain_image())
+        raise KeyboardInterrupt
+    assert order("a", "out") == mine
+    os.utime(file, ns=(2, 2))
+    assert order("a", "out") != mine
+    (tmp_path / "a" / "otsu").mkdir()
+    assert order("a", "otsu") == "otsu"
+
+
+def test_a_finished_run_is_called_one(tmp_path: Path) -> None:
+    with unfinished_fit(tmp_path / "out", "weak tune"):
+        (tmp_path / "out" / "chosen.json").write_text("1")
+    with (
+        pytest.raises(OutputError, match=r"a finished run or other files.*for instance chosen\.json"),
+        unfinished_fit(tmp_path / "out", "weak tune"),
+    ):
+        pass

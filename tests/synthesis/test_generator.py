@@ -147,7 +147,7 @@ def test_export_is_the_same_for_any_number_of_workers(mni_bank: LabelMapBank, tm
     assert description["numTraining"] == 2
     with (one / "cases.csv").open() as stream:
         assert len(list(csv.DictReader(stream))) == 2
-    with pytest.raises(AnnofreeError, match="no unfinished run left"):
+    with pytest.raises(AnnofreeError, match="a finished run or other files"):
         export_cases(one, 1, mni_bank)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -226,14 +227,26 @@ def test_a_stopped_mix_goes_on(
         mixed(folders, "--tier", "T0")
     assert ended.value.code == 130
     shutil.copytree(folders / "healthy", folders / "others")  # namesakes: h0, h1, h2
+    os.utime(next((folders / "others").rglob("h1_0000.nii.gz")), ns=(1, 1))
     for more, said in (
         (("--seed", "4"), "seed was 0 and is now 4"),
-        (("--healthy", folders / "others"), "other healthy"),
+        (("--healthy", folders / "others"), "healthy: the same names, other files"),
     ):
         with pytest.raises(SystemExit) as ended:
             mixed(folders, "--tier", "T0", *map(str, more))
         assert ended.value.code == 2
         assert said in capsys.readouterr().err
+    label = next((folders / "labelsTr").glob("p1*"))
+    before, image = label.read_bytes(), nibabel.load(label)
+    nibabel.save(nibabel.Nifti1Image(np.roll(np.asarray(image.dataobj), 1, 0), image.affine), label)
+    with pytest.raises(SystemExit) as ended:
+        mixed(folders, "--tier", "T0")
+    assert ended.value.code == 2
+    assert "labels: the same names, other files" in capsys.readouterr().err
+    label.write_bytes(before)
+    for name in ("imagesTr", "labelsTr", "healthy"):  # another place, the same files
+        (folders / name).rename(folders / f"moved-{name}")
+        (folders / name).symlink_to(folders / f"moved-{name}", target_is_directory=True)
     with pytest.raises(SystemExit) as ended:
         mixed(folders, "--tier", "T0")
     assert not ended.value.code

@@ -171,7 +171,7 @@ def test_nnunet_reads_the_split_and_we_read_the_cases(tmp_path: Path, brain: np.
     row = next(r for r in rows if r["case"] == scan.id)
     assert np.asarray(label.dataobj).sum() * 8e-3 == pytest.approx(float(row["label_ml"]), rel=1e-4)
     assert scan.images[Modality.FLAIR][scan.to_native(np.asarray(label.dataobj)) > 0].mean() > 110
-    with pytest.raises(OutputError, match="no unfinished run left"):
+    with pytest.raises(OutputError, match="a finished run or other files"):
         write_published(healthy(brain, image, "ab"), out)
 
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from annofree.errors import OutputError
 from annofree.formats.lock import LOCK, only_run
+from annofree.formats.names import is_volume
 from annofree.formats.outfolder import atomic_write, leaving_nothing
 from annofree.scan import Cohort
+from annofree.settings import Settings
 
 #: Stands in a model folder from the beginning of a fit to its end.
 MARK = ".annofree-fit.json"
@@ -59,13 +61,46 @@ def _same(one: Path, other: Path) -> bool:
 
 
 def listed(cohort: Cohort | None) -> list[str]:
-    """Each scan of a cohort with a digest of its files' places: what an order names, so that no namesakes go on."""
-    found = []
-    for scan_id in () if cohort is None else cohort.ids:
-        origin = None if cohort is None else cohort.origin(scan_id)
-        places = [] if origin is None else sorted(str(path.resolve()) for _, path in origin.files)
-        found.append(f"{scan_id} {hashlib.sha256(chr(10).join(places).encode()).hexdigest()[:16]}")
-    return found
+    """Each scan of a cohort with a digest of what it is read from: what an order names, wherever the files lie."""
+    origins = {} if cohort is None else {scan_id: cohort.origin(scan_id) for scan_id in cohort.ids}
+    return [
+        stamped(scan_id, () if own is None else own.files, None if own is None else own.options)
+        for scan_id, own in origins.items()
+    ]
+
+
+def stamped(name: str, files: Iterable[tuple[str, Path]], more: Any = None) -> str:
+    """A name with a digest of its files' roles, names, sizes and times of change, and of `more`."""
+    told = []
+    for role, path in files:
+        try:
+            told.append(f"{role} {path.name} {path.stat().st_size} {path.stat().st_mtime_ns}")
+        except OSError:  # a link that leads nowhere: whoever reads it says so
+            told.append(f"{role} {path.name}")
+    text = json.dumps([sorted(told), more], sort_keys=True, default=str)
+    return f"{name} {hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+
+def stamped_folder(place: Path) -> str:
+    """A file's or folder's name with a digest of its volumes, or of all its files where it holds none.
+
+    What unfinished work has written into a folder below it does not count.
+    """
+    if place.is_file():
+        return stamped(place.name, [("", place)])
+    begun = {mark.parent for mark in place.rglob(MARK)}
+    files = [path for path in place.rglob("*") if path.is_file() and begun.isdisjoint(path.parents)]
+    files = [path for path in files if is_volume(path)] or files
+    return stamped(place.resolve().name, [(str(path.parent.relative_to(place)), path) for path in files])
+
+
+def ordered(settings: Settings, exclude: Set[str] = frozenset()) -> dict[str, Any]:
+    """Settings as plain values for an order; files and folders that they name stand there with a digest."""
+    told = settings.model_dump(mode="json", exclude=set(exclude))
+    for name, words in settings.places.items():
+        if told.get(name) is not None and told[name] not in words:
+            told[name] = [stamped_folder(Path(told[name]))]
+    return told
 
 
 @contextmanager
@@ -103,7 +138,7 @@ def _refuse_other_fit(folder: Path, method: str, wanted: Mapping[str, Any]) -> N
     begun = _begun(folder)
     if others and begun is None:
         why = f"for instance {others[0]}"
-        raise OutputError("The output folder holds files that no unfinished run left", file=folder, why=why, fix=fix)
+        raise OutputError("The output folder holds a finished run or other files", file=folder, why=why, fix=fix)
     if others and begun is not None and begun != wanted:
         if begun["method"] != method:
             why = f"it holds an unfinished run of '{begun['method']}'"
@@ -132,7 +167,18 @@ def _differences(begun: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterato
             continue
         if isinstance(before, dict) and isinstance(now, dict):
             yield from _differences(before, now)
+        elif isinstance(before, list) and isinstance(now, list) and _names(before) == _names(now):
+            yield f"{key}: the same names, other files"
         elif isinstance(before, list) or isinstance(now, list):
-            yield f"other {key} ({len(before or ())} before, {len(now or ())} now)"
+            yield f"other {key} ({_count(before)} before, {_count(now)} now)"
         else:
             yield f"{key} was {before} and is now {now}"
+
+
+def _names(entries: list[Any]) -> list[Any]:
+    """What `stamped` named, without the digests."""
+    return [entry.rpartition(" ")[0] if isinstance(entry, str) else entry for entry in entries]
+
+
+def _count(entries: Any) -> int:
+    return len(entries) if isinstance(entries, list) else int(entries is not None)

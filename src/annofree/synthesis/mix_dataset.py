@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annofree.errors import InputError
-from annofree.formats.standing import listed
+from annofree.formats.standing import listed, stamped
 from annofree.processes import in_order
 from annofree.scan import Cohort
 from annofree.synthesis.dataset import MadeFolder, Row, case_rng
@@ -63,10 +64,15 @@ def write_mixed(
     shared = shared_sequences(patients[usable[0]], healthy[healthy.ids[0]])
     jobs = [(k, tumour, host, np.asarray(pseudo_labels[tumour])) for k, (tumour, host) in enumerate(pairs)]
     asked = {"pairs": pairs, "seed": seed, "settings": settings.model_dump(mode="json")}
-    asked |= {"patients": listed(patients), "healthy": listed(healthy)}
+    asked |= {"patients": listed(patients), "healthy": listed(healthy), "labels": listed_labels(pseudo_labels)}
     with MadeFolder.new(out, layout, shared, asked) as folder:
         rows = list(in_order(partial(_make, patients, healthy, folder, prefix, seed, settings), jobs, workers))
         return folder.finish(rows, label_names(pseudo_labels[tumour] for tumour in usable))
+
+
+def listed_labels(labels: Mapping[str, NDArray[np.uint8]]) -> list[str]:
+    """Each label map's name with a digest of its values: what an order names."""
+    return [stamped(name, (), hashlib.sha256(np.ascontiguousarray(v)).hexdigest()) for name, v in labels.items()]
 
 
 def label_names(labels: Iterable[NDArray[np.uint8]]) -> dict[str, int]:

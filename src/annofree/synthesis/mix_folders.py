@@ -22,7 +22,7 @@ from annofree.modality import Modality
 from annofree.scan import Cohort
 from annofree.synthesis.dataset import TABLE, MadeFolder
 from annofree.synthesis.mix import MixSettings, most_pairs, shared_sequences
-from annofree.synthesis.mix_dataset import label_names, write_mixed
+from annofree.synthesis.mix_dataset import label_names, listed_labels, write_mixed
 
 #: The merged data set in the forms of nnU-Net 2 and 1.
 SECOND_FORM, FIRST_FORM = "Dataset101_SynthTumourSenior", "Task101_SynthTumourSenior"
@@ -92,7 +92,7 @@ def mix_folders(
     count = min(most, _MOST) if n is None else n
     merged, work = root / SECOND_FORM, root / _WORK
     asked = {"n": count, "seed": seed, "settings": settings.model_dump(mode="json"), "tiers": tiers}
-    asked |= {"labels": str(Path(labels).resolve()), "patients": listed(patients), "healthy": listed(hosts)}
+    asked |= {"labels": listed_labels(known), "patients": listed(patients), "healthy": listed(hosts)}
     with unfinished_fit(root, "synth mix", asked):
         if not (work / TABLE).is_file():
             write_mixed(

@@ -361,7 +361,7 @@ def test_the_tuner_gives_every_pair_the_same_and_chooses_by_validation(
     assert losses["rate0.001_w0.5_seed0"] != pytest.approx(losses["rate0.001_w0.5_seed1"], abs=1e-6)
     assert sum(line.startswith("test, once") for line in lines) == 2
     assert any("all background" in line for line in lines)
-    with pytest.raises(OutputError, match="files that no unfinished run left"):
+    with pytest.raises(OutputError, match="a finished run or other files"):
         run_step("tune", npy, tmp_path / "sweep", settings)
     with pytest.raises(SettingsError, match="no step"):
         run_step("tumor", npy, tmp_path, {})

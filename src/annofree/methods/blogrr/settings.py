@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import ceil
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -40,6 +41,13 @@ class BlogrrSettings(DAESettings):
         monitor: Plots the Dice during bi-level training on the labelled scans of a folder, or on "phantoms"; it chooses
             nothing. None does not look.
     """
+
+    places: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "atlas": (),
+        "regions": (),
+        "region_table": (),
+        "monitor": ("phantoms",),
+    }
 
     threshold: Literal["levels", "network"] | None = None
     reports: Literal["side", "lobe", "lobe+size", "published"] | None = None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -19,6 +20,8 @@ class _FitSettings(Settings):
         steps: Training steps of `fit`.
         seed: Decides a fit.
     """
+
+    places: ClassVar[Mapping[str, tuple[str, ...]]] = {"labelmaps": ()}
 
     labelmaps: str | None = None
     made: int = Field(24, ge=1)

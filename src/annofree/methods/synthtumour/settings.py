@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -29,6 +30,13 @@ class SynthTumourSettings(Settings):
         keep_junior: Whether the model is the junior where the senior is not taken; otherwise the fit ends without one.
         plan: File that `annofree plan` wrote: voxel size, patch, batch and network of a junior that is then trained.
     """
+
+    places: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "labelmaps": (),
+        "junior": ("fit", "shipped"),
+        "cases": (),
+        "plan": (),
+    }
 
     quality: Literal["fast", "default", "best"] = "default"
     labelmaps: str | None = None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -33,6 +34,8 @@ class WeakToStrongSettings(Settings):
         made_cases: Made cases kept in memory at a time.
         seed: Decides the split and the fit.
     """
+
+    places: ClassVar[Mapping[str, tuple[str, ...]]] = {"labels": (MADE, OTSU), "labelmaps": ()}
 
     quality: Literal["fast", "default", "best"] = "default"
     supervision: Literal["pseudo", "truth"] = "pseudo"

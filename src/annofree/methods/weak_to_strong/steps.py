@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from annofree.errors import SettingsError
-from annofree.formats.standing import listed, unfinished_fit
+from annofree.formats.standing import listed, ordered, stamped_folder, unfinished_fit
 from annofree.progress import heard
 
 STEPS = ("foreground", "tumour", "tune")
@@ -32,9 +32,8 @@ def _foreground(source: Path, out: Path, settings: dict[str, Any]) -> list[str]:
     from annofree.methods.weak_to_strong.foreground import ForegroundSettings, learn_foreground
 
     asked = ForegroundSettings(**settings)
-    with unfinished_fit(
-        out, "weak foreground", {"settings": asked.model_dump(mode="json"), "pictures": str(source.resolve())}
-    ):
+    order = {"settings": ordered(asked), "pictures": [stamped_folder(source)]}
+    with unfinished_fit(out, "weak foreground", order):
         made = learn_foreground(source, out, asked)
     lines = [f"left out: {sentence}" for sentence in made.skipped]
     for score in made.scores:
@@ -49,7 +48,7 @@ def _tumour(source: Path, out: Path, settings: dict[str, Any]) -> list[str]:
     from annofree.prepare import Recipe
 
     asked, patients = StudentSettings(**settings), open_cohort(source, prepare=Recipe())
-    order = {"settings": asked.model_dump(mode="json"), "patients": listed(patients)}
+    order = {"settings": ordered(asked), "patients": listed(patients)}
     with unfinished_fit(out, "weak tumour", order):
         last = tumour_masks(patients, out, asked)
     return [f"tumour pseudo-masks written below {out}; learn from them with --set labels={last}"]
@@ -69,7 +68,7 @@ def _tune(source: Path, out: Path, settings: dict[str, Any]) -> list[str]:
     size = size_of(asked)
     truth = asked.supervision == "truth"
     patients = None if asked.labels == MADE else open_cohort(source, prepare=Recipe())
-    order = {"settings": asked.model_dump(mode="json"), "patients": listed(patients)}
+    order = {"settings": ordered(asked), "patients": listed(patients)}
     with scoring("a sweep of tier S") if truth else learning(), unfinished_fit(out, "weak tune", order):
         tuned = tune(
             lambda: (
