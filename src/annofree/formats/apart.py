@@ -11,16 +11,22 @@ from annofree.scan import Cohort
 def refuse_shared(healthy: Cohort | None, patients: Cohort | None) -> None:
     """Refuse files that are given as a healthy scan's and as a patient's: a tumour would be taken for healthy.
 
+    A DICOM study is known by its id, which is made from the study's UID.
+
     Raises:
         InputError: There are such.
     """
 
-    def files(cohort: Cohort | None) -> dict[Path, str]:
+    def sources(cohort: Cohort | None) -> dict[Path | str, str]:
         origins = {} if cohort is None else {scan_id: cohort.origin(scan_id) for scan_id in cohort.ids}
-        told = ((scan_id, *pair) for scan_id, own in origins.items() if own is not None for pair in own.files)
-        return {path.resolve(): scan_id for scan_id, role, path in told if role != "brain mask"}
+        found: dict[Path | str, str] = {}
+        for scan_id, own in origins.items():
+            if own is not None:
+                images = [path.resolve() for role, path in own.files if role != "brain mask"]
+                found |= dict.fromkeys(images, scan_id) if images else {scan_id: scan_id}
+        return found
 
-    well, ill = files(healthy), files(patients)
-    if both := sorted({well[path] for path in well.keys() & ill.keys()}):
+    well, ill = sources(healthy), sources(patients)
+    if both := sorted({well[source] for source in well.keys() & ill.keys()}):
         what = f"{some(both)} {'is' if len(both) == 1 else 'are'} among the healthy scans and among the patients"
         raise InputError(what, why="who has a tumour must not teach what is healthy", fix="Give two folders")

@@ -72,7 +72,7 @@ def write_mixed(
 
 def listed_labels(labels: Mapping[str, NDArray[np.uint8]]) -> list[str]:
     """Each label map's name with a digest of its values: what an order names."""
-    return [stamped(name, (), hashlib.sha256(np.ascontiguousarray(v)).hexdigest()) for name, v in labels.items()]
+    return [stamped(name, (), hashlib.sha256(np.asarray(v).tobytes()).hexdigest()) for name, v in labels.items()]
 
 
 def label_names(labels: Iterable[NDArray[np.uint8]]) -> dict[str, int]:

@@ -1,6 +1,7 @@
 """Results of a DICOM study: their pictures are found again where the run found them."""
 
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,8 @@ from annofree.batch.rethreshold import rethreshold
 from annofree.batch.run import run
 from annofree.errors import InputError
 from annofree.formats import open_cohort, read_segmentation
+from annofree.formats.apart import refuse_shared
+from annofree.formats.standing import listed
 from annofree.phantom import phantom_subject
 from annofree.pipeline import Choice
 from annofree.prepare import Recipe
@@ -61,3 +64,17 @@ def test_pages_are_made_again(study: Path, tmp_path: Path) -> None:
     assert f"Where the images of '{scan_id}' lie is not known" in why
     with pytest.raises(InputError, match=r"no run\.json in the folder names them"):
         rethreshold(out, "fixed:2.5", out=tmp_path / "new")
+
+
+def test_one_study_is_not_healthy_and_a_patient(study: Path, tmp_path: Path) -> None:
+    shutil.copytree(study, tmp_path / "moved")
+    healthy, patients = open_cohort(study), open_cohort(tmp_path / "moved")
+    with pytest.raises(InputError, match=f"^{healthy.ids[0]} is among the healthy scans and among the patients"):
+        refuse_shared(healthy, patients)
+    assert listed(healthy) == listed(patients)
+    images = {"FLAIR": np.full((16, 16, 8), 7, np.int32)}
+    other = open_cohort(write_study(tmp_path / "other", images, np.eye(4), study="two"))
+    refuse_shared(healthy, other)
+    again = open_cohort(write_study(tmp_path / "again", images, np.eye(4)))  # the same study with other pictures
+    assert again.ids == healthy.ids
+    assert listed(again) != listed(healthy)
