@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -221,6 +223,55 @@ def test_ctrl_c_promises_to_go_on_only_where_the_verb_does(
     words = ("segment", tmp_path, "-o", tmp_path / "o") if keeps else ("evaluate", tmp_path, "--truth", tmp_path)
     assert call(*words) == 130
     assert ("goes on from there" in capsys.readouterr().err) == keeps
+
+
+@pytest.mark.parametrize(
+    ("words", "keeps"),
+    [
+        (("class-folders", "-o", "o"), False),
+        (("in.nii.gz", "i.nii.gz", "l.nii.gz"), False),
+        (("mix", "-o", "o"), True),
+        (("-o", "o"), True),
+    ],
+)
+def test_ctrl_c_promises_to_go_on_only_where_the_form_of_synth_does(
+    words: tuple[str, ...], keeps: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stop(*given: object, **named: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("annofree.phantom.class_folders.write_class_folders", stop)
+    for name in ("synthesise", "synthesise_one", "mix"):
+        monkeypatch.setattr(f"annofree.synthesis.synthesise.{name}", stop)
+    assert call("synth", *words) == 130
+    said = capsys.readouterr().err
+    assert ("goes on from there" in said) == keeps
+    assert ("stopped before it was done" in said) != keeps
+
+
+@pytest.mark.parametrize(
+    ("number", "name", "code", "words"),
+    [
+        (errno.ENOSPC, None, 2, "A file cannot be read or written: No space left on device"),
+        (errno.EACCES, "x.nii.gz", 2, "A file cannot be read or written (x.nii.gz)"),
+        (errno.ENOENT, "x.nii.gz", 1, "an unexpected error: FileNotFoundError"),
+    ],
+)
+def test_only_the_disk_is_blamed_for_what_the_disk_does(
+    number: int,
+    name: str | None,
+    code: int,
+    words: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def fail(*given: object, **named: object) -> None:
+        raise OSError(number, os.strerror(number), *([name] if name else []))
+
+    monkeypatch.setattr("annofree.formats.open_cohort", fail)
+    assert call("segment", tmp_path, "-o", tmp_path / "o") == code
+    assert words in capsys.readouterr().err
 
 
 def test_what_the_disk_refuses_is_no_fault_of_ours(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import re
@@ -47,6 +48,11 @@ VERBS: dict[str, str] = {
 STOPPED = "annofree: stopped; what was done is kept, the same command goes on from there."
 #: The verbs of which that is true.
 GOES_ON = ("segment", "bench", "fit", "adapt", "weak", "synth", "nnunet")
+#: Where a verb notes in `ctx.meta` that the form of it that runs does not.
+GOING_ON = "annofree.going_on"
+#: What the disk refuses, also without a file's name while it writes. A missing file, say, may be a fault of ours.
+_OF_THE_DISK = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
+_OF_THE_DISK |= {errno.ESTALE, errno.ENAMETOOLONG, errno.ENOTDIR, errno.ELOOP}
 #: Width of help pages where the window is wide enough.
 HELP_WIDTH = 110
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": HELP_WIDTH}
@@ -126,7 +132,7 @@ class LazyGroup(TyperGroup):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            print(stopped(ctx.invoked_subcommand), file=sys.stderr)
+            print(stopped(ctx.invoked_subcommand if ctx.meta.get(GOING_ON, True) else None), file=sys.stderr)
             raise typer.Exit(130) from None
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
@@ -178,7 +184,7 @@ def main(arguments: list[str] | None = None) -> Any:
     except BrokenPipeError:
         sys.exit(0)
     except Exception as error:  # nobody is shown a traceback
-        if isinstance(error, OSError) and error.filename:  # the disk's fault, not ours
+        if isinstance(error, OSError) and error.errno in _OF_THE_DISK:
             what = AnnofreeError("A file cannot be read or written", file=error.filename, why=error.strerror)
             print(f"annofree: {what}", file=sys.stderr)
             sys.exit(2)

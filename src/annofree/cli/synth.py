@@ -72,12 +72,15 @@ def synth(
     'mix' is SynthTumour's second stage: the tumours of --images, where --labels say, in --healthy scans, and a data
     set of nnU-Net for the senior. 'class-folders' makes JPEG slices of phantoms, one folder a class, --n in each.
     """
+    from annofree.cli.main import GOING_ON
     from annofree.cli.show import parse_settings, say
     from annofree.synthesis.synthesise import synthesise, synthesise_one
 
     drawn: dict[str, Any] = {"preset": preset, "changes": parse_settings(setting), "seed": seed, "sequence": sequence}
     word = str(files[0]) if files is not None and len(files) == 1 else ""
-    _refuse_unused(ctx, word if word in _LOOKS_AT else "one image" if files else "a folder")
+    form = word if word in _LOOKS_AT else "one image" if files else "a folder"
+    _refuse_unused(ctx, form)
+    ctx.meta[GOING_ON] = form in ("mix", "a folder")
     if files == [Path("mix")]:
         from annofree.prepare import Recipe
         from annofree.registry import named

@@ -123,7 +123,8 @@ def read_table(path: Path) -> list[dict[str, str]]:
     except FileNotFoundError:
         return []
     except (OSError, ValueError, csv.Error) as error:
-        raise InputError("A table cannot be read", file=path, why=str(error)[:100], fix="Segment again") from None
+        fix = "Repair it, or make it again with the command that wrote it"
+        raise InputError("A table cannot be read", file=path, why=str(error)[:100], fix=fix) from None
 
 
 def _cell(value: Any) -> str:

@@ -115,6 +115,9 @@ def test_what_is_no_folder_of_made_cases_is_refused(written: Path, tmp_path: Pat
         with pytest.raises(InputError, match=says):
             open_case_folder(copy)
     (copy / "splits_final.json").unlink()
+    (copy / "cases.csv").write_bytes(b"case,tier\n\xff\xfe,T0\n")
+    with pytest.raises(InputError, match=r"table cannot be read.*cases\.csv.*make it again with the command"):
+        open_case_folder(copy)
     (copy / "cases.csv").unlink()
     with pytest.raises(InputError, match="tier S, and this junior learns from those of tier T0 alone"):
         open_case_folder(copy)
