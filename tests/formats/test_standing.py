@@ -114,6 +114,8 @@ def test_a_folder_that_a_setting_names_is_known_by_its_files(tmp_path: Path, mon
         return ordered(TuneSettings(labels=labels))["labels"]
 
     mine = order("a", "out")
+    assert isinstance(mine, list)
+    assert [entry.split()[0] for entry in mine] == ["p_mask.nii.gz"]
     assert mine == order("b", str(tmp_path / "a" / "out")) == order("b", "../a/out")
     assert mine != order("b", "out")
     (tmp_path / "a" / "out" / "page.html").write_text("looked at")

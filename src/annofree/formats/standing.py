@@ -81,17 +81,17 @@ def stamped(name: str, files: Iterable[tuple[str, Path]], more: Any = None) -> s
     return f"{name} {hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 
-def stamped_folder(place: Path) -> str:
-    """A file's or folder's name with a digest of its volumes, or of all its files where it holds none.
+def listed_folder(place: Path) -> list[str]:
+    """A file, or each volume below a folder, or each file where it holds none, with a digest.
 
     What unfinished work has written into a folder below it does not count.
     """
     if place.is_file():
-        return stamped(place.name, [("", place)])
+        return [stamped(place.name, [("", place)])]
     begun = {mark.parent for mark in place.rglob(MARK)}
-    files = [path for path in place.rglob("*") if path.is_file() and begun.isdisjoint(path.parents)]
+    files = [path for path in sorted(place.rglob("*")) if path.is_file() and begun.isdisjoint(path.parents)]
     files = [path for path in files if is_volume(path)] or files
-    return stamped(place.resolve().name, [(str(path.parent.relative_to(place)), path) for path in files])
+    return [stamped(str(path.relative_to(place)), [("", path)]) for path in files]
 
 
 def ordered(settings: Settings, exclude: Set[str] = frozenset()) -> dict[str, Any]:
@@ -99,7 +99,7 @@ def ordered(settings: Settings, exclude: Set[str] = frozenset()) -> dict[str, An
     told = settings.model_dump(mode="json", exclude=set(exclude))
     for name, words in settings.places.items():
         if told.get(name) is not None and told[name] not in words:
-            told[name] = [stamped_folder(Path(told[name]))]
+            told[name] = listed_folder(Path(told[name]))
     return told
 
 

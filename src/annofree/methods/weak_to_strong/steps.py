@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from annofree.errors import SettingsError
-from annofree.formats.standing import listed, ordered, stamped_folder, unfinished_fit
+from annofree.formats.standing import listed, listed_folder, ordered, unfinished_fit
 from annofree.progress import heard
 
 STEPS = ("foreground", "tumour", "tune")
@@ -32,7 +32,7 @@ def _foreground(source: Path, out: Path, settings: dict[str, Any]) -> list[str]:
     from annofree.methods.weak_to_strong.foreground import ForegroundSettings, learn_foreground
 
     asked = ForegroundSettings(**settings)
-    order = {"settings": ordered(asked), "pictures": [stamped_folder(source)]}
+    order = {"settings": ordered(asked), "pictures": listed_folder(source)}
     with unfinished_fit(out, "weak foreground", order):
         made = learn_foreground(source, out, asked)
     lines = [f"left out: {sentence}" for sentence in made.skipped]
