@@ -54,6 +54,7 @@ SLOW = {
     "weak-to-strong",
     "weak-to-strong, pre-training",
     "mvit-ae-published",
+    "blogrr, pair",
     "blogrr, reconstructor",
 }
 KEPT = {"config.yaml", "card.json", "model.safetensors", "model.onnx", "folds.json"}

@@ -101,6 +101,7 @@ def moved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder.parent
 
 
+@pytest.mark.slow
 def test_healthy_people_who_moved_are_registered_before_they_carry_made_tumours(moved: Path, tmp_path: Path) -> None:
     free = ("--set", "tumours.healthy_share=1.0", "--n", 1, "--layout", "folders")
     assert call("synth", "-o", tmp_path / "o", "--healthy", moved, "--brain-mask", "*_brainmask.nii.gz", *free) == 0
