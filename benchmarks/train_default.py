@@ -62,11 +62,10 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
 
-    # the sequences of a healthy visit lie where its headers say only after registration
-    recipe = Recipe()
-    healthy = [open_cohort(folder, brain_mask=given.brain_mask, prepare=recipe) for folder in given.healthy]
-    check = [open_cohort(folder, brain_mask=given.brain_mask, prepare=recipe) for folder in given.check]
-    patients = [open_cohort(folder) for folder in given.patients]
+    # headers may put the sequences of one visit more than a centimetre apart: registered first, as everywhere
+    healthy = [open_cohort(folder, brain_mask=given.brain_mask, prepare=Recipe()) for folder in given.healthy]
+    check = [open_cohort(folder, brain_mask=given.brain_mask, prepare=Recipe()) for folder in given.check]
+    patients = [open_cohort(folder, prepare=Recipe()) for folder in given.patients]
     kept, nobody = given.carriers or given.out / "carriers", Cohort({})
     for cohort in healthy:
         write_carriers(cohort, nobody, kept, most=len(cohort))

@@ -19,6 +19,7 @@ from annofree.errors import InputError
 from annofree.formats.nifti import read_labels
 from annofree.formats.nnunet import export_nnunet
 from annofree.formats.outfolder import atomic_write
+from annofree.formats.standing import listed_folder
 from annofree.methods.synthtumour.case_folder import tiers_of_labels
 from annofree.nnunet.environment import Environment, run_command
 from annofree.scan import Cohort, Scan, to_canonical
@@ -175,8 +176,7 @@ class NnUNetRun:
         self.stage()
         preprocessed = self.work / "nnUNet_preprocessed" / self.name
         mark = preprocessed / f"{DONE}-{self.settings.configuration}"
-        files = sorted((self.data / "imagesTr").iterdir()) + sorted((self.data / "labelsTr").iterdir())
-        told = "\n".join(f"{file.name} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in files)
+        told = "\n".join(listed_folder(self.data / "imagesTr") + listed_folder(self.data / "labelsTr"))
         if mark.is_file() and mark.read_text(encoding="utf-8") not in ("", told):
             raise InputError(
                 "The data set has changed since it was preprocessed",
