@@ -158,9 +158,10 @@ class Scan:
         """Raise `MissingSequence` unless all the sequences are present."""
         missing = [s for s in sequences if s not in self.images]
         if missing:
+            left = [note.rstrip(".") for note in self.notes if note.startswith(tuple(f"{s} was left out" for s in missing))]
             raise MissingSequence(
                 f"Scan '{self.id}' lacks {', '.join(missing)}, which {why} needs",
-                why=f"it has {', '.join(self.sequences)}",
+                why="; ".join([f"it has {', '.join(self.sequences)}", *left]),
                 fix="Add the file, rename it (t1, t1ce, t2, flair) if its name hides it, or choose another method "
                 "(annofree methods)",
             )

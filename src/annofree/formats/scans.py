@@ -197,7 +197,7 @@ class _Loader:
         files = self.case.files
         try:
             facts = self.case.facts(self.sequence)
-        except InputError:
+        except (InputError, OSError):
             return None
         if not files and not facts:
             return None

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from annofree.errors import InputError
+from annofree.errors import InputError, MissingSequence
+from annofree.formats import open_scan
 from annofree.formats.dicom import DicomCase, DicomSettings, find
 from annofree.formats.dicom.header import looks_like_dicom, quiet, read_frames
 from annofree.formats.dicom.words import read_words
@@ -247,3 +248,46 @@ def test_a_uid_shared_by_two_persons_stays_two_scans(tmp_path: Path, phantom: An
         dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = uid("b", number)
     save(tmp_path / "a" / "2", other)
     assert len({case.id for case in find(tmp_path / "a")}) == 2
+
+
+def test_a_damaged_series_is_left_out_and_refused_where_it_is_needed(tmp_path: Path, phantom: Any) -> None:
+    images, affine = phantom
+    folder = write_study(tmp_path / "a", images, affine)
+    whole = open_scan(folder)
+    (victim,) = folder.glob("s3/IM0004.dcm")
+    victim.write_bytes(victim.read_bytes()[:-900])
+    scan = open_scan(folder)
+    assert scan.sequences == ("T1", "T1C", "FLAIR")
+    for name in scan.sequences:
+        assert np.array_equal(scan.images[name], whole.images[name])
+    (said,) = (note for note in scan.notes if note.startswith("T2 was left out"))
+    assert re.search(r"Slice \d+ of DICOM series 3 \(IM0004.dcm\) cannot be read: its pixels are damaged or", said)
+    with pytest.raises(MissingSequence, match="T2, which it needs: it has .*; T2 was left out: Slice"):
+        scan.require(Modality.T2, why="it")
+    for dicom in ({"series": ("FLAIR=4", "T2=3")}, {"series": ("3",)}):
+        with pytest.raises(InputError, match=r"Slice \d+ of DICOM series 3"):
+            open_scan(folder, dicom=dicom)
+    with pytest.raises(InputError, match=r"Slice \d+ of DICOM series 3"):
+        open_scan(folder, sequence="T2")
+    victim.rename(victim.with_name("Doe_Jane.dcm"))
+    (said,) = (note for note in open_scan(folder).notes if note.startswith("T2 was left out"))
+    assert "Doe" not in said
+
+
+def test_files_that_cannot_be_opened_are_counted(
+    tmp_path: Path, phantom: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images, affine = phantom
+    folder = write_study(tmp_path / "a", {"FLAIR": images["FLAIR"]}, affine)
+    opened = Path.open
+
+    def locked(path: Path, *arguments: Any, **named: Any) -> Any:
+        if path.name == "IM0005.dcm":
+            raise PermissionError(13, "Permission denied", str(path))
+        return opened(path, *arguments, **named)
+
+    monkeypatch.setattr(Path, "open", locked)
+    (case,) = find(folder)
+    assert isinstance(case, DicomCase)
+    assert case.study is not None
+    assert case.study.notes == ("1 DICOM files cannot be read, are damaged or hold no picture",)

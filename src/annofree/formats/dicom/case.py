@@ -71,7 +71,14 @@ class DicomCase(Case):
         return found
 
     def read(self, sequence: str | None = None) -> tuple[dict[Modality, Volume], tuple[str, ...]]:
-        """Read the chosen series; notes say why each was taken and what was done to stack it."""
+        """Read the chosen series; notes say why each was taken and what was done to stack it.
+
+        A damaged one that nobody named is left out, and a note says so.
+
+        Raises:
+            InputError: A series that was named is damaged, or all are.
+            OptionalDependency: A decoder is not installed.
+        """
         assert self.study is not None
         chosen = self.chosen(sequence)
         notes = list(self.study.notes)
@@ -83,17 +90,28 @@ class DicomCase(Case):
             notes.append(f"DICOM series not taken: {', '.join(left[:12])}{' and more' if len(left) > 12 else ''}.")
         # Silenced here and not in the threads: Python's filters of warnings belong to the whole process.
         with quiet(), ThreadPoolExecutor(min(len(chosen), 2)) as pool:
-            volumes = dict(zip(chosen, pool.map(partial(_volume, self.study.id), chosen.values()), strict=True))
+            read = dict(zip(chosen, pool.map(partial(_volume, self.study.id), chosen.values()), strict=True))
+        volumes = {kind: found for kind, found in read.items() if isinstance(found, Volume)}
+        for kind, why in read.items():
+            if isinstance(why, InputError):
+                if self.settings.series or not volumes:  # what was asked for by name is needed
+                    raise why
+                others = [v.series.key for v in self.verdicts if v.modality == kind and v is not chosen[kind]]
+                other = f", or take another with --series {kind}={others[0]}" if others else ""
+                notes.append(f"{kind} was left out: {str(why).rstrip('.')}{other}.")
         return volumes, tuple(notes)
 
 
-def _volume(study: str, verdict: Verdict) -> Volume:
+def _volume(study: str, verdict: Verdict) -> Volume | InputError:
     series = verdict.series
     assert series.stack is not None
     name = f"series {series.key}"
     inverse = ("values were turned over, because the smallest is white",) * (series.first.photometric == "MONOCHROME1")
     notes = tuple(f"DICOM {name}: {note}." for note in (*series.notes, *series.stack.notes, *inverse))
-    return Volume(read_stack(series.stack, name), series.stack.grid, f"DICOM {name} of {study}", notes)
+    try:
+        return Volume(read_stack(series.stack, name), series.stack.grid, f"DICOM {name} of {study}", notes)
+    except InputError as damaged:
+        return damaged
 
 
 def recognises(source: Path) -> bool:

@@ -35,7 +35,7 @@ _OTHER_ENDINGS = tuple(".txt .json .tsv .csv .xml .html .pdf .png .jpg .zip .gz 
 class Found:
     """The headers below a folder.
 
-    `without_picture` counts DICOM files that are damaged, or hold no picture.
+    `without_picture` counts files that cannot be read, are damaged, or hold no picture.
     """
 
     frames: tuple[Frame, ...]
@@ -79,7 +79,7 @@ def read_headers(folder: Path) -> Found:
                         continue
                     read = read_frames(path, handle)
             except OSError:
-                continue
+                read = None
             if read:
                 frames += read
             else:

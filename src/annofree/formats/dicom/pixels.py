@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from annofree.errors import InputError
+from annofree.errors import InputError, OptionalDependency
 from annofree.formats.dicom.header import Frame
 from annofree.formats.dicom.stack import Stack
 from annofree.formats.nifti import MAX_VOXELS
@@ -29,6 +30,7 @@ def read_stack(stack: Stack, name: str) -> NDArray[np.float32]:
 
     Raises:
         InputError: A slice cannot be decoded, or holds colours or values that are no numbers.
+        OptionalDependency: A slice's decoder is not installed.
     """
     if int(np.prod(stack.grid.shape, dtype=object)) > MAX_VOXELS:
         raise InputError(f"DICOM {name} claims {stack.grid.shape} voxels", why="its headers are damaged")
@@ -67,10 +69,11 @@ def _slice(frame: Frame, name: str, number: int, files: dict[Any, NDArray[Any]])
                 files[frame.path] = decode(frame.path, None)
             stored = files[frame.path][frame.index]
     except Exception as error:  # pydicom and its decoders raise a dozen classes, and their texts may hold names
-        why, fix = _why(error)
-        raise InputError(
-            f"Slice {number + 1} of DICOM {name} cannot be read", why=why, fix=fix or "Export the series again"
-        ) from None
+        what = f"Slice {number + 1} of DICOM {name}{_named(frame)} cannot be read"
+        if _lacks_decoder(error):
+            why = "its compression needs a decoder that is not installed"
+            raise OptionalDependency(what, why=why, fix=_INSTALL) from None
+        raise InputError(what, why=_why(error), fix="Export the series again") from None
     if stored.shape != (frame.rows, frame.columns):
         raise InputError(
             f"Slice {number + 1} of DICOM {name} does not hold grey levels", why=f"its shape is {stored.shape}"
@@ -78,12 +81,25 @@ def _slice(frame: Frame, name: str, number: int, files: dict[Any, NDArray[Any]])
     return stored
 
 
-def _why(error: Exception) -> tuple[str, str | None]:
+def _named(frame: Frame) -> str:
+    """The file of a slice, unless its name may tell of the person."""
+    name, words = frame.path.name.lower(), re.split(r"\W+", " ".join(frame.person).lower())
+    tells = not _PLAIN_NAME.fullmatch(name) or any(len(word) > 2 and word in name for word in words)
+    return "" if tells else f" ({frame.path.name})"
+
+
+#: Names of files that scanners and archives give: numbers and these words.
+_PLAIN_NAME = re.compile(r"(?:[\W\d_]|image|img|im|i|mr|slice|dicom|dcm|ima)*")
+
+
+def _lacks_decoder(error: Exception) -> bool:
     text = str(error).lower()
-    if "plugin" in text or "missing dependencies" in text or isinstance(error, ImportError | NotImplementedError):
-        return "its compression needs a decoder that is not installed", _INSTALL
+    return "plugin" in text or "missing dependencies" in text or isinstance(error, ImportError | NotImplementedError)
+
+
+def _why(error: Exception) -> str:
     if isinstance(error, AttributeError | KeyError):
-        return "it has no pixels, or lacks what describes them", None
+        return "it has no pixels, or lacks what describes them"
     if isinstance(error, OSError) and error.strerror:  # gone, or not to be read
-        return error.strerror, None
-    return "its pixels are damaged or cut short", None
+        return error.strerror
+    return "its pixels are damaged or cut short"

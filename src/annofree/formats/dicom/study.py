@@ -94,7 +94,7 @@ def find_studies(found: Found, root: Path) -> list[Study]:
     if double:
         notes.append(f"{double} pictures are there twice; each was taken once")
     if found.without_picture:
-        notes.append(f"{found.without_picture} DICOM files are damaged or hold no picture")
+        notes.append(f"{found.without_picture} DICOM files cannot be read, are damaged or hold no picture")
     studies: list[Study] = []
     taken: dict[str, int] = {}
     # The order must not follow the alphabet of names: it follows time, then the UID. What holds no MR comes last, so
