@@ -25,7 +25,7 @@ from annofree.formats.slices import (
     write_places,
     write_slices,
 )
-from annofree.formats.standing import refuse_filled
+from annofree.formats.standing import refuse_filled, whole_or_nothing
 from annofree.formats.truth import find_truth, open_truth
 from annofree.prepare.slices import SliceSettings, framed, mni_alignment, mni_grid, pick_sequence
 from annofree.reports import AtlasRegions, read_report
@@ -158,31 +158,31 @@ def import_slices(
     subjects = subjects_in(place)
     if not subjects:
         raise InputError("No slices were found", file=place, fix="Name slices <dataset>_<subject>_<slice>.png")
-    refuse_filled(Path(out), "folder for the volumes")
     known = places(Path(like) if like is not None else place.parent if place.name in (IMAGES, MASKS) else place)
-    written = []
-    for name, files in subjects.items():
-        if name not in known:
-            raise InputError(
-                f"Nobody said where the slices of '{name}' lie",
-                file=place,
-                why="no slices.json of 'annofree export slices' names them",
-                fix="Give the folder of that export with --like",
-            )
-        where = known[name]
-        span = list(range(where.first, where.first + where.slices.shape[2]))
-        if strange := [file for file in files if number_of(file) not in span]:
-            raise InputError("A slice was never exported", file=strange[0], why=f"slices are {span[0]} to {span[-1]}")
-        volume, _ = read_stack(files, numbers=span)
-        if volume.shape != tuple(where.slices.shape):
-            raise InputError(
-                f"The slices of '{name}' have another size than those exported",
-                file=files[0],
-                why=f"{volume.shape[0]} x {volume.shape[1]} against {where.slices.shape[0]} x {where.slices.shape[1]}",
-                fix="Resize them back first",
-            )
-        stored = (volume > 0).astype(np.uint8) if kind == MASKS else volume
-        back = resample(stored, where.slices, canonical_grid(where.original), 0 if kind == MASKS else 1)
-        written.append(Path(out) / f"{name}.nii.gz")
-        write_volume(written[-1], to_native(back, where.original), where.original)
-    return written
+    with whole_or_nothing(Path(out), "folder for the volumes") as half:
+        for name, files in subjects.items():
+            if name not in known:
+                raise InputError(
+                    f"Nobody said where the slices of '{name}' lie",
+                    file=place,
+                    why="no slices.json of 'annofree export slices' names them",
+                    fix="Give the folder of that export with --like",
+                )
+            where = known[name]
+            span = list(range(where.first, where.first + where.slices.shape[2]))
+            if strange := [file for file in files if number_of(file) not in span]:
+                why = f"slices are {span[0]} to {span[-1]}"
+                raise InputError("A slice was never exported", file=strange[0], why=why)
+            volume, _ = read_stack(files, numbers=span)
+            wanted = tuple(where.slices.shape)
+            if volume.shape != wanted:
+                raise InputError(
+                    f"The slices of '{name}' have another size than those exported",
+                    file=files[0],
+                    why=f"{volume.shape[0]} x {volume.shape[1]} against {wanted[0]} x {wanted[1]}",
+                    fix="Resize them back first",
+                )
+            stored = (volume > 0).astype(np.uint8) if kind == MASKS else volume
+            back = resample(stored, where.slices, canonical_grid(where.original), 0 if kind == MASKS else 1)
+            write_volume(half / f"{name}.nii.gz", to_native(back, where.original), where.original)
+    return [Path(out) / f"{name}.nii.gz" for name in subjects]

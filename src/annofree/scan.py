@@ -158,7 +158,8 @@ class Scan:
         """Raise `MissingSequence` unless all the sequences are present."""
         missing = [s for s in sequences if s not in self.images]
         if missing:
-            left = [note.rstrip(".") for note in self.notes if note.startswith(tuple(f"{s} was left out" for s in missing))]
+            told = tuple(f"{sequence} was left out" for sequence in missing)
+            left = [note.rstrip(".") for note in self.notes if note.startswith(told)]
             raise MissingSequence(
                 f"Scan '{self.id}' lacks {', '.join(missing)}, which {why} needs",
                 why="; ".join([f"it has {', '.join(self.sequences)}", *left]),

@@ -10,7 +10,7 @@ import pytest
 
 from annofree.errors import OutputError
 from annofree.formats import open_cohort
-from annofree.formats.standing import MARK, listed, ordered, refuse_standing, unfinished_fit
+from annofree.formats.standing import MARK, listed, ordered, refuse_standing, unfinished_fit, whole_or_nothing
 from annofree.pipeline import fit
 from annofree.synthesis.synthesise import synthesise_one
 
@@ -137,3 +137,21 @@ def test_a_finished_run_is_called_one(tmp_path: Path) -> None:
         unfinished_fit(tmp_path / "out", "weak tune"),
     ):
         pass
+
+
+def test_a_folder_is_whole_or_not_there(tmp_path: Path) -> None:
+    for root in (tmp_path / "new", tmp_path / "empty"):
+        (tmp_path / "empty").mkdir(exist_ok=True)
+        stood = root.exists()
+        with suppress(KeyboardInterrupt), whole_or_nothing(root, "folder"):
+            (root / ".annofree-half" / "a").write_text("half")
+            raise KeyboardInterrupt
+        assert root.exists() == stood
+        (root / ".annofree-half").mkdir(parents=True)  # as a process leaves it that is killed
+        (root / ".annofree-half" / "b").write_text("half")
+        with whole_or_nothing(root, "folder") as half:
+            (half / "a").write_text("whole")
+        assert [path.name for path in root.iterdir()] == ["a"]
+        with pytest.raises(OutputError, match="folder is not empty"), whole_or_nothing(root, "folder"):
+            pass
+        assert [path.name for path in root.iterdir()] == ["a"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import nibabel
@@ -11,6 +12,7 @@ import pytest
 from prepare_made_head import brain_of, grid, head, points_of
 
 import annofree as af
+from annofree.formats.outfolder import write_json
 from annofree.prepare import Recipe
 from annofree.scan import Modality
 from command_line import call
@@ -48,6 +50,38 @@ def test_prepare_writes_a_folder_that_needs_no_preparation(
     assert abs(litres / whole - 1) < 0.01
     assert call("prepare", patient, "-o", out, "--coregister", "headers") == 2
     assert "not empty" in capsys.readouterr().out
+
+
+def test_a_stopped_prepare_goes_on(
+    patient: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from annofree.prepare import folder as written
+
+    for name in ("p1", "p2"):
+        shutil.copytree(patient, tmp_path / "in" / name)
+    order = ("prepare", tmp_path / "in", "-o", tmp_path / "out", "--coregister", "headers")
+    done = []
+
+    def stop(path: Path, record: object) -> None:
+        if done:
+            raise KeyboardInterrupt
+        done.append(path)
+        write_json(path, record)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(written, "write_json", stop)
+    assert call(*order) == 130
+    assert "goes on from there" in capsys.readouterr().err
+    (first,) = (tmp_path / "out").iterdir()
+    before = {path: path.stat().st_mtime_ns for path in first.iterdir()}
+    monkeypatch.undo()
+    assert call(*order) == 0
+    said = capsys.readouterr().out
+    assert f"{first.name}: prepared before, left as it is" in said
+    assert {path: path.stat().st_mtime_ns for path in first.iterdir()} == before
+    assert sorted(path.name.split("_")[1] for path in (tmp_path / "out").glob("*/*_t1.nii.gz")) == ["t1.nii.gz"] * 2
+    assert call(*order, "--bias", "n4") == 2
+    assert said.count("not empty") == 0
+    assert capsys.readouterr().out.count("not empty") == 2
 
 
 def test_segment_takes_the_raw_head_and_draws_masks_on_every_grid(patient: Path, tmp_path: Path) -> None:

@@ -53,14 +53,8 @@ def placed(data: Data, folders: Folders) -> Place:
     from annofree.phantom import write_cohort
 
     root = folders.phantoms(data)
-    if not root.is_dir():
-        unfinished = root.with_name(f"{root.name}.unfinished")
-        if unfinished.exists():
-            import shutil
-
-            shutil.rmtree(unfinished)
-        write_cohort(unfinished, **data.phantoms.model_dump())
-        unfinished.rename(root)
+    if not (root / "truth").is_dir():  # else they are whole
+        write_cohort(root, **data.phantoms.model_dump())
     return Place(data, root / "scans", root / "truth", root / "reports")
 
 

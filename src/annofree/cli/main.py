@@ -47,7 +47,7 @@ VERBS: dict[str, str] = {
 
 STOPPED = "annofree: stopped; what was done is kept, the same command goes on from there."
 #: The verbs of which that is true.
-GOES_ON = ("segment", "bench", "fit", "adapt", "weak", "synth", "nnunet")
+GOES_ON = ("segment", "bench", "fit", "adapt", "weak", "synth", "nnunet", "prepare")
 #: Where a verb notes in `ctx.meta` that the form of it that runs does not.
 GOING_ON = "annofree.going_on"
 #: What the disk refuses, also without a file's name while it writes. A missing file, say, may be a fault of ours.

@@ -27,8 +27,9 @@ def prepare(
     from annofree.cli.show import say
     from annofree.errors import AnnofreeError
     from annofree.formats import open_cohort
+    from annofree.formats.standing import listed
     from annofree.prepare import Recipe
-    from annofree.prepare.folder import write_prepared
+    from annofree.prepare.folder import prepared_before, write_prepared
     from annofree.scan import Modality
 
     wanted = None if reference is None else Modality.parse(reference)
@@ -37,8 +38,12 @@ def prepare(
     failed = 0
     for scan_id in cohort.ids:
         try:
+            order = listed(cohort.subset([scan_id]))
+            if prepared_before(scan_id, out, order):
+                say(f"{scan_id}: prepared before, left as it is")
+                continue
             scan = cohort[scan_id]
-            folder = write_prepared(scan, out)
+            folder = write_prepared(scan, out, order)
         except AnnofreeError as error:
             failed += 1
             say(f"{scan_id}: {error}", style="red")

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,12 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from annofree.errors import InputError, OutputError
+from annofree.errors import InputError
 from annofree.formats.case import Case
 from annofree.formats.names import is_volume, stem_of
 from annofree.formats.nifti import read_labels, write_volume
 from annofree.formats.outfolder import atomic_write, write_json
-from annofree.formats.standing import refuse_filled
+from annofree.formats.standing import whole_or_nothing
 from annofree.scan import Cohort, Grid, Modality, Scan, canonical_grid, to_canonical
 
 IMAGE_FOLDERS = ("imagesTr", "imagesTs", "imagesVal")
@@ -149,7 +147,6 @@ def export_nnunet(
         OutputError: The folder is not empty or not writable.
     """
     root = Path(out)
-    refuse_filled(root, "data set folder")
     held_out = set(validation)
     if unknown := held_out - set(cohort.ids):
         raise InputError(f"No scan '{sorted(unknown)[0]}' in the cohort", why="it is named for validation")
@@ -157,7 +154,7 @@ def export_nnunet(
     channels = None if sequences is None else [Modality.parse(word) for word in sequences]
     part = "Ts" if labels is None else "Tr"
     split: dict[str, list[str]] = {"train": [], "val": []}
-    with _whole_or_nothing(root) as folder:
+    with whole_or_nothing(root, "data set folder") as folder:
         for scan in cohort:
             channels = channels or list(scan.sequences)
             scan.require(*channels, why="the nnU-Net data set")
@@ -173,23 +170,6 @@ def export_nnunet(
         cases = 0 if labels is None else len(cohort)
         write_description(folder, channels or (), names, cases, split if labels is not None and held_out else None)
     return root
-
-
-@contextmanager
-def _whole_or_nothing(root: Path) -> Iterator[Path]:
-    """A folder beside `root` that takes its place when all went well, and goes when anything did not."""
-    half = root.with_name(f".{root.name}.half")
-    try:
-        shutil.rmtree(half, ignore_errors=True)
-        half.mkdir(parents=True)
-        yield half
-        if root.exists():
-            root.rmdir()
-        half.replace(root)
-    except OSError as error:
-        raise OutputError("The data set folder cannot be written", file=root, why=error.strerror) from None
-    finally:
-        shutil.rmtree(half, ignore_errors=True)
 
 
 def write_description(

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Iterable, Iterator, Mapping, Set
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,32 @@ def refuse_filled(folder: Path, what: str) -> None:
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise OutputError(f"The {what} is not empty", file=folder, fix="Name a new folder with -o")
+
+
+@contextmanager
+def whole_or_nothing(root: Path, what: str) -> Iterator[Path]:
+    """A folder inside `root` whose content moves up when all went well, and goes when anything did not.
+
+    `root` must be absent or empty; `what` names it, as for `refuse_filled`.
+
+    Raises:
+        OutputError: It holds something, or cannot be written.
+    """
+    made, half = not root.exists(), root / ".annofree-half"
+    try:
+        shutil.rmtree(half, ignore_errors=True)  # what a process left that was killed
+        refuse_filled(root, what)
+        half.mkdir(parents=True)
+        yield half
+        for path in sorted(half.iterdir()):
+            path.replace(root / path.name)
+    except OSError as error:
+        raise OutputError(f"The {what} cannot be written", file=root, why=error.strerror) from None
+    finally:
+        shutil.rmtree(half, ignore_errors=True)
+        if made:
+            with suppress(OSError):  # it holds what was made
+                root.rmdir()
 
 
 def _same(one: Path, other: Path) -> bool:

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from annofree.errors import InputError, OutputError
-from annofree.formats.standing import refuse_filled
+from annofree.errors import InputError
+from annofree.formats.standing import whole_or_nothing
 from annofree.phantom.recipes import KINDS
 from annofree.phantom.subject import PhantomSubject, phantom_subject
 from annofree.scan import Modality, Scan
@@ -47,21 +47,18 @@ def write_class_folders(
             fix="Use one slice or more, and a quality from 1 to 95",
         )
     root = Path(out)
-    try:
-        refuse_filled(root, "folder for the pictures")
+    with whole_or_nothing(root, "folder for the pictures") as half:
         for number, kind in enumerate(kinds):
             for first in range(0, n, _SLICES):
                 own = seed * 1_000_000 + number * 10_000 + first
                 subject = phantom_subject(own, kind=kind, spacing_mm=spacing_mm)
                 levels = _levels(subject, min(_SLICES, n - first))
                 for sequence in sequences:
-                    place = root / f"{kind} {sequence}"
+                    place = half / f"{kind} {sequence}"
                     place.mkdir(parents=True, exist_ok=True)
                     for index, level in enumerate(levels, start=first):
                         picture = _picture(subject.scan, sequence, level)
                         Image.fromarray(picture).save(place / f"{index:03d}.jpg", quality=quality)
-    except OSError as error:
-        raise OutputError("The pictures cannot be written", file=root, why=error.strerror) from None
     return root
 
 

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from annofree.errors import OutputError
 from annofree.formats.nifti import write_volume
-from annofree.formats.standing import refuse_filled
+from annofree.formats.standing import whole_or_nothing
 from annofree.phantom.subject import phantom_cohort
 from annofree.scan import Modality
 
@@ -48,25 +47,24 @@ def write_cohort(
     """
     cohort = phantom_cohort(n, seed, spacing_mm, healthy_fraction)
     root = Path(out)
-    try:
-        refuse_filled(root, "folder for the phantoms")
-        written = WrittenCohort(root / "scans", root / "truth", root / "reports", root / "reports_zh", cohort.ids)
-        for folder in (written.scans, written.truth, written.reports, written.reports_zh):
-            folder.mkdir(parents=True)
+    written = WrittenCohort(root / "scans", root / "truth", root / "reports", root / "reports_zh", cohort.ids)
+    with whole_or_nothing(root, "folder for the phantoms") as half:
+        folders = [half / place.name for place in (written.scans, written.truth, written.reports, written.reports_zh)]
+        for folder in folders:
+            folder.mkdir()
+        scans, truth, reports, reports_zh = folders
         findings = {}
         for subject in cohort:
             name = subject.scan.id
-            (written.scans / name).mkdir()
+            (scans / name).mkdir()
             for sequence, image in subject.scan.images.items():
-                path = written.scans / name / f"{name}_{_SUFFIX[sequence]}.nii.gz"
+                path = scans / name / f"{name}_{_SUFFIX[sequence]}.nii.gz"
                 write_volume(path, image.astype(np.int16), subject.scan.grid, description=_MADE)
-            write_volume(written.truth / f"{name}_seg.nii.gz", subject.labels, subject.scan.grid, description=_MADE)
-            (written.reports / f"{name}.txt").write_text(subject.report_en, encoding="utf-8")
-            (written.reports_zh / f"{name}.txt").write_text(subject.report_zh, encoding="utf-8")
+            write_volume(truth / f"{name}_seg.nii.gz", subject.labels, subject.scan.grid, description=_MADE)
+            (reports / f"{name}.txt").write_text(subject.report_en, encoding="utf-8")
+            (reports_zh / f"{name}.txt").write_text(subject.report_zh, encoding="utf-8")
             findings[name] = subject.findings
-        (written.truth / "findings.json").write_text(
+        (truth / "findings.json").write_text(
             json.dumps(findings, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
         )
-    except OSError as error:
-        raise OutputError("The phantoms cannot be written", file=root, why=error.strerror) from None
     return written

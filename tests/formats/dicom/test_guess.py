@@ -262,7 +262,7 @@ def test_a_damaged_series_is_left_out_and_refused_where_it_is_needed(tmp_path: P
         assert np.array_equal(scan.images[name], whole.images[name])
     (said,) = (note for note in scan.notes if note.startswith("T2 was left out"))
     assert re.search(r"Slice \d+ of DICOM series 3 \(IM0004.dcm\) cannot be read: its pixels are damaged or", said)
-    with pytest.raises(MissingSequence, match="T2, which it needs: it has .*; T2 was left out: Slice"):
+    with pytest.raises(MissingSequence, match=r"T2, which it needs: it has .*; T2 was left out: Slice"):
         scan.require(Modality.T2, why="it")
     for dicom in ({"series": ("FLAIR=4", "T2=3")}, {"series": ("3",)}):
         with pytest.raises(InputError, match=r"Slice \d+ of DICOM series 3"):
@@ -274,9 +274,7 @@ def test_a_damaged_series_is_left_out_and_refused_where_it_is_needed(tmp_path: P
     assert "Doe" not in said
 
 
-def test_files_that_cannot_be_opened_are_counted(
-    tmp_path: Path, phantom: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_files_that_cannot_be_opened_are_counted(tmp_path: Path, phantom: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     images, affine = phantom
     folder = write_study(tmp_path / "a", {"FLAIR": images["FLAIR"]}, affine)
     opened = Path.open

@@ -317,5 +317,7 @@ def test_a_slice_cut_short_is_one_clear_sentence(tmp_path: Path) -> None:
     folder = save(tmp_path / "a", datasets)
     victim = sorted(folder.iterdir())[7]
     victim.write_bytes(victim.read_bytes()[:-900])
-    with pytest.raises(InputError, match=r"Slice \d+ of DICOM series 1 \(IM0007.dcm\) cannot be read: its pixels are damaged"):
+    with pytest.raises(
+        InputError, match=r"Slice \d+ of DICOM series 1 \(IM0007.dcm\) cannot be read: its pixels are damaged"
+    ):
         open_scan(folder)
