@@ -354,6 +354,11 @@ class Cohort:
         found: Origin | None = getattr(self._loaders[scan_id], "origin", None)
         return found
 
+    def examination(self, scan_id: str) -> tuple[str, str] | None:
+        """A key of the person and the day (YYYYMMDD or nothing), where the files say it; not to be shown."""
+        found: tuple[str, str] | None = getattr(self._loaders[scan_id], "examination", None)
+        return found
+
     def report(self, scan_id: str) -> str | None:
         """A scan's report, without reading its images."""
         found: str | None = getattr(self._loaders[scan_id], "report", None)

@@ -122,7 +122,7 @@ def test_bad_pairs_are_refused_in_a_sentence(first: Path, tmp_path: Path) -> Non
     other = examined(tmp_path, "sub-07_ses-2", visit=1, method="intensity")
     with pytest.raises(InputError, match=r"by two methods.*synthtumour and intensity"):
         af.compare(first, other, out=tmp_path / "c", review=False)
-    with pytest.raises(InputError, match=r"No subject of the folder has two sessions"):
+    with pytest.raises(InputError, match=r"No person of the folder is known to have two examinations"):
         af.compare(first, out=tmp_path / "d")
     with pytest.raises(InputError, match=r"There is no segmentation of 'sub-08'"):
         af.compare(first, first, out=tmp_path / "e", pairs=[("sub-07_ses-1", "sub-08")])

@@ -114,7 +114,9 @@ def test_own_and_empty_folders_are_taken(patient: Path, tmp_path: Path) -> None:
     write_segmentation(answer(patient), tmp_path / "out")
 
 
-def test_the_same_answer_saved_again_keeps_what_describes_it(patient: Path, tmp_path: Path) -> None:
+def test_the_same_answer_saved_again_keeps_what_describes_it(
+    patient: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out, stem = tmp_path / "out", "sub-BraTS202100042_space-"
     anat = write_segmentation(answer(patient), out).parent
     beside = [anat / f"{stem}{name}" for name in ("orig_desc-weaktostrong_seg.dcm", "orig_desc-weaktostrong_sr.dcm")]
@@ -127,10 +129,14 @@ def test_the_same_answer_saved_again_keeps_what_describes_it(patient: Path, tmp_
     same = read_segmentation(out, "BraTS2021_00042")
     same.save(out, page=False)
     assert all(path.read_bytes() == b"x" for path in beside)
+    assert capsys.readouterr().err == ""
     labels = same.labels.copy()
     labels[0, 0, 0] = (labels[0, 0, 0] + 1) % 4
     same.replace(labels=labels).save(out, page=False)
     assert not any(path.exists() for path in beside)
+    said = capsys.readouterr().err
+    assert f"BraTS2021_00042: removed {beside[0].name} and {beside[1].name}, which described the answer before" in said
+    assert f"annofree export dicom-seg {out} -o FOLDER --dicom STUDY --dicom-sr\n" in said
 
 
 def test_a_place_that_may_not_be_entered_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

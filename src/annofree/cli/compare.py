@@ -43,7 +43,7 @@ def compare(
     for names, why in report.failures:
         warn(f"failed {names}: {why}")
     if report.alone:
-        warn(f"not compared, without a second examination: {some(report.alone)}")
+        warn(f"not compared, without one other examination: {some(report.alone)}; --pair EARLIER=LATER pairs them")
     for one in report.comparisons:
         say(one.statement if one.page is None else f"{one.statement} Open {one.page}")
     say(f"written to {report.table}")

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from annofree.errors import InputError, some
+from annofree.errors import AnnofreeError, InputError, some
 from annofree.formats.bids_names import participant_of
 from annofree.formats.derivatives import written_ids
+from annofree.review.remake import opened_again
 
 #: Session names that come first of two; nothing else but numbers is put in order by itself.
 _FIRST = frozenset({"baseline", "bl", "first", "initial", "pre", "preop"})
@@ -43,7 +45,7 @@ def find_pairs(before: Path, after: Path | None, named: Sequence[tuple[str, str]
         return [(Visit(before, one), Visit(later, other)) for one, other in named]
     if after is None:
         return _sessions(before, known[0])
-    found = _between(*known)
+    found = _between(before, after, *known)
     if not found:
         raise InputError(
             "No scan of the one folder belongs to one of the other",
@@ -53,23 +55,24 @@ def find_pairs(before: Path, after: Path | None, named: Sequence[tuple[str, str]
     return [(Visit(before, one), Visit(after, other)) for one, other in found]
 
 
-def _between(earlier: Sequence[str], later: Sequence[str]) -> list[tuple[str, str]]:
+def _between(before: Path, after: Path, earlier: Sequence[str], later: Sequence[str]) -> list[tuple[str, str]]:
     """By id, else by person where both folders have one scan of each; a lone scan goes with a lone scan."""
     if len(earlier) == len(later) == 1:
         return [(earlier[0], later[0])]
     same = [(scan_id, scan_id) for scan_id in earlier if scan_id in later]
     rest = [scan_id for scan_id in earlier if scan_id not in later], [i for i in later if i not in earlier]
-    first, second = map(_by_person, rest)
+    first, second = (_by_person(ids, _examined(folder, ids)) for folder, ids in zip((before, after), rest, strict=True))
     lone = [label for label in first if len(first[label]) == len(second.get(label, ())) == 1]
     return same + [(first[label][0], second[label][0]) for label in lone]
 
 
 def _sessions(folder: Path, ids: Iterable[str]) -> list[tuple[Visit, Visit]]:
-    of = _by_person(ids)
-    visits = [_in_order(folder, several) for several in of.values() if len(several) > 1]
+    examined = _examined(folder, ids)
+    of = _by_person(ids, examined)
+    visits = [_in_order(folder, several, examined) for several in of.values() if len(several) > 1]
     if not visits:
         raise InputError(
-            "No subject of the folder has two sessions",
+            "No person of the folder is known to have two examinations",
             file=folder,
             why=f"it holds {some(tuple(ids))}",
             fix="Give two results folders, BEFORE and AFTER, or name the scans with --pair EARLIER=LATER",
@@ -79,8 +82,11 @@ def _sessions(folder: Path, ids: Iterable[str]) -> list[tuple[Visit, Visit]]:
     ]
 
 
-def _in_order(folder: Path, ids: Sequence[str]) -> list[str]:
-    """Sessions by their number, or the one that is called a first one before the other."""
+def _in_order(folder: Path, ids: Sequence[str], examined: Mapping[str, tuple[str, str]]) -> list[str]:
+    """Studies by their day; sessions by their number, or the one that is called a first one before the other."""
+    days = {examined[scan_id][1] for scan_id in ids if scan_id in examined}
+    if len(days) == len(ids) and all(map(str.isdecimal, days)):
+        return sorted(ids, key=lambda i: examined[i][1])
     names = {scan_id: scan_id.rpartition("_ses-")[2] for scan_id in ids}
     numbered = {i: match for i, name in names.items() if (match := re.fullmatch(r"([A-Za-z]*)(\d+)", name))}
     if len(numbered) == len(ids) and len({match[1] for match in numbered.values()}) == 1:
@@ -91,13 +97,24 @@ def _in_order(folder: Path, ids: Sequence[str]) -> list[str]:
     raise InputError(
         f"Nobody can tell which session of '{participant_of(ids[0])}' came first",
         file=folder,
-        why=f"they are called {', '.join(names.values())}",
+        why=f"{', '.join(ids)} have no days of their own" if days else f"they are called {', '.join(names.values())}",
         fix="Name them with --pair EARLIER=LATER",
     )
 
 
-def _by_person(ids: Iterable[str]) -> dict[str, list[str]]:
+def _by_person(ids: Iterable[str], examined: Mapping[str, tuple[str, str]]) -> dict[str, list[str]]:
     of: dict[str, list[str]] = {}
     for scan_id in ids:
-        of.setdefault(participant_of(scan_id), []).append(scan_id)
+        person = f"| {examined[scan_id][0]}" if scan_id in examined else participant_of(scan_id)
+        of.setdefault(person, []).append(scan_id)
     return of
+
+
+def _examined(folder: Path, ids: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """Person and day of scans from DICOM, whose names tell nobody: from headers read again, kept nowhere."""
+    found = {}
+    for scan_id in ids:
+        with suppress(AnnofreeError):  # its files are gone: names are left
+            if (told := opened_again(folder, scan_id).examination(scan_id)) is not None:
+                found[scan_id] = told
+    return found

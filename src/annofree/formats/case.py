@@ -71,6 +71,11 @@ class Case:
         named = tuple((str(sequence), path) for sequence, path in self.images)
         return (*named, *(("image", path) for path in (*self.unnamed, *(doubt.path for doubt in self.doubts))))
 
+    @property
+    def examination(self) -> tuple[str, str] | None:
+        """What stands for the person, and the day (YYYYMMDD or nothing), where files say it; shown to nobody."""
+        return None
+
     def facts(self, sequence: str | None = None) -> Mapping[str, Any]:
         """What decides the scan beside `files`: for cases whose files have no names worth keeping."""
         return {}

@@ -25,6 +25,7 @@ from annofree.formats.lesion_table import read_lesions, write_lesions
 from annofree.formats.nifti import read_labels, write_volume
 from annofree.formats.outfolder import claim_folder, write_json
 from annofree.processes import side_by_side
+from annofree.progress import say
 from annofree.scan import Grid, Modality, canonical_grid, to_canonical, to_native
 from annofree.segmentation import LABEL_NAMES, REGIONS, ScoreMap, Segmentation
 
@@ -97,9 +98,15 @@ def write_segmentation(result: Segmentation, out: str | Path) -> Path:
     keep(path, result.mask("WT").view(np.uint8), f"{about}: whole tumour")
     side_by_side(call, volumes)
     kept = {file.name.removesuffix(".nii.gz") for file in now}
-    for old in standing:
-        if old not in stays and old.name.split(".")[0] not in kept:
-            old.unlink(missing_ok=True)
+    gone = [old for old in standing if old not in stays and old.name.split(".")[0] not in kept]
+    for old in gone:
+        old.unlink(missing_ok=True)
+    if objects := sorted(old.name for old in gone if old.suffix == ".dcm"):
+        report = " --dicom-sr" * any(name.endswith("_sr.dcm") for name in objects)
+        say(
+            f"{result.scan_id}: removed {' and '.join(objects)}, which described the answer before; "
+            f"write anew with: annofree export dicom-seg {root} -o FOLDER --dicom STUDY{report}"
+        )
     record = {
         **common,
         "Type": "Lesion",

@@ -188,6 +188,10 @@ class _Loader:
         return self.brain_mask.get(self.case.id) if isinstance(self.brain_mask, Mapping) else self.brain_mask
 
     @property
+    def examination(self) -> tuple[str, str] | None:
+        return self.case.examination
+
+    @property
     def origin(self) -> Origin | None:
         """The files, or None where they cannot be told without reading."""
         try:

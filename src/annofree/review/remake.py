@@ -95,7 +95,7 @@ def read_again(result: Segmentation, folder: str | Path) -> Scan:
         refuse_gone(files.values())
         scan = open_scan(files, brain_mask=result.brain, id=result.scan_id, prepare=prepare)
     else:
-        cohort = _opened(Path(folder), result.scan_id)
+        cohort = opened_again(Path(folder), result.scan_id)
         scan = (
             cohort[result.scan_id]
             if prepare is None
@@ -106,8 +106,12 @@ def read_again(result: Segmentation, folder: str | Path) -> Scan:
     return scan
 
 
-def _opened(folder: Path, scan_id: str) -> Cohort:
-    """The scans that the run which made a result was given."""
+def opened_again(folder: Path, scan_id: str) -> Cohort:
+    """The scans that the run which made a result was given.
+
+    Raises:
+        InputError: Nobody knows, or they are gone.
+    """
     for path in sorted(folder.glob("run*.json")):
         try:
             told = json.loads(path.read_text(encoding="utf-8"))
@@ -124,7 +128,7 @@ def _opened(folder: Path, scan_id: str) -> Cohort:
     )
 
 
-@lru_cache(1)
+@lru_cache(2)
 def _same_cohort(opened: str) -> Cohort:
-    """Kept for the next scan: the headers of all studies are read for it."""
+    """Kept for the next scan, of two results that are compared too: the headers of all studies are read for it."""
     return open_as_before(json.loads(opened))

@@ -10,6 +10,7 @@ import pytest
 from annofree.batch.rethreshold import rethreshold
 from annofree.batch.run import run
 from annofree.errors import InputError
+from annofree.evaluation.pairs import find_pairs
 from annofree.formats import open_cohort, read_segmentation
 from annofree.formats.apart import refuse_shared
 from annofree.formats.standing import listed
@@ -17,6 +18,7 @@ from annofree.phantom import phantom_subject
 from annofree.pipeline import Choice
 from annofree.prepare import Recipe
 from annofree.review import review
+from annofree.scan import Modality
 
 from .made import write_study
 
@@ -78,3 +80,31 @@ def test_one_study_is_not_healthy_and_a_patient(study: Path, tmp_path: Path) -> 
     again = open_cohort(write_study(tmp_path / "again", images, np.eye(4)))  # the same study with other pictures
     assert again.ids == healthy.ids
     assert listed(again) != listed(healthy)
+
+
+def test_studies_are_paired_by_person_and_put_in_order_by_day(tmp_path: Path) -> None:
+    """Names of studies are hashes; the headers tell, and nothing that names anybody is kept."""
+    scan = phantom_subject(3, kind="glioblastoma", spacing_mm=4.0).scan
+    flair = {"FLAIR": np.rint(scan.images[Modality.FLAIR]).astype(np.int32)}
+    days = {"a1": ("A", "20240301"), "a2": ("A", "20230301"), "a3": ("A", "20250301"), "b1": ("B", "20240301")}
+    days |= {"c1": ("C", ""), "c2": ("C", "20240301")}
+    of: dict[str, str] = {}
+
+    def results(name: str, *studies: str) -> Path:
+        for one in studies:
+            person, day = days[one]
+            write_study(tmp_path / name / one, flair, scan.affine, study=one, PatientID=person, StudyDate=day)
+        cohort = open_cohort(tmp_path / name)
+        of.update({scan_id: one for one in studies for scan_id in open_cohort(tmp_path / name / one).ids})
+        run(cohort, Choice("intensity-published"), tmp_path / f"out-{name}", review=False, locate=False)
+        return tmp_path / f"out-{name}"
+
+    def pairs(before: Path, after: Path | None = None) -> list[tuple[str, str]]:
+        return [(of[one.scan_id], of[other.scan_id]) for one, other in find_pairs(before, after)]
+
+    assert pairs(results("all", "a1", "a2", "a3", "b1")) == [("a2", "a1"), ("a1", "a3")]
+    assert pairs(results("then", "a2", "b1"), results("now", "a3", "c2")) == [("a2", "a3")]
+    with pytest.raises(InputError, match=r"which session .* came first .*have no days of their own\. .*--pair"):
+        pairs(results("undated", "c1", "c2"))
+    with pytest.raises(InputError, match=r"No scan of the one folder belongs to one of the other.*--pair"):
+        pairs(results("several", "a1", "a2"), results("one", "a3", "b1"))

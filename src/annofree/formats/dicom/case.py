@@ -20,7 +20,7 @@ from annofree.formats.dicom.files import holds_dicom, is_dicom_file, is_zip, rea
 from annofree.formats.dicom.header import quiet
 from annofree.formats.dicom.kind import Verdict, classify_study
 from annofree.formats.dicom.pixels import read_stack
-from annofree.formats.dicom.study import Study, find_studies
+from annofree.formats.dicom.study import Study, find_studies, person_key
 from annofree.formats.nifti import Volume
 from annofree.scan import Modality
 from annofree.settings import Settings
@@ -51,6 +51,14 @@ class DicomCase(Case):
         assert self.study is not None
         with quiet():
             return classify_study(self.study)
+
+    @property
+    def examination(self) -> tuple[str, str] | None:
+        """A key of the person and the day of the study; shown to nobody."""
+        assert self.study is not None
+        frame = self.study.series[0].first
+        person = person_key(frame)
+        return (person, frame.day[:8]) if person.strip("|") else None
 
     def chosen(self, sequence: str | None = None) -> dict[Modality, Verdict]:
         """The series that are taken, by kind."""

@@ -86,7 +86,7 @@ def find_studies(found: Found, root: Path) -> list[Study]:
     frames, double = drop_double(found.frames)
     groups: dict[tuple[str, str], list[Frame]] = {}
     for frame in frames:
-        groups.setdefault((_person(frame), frame.study_uid), []).append(frame)
+        groups.setdefault((person_key(frame), frame.study_uid), []).append(frame)
     persons: dict[str, list[tuple[str, list[Frame]]]] = {}
     for (person, uid), members in groups.items():
         persons.setdefault(person, []).append((uid, members))
@@ -118,7 +118,8 @@ def _no_mr(visits: Sequence[tuple[str, Sequence[Frame]]]) -> bool:
     return not any(frame.modality == "MR" for _, members in visits for frame in members)
 
 
-def _person(frame: Frame) -> str:
+def person_key(frame: Frame) -> str:
+    """What tells one person from another: the id, else name and birth date; "|" where there is none of them."""
     number, name, born = frame.person
     return number.upper() or f"{name.upper().rstrip('^ ')}|{born}"
 
