@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from annofree.errors import OutputError
 from annofree.formats import open_cohort
-from annofree.formats.standing import MARK, listed, ordered, refuse_standing, unfinished_fit, whole_or_nothing
+from annofree.formats.standing import (
+    MARK,
+    listed,
+    listed_folder,
+    ordered,
+    refuse_standing,
+    unfinished_fit,
+    whole_or_nothing,
+)
 from annofree.pipeline import fit
 from annofree.synthesis.synthesise import synthesise_one
 
@@ -104,10 +114,9 @@ def test_a_run_goes_on_with_the_same_files_wherever_they_lie(tmp_path: Path) -> 
 def test_a_folder_that_a_setting_names_is_known_by_its_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from annofree.methods.weak_to_strong.tune import TuneSettings
 
-    for place in ("a", "b"):
-        save(tmp_path / place / "out" / "p_mask.nii.gz", brain_image())
+    for seed, place in enumerate("ab"):
+        save(tmp_path / place / "out" / "p_mask.nii.gz", brain_image(seed))
     file = tmp_path / "a" / "out" / "p_mask.nii.gz"
-    os.utime(file, ns=(1, 1))
 
     def order(place: str, labels: str) -> object:
         monkeypatch.chdir(tmp_path / place)
@@ -124,9 +133,33 @@ def test_a_folder_that_a_setting_names_is_known_by_its_files(tmp_path: Path, mon
         raise KeyboardInterrupt
     assert order("a", "out") == mine
     os.utime(file, ns=(2, 2))
+    assert order("a", "out") == mine
+    file.write_bytes(gzip.compress(gzip.decompress(file.read_bytes())[:-1] + b"\x07", 6))
     assert order("a", "out") != mine
     (tmp_path / "a" / "otsu").mkdir()
     assert order("a", "otsu") == "otsu"
+
+
+def test_contents_tell_files_apart_and_times_do_not(tmp_path: Path) -> None:
+    plain = np.arange(4000, dtype=np.uint8).tobytes()
+    other = plain[:2000] + b"x" + plain[2001:]
+    name = "map.nii.gz"
+    for number, pack in enumerate((lambda raw: raw, lambda raw: gzip.compress(raw, 0, mtime=0), _in_blocks)):
+        file, copy, changed = (tmp_path / f"{number}{word}" / name for word in "abc")
+        for path, raw in ((file, plain), (copy, plain), (changed, other)):
+            path.parent.mkdir()
+            path.write_bytes(pack(raw))
+            os.utime(path, ns=(1, 1) if path == changed else (number + 2, number + 2))
+        os.utime(file, ns=(1, 1))
+        assert changed.stat().st_size == file.stat().st_size
+        assert listed_folder(file.parent) == listed_folder(copy.parent)
+        assert listed_folder(file.parent) != listed_folder(changed.parent)
+
+
+def _in_blocks(raw: bytes) -> bytes:
+    """The form that bgzip writes: many gzip files in a row, the last one empty."""
+    parts = (gzip.compress(part, 0, mtime=0) for part in (raw[:2500], raw[2500:], b""))
+    return b"".join(part[:3] + bytes([4]) + part[4:10] + b"\x02\x00ab" + part[10:] for part in parts)
 
 
 def test_a_finished_run_is_called_one(tmp_path: Path) -> None:

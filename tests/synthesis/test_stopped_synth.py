@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from annofree.errors import OutputError
 from annofree.synthesis import LabelMapBank, SynthesisSettings, export, export_cases
+from annofree.synthesis.bank import BrainMap
 from annofree.synthesis.settings import Tumours
 from command_line import call
 
@@ -39,6 +41,10 @@ def test_a_stopped_data_set_goes_on(mni_bank: LabelMapBank, tmp_path: Path, monk
     other = SynthesisSettings(tumours=Tumours(healthy_share=0.5))
     with pytest.raises(OutputError, match=r"healthy_share was 0\.25 and is now 0\.5"):
         export_cases(tmp_path / "stopped", 3, mni_bank, other, seed=1)
+    brain = mni_bank.maps[0]
+    tissue = np.where(np.arange(160)[:, None, None] == 80, brain.tissue[::-1], brain.tissue)
+    with pytest.raises(OutputError, match="maps: the same names, other files"):
+        export_cases(tmp_path / "stopped", 3, LabelMapBank((BrainMap(brain.name, tissue, brain.depth),)), seed=1)
     export_cases(tmp_path / "stopped", 3, mni_bank, seed=1)
     assert not set(made[: before - 1]) & set(made[before:])  # what was done is not made again
     assert tree(tmp_path / "stopped") == tree(whole)

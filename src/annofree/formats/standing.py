@@ -11,9 +11,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from annofree.errors import OutputError
 from annofree.formats.lock import LOCK, only_run
 from annofree.formats.names import is_volume
+from annofree.formats.network_folder import file_hash
 from annofree.formats.outfolder import atomic_write, leaving_nothing
 from annofree.scan import Cohort
 from annofree.settings import Settings
@@ -97,15 +101,34 @@ def listed(cohort: Cohort | None) -> list[str]:
 
 
 def stamped(name: str, files: Iterable[tuple[str, Path]], more: Any = None) -> str:
-    """A name with a digest of its files' roles, names, sizes and times of change, and of `more`."""
+    """A name with a digest of its files' roles, names and contents, and of `more`; a copy of them is the same."""
     told = []
     for role, path in files:
         try:
-            told.append(f"{role} {path.name} {path.stat().st_size} {path.stat().st_mtime_ns}")
+            told.append(f"{role} {path.name} {_content(path)}")
         except OSError:  # a link that leads nowhere: whoever reads it says so
             told.append(f"{role} {path.name}")
     text = json.dumps([sorted(told), more], sort_keys=True, default=str)
     return f"{name} {hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+
+def _content(path: Path) -> str:
+    """What a file holds: size and checksum as gzip states them at its end, so that no image is read; else SHA-256."""
+    with path.open("rb") as file:
+        head = file.read(4)
+        if head[:3] != b"\x1f\x8b\x08" or head[3] & 4:  # or one of the forms that have many such ends
+            return file_hash(path)
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - 8))
+        return f"{size} {file.read().hex()}"
+
+
+def held(name: str, *arrays: NDArray[Any]) -> str:
+    """A name with a digest of arrays that are in memory."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array).data)
+    return f"{name} {digest.hexdigest()[:16]}"
 
 
 def listed_folder(place: Path) -> list[str]:

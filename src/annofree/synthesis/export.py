@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from annofree.errors import InputError
 from annofree.formats.skull import head_in
+from annofree.formats.standing import held
 from annofree.processes import in_order
 from annofree.scan import Modality, Scan
 from annofree.synthesis.bank import LabelMapBank
@@ -56,7 +57,8 @@ def export_cases(
     """
     settings = settings or SynthesisSettings()
     asked = {"n": n, "seed": seed, "settings": settings.model_dump(mode="json"), "spacing_mm": spacing_mm}
-    with MadeFolder.new(Path(out), layout, Modality, asked | {"maps": [brain.name for brain in bank.maps]}) as folder:
+    asked["maps"] = [held(brain.name, brain.tissue, brain.depth) for brain in bank.maps]
+    with MadeFolder.new(Path(out), layout, Modality, asked) as folder:
         make = partial(_make, folder, bank, settings, spacing_mm)
         rows = list(in_order(make, list(enumerate(case_seeds(seed, n))), workers))
         return folder.finish(rows, _LABELS, regions=(2, 1, 3))

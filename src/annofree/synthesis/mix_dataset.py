@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
@@ -11,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annofree.errors import InputError
-from annofree.formats.standing import listed, stamped
+from annofree.formats.standing import held, listed
 from annofree.processes import in_order
 from annofree.scan import Cohort
 from annofree.synthesis.dataset import MadeFolder, Row, case_rng
@@ -72,7 +71,7 @@ def write_mixed(
 
 def listed_labels(labels: Mapping[str, NDArray[np.uint8]]) -> list[str]:
     """Each label map's name with a digest of its values: what an order names."""
-    return [stamped(name, (), hashlib.sha256(np.asarray(v).tobytes()).hexdigest()) for name, v in labels.items()]
+    return [held(name, np.asarray(values)) for name, values in labels.items()]
 
 
 def label_names(labels: Iterable[NDArray[np.uint8]]) -> dict[str, int]:

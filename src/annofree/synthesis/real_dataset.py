@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from annofree.errors import InputError, some
+from annofree.formats.standing import held
 from annofree.processes import in_order
 from annofree.progress import say
 from annofree.scan import Cohort, Modality
@@ -63,7 +64,7 @@ def write_in_real_brains(
     names = [(f"real_{i:05d}", s) for i, s in enumerate(case_seeds(seed, n))]
     jobs = [(carrier, names[at :: len(carriers)]) for at, carrier in enumerate(carriers) if names[at :: len(carriers)]]
     asked = {"n": n, "seed": seed, "settings": settings.model_dump(mode="json"), "spacing_mm": spacing_mm}
-    asked["carriers"] = [f"{carrier.id} {carrier.levels.tolist()}" for carrier in carriers]
+    asked["carriers"] = [held(carrier.id, carrier.images, carrier.tissue, carrier.levels) for carrier in carriers]
     with MadeFolder.new(out, layout, shared, asked) as folder:
         made = in_order(partial(_make, settings, spacing_mm, folder), jobs, workers)
         rows = sorted((row for rows in made for row in rows), key=lambda row: row["case"])
