@@ -18,6 +18,8 @@ from annofree.errors import InputError
 EXTREME = 50.0
 #: About so many voxels tell the robust level of a brain.
 _SAMPLE = 60_000
+#: Percentiles between which nearly all grey levels lie, and the part of that range that still counts as dark.
+_NEARLY_ALL, _DARK = (0.5, 99.5), 0.05
 #: Width of the middle 90 % of a normal distribution in standard deviations.
 _MIDDLE_90 = 3.2897
 
@@ -53,17 +55,32 @@ def robust_level(values: NDArray[Any], median: Callable[[NDArray[Any]], Any] = n
 
 
 def without_extremes(image: NDArray[np.float32], brain: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Grey levels cut where no tissue is: `EXTREME` robust spreads from the brain's middle.
+    """Grey levels cut where no tissue is: `EXTREME` robust spreads from the brain's middle, and a background of grey.
 
     A few voxels of 10^6 say nothing of a brain, but spread over their neighbourhood when an image is resampled or
-    smoothed. An image without such voxels is returned as it is. Image (X, Y, Z); brain boolean, not empty.
+    smoothed. So does a background that is as bright as tissue, as images have whose brain was scaled to mean 0: it
+    becomes as dark as the brain's darkest part. An image with neither is returned as it is. Image (X, Y, Z); brain
+    boolean, not empty.
     """
     inside = image[brain]
-    middle, spread = robust_level(inside[:: max(1, inside.size // _SAMPLE)])
+    sample = inside[:: max(1, inside.size // _SAMPLE)]
+    middle, spread = robust_level(sample)
     low, high = np.float32(middle - EXTREME * spread), np.float32(middle + EXTREME * spread)
-    if inside.min() >= low and inside.max() <= high:
-        return image
-    return np.where(brain, np.clip(image, low, high), image)
+    if inside.min() < low or inside.max() > high:
+        image = np.where(brain, np.clip(image, low, high), image)
+    dark, bright = np.percentile(sample, _NEARLY_ALL)
+    if not brain[0, 0, 0] and dark + _DARK * (bright - dark) < image[0, 0, 0] < bright:
+        image = np.where(brain, image, np.float32(dark))
+    return image
+
+
+def air_level(head: NDArray[np.float32]) -> np.float32:
+    """The grey level of air in a whole head (X, Y, Z), for what lies outside the brain.
+
+    It is 0, but where a constant was added or grey levels were scaled to mean 0: 0 would be bright there.
+    """
+    dark, bright = np.percentile(head[::2, ::2, ::2], _NEARLY_ALL)
+    return np.float32(0.0 if abs(dark) <= _DARK * (bright - dark) else dark)
 
 
 def otsu_cut(counts: NDArray[Any], centres: NDArray[Any], classes: int = 2) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,9 +12,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from annofree import methods
+from annofree.formats.study import Study
 from annofree.intensity import robust_level
 from annofree.phantom import phantom_subject
-from annofree.scan import Scan
+from annofree.prepare.recipe import as_scan
+from annofree.prepare.work import Work
+from annofree.scan import Grid, Modality, Scan
 
 Image = NDArray[np.float32]
 
@@ -48,6 +52,35 @@ def test_the_answer_does_not_move(scan: Scan, name: str, change: Callable[[Image
     after = method.segment(scan.replace(images=images, brain=brain)).labels > 0
     assert before.sum() > 1000
     assert 2 * (before & after).sum() / (before.sum() + after.sum()) >= least_dice
+
+
+@pytest.mark.parametrize("name", ["synthtumour", "intensity", "dae", "weak-to-strong", "mvit-ae", "atlas-z"])
+def test_a_brain_scaled_to_mean_0_on_a_background_of_0_gives_the_same_answer(name: str) -> None:
+    finer = phantom_subject(seed=5, kind="glioblastoma", spacing_mm=1.6).scan  # every method resamples it
+    brain, method = finer.foreground(), methods.shipped(name)
+
+    def scaled(image: Image) -> Image:
+        inside = image[brain]
+        return np.where(brain, (image - inside.mean()) / inside.std(), np.float32(0.0))
+
+    before = method.segment(finer).labels > 0
+    images = {sequence: scaled(np.asarray(image)) for sequence, image in finer.images.items()}
+    after = method.segment(finer.replace(images=images, brain=brain)).labels > 0
+    assert before.sum() > 1000
+    assert 2 * (before & after).sum() / (before.sum() + after.sum()) >= 0.99
+
+
+@pytest.mark.parametrize(("lifted", "outside"), [(0.0, 0.0), (500.0, 500.0), (-700.0, -700.0)])
+def test_what_lies_outside_the_brain_of_a_head_becomes_air(lifted: float, outside: float) -> None:
+    head = np.zeros((20, 20, 20), np.float32)
+    head[4:16, 4:16, 4:16] = 300.0
+    brain = np.zeros(head.shape, bool)
+    brain[6:14, 6:14, 6:14] = True
+    grid = Grid(head.shape, np.eye(4))
+    study = Study("p", {Modality.T1: head + lifted}, {Modality.T1: grid}, {Modality.T1: grid}, {}, brain)
+    scan = as_scan(replace(Work.begin(study, Modality.T1), brain=brain))
+    assert np.unique(scan.images[Modality.T1][~brain]) == outside
+    assert np.unique(scan.images[Modality.T1][brain]) == 300.0 + lifted
 
 
 @given(

@@ -26,6 +26,7 @@ from annofree.formats.plausible import refuse_impossible_brain, refuse_impossibl
 from annofree.formats.report_texts import read_report, read_reports
 from annofree.formats.skull import why_whole_head
 from annofree.formats.study import Study
+from annofree.intensity import air_level
 from annofree.masks import bounding_box, faces
 from annofree.processes import side_by_side
 from annofree.scan import Cohort, Modality, Origin, Scan, canonical_grid, to_canonical
@@ -341,8 +342,9 @@ def _as_it_lies(study: Study) -> Scan:
         named = "an array" if given is None or isinstance(given, np.ndarray) else given.name  # pages show no folders
         said.append(f"Brain mask: {named}{f'; {cut}' if cut else ''}.")
         for name in study.heads:
-            images[name] = np.where(brain, images[name], np.float32(0))
-            said.append(f"{name} showed the whole head; everything outside the brain mask was set to 0.")
+            air = air_level(images[name])
+            images[name] = np.where(brain, images[name], air)
+            said.append(f"{name} showed the whole head; everything outside the brain mask was set to {air:.4g}.")
     scan = Scan(
         id=study.id,
         images=images,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from annofree.errors import InputError
+from annofree.intensity import air_level
 from annofree.preparation import StepRecord
 from annofree.prepare.work import Work
 from annofree.scan import Scan
@@ -27,7 +28,7 @@ class CompareWithTemplate(Settings):
         from annofree.anatomy import register_to_mni
 
         assert work.brain is not None
-        images = {name: np.where(work.brain, image, np.float32(0)) for name, image in work.images.items()}
+        images = {name: np.where(work.brain, image, air_level(image)) for name, image in work.images.items()}
         grid = work.grids[work.reference]
         found = register_to_mni(Scan(work.study.id, images, grid.affine, brain=work.brain))
         said, overlaps = [], found.plausible and found.overlap >= self.least_overlap
@@ -61,7 +62,7 @@ class CompareWithTemplate(Settings):
                 brain, _ = network_brain(turned, grid)
             except InputError:
                 continue
-            stripped = {work.reference: np.where(brain, turned, np.float32(0))}
+            stripped = {work.reference: np.where(brain, turned, air_level(turned))}
             found = register_to_mni(Scan(work.study.id, stripped, grid.affine, brain=brain))
             if found.plausible and found.overlap >= self.least_overlap and found.agreement >= self.least_agreement:
                 return True

@@ -13,6 +13,7 @@ from annofree.errors import InputError
 from annofree.formats import open_cohort
 from annofree.formats.grids import choose_reference
 from annofree.formats.study import Study
+from annofree.intensity import air_level
 from annofree.preparation import Preparation, StepRecord
 from annofree.prepare.alarm import CompareWithTemplate
 from annofree.prepare.bias import CorrectBias
@@ -83,7 +84,7 @@ def as_scan(work: Work, *, every_grid: bool = False) -> Scan:
     done = [step.did for step in work.steps if step.name != "input"]
     return Scan(
         id=study.id,
-        images={name: np.where(work.brain, image, np.float32(0)) for name, image in work.images.items()},
+        images={name: np.where(work.brain, image, air_level(image)) for name, image in work.images.items()},
         affine=grid.affine,
         native=study.natives[work.reference],
         brain=work.brain,
