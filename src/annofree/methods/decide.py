@@ -161,8 +161,9 @@ def decide(scored: Scored, scan: Scan) -> Decision:
         missing = [str(s) for s in (Modality.T1, Modality.T1C) if s not in scan.images]
         why = f"{' and '.join(missing)} missing" if missing else "nothing enhances"
         notes.append(f"The core is of low confidence: {why}")
-    if (labels > 0).any() and not {Modality.FLAIR, Modality.T2} & set(scan.images):
-        notes.append("The whole tumour may be much larger: its oedema shows on FLAIR and T2, and both are missing")
+    if not {Modality.FLAIR, Modality.T2} & set(scan.images):
+        may = "The whole tumour may be much larger" if (labels > 0).any() else "A tumour may have been overlooked"
+        notes.append(f"{may}: its oedema shows on FLAIR and T2, and both are missing")
     return Decision(labels, decision.thresholds, tuple(notes))
 
 
