@@ -96,6 +96,15 @@ def test_not_a_number(tmp_path: Path, value: float) -> None:
     refused(save(tmp_path / "flair.nii.gz", image), "7 of", "NaN or infinite")
 
 
+@pytest.mark.parametrize("factor", [1e33, 1e-33, -1e33])
+def test_values_that_are_no_grey_levels_are_refused(tmp_path: Path, factor: float) -> None:
+    image = brain_image() * np.float32(factor)
+    refused(save(tmp_path / "flair.nii.gz", image), "no grey levels", "reaches from")
+    outside = np.where(brain_image() > 0, brain_image(), np.float32(factor))
+    if abs(factor) > 1:
+        refused(save(tmp_path / "b" / "flair.nii.gz", outside), "no grey levels")
+
+
 def test_all_zero(tmp_path: Path) -> None:
     refused(save(tmp_path / "flair.nii.gz", np.zeros(SHAPE, np.int16)), "empty", "all zero")
 

@@ -14,10 +14,13 @@ from annofree.errors import InputError
 MIN_EQUAL_NEIGHBOURS = 0.6
 #: No sequence has so few grey levels.
 FEW_VALUES = 8
+#: Where the largest grey level of an image lies: squares of larger ones, summed, leave single precision, and smaller
+#: ones are lost beside the least divisors.
+_PLAUSIBLE = (1e-6, 1e15)
 
 
 def refuse_no_picture(array: NDArray[Any], file: str | Path, what: str = "") -> None:
-    """Refuse an image with values that are not numbers, or with one value only; `what` names the array in the error."""
+    """Refuse an image with values that are not numbers, one value only, or absurd ones; `what` names the array."""
     # the sum is NaN or infinite as soon as one value is, and needs no array beside it
     if not np.isfinite(array.sum(dtype=np.float64)) and not (finite := np.isfinite(array)).all():
         raise InputError(
@@ -26,9 +29,17 @@ def refuse_no_picture(array: NDArray[Any], file: str | Path, what: str = "") -> 
             why=f"{array.size - int(finite.sum())} of {array.size} voxels{what and f' of {what}'} are NaN or infinite",
             fix="Replace them (for instance with 0 outside the brain) and try again",
         )
-    if array.min() == array.max():
+    low, high = float(array.min()), float(array.max())
+    if low == high:
         said = "is all zero" if array.flat[0] == 0 else f"has the one value {array.flat[0]:g} everywhere"
         raise InputError("An image is empty", file=file, why=f"{what or 'it'} {said}", fix="Export the scan again")
+    if not _PLAUSIBLE[0] <= max(abs(low), abs(high)) <= _PLAUSIBLE[1]:
+        raise InputError(
+            "An image holds values that are no grey levels",
+            file=file,
+            why=f"{what or 'it'} reaches from {low:.3g} to {high:.3g}; a damaged file or a wrong data type looks so",
+            fix="Export it again, or multiply all of it by one number",
+        )
 
 
 def look_like_labels(array: NDArray[Any]) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annofree.errors import InputError, OptionalDependency
+from annofree.formats.contents import refuse_no_picture
 from annofree.formats.dicom.header import Frame
 from annofree.formats.dicom.stack import Stack
 from annofree.formats.nifti import MAX_VOXELS
@@ -51,10 +52,7 @@ def read_stack(stack: Stack, name: str) -> NDArray[np.float32]:
             array[number] = (1 - part) * array[before] + part * array[after]
     if stack.frames[0].photometric == "MONOCHROME1":  # the smallest value is white
         array = array.max() + array.min() - array
-    if not np.isfinite(array).all():
-        raise InputError(f"DICOM {name} holds values that are not numbers", fix="Export the series again")
-    if array.min() == array.max():
-        raise InputError(f"DICOM {name} is empty", why=f"it has the one value {array.flat[0]:g} everywhere")
+    refuse_no_picture(array, f"DICOM {name}")
     return array.T
 
 
