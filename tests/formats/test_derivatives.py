@@ -234,6 +234,25 @@ def test_an_older_table_is_of_the_answer_whose_volume_it_has(patient: Path, tmp_
     assert read_segmentation(out, "BraTS2021_00042", "weak-to-strong").lesions == ()
 
 
+@pytest.mark.parametrize("parts", [True, False])
+def test_an_older_table_of_answers_of_equal_volume_is_told_by_their_parts(
+    patient: Path, tmp_path: Path, parts: bool
+) -> None:
+    several = answer(patient, provenance={"method": "z-last"})
+    whole = answer(patient, ("WT",), labels=(several.labels > 0).astype(np.uint8) * np.uint8(2), lesions=())
+    assert several.volumes_ml["WT"] == whole.volumes_ml["WT"]
+    tc, et = several.volumes_ml["TC"], several.volumes_ml["ET"]
+    inside = {"core": tc - et, "enhancing": et} if parts else {}
+    lesions = (Lesion(1, round(several.volumes_ml["WT"], 3), (1.0, 2.0, 3.0), label_ml=inside),)
+    mine, other = (several, whole) if parts else (whole, several.replace(lesions=()))
+    write_segmentation(other, tmp_path / "out")
+    table = write_segmentation(mine.replace(lesions=lesions), tmp_path / "out").parents[1] / "lesions.tsv"
+    _without_methods(table)
+    for result, wanted in ((mine, 1), (other, 0)):
+        found = read_segmentation(tmp_path / "out", "BraTS2021_00042", str(result.provenance["method"])).lesions
+        assert len(found) == wanted
+
+
 def test_a_new_answer_leaves_nothing_that_describes_the_old_one(patient: Path, tmp_path: Path) -> None:
     out, stem = tmp_path / "out", "sub-BraTS202100042_space-"
     write_segmentation(answer(patient, provenance={"method": "intensity"}), out)

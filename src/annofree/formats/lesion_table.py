@@ -36,7 +36,7 @@ def read_lesions(path: Path, method: str) -> tuple[Lesion, ...]:
     """Read one method's rows back; an absent table means that none was written.
 
     Rows of older tables, which hold those of one method and do not name it, are of the answer beside the table whose
-    volume is nearest.
+    volume is nearest, or among equal ones the volumes of its parts.
 
     Raises:
         InputError: The table is damaged.
@@ -54,15 +54,18 @@ def _rows(path: Path, asker: str) -> list[dict[str, str]]:
     rows = read_table(path)
     if not rows or "method" in rows[0]:
         return rows
-    volumes_ml: dict[str, float] = {}
+    core, enhancing = (sum(_number(row[f"{name}_ml"]) or 0.0 for row in rows) for name in ("core", "enhancing"))
+    here_ml = {"WT": sum(float(row["volume_ml"]) for row in rows), "TC": core + enhancing, "ET": enhancing}
+    off: dict[str, tuple[float, float]] = {}
     for sidecar in sorted(path.parent.glob("anat/*_space-orig_label-lesion_desc-*_mask.json")):
         try:
             record = json.loads(sidecar.read_text(encoding="utf-8"))
-            volumes_ml[record["Method"]] = float(record["VolumesMl"]["WT"])
+            told = {"TC": 0.0, "ET": 0.0, **record["VolumesMl"]}
+            whole, *parts = (abs(float(told[region]) - here_ml[region]) for region in here_ml)
+            off[record["Method"]] = round(whole, 2), sum(parts)
         except (OSError, ValueError, KeyError, TypeError):  # not a record of an answer
             continue
-    listed_ml = sum(float(row["volume_ml"]) for row in rows)
-    writer = min(volumes_ml, key=lambda name: abs(volumes_ml[name] - listed_ml), default=asker)
+    writer = min(off, key=lambda name: off[name], default=asker)
     return [{**row, "method": writer} for row in rows]
 
 
