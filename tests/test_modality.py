@@ -65,6 +65,33 @@ def test_descriptions_are_parsed_like_names(text: str) -> None:
     assert Modality.parse(text) is Modality.T1C
 
 
+@pytest.mark.parametrize(
+    ("name", "sequence"),
+    [
+        ("AX T1 C-", "T1"),
+        ("T1C-", "T1"),
+        ("T1W C(-)", "T1"),
+        ("T1 Gd- tra", "T1"),
+        ("T1 sin contraste", "T1"),
+        ("T1 senza mdc", "T1"),
+        ("t1 vor KM", "T1"),
+        ("AX T1 C+", "T1C"),
+        ("C+ T1", "T1C"),
+        ("T1W C(+)", "T1C"),
+        ("T1 con mdc", "T1C"),
+        ("t1 nach KM", None),
+        ("AX T1 -C", None),
+        ("sT1W_3D_TFE", "T1"),
+        ("WIP sT1W_3D_TFE_GD", "T1C"),
+        ("sT2W_FLAIR", "FLAIR"),
+    ],
+)
+def test_signs_other_languages_and_presets_are_read(name: str, sequence: str | None) -> None:
+    found = read_words(name)
+    assert found.sequence == sequence
+    assert (found.doubt is not None) == (sequence is None)
+
+
 @pytest.mark.parametrize("text", ["P1_T1", "t1 foo", "with contrast", "", "dwi"])
 def test_more_than_a_sequence_is_no_sequence(text: str) -> None:
     with pytest.raises(InputError, match="not a sequence"):

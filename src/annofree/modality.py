@@ -31,6 +31,7 @@ from annofree.modality_words import (
     SUSPECT,
     TECHNICAL,
     VISIT_SECOND,
+    WITH,
 )
 
 
@@ -87,6 +88,10 @@ class NameReading:
     start: int = 0
     trailing_id: str = ""
     remark: str | None = None
+
+
+#: Words of contrast agent that a minus turns round.
+_AGENT = re.compile(r"c|ce|gd|gad|gado|km|cm|contrast|kontrast", flags=re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -146,6 +151,24 @@ def read_words(stem: str, *, known_case: str = "") -> NameReading:
     return _decide(said, bases, registered, doubtful, NameReading(start=start, trailing_id=trailing))
 
 
+def read_contrast(text: str) -> bool | None:
+    """Whether a text says that contrast agent was given; None where it says nothing of it, or both.
+
+    Example:
+        >>> read_contrast("ax t1 +C"), read_contrast("ax t1 no contrast"), read_contrast("ax t1 post op")
+        (True, False, None)
+    """
+    contrast, plain = _agent(_joined(list(_words(text, 0))))
+    return None if contrast == plain else contrast
+
+
+def _agent(words: list[_Word]) -> tuple[bool, bool]:
+    """Whether words say that contrast agent was given, and whether they say that it was not."""
+    contrast = any(word.kind == "contrast" for word in words)
+    kinds = [word.kind for word in words if not (contrast and word.text.startswith("nativ"))]  # native: also a space
+    return contrast, "negator" in kinds or "plain" in kinds
+
+
 def _decide(
     said: list[_Word],
     bases: list[_Word],
@@ -163,9 +186,7 @@ def _decide(
     elif set(kinds) == {Modality.T1, Modality.T2} or len(set(kinds)) > 2:
         return doubtful(f"it names {' and '.join(sorted({str(kind) for kind in kinds}))}")
     base = Modality.FLAIR if Modality.FLAIR in kinds else kinds[0]
-    contrast = any(word.kind == "contrast" for word in said)
-    negated = any(word.kind == "negator" for word in said)
-    plain = negated or any(word.kind == "plain" and not word.text.startswith("nativ") for word in said)
+    contrast, plain = _agent(said)
     if contrast and plain:
         return doubtful("it says both with and without contrast")
     if base is Modality.T1:
@@ -199,11 +220,18 @@ def _words(stem: str, skipped: int) -> list[_Word]:
         entity = ENTITY.fullmatch(chunk)
         if entity and not _is_subtraction(entity, found) and not _names_a_base(entity):
             found += _entity(entity[1].lower(), entity[2].lower(), start)
-        elif re.fullmatch(r"(c|ce|gd|km|cm)-", chunk, flags=re.IGNORECASE):
-            found.append(_Word("cminus", "plain", start))
         else:
+            chunk = re.sub(r"\(([-+])\)", r"\1  ", chunk)
             for match in re.finditer(r"[^-. ,;()\[\]{}&+]+|\+", chunk):
-                found += _kinds(match.group().lower(), start + match.start())
+                spoken = _kinds(match.group().lower(), start + match.start())
+                if _AGENT.fullmatch(spoken[-1].text):
+                    sign = re.match(r"([-+])($|[ .,;)])", chunk[match.end() :])  # `C-`, `T1C-`, `Gd+ T1`
+                    if sign is not None:
+                        text, kind = ("cplus", "contrast") if sign[1] == "+" else ("cminus", "plain")
+                        spoken[-1] = replace(spoken[-1], text=text, kind=kind)
+                    elif chunk[: match.start()].endswith(" -"):  # a minus, or a hyphen typed carelessly
+                        spoken[0] = replace(spoken[0], text=f"-{spoken[0].text}", kind="unknown")
+                found += spoken
     return found
 
 
@@ -234,7 +262,7 @@ def _entity(key: str, value: str, start: int) -> list[_Word]:
 
 def _kinds(word: str, start: int) -> list[_Word]:
     """What one word without separators says; a compound such as `t1wce` says several things."""
-    word = word.replace("*", "star")
+    word = re.sub(r"^[sv](?=t[12]w)", "", word.replace("*", "star"))  # Philips calls its presets sT1W and vT1W
     bare = word.rstrip("0123456789")
     kind = _kind_of(word) or ("contrast" if bare in CONTRAST else None)
     if kind is not None:
@@ -318,11 +346,7 @@ def _joined(words: list[_Word]) -> list[_Word]:
             step = 2
         elif text == "pre":
             found.append(_Word(text, "plain", word.start))
-        elif (
-            text in ("with", "w", "plus", "+")
-            and following is not None
-            and (following.kind == "contrast" or second == "c")
-        ):
+        elif text in WITH and following is not None and (following.kind == "contrast" or second == "c"):
             found.append(_Word(second, "contrast", word.start))
             step = 2
         elif text == "+" and before is not None and before.kind in ("base", "contrast", "neutral"):

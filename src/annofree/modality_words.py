@@ -11,12 +11,17 @@ def _set(text: str) -> frozenset[str]:
 
 T1_NAMES = _set("mprage mp2rage bravo spgr fspgr")
 CONTRAST = _set(
-    "ce gd gad gado gadolinium gadovist gadavist gadobutrol gadoterate dotarem clariscan magnevist prohance "
+    "ce gd gad gado gadolinium gadovist gadavist gadobutrol gadoterate gadoteridol gadopiclenol gadobenate gadodiamide "
+    "dotarem clariscan magnevist prohance "
     "multihance omniscan gbca gddtpa dtpa km kontrast kontrastmittel contrast contrasted contraste contrasto "
-    "kontrastas mdc cplus post postcontrast enhanced enhancement enhancing enh inj injection injected 增强 造影 增強 "
+    "kontrastas gadolinio inyectado mdc cplus post postcontrast enhanced enhancement enhancing "
+    "enh inj injection injected 增强 造影 增強 "
 )
 PLAIN = _set("unenhanced plain noncontrast nocontrast precontrast noce nogd nogad nocon native nativ nc 平扫 cminus")
-NEGATORS = _set("pre non no not without wo sans ohne minus before prior")
+NEGATORS = _set(
+    "pre non no not without wo wout sans ohne kein minus before prior sin senza sem zonder uten utan vor voor avant"
+)
+WITH = _set("with w plus + con com mit met med avec")
 LINKS = _set("to in into on onto 2")
 OTHER = _set(
     "sub subtraction subtracted subtract subtr diff difference ratio map maps star t2star t2s swi swan adc dwi "
@@ -26,7 +31,7 @@ OTHER = _set(
 )
 NEUTRAL = _set(
     "ax axi axial axiale tra trans transversal transverse cor coronal sag sagittal obl oblique se tse fse ffe tfe "
-    "gre space cube vista spc ns nonselective wip ir tir fs fatsat fatsuppressed spir spair blade "
+    "gre space cube vista spc ns nonselective wip ir tir fs fatsat fatsuppressed spir spair blade haste "
     "propeller iso isotropic hr hires "
     "highres lowres mpr mprs vibe thrive tfl fl2d fl3d fl sense grappa caipi turbo fast w wi wt wtd weighted "
     "weighting seq sequence series magn "
@@ -35,7 +40,8 @@ NEUTRAL = _set(
     "corr unbiased denoised denoise nlm reg registered registration rigid affine warped aligned align coreg "
     "coregistered preproc preprocessed preprocessing processed proc resampled resample resamp resliced norm "
     "normalised normalized zscore standardised standardized mni mni152 sri sri24 atlas std standard orig original "
-    "final new copy defaced deface anon anonymized anonymised crop cropped reoriented reorient ras lps lpi las "
+    "final new copy defaced deface anon anonymized anonymised crop cropped unstripped pp "
+    "rsri ssfinal reoriented reorient ras lps lpi las "
     "rai rsa img image vol volume mr mri scan nii nifti head hdbet synthstrip brainextracted extracted anat "
     "anatomical structural clean input full matched hist "
     # visits
@@ -50,7 +56,7 @@ ENTITY = re.compile(
     flags=re.IGNORECASE,
 )
 SPOKEN_ENTITIES = _set("acq rec desc mod")
-TECHNICAL = re.compile(r"\d+d|\d+(p\d+)?(t|mm|min|s|ms|tesla)|iso\d*|t[re]\d+")
+TECHNICAL = re.compile(r"s?\d+d|\d+(p\d+)?(t|mm|min|s|ms|tesla)|iso\d*|t[re]\d+")
 REGISTERED = _set("reg registered registration coreg coregistered aligned align warped resampled resliced")
 #: Words of a compound without blanks; single letters stand beside a base only.
 ATOMS = sorted(

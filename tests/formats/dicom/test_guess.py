@@ -154,6 +154,37 @@ def test_words_never_hold_what_the_table_does_not(tmp_path: Path) -> None:
         assert read_words(text).against is None
 
 
+@pytest.mark.parametrize(
+    ("text", "contrast"),
+    [
+        ("T1 NO CONTRAST", False),
+        ("T1 sin contraste", False),
+        ("T1 sans gado", False),
+        ("T1 GD-", False),
+        ("AX T1 W/O CON", False),
+        ("T1 pre gd", False),
+        ("t1 nativ", False),
+        ("T1平扫", False),
+        ("T1+C", True),
+        ("T1 pre-op KM", True),
+        ("sT1W_TSE_GD", True),
+        ("T1CE", True),
+        ("AX T1 POST | BRAIN W/WO CONTRAST", True),
+        ("AX T1 | BRAIN W/WO CONTRAST", None),
+        ("T1 post-op", None),
+        ("AX T1 -C", None),
+    ],
+)
+def test_a_description_says_whether_contrast_agent_was_given(text: str, contrast: bool | None) -> None:
+    words = read_words(text)
+    assert (words.sequences, words.contrast) == (("T1",), contrast)
+    assert [word for word in words.shown if word in ("contrast", "native")] == {
+        True: ["contrast"],
+        False: ["native"],
+        None: [],
+    }[contrast]
+
+
 @pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"])
 @pytest.mark.parametrize("kind", ["T1C", "FLAIR"])
 def test_the_quick_way_through_a_header_reads_what_pydicom_reads(

@@ -8,26 +8,23 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from annofree.modality import read_contrast
+
 _SUSCEPTIBLE = "is susceptibility-weighted or a gradient echo"
 _ECHO_PLANAR = "is echo-planar (functional, diffusion or perfusion)"
-_AGENT = (
-    r"post|gd|gad|gado\w*|km|kontrast\w*|contrast\w*|ce|\+c|c\+|dotarem|gadavist|magnevist|prohance|t1ce|t1c|t1gd|mit"
-)
 _ELSEWHERE = (
     r"spine|cerv\w*|lumb\w*|thorac\w*|c.?spine|l.?spine|hws|bws|lws|neck|orbit\w*|pituitary|hypophys\w*|sella|iac|knee|"
     r"shoulder|prostate|breast|abdomen|pelvis|liver|cardiac|heart"
 )
-#: A pattern, the word as it is shown, and what it speaks for: a sequence, "contrast", "no contrast", or a reason not to
-#: take the series.
+#: A pattern, the word as it is shown, and what it speaks for: a sequence, or a reason not to take the series.
+#: Contrast agent is read by the rule for names of files.
 _TABLE: tuple[tuple[str, str, str], ...] = (
     (r"t2.?flair|flair|flr|tirm|dark.?fluid|darkfl", "flair", "FLAIR"),
     (r"t1.?flair", "t1 flair", "T1"),
-    (r"(?:3d)?t1w?i?", "t1", "T1"),
+    (r"(?:3d|[sv])?t1w?i?(?:c|ce|gd)?", "t1", "T1"),
     (r"mp.?rage|bravo|fspgr|spgr|vibe|mprage|t1.?tfe|t1.?ffe|ir.?fspgr|tfl", "mprage", "T1"),
-    (r"(?:3d)?t2w?i?", "t2", "T2"),
+    (r"(?:3d|[sv])?t2w?i?", "t2", "T2"),
     (r"propeller|blade|frfse", "propeller", "T2"),
-    (_AGENT, "contrast", "contrast"),
-    (r"pre|nativ\w*|ohne|without|w.?o|non|pre.?contrast", "native", "no contrast"),
     (r"dwi|dti|diff\w*|adc|eadc|trace\w*|tensor|b\d{3,4}|noddi|hardi|fa|colfa", "diffusion", "is diffusion"),
     (r"swi|swan|t2star|t2\*|hemo|haemo|venobold|mip|minip|qsm|medic|merge", "susceptibility", _SUSCEPTIBLE),
     (r"tof|mra|mrv|angio\w*|venogr\w*|pca|carotid\w*", "angiography", "is angiography"),
@@ -42,12 +39,13 @@ _TABLE: tuple[tuple[str, str, str], ...] = (
     (r"ciss|fiesta|drive|trufi", "ciss", "is a steady-state sequence of the nerves"),
     (_ELSEWHERE, "not the whole head", "does not show the whole head"),
 )
-_WITHOUT = r"(?<![a-z0-9])(?:pre|without|ohne|non|w.?o)(?![a-z0-9])"
 #: A word ends where letters and digits end.
 _PATTERNS = tuple(
     (re.compile(rf"(?<![a-z0-9])(?:{pattern})(?![a-z0-9])", flags=re.IGNORECASE), shown, speaks_for)
     for pattern, shown, speaks_for in _TABLE
 )
+#: A protocol of two halves.
+_BOTH = re.compile(r"\bw(ith)?\W+(and\W+)?w(/?o|ithout)\b|\bw(/?o|ithout)\W+(and\W+)?w(ith)?\b", flags=re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -81,13 +79,20 @@ def read_words(text: str) -> Words:
     elif "FLAIR" in sequences:
         sequences = ["FLAIR"]
     against = [speaks for _, speaks in found if speaks.startswith(("is ", "does "))]
-    speaks_all = {speaks for _, speaks in found}
-    contrast = True if "contrast" in speaks_all else False if "no contrast" in speaks_all else None
-    if {"contrast", "no contrast"} <= speaks_all:
-        contrast = not re.search(_WITHOUT, text, flags=re.IGNORECASE)
+    said = (_contrast(field) for field in text.split(" | "))  # the description before the whole protocol
+    contrast = next((given for given in said if given is not None), None)
+    if contrast is not None:
+        found.append(("contrast" if contrast else "native", ""))
     return Words(
         tuple(dict.fromkeys(shown for shown, _ in found)),
         tuple(dict.fromkeys(sequences)),
         contrast,
         against[0] if against else None,
     )
+
+
+def _contrast(text: str) -> bool | None:
+    if _BOTH.search(text):
+        return None
+    plainly = re.sub(r"(?<![a-z0-9])w/o", "without", text, flags=re.IGNORECASE)
+    return read_contrast(re.sub(r"[/\\^:|;]", " ", plainly))  # `w/ gd` is `w gd`, which is known
