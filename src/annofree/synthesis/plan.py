@@ -124,6 +124,8 @@ def _draw(seeds: Seeds, settings: Tumours, kind: str) -> TumourPlan:
         "infiltrative": seeds.uniform(0.02, 0.2),
         "metastases": seeds.uniform(0.08, 0.5),
         "dural": seeds.uniform(0.4, 0.97),
+        "isointense": min(1.0, seeds.uniform(0.8, 1.2)),
+        "cystic": min(1.0, seeds.uniform(0.55, 1.2)),
     }[kind]
     if kind == "metastases":
         whole = min(whole, seeds.log_uniform(1.0, 60.0))
@@ -144,10 +146,13 @@ def _draw(seeds: Seeds, settings: Tumours, kind: str) -> TumourPlan:
         "dural": "solid",
         # a diffuse tumour that has begun to enhance: a few spots, far from enclosing anything
         "infiltrative": seeds.pick(("none", "patchy"), (0.5, 0.5)),
+        "isointense": seeds.pick(("none", "patchy"), (0.7, 0.3)),
+        "cystic": seeds.pick(("nodular", "ring", "none"), (0.55, 0.25, 0.2)),
     }.get(kind, "none")
     core = whole * share
     radius = _radius_mm(core)
-    low_grade = kind in ("homogeneous", "mismatch")
+    low_grade = kind in ("homogeneous", "mismatch", "isointense")
+    cystic = kind == "cystic" and settings.cysts  # a thin wall with a nodule, and fluid
     return TumourPlan(
         kind=kind,
         place=place,
@@ -159,9 +164,13 @@ def _draw(seeds: Seeds, settings: Tumours, kind: str) -> TumourPlan:
         * (1.0 if settings.growth else 0.0),
         grown=settings.growth,
         rim=rim if settings.enhancement else "none",
-        rim_mm=min(seeds.log_uniform(1.2, 9.0), 0.8 * radius),
-        necrosis=settings.necrosis and (seeds.happens(0.85) if rim != "none" else seeds.happens(0.1)),
-        cyst=seeds.uniform(0.1, 0.6) if settings.cysts and seeds.happens(0.15) else 0.0,
+        rim_mm=min(seeds.log_uniform(1.2, 3.0 if cystic else 9.0), 0.8 * radius),
+        necrosis=settings.necrosis and not cystic and (seeds.happens(0.85) if rim != "none" else seeds.happens(0.1)),
+        cyst=seeds.uniform(0.7, 0.97)
+        if cystic
+        else seeds.uniform(0.1, 0.6)
+        if settings.cysts and seeds.happens(0.15)
+        else 0.0,
         blood=settings.blood and seeds.happens(0.12),
         border_mm=seeds.log_uniform(1.0, 9.0),
         core_border_mm=seeds.uniform(0.5, 5.0 if low_grade else 2.5),

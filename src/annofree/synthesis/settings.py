@@ -14,10 +14,12 @@ KINDS: dict[str, float] = {
     "solid": 0.10,
     "patchy": 0.12,
     "homogeneous": 0.23,
-    "mismatch": 0.08,
+    "mismatch": 0.12,
     "infiltrative": 0.05,
     "metastases": 0.03,
     "dural": 0.03,
+    "isointense": 0.15,
+    "cystic": 0.08,
 }
 """Kinds of tumour and how often they are drawn: about a third shows no enhancement."""
 
