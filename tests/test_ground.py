@@ -188,6 +188,9 @@ def test_a_misspelt_setting_names_its_neighbour() -> None:
     ("make", "changes", "message"),
     [
         ("synthesis.settings:SynthesisSettings", {"tumours.kind": "foo"}, "one of ring, solid.*given 'foo'"),
+        ("synthesis.settings:SynthesisSettings", {"tumours.shares.foo": 1}, "'shares.foo': .*one of ring, solid"),
+        ("synthesis.settings:SynthesisSettings", {"tumours.shares": {"ring": -1}}, "greater than or equal to 0"),
+        ("synthesis.settings:SynthesisSettings", {"tumours.shares": {"ring": 0}}, "one kind at least"),
         ("synthesis.settings:SynthesisSettings", {"tumours.volume_ml": [50, 2]}, "lower end comes first"),
         ("synthesis.settings:SynthesisSettings", {"tumours.volume_ml": [-5, 2]}, "greater than or equal to 0"),
         ("synthesis.settings:SynthesisSettings", {"tumours.volumes_ml": []}, "at least 1 item"),

@@ -73,7 +73,7 @@ class Settings(BaseModel):
 def _explain(model: type[BaseModel], error: ValidationError) -> str:
     sentences = []
     for detail in error.errors():
-        key = ".".join(str(part) for part in detail["loc"])
+        key = ".".join(str(part) for part in detail["loc"] if part != "[key]")  # pydantic's mark of a dictionary's key
         if detail["type"] == "extra_forbidden":
             near = nearest(key, model.model_fields)
             known = f"did you mean '{near}'?" if near else f"known keys: {', '.join(model.model_fields)}"

@@ -11,6 +11,7 @@ import pytest
 from annofree.errors import OutputError
 from annofree.synthesis import LabelMapBank, SynthesisSettings, export, export_cases
 from annofree.synthesis.bank import BrainMap
+from annofree.synthesis.dataset import case_seeds
 from annofree.synthesis.settings import Tumours
 from command_line import call
 
@@ -26,16 +27,16 @@ def test_a_stopped_data_set_goes_on(mni_bank: LabelMapBank, tmp_path: Path, monk
 
     def watched(bank: LabelMapBank, settings: SynthesisSettings, seed: int, **more: Any) -> Any:
         made.append(seed)
-        if len(made) == stop_at:
+        if seed == stop_at:
             raise KeyboardInterrupt
         return real(bank, settings, seed, **more)
 
     monkeypatch.setattr(export, "make_case", watched)
-    stop_at = 3
+    stop_at = case_seeds(1, 3)[2]
     with pytest.raises(KeyboardInterrupt):
         export_cases(tmp_path / "stopped", 3, mni_bank, seed=1)
     assert not (tmp_path / "stopped" / "cases.csv").exists()
-    before, stop_at = len(made), 0
+    before, stop_at = len(made), -1
     with pytest.raises(OutputError, match=r"unfinished run of other settings.*seed was 1 and is now 2"):
         export_cases(tmp_path / "stopped", 3, mni_bank, seed=2)
     other = SynthesisSettings(tumours=Tumours(healthy_share=0.5))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -15,16 +16,17 @@ from annofree.synthesis import LabelMapBank, SynthesisSettings, make_case
 from annofree.synthesis.acquisition import _slabs, through_slices
 from annofree.synthesis.contrast import Palette
 from annofree.synthesis.deform import COARSE_MM, FINE_MM, draw_source, finer, grid_mm
-from annofree.synthesis.generator import drawn_labels
+from annofree.synthesis.generator import drawn_labels, grow_in
 from annofree.synthesis.growth import FAR, arrival
+from annofree.synthesis.kinds import KINDS
 from annofree.synthesis.matter import CLASSES, look_up
 from annofree.synthesis.place import PLACES, draw_centre
-from annofree.synthesis.plan import KINDS, draw_plans
+from annofree.synthesis.plan import draw_plans
 from annofree.synthesis.seeds import Seeds
 from annofree.synthesis.settings import Acquisition, Anatomy, Tumours
 from annofree.synthesis.shape import noisy_ellipsoid, uniform_rotation
 from annofree.synthesis.tissues import Tissue
-from annofree.synthesis.tumour import fractions, labels_of
+from annofree.synthesis.tumour import COMPARTMENTS, fractions, labels_of, permitted
 from annofree.synthesis.tumour_look import TumourLook, draw_tumour_look
 
 STILL = Acquisition(mask_errors=False, missing_slab=False)
@@ -40,8 +42,106 @@ def test_every_kind_has_its_volume_and_lies_in_tissue(mni_bank: LabelMapBank, ki
     whole = case.labels > 0
     assert case.meta["wt_ml"] == pytest.approx(case.meta["requested_wt_ml"], rel=0.12)
     assert not bool((whole & ~case.brain).any())
-    if kind != "infiltrative":  # half of these have begun to enhance
-        assert bool((case.labels == 3).any()) == (kind not in ("homogeneous", "mismatch"))
+    enhances = bool((case.labels == 3).any())
+    if kind in ("infiltrative", "isointense", "cystic"):  # some of these enhance
+        assert enhances == (case.meta["lesion0_rim"] != "none")
+    else:
+        assert enhances == (kind not in ("homogeneous", "mismatch"))
+
+
+def test_kinds_are_drawn_as_often_as_their_shares_say() -> None:
+    drawn = Counter(_kinds(Tumours(healthy_share=0.0, several=False), 3000))
+    total = sum(kind.weight for kind in KINDS.values())
+    for name, kind in KINDS.items():
+        assert drawn[name] / 3000 == pytest.approx(kind.weight / total, abs=0.025)
+    assert drawn["isointense"] / 3000 == pytest.approx(0.118, abs=0.02)
+    # weights of any sum; a kind that is left out is not drawn, and one alone can be changed
+    few = SynthesisSettings().changed({"tumours.healthy_share": 0.0, "tumours.shares": {"cystic": 6, "dural": 2}})
+    drawn = Counter(_kinds(few.tumours, 800))
+    assert set(drawn) == {"cystic", "dural"}
+    assert drawn["cystic"] / 800 == pytest.approx(0.75, abs=0.05)
+    without = SynthesisSettings().changed({"tumours.healthy_share": 0.0, "tumours.shares.ring": 0})
+    assert set(_kinds(without.tumours, 800)) == set(KINDS) - {"ring"}
+
+
+def _kinds(own: Tumours, cases: int) -> list[str]:
+    return [draw_plans(Seeds(seed, "case/tumours"), own)[0].kind for seed in range(cases)]
+
+
+@pytest.mark.parametrize(
+    ("switch", "own"),
+    [
+        ("necrosis", {"necrosis"}),
+        ("cysts", {"cyst"}),
+        ("blood", {"blood"}),
+        ("enhancement", {"rim"}),
+        ("growth", {"grown", "roughness"}),
+        ("mass_effect", {"push_mm"}),
+        ("oedema", {"core_ml", "rim_mm", "push_mm"}),
+    ],
+)
+def test_a_switch_changes_its_own_part_of_the_plan_and_nothing_else(switch: str, own: set[str]) -> None:
+    usual = Tumours(healthy_share=0.0)
+    changed = set()
+    for seed in range(120):
+        one, two = (draw_plans(Seeds(seed), t) for t in (usual, usual.replace(**{switch: False})))
+        assert len(one) == len(two)
+        changed |= {key for a, b in zip(one, two, strict=True) for key in vars(a) if vars(a)[key] != vars(b)[key]}
+    assert changed == own
+
+
+def _palette() -> Palette:
+    table = torch.ones((4, CLASSES))
+    table[:, Tissue.CORTEX] = torch.tensor([0.74, 0.8, 1.45, 1.22])
+    table[:, Tissue.CSF] = torch.tensor([0.38, 0.42, 2.6, 0.4])
+    return Palette(table, (False,) * 4)
+
+
+def test_an_isointense_core_looks_like_brain_on_flair_and_is_seen_on_t2() -> None:
+    own = Tumours(kind="isointense", healthy_share=0.0, several=False)
+    flair, without_oedema = [], 0
+    for seed in range(200):
+        plan = draw_plans(Seeds(seed, "case/tumours"), own)[0]
+        assert not plan.necrosis
+        without_oedema += plan.core_ml == plan.whole_ml
+        look = draw_tumour_look(plan, _palette(), Seeds(seed), own)
+        t1, _, t2, bright = look.brightness[:, COMPARTMENTS.index("solid")].tolist()
+        flair.append(bright / 1.22)  # of cortex, the brightest of healthy tissue
+        assert t2 > 1.45  # more water than cortex, half as much again as white matter
+        assert t1 < 0.85  # darker than white matter
+        assert look.core_seen or plan.core_ml < plan.whole_ml
+    assert 0.55 <= min(flair) < 0.6
+    assert 1.05 < max(flair) <= 1.1
+    assert 70 < without_oedema < 130
+
+
+def test_a_cystic_tumour_is_fluid_in_a_thin_wall_with_a_nodule_on_one_side(mni_bank: LabelMapBank) -> None:
+    own = Tumours(kind="cystic", healthy_share=0.0, volumes_ml=(40.0,), several=False, mass_effect=False, blood=False)
+    fluid, aside = [], []
+    for seed in range(16):
+        seeds = Seeds(seed, "case")
+        plans = draw_plans(Seeds(seed, "case/tumours"), own)
+        source, _ = draw_source(seeds.stream("anatomy"), Anatomy())
+        fine, _, grown = grow_in(mni_bank.maps[0], source, plans, seeds)
+        soft = fractions(plans[0], grown[0].depths, FINE_MM, permitted(fine, extra_axial=False))
+        core = soft[1:].sum()
+        share = {name: float(part.sum() / core) for name, part in zip(COMPARTMENTS, soft, strict=True)}
+        assert share["rim"] < 0.35
+        assert share["necrosis"] == 0.0
+        fluid.append(share["cyst"])
+        look = draw_tumour_look(plans[0], _palette(), Seeds(seed), own)
+        _, _, t2, flair = look.brightness[:, COMPARTMENTS.index("cyst")].tolist()
+        assert t2 > 2.3  # fluid is 2.6, cortex 1.45
+        assert flair < 0.75  # fluid is 0.4, white matter 1
+        if plans[0].rim == "mural":
+            where = grid_mm(fine.shape, FINE_MM, "cpu")
+            nodule, middle = ((where * part).sum((1, 2, 3)) / part.sum() for part in (soft[2], soft[1:].sum(0)))
+            aside.append(float((nodule - middle).norm()) / plans[0].radius_mm)
+    assert min(fluid) > 0.5
+    assert sum(fluid) / len(fluid) > 0.6
+    assert len(aside) >= 6
+    assert min(aside) > 0.15  # with a wall that enhances too
+    assert max(aside) > 0.7  # with one that does not
 
 
 def test_without_growth_a_tumour_is_a_plain_ellipsoid_of_the_same_volume(mni_bank: LabelMapBank) -> None:
@@ -170,10 +270,7 @@ def test_a_core_like_its_oedema_is_labelled_oedema_and_an_enclosed_one_is_core(m
         seen = set()
         for seed in range(12):
             plan = draw_plans(Seeds(seed, "case/tumours"), own)[0]
-            table = torch.ones((4, CLASSES))
-            table[:, Tissue.CORTEX] = torch.tensor([0.74, 0.8, 1.45, 1.22])
-            table[:, Tissue.CSF] = torch.tensor([0.38, 0.42, 2.6, 0.4])
-            look = draw_tumour_look(plan, Palette(table, (False,) * 4), Seeds(seed), own)
+            look = draw_tumour_look(plan, _palette(), Seeds(seed), own)
             difference = (look.brightness[:, 0] - look.brightness[:, 1]).abs()
             contrast = (look.brightness[:, :2] - 1.0).abs().amax(1).clamp_min(0.05)
             told = float((difference / contrast)[[0, 2, 3]].max()) >= BORDERS["visible"].whole + look.unevenness

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from annofree.synthesis import tissues
+from annofree.synthesis.kinds import KINDS
 from annofree.synthesis.matter import CLASSES
 from annofree.synthesis.plan import TumourPlan
 from annofree.synthesis.seeds import Seeds
@@ -118,16 +119,6 @@ def bright_lesion(palette: Palette, seeds: Seeds) -> list[float]:
     return [t1, t1c, t2, flair]
 
 
-_CORE: dict[str, tuple[tuple[float, float], tuple[float, float], tuple[float, float]]] = {
-    "homogeneous": ((0.6, 1.6), (0.2, 0.8), (1.1, 2.0)),
-    "mismatch": ((0.5, 1.3), (0.2, 0.8), (0.6, 0.95)),
-    "isointense": ((0.6, 2.2), (0.05, 0.9), (0.55, 1.1)),
-}
-_ANY_CORE = ((0.5, 1.3), (0.0, 0.55), (0.95, 1.5))
-"""Solid core by kind: darkness on T1 (white matter 0, cortex 1), on T2 from cortex 0 to fluid 1, on FLAIR in units of
-the brighter of cortex and white matter."""
-
-
 def tumour_brightness(plan: TumourPlan, palette: Palette, seeds: Seeds) -> Tensor:
     """Brightness of each tumour compartment, (4, 6), relative to this brain's own white matter, cortex and fluid.
 
@@ -136,9 +127,9 @@ def tumour_brightness(plan: TumourPlan, palette: Palette, seeds: Seeds) -> Tenso
     white, grey, fluid = (palette.of(t) for t in (Tissue.WHITE, Tissue.CORTEX, Tissue.CSF))
     out = torch.zeros((4, len(COMPARTMENTS)))
     u = seeds.uniform
-    dark, wet, bright = _CORE.get(plan.kind, _ANY_CORE)
+    kind = KINDS[plan.kind]
     for s in (0, 1):
-        oedema, solid = u(0.2, 1.2), u(*dark)
+        oedema, solid = u(0.2, 1.2), u(*kind.dark)
         low, high = min(white[s], grey[s]), max(white[s], grey[s])
         out[s, 0] = high - oedema * (high - low)
         out[s, 1] = high - solid * (high - low)
@@ -160,7 +151,7 @@ def tumour_brightness(plan: TumourPlan, palette: Palette, seeds: Seeds) -> Tenso
 
     rise = fluid[2] - grey[2]
     out[2, 0] = grey[2] + u(0.1, 0.6) * rise
-    out[2, 1] = grey[2] + u(*wet) * rise
+    out[2, 1] = grey[2] + u(*kind.wet) * rise
     out[2, 2] = grey[2] + u(-0.15, 0.4) * rise
     out[2, 3] = grey[2] + u(0.2, 0.95) * rise
     out[2, 4] = grey[2] + u(0.8, 1.0) * rise
@@ -168,7 +159,7 @@ def tumour_brightness(plan: TumourPlan, palette: Palette, seeds: Seeds) -> Tenso
 
     top = max(white[3], grey[3])
     out[3, 0] = top * (u(1.04, 1.2) if plan.flair_mild else seeds.log_uniform(1.15, 2.4))
-    core = u(*bright)
+    core = u(*kind.bright)
     out[3, 1] = top * (min(core, u(1.02, 1.2)) if plan.flair_mild else core)
     out[3, 2] = top * u(0.95, 1.5)
     out[3, 3] = fluid[3] + u(0.1, 1.25) * (top - fluid[3])

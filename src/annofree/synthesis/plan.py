@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
+from annofree.synthesis.kinds import KINDS
 from annofree.synthesis.seeds import Seeds
-from annofree.synthesis.settings import KINDS, Tumours
+from annofree.synthesis.settings import Tumours
 
 
 @dataclass(frozen=True)
@@ -14,14 +15,14 @@ class TumourPlan:
     """One lesion as requested.
 
     Attributes:
-        kind: See `annofree.synthesis.settings.KINDS`.
+        kind: See `annofree.synthesis.kinds.KINDS`.
         place: See `annofree.synthesis.place.PLACES`.
         whole_ml: Volume of everything.
         core_ml: Volume inside the oedema.
         elongation: Longest over shortest half axis of the core.
         roughness: Noise on the core's surface (log radius).
         grown: Whether oedema spreads along tissue; else it is a larger ellipsoid around the core.
-        rim: "none", "ring", "nodular", "patchy" or "solid".
+        rim: "none", "ring", "nodular", "mural" (one nodule on the wall), "patchy" or "solid".
         rim_mm: Mean thickness of the enhancing rim.
         necrosis: Whether the inside of the rim is dead tissue (else solid, not enhancing).
         cyst: Share of the core that is a cyst.
@@ -92,9 +93,7 @@ def draw_plans(seeds: Seeds, settings: Tumours) -> list[TumourPlan]:
     """The lesions of one case; empty for a tumour-free one."""
     if seeds.stream("healthy").happens(settings.healthy_share):
         return []
-    own = seeds.stream("kind")
-    kind = own.pick(list(KINDS), list(KINDS.values()))
-    kind = settings.kind or kind
+    kind = settings.kind or seeds.stream("kind").pick(list(settings.shares), list(settings.shares.values()))
     first = _draw(seeds.stream("first"), settings, kind)
     plans = [first]
     own = seeds.stream("several")
@@ -113,20 +112,11 @@ def draw_plans(seeds: Seeds, settings: Tumours) -> list[TumourPlan]:
 
 
 def _draw(seeds: Seeds, settings: Tumours, kind: str) -> TumourPlan:
+    """One lesion. What a switch turns off is drawn all the same, so that nothing else changes with it."""
+    known = KINDS[kind]
     place = seeds.pick(("lobar", "callosum", "deep", "cerebellum", "brainstem"), (0.80, 0.04, 0.08, 0.05, 0.03))
-    whole = draw_volume(seeds, settings)
-    share = {
-        "ring": seeds.uniform(0.15, 0.65),
-        "solid": seeds.uniform(0.15, 0.6),
-        "patchy": seeds.uniform(0.3, 0.85),
-        "homogeneous": seeds.uniform(0.45, 0.95),
-        "mismatch": seeds.uniform(0.7, 0.97),
-        "infiltrative": seeds.uniform(0.02, 0.2),
-        "metastases": seeds.uniform(0.08, 0.5),
-        "dural": seeds.uniform(0.4, 0.97),
-        "isointense": min(1.0, seeds.uniform(0.8, 1.2)),
-        "cystic": min(1.0, seeds.uniform(0.55, 1.2)),
-    }[kind]
+    whole = draw_volume(seeds.stream("volume"), settings)
+    share = min(1.0, seeds.uniform(*known.core))
     if kind == "metastases":
         whole = min(whole, seeds.log_uniform(1.0, 60.0))
     if kind == "dural":
@@ -136,46 +126,32 @@ def _draw(seeds: Seeds, settings: Tumours, kind: str) -> TumourPlan:
         whole = min(whole, seeds.log_uniform(3.0, 30.0))
     if place in ("deep", "cerebellum"):
         whole = min(whole, seeds.log_uniform(4.0, 80.0))
-    if not settings.oedema:
-        share = 1.0
-    rim = {
-        "ring": seeds.pick(("ring", "nodular"), (0.75, 0.25)),
-        "solid": "solid",
-        "patchy": "patchy",
-        "metastases": seeds.pick(("ring", "solid"), (0.6, 0.4)),
-        "dural": "solid",
-        # a diffuse tumour that has begun to enhance: a few spots, far from enclosing anything
-        "infiltrative": seeds.pick(("none", "patchy"), (0.5, 0.5)),
-        "isointense": seeds.pick(("none", "patchy"), (0.7, 0.3)),
-        "cystic": seeds.pick(("nodular", "ring", "none"), (0.55, 0.25, 0.2)),
-    }.get(kind, "none")
-    core = whole * share
+    core = whole * (share if settings.oedema else 1.0)
     radius = _radius_mm(core)
+    rim = seeds.pick(list(known.rims), list(known.rims.values()))
+    roughness = seeds.uniform(0.05, 0.32) * (0.5 if kind in ("dural", "metastases") else 1.0)
     low_grade = kind in ("homogeneous", "mismatch", "isointense")
-    cystic = kind == "cystic" and settings.cysts  # a thin wall with a nodule, and fluid
+    dies, has_cyst = seeds.happens(0.85 if rim != "none" else 0.1), seeds.happens(0.15)
+    cyst, wall_mm = seeds.uniform(0.1, 0.6), (1.2, 9.0)
+    if kind == "cystic":
+        has_cyst, cyst, wall_mm = True, seeds.uniform(0.7, 0.97), (0.7, 2.0)
     return TumourPlan(
         kind=kind,
         place=place,
         whole_ml=whole,
         core_ml=core,
         elongation=1.0 + abs(seeds.normal(0.0, 0.5)),
-        roughness=seeds.uniform(0.05, 0.32)
-        * (0.5 if kind in ("dural", "metastases") else 1.0)
-        * (1.0 if settings.growth else 0.0),
+        roughness=roughness if settings.growth else 0.0,
         grown=settings.growth,
         rim=rim if settings.enhancement else "none",
-        rim_mm=min(seeds.log_uniform(1.2, 3.0 if cystic else 9.0), 0.8 * radius),
-        necrosis=settings.necrosis and not cystic and (seeds.happens(0.85) if rim != "none" else seeds.happens(0.1)),
-        cyst=seeds.uniform(0.7, 0.97)
-        if cystic
-        else seeds.uniform(0.1, 0.6)
-        if settings.cysts and seeds.happens(0.15)
-        else 0.0,
-        blood=settings.blood and seeds.happens(0.12),
+        rim_mm=min(seeds.log_uniform(*wall_mm), 0.8 * radius),
+        necrosis=dies and settings.necrosis and kind not in ("isointense", "cystic"),
+        cyst=cyst if has_cyst and settings.cysts else 0.0,
+        blood=seeds.happens(0.12) and settings.blood,
         border_mm=seeds.log_uniform(1.0, 9.0),
         core_border_mm=seeds.uniform(0.5, 5.0 if low_grade else 2.5),
         cortex_cost=seeds.uniform(0.9, 2.0) if low_grade or kind == "infiltrative" else seeds.uniform(2.5, 6.0),
         fingers=seeds.uniform(0.1, 0.6),
-        push_mm=min(abs(seeds.normal(0.0, 0.4)) * radius, 0.7 * radius, 16.0) if settings.mass_effect else 0.0,
+        push_mm=min(abs(seeds.normal(0.0, 0.4)) * radius, 0.7 * radius, 16.0) * settings.mass_effect,
         flair_mild=seeds.happens(0.12),
     )

@@ -7,27 +7,24 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, PositiveFloat
 
 from annofree.borders import Rule
-from annofree.settings import Settings, Share, Span
-
-KINDS: dict[str, float] = {
-    "ring": 0.36,
-    "solid": 0.10,
-    "patchy": 0.12,
-    "homogeneous": 0.23,
-    "mismatch": 0.12,
-    "infiltrative": 0.05,
-    "metastases": 0.03,
-    "dural": 0.03,
-    "isointense": 0.15,
-    "cystic": 0.08,
-}
-"""Kinds of tumour and how often they are drawn: about a third shows no enhancement."""
+from annofree.settings import NotNegative, Settings, Share, Span
+from annofree.synthesis.kinds import KINDS
 
 
 def _known(kind: str) -> str:
     if kind not in KINDS:
         raise ValueError(f"it should be one of {', '.join(KINDS)}")
     return kind
+
+
+def _some(shares: dict[str, float]) -> dict[str, float]:
+    if not any(shares.values()):
+        raise ValueError("one kind at least needs a share above 0")
+    return shares
+
+
+KindName = Annotated[str, AfterValidator(_known)]
+Shares = Annotated[dict[KindName, NotNegative], AfterValidator(_some)]
 
 
 class Anatomy(Settings):
@@ -52,8 +49,10 @@ class Tumours(Settings):
     """Range of the whole tumour."""
     volumes_ml: Annotated[tuple[PositiveFloat, ...], Field(min_length=1)] | None = None
     """A list of volumes to draw from, instead of the prior."""
-    kind: Annotated[str, AfterValidator(_known)] | None = None
-    """One kind for all, a name of `KINDS`; by default a mixture."""
+    kind: KindName | None = None
+    """One kind for all, a name of `annofree.synthesis.kinds.KINDS`; by default the mixture of `shares`."""
+    shares: Shares = Field(default={name: kind.weight for name, kind in KINDS.items()})
+    """How often each kind is drawn where none is asked for: weights of any sum; a kind left out is not drawn."""
     growth: bool = True
     """Rough cores whose oedema grows along tissue; else one smooth ellipsoid inside another."""
     oedema: bool = True

@@ -12,12 +12,12 @@ import torch.nn.functional as functional
 from torch import Tensor
 
 from annofree.borders import Border
-from annofree.synthesis.deform import COARSE_MM, finer, grid_mm
+from annofree.synthesis.deform import COARSE_MM, FINE_MM, finer, grid_mm
 from annofree.synthesis.growth import FAR, arrival, compartments, level_for_volume
 from annofree.synthesis.matter import Matter
 from annofree.synthesis.plan import TumourPlan
 from annofree.synthesis.seeds import Seeds
-from annofree.synthesis.shape import noisy_ellipsoid
+from annofree.synthesis.shape import noisy_ellipsoid, uniform_rotation
 
 COMPARTMENTS = ("oedema", "solid", "rim", "necrosis", "cyst", "blood")
 NEVER = -60.0
@@ -84,7 +84,7 @@ def grow(
         inner = core >= 0
         level = level_for_volume(time, allowed & ~inner & ~taken, oedema_ml / voxel_ml)
         whole = torch.maximum(core, (level - time).clamp_min(NEVER))
-    return _inside(plan, whole, core, box, seeds)
+    return _inside(plan, whole, core, box, may, seeds)
 
 
 def grow_all(plans: list[TumourPlan], centres: list[Tensor], coarse: Matter, fine: Matter, seeds: Seeds) -> list[Grown]:
@@ -141,8 +141,8 @@ def _spread(plan: TumourPlan, core: Tensor, coarse: Matter, fine: Matter, space:
     return torch.where(time > 250.0, FAR, time)
 
 
-def _inside(plan: TumourPlan, whole: Tensor, core: Tensor, box: tuple[slice, ...], seeds: Seeds) -> Grown:
-    """Rim, necrosis, cyst and blood within the core."""
+def _inside(plan: TumourPlan, whole: Tensor, core: Tensor, box: tuple[slice, ...], may: Tensor, seeds: Seeds) -> Grown:
+    """Rim, necrosis, cyst and blood within the core; `may` says where in the box there may be tumour."""
     size = [int(n) for n in core[box].shape]
     depths = torch.full((6, *core.shape), NEVER, device=core.device)
     depths[0], depths[1] = whole, core
@@ -158,6 +158,10 @@ def _inside(plan: TumourPlan, whole: Tensor, core: Tensor, box: tuple[slice, ...
             found = torch.minimum(inner, thickness - inner)
         elif plan.rim == "nodular":
             found = torch.minimum(inner, torch.maximum(thickness - inner, 4.0 * (blobs - own.uniform(0.3, 1.2))))
+        elif plan.rim == "mural":
+            found = torch.minimum(inner, _nodule((inner > 0) & may, 3.0 * blobs, own))
+            if own.happens(0.5):  # the wall of many such cysts does not enhance
+                found = torch.maximum(found, torch.minimum(inner, thickness - inner))
         elif plan.rim == "patchy":
             found = torch.minimum(inner, 4.0 * (patches - own.uniform(0.0, 1.3)))
         else:
@@ -180,6 +184,14 @@ def _inside(plan: TumourPlan, whole: Tensor, core: Tensor, box: tuple[slice, ...
     if plan.blood:
         blood[box] = torch.minimum(depth - 1.0, 3.0 * (own.smooth(size, 4.0)[0] - own.uniform(0.8, 1.6)))
     return Grown(plan, depths)
+
+
+def _nodule(inside: Tensor, bumps: Tensor, seeds: Seeds) -> Tensor:
+    """Depth in mm within the most outlying tenth or so of what is inside, cut off in a random direction, with bumps."""
+    size = (inside.shape[0], inside.shape[1], inside.shape[2])
+    direction = uniform_rotation(seeds, inside.device)[0]
+    aside = torch.einsum("c,cxyz->xyz", direction, grid_mm(size, FINE_MM, inside.device)) + bumps
+    return aside + level_for_volume(-aside, inside, seeds.uniform(0.05, 0.2) * float(inside.sum()))
 
 
 def fractions(plan: TumourPlan, depths: Tensor, spacing_mm: float, allowed: Tensor) -> Tensor:

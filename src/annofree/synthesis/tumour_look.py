@@ -61,7 +61,7 @@ def draw_tumour_look(plan: TumourPlan, palette: Palette, seeds: Seeds, settings:
     low, high = (0.2, 0.6) if plan.kind == "infiltrative" else (0.0, 0.5)
     drawn = own.uniform(low, high) if own.happens(0.6) or plan.kind == "infiltrative" else 0.0
     unevenness = drawn if settings.texture else 0.0
-    encloses = plan.rim in ("ring", "nodular", "solid")
+    encloses = plan.rim in ("ring", "nodular", "mural", "solid")
     alone = plan.whole_ml <= plan.core_ml * 1.02
     seen = encloses or alone or _contrast(brightness, white) >= BORDERS["visible"].whole + unevenness
     return TumourLook(brightness, white, unevenness, seen)
