@@ -20,6 +20,7 @@ from annofree.methods.synthtumour.coarse import Coarse, coarse_of
 from annofree.methods.synthtumour.gate import passes
 from annofree.methods.synthtumour.pseudo_labels import PseudoLabelSettings, assess_quality, near_tumour
 from annofree.methods.synthtumour.senior import HeldCases
+from annofree.methods.synthtumour.validation import MadeValidation, Together
 from annofree.networks import ThinUNetSettings, build
 from annofree.phantom import phantom_subject
 from annofree.pipeline import fit
@@ -296,6 +297,39 @@ def test_only_the_default_s_own_kind_is_adapted(people: tuple[Cohort, Cohort], t
     with pytest.raises(InputError, match="A model of 'intensity' cannot be adapted"):
         adapt(tmp_path / "other", out=tmp_path / "new", patients=people[1])
     assert not (tmp_path / "new").exists()
+
+
+def test_of_two_networks_the_first_is_adapted_and_their_mean_is_judged(
+    people: tuple[Cohort, Cohort], quick: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(0)
+    modules = [build(ThinUNetSettings(full=4, widths=(4, 8), deep_supervision=1)).eval() for _ in range(2)]
+    two = SynthTumour().replace(networks=[(TorchNetwork(m), {"spacing_mm": 4.0}) for m in modules])
+    judged: list[torch.nn.Module] = []
+
+    def numbers(_: MadeValidation, network: torch.nn.Module) -> dict[str, float]:
+        judged.append(network)
+        return {"score": 0.5}
+
+    monkeypatch.setattr(MadeValidation, "__call__", numbers)
+    monkeypatch.setattr(stages, "passes", lambda *_: passes([], [], {"score": 0.5}, {"score": 0.5}))
+    adapt(two.save(tmp_path / "two"), out=tmp_path / "new", patients=people[1], steps=1)
+    before, after = (one.networks for one in judged[-2:])
+    loaded = methods.load(tmp_path / "new").networks
+    assert len(loaded) == len(before) == len(after) == 2
+    weights = [network.module().state_dict() for network, _ in loaded]
+    old = [{key: value.half().float() for key, value in module.state_dict().items()} for module in modules]
+    assert all(torch.equal(weights[1][key], value) for key, value in old[1].items())
+    assert not all(torch.equal(weights[0][key], value) for key, value in old[0].items())
+
+
+def test_networks_together_answer_with_their_mean_probability() -> None:
+    torch.manual_seed(0)
+    pair = [build(ThinUNetSettings(full=4, widths=(4, 8), deep_supervision=1)).eval() for _ in range(2)]
+    x = torch.randn(1, 15, 16, 16, 16)
+    first, second = (found[0] if isinstance(found, list | tuple) else found for found in (n(x) for n in pair))
+    expected = (first.sigmoid() + second.sigmoid()) / 2
+    assert torch.allclose(Together(pair)(x).sigmoid(), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("with_healthy", [True, False])

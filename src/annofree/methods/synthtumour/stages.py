@@ -93,7 +93,7 @@ def fit_stages(method: M, healthy: Cohort | None, patients: Cohort, work: Path) 
     _claim(work / "stages.json", {"settings": told, "teach": teach.ids, "check": check.ids, "patients": patients.ids})
     method = fit_or_load_junior(method, teach, check, work, patients=patients)
     assert method.networks is not None
-    _claim(work / "junior.json", {"weights": _checksum(method.networks[0][0].module())})
+    _claim(work / "junior.json", {"weights": "+".join(_checksum(network.module()) for network, _ in method.networks)})
     spacing_mm = float(method.networks[0][1]["spacing_mm"])
 
     say(f"pseudo-labels of {len(patients)} patients")
@@ -114,7 +114,7 @@ def fit_stages(method: M, healthy: Cohort | None, patients: Cohort, work: Path) 
     material = Material(teach, check, patients, hosts, kept, mixed)
     senior, verdict = _senior(method, material, work)
     if verdict["taken"]:
-        method = method.replace(networks=[senior])
+        method = method.replace(networks=[senior, *method.networks[1:]])
     elif not own.keep_junior:
         raise InputError(
             "The network that learned from these patients is not taken",
@@ -167,13 +167,17 @@ def _mixed(kept: list[Path], hosts: Mapping[str, Scan], own: SynthTumourSettings
 
 
 def _senior(method: NetworkMethod, material: Material, work: Path) -> tuple[Fitted, dict[str, Any]]:
-    """Train, and compare with the junior on what neither saw; the verdict is written to `gate.json`."""
+    """Train, and compare on what no network saw; the verdict is written to `gate.json`.
+
+    The senior goes on from the first network and takes its place; where there are several, what is compared is the mean
+    of their answers, as the method gives it.
+    """
     import torch
 
     from annofree.inference.torch_network import TorchNetwork
     from annofree.methods.synthtumour.published_junior import shifted_validation
     from annofree.methods.synthtumour.senior import HeldCases, SeniorSettings, fit_senior
-    from annofree.methods.synthtumour.validation import MadeValidation
+    from annofree.methods.synthtumour.validation import MadeValidation, Together
     from annofree.networks import build, load_network
     from annofree.training.settings import TrainSettings
 
@@ -202,10 +206,11 @@ def _senior(method: NetworkMethod, material: Material, work: Path) -> tuple[Fitt
     say("checking the senior on healthy scans")
     module, learned = load_network(work / "senior" / "best")
     senior = TorchNetwork(module), learned
+    others = [network.module() for network, _ in method.networks[1:]]
     with torch.inference_mode():
-        scores = validate(junior), validate(module)
+        scores = validate(Together([junior, *others])), validate(Together([module, *others]))
     before = [float(mask.sum()) * ml for mask, ml in _called(method, material.check)]
-    challenger = method.replace(networks=[senior])
+    challenger = method.replace(networks=[senior, *method.networks[1:]])
     after = [float(mask.sum()) * ml for mask, ml in _called(challenger, material.check)]
     _write_changes(work / "changes.tsv", material.patients, method, challenger)
     verdict = passes(before, after, *scores)

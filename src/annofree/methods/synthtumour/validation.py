@@ -16,6 +16,21 @@ ALL = (True, True, True, True)
 FLAIR_ALONE = (False, False, False, True)
 
 
+class Together(nn.Module):
+    """Networks as one whose probability is the mean of theirs, as a method answers that has several."""
+
+    def __init__(self, networks: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.networks = nn.ModuleList(networks)
+        self.settings = networks[0].settings
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """Logits, finest output only."""
+        found = [network(*inputs) for network in self.networks]
+        finest = [one[0] if isinstance(one, list | tuple) else one for one in found]
+        return torch.logit(torch.stack([one.sigmoid() for one in finest]).mean(0), eps=1e-6)
+
+
 class MadeValidation:
     """Dice on fixed made cases and falsely called volume on tumour-free ones and healthy scans.
 
