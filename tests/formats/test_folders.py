@@ -76,6 +76,10 @@ def test_files_of_two_patients_are_never_one_scan(tmp_path: Path, names: tuple[s
         ("AX_T1", "AX_T1_POST", "SAG_T2", "COR_FLAIR"),
         ("CE-T1w", "T1w", "T2w", "FLAIR"),
         ("P1_T1", "T1ce", "P1_T2", "FLAIR"),
+        ("5_t1_mprage_sag", "9_t1_mprage_KM", "3_t2_tse", "4_t2_flair"),
+        ("x_005_t1", "x_009_t1_gd", "x_003_t2", "x_004_flair"),
+        ("Series5_t1", "Series9_t1_gd", "Series3_t2", "Series4_flair"),
+        ("1-T1", "2-T1Gd", "3-T2", "4-T2 FLAIR"),
     ],
 )
 def test_names_from_the_scanner_are_one_patient(tmp_path: Path, names: tuple[str, ...]) -> None:
@@ -83,6 +87,84 @@ def test_names_from_the_scanner_are_one_patient(tmp_path: Path, names: tuple[str
     scan = open_scan(tmp_path / "x")
     assert scan.id == "x"
     assert len(scan.sequences) == len({*names}) == 4
+
+
+def test_two_series_of_one_kind_are_named_and_not_made_two_patients(tmp_path: Path) -> None:
+    save_patient(tmp_path / "x", "5_t1_mprage.nii.gz", "6_t1_se.nii.gz", "4_flair.nii.gz")
+    cohort = open_cohort(tmp_path)
+    assert cohort.ids == ("x",)
+    with pytest.raises(InputError, match=r"two files that look like T1 .*5_t1_mprage\.nii\.gz and 6_t1_se"):
+        cohort["x"]
+
+
+def test_numbers_of_patients_are_not_taken_for_series(tmp_path: Path) -> None:
+    save_patient(tmp_path / "x", "01_T1.nii.gz", "02_FLAIR.nii.gz")
+    with pytest.raises(InputError, match="different patients"):
+        open_cohort(tmp_path)["x"]
+    save_patient(tmp_path / "y", "1_FLAIR.nii.gz", "2_FLAIR.nii.gz", "3_FLAIR.nii.gz")
+    assert open_cohort(tmp_path / "y").ids == ("1", "2", "3")
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "{p}/1_{s}/NIFTI/{s}",
+        "{p}/{s}/image",
+        "{p}/{s}/{p}",
+        "{s}/{p}",
+        "{s}/{p}_{s}",
+        "{s}/{p}/{s}",
+        "{p}/scans/3-{s}/resources/NIFTI/files/{s}",
+    ],
+)
+def test_sequences_in_folders_of_their_own_are_one_scan(tmp_path: Path, pattern: str) -> None:
+    for patient, kinds in {"p1": ("T1", "T1C", "FLAIR"), "p2": ("T1", "FLAIR")}.items():
+        for kind in kinds:
+            path = tmp_path / "x" / f"{pattern.format(p=patient, s=kind)}.nii.gz"
+            save_patient(path.parent, path.name)
+    found = {scan.id: scan for scan in open_cohort(tmp_path / "x")}
+    assert {name: scan.sequences for name, scan in found.items()} == {
+        "p1": ("T1", "T1C", "FLAIR"),
+        "p2": ("T1", "FLAIR"),
+    }
+    assert all(
+        f"/{kind}" in file or f"-{kind}" in file or f"_{kind}" in file
+        for scan in found.values()
+        for kind, file in scan.files.items()
+    )
+
+
+@pytest.mark.parametrize("pattern", ["p1/{s}/flair", "p1/{s}/image"])
+def test_folders_of_two_points_in_time_stay_two_scans(tmp_path: Path, pattern: str) -> None:
+    for time in ("T1", "T2"):
+        path = tmp_path / "x" / f"{pattern.format(s=time)}.nii.gz"
+        save_patient(path.parent, path.name)
+    assert open_cohort(tmp_path / "x", sequence="FLAIR").ids == ("T1", "T2")
+
+
+def test_files_of_two_patients_in_folders_of_sequences_are_not_joined(tmp_path: Path) -> None:
+    save_patient(tmp_path / "x" / "T1", "p1_T1.nii.gz")
+    save_patient(tmp_path / "x" / "FLAIR", "p2_FLAIR.nii.gz")
+    assert [scan.sequences for scan in open_cohort(tmp_path / "x")] == [("FLAIR",), ("T1",)]
+
+
+def test_an_image_with_its_shading_evened_out_does_not_stop_the_one_without(tmp_path: Path) -> None:
+    kinds = ("T1", "T1_bias", "T1c", "T1c_bias", "FLAIR", "FLAIR_bias")
+    save_patient(tmp_path / "U-1_nifti", *(f"U-1_{kind}.nii.gz" for kind in kinds))
+    scan = open_scan(tmp_path / "U-1_nifti")
+    assert scan.sequences == ("T1", "T1C", "FLAIR")
+    assert not any("bias" in file for file in scan.files.values())
+    assert any("Of T1C with and without bias correction the one without was taken" in note for note in scan.notes)
+
+
+def test_what_lies_beside_the_raw_data_of_bids_is_no_patient(tmp_path: Path) -> None:
+    (tmp_path / "dataset_description.json").write_text('{"Name": "x", "BIDSVersion": "1.8.0"}')
+    save_patient(tmp_path / "sub-01" / "anat", "sub-01_FLAIR.nii.gz")
+    beside = tmp_path / "derivatives" / "prep" / "sub-01" / "anat"
+    save_patient(beside, "sub-01_desc-preproc_FLAIR.nii.gz")
+    save_patient(tmp_path / "sourcedata" / "sub-01", "FLAIR.nii.gz")
+    assert open_cohort(tmp_path).ids == ("sub-01",)
+    assert open_cohort(tmp_path / "derivatives").ids == ("sub-01",)
 
 
 def test_ids_behind_the_sequence(tmp_path: Path) -> None:

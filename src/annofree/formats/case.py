@@ -19,10 +19,13 @@ from annofree.formats.names import (
     read_name,
     stem_of,
     truth_rank,
+    words_of,
 )
 from annofree.formats.nifti import Volume, coarsest_edge_mm, holds_labels, read_volume
 from annofree.modality import Modality
 
+#: Words of an image whose shading was evened out.
+_SHADING = frozenset({"bias", "bfc", "n4", "n4itk", "biascorrected"})
 _RENAME = "Rename the file (t1, t1ce, t2, flair); or segment it alone with --sequence, or give a dictionary in Python"
 
 
@@ -151,6 +154,8 @@ class Case:
                 others = ", ".join(path.name for path in paths if path != best)
                 notes.append(f"Of several {kind} the finest, then the last run was taken: {best.name}, not {others}.")
                 paths = [best]
+            elif len(paths) > 1:
+                paths = _without_twins(kind, paths, notes)
             found += [(kind, path) for path in paths]
         return found
 
@@ -165,6 +170,18 @@ class Case:
                     why=doubt.why,
                     fix=_RENAME,
                 )
+
+
+def _without_twins(kind: Modality, paths: list[Path], notes: list[str]) -> list[Path]:
+    """The image as it was taken where the others are the same one with its shading evened out (`T1`, `T1_bias`)."""
+    spoken = {path: [word.lower() for word in words_of(path.name)] for path in paths}
+    plain = {path: [word for word in words if word not in _SHADING] for path, words in spoken.items()}
+    own = [path for path in paths if spoken[path] == plain[path]]
+    if len(own) != 1 or len({tuple(words) for words in plain.values()}) > 1:
+        return paths
+    others = ", ".join(path.name for path in paths if path != own[0])
+    notes.append(f"Of {kind} with and without bias correction the one without was taken: {own[0].name}, not {others}.")
+    return own
 
 
 def contradiction(name: str, possible: Iterable[Modality], sequence: Modality, file: Path | str) -> InputError:

@@ -26,9 +26,14 @@ from annofree.formats.names import (
 )
 from annofree.formats.nifti import holds_labels
 from annofree.formats.outfolder import is_ours
+from annofree.modality import Modality, read_words
 
 #: Folders of BIDS that never hold one of our sequences.
 _BIDS_OTHERS = frozenset("func dwi fmap perf meg eeg ieeg beh pet micr nirs mrs".split())  # noqa: SIM905
+#: Folders of a BIDS data set that hold its persons again, under other names.
+_BIDS_BESIDE = frozenset({"derivatives", "sourcedata"})
+#: What stands in front of names where a converter wrote the number of the series.
+_SERIES = re.compile(r"(s|se|ser|series|scan)?[-_. ]?\d{1,4}", flags=re.IGNORECASE)
 #: Letters that may be initials as well as a contrast agent's short name; words such as post or contrast are not.
 _NO_INITIALS = re.compile(r"post|pre|contr|enhan|gado|nativ", flags=re.IGNORECASE)
 #: Names of files that are maps and nothing else.
@@ -59,14 +64,66 @@ def _walk(folder: Path, seen: dict[str, Path], leave_out: frozenset[Path]) -> li
         why, fix = error.strerror or type(error).__name__, "Check its permissions, or leave it out"
         return [_unusable(folder, "A folder cannot be read", why, fix)]
     found = _here(folder, files)
+    bids = (folder / "dataset_description.json").is_file() and any(sub.name.startswith("sub-") for sub in subfolders)
     for sub in subfolders:
         again = seen.get(os.path.realpath(sub))
         if again is not None and sub.is_symlink() and not _is_inside(folder, again) and _holds_volumes(sub):
             what = "A folder was taken already under another name"
             found.append(_unusable(sub, what, f"it links to {again}", "Remove one"))
             continue
-        found += _walk(sub, seen, leave_out)
+        if not (bids and sub.name in _BIDS_BESIDE):
+            found += _walk(sub, seen, leave_out)
+    found = _joined_sequences(folder, subfolders, found)
     return [case for case in found if not _is_beside_the_point(case, found)]
+
+
+def _joined_sequences(folder: Path, subfolders: list[Path], found: list[Case]) -> list[Case]:
+    """Cases with the sequences of one visit together, where each lies in a folder that is called after it.
+
+    `P1/1_T1/NIFTI/T1.nii.gz` beside `P1/4_FLAIR/NIFTI/FLAIR.nii.gz`, and `T1/p1.nii.gz` beside `FLAIR/p1.nii.gz`.
+    """
+    spoken = {sub: read_words(sub.name).sequence for sub in subfolders}
+    kinds = {sequence for sequence in spoken.values() if sequence}
+    if len(kinds) < 2:
+        return found
+    groups: dict[str, list[tuple[Modality, Path, Case]]] = {}
+    for case in found:
+        sub = next((sub for sub, sequence in spoken.items() if sequence and case.folder.is_relative_to(sub)), None)
+        images = [path for _, path in case.files]
+        if sub is None or len(images) != 1 or case.problem is not None or case.doubts:
+            continue
+        sequence = spoken[sub]
+        said = case.images[0][0] if case.images else None
+        if sequence is None or said not in (sequence, None):
+            continue
+        if said is None and kinds <= {Modality.T1, Modality.T2}:  # as likely two points in time
+            continue
+        name = read_name(images[0].name, known_case_of(stem_of(images[0].name), case.folder))
+        own = name.case if case.images else stem_of(images[0].name)
+        group = read_name(sub.name).case
+        above = [part for part in case.folder.relative_to(sub).parts if part.lower() not in GENERIC]
+        key = "_".join(part for part in ("" if _SERIES.fullmatch(group) else group, *above, own) if part)
+        groups.setdefault(key, []).append((sequence, images[0], case))
+    groups = {key: members for key, members in groups.items() if len({kind for kind, _, _ in members}) > 1}
+    joined = []
+    for key, members in groups.items():
+        cases = [case for _, _, case in members]
+        joined.append(
+            Case(
+                _name(folder) if len(groups) == 1 else key or _name(folder),
+                folder,
+                tuple((kind, path) for kind, path, _ in members),
+                brain_mask=next((case.brain_mask for case in cases if case.brain_mask), None),
+                truths=tuple(sorted(truth for case in cases for truth in case.truths)),
+                ignored=tuple(path for case in cases for path in case.ignored),
+                remarks=(
+                    *(remark for case in cases for remark in case.remarks),
+                    "Each sequence lay in its own folder.",
+                ),
+            )
+        )
+    taken = {id(case) for members in groups.values() for _, _, case in members}
+    return [*(case for case in found if id(case) not in taken), *joined]
 
 
 def _unusable(
@@ -148,12 +205,17 @@ def _scans(
 ) -> list[Case]:
     if all(name.trailing and not name.case for name in telling.values()):  # `T1_P01`, `FLAIR_P01`
         telling = {path: replace(name, case=name.trailing) for path, name in telling.items()}
+    remarks: tuple[str, ...] = ()
+    if _numbered_by_series(folder, telling):
+        telling = {path: replace(name, case="") for path, name in telling.items()}
+        remarks = ("The numbers in front of the files' names are taken for those of series.",)
     cases = {name.case for name in telling.values() if name.case}
     if len(cases) <= 1:
         case = next(iter(cases), "")
         says_nothing = folder.name.lower() in GENERIC or folder.name.lower().startswith("ses-")
         scan_id = case if says_nothing and case.lower().startswith("sub-") else _name(folder)
-        return [_sorted_out(scan_id, folder, files, known, pictures)]
+        scan = _sorted_out(scan_id, folder, files, known, pictures)
+        return [replace(scan, remarks=(*scan.remarks, *remarks))]
     if not _share_a_sequence(telling):
         shown = sorted(cases)
         what = "The files of one folder seem to belong to different patients or visits"
@@ -172,6 +234,19 @@ def _scans(
     return [
         _sorted_out(case or _name(folder), folder, paths, known, pictures) for case, paths in sorted(members.items())
     ]
+
+
+def _numbered_by_series(folder: Path, telling: dict[Path, ImageName]) -> bool:
+    """Whether names begin with numbers of series (`5_t1_mprage`, `9_t1_KM`), and not with those of patients.
+
+    Each file has a number of its own, and the files hold several sequences; two files with bare numbers may be two
+    patients.
+    """
+    cases = [name.case.removeprefix(folder.name).strip("-_. ") for name in telling.values()]
+    kinds = {name.sequence for name in telling.values()}
+    if len(set(cases)) < len(cases) or len(kinds) < 2 or not all(_SERIES.fullmatch(case) for case in cases):
+        return False
+    return len(cases) > 2 or not any(case.isdigit() for case in cases)
 
 
 def _sorted_out(scan_id: str, folder: Path, files: list[Path], known: dict[Path, str], pictures: list[Path]) -> Case:

@@ -20,7 +20,9 @@ _ENDING = re.compile(
 )
 
 #: Folders whose name says nothing about the patient in them.
-GENERIC = frozenset("anat anatomy nifti niftis nii images image img imgs mri mr scans scan data raw".split())  # noqa: SIM905
+GENERIC = frozenset(
+    "anat anatomy nifti niftis nii images image img imgs mri mr scans scan data raw resources files".split()  # noqa: SIM905
+)
 
 #: Words that preprocessing tools add to a name; they say nothing about the case.
 _PROCESSING = frozenset(
@@ -180,7 +182,9 @@ def known_case_of(stem: str, folder: Path) -> str:
     """The beginning of a name that repeats the name of its folder, or of one of the two folders above it."""
     for name in (folder.name, folder.parent.name, folder.parent.parent.name):
         if name and stem.startswith(name) and not stem[len(name) : len(name) + 1].isalnum():
-            return name
+            found = read_words(name)
+            if found.sequence is None or found.start or found.trailing_id:  # a folder called FLAIR is no patient's
+                return name
     return ""
 
 
