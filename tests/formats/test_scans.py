@@ -86,6 +86,8 @@ def test_dictionary_image_and_scan(patient: Path) -> None:
     assert open_scan({"T1": image}).sequences == ("T1",)
     with pytest.raises(InputError, match="not known"):
         open_scan(image)
+    with pytest.raises(InputError, match="Two images in memory are T1C"):  # the second does not replace the first
+        open_scan({"T1C": image, "t1ce": image})
     with pytest.raises(InputError, match="ndarray is not an image"):
         open_scan(brain_image(), sequence="T1")
 

@@ -16,6 +16,7 @@ from annofree.formats.study import Study
 from annofree.preparation import Preparation
 from annofree.prepare import Recipe
 from annofree.prepare.bias import CorrectBias, bias_field
+from annofree.prepare.brain_ladder import FindBrain
 from annofree.prepare.check import looks_like_ct
 from annofree.prepare.recipe import again
 from annofree.prepare.regrid import Regrid
@@ -68,6 +69,19 @@ def test_a_mask_outlined_on_one_sequence_is_carried_to_the_reference_by_the_move
     found, expected = Regrid()(start).brain, given.brain
     assert found is not None
     assert 2 * (found & expected).sum() / (found.sum() + expected.sum()) > 0.98
+
+
+@pytest.mark.parametrize(("part", "on"), [(0.5, Modality.FLAIR), (0.85, Modality.T1)])
+def test_a_stripped_slab_does_not_cut_the_brain_of_the_other_sequence(part: float, on: Modality) -> None:
+    """Where T1 shows half of the brain, the brain is what FLAIR shows; where nearly all, T1 comes first."""
+    grids = {Modality.T1: FINE, Modality.FLAIR: COARSE}
+    inside = {kind: brain_of(points_of(own)).reshape(own.shape) for kind, own in grids.items()}
+    images = {kind: np.where(inside[kind], head(str(kind), own), np.float32(0)) for kind, own in grids.items()}
+    images[Modality.T1][:, :, : int(FINE.shape[2] * (1 - part))] = 0
+    found = FindBrain()(Work.begin(Study("made", images, grids, grids), Modality.FLAIR))
+    assert found.brain_on is on
+    assert found.brain is not None
+    assert found.brain.sum() == pytest.approx(inside[on].sum(), rel=0.05)
 
 
 def test_every_step_says_what_it_did_with_a_number(prepared: Scan) -> None:

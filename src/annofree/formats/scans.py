@@ -99,8 +99,7 @@ def open_cohort(
 
     Args:
         source: A cohort's folder in any supported layout, a patient's folder, a file, or a list of these.
-        reports: A folder of `<id>.txt` files, a JSON or CSV/TSV file, or `{id: text}`. PNG slices have theirs in `TXT/`
-            and need none.
+        reports: A folder of `<id>.txt` files, a JSON or CSV/TSV file, or `{id: text}`; PNG slices bring their own.
         sequence: As for `open_scan`, for every scan.
         brain_mask: As for `open_scan`; or `{id: file}`. A single file serves a cohort of one scan only.
         dicom: As for `open_scan`.
@@ -163,8 +162,7 @@ def _absolute(path: str | Path | None) -> str | None:
 
 
 def _settings(prepare: Prepare | None) -> dict[str, Any] | None:
-    found: dict[str, Any] | None = None if prepare is None else prepare.model_dump()  # type: ignore[attr-defined]
-    return found
+    return None if prepare is None else prepare.model_dump()  # type: ignore[attr-defined,no-any-return]
 
 
 @dataclass(frozen=True)
@@ -242,6 +240,8 @@ class _HeldCase(Case):
                 raise contradiction(Path(volume.source).name, [said], wanted, volume.source)
             if (known := wanted or said) is None:
                 raise InputError("The sequence of an image in memory is not known", fix="Say it: sequence='FLAIR'")
+            if known in found:
+                raise InputError(f"Two images in memory are {known}", fix="Give one image of each sequence")
             found[known] = volume
         return found, ()
 

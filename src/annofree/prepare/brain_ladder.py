@@ -23,6 +23,8 @@ from annofree.settings import Settings
 
 #: Litres: the smallest and the largest brain of an adult, with its fluid, at the edge of what is believed.
 SMALL_L, LARGE_L = 0.9, 2.1
+#: Two outlines of one brain differ by less.
+_WHOLE_PART = 0.8
 #: Command lines of outside programs: input file, output stem; the mask that they write.
 _PROGRAMS = {
     "hd-bet": (
@@ -92,9 +94,13 @@ class FindBrain(Settings):
         return next((name for name in (work.reference, *work.grids) if own.same_as(work.grids[name])), work.reference)
 
     def _stripped(self, work: Work) -> tuple[Modality, NDArray[np.bool_]] | None:
-        """A sequence without skull, and its filled foreground."""
-        name = next((name for name in (work.hub, *work.images) if name not in work.study.heads), None)
-        return None if name is None else (name, filled(foreground(work.images[name])))
+        """A sequence without skull, and its filled foreground: the hub if it shows about as much as any other."""
+        names = [name for name in dict.fromkeys((work.hub, *work.images)) if name not in work.study.heads]
+        brains = {name: filled(foreground(work.images[name])) for name in names}
+        litres = {name: float(brain.sum()) * work.grids[name].voxel_ml / 1000 for name, brain in brains.items()}
+        # Where the hub is a slab over part of the brain, its edge would be taken for the brain's.
+        name = next((name for name in names if litres[name] >= _WHOLE_PART * max(litres.values())), None)
+        return None if name is None else (name, brains[name])
 
     def _warnings(self, quality: dict[str, float]) -> list[str]:
         litres, said = quality["brain_litres"], []
