@@ -3,10 +3,12 @@
     python benchmarks/table_trust.py real ../shared/data
     python benchmarks/table_trust.py misfits --n 20 [--spacing 2.0]
     python benchmarks/table_trust.py names ../shared/data
+    python benchmarks/table_trust.py heads ../shared/data
 
 The first looks at real scans (images only), the second at phantoms and what `tests/trust/misfits.py` makes of them.
 The third gives every image of real scans and phantoms each wrong name, alone and exchanged with another, and counts
 what is found; and it fits the discriminants of `annofree.trust.tissue` anew, to all and each scan left out in turn.
+The fourth lays sequences of one person under another's name, mirrors or moves them, and counts what *one head* finds.
 """
 
 from __future__ import annotations
@@ -14,10 +16,11 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator
-from itertools import combinations, permutations
+from itertools import combinations, permutations, product
 from pathlib import Path
 
 import numpy as np
+from scipy import ndimage
 
 from annofree.anatomy import register_to_mni
 from annofree.formats import open_cohort
@@ -25,6 +28,7 @@ from annofree.phantom import phantom_subject
 from annofree.scan import Modality, Scan
 from annofree.trust import tissue
 from annofree.trust.belongs import examine
+from annofree.trust.one_head import one_head
 from annofree.trust.tissue import Discriminant, Measures, looks_like, measure
 from annofree.trust.view import View
 
@@ -134,10 +138,46 @@ def fitted(measured: list[Shown]) -> dict[tuple[Modality, Modality], Discriminan
     return found
 
 
+def heads(data: Path) -> None:
+    """One row a fault, of patients that share one grid: found, and found with the right sequence named."""
+    scans = [scan for group in ("patients", "unlabelled") for scan in open_cohort(data / group)]
+    views = [View.of(scan) for scan in scans if scan.grid.same_as(scans[0].grid)]
+    rows: dict[str, list[bool]] = {}
+
+    def look(row: str, view: View, images: dict[Modality, np.ndarray], wrong: tuple[Modality, ...] = ()) -> None:
+        brain = ndimage.binary_fill_holes(np.any([image != 0 for image in images.values()], axis=0))
+        told = one_head(View(view.scan, images, brain, view.grid))
+        rows.setdefault(row, []).append(bool(told and told.warning))
+        if wrong and len(images) > 2:
+            right = f"of {' and '.join(wrong)} " in told.warning if told else False
+            rows.setdefault(f"{row}, named", []).append(right)
+
+    for view in views:
+        own = dict(view.images)
+        look("nothing wrong, all sequences", view, own)
+        for pair in combinations(own, 2):
+            look("nothing wrong, two sequences", view, {name: own[name] for name in pair})
+        for name in own:
+            look("mirrored", view, {**own, name: own[name][::-1]}, (name,))
+            for mm, axis in product((3, 6, 9, 12, 15, 21), range(3)):
+                steps = round(mm / view.grid.spacing_mm[axis])
+                look(f"moved {mm} mm", view, {**own, name: np.roll(own[name], steps, axis)}, (name,))
+    for view, other in permutations(views, 2):
+        own = dict(view.images)
+        for names in (*((name,) for name in own), (Modality.T2, Modality.FLAIR)):
+            theirs = {name: other.images[name] for name in names}
+            look(f"another person's {' and '.join(names)}", view, {**own, **theirs}, names)
+        for a, b in permutations(own, 2):
+            look("another person's, two sequences", view, {a: own[a], b: other.images[b]})
+    print(f"{len(views)} patients\n| fault | tried | one head warns |\n|---|---|---|")
+    for row, found in rows.items():
+        print(f"| {row} | {len(found)} | {sum(found)} |")
+
+
 def main() -> None:
     """Parse and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("real", "misfits", "names"))
+    parser.add_argument("what", choices=("real", "misfits", "names", "heads"))
     parser.add_argument("data", type=Path, nargs="?", default=Path("../shared/data"))
     parser.add_argument("--n", type=int, default=20)
     parser.add_argument("--spacing", type=float, default=2.0)
@@ -146,6 +186,8 @@ def main() -> None:
         real(told.data)
     elif told.what == "names":
         names(told.data, told.n, told.spacing)
+    elif told.what == "heads":
+        heads(told.data)
     else:
         misfits(told.n, told.spacing)
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annofree.modality import Modality
+from annofree.phantom import phantom_subject
 from annofree.scan import Scan
 
 Images = dict[Modality, NDArray[np.float32]]
@@ -26,6 +27,29 @@ def fluid_swapped(scan: Scan, rng: np.random.Generator) -> Scan:
 def twice(scan: Scan, rng: np.random.Generator) -> Scan:
     """T1 exported a second time as T1C."""
     return scan.replace(images={**scan.images, Modality.T1C: scan.images[Modality.T1]})
+
+
+def other_head(scan: Scan, rng: np.random.Generator) -> Scan:
+    """FLAIR of another person, on the same grid."""
+    return _of_another(scan, rng, Modality.FLAIR)
+
+
+def other_head_twice(scan: Scan, rng: np.random.Generator) -> Scan:
+    """T2 and FLAIR of another person, which fit each other."""
+    return _of_another(scan, rng, Modality.T2, Modality.FLAIR)
+
+
+def mirrored(scan: Scan, rng: np.random.Generator) -> Scan:
+    """One sequence with left and right exchanged."""
+    name = list(scan.images)[int(rng.integers(len(scan.images)))]
+    return scan.replace(images={**scan.images, name: np.flip(scan.images[name], 0)})
+
+
+def displaced(scan: Scan, rng: np.random.Generator) -> Scan:
+    """One sequence lies 15 to 25 mm elsewhere, along a random axis."""
+    name, axis = list(scan.images)[int(rng.integers(len(scan.images)))], int(rng.integers(3))
+    steps = round(float(rng.choice([-1, 1]) * rng.uniform(15, 25)) / scan.spacing_mm[axis])
+    return scan.replace(images={**scan.images, name: np.roll(scan.images[name], steps, axis)})
 
 
 def half_head(scan: Scan, rng: np.random.Generator) -> Scan:
@@ -132,6 +156,10 @@ MISFITS: dict[Callable[[Scan, np.random.Generator], Scan], tuple[str, ...]] = {
     contrast_swapped: ("enhancement",),
     fluid_swapped: ("fluid in FLAIR", "fluid in T2"),
     twice: ("same image",),
+    other_head: ("one head",),
+    other_head_twice: ("one head",),
+    mirrored: ("one head",),
+    displaced: ("one head",),
     half_head: ("cut",),
     implant: ("signal void",),
     resection: ("cavity",),
@@ -143,6 +171,11 @@ MISFITS: dict[Callable[[Scan, np.random.Generator], Scan], tuple[str, ...]] = {
     mask_upside_down: ("upright",),
     no_orientation: ("left and right",),
 }
+
+
+def _of_another(scan: Scan, rng: np.random.Generator, *names: Modality) -> Scan:
+    other = phantom_subject(int(rng.integers(10**6, 10**7)), spacing_mm=scan.spacing_mm[0]).scan
+    return scan.replace(images={**scan.images, **{name: other.images[name] for name in names}})
 
 
 def _swapped(scan: Scan, first: Modality, second: Modality) -> Scan:

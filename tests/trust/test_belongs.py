@@ -17,7 +17,7 @@ from annofree.scan import Modality, Scan
 from annofree.trust.belongs import examine
 from annofree.trust.check import Check
 
-from .misfits import MISFITS, contrast_swapped, fluid_swapped, moved, striped
+from .misfits import MISFITS, contrast_swapped, fluid_swapped, moved, other_head, other_head_twice, striped
 
 #: Found by checks that find most but not all of them; docs/trust.md has the shares.
 _NOT_ALWAYS = (moved, striped)
@@ -69,6 +69,18 @@ def test_flair_alone_and_normalised_images_are_no_misfits() -> None:
         for name, image in scan.images.items()
     }
     assert _warned(scan.replace(images=normalised, brain=brain)) == {}
+
+
+def test_the_sequences_of_another_head_are_named() -> None:
+    scan = _phantom(12)
+    rng = np.random.default_rng(4)
+    assert "one head" not in _warned(scan.replace(images={n: scan.images[n] for n in (Modality.T1C, Modality.FLAIR)}))
+    assert "of FLAIR is not that of the other sequences" in _warned(other_head(scan, rng))["one head"].warning
+    assert "of T2 and FLAIR is not that of T1 and T1C" in _warned(other_head_twice(scan, rng))["one head"].warning
+    turned = scan.replace(images={**scan.images, Modality.T2: np.flip(scan.images[Modality.T2], 0)})
+    assert "mirror image of T2 fits the other sequences better" in _warned(turned)["one head"].warning
+    whole = scan.replace(images={name: np.flip(image, 0) for name, image in scan.images.items()})
+    assert "one head" not in _warned(whole)
 
 
 def test_an_empty_image_is_called_empty_and_no_ct() -> None:
@@ -154,3 +166,17 @@ def test_ordinary_scans_raise_no_warning_and_wrong_names_do(shared_data: Path) -
             alone = scan.replace(images={Modality.FLAIR: scan.images[kind]})
             missed += [] if "tissue order" in _warned(alone) else [(scan.id, kind)]
     assert len(missed) <= 2, missed
+
+
+@pytest.mark.real
+def test_a_sequence_of_another_patient_or_mirrored_is_found(shared_data: Path) -> None:
+    """Each FLAIR in turn under another patient's name, which is nearly always found (docs/trust.md), and mirrored."""
+    scans = list(open_cohort(shared_data / "patients"))
+    found = []
+    for scan, other in zip(scans, [*scans[1:], scans[0]], strict=True):
+        flair = scan.images[Modality.FLAIR]
+        assert "one head" not in _warned(scan), scan.id
+        for wrong in (other.images[Modality.FLAIR], np.flip(flair, 0)):
+            warned = _warned(scan.replace(images={**scan.images, Modality.FLAIR: wrong}))
+            found.append("FLAIR" in warned["one head"].warning if "one head" in warned else False)
+    assert sum(found) >= len(found) - 1

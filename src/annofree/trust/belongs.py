@@ -11,6 +11,7 @@ from annofree.trust.check import Check
 from annofree.trust.contrast import enhancement, fluid_in_flair, fluid_in_t2, same_image
 from annofree.trust.levels import constant, contrast_range, hounsfield
 from annofree.trust.motion import motion
+from annofree.trust.one_head import one_head
 from annofree.trust.position import sides, upright
 from annofree.trust.shape import cavity, cut, void
 from annofree.trust.stripes import repetition
@@ -22,6 +23,7 @@ CHECKS: tuple[Callable[[View], Check | None], ...] = (
     constant,
     hounsfield,
     same_image,
+    one_head,
     enhancement,
     fluid_in_flair,
     fluid_in_t2,
