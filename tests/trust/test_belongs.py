@@ -71,6 +71,14 @@ def test_flair_alone_and_normalised_images_are_no_misfits() -> None:
     assert _warned(scan.replace(images=normalised, brain=brain)) == {}
 
 
+def test_a_copy_with_other_grey_levels_is_the_same_image() -> None:
+    scan = _phantom(12)
+    t1 = scan.images[Modality.T1]
+    brighter = np.rint(900 * (t1 / t1.max()) ** np.float32(0.6)).astype(np.float32)
+    warned = _warned(scan.replace(images={**scan.images, Modality.T1C: brighter}))
+    assert "T1 and T1C hold the same image" in warned["same image"].warning
+
+
 def test_the_sequences_of_another_head_are_named() -> None:
     scan = _phantom(12)
     rng = np.random.default_rng(4)
