@@ -8,11 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from annofree.batch.rethreshold import rethreshold
+from annofree.batch.run import run
 from annofree.errors import InputError, MissingSequence, OutputError
-from annofree.formats import export_nnunet, open_cohort, open_truth
+from annofree.formats import export_nnunet, open_cohort, open_scan, open_truth, read_segmentation
+from annofree.phantom import phantom_subject
+from annofree.pipeline import Choice
 from annofree.scan import Cohort, scoring
 
-from .conftest import save_patient
+from .conftest import brain_image, save, save_patient
 
 
 @pytest.fixture
@@ -51,6 +55,45 @@ def test_without_labels_scans_become_test_images(cohort: Cohort, tmp_path: Path)
     root = export_nnunet(cohort, tmp_path / "d", sequences=["FLAIR"])
     assert {p.name for p in root.iterdir()} == {"imagesTs", "dataset.json"}
     assert open_cohort(root / "imagesTs")["c"].sequences == ("FLAIR",)
+
+
+def test_a_4d_file_is_read_by_the_names_of_its_channels(tmp_path: Path) -> None:
+    """The Decathlon's folder says what the channels are; of a single file the caller does."""
+    images = [brain_image(seed) for seed in range(4)]
+    path = tmp_path / "Task01" / "imagesTr" / "BRATS_001.nii.gz"
+    save(path, np.stack(images, axis=-1))
+    save(tmp_path / "Task01" / "labelsTr" / "BRATS_001.nii.gz", (images[0] > 0).astype(np.uint8))
+    modality = {"0": "FLAIR", "1": "T1w", "2": "t1gd", "3": "T2w"}
+    (tmp_path / "Task01" / "dataset.json").write_text(json.dumps({"tensorImageSize": "4D", "modality": modality}))
+    named = open_cohort(tmp_path / "Task01")["BRATS_001"]
+    said = open_scan(path, sequence="FLAIR,T1,T1C,T2")
+    for scan in (named, said):
+        assert scan.sequences == ("T1", "T1C", "T2", "FLAIR")
+        assert "The channels of BRATS_001.nii.gz were taken as FLAIR, T1, T1C, T2." in scan.notes
+        for kind, image in zip(("FLAIR", "T1", "T1C", "T2"), images, strict=True):
+            assert np.array_equal(scan.to_native(scan.images[kind]), image)
+    assert open_cohort(tmp_path / "Task01", sequence="T1C")["BRATS_001"].sequences == ("T1C",)
+    assert open_truth(tmp_path / "Task01", "BRATS_001", named.grid) is not None
+    with pytest.raises(InputError, match=r"3 sequences are named for one file.*its shape is"):
+        open_scan(path, sequence="FLAIR,T1,T2")
+    with pytest.raises(InputError, match=r"4-D.*--sequence FLAIR,T1,T1C,T2"):
+        open_scan(path, sequence="FLAIR")
+
+
+def test_the_channels_of_an_answer_are_found_again(tmp_path: Path) -> None:
+    scan = phantom_subject(3, kind="glioblastoma", spacing_mm=4.0).scan
+    path = tmp_path / "brain.nii.gz"
+    save(path, np.stack([scan.to_native(image) for image in scan.images.values()], axis=-1), scan.native.affine)
+    named = ",".join(scan.sequences)
+    run(open_cohort(path, sequence=named), Choice("intensity-published"), tmp_path / "out", review=False)
+    rethreshold(tmp_path / "out", "fixed:2.5", out=tmp_path / "new", locate=False)
+    again = open_cohort(path, sequence=named)
+    run(again, Choice("intensity-published", threshold="fixed:2.5"), tmp_path / "direct", review=False)
+    before, new, direct = (
+        read_segmentation(tmp_path / folder, "brain", None).mask("WT") for folder in ("out", "new", "direct")
+    )
+    assert 0 < new.sum() < before.sum()
+    assert np.array_equal(new, direct)
 
 
 def test_channels_without_names_ask_for_them(cohort: Cohort, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from annofree.formats.names import (
     truth_rank,
     words_of,
 )
-from annofree.formats.nifti import Volume, coarsest_edge_mm, holds_labels, read_volume
+from annofree.formats.nifti import Volume, coarsest_edge_mm, holds_labels, read_channels, read_volume
 from annofree.modality import Modality
 
 #: Words of an image whose shading was evened out.
@@ -54,6 +54,7 @@ class Case:
         doubts: Image files whose names leave a doubt.
         problem: Why these files cannot be a scan; reading the case raises it.
         remarks: What a reader of the result should know about the names.
+        channels: What the channels of a single 4-D file are, where that is known.
     """
 
     id: str
@@ -67,6 +68,7 @@ class Case:
     doubts: tuple[Doubt, ...] = ()
     problem: InputError | None = None
     remarks: tuple[str, ...] = ()
+    channels: tuple[Modality, ...] = ()
 
     @property
     def files(self) -> tuple[tuple[str, Path], ...]:
@@ -81,17 +83,20 @@ class Case:
 
     def facts(self, sequence: str | None = None) -> Mapping[str, Any]:
         """What decides the scan beside `files`: for cases whose files have no names worth keeping."""
-        return {}
+        return {"channels": [str(name) for name in self.channels]} if self.channels else {}
 
     def read(self, sequence: str | None = None) -> tuple[dict[Modality, Volume], tuple[str, ...]]:
         """Read the images.
 
         Args:
-            sequence: Take this sequence only; for a single file whose name does not say it, what the file holds.
+            sequence: Take this sequence only; for a single file whose name does not say it, what the file holds, or
+                with commas its channels in order.
 
         Raises:
             InputError: A sequence occurs twice or cannot be told, or a file is unusable.
         """
+        if self.channels or (sequence is not None and "," in sequence):
+            return self._read_channels(sequence)
         notes = list(self.remarks)
         images = self._without_runs(notes)
         chosen = replace(self, images=tuple(images))._choose(None if sequence is None else Modality.parse(sequence))
@@ -101,6 +106,26 @@ class Case:
             notes.append(f"Not taken as images: {some(left, 6)}.")
         with ThreadPoolExecutor(len(chosen)) as pool:  # decompression lets go of the interpreter
             return dict(zip(chosen, pool.map(read_volume, chosen.values()), strict=True)), tuple(notes)
+
+    def _read_channels(self, sequence: str | None) -> tuple[dict[Modality, Volume], tuple[str, ...]]:
+        named = [] if sequence is None else [Modality.parse(word) for word in sequence.split(",")]
+        names = list(self.channels) if len(named) < 2 else named
+        files = [path for _, path in self.files]
+        if len(files) != 1 or len(set(names)) < len(names):
+            raise InputError(
+                f"The channels of scan '{self.id}' cannot be told",
+                file=self.folder,
+                why=f"{', '.join(names)} are named for {len(files)} files",
+                fix="Name one 4-D file and each of its channels once",
+            )
+        volumes = dict(zip(names, read_channels(files[0], len(names)), strict=True))
+        if len(named) == 1:
+            if named[0] not in volumes:
+                raise MissingSequence(
+                    f"Scan '{self.id}' lacks {named[0]}", file=files[0], why=f"it has {', '.join(names)}"
+                )
+            volumes = {named[0]: volumes[named[0]]}
+        return volumes, (*self.remarks, f"The channels of {files[0].name} were taken as {', '.join(names)}.")
 
     def _choose(self, sequence: Modality | None) -> dict[Modality, Path]:
         files = [path for _, path in self.files]

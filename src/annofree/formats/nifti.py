@@ -79,6 +79,33 @@ def read_volume(source: str | Path | nib.Nifti1Image) -> Volume:
         if not (isinstance(array, np.ndarray) and array.dtype.kind in "iu" and array.itemsize <= 2):
             array = np.asarray(image.get_fdata(dtype=np.float32, caching="unchanged"))
         array = array.reshape(grid.shape)
+    return _picture(array, grid, name, notes)
+
+
+def read_channels(source: str | Path, count: int) -> list[Volume]:
+    """Read the 3-D images of a 4-D file, in their order.
+
+    Raises:
+        InputError: It holds another number of channels than `count`, or one is unusable, as in `read_volume`.
+    """
+    image, name = _open(source)
+    grid, notes = _grid(image, name, channels=True)
+    shape = tuple(image.shape)
+    if len(shape) != 4 or shape[3] != count:
+        raise InputError(
+            f"{count} sequences are named for one file, and it does not hold as many",
+            file=name,
+            why=f"its shape is {shape}",
+            fix="Name its channels in order, for instance --sequence FLAIR,T1,T1C,T2",
+        )
+    with _one_sentence(name):
+        _refuse_odd_types(image.get_data_dtype(), name)
+        values = verified(image, Path(name)).get_fdata(dtype=np.float32, caching="unchanged")
+    arrays = (np.ascontiguousarray(values[..., channel]) for channel in range(count))
+    return [_picture(array, grid, name, notes) for array in arrays]
+
+
+def _picture(array: Array, grid: FileGrid, name: str, notes: tuple[str, ...]) -> Volume:
     refuse_no_picture(array, name)
     if has_few_values(array):
         raise InputError(
@@ -172,7 +199,7 @@ def _grid(image: Any, name: str, channels: bool = False) -> tuple[FileGrid, tupl
             f"An image is {len(shape)}-D",
             file=name,
             why=f"its shape is {shape}; one sequence is one 3-D volume",
-            fix="Split it into one file a sequence (for instance with fslsplit)",
+            fix="Split it (for instance with fslsplit), or name its channels in order, as --sequence FLAIR,T1,T1C,T2",
         )
     if len(shape) < 3 or min(shape[:3]) < 2:
         raise InputError(

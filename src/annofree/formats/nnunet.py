@@ -75,10 +75,19 @@ def _cases(place: Path, names: Mapping[int, Modality]) -> list[Case]:
     for case, files in channels.items():
         images = tuple((names[number], path) for number, path in files.items() if number in names)
         unnamed = tuple(path for number, path in files.items() if number not in names)
-        found = [labels / f"{case}{ending}" for ending in (".nii.gz", ".nii")]
-        truths = tuple((0, path) for path in found if path.is_file())
-        cases.append(NnUNetCase(case, place, images, unnamed, None, truths))
-    return [*cases, *(Case(stem_of(path.name), place, unnamed=(path,)) for path in loose)]
+        cases.append(NnUNetCase(case, place, images, unnamed, None, _truths(labels, case)))
+    # The Decathlon's data sets hold one 4-D file a case.
+    four = tuple(names[number] for number in sorted(names)) if [*sorted(names)] == [*range(len(names))] else ()
+    for path in loose:
+        case = stem_of(path.name)
+        named = four if len(four) > 1 else ()
+        cases.append(Case(case, place, unnamed=(path,), truths=_truths(labels, case), channels=named))
+    return cases
+
+
+def _truths(labels: Path, case: str) -> tuple[tuple[int, Path], ...]:
+    found = (labels / f"{case}{ending}" for ending in (".nii.gz", ".nii"))
+    return tuple((0, path) for path in found if path.is_file())
 
 
 def _channel_names(root: Path) -> dict[int, Modality]:

@@ -78,7 +78,8 @@ def write_own_page(result: Segmentation, out: str | Path) -> Path | None:
 def read_again(result: Segmentation, folder: str | Path) -> Scan:
     """The scan of a stored segmentation, from the files that it came from.
 
-    DICOM series and slices, which are no file of their own, are found by the `run.json` in the folder of the result.
+    DICOM series, slices and channels of a 4-D file, which are no file of their own, are found by the `run.json` in the
+    folder of the result.
 
     Raises:
         InputError: The result does not say where its images are, or they are gone or changed.
@@ -91,7 +92,8 @@ def read_again(result: Segmentation, folder: str | Path) -> Scan:
             fix="Segment it again, or for a page call write_review(result, scan, out) from Python",
         )
     prepare = again(result.provenance)
-    if all(file.endswith((".nii", ".nii.gz")) for file in files.values()):
+    own = len(set(files.values())) == len(files)  # and not the channels of one
+    if own and all(file.endswith((".nii", ".nii.gz")) for file in files.values()):
         refuse_gone(files.values())
         scan = open_scan(files, brain_mask=result.brain, id=result.scan_id, prepare=prepare)
     else:
