@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -51,6 +53,19 @@ def test_saved_weights_are_the_same_bytes_each_time_and_keep_a_transposed_weight
     assert torch.equal(loaded.detach(), weight.detach())
     a, b = ((tmp_path / folder / "model.safetensors").read_bytes() for folder in ("a", "b"))
     assert a == b
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such modes")
+def test_saved_weights_can_be_read_by_whom_the_umask_lets(tmp_path: Path) -> None:
+    old = os.umask(0o027)
+    try:
+        save_network(build(THIN), tmp_path)
+    finally:
+        os.umask(old)
+    assert {file.name: oct(file.stat().st_mode & 0o777) for file in tmp_path.iterdir()} == {
+        "config.yaml": "0o640",
+        "model.safetensors": "0o640",
+    }
 
 
 def test_errors_name_what_is_wrong(tmp_path: Path) -> None:

@@ -74,7 +74,10 @@ def atomic_path(path: Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
         try:
+            temporary.touch()
+            usual = temporary.stat().st_mode & 0o777
             yield temporary
+            temporary.chmod(usual)  # safetensors makes files that their owner alone may read
             temporary.replace(path)
         except BaseException:
             temporary.unlink(missing_ok=True)
