@@ -157,7 +157,10 @@ def import_slices(
     place = source / kind if (source / kind).is_dir() else source
     subjects = subjects_in(place)
     if not subjects:
-        raise InputError("No slices were found", file=place, fix="Name slices <dataset>_<subject>_<slice>.png")
+        other = IMAGES if kind == MASKS else MASKS
+        there = place == source and (source / other).is_dir()
+        fix = f"Say --kind {other}: its slices are those" if there else "Name slices <dataset>_<subject>_<slice>.png"
+        raise InputError("No slices were found", file=place, why=f"it has no {kind}/" if there else None, fix=fix)
     known = places(Path(like) if like is not None else place.parent if place.name in (IMAGES, MASKS) else place)
     with whole_or_nothing(Path(out), "folder for the volumes") as half:
         for name, files in subjects.items():

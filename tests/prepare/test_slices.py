@@ -183,6 +183,8 @@ def test_a_finished_subject_is_not_cut_again_and_foreign_folders_stay(subject, t
         export_slices(cohort, tmp_path / "out", settings=QUICK, sequence=Modality.T2)
     with pytest.raises(InputError, match="no such folder of masks"):
         export_slices(cohort, tmp_path / "out", settings=QUICK, masks=tmp_path / "nowhere")
+    with pytest.raises(InputError, match=r"No slices were found.*it has no seg/\. Say --kind img"):
+        import_slices(tmp_path / "out", tmp_path / "masks")
     import_slices(tmp_path / "out", tmp_path / "back", kind="img")
     with pytest.raises(OutputError, match="folder for the volumes is not empty"):
         import_slices(tmp_path / "out", tmp_path / "back", kind="img")

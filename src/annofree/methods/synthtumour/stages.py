@@ -106,7 +106,7 @@ def fit_stages(method: M, healthy: Cohort | None, patients: Cohort, work: Path) 
             f"None of {len(patients)} patients has a pseudo-label that is good enough",
             file=work / "pseudo_labels" / "cases.csv",
             why=", ".join(f"{reason} {n}" for reason, n in counts["left out"].items()),
-            fix="Look at sheet.png beside it; give more patients, or leave --patients out to keep the junior",
+            fix="That file says why of each, and sheet.png beside it shows those that were read; give other patients",
         )
     say(f"kept {len(kept)} of {len(patients)}; mixing")
     hosts = {scan.id: coarse_of(scan, spacing_mm).scan for scan in teach}
