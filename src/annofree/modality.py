@@ -249,7 +249,7 @@ def _entity(key: str, value: str, start: int) -> list[_Word]:
     if key == "ce":
         kind = "plain" if re.fullmatch(r"no(ne|contrast)?|pre.*|without|0|n/?a|native", value) else "contrast"
         return [_Word("unenhanced" if kind == "plain" else whole, kind, start)]
-    if key in ("inv", "mt"):
+    if key in ("inv", "mt") or whole in ("part-phase", "part-real", "part-imag"):
         return [_Word(whole, "other", start)]
     if key in SPOKEN_ENTITIES:
         inner = [word for part in re.split(r"[-. ]+", value) for word in _kinds(part, start)]
