@@ -43,7 +43,7 @@ def same_image(view: View) -> Check | None:
     """Two names for one image: a copy, or a sequence exported twice; ranks tell it whatever was done to grey levels."""
     inside = {name: image[view.brain] for name, image in view.images.items()}
     ranks = {name: np.searchsorted(np.sort(levels), levels) for name, levels in inside.items() if levels.std()}
-    alike = {pair: float(np.corrcoef(*(ranks[name] for name in pair))[0, 1]) for pair in combinations(ranks, 2)}
+    alike = {(a, b): float(np.corrcoef(ranks[a], ranks[b])[0, 1]) for a, b in combinations(ranks, 2)}
     if not alike:
         return None
     first, second = max(alike, key=lambda pair: alike[pair])
