@@ -82,6 +82,10 @@ def test_descriptions_are_parsed_like_names(text: str) -> None:
         ("T1 con mdc", "T1C"),
         ("t1 nach KM", None),
         ("AX T1 -C", None),
+        ("T1 före KM", "T1"),
+        ("T1 gadolinio", "T1C"),
+        ("T1 kontrastmedel", "T1C"),
+        ("sem contraste T1", "T1"),
         ("sT1W_3D_TFE", "T1"),
         ("WIP sT1W_3D_TFE_GD", "T1C"),
         ("sT2W_FLAIR", "FLAIR"),
@@ -91,6 +95,13 @@ def test_signs_other_languages_and_presets_are_read(name: str, sequence: str | N
     found = read_words(name)
     assert found.sequence == sequence
     assert (found.doubt is not None) == (sequence is None)
+
+
+@pytest.mark.parametrize("patient", ["Sem", "Sin", "Con", "Met", "Wout", "PP"])
+@pytest.mark.parametrize(("word", "sequence"), [("T1", "T1"), ("T1c", "T1C"), ("CT1", "T1C"), ("flair", "FLAIR")])
+def test_small_words_are_names_where_no_contrast_word_follows(patient: str, word: str, sequence: str) -> None:
+    found = read_words(f"{patient}_{word}")
+    assert (found.sequence, found.start) == (sequence, len(patient) + 1)
 
 
 @pytest.mark.parametrize("text", ["P1_T1", "t1 foo", "with contrast", "", "dwi"])

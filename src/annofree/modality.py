@@ -16,12 +16,14 @@ from pathlib import Path
 
 from annofree.errors import InputError
 from annofree.modality_words import (
+    AGENT_BEGINS,
     ATOMS,
     BASES,
     CONTRAST,
     ENTITY,
     LETTERS,
     LINKS,
+    NAMES_TOO,
     NEGATORS,
     NEUTRAL,
     OTHER,
@@ -273,7 +275,7 @@ def _kinds(word: str, start: int) -> list[_Word]:
             return [_Word(a, _kind_of(a) or "neutral", start, _base(a)) for a in _meanings(atoms)]
     if any(letter.isdigit() for letter in word):
         return [_Word(word, "neutral" if TECHNICAL.fullmatch(word) else "id", start)]
-    return [_Word(word, "unknown", start)]
+    return [_Word(word, "contrast" if AGENT_BEGINS.fullmatch(word) else "unknown", start)]
 
 
 def _base(word: str) -> Modality | None:
@@ -328,9 +330,14 @@ def _joined(words: list[_Word]) -> list[_Word]:
         text, second = word.text, following.text if following else ""
         before = found[-1] if found else None
         step = 1
+        said = following is not None and (second == "c" or following.kind == "contrast")
+        start = following.start if following is not None else -1
+        said = said and not any(w.kind == "base" and w.start == start for w in words[at + 2 :])  # no part of `CT1`
         if (text, second) in (("dark", "fluid"), ("da", "fl")):
             found.append(_Word("dark fluid", "base", word.start, Modality.FLAIR))
             step = 2
+        elif text in NAMES_TOO and not (said or any(w.kind == "base" for w in found)):
+            found.append(_Word(text, "unknown", word.start))
         elif text == "fluid" and second.startswith("attenuat"):
             found.append(_Word("fluid attenuated", "base", word.start, Modality.FLAIR))
             step = 2

@@ -19,8 +19,13 @@ CONTRAST = _set(
 )
 PLAIN = _set("unenhanced plain noncontrast nocontrast precontrast noce nogd nogad nocon native nativ nc 平扫 cminus")
 NEGATORS = _set(
-    "pre non no not without wo wout sans ohne kein minus before prior sin senza sem zonder uten utan vor voor avant"
+    "pre non no not without wo wout sans ohne kein minus before prior sin senza sem zonder uten utan vor voor avant "
+    "före før antes"
 )
+#: In front of a sequence, and of no word for contrast agent, these may be a patient's name or initials.
+NAMES_TOO = _set("wout kein sin senza sem zonder uten utan vor voor avant före før antes con com mit met med avec pp")
+#: Whatever begins so is contrast agent.
+AGENT_BEGINS = re.compile(r"(gado|[ck]ontrast)[a-z]+")
 WITH = _set("with w plus + con com mit met med avec")
 LINKS = _set("to in into on onto 2")
 OTHER = _set(

@@ -103,6 +103,12 @@ def test_numbers_of_patients_are_not_taken_for_series(tmp_path: Path) -> None:
         open_cohort(tmp_path)["x"]
     save_patient(tmp_path / "y", "1_FLAIR.nii.gz", "2_FLAIR.nii.gz", "3_FLAIR.nii.gz")
     assert open_cohort(tmp_path / "y").ids == ("1", "2", "3")
+    save_patient(tmp_path / "z", "1001_T1.nii.gz", "1002_T1.nii.gz", "1003_FLAIR.nii.gz")
+    assert {scan.id: scan.sequences for scan in open_cohort(tmp_path / "z")} == {
+        "1001": ("T1",),
+        "1002": ("T1",),
+        "1003": ("FLAIR",),
+    }
 
 
 @pytest.mark.parametrize(
@@ -148,6 +154,28 @@ def test_files_of_two_patients_in_folders_of_sequences_are_not_joined(tmp_path: 
     assert [scan.sequences for scan in open_cohort(tmp_path / "x")] == [("FLAIR",), ("T1",)]
 
 
+def test_folders_of_sequences_beside_the_same_images_leave_these_as_they_are(tmp_path: Path) -> None:
+    for place in ("p1", "p1/T1", "p1/FLAIR"):
+        for kind in ("T1", "FLAIR"):
+            if place in ("p1", f"p1/{kind}"):
+                save_patient(tmp_path / place, f"{kind}.nii.gz")
+    cohort = open_cohort(tmp_path)
+    assert cohort["p1"].sequences == ("T1", "FLAIR")
+    assert [Path(file).parent.name for file in cohort["p1"].files.values()] == ["p1", "p1"]
+
+
+def test_a_folder_that_says_contrast_says_it_of_a_file_called_t1(tmp_path: Path) -> None:
+    for name in ("T1/T1", "T1C/T1", "FLAIR/FLAIR"):
+        save_patient((tmp_path / "p1" / name).parent, f"{Path(name).name}.nii.gz")
+    save_patient(tmp_path / "p1" / "T1", "T1_n4.nii.gz")  # and one more of its kind does not part it from the others
+    scan = open_scan(tmp_path / "p1")
+    assert {kind: Path(file).relative_to(tmp_path).as_posix() for kind, file in scan.files.items()} == {
+        "T1": "p1/T1/T1.nii.gz",
+        "T1C": "p1/T1C/T1.nii.gz",
+        "FLAIR": "p1/FLAIR/FLAIR.nii.gz",
+    }
+
+
 def test_an_image_with_its_shading_evened_out_does_not_stop_the_one_without(tmp_path: Path) -> None:
     kinds = ("T1", "T1_bias", "T1c", "T1c_bias", "FLAIR", "FLAIR_bias")
     save_patient(tmp_path / "U-1_nifti", *(f"U-1_{kind}.nii.gz" for kind in kinds))
@@ -165,6 +193,9 @@ def test_what_lies_beside_the_raw_data_of_bids_is_no_patient(tmp_path: Path) -> 
     save_patient(tmp_path / "sourcedata" / "sub-01", "FLAIR.nii.gz")
     assert open_cohort(tmp_path).ids == ("sub-01",)
     assert open_cohort(tmp_path / "derivatives").ids == ("sub-01",)
+    (tmp_path / "sub-01" / "anat" / "sub-01_FLAIR.nii.gz").unlink()
+    save_patient(tmp_path / "sub-01" / "func", "sub-01_bold.nii.gz")
+    assert open_cohort(tmp_path)["sub-01"].sequences == ("FLAIR",)  # no image of the raw data would be lost else
 
 
 def test_ids_behind_the_sequence(tmp_path: Path) -> None:

@@ -239,6 +239,10 @@ def test_where_truth_is_found(tmp_path: Path, patient: Path) -> None:
     for name in ("p1_flair", "p1_seg", "p10_flair", "p10_seg", "p1_fusion_mav", "p1_T1_DLMUSE", "p1_brainmask"):
         save(flat / f"{name}.nii.gz", ones)
     assert find_truth(flat, "p1") == flat / "p1_seg.nii.gz"
+    pdgm = tmp_path / "U-1_nifti"
+    for name in ("tumor_segmentation", "brain_segmentation", "brain_parenchyma_segmentation"):
+        save(pdgm / f"U-1_{name}.nii.gz", ones)
+    assert find_truth(pdgm, "U-1_nifti") == pdgm / "U-1_tumor_segmentation.nii.gz"
     labels = tmp_path / "nnunet"
     save(labels / "labelsTr" / "x.nii.gz", ones)
     save(labels / "imagesTr" / "x_0000.nii.gz", ones)

@@ -65,13 +65,13 @@ def _walk(folder: Path, seen: dict[str, Path], leave_out: frozenset[Path]) -> li
         return [_unusable(folder, "A folder cannot be read", why, fix)]
     found = _here(folder, files)
     bids = (folder / "dataset_description.json").is_file() and any(sub.name.startswith("sub-") for sub in subfolders)
-    for sub in subfolders:
+    for sub in sorted(subfolders, key=lambda sub: bids and sub.name in _BIDS_BESIDE):
         again = seen.get(os.path.realpath(sub))
         if again is not None and sub.is_symlink() and not _is_inside(folder, again) and _holds_volumes(sub):
             what = "A folder was taken already under another name"
             found.append(_unusable(sub, what, f"it links to {again}", "Remove one"))
             continue
-        if not (bids and sub.name in _BIDS_BESIDE):
+        if not (bids and sub.name in _BIDS_BESIDE and any(case.images for case in found)):
             found += _walk(sub, seen, leave_out)
     found = _joined_sequences(folder, subfolders, found)
     return [case for case in found if not _is_beside_the_point(case, found)]
@@ -90,27 +90,37 @@ def _joined_sequences(folder: Path, subfolders: list[Path], found: list[Case]) -
     for case in found:
         sub = next((sub for sub, sequence in spoken.items() if sequence and case.folder.is_relative_to(sub)), None)
         images = [path for _, path in case.files]
-        if sub is None or len(images) != 1 or case.problem is not None or case.doubts:
+        said = {kind for kind, _ in case.images}
+        alone = len(images) == 1 or (len(said) == 1 and len(images) == len(case.images))
+        if sub is None or not alone or case.problem is not None or case.doubts:
             continue
         sequence = spoken[sub]
-        said = case.images[0][0] if case.images else None
-        if sequence is None or said not in (sequence, None):
+        if sequence is Modality.T1C and said == {Modality.T1}:  # `T1C/T1.nii.gz`: the folder says more
+            said = {sequence}
+        if sequence is None or said - {sequence}:
             continue
-        if said is None and kinds <= {Modality.T1, Modality.T2}:  # as likely two points in time
+        if not said and kinds <= {Modality.T1, Modality.T2}:  # as likely two points in time
             continue
         name = read_name(images[0].name, known_case_of(stem_of(images[0].name), case.folder))
         own = name.case if case.images else stem_of(images[0].name)
         group = read_name(sub.name).case
-        above = [part for part in case.folder.relative_to(sub).parts if part.lower() not in GENERIC]
-        key = "_".join(part for part in ("" if _SERIES.fullmatch(group) else group, *above, own) if part)
-        groups.setdefault(key, []).append((sequence, images[0], case))
+        above = case.folder.relative_to(sub).parts
+        parts = (
+            "" if _SERIES.fullmatch(group) else group,
+            *(part for part in (*above, own) if part.lower() not in GENERIC),
+        )
+        key = "_".join(part for part in parts if part)
+        groups.setdefault(key, []).extend((sequence, path, case) for path in images)
     groups = {key: members for key, members in groups.items() if len({kind for kind, _, _ in members}) > 1}
+    names = {key: _name(folder) if len(groups) == 1 else key or _name(folder) for key in groups}
+    again = {case.id for case in found if case.folder == folder}  # the same images, not in folders of their own
+    groups = {key: members for key, members in groups.items() if names[key] not in again}
     joined = []
     for key, members in groups.items():
-        cases = [case for _, _, case in members]
+        cases = list({id(case): case for _, _, case in members}.values())
         joined.append(
             Case(
-                _name(folder) if len(groups) == 1 else key or _name(folder),
+                names[key],
                 folder,
                 tuple((kind, path) for kind, path, _ in members),
                 brain_mask=next((case.brain_mask for case in cases if case.brain_mask), None),
@@ -240,11 +250,13 @@ def _numbered_by_series(folder: Path, telling: dict[Path, ImageName]) -> bool:
     """Whether names begin with numbers of series (`5_t1_mprage`, `9_t1_KM`), and not with those of patients.
 
     Each file has a number of its own, and the files hold several sequences; two files with bare numbers may be two
-    patients.
+    patients, and so may files with the same words behind the number.
     """
     cases = [name.case.removeprefix(folder.name).strip("-_. ") for name in telling.values()]
     kinds = {name.sequence for name in telling.values()}
     if len(set(cases)) < len(cases) or len(kinds) < 2 or not all(_SERIES.fullmatch(case) for case in cases):
+        return False
+    if len({stem_of(path.name)[len(name.prefix) :].lower() for path, name in telling.items()}) < len(cases):
         return False
     return len(cases) > 2 or not any(case.isdigit() for case in cases)
 

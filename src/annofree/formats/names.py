@@ -63,7 +63,7 @@ _TRUTH_RANKS = (
 #: Words of what is no tumour: wherever they stand, and beside the word that speaks of a label map.
 _NO_TUMOUR = re.compile(
     r"dlmuse|muse|fusion|staple|aseg|aparc|synthseg|samseg|fastsurfer|tissues?|pve(seg)?|wm|gm|csf|ventricles?|lobes?|"
-    r"atlas|parc(ellation)?|icv|vessels?|pred(ict(ion|ions|ed))?",
+    r"atlas|parc(ellation)?|parenchyma|icv|vessels?|pred(ict(ion|ions|ed))?",
     flags=re.IGNORECASE,
 )
 _HEAD = re.compile(r"brain|bet|hdbet|head|skull|skullstrip(ped)?|cortex|cerebrum|cerebellum", flags=re.IGNORECASE)

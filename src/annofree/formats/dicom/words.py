@@ -44,8 +44,24 @@ _PATTERNS = tuple(
     (re.compile(rf"(?<![a-z0-9])(?:{pattern})(?![a-z0-9])", flags=re.IGNORECASE), shown, speaks_for)
     for pattern, shown, speaks_for in _TABLE
 )
+_WITH_WITHOUT = (
+    ("with|w", r"without|w[/ ]?o(?:ut)?"),
+    ("mit", "ohne"),
+    ("km", "nativ"),
+    ("con|com", "sin|senza|sem"),
+    ("avec", "sans"),
+    ("med|met", "utan|uten|zonder"),
+)
+_AND = r"\W+(?:(?:and|und|y|e|et|och|og|en)\W+)?"
 #: A protocol of two halves.
-_BOTH = re.compile(r"\bw(ith)?\W+(and\W+)?w(/?o|ithout)\b|\bw(/?o|ithout)\W+(and\W+)?w(ith)?\b", flags=re.IGNORECASE)
+_BOTH = re.compile(
+    "|".join(rf"\b(?:(?:{a}){_AND}(?:{b})|(?:{b}){_AND}(?:{a}))\b" for a, b in _WITH_WITHOUT) + r"|\bwwo\b|\+/-",
+    flags=re.IGNORECASE,
+)
+#: How radiographers shorten "without" in front of contrast agent.
+_SHORT = re.compile(
+    r"(?<![a-z0-9])(w[/_. ]o(ut)?(?![a-z0-9])|o\.?(?=[ _]*km(?![a-z0-9]))|s/(?=[ _]*c))", flags=re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)
@@ -92,7 +108,7 @@ def read_words(text: str) -> Words:
 
 
 def _contrast(text: str) -> bool | None:
-    if _BOTH.search(text):
+    if _BOTH.search(text.replace("_", " ")):
         return None
-    plainly = re.sub(r"(?<![a-z0-9])w/o", "without", text, flags=re.IGNORECASE)
+    plainly = _SHORT.sub("without ", text)
     return read_contrast(re.sub(r"[/\\^:|;]", " ", plainly))  # `w/ gd` is `w gd`, which is known
