@@ -78,6 +78,9 @@ def test_a_4d_file_is_read_by_the_names_of_its_channels(tmp_path: Path) -> None:
         open_scan(path, sequence="FLAIR,T1,T2")
     with pytest.raises(InputError, match=r"4-D.*--sequence FLAIR,T1,T1C,T2"):
         open_scan(path, sequence="FLAIR")
+    empty = save(tmp_path / "empty.nii.gz", np.stack([images[0], images[1] * 0], axis=-1))
+    with pytest.raises(InputError, match=r"empty\.nii\.gz, channel 2\)"):
+        open_scan(empty, sequence="T1,FLAIR")
 
 
 def test_the_channels_of_an_answer_are_found_again(tmp_path: Path) -> None:

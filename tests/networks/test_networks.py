@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from annofree.errors import AnnofreeError, InputError
+from annofree.formats.outfolder import atomic_write
 from annofree.inference.channels import CHANNELS
 from annofree.networks import ThinUNetSettings, build, load_network, save_network
 
@@ -66,6 +67,15 @@ def test_saved_weights_can_be_read_by_whom_the_umask_lets(tmp_path: Path) -> Non
         "config.yaml": "0o640",
         "model.safetensors": "0o640",
     }
+
+
+def test_a_place_that_knows_no_modes_can_be_written_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(Path, "chmod", refuse)
+    atomic_write(tmp_path / "x.json", "{}")
+    assert (tmp_path / "x.json").read_text() == "{}"
 
 
 def test_errors_name_what_is_wrong(tmp_path: Path) -> None:

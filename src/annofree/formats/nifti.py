@@ -102,15 +102,15 @@ def read_channels(source: str | Path, count: int) -> list[Volume]:
         _refuse_odd_types(image.get_data_dtype(), name)
         values = verified(image, Path(name)).get_fdata(dtype=np.float32, caching="unchanged")
     arrays = (np.ascontiguousarray(values[..., channel]) for channel in range(count))
-    return [_picture(array, grid, name, notes) for array in arrays]
+    return [_picture(array, grid, name, notes, f"{name}, channel {n}") for n, array in enumerate(arrays, 1)]
 
 
-def _picture(array: Array, grid: FileGrid, name: str, notes: tuple[str, ...]) -> Volume:
-    refuse_no_picture(array, name)
+def _picture(array: Array, grid: FileGrid, name: str, notes: tuple[str, ...], shown: str | None = None) -> Volume:
+    refuse_no_picture(array, shown or name)
     if has_few_values(array):
         raise InputError(
             "An image holds a mask or a label map",
-            file=name,
+            file=shown or name,
             why=f"it has {len(np.unique(array))} different values",
             fix="Name the image itself",
         )
@@ -199,7 +199,8 @@ def _grid(image: Any, name: str, channels: bool = False) -> tuple[FileGrid, tupl
             f"An image is {len(shape)}-D",
             file=name,
             why=f"its shape is {shape}; one sequence is one 3-D volume",
-            fix="Split it (for instance with fslsplit), or name its channels in order, as --sequence FLAIR,T1,T1C,T2",
+            fix="Split it (for instance with fslsplit)"
+            + (", or name its channels in order, as --sequence FLAIR,T1,T1C,T2" if len(shape) == 4 else ""),
         )
     if len(shape) < 3 or min(shape[:3]) < 2:
         raise InputError(

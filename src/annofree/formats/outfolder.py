@@ -77,7 +77,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
             temporary.touch()
             usual = temporary.stat().st_mode & 0o777
             yield temporary
-            temporary.chmod(usual)  # safetensors makes files that their owner alone may read
+            if temporary.stat().st_mode & 0o777 != usual:  # safetensors makes files that their owner alone may read
+                temporary.chmod(usual)
             temporary.replace(path)
         except BaseException:
             temporary.unlink(missing_ok=True)
