@@ -23,7 +23,8 @@ NAMES = {
     "T2": "T2 t2_spc t2w t2_tse T2_TSE_ax t2_fs t2_to_t1 sub-1_T2w sub-1_part-mag_T2w",
     "FLAIR": """fla fl t2f T2_FLAIR flair dark_fluid t2_tirm_dark-fluid T2_FLAIR_FS t2flair FLAIR_T2 darkfluid
         T2-dark-fluid t2_space_dark-fluid_sag FLAIR_to_T1 FLAIR_space-T1w sub-1_space-T1w_FLAIR flair2t1
-        Subj1_FL ax_flair 3D_FLAIR tirm_dark_fluid fluid_attenuated_inversion_recovery""",
+        Subj1_FL ax_flair 3D_FLAIR reg_2_T1_FLAIR reg2T1_FLAIR P_2_FLAIR tirm_dark_fluid
+        fluid_attenuated_inversion_recovery""",
 }
 DOUBTFUL = """T1_xyz T1_T2 FLAIR_T1 CE_012_T1 T2_STIR T1_pre_post postcontrast_P1_T1 T1_synthetic
         synthetic_T1 T1_reg_FLAIR

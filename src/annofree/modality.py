@@ -361,7 +361,11 @@ def _joined(words: list[_Word]) -> list[_Word]:
         elif text == "fl":
             alone = not any(w.kind == "base" for w in words)
             found.append(_Word(text, "base" if alone else "neutral", word.start, Modality.FLAIR if alone else None))
-        elif word.kind == "link" and following is not None and following.kind == "base" and found:
+        elif (
+            (word.kind == "link" and following is not None and following.kind == "base" and before is not None)
+            # `Patient_2_T1` is a patient, `flair_2_T1` and `reg2T1` are registered.
+            and (text != "2" or before.text in REGISTERED or any(w.kind == "base" for w in found))
+        ):
             found.append(_Word(f"{text} {second}", "neutral", word.start, ignored=True))
             step = 2
             while at + step < len(words) and words[at + step].start == following.start:

@@ -176,6 +176,15 @@ def test_a_folder_that_says_contrast_says_it_of_a_file_called_t1(tmp_path: Path)
     }
 
 
+@pytest.mark.parametrize("pattern", ["Patient {p} {s}", "TCGA-DU-{p}-{s}", "Patient_{p}_{s}"])
+def test_the_second_of_numbered_patients_is_not_lost(tmp_path: Path, pattern: str) -> None:
+    """`T1_2_FLAIR` is a T1 that was registered to FLAIR, and the 2 in front of any sequence is a patient's."""
+    save_patient(tmp_path / "x", *(f"{pattern.format(p=p, s=s)}.nii.gz" for p in "123" for s in ("T1", "FLAIR")))
+    cohort = open_cohort(tmp_path / "x")
+    assert cohort.ids == tuple(pattern.format(p=p, s="").strip("-_ ") for p in "123")
+    assert all(scan.sequences == ("T1", "FLAIR") for scan in cohort)
+
+
 def test_an_image_with_its_shading_evened_out_does_not_stop_the_one_without(tmp_path: Path) -> None:
     kinds = ("T1", "T1_bias", "T1c", "T1c_bias", "FLAIR", "FLAIR_bias")
     save_patient(tmp_path / "U-1_nifti", *(f"U-1_{kind}.nii.gz" for kind in kinds))
@@ -193,6 +202,10 @@ def test_what_lies_beside_the_raw_data_of_bids_is_no_patient(tmp_path: Path) -> 
     save_patient(tmp_path / "sourcedata" / "sub-01", "FLAIR.nii.gz")
     assert open_cohort(tmp_path).ids == ("sub-01",)
     assert open_cohort(tmp_path / "derivatives").ids == ("sub-01",)
+    other = tmp_path / "derivatives" / "prep" / "sub-02" / "anat"
+    save_patient(other, "sub-02_FLAIR.nii.gz")
+    save_patient(tmp_path / "derivatives" / "mean", "T1.nii.gz")
+    assert open_cohort(tmp_path).ids == ("sub-01", "sub-02")  # of whom there is nothing else
     (tmp_path / "sub-01" / "anat" / "sub-01_FLAIR.nii.gz").unlink()
     save_patient(tmp_path / "sub-01" / "func", "sub-01_bold.nii.gz")
     assert open_cohort(tmp_path)["sub-01"].sequences == ("FLAIR",)  # no image of the raw data would be lost else

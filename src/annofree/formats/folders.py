@@ -71,10 +71,18 @@ def _walk(folder: Path, seen: dict[str, Path], leave_out: frozenset[Path]) -> li
             what = "A folder was taken already under another name"
             found.append(_unusable(sub, what, f"it links to {again}", "Remove one"))
             continue
-        if not (bids and sub.name in _BIDS_BESIDE and any(case.images for case in found)):
-            found += _walk(sub, seen, leave_out)
+        below = _walk(sub, seen, leave_out)
+        if bids and sub.name in _BIDS_BESIDE:
+            raw = {_person(case, folder) for case in found if case.images}
+            below = [case for case in below if not raw or _person(case, folder) not in {*raw, ""}]
+        found += below
     found = _joined_sequences(folder, subfolders, found)
     return [case for case in found if not _is_beside_the_point(case, found)]
+
+
+def _person(case: Case, folder: Path) -> str:
+    """Whom a case of BIDS is of; empty where no folder says it."""
+    return next((part for part in case.folder.relative_to(folder).parts if part.startswith("sub-")), "")
 
 
 def _joined_sequences(folder: Path, subfolders: list[Path], found: list[Case]) -> list[Case]:
