@@ -111,7 +111,7 @@ class SynthTumour(NetworkMethod):
         passes, networks = PASSES[self.settings.quality], [network for network, _ in self.networks]
         if self.settings.quality == "best":
             looks = [(network, *look) for network in networks for look in passes]
-        else:  # a second network costs nothing where it takes over a pass of the first
+        else:  # a second network costs no pass where it takes over one of the first
             looks = [(networks[i % len(networks)], *look) for i, look in enumerate(passes)]
         for network, power, flip in looks:
             found = predict_scan_array(
