@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -162,7 +162,7 @@ def _absolute(path: str | Path | None) -> str | None:
 
 
 def _settings(prepare: Prepare | None) -> dict[str, Any] | None:
-    return None if prepare is None else prepare.model_dump()  # type: ignore[attr-defined,no-any-return]
+    return None if prepare is None else dict(cast(Any, prepare).model_dump())
 
 
 @dataclass(frozen=True)

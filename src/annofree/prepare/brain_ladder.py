@@ -61,7 +61,7 @@ class FindBrain(Settings):
             given = {on: work.images[on]}
             brain, _ = open_brain_mask(work.study.brain, work.study.id, work.grids[on], given)
             how = "taken from the mask that was given"
-        elif (stripped := self._stripped(work)) is not None and self.by == "auto":
+        elif self.by == "auto" and (stripped := self._stripped(work)) is not None:
             on, brain = stripped
             how = f"what is not background of {on}, which is stripped already"
         elif self.by in ("hd-bet", "synthstrip"):
