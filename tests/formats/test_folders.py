@@ -103,12 +103,50 @@ def test_numbers_of_patients_are_not_taken_for_series(tmp_path: Path) -> None:
         open_cohort(tmp_path)["x"]
     save_patient(tmp_path / "y", "1_FLAIR.nii.gz", "2_FLAIR.nii.gz", "3_FLAIR.nii.gz")
     assert open_cohort(tmp_path / "y").ids == ("1", "2", "3")
-    save_patient(tmp_path / "z", "1001_T1.nii.gz", "1002_T1.nii.gz", "1003_FLAIR.nii.gz")
+    save_patient(tmp_path / "z", *(f"{n}_T1.nii.gz" for n in range(1, 5)), "5_FLAIR.nii.gz")
     assert {scan.id: scan.sequences for scan in open_cohort(tmp_path / "z")} == {
-        "1001": ("T1",),
-        "1002": ("T1",),
-        "1003": ("FLAIR",),
+        **{str(n): ("T1",) for n in range(1, 5)},
+        "5": ("FLAIR",),
     }
+
+
+@pytest.mark.parametrize("pattern", ["100{}_{}.nii.gz", "P1_{}_{}.nii.gz"])
+def test_numbers_of_series_or_of_patients_are_asked_about(tmp_path: Path, pattern: str) -> None:
+    save_patient(tmp_path / "x", pattern.format(1, "T1"), pattern.format(2, "T1"), pattern.format(3, "FLAIR"))
+    cohort = open_cohort(tmp_path)
+    assert cohort.ids == ("x",)
+    with pytest.raises(InputError, match="may be those of series or of patients"):
+        cohort["x"]
+
+
+@pytest.mark.parametrize(
+    "pattern", ["{n}_{w}.nii.gz", "s{n:03}_{w}.nii.gz", "Meier_{w}_20200101101112_{n}.nii.gz", "{n}_{w}/NIFTI/a.nii.gz"]
+)
+def test_of_a_repeated_series_the_last_is_taken_and_a_note_says_so(tmp_path: Path, pattern: str) -> None:
+    def saved(words: str, number: int, spacing_mm: float = 3.0) -> str:
+        name = pattern.format(n=number, w=words)
+        save(tmp_path / "Meier" / name, brain_image(number), np.diag([3, 3, spacing_mm, 1.0]))
+        return name
+
+    early, late = saved("t2_tse", 9), saved("t2_tse", 11)
+    flair = saved("flair", 4), saved("flair", 6, 3.5)
+    first, second = saved("t1_mprage", 5), saved("t1_mprage", 8)
+    with pytest.raises(InputError, match=f"{first} and {second}, and one of them may be the one after contrast agent"):
+        open_scan(tmp_path / "Meier")
+    saved("t1_mprage_KM", 12)
+    third = saved("t1_mprage", 13)
+    scan = open_scan(tmp_path / "Meier")
+    assert scan.id == "Meier"
+    assert {str(kind): Path(file).relative_to(tmp_path / "Meier").as_posix() for kind, file in scan.files.items()} == {
+        "T1": second,
+        "T1C": pattern.format(n=12, w="t1_mprage_KM"),
+        "T2": late,
+        "FLAIR": flair[0],
+    }
+    assert f"Of several T2 the finest, then the last series was taken: {late}, not {early}." in scan.notes
+    assert any(f"was taken: {flair[0]}, not {flair[1]}." in note for note in scan.notes)
+    before = "Of several T1 the finest, then the last series before contrast agent was taken: "
+    assert any(note.startswith(before + second) and first in note and third in note for note in scan.notes)
 
 
 @pytest.mark.parametrize(

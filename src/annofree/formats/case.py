@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from annofree.errors import InputError, MissingSequence, some
-from annofree.formats.bids_names import run_of
 from annofree.formats.names import (
     GENERIC,
     is_brain_mask,
@@ -19,13 +18,11 @@ from annofree.formats.names import (
     read_name,
     stem_of,
     truth_rank,
-    words_of,
 )
-from annofree.formats.nifti import Volume, coarsest_edge_mm, holds_labels, read_channels, read_volume
+from annofree.formats.nifti import Volume, holds_labels, read_channels, read_volume
+from annofree.formats.repeats import Numbered, below, one_of_each
 from annofree.modality import Modality
 
-#: Words of an image whose shading was evened out.
-_SHADING = frozenset({"bias", "bfc", "n4", "n4itk", "biascorrected"})
 _RENAME = "Rename the file (t1, t1ce, t2, flair); or segment it alone with --sequence, or give a dictionary in Python"
 
 
@@ -55,6 +52,7 @@ class Case:
         problem: Why these files cannot be a scan; reading the case raises it.
         remarks: What a reader of the result should know about the names.
         channels: What the channels of a single 4-D file are, where that is known.
+        series: The images' numbers of series, where their names hold them.
     """
 
     id: str
@@ -69,6 +67,7 @@ class Case:
     problem: InputError | None = None
     remarks: tuple[str, ...] = ()
     channels: tuple[Modality, ...] = ()
+    series: tuple[tuple[Path, Numbered], ...] = ()
 
     @property
     def files(self) -> tuple[tuple[str, Path], ...]:
@@ -98,7 +97,7 @@ class Case:
         if self.channels or (sequence is not None and "," in sequence):
             return self._read_channels(sequence)
         notes = list(self.remarks)
-        images = self._without_runs(notes)
+        images = one_of_each(self.images, dict(self.series), self.folder, notes)
         chosen = replace(self, images=tuple(images))._choose(None if sequence is None else Modality.parse(sequence))
         loose = {*self.unnamed, *(doubt.path for doubt in self.doubts)}
         if self.ignored or not loose <= set(chosen.values()):
@@ -140,7 +139,7 @@ class Case:
                 raise InputError(
                     f"Scan '{self.id}' has two files that look like {name}",
                     file=self.folder,
-                    why=f"{chosen[name].name} and {path.name}",
+                    why=f"{below(self.folder, chosen[name])} and {below(self.folder, path)}{self._agent(name)}",
                     fix="Keep one of them, name one file alone, or pass a dictionary {sequence: file} from Python",
                 )
             chosen.setdefault(name, path)
@@ -161,28 +160,16 @@ class Case:
             )
         return {sequence: chosen[sequence]}
 
+    def _agent(self, kind: Modality) -> str:
+        unsaid = kind is Modality.T1 and self.series and Modality.T1C not in dict(self.images)
+        return ", and one of them may be the one after contrast agent" if unsaid else ""
+
     def _refuse_contradiction(self, sequence: Modality) -> None:
         """A file whose name says one sequence is not taken for another: one of the two is wrong."""
         said = [(path, (name,)) for name, path in self.images] + [(doubt.path, doubt.possible) for doubt in self.doubts]
         for path, possible in said:
             if possible and sequence not in possible:
                 raise contradiction(path.name, possible, sequence, path)
-
-    def _without_runs(self, notes: list[str]) -> list[tuple[Modality, Path]]:
-        """Images with one of each sequence where BIDS names tell several apart: the finest, then the last run."""
-        found: list[tuple[Modality, Path]] = []
-        for kind in dict.fromkeys(name for name, _ in self.images):
-            paths = [path for name, path in self.images if name == kind]
-            if len(paths) > 1 and all(path.name.startswith("sub-") for path in paths):
-                edges = {path: coarsest_edge_mm(path) for path in paths}
-                best = min(paths, key=lambda path: (round(edges[path], 1), -run_of(path.name)))
-                others = ", ".join(path.name for path in paths if path != best)
-                notes.append(f"Of several {kind} the finest, then the last run was taken: {best.name}, not {others}.")
-                paths = [best]
-            elif len(paths) > 1:
-                paths = _without_twins(kind, paths, notes)
-            found += [(kind, path) for path in paths]
-        return found
 
     def _ask_about_doubts(self, known: set[Modality], sequence: Modality | None) -> None:
         """A doubtful file matters where it may be a sequence that no other file is."""
@@ -195,18 +182,6 @@ class Case:
                     why=doubt.why,
                     fix=_RENAME,
                 )
-
-
-def _without_twins(kind: Modality, paths: list[Path], notes: list[str]) -> list[Path]:
-    """The image as it was taken where the others are the same one with its shading evened out (`T1`, `T1_bias`)."""
-    spoken = {path: [word.lower() for word in words_of(path.name)] for path in paths}
-    plain = {path: [word for word in words if word not in _SHADING] for path, words in spoken.items()}
-    own = [path for path in paths if spoken[path] == plain[path]]
-    if len(own) != 1 or len({tuple(words) for words in plain.values()}) > 1:
-        return paths
-    others = ", ".join(path.name for path in paths if path != own[0])
-    notes.append(f"Of {kind} with and without bias correction the one without was taken: {own[0].name}, not {others}.")
-    return own
 
 
 def contradiction(name: str, possible: Iterable[Modality], sequence: Modality, file: Path | str) -> InputError:

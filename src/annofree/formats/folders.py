@@ -26,14 +26,13 @@ from annofree.formats.names import (
 )
 from annofree.formats.nifti import holds_labels
 from annofree.formats.outfolder import is_ours
+from annofree.formats.repeats import SERIES, Numbered, numbered_behind, numbered_in_front, series_or_patients
 from annofree.modality import Modality, read_words
 
 #: Folders of BIDS that never hold one of our sequences.
 _BIDS_OTHERS = frozenset("func dwi fmap perf meg eeg ieeg beh pet micr nirs mrs".split())  # noqa: SIM905
 #: Folders of a BIDS data set that hold its persons again, under other names.
 _BIDS_BESIDE = frozenset({"derivatives", "sourcedata"})
-#: What stands in front of names where a converter wrote the number of the series.
-_SERIES = re.compile(r"(s|se|ser|series|scan)?[-_. ]?\d{1,4}", flags=re.IGNORECASE)
 #: Letters that may be initials as well as a contrast agent's short name; words such as post or contrast are not.
 _NO_INITIALS = re.compile(r"post|pre|contr|enhan|gado|nativ", flags=re.IGNORECASE)
 #: Names of files that are maps and nothing else.
@@ -95,6 +94,7 @@ def _joined_sequences(folder: Path, subfolders: list[Path], found: list[Case]) -
     if len(kinds) < 2:
         return found
     groups: dict[str, list[tuple[Modality, Path, Case]]] = {}
+    numbers: dict[Path, Numbered] = {}
     for case in found:
         sub = next((sub for sub, sequence in spoken.items() if sequence and case.folder.is_relative_to(sub)), None)
         images = [path for _, path in case.files]
@@ -112,9 +112,11 @@ def _joined_sequences(folder: Path, subfolders: list[Path], found: list[Case]) -
         name = read_name(images[0].name, known_case_of(stem_of(images[0].name), case.folder))
         own = name.case if case.images else stem_of(images[0].name)
         group = read_name(sub.name).case
+        if (number := SERIES.fullmatch(group)) and len(images) == 1:
+            numbers[images[0]] = Numbered(int(number[1]), sub.name[len(read_name(sub.name).prefix) :].lower())
         above = case.folder.relative_to(sub).parts
         parts = (
-            "" if _SERIES.fullmatch(group) else group,
+            "" if SERIES.fullmatch(group) else group,
             *(part for part in (*above, own) if part.lower() not in GENERIC),
         )
         key = "_".join(part for part in parts if part)
@@ -138,6 +140,7 @@ def _joined_sequences(folder: Path, subfolders: list[Path], found: list[Case]) -
                     *(remark for case in cases for remark in case.remarks),
                     "Each sequence lay in its own folder.",
                 ),
+                series=tuple((path, numbers[path]) for _, path, _ in members if path in numbers),
             )
         )
     taken = {id(case) for members in groups.values() for _, _, case in members}
@@ -224,7 +227,7 @@ def _scans(
     if all(name.trailing and not name.case for name in telling.values()):  # `T1_P01`, `FLAIR_P01`
         telling = {path: replace(name, case=name.trailing) for path, name in telling.items()}
     remarks: tuple[str, ...] = ()
-    if _numbered_by_series(folder, telling):
+    if series := numbered_in_front(folder, telling):
         telling = {path: replace(name, case="") for path, name in telling.items()}
         remarks = ("The numbers in front of the files' names are taken for those of series.",)
     cases = {name.case for name in telling.values() if name.case}
@@ -233,7 +236,15 @@ def _scans(
         says_nothing = folder.name.lower() in GENERIC or folder.name.lower().startswith("ses-")
         scan_id = case if says_nothing and case.lower().startswith("sub-") else _name(folder)
         scan = _sorted_out(scan_id, folder, files, known, pictures)
-        return [replace(scan, remarks=(*scan.remarks, *remarks))]
+        series = series or numbered_behind(telling)
+        return [replace(scan, remarks=(*scan.remarks, *remarks), series=tuple(series.items()))]
+    if series_or_patients(telling):
+        shown = sorted(path.name for path in telling)
+        what = "The numbers in the names of a folder's files may be those of series or of patients"
+        fix = "Put each patient's files into a folder of their own, and keep one of a repeated series"
+        return [
+            _unusable(folder, what, f"{shown[0]} and {shown[1]}, and each number has one image", fix, sorted(telling))
+        ]
     if not _share_a_sequence(telling):
         shown = sorted(cases)
         what = "The files of one folder seem to belong to different patients or visits"
@@ -252,21 +263,6 @@ def _scans(
     return [
         _sorted_out(case or _name(folder), folder, paths, known, pictures) for case, paths in sorted(members.items())
     ]
-
-
-def _numbered_by_series(folder: Path, telling: dict[Path, ImageName]) -> bool:
-    """Whether names begin with numbers of series (`5_t1_mprage`, `9_t1_KM`), and not with those of patients.
-
-    Each file has a number of its own, and the files hold several sequences; two files with bare numbers may be two
-    patients, and so may files with the same words behind the number.
-    """
-    cases = [name.case.removeprefix(folder.name).strip("-_. ") for name in telling.values()]
-    kinds = {name.sequence for name in telling.values()}
-    if len(set(cases)) < len(cases) or len(kinds) < 2 or not all(_SERIES.fullmatch(case) for case in cases):
-        return False
-    if len({stem_of(path.name)[len(name.prefix) :].lower() for path, name in telling.items()}) < len(cases):
-        return False
-    return len(cases) > 2 or not any(case.isdigit() for case in cases)
 
 
 def _sorted_out(scan_id: str, folder: Path, files: list[Path], known: dict[Path, str], pictures: list[Path]) -> Case:

@@ -135,6 +135,32 @@ def test_the_finer_of_two_is_taken_and_a_number_says_otherwise(tmp_path: Path, p
         find(tmp_path / "a", DicomSettings(series=("4", "FLAIR=5")))[0].read()
 
 
+def test_of_a_repeated_series_the_last_is_taken_and_a_note_says_so(tmp_path: Path, phantom: Any) -> None:
+    images, affine = phantom
+
+    def written(kind: str, number: int, time: str, **changes: Any) -> None:
+        made = header(kind, number, AcquisitionTime=time, SeriesDescription=f"{kind[:2].lower()} tra", **changes)
+        save(tmp_path / f"s{number}", slices(images[kind] + number, affine, made))
+
+    def series(note_of: str = "") -> dict[str, str]:
+        case = find(tmp_path)[0]
+        assert isinstance(case, DicomCase)
+        assert any(note_of in note for note in case.read()[1])
+        return {str(kind): verdict.series.key for kind, verdict in case.chosen().items()}
+
+    written("T2", 3, "110500")
+    written("T2", 9, "100500")  # the number of a series that was moved in the list says nothing against its time
+    assert series("Of several T2 series 3 was taken, not 9: the finest, then the last") == {"T2": "3"}
+    written("T1", 5, "101500")
+    written("T1", 8, "102500")
+    said = "Of several T1 series 5 was taken, not 8: the finest, then the first, for later ones may be after contrast"
+    assert series(said)["T1"] == "5"  # nothing says which of them is after contrast agent
+    written("T1C", 7, "102000", ContrastBolusAgent="Gadovist")
+    assert series("Of several T1 series 5 was taken, not 8: those before contrast agent")["T1"] == "5"
+    written("T1", 6, "101800")
+    assert series("Of several T1 series 6 was taken, not 5, 8")["T1"] == "6"
+
+
 def test_two_visits_and_two_patients_are_cases_of_their_own(tmp_path: Path, phantom: Any) -> None:
     images, affine = phantom
     flair = {"FLAIR": images["FLAIR"]}

@@ -15,7 +15,7 @@ from typing import Any
 from annofree.errors import InputError, OptionalDependency
 from annofree.extras import explained
 from annofree.formats.case import Case
-from annofree.formats.dicom.choose import choose
+from annofree.formats.dicom.choose import choose, said_of_several
 from annofree.formats.dicom.files import holds_dicom, is_dicom_file, is_zip, read_headers, unpack
 from annofree.formats.dicom.header import quiet
 from annofree.formats.dicom.kind import Verdict, classify_study
@@ -93,6 +93,8 @@ class DicomCase(Case):
         for kind, verdict in chosen.items():
             doubt = "" if verdict.sure else " (unsure)"
             notes.append(f"{kind} is DICOM series {verdict.series.key}{doubt}: {'; '.join(verdict.reasons)}.")
+            several = None if self.settings.series else said_of_several(self.verdicts, verdict)
+            notes += [] if several is None else [several]
         left = [v.series.key for v in self.verdicts if v not in chosen.values()]
         if left:
             notes.append(f"DICOM series not taken: {', '.join(left[:12])}{' and more' if len(left) > 12 else ''}.")

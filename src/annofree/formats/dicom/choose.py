@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 
 from annofree.errors import InputError, MissingSequence
-from annofree.formats.dicom.kind import Verdict
+from annofree.formats.dicom.kind import Verdict, order
 from annofree.formats.dicom.study import Study
 from annofree.scan import Modality
 
@@ -18,7 +19,9 @@ def choose(
     """Take one series of each kind.
 
     Of several, a sure guess goes before an unsure one, pictures from the scanner before reformatted ones, then the one
-    whose coarsest voxel edge is finest, then the one that covers more of the head. The user may name series by numbers
+    whose coarsest voxel edge is finest, then the one that covers more of the head, then the last: a series is repeated
+    because the head moved. A T1 of which nothing says that it is without contrast agent goes behind those from before
+    the first T1C, and of several such ones without any T1C the first is taken. The user may name series by numbers
     ("5") or kinds with numbers ("T1C=7"); only these are taken then. `sequence` is the one kind to take; beside one
     bare number, what that series is.
 
@@ -31,7 +34,8 @@ def choose(
     for kind in Modality:
         fitting = [verdict for verdict in verdicts if verdict.modality == kind]
         if fitting and sequence in (None, kind):
-            chosen[kind] = max(fitting, key=_rank)
+            agent = [order(verdict.series.first) for verdict in verdicts if verdict.modality == Modality.T1C]
+            chosen[kind] = max(fitting, key=partial(_rank, agent=min(agent, default=None)))
     if chosen:
         return chosen
     if sequence is not None and any(verdict.modality for verdict in verdicts):
@@ -47,14 +51,33 @@ def choose(
 _LIST = "See 'annofree dicom list FOLDER'"
 
 
-def _rank(verdict: Verdict) -> tuple[object, ...]:
-    stack = verdict.series.stack
-    assert stack is not None
-    derived = bool({"DERIVED", "SECONDARY", "MPR"} & set(verdict.series.first.image_type))
-    coarsest = max(stack.grid.spacing_mm)
-    covered = stack.grid.shape[2] * stack.grid.spacing_mm[2]
-    whole = len(stack.frames) == len(stack.slots)
-    return verdict.sure, not derived, covered >= 100, -round(coarsest, 1), whole, covered
+def _rank(verdict: Verdict, agent: tuple[str, int] | None) -> tuple[object, ...]:
+    series = verdict.series
+    assert series.stack is not None
+    derived = bool({"DERIVED", "SECONDARY", "MPR"} & set(series.first.image_type))
+    coarsest = max(series.stack.grid.spacing_mm)
+    covered = series.stack.grid.shape[2] * series.stack.grid.spacing_mm[2]
+    whole = len(series.stack.frames) == len(series.stack.slots)
+    silent = verdict.modality == Modality.T1 and not verdict.contrast_known
+    native = not silent or agent is None or order(series.first) < agent
+    when = (0, "", 0) if silent and agent is None else (1, *order(series.first))  # of equal ones `max` takes the first
+    return verdict.sure, not derived, native, covered >= 100, -round(coarsest, 1), whole, round(covered, -1), when
+
+
+def said_of_several(verdicts: Sequence[Verdict], taken: Verdict) -> str | None:
+    """A sentence on the other series of the kind that was taken; None where there is none."""
+    others = [v for v in verdicts if v is not taken and v.modality == taken.modality and v.series.stack is not None]
+    if not others:
+        return None
+    silent = taken.modality == Modality.T1 and any(not verdict.contrast_known for verdict in (taken, *others))
+    agent = any(verdict.modality == Modality.T1C for verdict in verdicts)
+    last = "the first, for later ones may be after contrast agent" if silent and not agent else "the last"
+    return (
+        f"Of several {taken.modality} series {taken.series.key} was taken, not "
+        f"{', '.join(verdict.series.key for verdict in others)}: "
+        f"{'those before contrast agent, then ' if silent and agent else ''}the finest, then {last}; "
+        f"another one with --series {taken.modality}=NUMBER."
+    )
 
 
 def _named(

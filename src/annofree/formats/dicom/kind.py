@@ -84,9 +84,9 @@ def classify_study(study: Study) -> list[Verdict]:
     native = [v for v in verdicts if v.modality == Modality.T1 and v.contrast_known and v.picture is not None]
     if not silent or len(silent) + len(native) < 2 or any(v.modality == Modality.T1C for v in verdicts):
         return verdicts
-    last = max(silent, key=lambda v: _order(v.series.first))
+    last = max(silent, key=lambda v: order(v.series.first))
     others = [v for v in [*silent, *native] if v is not last]
-    later = all(_order(v.series.first) < _order(last.series.first) for v in others)
+    later = all(order(v.series.first) < order(last.series.first) for v in others)
     brighter = all(v.picture and last.picture and last.picture.bright > 1.15 * v.picture.bright for v in others)
     spots = ", ".join(f"series {v.series.key}: {v.picture.bright:.1f}" for v in (last, *others) if v.picture)
     spots = f"above the middle of the head, in medians, {spots}"
@@ -102,7 +102,8 @@ def classify_study(study: Study) -> list[Verdict]:
     return [replace(v, reasons=(*v.reasons, doubt), sure=False) if v in silent else v for v in verdicts]
 
 
-def _order(frame: Frame) -> tuple[str, int]:
+def order(frame: Frame) -> tuple[str, int]:
+    """What sorts the series of an examination by time: the time of day of the acquisition, then the series' number."""
     return frame.begun, frame.series_number or 0
 
 
