@@ -100,6 +100,30 @@ def test_inverse_grey_levels_are_turned_over(tmp_path: Path) -> None:
     assert np.array_equal(read_stack(turned.stack, "1"), read_stack(plain.stack, "1"))
 
 
+@pytest.mark.parametrize(
+    ("stored", "kind", "said"), [(-2000, "SS", -2000), (-2000, "US", 63536), (60000, "US", 60000), (0, "US", 0)]
+)
+@pytest.mark.parametrize("photometric", ["MONOCHROME2", "MONOCHROME1"])
+def test_padding_is_air(tmp_path: Path, photometric: str, stored: int, kind: str, said: int) -> None:
+    array = ramp() + 5
+    array[:2] = stored
+    datasets = slices(array, np.diag([1.0, 1, 3, 1]), header("T2", 1))
+    for dataset in datasets:
+        dataset.add_new("PixelPaddingValue", kind, said)
+        dataset.PhotometricInterpretation = photometric
+    del datasets[8]  # is interpolated, its padding too
+    series = only(save(tmp_path / "a", datasets))
+    assert series.stack is not None
+    read = read_stack(series.stack, "1")
+    rest = np.asarray(ramp() + 5)[2:]
+    if photometric == "MONOCHROME1":
+        rest = rest.max() + rest.min() - rest
+        assert (read[:2].max(axis=(0, 1)) <= read[2:].min(axis=(0, 1))).all()
+    else:
+        assert (read[:2] == 0).all()
+    assert np.array_equal(read[2:], rest)
+
+
 def test_a_missing_slice_is_named_and_filled(tmp_path: Path) -> None:
     datasets = made(tmp_path, np.diag([1.0, 1, 3, 1]))
     del datasets[8]

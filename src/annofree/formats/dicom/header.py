@@ -27,7 +27,7 @@ TAGS = (
     *("ImagePositionPatient", "ImageOrientationPatient", "SliceLocation", "NumberOfFrames", "SamplesPerPixel"),
     *("PhotometricInterpretation", "RescaleSlope", "RescaleIntercept", "PixelRepresentation"),
     *("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence", "EchoTrainLength", "ImagedNucleus"),
-    *("BitsAllocated", "ContrastBolusAgentSequence"),
+    *("BitsAllocated", "ContrastBolusAgentSequence", "PixelPaddingValue", "PixelPaddingRangeLimit"),
 )
 
 
@@ -44,6 +44,7 @@ class Frame:
         position: Centre of the first pixel in DICOM's LPS+ world.
         orientation: Direction of a row and of a column, six numbers.
         spacing_mm: Distance between rows and between columns.
+        padding: Lowest and highest stored value that say that there is no picture; None where the header names none.
         begun: Time of day of the acquisition.
     """
 
@@ -72,6 +73,7 @@ class Frame:
     columns: int
     samples: int
     photometric: str
+    padding: tuple[float, float] | None
     spacing_mm: tuple[float, float] | None
     orientation: tuple[float, ...] | None
     position: tuple[float, float, float] | None
@@ -170,8 +172,21 @@ def _common(dataset: Any, path: Path, uid: str, rows: int, columns: int) -> dict
         "columns": columns,
         "samples": _whole(dataset, "SamplesPerPixel") or 1,
         "photometric": _text(dataset, "PhotometricInterpretation").upper(),
+        "padding": _padding(dataset),
         "contrast": _contrast(dataset),
     }
+
+
+def _padding(dataset: Any) -> tuple[float, float] | None:
+    value = _whole(dataset, "PixelPaddingValue")
+    if value is None:
+        return None
+    limit = _whole(dataset, "PixelPaddingRangeLimit")
+    # Some scanners write a negative one as if it were unsigned.
+    ends = [n & 0xFFFF for n in (value, value if limit is None else limit)]
+    if _whole(dataset, "PixelRepresentation") == 1:
+        ends = [n - 0x10000 if n > 0x7FFF else n for n in ends]
+    return min(ends), max(ends)
 
 
 def _functional(dataset: Any, shared: Any, own: Any) -> dict[str, Any]:

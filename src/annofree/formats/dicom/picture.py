@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from annofree.formats.dicom.pixels import decode
+from annofree.formats.dicom.pixels import decode, without_padding
 from annofree.formats.dicom.study import Series
 
 _MM = 2.0
@@ -45,7 +45,8 @@ def read_picture(series: Series) -> PictureEvidence | None:
     present = series.stack.frames
     picks = sorted({round(len(present) * share) for share in (0.4, 0.45, 0.5, 0.55, 0.6)} & set(range(len(present))))
     try:
-        slices = [np.asarray(decode(f.path, f.index), np.float32) * f.slope for f in (present[i] for i in picks)]
+        chosen = [present[i] for i in picks]
+        slices = [without_padding(decode(f.path, f.index), f).astype(np.float32) * np.float32(f.slope) for f in chosen]
         if series.first.photometric == "MONOCHROME1":
             slices = [picture.max() - picture for picture in slices]
     except Exception:  # a series that cannot be decoded says so when it is taken

@@ -26,6 +26,19 @@ def decode(path: Path, index: int | None) -> NDArray[Any]:
     return np.asarray(read(path, index=index))
 
 
+def without_padding(stored: NDArray[Any], frame: Frame) -> NDArray[Any]:
+    """Stored values in which those that the header calls padding are 0, or as dark as the darkest of the others."""
+    if frame.padding is None:
+        return stored
+    low, high = frame.padding
+    outside = (stored >= low) & (stored <= high)
+    if not outside.any() or outside.all():
+        return stored
+    rest = stored[~outside]
+    dark = rest.max() if frame.photometric == "MONOCHROME1" else min(0, rest.min())
+    return np.where(outside, np.asarray(dark, stored.dtype), stored)
+
+
 def read_stack(stack: Stack, name: str) -> NDArray[np.float32]:
     """The values of a stack, (column, row, slice), slopes applied and missing slices interpolated.
 
@@ -76,7 +89,7 @@ def _slice(frame: Frame, name: str, number: int, files: dict[Any, NDArray[Any]])
         raise InputError(
             f"Slice {number + 1} of DICOM {name} does not hold grey levels", why=f"its shape is {stored.shape}"
         )
-    return stored
+    return without_padding(stored, frame)
 
 
 def _named(frame: Frame) -> str:
