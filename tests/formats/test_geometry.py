@@ -49,6 +49,46 @@ def test_an_sform_is_enough(tmp_path: Path) -> None:
     assert volume_ml(path) == pytest.approx(VOLUME_ML)
 
 
+@pytest.mark.parametrize("form", [1, 2])
+@pytest.mark.parametrize("length", [1 + 3e-7, 1 + 1e-4, 1.005])
+@pytest.mark.parametrize("slope", [1, 2])
+def test_a_quaternion_that_rounding_made_too_long_is_normalised(
+    tmp_path: Path, form: int, length: float, slope: float
+) -> None:
+    c, s = np.cos(0.3), np.sin(0.3)  # a half turn about an axis that leans, as a tilted head gives
+    turned = SPACING * np.array([[-1, 0, 0], [0, -c, s], [0, s, c]])
+    affine = nib.affines.from_matvec(turned, (90, 75, -125))
+    kind = nib.Nifti1Image if form == 1 else nib.Nifti2Image
+    image = kind(brain_image().astype(np.int16), affine)
+    image.set_sform(None, 0)
+    image.set_qform(affine, 1)
+    nib.save(image, tmp_path / "plain.nii")
+    content = (tmp_path / "plain.nii").read_bytes()
+    size = int(image.header["sizeof_hdr"])
+    header = kind.header_class(content[:size], check=False)
+    for part in "bcd":
+        header[f"quatern_{part}"] *= length
+    header["scl_slope"] = slope
+    path = tmp_path / "flair.nii.gz"
+    path.write_bytes(gzip.compress(header.binaryblock + content[size:]))
+    with pytest.raises(ValueError, match="w2 should be positive"):
+        nib.load(path)
+    volume = read_volume(path)
+    assert np.allclose(volume.grid.affine, affine, atol=1e-4)
+    assert np.array_equal(volume.array, slope * brain_image().astype(np.int16))
+    write_volume(tmp_path / "mask.nii.gz", (volume.array > 0).astype(np.uint8), volume.grid)
+    assert np.allclose(nib.load(tmp_path / "mask.nii.gz").get_qform(), affine, atol=1e-4)
+    found = sitk.ReadImage(tmp_path / "mask.nii.gz")
+    assert np.allclose(found.GetOrigin(), affine[:3, 3] * (-1, -1, 1), atol=1e-4)
+
+
+def test_a_quaternion_that_is_damage_is_refused(tmp_path: Path) -> None:
+    path = save(tmp_path / "flair.nii", brain_image(), np.diag([-SPACING, -SPACING, SPACING, 1]))
+    header_only(path, sform_code=0, qform_code=1, quatern_d=3)
+    with pytest.raises(InputError, match=r"w2 should be positive.*"):
+        open_scan(path)
+
+
 @pytest.mark.parametrize(("unit", "scale", "word"), [(1, 1e-3, "metres"), (3, 1e3, "microns"), (0, 1, ""), (2, 1, "")])
 def test_units_are_honoured(tmp_path: Path, unit: int, scale: float, word: str) -> None:
     affine = AFFINE * np.array([[scale], [scale], [scale], [1]])

@@ -24,6 +24,8 @@ Array = NDArray[Any]
 SAME_MM = 0.5
 #: Axes further from right angles than this (cosine) are sheared; a rotation kept in float32 stays below.
 SHEAR_COSINE = 2e-3
+#: Rounding in other programs makes quaternions this long at most; longer ones are damage.
+LONGEST_QUATERNION = 1.01
 _UNITS_MM = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}
 _UNIT_WORDS = {1: "metres", 3: "microns"}
 
@@ -82,6 +84,8 @@ def repeats(header: Any, affine: Array, shape: tuple[int, ...]) -> bool:
     """
     if int(header["xyzt_units"]) & 7 in (1, 3):
         return False
+    if int(header["qform_code"]) > 0 and sum(float(header[f"quatern_{part}"]) ** 2 for part in "bcd") > 1 + 3e-7:
+        return False  # nibabel would refuse the result
     if shear(affine) > SHEAR_COSINE:
         return True
     grid = Grid(shape, affine)

@@ -7,12 +7,14 @@ before their voxels are believed, so that a wrong checksum is found.
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from annofree.errors import InputError
+from annofree.formats.geometry import LONGEST_QUATERNION, stored_header
 from annofree.formats.gz import open_gz
 
 _CONVERT = "Convert it to NIfTI first, for instance with dcm2niix (DICOM)"
@@ -44,7 +46,7 @@ def open_image(path: Path) -> Any:
         why = f"it is gzip-compressed and does not end in .gz, but in {path.suffix}"
         raise InputError("A file has the wrong ending", file=path, why=why, fix="Rename it to end in .nii.gz")
     try:
-        image = nib.load(path)
+        image = _loaded(path)
     except nib.filebasedimages.ImageFileError:
         raise InputError("A file is not NIfTI", file=path, why=_kind(start), fix=_CONVERT) from None
     except FileNotFoundError as error:
@@ -63,6 +65,30 @@ def open_image(path: Path) -> Any:
             )
         raise InputError("A file is not NIfTI", file=path, why=f"it is {kind}", fix=_CONVERT)
     return image
+
+
+def _loaded(path: Path) -> Any:
+    import nibabel
+
+    nib: Any = nibabel
+    try:
+        return nib.load(path)
+    except ValueError:  # nibabel refuses a quaternion that rounding made longer than 1; the standard normalises it
+        header = stored_header(path)
+        if header is None:
+            raise
+        pair = not path.name.lower().endswith((".nii", ".nii.gz"))
+        return _normalising(int(header["sizeof_hdr"]) == 540, pair).from_filename(path)
+
+
+@cache
+def _normalising(second: bool, pair: bool) -> Any:
+    """nibabel's class of NIfTI-1 or -2, with headers that normalise quaternions."""
+    import nibabel
+
+    kind = getattr(nibabel, f"Nifti{1 + second}{'Pair' if pair else 'Image'}")
+    limit = {"quaternion_threshold": 1 - LONGEST_QUATERNION**2}
+    return type(kind.__name__, (kind,), {"header_class": type("Header", (kind.header_class,), limit)})
 
 
 def verified(image: Any, path: Path) -> Any:
