@@ -251,6 +251,46 @@ def test_a_nrrd_with_directions_and_no_space_is_one_sentence(tmp_path: Path) -> 
     assert "space dimension" in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("ending", "before", "after", "said"),
+    [
+        (".nrrd", "", "", False),
+        (".nrrd", "space: left-posterior-superior", "space: RAS", False),
+        (".nrrd", "space: left-posterior-superior", "space: scanner-xyz", True),
+        (".nrrd", "space: left-posterior-superior", "space dimension: 3", True),
+        (".mha", "", "", False),
+        (".mha", "TransformMatrix = 1 0 0 0 1 0 0 0 1\n", "", True),
+    ],
+)
+def test_a_file_that_does_not_say_where_left_is_gets_a_note(
+    tmp_path: Path, ending: str, before: str, after: str, said: bool
+) -> None:
+    image = sitk.GetImageFromArray(brain_image().astype(np.int16))
+    image.SetSpacing([SPACING] * 3)
+    path = tmp_path / f"flair{ending}"
+    sitk.WriteImage(image, path)
+    content = path.read_bytes()
+    assert before.encode() in content
+    path.write_bytes(content.replace(before.encode(), after.encode(), 1))
+    notes = [note for note in open_scan(path).notes if "does not say where left and right are" in note]
+    assert len(notes) == said
+    assert all(path.name in note and "LPS" in note for note in notes)
+
+
+@pytest.mark.parametrize("ending", [".mgh", ".mgz"])
+@pytest.mark.parametrize("flag", [0, -1])
+def test_a_freesurfer_volume_without_geometry_is_refused(tmp_path: Path, ending: str, flag: int) -> None:
+    path = tmp_path / f"flair{ending}"
+    nib.save(nib.MGHImage(brain_image(), AFFINE), path)
+    assert open_scan(path).spacing_mm == pytest.approx([SPACING] * 3)
+    content = path.read_bytes()
+    content = bytearray(gzip.decompress(content) if ending == ".mgz" else content)
+    content[28:30] = flag.to_bytes(2, "big", signed=True)
+    path.write_bytes(gzip.compress(content) if ending == ".mgz" else content)
+    with pytest.raises(InputError, match=r"how large its voxels are.*goodRASFlag"):
+        open_scan(path)
+
+
 def test_a_nrrd_without_voxel_size_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "flair.nrrd"
     data = brain_image().astype("<i2").tobytes(order="F")

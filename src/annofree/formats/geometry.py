@@ -26,6 +26,8 @@ SAME_MM = 0.5
 SHEAR_COSINE = 2e-3
 #: Rounding in other programs makes quaternions this long at most; longer ones are damage.
 LONGEST_QUATERNION = 1.01
+#: Where an image (nibabel's `extra`) says that its file told no orientation.
+UNPLACED = "unplaced"
 _UNITS_MM = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}
 _UNIT_WORDS = {1: "metres", 3: "microns"}
 
@@ -112,6 +114,8 @@ def geometry_notes(image: Any, name: str, affine: Array) -> tuple[str, ...]:
         notes.append(f"{title} states its positions in {_UNIT_WORDS[unit]}; they were turned into mm.")
     if image.file_map and q <= 0 and s <= 0:
         notes.append(f"{title} states no orientation (qform and sform codes are 0); its axes are taken as LAS.")
+    if image.extra.get(UNPLACED):
+        notes.append(f"{title} does not say where left and right are; its axes are taken as LPS.")
     notes += _forms(image, title, affine, q, s)
     if (cosine := shear(affine)) > SHEAR_COSINE:
         angle = 90 - np.degrees(np.arccos(cosine))

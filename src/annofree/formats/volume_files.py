@@ -6,6 +6,7 @@ before their voxels are believed, so that a wrong checksum is found.
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -14,13 +15,19 @@ from typing import Any
 import numpy as np
 
 from annofree.errors import InputError
-from annofree.formats.geometry import LONGEST_QUATERNION, stored_header
+from annofree.formats.geometry import LONGEST_QUATERNION, UNPLACED, stored_header
 from annofree.formats.gz import open_gz
 
 _CONVERT = "Convert it to NIfTI first, for instance with dcm2niix (DICOM)"
 _AGAIN = "Copy or export the file again"
 #: Unpacked bytes beyond what the header claims that are still believed to be padding.
 _SLACK = 1 << 20
+#: What tells where left and right are in NRRD (spaces such as scanner-xyz do not) and in MetaImage.
+_PLACED = re.compile(
+    rb"^space: *(?:right-anterior|left-anterior|left-posterior)-superior|^space: *(?:ras|las|lps)"
+    rb"|^(?:transformmatrix|rotation|orientation) *=",
+    re.MULTILINE,
+)
 _ITK_ENDINGS = (".nrrd", ".nhdr", ".mha", ".mhd")
 
 
@@ -55,6 +62,7 @@ def open_image(path: Path) -> Any:
             "A pair of files is not complete", file=path, why=f"{missing} is missing", fix=_AGAIN
         ) from None
     if isinstance(image, nib.MGHImage):
+        _require_ras(path)
         return _in_mm(nib.Nifti1Image(image.dataobj, image.affine))
     if not isinstance(image, nib.Nifti1Pair):
         kind = type(image).__name__.removesuffix("Image")
@@ -163,7 +171,8 @@ def _with_itk(path: Path) -> Any:
 
     sitk: Any = SimpleITK
     nib: Any = nibabel
-    _require_spacing(path)
+    head = _text_header(path)
+    _require_spacing(path, head)
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
     try:
@@ -186,7 +195,7 @@ def _with_itk(path: Path) -> Any:
     affine[:3, 3] = read.GetOrigin()
     affine[:2] *= -1
     array = sitk.GetArrayFromImage(read).transpose()
-    return _in_mm(nib.Nifti1Image(_plain(array), affine))
+    return _in_mm(nib.Nifti1Image(_plain(array), affine, extra={UNPLACED: not _PLACED.search(head)}))
 
 
 def _plain(array: Any) -> Any:
@@ -196,19 +205,31 @@ def _plain(array: Any) -> Any:
     return array
 
 
-def _require_spacing(path: Path) -> None:
-    """A header without voxel sizes is read as 1 mm by ITK, which nobody stated."""
+def _text_header(path: Path) -> bytes:
     with suppress(OSError), path.open("rb") as file:
-        head = file.read(8192).split(b"\n\n")[0].lower()
+        return file.read(8192).split(b"\n\n")[0].lower()
+    return b""
+
+
+def _require_spacing(path: Path, head: bytes) -> None:
+    """A header without voxel sizes is read as 1 mm by ITK, which nobody stated."""
     nrrd = path.suffix.lower() in (".nrrd", ".nhdr")
     words = (b"space directions", b"spacings") if nrrd else (b"elementspacing", b"elementsize")
     if not any(word in head for word in words):
-        raise InputError(
-            "An image does not say how large its voxels are",
-            file=path,
-            why=f"its header has no {words[0].decode()}",
-            fix="Export it again with its geometry",
-        )
+        raise _no_size(path, f"its header has no {words[0].decode()}")
+
+
+def _require_ras(path: Path) -> None:
+    """Without a good RAS flag FreeSurfer and nibabel take 1 mm and coronal slices, which nobody stated."""
+    with open_gz(path) if path.name.lower().endswith((".mgz", ".gz")) else path.open("rb") as file:
+        flag = int.from_bytes(file.read(30)[28:], "big", signed=True)
+    if flag <= 0:
+        raise _no_size(path, f"its header has no geometry (goodRASFlag is {flag})")
+
+
+def _no_size(path: Path, why: str) -> InputError:
+    said = "An image does not say how large its voxels are"
+    return InputError(said, file=path, why=why, fix="Export it again with its geometry")
 
 
 def _in_mm(image: Any) -> Any:
