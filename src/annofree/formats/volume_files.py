@@ -91,7 +91,7 @@ def _loaded(path: Path) -> Any:
 
 @cache
 def _normalising(second: bool, pair: bool) -> Any:
-    """nibabel's class of NIfTI-1 or -2, with headers that normalise quaternions."""
+    """The class of NIfTI-1 or -2 files, with headers that normalise quaternions."""
     import nibabel
 
     kind = getattr(nibabel, f"Nifti{1 + second}{'Pair' if pair else 'Image'}")
