@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from annofree.errors import InputError, LeakError
-from annofree.formats import find_truth, open_scan, open_truth
+from annofree.formats import find_truth, open_cohort, open_scan, open_truth
 from annofree.formats.label_sets import UnclearLabels
 from annofree.formats.names import is_brain_mask, truth_rank
 from annofree.formats.nifti import write_volume
 from annofree.formats.truth import understand_labels
 from annofree.scan import Grid, canonical_grid, scoring
 
-from .conftest import AFFINE, SHAPE, save, save_patient
+from .conftest import AFFINE, SHAPE, brain_image, save, save_patient
 
 HERE = Path("truth.nii.gz")
 
@@ -253,6 +253,32 @@ def test_where_truth_is_found(tmp_path: Path, patient: Path) -> None:
     ms = save_patient(tmp_path / "ms" / "p26", "FLAIR.nii.gz")
     save(ms / "GOLD_STANDARD.nii.gz", ones)
     assert find_truth(tmp_path / "ms", "p26") == ms / "GOLD_STANDARD.nii.gz"
+
+
+@pytest.mark.parametrize("place", ["seg", "labelsTr", "masks", "labels", "ground_truth"])
+@pytest.mark.parametrize("images", ["images/{}_{}.nii.gz", "{}/{}.nii.gz", "images/{}/{}.nii.gz"])
+@pytest.mark.parametrize("label", ["{}.nii.gz", "{}_flair.nii.gz"])
+def test_label_maps_in_a_folder_of_their_own_are_truth_and_no_scans(
+    tmp_path: Path, place: str, images: str, label: str
+) -> None:
+    labels = np.zeros(SHAPE, np.uint8)
+    labels[10:20, 20:30, 20:26] = 1
+    for person in ("P1", "P2"):
+        save_patient(tmp_path, images.format(person, "t1"), images.format(person, "flair"))
+        save(tmp_path / place / label.format(person), labels)
+        save(tmp_path / "brainmasks" / f"{person}.nii.gz", (brain_image() > 0).astype(np.uint8))
+    cohort = open_cohort(tmp_path)
+    assert cohort.ids == ("P1", "P2")
+    for root in (tmp_path, tmp_path / place):
+        assert find_truth(root, "P2") == tmp_path / place / label.format("P2")
+    with scoring():
+        assert open_truth(tmp_path, "P1", cohort["P1"].grid).labels.sum() == 2 * 600
+
+
+def test_images_in_a_folder_that_is_called_after_maps_are_scans(tmp_path: Path) -> None:
+    save_patient(tmp_path / "mask", "P1_t1.nii.gz", "P2_t1.nii.gz")
+    save(tmp_path / "mask" / "P3_t1.nii.gz", (brain_image() > 0).astype(np.uint8))
+    assert open_cohort(tmp_path).ids == ("P1", "P2", "P3")
 
 
 def test_two_truths_are_refused_and_none_is_said(patient: Path) -> None:

@@ -18,8 +18,11 @@ from annofree.formats.case import Case, case_of_files, is_a_map
 from annofree.formats.names import (
     GENERIC,
     ImageName,
+    folder_rank,
+    is_map_folder,
     is_volume,
     known_case_of,
+    map_certainty,
     read_name,
     stem_of,
     truth_rank,
@@ -28,6 +31,7 @@ from annofree.formats.nifti import holds_labels
 from annofree.formats.outfolder import is_ours
 from annofree.formats.repeats import SERIES, Numbered, numbered_behind, numbered_in_front, series_or_patients
 from annofree.modality import Modality, read_words
+from annofree.processes import side_by_side
 
 #: Folders of BIDS that never hold one of our sequences.
 _BIDS_OTHERS = frozenset("func dwi fmap perf meg eeg ieeg beh pet micr nirs mrs".split())  # noqa: SIM905
@@ -176,6 +180,10 @@ def _here(folder: Path, files: list[Path]) -> list[Case]:
     """The cases of the files that lie directly in a folder."""
     known = _known_cases(folder, files)
     pictures = [path for path in files if not is_a_map(path, known[path])]
+    if pictures and is_map_folder(folder.name):  # `seg/P1.nii.gz`: labels, unless their voxels say otherwise
+        grey = [path for path, are in zip(pictures, side_by_side(holds_labels, pictures), strict=True) if not are]
+        if len(grey) < len(pictures) and all(holds_labels(path, unreadable=True) for path in grey):
+            return []
     if not pictures:
         # Called maps, all of them: one that holds grey levels is a patient with an unlucky name, and not to be lost.
         grey = [
@@ -326,15 +334,22 @@ def _truths(folder: Path, scan_id: str, seen: set[str]) -> list[tuple[int, Path]
     except OSError:
         return []
     found: list[tuple[int, Path]] = []
+    here = folder.absolute()
+    of_maps = is_map_folder(folder.name)
+    owner = here.parent.name if of_maps else here.name
     for path in files:
         stem = stem_of(path.name)
         known = scan_id if _belongs(stem, scan_id) else ""
-        rank = truth_rank(path.name, known)
-        named_after = bool(known) and (rank is not None or stem == scan_id)
-        if named_after and _anothers(stem[len(scan_id) :]):
+        if known and _anothers(stem[len(scan_id) :]):
             continue
-        if named_after or (rank is not None and folder.absolute().name == scan_id):
-            found.append((0 if rank is None else rank, path))
+        rank = truth_rank(path.name, known)
+        bare = stem == scan_id
+        if of_maps and map_certainty(path.name, known) == "no":  # `seg/P1_flair`
+            bare = bare or read_name(path.name, known).start == len(known) + 1
+        if known and rank is None and bare:
+            rank = folder_rank(folder.name)
+        if rank is not None and (known or owner == scan_id):
+            found.append((rank, path))
     for sub in subfolders:
         found += _truths(sub, scan_id, seen)
     return found

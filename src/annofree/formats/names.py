@@ -110,6 +110,23 @@ def is_map(name: str) -> bool:
     return map_certainty(name) == "yes"
 
 
+def is_map_folder(name: str) -> bool:
+    """Whether a folder is called after maps (`seg`, `labelsTr`, `ground_truth`); it may hold images all the same."""
+    return any(_MAPS.fullmatch(re.sub(r"(tr|ts|val)$", "", word, flags=re.IGNORECASE)) for word in words_of(name))
+
+
+def folder_rank(name: str) -> int | None:
+    """How surely a label map that is called by a bare id is an expert's, by its folder; None if it is something else.
+
+    A folder whose name says nothing comes last.
+    """
+    words = words_of(re.sub(r"(?<=labels)(tr|ts|val)$", "", name, flags=re.IGNORECASE))
+    rank = truth_rank("_".join(words))
+    if rank is None and (is_brain_mask("_".join(words)) or any(_NO_TUMOUR.fullmatch(word) for word in words)):
+        return None
+    return len(_TRUTH_RANKS) if rank is None else rank
+
+
 def is_brain_mask(name: str, known_case: str = "") -> bool:
     """Whether the file is a brain mask (`brainmask`, `brain_mask`, `bet_mask`), and not a brain-tumour mask."""
     words = [word.lower() for word in words_of(name, known_case)]
