@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import tarfile
 import io
 import tracemalloc
 from pathlib import Path
@@ -47,6 +48,16 @@ def test_empty_file(tmp_path: Path) -> None:
     path = tmp_path / "flair.nii.gz"
     path.touch()
     refused(path, "0 bytes")
+
+
+def test_packed_twice_and_a_tar_archive_are_told(tmp_path: Path) -> None:
+    once = save(tmp_path / "flair.nii.gz", brain_image())
+    twice = tmp_path / "t1.nii.gz"
+    twice.write_bytes(gzip.compress(once.read_bytes()))
+    refused(twice, "not NIfTI", "gzip-compressed twice", "Unpack it once more")
+    with tarfile.open(tmp_path / "t2.nii.gz", "w:gz") as archive:
+        archive.add(once, "flair.nii.gz")
+    refused(tmp_path / "t2.nii.gz", "not NIfTI", "tar archive")
 
 
 @pytest.mark.parametrize("keep", [0.02, 0.5, 0.98])

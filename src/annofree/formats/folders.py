@@ -15,6 +15,7 @@ from pathlib import Path
 
 from annofree.errors import InputError
 from annofree.formats.case import Case, case_of_files, is_a_map
+from annofree.formats.dicom.files import zip_holds
 from annofree.formats.names import (
     GENERIC,
     ImageName,
@@ -66,7 +67,7 @@ def _walk(folder: Path, seen: dict[str, Path], leave_out: frozenset[Path]) -> li
     except OSError as error:
         why, fix = error.strerror or type(error).__name__, "Check its permissions, or leave it out"
         return [_unusable(folder, "A folder cannot be read", why, fix)]
-    found = _here(folder, files)
+    found = _here(folder, files) or _packed(folder)
     bids = (folder / "dataset_description.json").is_file() and any(sub.name.startswith("sub-") for sub in subfolders)
     for sub in sorted(subfolders, key=lambda sub: bids and sub.name in _BIDS_BESIDE):
         again = seen.get(os.path.realpath(sub))
@@ -81,6 +82,19 @@ def _walk(folder: Path, seen: dict[str, Path], leave_out: frozenset[Path]) -> li
         found += below
     found = _joined_sequences(folder, subfolders, found)
     return [case for case in found if not _is_beside_the_point(case, found)]
+
+
+def _packed(folder: Path) -> list[Case]:
+    """Zip archives of scans among patients' folders, each a case that says what to do."""
+    archives = (path for path in sorted(folder.glob("*.[zZ][iI][pP]")) if path.is_file())
+    held = {path: zip_holds(path, unpacked_beside=False) for path in archives}
+    what = "An archive among folders is not opened"
+    fix = {"DICOM": "Name it itself: annofree segment takes a zip of DICOM"}
+    return [
+        replace(_unusable(path, what, f"it holds {words}", fix.get(words, "Unpack it")), folder=folder, id=path.stem)
+        for path, words in held.items()
+        if words is not None
+    ]
 
 
 def _person(case: Case, folder: Path) -> str:

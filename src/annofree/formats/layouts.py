@@ -8,7 +8,7 @@ from types import ModuleType
 from annofree.errors import InputError
 from annofree.formats import dicom, folders, nnunet, npy, slices
 from annofree.formats.case import Case, case_of_file, with_unique_ids
-from annofree.formats.names import is_volume
+from annofree.formats.names import is_archive, is_volume
 
 #: Asked in this order; the first that `recognises` a folder (quickly) reads it: `find` gives the cases below.
 LAYOUTS: tuple[ModuleType, ...] = (nnunet, npy, slices, dicom, folders)
@@ -28,6 +28,8 @@ def find_cases(path: str | Path, dicom_settings: dicom.DicomSettings | None = No
         raise InputError("There is no such file or folder", file=source, why=why, fix="Check the path")
     if source.is_file() and dicom.recognises(source):
         return with_unique_ids(dicom.find(source, dicom_settings))
+    if source.is_file() and is_archive(source.name):
+        raise InputError("An archive is not opened", file=source, why=_ARCHIVES, fix="Unpack it and name the folder")
     if not source.is_dir():
         return with_unique_ids([npy.case_of_file(source) if source.suffix == ".npy" else case_of_file(source)])
     layout = next(layout for layout in LAYOUTS if layout.recognises(source))
@@ -35,19 +37,25 @@ def find_cases(path: str | Path, dicom_settings: dicom.DicomSettings | None = No
     if layout not in (folders, slices):  # what lies beside it must not be lost
         cases = [*cases, *folders.find(source, leave_out=nnunet.own_folders(source))]
     if not cases:
-        raise InputError("No MRI was found in a folder", file=source, why=_why_empty(source), fix=_FIX)
+        raise InputError("No MRI was found in a folder", file=source, **_why_empty(source))
     return with_unique_ids(cases)
 
 
+_ARCHIVES = "only a zip of DICOM that is named itself is"
 _FIX = "Give a patient's folder with NIfTI files (.nii or .nii.gz), or a folder of such folders; see docs/formats.md"
 
 
-def _why_empty(folder: Path) -> str:
+def _why_empty(folder: Path) -> dict[str, str]:
     names = [path.name for _, path in zip(range(2000), folder.rglob("*"), strict=False) if path.is_file()]
+    packed = [name for name in names if is_archive(name) or name.lower().endswith(".zip")]
     if not names:
-        return "it is empty"
-    if any(name.lower().endswith((".dcm", ".ima")) for name in names):
-        return "its .dcm files do not begin like DICOM"
-    if any(is_volume(Path(name)) for name in names):
-        return "its NIfTI files are masks or label maps by their names"
-    return f"none of its {len(names)} files is NIfTI or .npy, for instance {sorted(names)[0]}"
+        why = "it is empty"
+    elif any(name.lower().endswith((".dcm", ".ima")) for name in names):
+        why = "its .dcm files do not begin like DICOM"
+    elif any(is_volume(Path(name)) for name in names):
+        why = "its NIfTI files are masks or label maps by their names"
+    elif packed:
+        return {"why": f"it holds archives, for instance {packed[0]}; {_ARCHIVES}", "fix": "Unpack them first"}
+    else:
+        why = f"none of its {len(names)} files is NIfTI or .npy, for instance {sorted(names)[0]}"
+    return {"why": why, "fix": _FIX}

@@ -110,6 +110,11 @@ def is_map(name: str) -> bool:
     return map_certainty(name) == "yes"
 
 
+def is_archive(name: str) -> bool:
+    """Whether a name ends like a packed folder of a kind that is not opened; zip archives of DICOM are."""
+    return re.search(r"\.(tar(\.\w{1,4})?|tgz|tbz2?|txz|7z|rar)$", name, re.IGNORECASE) is not None
+
+
 def is_map_folder(name: str) -> bool:
     """Whether a folder is called after maps (`seg`, `labelsTr`, `ground_truth`); it may hold images all the same."""
     return any(_MAPS.fullmatch(re.sub(r"(tr|ts|val)$", "", word, flags=re.IGNORECASE)) for word in words_of(name))

@@ -55,6 +55,10 @@ def open_image(path: Path) -> Any:
     try:
         image = _loaded(path)
     except nib.filebasedimages.ImageFileError:
+        if packed and (inside := _packed_inside(path)):
+            raise InputError(
+                "A file is not NIfTI", file=path, why=f"it is {inside}", fix="Unpack it once more"
+            ) from None
         raise InputError("A file is not NIfTI", file=path, why=_kind(start), fix=_CONVERT) from None
     except FileNotFoundError as error:
         missing = Path(str(getattr(error, "filename", "") or "its .img file")).name
@@ -154,6 +158,16 @@ def _beginning(path: Path) -> bytes:
     if not start:
         raise InputError("A file is empty", file=path, why="it has 0 bytes", fix=_AGAIN)
     return start
+
+
+def _packed_inside(path: Path) -> str | None:
+    """What a compressed file holds where that is packed itself."""
+    with suppress(OSError, EOFError), open_gz(path) as file:
+        start = file.read(512)
+        if start[:2] == b"\x1f\x8b":
+            return "it is gzip-compressed twice"
+        return "it is a tar archive" if start[257:262] == b"ustar" else None
+    return None
 
 
 def _kind(start: bytes) -> str:

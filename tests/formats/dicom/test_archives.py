@@ -12,7 +12,7 @@ from annofree.errors import InputError
 from annofree.formats import open_cohort, open_scan
 from annofree.formats.dicom import files
 
-from ..conftest import brain_image
+from ..conftest import brain_image, save_patient
 from .made import header, save, slices
 
 
@@ -86,3 +86,44 @@ def test_an_archive_without_dicom(tmp_path: Path) -> None:
         archive.writestr("readme.txt", "hello")
     with pytest.raises(InputError, match="No DICOM picture was found"):
         open_scan(tmp_path / "a.zip")
+
+
+def packed_nifti(path: Path) -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in ("P1/t1.nii.gz", "P1/flair.nii.gz", "__MACOSX/P1/._t1.nii.gz"):
+            archive.writestr(name, b"x")
+    return path
+
+
+def test_an_archive_of_nifti_says_what_to_do_and_is_not_lost_among_folders(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"Only DICOM is read .*a\.zip\): it holds 2 NIfTI files.*Unpack it"):
+        open_scan(packed_nifti(tmp_path / "a.zip"))
+    save_patient(tmp_path / "many" / "P2", "t1.nii.gz")
+    (tmp_path / "many" / "P3").mkdir()
+    packed_nifti(tmp_path / "many" / "P1.zip"), packed_nifti(tmp_path / "many" / "P3.zip")  # P3 is unpacked beside it
+    zipped(folder, tmp_path / "many" / "P4.ZIP")
+    with zipfile.ZipFile(tmp_path / "many" / "code.zip", "w") as archive:
+        archive.writestr("main.py", "")
+    cohort = open_cohort(tmp_path / "many")
+    assert set(cohort.ids) == {"P1", "P2", "P4"}
+    with pytest.raises(InputError, match=r"P1\.zip\): it holds 2 NIfTI files and no DICOM\. Unpack it"):
+        cohort["P1"]
+    with pytest.raises(InputError, match=r"P4\.ZIP\): it holds DICOM\. Name it itself"):
+        cohort["P4"]
+
+
+@pytest.mark.parametrize("name", ["a.tar.gz", "a.tgz", "a.tar", "a.7z", "a.rar"])
+def test_other_archives_are_refused_by_name(tmp_path: Path, name: str) -> None:
+    (tmp_path / "x").mkdir()
+    (tmp_path / "x" / name).write_bytes(b"\x1f\x8b")
+    with pytest.raises(InputError, match=rf"An archive is not opened .*{name}\).*Unpack it and name the folder"):
+        open_cohort(tmp_path / "x" / name)
+    with pytest.raises(InputError, match=rf"it holds archives, for instance {name}"):
+        open_cohort(tmp_path / "x")
+
+
+def test_the_index_of_a_disc_is_no_damaged_picture(folder: Path, tmp_path: Path) -> None:
+    path = zipped(folder, tmp_path / "a.zip")
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("DICOMDIR", bytes(128) + b"DICM" + bytes(20))
+    assert not any("damaged" in note for note in open_scan(path).notes)

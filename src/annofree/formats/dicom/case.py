@@ -16,7 +16,7 @@ from annofree.errors import InputError, OptionalDependency
 from annofree.extras import explained
 from annofree.formats.case import Case
 from annofree.formats.dicom.choose import choose, said_of_several
-from annofree.formats.dicom.files import holds_dicom, is_dicom_file, is_zip, read_headers, unpack
+from annofree.formats.dicom.files import holds_dicom, is_dicom_file, is_zip, read_headers, unpack, zip_holds
 from annofree.formats.dicom.header import quiet
 from annofree.formats.dicom.kind import Verdict, classify_study
 from annofree.formats.dicom.pixels import read_stack
@@ -191,6 +191,9 @@ def open_studies(source: Path) -> list[Study]:
     if source.is_file() and not is_zip(source) and len(found.frames) == 1:
         raise InputError("A DICOM file holds one slice only", file=source, fix="Name the folder of its series or study")
     if not found.frames:
+        if is_zip(source) and (held := zip_holds(source)) not in (None, "DICOM"):
+            what, fix = "Only DICOM is read from an archive", "Unpack it and name the folder"
+            raise InputError(what, file=source, why=f"it holds {held}", fix=fix)
         lost = f"; {found.without_picture} files are damaged or hold no picture" if found.without_picture else ""
         raise InputError(
             "No DICOM picture was found", file=source, why=f"none of its files has one{lost}", fix="Check the folder"

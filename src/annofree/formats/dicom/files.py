@@ -47,6 +47,26 @@ def is_zip(path: Path) -> bool:
     return path.name.lower().endswith(".zip") and path.is_file() and zipfile.is_zipfile(path)
 
 
+def zip_holds(path: Path, *, unpacked_beside: bool = True) -> str | None:
+    """What scans a zip archive holds by the names in it, in words; None for an archive without any.
+
+    Without `unpacked_beside` nothing either where what it unpacks to lies beside it already.
+    """
+    try:
+        with zipfile.ZipFile(path) as opened:
+            members = [PurePosixPath(name) for name in opened.namelist()]
+    except (zipfile.BadZipFile, OSError):
+        return None
+    tops = {path.stem, *(member.parts[0] for member in members if member.parts)}
+    if not unpacked_beside and any((path.parent / top).exists() for top in tops):
+        return None
+    names = [member.name for member in members if not member.name.startswith(".")]
+    if any(name.lower().endswith(_ENDINGS) or name.lower() == "dicomdir" for name in names):
+        return "DICOM"
+    volumes = sum(is_volume(Path(name)) for name in names)
+    return f"{volumes} NIfTI file{'s' if volumes > 1 else ''} and no DICOM" if volumes else None
+
+
 def is_dicom_file(path: Path) -> bool:
     """Whether a path is a DICOM file, or a zip archive, which may hold some."""
     other = path.name.lower().endswith(_OTHER_ENDINGS) or is_volume(path)
@@ -130,7 +150,8 @@ def unpack(archive: Path) -> Path:
         with zipfile.ZipFile(archive) as opened:
             members = [member for member in opened.infolist() if not member.is_dir()]
             _refuse_unsafe(archive, members)
-            for number, member in enumerate(members):
+            pictures = [member for member in members if PurePosixPath(member.filename).name.lower() != "dicomdir"]
+            for number, member in enumerate(pictures):
                 ending = PurePosixPath(member.filename).suffix.lower()
                 target = folder / f"{number:06d}{ending if ending in _ENDINGS + _OTHER_ENDINGS else ''}"
                 with opened.open(member) as source, target.open("wb") as copy:
