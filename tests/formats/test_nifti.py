@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import gzip
-import tarfile
 import io
+import tarfile
 import tracemalloc
 from pathlib import Path
 
@@ -52,12 +52,12 @@ def test_empty_file(tmp_path: Path) -> None:
 
 def test_packed_twice_and_a_tar_archive_are_told(tmp_path: Path) -> None:
     once = save(tmp_path / "flair.nii.gz", brain_image())
-    twice = tmp_path / "t1.nii.gz"
+    twice = tmp_path / "twice.nii.gz"
     twice.write_bytes(gzip.compress(once.read_bytes()))
     refused(twice, "not NIfTI", "gzip-compressed twice", "Unpack it once more")
-    with tarfile.open(tmp_path / "t2.nii.gz", "w:gz") as archive:
+    with tarfile.open(tmp_path / "tar.nii.gz", "w:gz") as archive:
         archive.add(once, "flair.nii.gz")
-    refused(tmp_path / "t2.nii.gz", "not NIfTI", "tar archive")
+    refused(tmp_path / "tar.nii.gz", "not NIfTI", "tar archive")
 
 
 @pytest.mark.parametrize("keep", [0.02, 0.5, 0.98])
