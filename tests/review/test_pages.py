@@ -15,13 +15,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from annofree import segment
+from annofree.batch.run import run
 from annofree.errors import InputError
+from annofree.formats import open_cohort
 from annofree.formats.derivatives import read_segmentation
+from annofree.pipeline import Choice
 from annofree.refine import REFINERS
 from annofree.review import review, write_cohort_review, write_review
 from annofree.review.levels import make_levels
 from annofree.review.patient import page_path
 from annofree.review.pictures import COLOURS, key_voxel, make_tile, outline_picture
+from annofree.review.remake import read_again
 from annofree.review.summary import Summary, read_summary
 from annofree.review.volumes import cut_brain, pack
 from annofree.review.words import CLEAN_UP, RULES, centre_words, clean_up_sentence
@@ -354,3 +359,49 @@ def test_saving_a_result_writes_its_page_too(cases: tuple[Case, ...], tmp_path: 
     result.replace(scan=None).save(tmp_path / "alone")
     assert not page_path(tmp_path / "alone", scan.id).exists()
     assert read_segmentation(tmp_path / "alone", scan.id).volumes_ml == pytest.approx(result.volumes_ml)
+
+
+def channels(folder: Path, case: Case, names: tuple[str, ...]) -> Path:
+    images = [case.scan.to_native(case.scan.images[Modality(name)]) for name in names]
+    path = folder / "four.nii.gz"
+    nib.save(nib.Nifti1Image(np.stack(images, axis=-1), case.scan.native.affine), path)
+    return path
+
+
+def test_a_saved_result_of_a_4d_file_finds_its_channels_again(cases: tuple[Case, ...], tmp_path: Path) -> None:
+    names = ("FLAIR", "T1", "T2", "T1C")
+    file = channels(tmp_path, cases[0], names)
+    result = segment(file, method="intensity-published", sequence=",".join(names))
+    result.save(tmp_path / "out")
+    again = read_again(read_segmentation(tmp_path / "out", "four"), tmp_path / "out")
+    for name in names:
+        inside = result.brain
+        assert np.array_equal(again.images[Modality(name)][inside], cases[0].scan.images[Modality(name)][inside]), name
+    assert len(review(tmp_path / "out", again=True).made) == 1
+    file.unlink()
+    (failed,) = review(tmp_path / "out", again=True).failed
+    assert "Images are not where they were" in failed[1]
+    assert file.name in failed[1]
+
+
+def test_one_channel_of_a_4d_file_is_found_by_the_run(cases: tuple[Case, ...], tmp_path: Path) -> None:
+    names = ("T1", "FLAIR")
+    (tmp_path / "imagesTr").mkdir()
+    channels(tmp_path / "imagesTr", cases[0], names)
+    (tmp_path / "dataset.json").write_text(json.dumps({"channel_names": dict(enumerate(names))}))
+    cohort = open_cohort(tmp_path, sequence="FLAIR")
+    run(cohort, Choice(method="intensity-published"), tmp_path / "out")
+    assert len(review(tmp_path / "out", again=True).made) == 1
+    again = read_again(read_segmentation(tmp_path / "out", "four"), tmp_path / "out")
+    assert np.array_equal(again.images[Modality.FLAIR], cohort["four"].images[Modality.FLAIR])
+    for record in (tmp_path / "out").glob("run*.json"):
+        record.unlink()
+    (failed,) = review(tmp_path / "out", again=True).failed
+    assert "no run.json in the folder names them" in failed[1]
+
+
+def test_a_saved_result_of_another_kind_of_file_finds_it_again(cases: tuple[Case, ...], tmp_path: Path) -> None:
+    image = nib.Nifti1Image(cases[0].scan.images[Modality.FLAIR], cases[0].scan.affine)
+    nib.save(nib.MGHImage(np.asarray(image.dataobj), image.affine), tmp_path / "p1_flair.mgz")
+    segment(tmp_path / "p1_flair.mgz", method="intensity-published").save(tmp_path / "out")
+    assert len(review(tmp_path / "out", again=True).made) == 1

@@ -128,6 +128,16 @@ def coarsest_edge_mm(source: str | Path) -> float:
         return float(max(np.sqrt((np.asarray(image.affine, dtype=float)[:3, :3] ** 2).sum(axis=0))))
 
 
+def holds_channels(source: str | Path) -> bool:
+    """Whether a file's header gives it a fourth axis.
+
+    Raises:
+        InputError: The file cannot be opened.
+    """
+    shape = _open(source)[0].shape
+    return len(shape) > 3 and shape[3] > 1
+
+
 def read_labels(source: str | Path | nib.Nifti1Image) -> tuple[Array, Grid]:
     """Read a mask or label map, 3-D or one-hot 4-D, with its exact values.
 

@@ -11,6 +11,8 @@ from typing import Any
 from annofree.errors import AnnofreeError, InputError
 from annofree.formats import open_scan
 from annofree.formats.derivatives import read_segmentation, written_ids
+from annofree.formats.names import is_volume
+from annofree.formats.nifti import holds_channels
 from annofree.prepare.recipe import again, open_as_before, refuse_gone
 from annofree.review.cohort import write_cohort_review
 from annofree.review.patient import page_path, source_digest, write_review
@@ -78,8 +80,8 @@ def write_own_page(result: Segmentation, out: str | Path) -> Path | None:
 def read_again(result: Segmentation, folder: str | Path) -> Scan:
     """The scan of a stored segmentation, from the files that it came from.
 
-    DICOM series, slices and channels of a 4-D file, which are no file of their own, are found by the `run.json` in the
-    folder of the result.
+    DICOM series, slices and single channels of a 4-D file, which are no file of their own, are found by the `run.json`
+    in the folder of the result.
 
     Raises:
         InputError: The result does not say where its images are, or they are gone or changed.
@@ -92,10 +94,15 @@ def read_again(result: Segmentation, folder: str | Path) -> Scan:
             fix="Segment it again, or for a page call write_review(result, scan, out) from Python",
         )
     prepare = again(result.provenance)
-    own = len(set(files.values())) == len(files)  # and not the channels of one
-    if own and all(file.endswith((".nii", ".nii.gz")) for file in files.values()):
+    volumes = all(is_volume(Path(file)) for file in files.values())
+    if volumes:
         refuse_gone(files.values())
+    one = dict.fromkeys(files.values())
+    if volumes and len(one) == len(files) and not any(holds_channels(file) for file in one):
         scan = open_scan(files, brain_mask=result.brain, id=result.scan_id, prepare=prepare)
+    elif volumes and len(one) == 1 < len(files):  # the channels of one file, in their order
+        names = ",".join(files)
+        scan = open_scan(*one, sequence=names, brain_mask=result.brain, id=result.scan_id, prepare=prepare)
     else:
         cohort = opened_again(Path(folder), result.scan_id)
         scan = (
