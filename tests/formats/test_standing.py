@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import gzip
 import os
+import subprocess
+import sys
 from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from annofree.errors import OutputError
+from annofree.errors import InputError, OutputError
 from annofree.formats import open_cohort
 from annofree.formats.standing import (
     MARK,
@@ -22,6 +24,7 @@ from annofree.formats.standing import (
     whole_or_nothing,
 )
 from annofree.pipeline import fit
+from annofree.prepare.folder import prepared_before
 from annofree.synthesis.synthesise import synthesise_one
 
 from .conftest import brain_image, save
@@ -188,3 +191,45 @@ def test_a_folder_is_whole_or_not_there(tmp_path: Path) -> None:
         with pytest.raises(OutputError, match="folder is not empty"), whole_or_nothing(root, "folder"):
             pass
         assert [path.name for path in root.iterdir()] == ["a"]
+
+
+def test_a_run_that_was_killed_as_it_put_its_files_in_place_is_ended_by_the_next(tmp_path: Path) -> None:
+    root = tmp_path / "new"
+    program = """
+import os, sys
+from pathlib import Path
+from annofree.formats.standing import whole_or_nothing
+
+def killed(path, target, replace=Path.replace):
+    if path.name == "b":
+        os._exit(9)
+    return replace(path, target)
+
+Path.replace = killed
+with whole_or_nothing(Path(sys.argv[1]), "folder") as half:
+    for name in "abc":
+        (half / name).write_text(name)
+"""
+    done = subprocess.run([sys.executable, "-c", program, str(root)], check=False)
+    assert done.returncode == 9
+    assert (root / "a").is_file()
+    assert not (root / "b").exists()
+    with pytest.raises(InputError, match=r"A folder is not whole.*Run the same command again"):
+        open_cohort(root)
+    assert open_cohort(tmp_path).ids == ("new",)
+    with pytest.raises(InputError, match="A folder is not whole"):
+        open_cohort(tmp_path)["new"]
+    with pytest.raises(OutputError, match=r"not empty.*what it made is whole now"), whole_or_nothing(root, "folder"):
+        pass
+    assert {path.name: path.read_text() for path in root.iterdir()} == {"a": "a", "b": "b", "c": "c"}
+
+
+def test_a_prepared_scan_that_was_stopped_in_between_is_not_taken_for_whole(tmp_path: Path) -> None:
+    folder = tmp_path / "x"
+    (folder / ".annofree-half").mkdir(parents=True)
+    assert not prepared_before("x", tmp_path, ["order"])
+    (folder / ".annofree-whole").mkdir(parents=True)
+    (folder / "preparation.json").write_text('{"order": ["order"]}')
+    (folder / ".annofree-whole" / "x_t1.nii.gz").write_text("image")
+    assert prepared_before("x", tmp_path, ["order"])
+    assert sorted(path.name for path in folder.iterdir()) == ["preparation.json", "x_t1.nii.gz"]

@@ -14,7 +14,7 @@ import pytest
 from annofree.errors import AnnofreeError, InputError, OptionalDependency, SettingsError
 from annofree.formats import export_nnunet, read_segmentation
 from annofree.nnunet.environment import Environment
-from annofree.nnunet.runner import NnUNetRun, NnUNetSettings
+from annofree.nnunet.runner import DONE, NnUNetRun, NnUNetSettings
 from annofree.scan import Cohort, Grid, Modality, Scan, canonical_grid
 
 COMMANDS = ("nnUNetv2_plan_and_preprocess", "nnUNetv2_train", "nnUNetv2_predict")
@@ -204,6 +204,24 @@ def test_a_failed_export_leaves_nothing_behind(tmp_path: Path) -> None:
     export_nnunet(cohort, tmp_path / "made", labels=lambda s: np.zeros(s.shape))  # the same folder can be used then
     assert sorted(p.name for p in tmp_path.iterdir()) == ["made"]
     assert len(list((tmp_path / "made" / "imagesTr").iterdir())) == 2
+
+
+@pytest.mark.parametrize("file", ["dataset.json", "splits_final.json"])
+def test_a_description_or_split_that_changed_is_noticed(tmp_path: Path, data: Path, file: str) -> None:
+    environment, settings = fake(tmp_path / "env"), NnUNetSettings(dataset_id=7, device="cpu")
+    run = NnUNetRun(data, tmp_path / "work", environment, settings)
+    run.fit()
+    run.fit()
+    called = (tmp_path / "env" / "calls").read_text()
+    content = (data / file).read_text() if (data / file).is_file() else "[]"
+    (data / file).write_text(content + " ")
+    with pytest.raises(InputError, match="has changed since it was preprocessed"):
+        NnUNetRun(data, tmp_path / "work", environment, settings).fit()
+    assert (tmp_path / "env" / "calls").read_text() == called
+    (mark,) = (tmp_path / "work" / "nnUNet_preprocessed").glob(f"*/{DONE}-*")
+    volumes = [line for line in mark.read_text().splitlines() if ".json " not in line]
+    mark.write_text("\n".join(volumes))  # as versions before wrote it
+    NnUNetRun(data, tmp_path / "work", environment, settings).fit()
 
 
 def test_another_data_set_under_the_same_number_is_refused(tmp_path: Path, data: Path) -> None:

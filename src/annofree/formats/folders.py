@@ -31,6 +31,7 @@ from annofree.formats.names import (
 from annofree.formats.nifti import holds_labels
 from annofree.formats.outfolder import is_ours
 from annofree.formats.repeats import SERIES, Numbered, numbered_behind, numbered_in_front, series_or_patients
+from annofree.formats.standing import refuse_unsettled
 from annofree.modality import Modality, read_words
 from annofree.processes import side_by_side
 
@@ -63,7 +64,10 @@ def _walk(folder: Path, seen: dict[str, Path], leave_out: frozenset[Path]) -> li
         return []
     seen[real] = folder
     try:
+        refuse_unsettled(folder)
         files, subfolders = _entries(folder)
+    except InputError as problem:
+        return [Case(_name(folder), folder, problem=problem)]
     except OSError as error:
         why, fix = error.strerror or type(error).__name__, "Check its permissions, or leave it out"
         return [_unusable(folder, "A folder cannot be read", why, fix)]

@@ -9,6 +9,7 @@ from annofree.errors import InputError
 from annofree.formats import dicom, folders, nnunet, npy, slices
 from annofree.formats.case import Case, case_of_file, with_unique_ids
 from annofree.formats.names import is_archive, is_volume
+from annofree.formats.standing import refuse_unsettled
 
 #: Asked in this order; the first that `recognises` a folder (quickly) reads it: `find` gives the cases below.
 LAYOUTS: tuple[ModuleType, ...] = (nnunet, npy, slices, dicom, folders)
@@ -32,6 +33,7 @@ def find_cases(path: str | Path, dicom_settings: dicom.DicomSettings | None = No
         raise InputError("An archive is not opened", file=source, why=_ARCHIVES, fix="Unpack it and name the folder")
     if not source.is_dir():
         return with_unique_ids([npy.case_of_file(source) if source.suffix == ".npy" else case_of_file(source)])
+    refuse_unsettled(source)
     layout = next(layout for layout in LAYOUTS if layout.recognises(source))
     cases: list[Case] = dicom.find(source, dicom_settings) if layout is dicom else layout.find(source)
     if layout not in (folders, slices):  # what lies beside it must not be lost

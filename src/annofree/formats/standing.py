@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from annofree.errors import OutputError
+from annofree.errors import InputError, OutputError
 from annofree.formats.lock import LOCK, only_run
 from annofree.formats.names import is_volume
 from annofree.formats.network_folder import file_hash
@@ -24,6 +24,8 @@ from annofree.settings import Settings
 
 #: Stands in a model folder from the beginning of a fit to its end.
 MARK = ".annofree-fit.json"
+#: Hold the content of a folder of `whole_or_nothing` while it is made, and while it moves up.
+_HALF, _WHOLE = ".annofree-half", ".annofree-whole"
 
 
 def refuse_standing(*outputs: str | Path, inputs: tuple[str | Path, ...] = (), overwrite: bool | None = None) -> None:
@@ -54,27 +56,62 @@ def refuse_filled(folder: Path, what: str) -> None:
     Raises:
         OutputError: It does.
     """
+    stopped = settle(folder)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise OutputError(f"The {what} is not empty", file=folder, fix="Name a new folder with -o")
+        why = "a run before was stopped at its very end, and what it made is whole now" if stopped else None
+        raise OutputError(f"The {what} is not empty", file=folder, why=why, fix="Name a new folder with -o")
+
+
+def settle(folder: Path) -> bool:
+    """Put right what a process that was killed left of `whole_or_nothing`: half goes, what was whole moves up.
+
+    Returns whether anything moved up.
+
+    Raises:
+        OutputError: It cannot be moved.
+    """
+    shutil.rmtree(folder / _HALF, ignore_errors=True)
+    whole = folder / _WHOLE
+    if not whole.is_dir():
+        return False
+    try:
+        for path in sorted(whole.iterdir()):
+            path.replace(folder / path.name)
+        whole.rmdir()
+    except OSError as error:
+        why = f"what a run before made cannot be moved up from {_WHOLE}: {error.strerror}"
+        raise OutputError("A folder cannot be written", file=folder, why=why, fix="Move it yourself") from None
+    return True
+
+
+def refuse_unsettled(folder: Path) -> None:
+    """Refuse to read a folder of which a part has not moved up (`settle`).
+
+    Raises:
+        InputError: A process was killed as it made the folder.
+    """
+    if (folder / _WHOLE).is_dir():
+        why, fix = "the run that made it was stopped as it put its files in place", "Run the same command again"
+        raise InputError("A folder is not whole", file=folder, why=why, fix=fix)
 
 
 @contextmanager
 def whole_or_nothing(root: Path, what: str) -> Iterator[Path]:
     """A folder inside `root` whose content moves up when all went well, and goes when anything did not.
 
-    `root` must be absent or empty; `what` names it, as for `refuse_filled`.
+    Where the process is killed as it moves up, `settle` ends that, and until then nothing is read of the folder. `root`
+    must be absent or empty; `what` names it, as for `refuse_filled`.
 
     Raises:
         OutputError: It holds something, or cannot be written.
     """
-    made, half = not root.exists(), root / ".annofree-half"
+    made, half = not root.exists(), root / _HALF
     try:
-        shutil.rmtree(half, ignore_errors=True)  # what a process left that was killed
         refuse_filled(root, what)
         half.mkdir(parents=True)
         yield half
-        for path in sorted(half.iterdir()):
-            path.replace(root / path.name)
+        half.replace(root / _WHOLE)
+        settle(root)
     except OSError as error:
         raise OutputError(f"The {what} cannot be written", file=root, why=error.strerror) from None
     finally:

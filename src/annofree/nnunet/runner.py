@@ -176,8 +176,10 @@ class NnUNetRun:
         self.stage()
         preprocessed = self.work / "nnUNet_preprocessed" / self.name
         mark = preprocessed / f"{DONE}-{self.settings.configuration}"
-        told = "\n".join(listed_folder(self.data / "imagesTr") + listed_folder(self.data / "labelsTr"))
-        if mark.is_file() and mark.read_text(encoding="utf-8") not in ("", told):
+        volumes = listed_folder(self.data / "imagesTr") + listed_folder(self.data / "labelsTr")
+        described = [self.data / "dataset.json", self.data / "splits_final.json"]
+        told = "\n".join(volumes + [listed_folder(path)[0] for path in described if path.is_file()])
+        if mark.is_file() and mark.read_text(encoding="utf-8") not in ("", "\n".join(volumes), told):  # of before, too
             raise InputError(
                 "The data set has changed since it was preprocessed",
                 file=self.data,

@@ -13,7 +13,7 @@ import numpy as np
 
 from annofree.formats.nifti import write_volume
 from annofree.formats.outfolder import atomic_write, write_json
-from annofree.formats.standing import refuse_filled, whole_or_nothing
+from annofree.formats.standing import refuse_filled, settle, whole_or_nothing
 from annofree.scan import Modality, Scan
 
 _NAMES = {Modality.T1: "t1", Modality.T1C: "t1ce", Modality.T2: "t2", Modality.FLAIR: "flair"}
@@ -29,6 +29,7 @@ def prepared_before(scan_id: str, out: str | Path, order: Sequence[str]) -> bool
         OutputError: The folder holds something else.
     """
     folder = Path(out) / scan_id
+    settle(folder)
     with suppress(OSError, ValueError):
         if json.loads((folder / _RECORD).read_text(encoding="utf-8")).get("order") == list(order):
             return True
