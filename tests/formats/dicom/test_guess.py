@@ -45,6 +45,21 @@ def test_four_sequences_by_words_and_times(tmp_path: Path, phantom: Any) -> None
     assert guesses(folder) == {str(n): kind for n, kind in enumerate(images, 1)}
 
 
+def test_series_converted_to_multi_frame_are_taken_for_what_they_were(tmp_path: Path, phantom: Any) -> None:
+    """The converter calls each series "(enhanced conversion)", and puts the times into groups of its own."""
+    legacy = pytest.importorskip("highdicom.legacy")
+    images, affine = phantom
+    (tmp_path / "a").mkdir()
+    with quiet():
+        for number, (kind, array) in enumerate(images.items(), 1):
+            classic = slices(array, affine, header(kind, number))
+            series, instance = classic[0].SeriesInstanceUID, uid("converted", number)
+            made = legacy.LegacyConvertedEnhancedMRImage(classic, series, number, instance, 1)
+            made.save_as(tmp_path / "a" / f"{number}.dcm")
+    assert guesses(tmp_path / "a") == {str(n): kind for n, kind in enumerate(images, 1)}
+    assert "TR 1900, TE 2, TI 900 ms" in reason(tmp_path / "a", "1")
+
+
 def test_four_sequences_without_a_word(tmp_path: Path, phantom: Any) -> None:
     """Only times and picture are left, and nothing tells of contrast agent but the bright rim."""
     images, affine = phantom

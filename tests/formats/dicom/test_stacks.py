@@ -294,15 +294,31 @@ def test_enhanced_multi_frame(tmp_path: Path) -> None:
     assert len(study.series[0].frames) == len(classic)
 
 
-@pytest.mark.parametrize("syntax", ["RLELossless", "JPEG2000Lossless"])
+@pytest.mark.parametrize("syntax", ["RLELossless", "JPEG2000Lossless", "JPEGLSLossless"])
 def test_compressed_slices(tmp_path: Path, syntax: str) -> None:
     import pydicom.uid
 
     pytest.importorskip("openjpeg")
+    if syntax == "JPEGLSLossless":
+        pytest.importorskip("jpeg_ls")  # which writes them
+        pytest.importorskip("libjpeg")
     datasets = slices(ramp((64, 48, 20)), oblique(), header("T2", 1))
     plain = only(save(tmp_path / "p", datasets))
     for dataset in datasets:
         dataset.compress(getattr(pydicom.uid, syntax), generate_instance_uid=False)
+    series = only(save(tmp_path / "a", datasets))
+    assert series.stack is not None
+    assert plain.stack is not None
+    assert np.array_equal(read_stack(series.stack, "1"), read_stack(plain.stack, "1"))
+
+
+def test_deflated_slices(tmp_path: Path) -> None:
+    from pydicom.uid import DeflatedExplicitVRLittleEndian
+
+    plain = only(save(tmp_path / "p", made(tmp_path)))
+    datasets = made(tmp_path)
+    for dataset in datasets:
+        dataset.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
     series = only(save(tmp_path / "a", datasets))
     assert series.stack is not None
     assert plain.stack is not None

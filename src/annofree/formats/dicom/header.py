@@ -190,7 +190,10 @@ def _padding(dataset: Any) -> tuple[float, float] | None:
 
 
 def _functional(dataset: Any, shared: Any, own: Any) -> dict[str, Any]:
-    """What the functional groups of an enhanced multi-frame file say about one picture; some stands beside them."""
+    """What the functional groups of an enhanced multi-frame file say about one picture; some stands beside them.
+
+    Files that were classic before keep the elements that have no group in two groups of their own, under classic names.
+    """
 
     @cache
     def group(name: str) -> Any:
@@ -200,11 +203,13 @@ def _functional(dataset: Any, shared: Any, own: Any) -> dict[str, Any]:
                 return items[0]
         return None
 
+    converted = [group(f"Unassigned{whose}ConvertedAttributesSequence") for whose in ("PerFrame", "Shared")]
     found = {}
     for name, (read, element, sequence, inside) in _PICTURE.items():
         found[name] = read(group(f"{sequence}Sequence") if sequence else None, inside)
-        if name in _BESIDE and not found[name] and found[name] != 0:
-            found[name] = read(dataset, element)
+        for place in (*converted, dataset if name in _BESIDE else None):
+            if not found[name] and found[name] != 0:
+                found[name] = read(place, element)
     return found
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from annofree.errors import InputError, OptionalDependency
 from annofree.formats.contents import refuse_no_picture
-from annofree.formats.dicom.header import Frame
+from annofree.formats.dicom.header import Frame, quiet
 from annofree.formats.dicom.stack import Stack
 from annofree.formats.nifti import MAX_VOXELS
 
@@ -20,10 +20,19 @@ _INSTALL = "Install the decoders with: pip install 'annofree[dicom]'"
 
 def decode(path: Path, index: int | None) -> NDArray[Any]:
     """The stored values of one picture, (rows, columns), or of all in a multi-frame file where `index` is None."""
+    import pydicom
     from pydicom import pixels
 
     read: Any = pixels.pixel_array  # type: ignore[attr-defined]
-    return np.asarray(read(path, index=index))
+    with quiet():
+        try:
+            return np.asarray(read(path, index=index))
+        except AttributeError:  # it steps through the bytes of the file, which in a deflated one are packed as a whole
+            dataset = pydicom.dcmread(path)
+            if dataset.file_meta.TransferSyntaxUID != pydicom.uid.DeflatedExplicitVRLittleEndian:
+                raise
+        stored = np.asarray(dataset.pixel_array)
+    return stored if index is None or stored.ndim < 3 else stored[index]
 
 
 def without_padding(stored: NDArray[Any], frame: Frame) -> NDArray[Any]:

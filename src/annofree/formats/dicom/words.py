@@ -62,6 +62,8 @@ _BOTH = re.compile(
 _SHORT = re.compile(
     r"(?<![a-z0-9])(w[/_. ]o(ut)?(?![a-z0-9])|o\.?(?=[ _]*km(?![a-z0-9]))|s/(?=[ _]*c))", flags=re.IGNORECASE
 )
+#: What programs that convert to enhanced multi-frame files write; it is the form of the file, no contrast agent.
+_FORM = re.compile(r"\benhanced[ _-]+(?:conversion|multi[ _-]?frame|dicom|format|iod)\b", flags=re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -110,5 +112,5 @@ def read_words(text: str) -> Words:
 def _contrast(text: str) -> bool | None:
     if _BOTH.search(text.replace("_", " ")):
         return None
-    plainly = _SHORT.sub("without ", text)
+    plainly = _SHORT.sub("without ", _FORM.sub(" ", text))
     return read_contrast(re.sub(r"[/\\^:|;]", " ", plainly))  # `w/ gd` is `w gd`, which is known
