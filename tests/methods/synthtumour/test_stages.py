@@ -240,7 +240,8 @@ def test_a_refused_senior_leaves_the_junior_in_place(
     people: tuple[Cohort, Cohort], quick: list[str], junior: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     verdict = {"taken": False, "why": "it calls 9.0 ml in a healthy brain, the junior 1.0 ml"}
-    monkeypatch.setattr(stages, "_senior", lambda *_: ((TorchNetwork(build(ThinUNetSettings())), {}), verdict))
+    other = TorchNetwork(build(ThinUNetSettings())), {}
+    monkeypatch.setattr(stages, "_senior", lambda method, *_: (method.replace(networks=[other]), verdict))
     method = SynthTumour(junior=str(junior), mixed=1, quality="fast")
     method = method.fit(healthy=people[0], patients=people[1], workspace=tmp_path)
     assert sum(p.numel() for p in method.networks[0][0].module().parameters()) < 50_000

@@ -25,7 +25,7 @@ from annofree.methods.synthtumour.carriers import write_carriers
 from annofree.methods.synthtumour.cases import read_case, read_scan
 from annofree.methods.synthtumour.coarse import coarse_of
 from annofree.methods.synthtumour.gate import passes
-from annofree.methods.synthtumour.junior import MAPS, Fitted, M, fit_or_load_junior
+from annofree.methods.synthtumour.junior import MAPS, M, fit_or_load_junior
 from annofree.methods.synthtumour.labelling import pseudo_label
 from annofree.methods.synthtumour.mixing import write_mixed_cases
 from annofree.methods.synthtumour.pictures import draw_sheet
@@ -112,9 +112,9 @@ def fit_stages(method: M, healthy: Cohort | None, patients: Cohort, work: Path) 
     hosts = {scan.id: coarse_of(scan, spacing_mm).scan for scan in teach}
     mixed = _mixed(kept, hosts, own, work / "mixed") if hosts else []
     material = Material(teach, check, patients, hosts, kept, mixed)
-    senior, verdict = _senior(method, material, work)
+    challenger, verdict = _senior(method, material, work)
     if verdict["taken"]:
-        method = method.replace(networks=[senior, *method.networks[1:]])
+        method = challenger
     elif not own.keep_junior:
         raise InputError(
             "The network that learned from these patients is not taken",
@@ -166,8 +166,8 @@ def _mixed(kept: list[Path], hosts: Mapping[str, Scan], own: SynthTumourSettings
     return made
 
 
-def _senior(method: NetworkMethod, material: Material, work: Path) -> tuple[Fitted, dict[str, Any]]:
-    """Train, and compare on what no network saw; the verdict is written to `gate.json`.
+def _senior(method: M, material: Material, work: Path) -> tuple[M, dict[str, Any]]:
+    """Train, and compare on what no network saw: the method with the senior, and the verdict, written to `gate.json`.
 
     The senior goes on from the first network and takes its place; where there are several, what is compared is the mean
     of their answers, as the method gives it.
@@ -205,19 +205,18 @@ def _senior(method: NetworkMethod, material: Material, work: Path) -> tuple[Fitt
     fit_senior(network, sources, work / "senior", recipe, spacing_mm=spacing_mm, validate=validate)
     say("checking the senior on healthy scans")
     module, learned = load_network(work / "senior" / "best")
-    senior = TorchNetwork(module), learned
+    challenger = method.replace(networks=[(TorchNetwork(module), learned), *method.networks[1:]])
     others = [network.module() for network, _ in method.networks[1:]]
     with torch.inference_mode():
         scores = validate(Together([junior, *others])), validate(Together([module, *others]))
     before = [float(mask.sum()) * ml for mask, ml in _called(method, material.check)]
-    challenger = method.replace(networks=[senior, *method.networks[1:]])
     after = [float(mask.sum()) * ml for mask, ml in _called(challenger, material.check)]
     _write_changes(work / "changes.tsv", material.patients, method, challenger)
     verdict = passes(before, after, *scores)
     if own.published and not verdict["taken"]:
         verdict |= {"taken": True, "why": f"the published form has no gate; with one: {verdict['why']}"}
     write_json(work / "gate.json", verdict)
-    return senior, verdict
+    return challenger, verdict
 
 
 def first_refiners(method: NetworkMethod) -> list[Refiner]:
