@@ -137,6 +137,32 @@ def test_a_missing_slice_is_named_and_filled(tmp_path: Path) -> None:
     assert np.allclose(read, to_canonical(ramp(), only_grid()))  # the slices change linearly, so this is exact
 
 
+@pytest.mark.parametrize(
+    ("thick", "between", "kind", "said"),
+    [
+        (3.0, None, "2D", ""),
+        (2.5, 3.0, "2D", ""),  # a gap of half a millimetre
+        (2.5, 0.5, "2D", ""),  # the same, stated as the gap
+        (6.0, 3.0, "3D", ""),  # partitions that were interpolated to half their distance
+        (4.3, None, "2D", "SliceThickness says 4.3 mm"),
+        (3.0, 4.3, "2D", "SpacingBetweenSlices says 4.3 mm"),
+        (4.3, 4.3, "3D", "SpacingBetweenSlices says 4.3 mm and SliceThickness says 4.3 mm"),
+        (1.2, None, "2D", "SliceThickness says 1.2 mm"),  # as if every other slice were missing
+    ],
+)
+def test_headers_that_disagree_on_the_distance_of_slices_are_told(
+    tmp_path: Path, thick: float, between: float | None, kind: str, said: str
+) -> None:
+    datasets = made(tmp_path, SpacingBetweenSlices=between, MRAcquisitionType=kind)
+    for dataset in datasets:
+        dataset.SliceThickness = thick
+    series = only(save(tmp_path, datasets))
+    assert series.stack is not None
+    assert np.allclose(series.stack.grid.spacing_mm, (1.1, 0.9, 3.0))
+    wanted = f"the slices lie 3 mm apart by their positions, which are believed, but {said}: if the positions are wrong"
+    assert [note.startswith(wanted) for note in series.stack.notes] == ([True] if said else [])
+
+
 def test_too_many_missing_slices_are_refused(tmp_path: Path) -> None:
     datasets = made(tmp_path)
     series = only(save(tmp_path / "a", datasets[:6] + datasets[9:]))

@@ -26,6 +26,8 @@ MAX_FILLED = 0.1
 _UNEVEN, _UNEVEN_SAID = 0.15, 0.02
 #: Slices closer than this along the normal lie at one position.
 _SAME_MM = 0.02
+#: Part by which two statements of a distance may differ before that is said.
+_STATED = 0.05
 #: Degrees by which the slices' direction may leave the normal before that is said.
 _TILT_DEG = 0.1
 
@@ -97,6 +99,8 @@ def stack(frames: Sequence[Frame]) -> Stack:
             f"the slices are tilted: their direction leaves the normal of their plane by {tilt:.1f} degrees; "
             "the voxel grid keeps that shear"
         )
+    if not notes:  # where positions are made from a header, there is nothing to compare it with
+        more += _disagreement(frames, abs(float(step @ normal)))
     grid = Grid((first.columns, first.rows, len(slots)), affine)
     return Stack(tuple(slots), grid, (*notes, *more))
 
@@ -139,6 +143,26 @@ def _slots(
             raise Unusable(f"{said}, too many to fill")
         notes.append(f"{said} and filled by interpolation between the neighbours")
     return slots, step, notes
+
+
+def _disagreement(frames: Sequence[Frame], step_mm: float) -> list[str]:
+    """What else the headers say of the distance between slices, where it is not that of their positions.
+
+    The distance may be stated from middle to middle, as DICOM wants it, or as the gap between two slices, as some
+    scanners write it. Slices thicker than their distance overlap, which is rare and meant in 3-D series only.
+    """
+    thick = float(np.median([frame.thickness_mm or 0.0 for frame in frames]))
+    stated = float(np.median([frame.spacing_between_mm or 0.0 for frame in frames]))
+    said = []
+    if stated > 0 and not any(abs(found - step_mm) <= _STATED * step_mm for found in (stated, stated + thick)):
+        said.append(f"SpacingBetweenSlices says {stated:.3g} mm")
+    meant = frames[0].is_3d is not False and abs(thick - 2.0 * step_mm) <= _STATED * thick
+    if thick > 0 and not meant and not (1.0 - _STATED) * thick <= step_mm <= 2.0 * (1.0 + _STATED) * thick:
+        said.append(f"SliceThickness says {thick:.3g} mm")
+    if not said:
+        return []
+    where = f"the slices lie {step_mm:.3g} mm apart by their positions, which are believed, but {' and '.join(said)}"
+    return [f"{where}: if the positions are wrong, so are all volumes; compare with the scanner's protocol"]
 
 
 def _stand_ins(
