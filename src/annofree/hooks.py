@@ -16,7 +16,7 @@ class Hooks:
     """Functions of higher rooms.
 
     Attributes:
-        save: Writes a segmentation below a folder, with its page where that is asked for; returns that of the scan.
+        save: Writes a segmentation below a folder, with its page where that is asked for; returns its mask.
         html: A segmentation as a notebook shows it.
     """
 

@@ -214,6 +214,6 @@ class Segmentation:
                 the scan's files where they were; where they are not, there is no page.
 
         Returns:
-            The folder of the scan's files.
+            The file of the whole tumour's mask.
         """
         return HOOKS.save(self, out, page)

@@ -88,6 +88,8 @@ def test_answers_come_back_on_the_scans_grid_for_evaluate(tmp_path: Path, data: 
     run = NnUNetRun(data, tmp_path / "work", fake(tmp_path / "env", answer), NnUNetSettings())
     (mask,) = run.predict(Cohort.of([patient]), tmp_path / "out")
     assert mask.is_file()
+    assert (tmp_path / "out" / "sub-p1" / "sub-p1.html").is_file()
+    assert "sub-p1/sub-p1.html" in (tmp_path / "out" / "index.html").read_text()
     result = read_segmentation(tmp_path / "out", "p-1")
     assert np.array_equal(result.mask("WT"), bright > 0)
     assert result.provenance["tier"] == "T0"
@@ -100,6 +102,9 @@ def test_answers_come_back_on_the_scans_grid_for_evaluate(tmp_path: Path, data: 
     [
         ({"background": 0, "oedema": 1, "core": 2, "enhancing": 3}, None, [0, 2, 1, 3]),
         ({"background": 0, "NCR": 1, "edema": 2, "enhancing tumor": 3}, None, [0, 1, 2, 3]),
+        ({"background": 0, "NETC": 1, "SNFH": 2, "ET": 3}, None, [0, 1, 2, 3]),
+        ({"background": 0, "SNFH": 1, "resection cavity": 2, "ET": 3, "NETC": 4}, None, [0, 2, 0, 3]),
+        ({"background": 0, "WT": [1, 2, 3], "TC": [1, 3], "ET": [3]}, [1, 2, 3], [0, 2, 1, 3]),
         (
             {"background": 0, "whole_tumour": [1, 2, 3], "tumour_core": [1, 3], "enhancing": [3]},
             [2, 1, 3],

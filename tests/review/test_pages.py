@@ -257,6 +257,12 @@ def test_the_cohort_page_lists_what_has_no_page(out: Path, tmp_path: Path) -> No
         write_cohort_review(_claimed(tmp_path / "empty"))
 
 
+def test_a_folder_of_which_no_page_can_be_made_says_why(tmp_path: Path) -> None:
+    make_case(1, "memory").result.save(tmp_path / "out", page=False)
+    with pytest.raises(InputError, match=r"Not one page could be made .*memory: Images are not where they were"):
+        review(tmp_path / "out")
+
+
 def _claimed(folder: Path) -> Path:
     from annofree.formats.outfolder import DESCRIPTION
 

@@ -15,14 +15,15 @@ from typing import Any, Literal
 
 import numpy as np
 
+from annofree.anatomy import locate
 from annofree.errors import InputError
-from annofree.formats.nifti import read_labels
-from annofree.formats.nnunet import export_nnunet
+from annofree.formats.nnunet import export_nnunet, read_case_labels
 from annofree.formats.outfolder import atomic_write
 from annofree.formats.standing import listed_folder
 from annofree.methods.synthtumour.case_folder import tiers_of_labels
 from annofree.nnunet.environment import Environment, run_command
-from annofree.scan import Cohort, Scan, to_canonical
+from annofree.review.cohort import write_cohort_review
+from annofree.scan import Cohort, Scan
 from annofree.segmentation import REGIONS, Segmentation
 from annofree.settings import Settings
 from annofree.thresholds.base import worst_tier
@@ -202,7 +203,7 @@ class NnUNetRun:
     def predict(self, cohort: Cohort, out: Path) -> list[Path]:
         """Segment scans with the trained fold and write them as annofree writes its own segmentations.
 
-        `annofree evaluate` and `annofree review` can read the folder then.
+        `annofree evaluate` and `annofree review` can read the folder then, and its pages are made.
         """
         channels = [name for _, name in sorted(self.description["channel_names"].items(), key=lambda c: int(c[0]))]
         asked, answered = self.work / "predict" / "in", self.work / "predict" / "out"
@@ -214,7 +215,9 @@ class NnUNetRun:
         own, folders = self.settings, ("-i", str(asked / "imagesTs"), "-o", str(answered))
         trained = ("-d", str(own.dataset_id), "-c", own.configuration, "-f", own.fold, "-tr", own.trainer)
         self._do(COMMANDS[2], *folders, *trained, "-device", self.device)
-        return [self.read(scan, answered).save(out, page=False) for scan in cohort]
+        written = [self.read(scan, answered).save(out) for scan in cohort]
+        write_cohort_review(out)
+        return written
 
     def read(self, scan: Scan, folder: Path) -> Segmentation:
         """One of nnU-Net's predictions as a segmentation on the scan's grid.
@@ -222,26 +225,30 @@ class NnUNetRun:
         Raises:
             InputError: It is missing, or on another grid.
         """
-        file = folder / f"{scan.id}.nii.gz"
-        if not file.is_file():
-            raise InputError(f"nnU-Net gave no answer for scan '{scan.id}'", file=file)
-        values, grid = read_labels(file)
-        labels = np.asarray(to_canonical(values, grid))
-        if labels.shape != scan.shape:
-            raise InputError(f"The answer for scan '{scan.id}' has shape {labels.shape}, the scan {scan.shape}")
+        labels = read_case_labels(folder, scan.id, scan.grid)
+        if labels is None:
+            raise InputError(f"nnU-Net gave no answer for scan '{scan.id}'", file=folder / f"{scan.id}.nii.gz")
         numbers = _our_numbers(self.description)
         told_apart = {1, 3} <= set(numbers.values())
         ours = np.zeros(labels.shape, np.uint8)
         for theirs, own in numbers.items():
-            ours[labels == theirs] = own if told_apart else 2
+            ours[labels == theirs] = own if told_apart else min(own, 1) * 2
         assert scan.native is not None
+        prepared = {} if scan.preparation is None else {"preparation": scan.preparation.to_dict()}
         return Segmentation(
             scan_id=scan.id,
             labels=ours,
             affine=scan.affine,
             native=scan.native,
             regions=tuple(REGIONS) if told_apart else ("WT",),
+            brain=scan.brain,
+            lesions=locate(ours, scan, parts=told_apart),
+            scan=scan,
             provenance={
+                "sequences": [str(sequence) for sequence in scan.sequences],
+                "files": {name: str(Path(file).resolve()) for name, file in scan.files.items() if Path(file).exists()},
+                "notes": list(scan.notes),
+                **prepared,
                 "method": METHOD,
                 "tier": worst_tier(tiers_of_labels(self.data).values() or ["S"]),
                 "settings": self.settings.model_dump(mode="json"),
@@ -268,8 +275,11 @@ def _our_numbers(description: dict[str, Any]) -> dict[int, int]:
 
 
 def _meaning(name: str) -> int:
-    """1 core, 3 enhancing, 2 anything else that belongs to a tumour."""
+    """1 core, 3 enhancing, 0 a resection cavity, which is no tumour, 2 anything else that belongs to one."""
     word = name.lower().replace("_", " ").replace("-", " ")
-    if "enhanc" in word and "non" not in word:
+    if word in ("et", "ec", "at") or ("enhanc" in word and "non" not in word):
         return 3
-    return 1 if any(part in word for part in ("core", "necro", "ncr", "non enhanc", "nonenhanc")) else 2
+    if word == "rc" or "cavity" in word:
+        return 0
+    core = ("core", "necro", "ncr", "non enhanc", "nonenhanc")
+    return 1 if word in ("tc", "netc", "net") or any(part in word for part in core) else 2
