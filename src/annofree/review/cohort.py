@@ -90,7 +90,7 @@ def _page(root: Path, rows: list[Summary], failures: list[dict[str, str]], certa
     volumes = [row.volumes_ml["WT"] for row in rows if row.volumes_ml.get("WT", 0.0) > 0]
     numbers = {"Scans": f"{len(rows)}"} | ({"Failed": f"{len(failures)}"} if failures else {})
     if volumes:
-        numbers["Median volume"] = f"{float(np.median(volumes)):.1f} <small>ml</small>"
+        numbers["Median volume, where found"] = f"{float(np.median(volumes)):.1f} <small>ml</small>"
     names = ", ".join(f"{region} {REGION_NAMES[region].lower()}" for region in regions)
     told = f"{headline_of(certainty)}: {CERTAINTIES[certainty]}"
     return assets.fill(

@@ -58,9 +58,13 @@ def review(out: str | Path, *, method: str | None = None, again: bool = False) -
             made.append(write_review(result, read_again(result, root), root))
         except AnnofreeError as error:
             failed.append((scan_id, str(error)))
-    if failed and not made and not kept and not (root / "results.tsv").is_file():
-        raise InputError("Not one page could be made", file=root, why=f"{failed[0][0]}: {failed[0][1]}")
-    return ReviewReport(write_cohort_review(root), tuple(made), tuple(kept), tuple(failed))
+    try:
+        index = write_cohort_review(root)
+    except InputError:
+        if not failed:
+            raise
+        raise InputError("Not one page could be made", file=root, why=f"{failed[0][0]}: {failed[0][1]}") from None
+    return ReviewReport(index, tuple(made), tuple(kept), tuple(failed))
 
 
 def drop_page(result: Segmentation, out: str | Path) -> None:
