@@ -272,7 +272,7 @@ def test_a_file_that_does_not_say_where_left_is_gets_a_note(
     content = path.read_bytes()
     assert before.encode() in content
     path.write_bytes(content.replace(before.encode(), after.encode(), 1))
-    notes = [note for note in open_scan(path).notes if "does not say where left and right are" in note]
+    notes = [note for note in open_scan(path).notes if "states no orientation" in note]
     assert len(notes) == said
     assert all(path.name in note and "LPS" in note for note in notes)
 
