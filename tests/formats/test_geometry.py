@@ -82,6 +82,14 @@ def test_a_quaternion_that_rounding_made_too_long_is_normalised(
     assert np.allclose(found.GetOrigin(), affine[:3, 3] * (-1, -1, 1), atol=1e-4)
 
 
+def test_a_quaternion_a_little_too_long_is_no_unusable_qform_beside_an_sform(tmp_path: Path) -> None:
+    affine = np.diag([-SPACING, -SPACING, SPACING, 1])
+    path = header_only(save(tmp_path / "flair.nii", brain_image(), affine), qform_code=1, quatern_d=1.0001)
+    assert not [note for note in open_scan(path).notes if "qform" in note]
+    header_only(path, quatern_d=3)
+    assert [note for note in open_scan(path).notes if "unusable qform" in note]
+
+
 def test_a_quaternion_that_is_damage_is_refused(tmp_path: Path) -> None:
     path = save(tmp_path / "flair.nii", brain_image(), np.diag([-SPACING, -SPACING, SPACING, 1]))
     header_only(path, sform_code=0, qform_code=1, quatern_d=3)

@@ -115,9 +115,7 @@ def geometry_notes(image: Any, name: str, affine: Array) -> tuple[str, ...]:
     if image.file_map and q <= 0 and s <= 0:
         notes.append(f"{title} states no orientation (qform and sform codes are 0); its axes are taken as LAS.")
     if image.extra.get(UNPLACED):
-        notes.append(
-            f"{title} states no orientation (neither left nor right is named); its axes are taken as LPS."
-        )
+        notes.append(f"{title} states no orientation (neither left nor right is named); its axes are taken as LPS.")
     notes += _forms(image, title, affine, q, s)
     if (cosine := shear(affine)) > SHEAR_COSINE:
         angle = 90 - np.degrees(np.arccos(cosine))
@@ -130,7 +128,8 @@ def geometry_notes(image: Any, name: str, affine: Array) -> tuple[str, ...]:
 
 
 def _forms(image: Any, title: str, affine: Array, q: int, s: int) -> list[str]:
-    header, shape = image.header, image.shape[:3]
+    header, shape = image.header.copy(), image.shape[:3]
+    header.quaternion_threshold = 1 - LONGEST_QUATERNION**2
     notes = []
     if q > 0 and s > 0:
         try:

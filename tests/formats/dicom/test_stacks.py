@@ -305,6 +305,9 @@ def test_enhanced_multi_frame(tmp_path: Path) -> None:
         group = Dataset()
         group.PlanePositionSequence = [Dataset()]
         group.PlanePositionSequence[0].ImagePositionPatient = classic[number].ImagePositionPatient
+        group.PixelValueTransformationSequence = [Dataset()]
+        group.PixelValueTransformationSequence[0].RescaleSlope = classic[number].RescaleSlope = int(number) + 1
+        group.PixelValueTransformationSequence[0].RescaleIntercept = classic[number].RescaleIntercept = 0
         per_frame.append(group)
     enhanced.SharedFunctionalGroupsSequence, enhanced.PerFrameFunctionalGroupsSequence = [shared], per_frame
     enhanced.NumberOfFrames = len(classic)

@@ -14,7 +14,7 @@ import numpy as np
 import surface_distance
 import torch
 from medpy.metric import binary
-from monai.metrics import DiceMetric, compute_hausdorff_distance
+from monai.metrics import DiceMetric, HausdorffDistanceMetric, compute_hausdorff_distance
 from panoptica.metrics.hausdorff_distance import _compute_hausdorff_distance95
 
 from annofree.metrics import hd95_mm, score_case, summarise
@@ -72,10 +72,26 @@ def empty_truth() -> dict[str, float]:
     return found
 
 
+def missed_lesion() -> dict[str, float]:
+    """Mean HD95 in mm of a case 3 mm off and a case that is missed."""
+    cube = np.zeros((20, 20, 20), bool)
+    cube[5:10, 5:10, 5:10] = True
+    shifted, nothing = np.roll(cube, 3, 0), np.zeros_like(cube)
+    cases = [score_case(prediction, cube, ONE_MM) for prediction in (shifted, nothing)]
+    batch = [torch.from_numpy(np.stack(m)[:, None].astype(np.float32)) for m in ((shifted, nothing), (cube, cube))]
+    found = {"annofree evaluate": summarise(cases).row("hd95_mm").mean}
+    for percentile in (95, None):
+        metric = HausdorffDistanceMetric(include_background=True, percentile=percentile)
+        metric(*batch)
+        found[f"MONAI 1.6.1 HausdorffDistanceMetric, percentile={percentile}"] = float(metric.aggregate())
+    return found
+
+
 EXPECTED: dict[str, tuple[float, ...]] = {
     "ball of 20 mm, cube of 19 mm shifted by 5 mm": (7.211, 7.211, 6.782, 6.782, 6.782, 7.0, 7.0),
     "perfect cube of 20 mm, false alarm of 7 mm": (21.0, 21.0, 0.0, 0.0, 0.0, 21.0, 21.0),
     "empty truth": (0.5, 1.0, 0.5),
+    "missed lesion": (188.5, 3.0, math.inf),
 }
 
 
@@ -92,7 +108,12 @@ def main() -> int:
     print("mean Dice of a perfect case and a false alarm on an empty truth")
     for program, value in found.items():
         print(f"  {program:44s} {value:7.3f}")
-    return int(not (right & agree("empty truth", found)))
+    right &= agree("empty truth", found)
+    found = missed_lesion()
+    print("mean HD95 of a case 3 mm off and a missed one")
+    for program, value in found.items():
+        print(f"  {program:60s} {value:7.3f} mm")
+    return int(not (right & agree("missed lesion", found)))
 
 
 def agree(name: str, found: dict[str, float]) -> bool:
