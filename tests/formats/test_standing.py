@@ -6,6 +6,7 @@ import gzip
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,12 +15,15 @@ import pytest
 
 from annofree.errors import InputError, OutputError
 from annofree.formats import open_cohort
+from annofree.formats.outfolder import claim_folder
 from annofree.formats.standing import (
     MARK,
     listed,
     listed_folder,
     ordered,
+    refuse_filled,
     refuse_standing,
+    settle,
     unfinished_fit,
     whole_or_nothing,
 )
@@ -191,6 +195,37 @@ def test_a_folder_is_whole_or_not_there(tmp_path: Path) -> None:
         with pytest.raises(OutputError, match="folder is not empty"), whole_or_nothing(root, "folder"):
             pass
         assert [path.name for path in root.iterdir()] == ["a"]
+
+
+def test_a_second_run_takes_nothing_from_a_folder_that_is_being_made(tmp_path: Path) -> None:
+    root = tmp_path / "new"
+    with whole_or_nothing(root, "folder") as half:
+        (half / "a").write_text("first")
+        for second in (lambda: settle(root), lambda: refuse_filled(root, "folder"), lambda: made_at_once(root)):
+            with pytest.raises(OutputError, match="Another run is writing"):
+                second()
+        assert (half / "a").is_file()
+    assert [path.name for path in root.iterdir()] == ["a"]
+
+
+def made_at_once(root: Path) -> None:
+    with whole_or_nothing(root, "folder"):
+        pass
+
+
+def test_what_stands_in_the_way_of_a_folder_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "notes").write_text("years of work")
+    claims: list[Callable[[Path], object]] = [claim_folder, lambda out: refuse_filled(out, "folder"), made_at_once]
+    for claim in claims:
+        with pytest.raises(OutputError, match=r"cannot be made .*notes\): it is a file"):
+            claim(tmp_path / "notes")
+        with pytest.raises(OutputError, match=r"cannot be made .*new\): notes is a file"):
+            claim(tmp_path / "notes" / "sub" / "new")
+    monkeypatch.setattr("os.access", lambda *_: False)
+    for claim in claims:
+        with pytest.raises(OutputError, match=r"cannot be made .*new\): nothing may be written in "):
+            claim(tmp_path / "new")
+    assert [path.name for path in tmp_path.iterdir()] == ["notes"]
 
 
 def test_a_run_that_was_killed_as_it_put_its_files_in_place_is_ended_by_the_next(tmp_path: Path) -> None:

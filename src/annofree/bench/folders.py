@@ -9,9 +9,9 @@ from typing import Any
 
 from annofree.batch.fingerprint import text_hash
 from annofree.bench.plan import OWN, Contender, Data
-from annofree.errors import OutputError
 from annofree.formats.bids_names import bids_label
 from annofree.formats.outfolder import atomic_write
+from annofree.formats.standing import refuse_filled
 
 MARK = "bench.json"
 
@@ -31,9 +31,8 @@ class Folders:
         """
         root = Path(out)
         mark = root / MARK
-        if root.exists() and not mark.is_file() and (not root.is_dir() or any(root.iterdir())):
-            raise OutputError("The folder for the comparison is not empty", file=root, fix="Name a new folder with -o")
         if not mark.is_file():
+            refuse_filled(root, "folder for the comparison")
             atomic_write(mark, json.dumps({"made by": "annofree bench"}) + "\n")
         return cls(root.absolute())
 

@@ -27,6 +27,7 @@ def prepare(
     from annofree.cli.show import say
     from annofree.errors import AnnofreeError
     from annofree.formats import open_cohort
+    from annofree.formats.outfolder import refuse_no_folder
     from annofree.formats.standing import listed
     from annofree.prepare import Recipe
     from annofree.prepare.folder import prepared_before, write_prepared
@@ -35,6 +36,7 @@ def prepare(
     wanted = None if reference is None else Modality.parse(reference)
     recipe = Recipe(reference=wanted, brain=brain, coregister=coregister, bias=bias)
     cohort = open_cohort(inputs, brain_mask=brain_mask, prepare=recipe)
+    refuse_no_folder(out)
     failed = 0
     for scan_id in cohort.ids:
         try:

@@ -84,8 +84,10 @@ def atomic_path(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
             raise
     except OSError as error:
-        too_long = error.errno == errno.ENAMETOOLONG
-        fix = "Give the scan a shorter name, or a folder nearer to the root" if too_long else "Choose another folder"
+        fix = {
+            errno.ENAMETOOLONG: "Give the scan a shorter name, or a folder nearer to the root",
+            errno.ENOSPC: "Make room there and give the same command again, or choose another folder",
+        }.get(error.errno or 0, "Choose another folder")
         raise OutputError("A result cannot be written", file=path, why=error.strerror, fix=fix) from None
 
 
@@ -170,14 +172,13 @@ def claim_folder(out: str | Path, of: str = "segmentations") -> Path:
     folder = Path(out)
     if is_ours(folder):
         return folder
+    refuse_no_folder(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         others = [p.name for p in folder.iterdir() if p.name not in _HARMLESS and not p.name.endswith(".tmp")]
     except OSError as error:
-        why = "it is a file" if isinstance(error, FileExistsError | NotADirectoryError) else error.strerror
-        raise OutputError(
-            "The output folder cannot be made", file=folder, why=why, fix="Choose another folder with -o"
-        ) from None
+        why, fix = error.strerror, "Choose another folder with -o"
+        raise OutputError("The output folder cannot be made", file=folder, why=why, fix=fix) from None
     if others and not is_ours(folder):
         raise OutputError(
             "The output folder holds files that annofree did not write",
@@ -197,6 +198,23 @@ def claim_folder(out: str | Path, of: str = "segmentations") -> Path:
     atomic_write(folder / "README", _README[of])
     atomic_write(folder / ".bidsignore", "\n".join(_IGNORED) + "\n")
     return folder
+
+
+def refuse_no_folder(folder: Path) -> None:
+    """Refuse an output folder that is a file, lies below one, or in which nothing may be written; nothing is made.
+
+    Raises:
+        OutputError: It is so.
+    """
+    place = next((place for place in (folder, *folder.parents) if _is_there(place)), folder)
+    why = None
+    if place.is_file():
+        why = "it is a file" if place == folder else f"{place.name} is a file"
+    elif os.path.isdir(place) and not os.access(place, os.W_OK | os.X_OK):
+        why = f"nothing may be written in {place.resolve() if place != folder else 'it'}"
+    if why is not None:
+        fix = "Choose another folder with -o"
+        raise OutputError("The output folder cannot be made", file=folder, why=why, fix=fix)
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from annofree.errors import InputError, OutputError
 from annofree.formats.lock import LOCK, only_run
 from annofree.formats.names import is_volume
 from annofree.formats.network_folder import file_hash
-from annofree.formats.outfolder import atomic_write, leaving_nothing
+from annofree.formats.outfolder import atomic_write, leaving_nothing, refuse_no_folder
 from annofree.scan import Cohort
 from annofree.settings import Settings
 
@@ -51,13 +51,17 @@ def refuse_standing(*outputs: str | Path, inputs: tuple[str | Path, ...] = (), o
 
 
 def refuse_filled(folder: Path, what: str) -> None:
-    """Refuse a folder to write, named by `what` such as "folder for the masks", that holds something or is a file.
+    """Refuse a folder to write, named by `what` such as "folder for the masks", that holds something or cannot be.
 
     Raises:
-        OutputError: It does.
+        OutputError: It does, or another run is writing into it.
     """
-    stopped = settle(folder)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    refuse_no_folder(folder)
+    _refuse_filled(folder, what, settle(folder))
+
+
+def _refuse_filled(folder: Path, what: str, stopped: bool) -> None:
+    if folder.exists() and any(path.name != LOCK for path in folder.iterdir()):
         why = "a run before was stopped at its very end, and what it made is whole now" if stopped else None
         raise OutputError(f"The {what} is not empty", file=folder, why=why, fix="Name a new folder with -o")
 
@@ -68,8 +72,15 @@ def settle(folder: Path) -> bool:
     Returns whether anything moved up.
 
     Raises:
-        OutputError: It cannot be moved.
+        OutputError: It cannot be moved, or the process is at work still.
     """
+    if not (folder / _HALF).is_dir() and not (folder / _WHOLE).is_dir():
+        return False
+    with only_run(folder):
+        return _settle(folder)
+
+
+def _settle(folder: Path) -> bool:
     shutil.rmtree(folder / _HALF, ignore_errors=True)
     whole = folder / _WHOLE
     if not whole.is_dir():
@@ -103,19 +114,24 @@ def whole_or_nothing(root: Path, what: str) -> Iterator[Path]:
     must be absent or empty; `what` names it, as for `refuse_filled`.
 
     Raises:
-        OutputError: It holds something, or cannot be written.
+        OutputError: It holds something, cannot be written, or another run is writing into it.
     """
+    refuse_no_folder(root)
     made, half = not root.exists(), root / _HALF
     try:
-        refuse_filled(root, what)
-        half.mkdir(parents=True)
-        yield half
-        half.replace(root / _WHOLE)
-        settle(root)
+        root.mkdir(parents=True, exist_ok=True)
+        with only_run(root):
+            _refuse_filled(root, what, _settle(root))
+            try:
+                half.mkdir()
+                yield half
+                half.replace(root / _WHOLE)
+                _settle(root)
+            finally:
+                shutil.rmtree(half, ignore_errors=True)
     except OSError as error:
         raise OutputError(f"The {what} cannot be written", file=root, why=error.strerror) from None
     finally:
-        shutil.rmtree(half, ignore_errors=True)
         if made:
             with suppress(OSError):  # it holds what was made
                 root.rmdir()
@@ -216,12 +232,12 @@ def unfinished_fit(folder: Path, method: str, asked: Mapping[str, Any] | None = 
 def _refuse_other_fit(folder: Path, method: str, wanted: Mapping[str, Any]) -> None:
     """Make the folder, or see that what lies in it is an unfinished fit of the same."""
     fix = "Name another folder with -o"
+    refuse_no_folder(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         others = sorted(path.name for path in folder.iterdir() if path.name not in (LOCK, MARK, ".DS_Store"))
     except OSError as error:
-        why = "it is a file" if isinstance(error, FileExistsError | NotADirectoryError) else error.strerror
-        raise OutputError("The output folder cannot be made", file=folder, why=why, fix=fix) from None
+        raise OutputError("The output folder cannot be made", file=folder, why=error.strerror, fix=fix) from None
     begun = _begun(folder)
     if others and begun is None:
         why = f"for instance {others[0]}"

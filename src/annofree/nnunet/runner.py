@@ -18,7 +18,7 @@ import numpy as np
 from annofree.anatomy import locate
 from annofree.errors import InputError
 from annofree.formats.nnunet import export_nnunet, read_case_labels
-from annofree.formats.outfolder import atomic_write
+from annofree.formats.outfolder import atomic_write, refuse_no_folder
 from annofree.formats.standing import listed_folder
 from annofree.methods.synthtumour.case_folder import tiers_of_labels
 from annofree.nnunet.environment import Environment, run_command
@@ -150,6 +150,7 @@ class NnUNetRun:
     def stage(self) -> Path:
         """The data set below `nnUNet_raw` under nnU-Net's name: a link, or a copy where links are not allowed."""
         target = self.work / "nnUNet_raw" / self.name
+        refuse_no_folder(self.work)
         target.parent.mkdir(parents=True, exist_ok=True)
         others = [p for p in target.parent.glob(f"Dataset{self.settings.dataset_id:03d}_*") if p.name != target.name]
         if others or (target.is_symlink() and target.resolve() != self.data):
