@@ -285,22 +285,21 @@ def test_repeated_volumes_are_told_apart(tmp_path: Path) -> None:
     assert np.array_equal(read[1] - read[0], np.ones_like(read[0]))
 
 
-def test_enhanced_multi_frame(tmp_path: Path) -> None:
+def enhanced(classic: list[Any], order: Any) -> Any:
+    """One multi-frame file of single ones, its frames in an order of their own."""
     from pydicom.dataset import Dataset
 
-    classic = made(tmp_path)
-    enhanced = copy.deepcopy(classic[0])
-    enhanced.SOPClassUID = enhanced.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.4.1"
+    made = copy.deepcopy(classic[0])
+    made.SOPClassUID = made.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.4.1"
     shared, per_frame = Dataset(), []
     for name in ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "EchoTime", "SliceThickness"):
-        del enhanced[name]
+        del made[name]
     shared.PlaneOrientationSequence = [Dataset()]
     shared.PlaneOrientationSequence[0].ImageOrientationPatient = classic[0].ImageOrientationPatient
     shared.PixelMeasuresSequence = [Dataset()]
     shared.PixelMeasuresSequence[0].PixelSpacing = classic[0].PixelSpacing
     shared.MREchoSequence = [Dataset()]
     shared.MREchoSequence[0].EffectiveEchoTime = 95.0
-    order = np.random.default_rng(0).permutation(len(classic))
     for number in order:
         group = Dataset()
         group.PlanePositionSequence = [Dataset()]
@@ -309,10 +308,16 @@ def test_enhanced_multi_frame(tmp_path: Path) -> None:
         group.PixelValueTransformationSequence[0].RescaleSlope = classic[number].RescaleSlope = int(number) + 1
         group.PixelValueTransformationSequence[0].RescaleIntercept = classic[number].RescaleIntercept = 0
         per_frame.append(group)
-    enhanced.SharedFunctionalGroupsSequence, enhanced.PerFrameFunctionalGroupsSequence = [shared], per_frame
-    enhanced.NumberOfFrames = len(classic)
-    enhanced.PixelData = b"".join(classic[number].PixelData for number in order)
-    series = only(save(tmp_path / "e", [enhanced]))
+    made.SharedFunctionalGroupsSequence, made.PerFrameFunctionalGroupsSequence = [shared], per_frame
+    made.NumberOfFrames = len(classic)
+    made.PixelData = b"".join(classic[number].PixelData for number in order)
+    return made
+
+
+def test_enhanced_multi_frame(tmp_path: Path) -> None:
+    classic = made(tmp_path)
+    order = np.random.default_rng(0).permutation(len(classic))
+    series = only(save(tmp_path / "e", [enhanced(classic, order)]))
     plain = only(save(tmp_path / "c", classic))
     assert series.stack is not None
     assert plain.stack is not None
@@ -321,6 +326,42 @@ def test_enhanced_multi_frame(tmp_path: Path) -> None:
     assert np.array_equal(read_stack(series.stack, "1"), read_stack(plain.stack, "1"))
     (study,) = open_studies(tmp_path / "e" / "IM0000.dcm")  # which is a whole volume
     assert len(study.series[0].frames) == len(classic)
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_phase_in_an_enhanced_file_is_no_picture_of_the_head(tmp_path: Path, inside: bool) -> None:
+    from pydicom.dataset import Dataset
+
+    from annofree.formats.dicom.kind import classify_series
+
+    file = enhanced(made(tmp_path), range(SHAPE[2]))
+    file.ImageType = ["ORIGINAL", "PRIMARY", "T2", "NONE"]
+    place = file
+    if inside:
+        file.ComplexImageComponent = "MIXED"
+        file.SharedFunctionalGroupsSequence[0].MRImageFrameTypeSequence = [Dataset()]
+        place = file.SharedFunctionalGroupsSequence[0].MRImageFrameTypeSequence[0]
+        place.FrameType = file.ImageType
+    for component, said in (("MAGNITUDE", False), ("PHASE", True)):
+        place.ComplexImageComponent = component
+        verdict = classify_series(only(save(tmp_path / component, [file])))
+        assert ("is a phase picture" in verdict.reasons) == said
+
+
+@pytest.mark.parametrize(("given", "contrast"), [(None, True), ("YES", True), ("NO", False)])
+def test_an_agent_that_an_enhanced_file_names_need_not_have_been_given(
+    tmp_path: Path, given: str | None, contrast: bool
+) -> None:
+    from pydicom.dataset import Dataset
+
+    file = enhanced(made(tmp_path), range(SHAPE[2]))
+    file.ContrastBolusAgentSequence = [Dataset()]
+    file.ContrastBolusAgentSequence[0].ContrastBolusAgentNumber = 1
+    if given:
+        usage = Dataset()
+        usage.ContrastBolusAgentNumber, usage.ContrastBolusAgentAdministered = 1, given
+        file.SharedFunctionalGroupsSequence[0].ContrastBolusUsageSequence = [usage]
+    assert only(save(tmp_path / "e", [file])).first.contrast is contrast
 
 
 @pytest.mark.parametrize("syntax", ["RLELossless", "JPEG2000Lossless", "JPEGLSLossless"])

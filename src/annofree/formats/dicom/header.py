@@ -28,6 +28,7 @@ TAGS = (
     *("PhotometricInterpretation", "RescaleSlope", "RescaleIntercept", "PixelRepresentation"),
     *("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence", "EchoTrainLength", "ImagedNucleus"),
     *("BitsAllocated", "ContrastBolusAgentSequence", "PixelPaddingValue", "PixelPaddingRangeLimit"),
+    *("ComplexImageComponent", "ContrastBolusAgentAdministered"),
 )
 
 
@@ -223,7 +224,11 @@ def _contrast(dataset: Any) -> bool | None:
     if agent:
         return agent not in {"no", "none", "n", "0", "without", "ohne", "n/a"}
     if _get(dataset, "ContrastBolusAgentSequence"):
-        return True
+        shared = _get(
+            dataset, "SharedFunctionalGroupsSequence"
+        )  # enhanced files name the agent before it is given, too
+        usage = _get(shared[0], "ContrastBolusUsageSequence") if shared else None
+        return not (usage and all(_text(each, "ContrastBolusAgentAdministered") == "NO" for each in usage))
     volume = _number(dataset, "ContrastBolusVolume")
     return None if volume is None else volume > 0
 
@@ -306,6 +311,12 @@ def _upper(dataset: Any, name: str) -> tuple[str, ...]:
     return tuple(part.upper() for part in _texts(dataset, name))
 
 
+def _kind(dataset: Any, name: str) -> tuple[str, ...]:
+    """An image type; enhanced files say that a picture shows the phase in an element of its own."""
+    part = _upper(dataset, "ComplexImageComponent")
+    return (*_upper(dataset, name), *(word for word in part if word not in ("MAGNITUDE", "MIXED")))
+
+
 def _number(dataset: Any, name: str, absent: float | None = None) -> float | None:
     return next(iter(_numbers(dataset, name)), absent)
 
@@ -341,7 +352,7 @@ def _orientation(dataset: Any, name: str) -> tuple[float, ...] | None:
 _TIMING, _MEASURES, _VALUES = "MRTimingAndRelatedParameters", "PixelMeasures", "PixelValueTransformation"
 #: Each fact of a picture: how it is read, its element in classic files, and its group and element in enhanced ones.
 _PICTURE: dict[str, tuple[Callable[[Any, str], Any], str, str, str]] = {
-    "image_type": (_upper, "ImageType", "MRImageFrameType", "FrameType"),
+    "image_type": (_kind, "ImageType", "MRImageFrameType", "FrameType"),
     "instance": (_whole, "InstanceNumber", "FrameContent", "InStackPositionNumber"),
     "temporal": (_whole, "TemporalPositionIdentifier", "FrameContent", "TemporalPositionIndex"),
     "echo": (_whole, "EchoNumbers", "", "EchoNumbers"),
