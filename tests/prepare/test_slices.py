@@ -16,7 +16,7 @@ from annofree.errors import InputError, OutputError
 from annofree.export import export_slices, import_slices
 from annofree.formats import open_cohort, open_scan
 from annofree.formats.grids import resample
-from annofree.formats.slices import published_grid, read_png, write_slices
+from annofree.formats.slices import published_grid, read_mask_stack, read_png, write_slices
 from annofree.phantom import phantom_subject
 from annofree.prepare.resample import back as brought_back
 from annofree.prepare.slices import SliceSettings, framed, from_slices, to_slices
@@ -145,6 +145,8 @@ def test_reports_become_mask_slices_on_the_reports_side(tmp_path: Path) -> None:
     assert set(np.unique(plane)) == {0, 255}
     assert plane[85, 90] == 255  # right: x = 131 of the template
     assert plane[42, 90] == 0  # left
+    with pytest.raises(InputError, match=r"are no truth .*regions that reports name"):  # so nothing is scored on them
+        read_mask_stack(tmp_path / "out" / "seg" / "site_1_65.png")
     with pytest.raises(InputError, match="folder or from reports"):
         export_slices(Cohort.of([]), tmp_path / "o", masks=tmp_path, regions=object())  # type: ignore[arg-type]
 

@@ -36,11 +36,15 @@ def find_pairs(before: Path, after: Path | None, named: Sequence[tuple[str, str]
     """
     later = before if after is None else after
     known = written_ids(before), written_ids(later)
+    for folder, ids in zip((before, later), known, strict=True):
+        if not ids:
+            fix = "Name the folder that annofree segment wrote"
+            raise InputError("There are no results of annofree in the folder", file=folder, fix=fix)
     if named:
         for pair in named:
             for scan_id, folder, ids in zip(pair, (before, later), known, strict=True):
                 if scan_id not in ids:
-                    why = f"it holds {', '.join(ids[:5]) or 'none'}"
+                    why = f"it holds {', '.join(ids[:5])}"
                     raise InputError(f"There is no segmentation of '{scan_id}'", file=folder, why=why)
         return [(Visit(before, one), Visit(later, other)) for one, other in named]
     if after is None:

@@ -145,7 +145,15 @@ def find(folder: Path) -> list[Case]:
 
 
 def read_mask_stack(first: Path) -> NDArray[np.uint8]:
-    """The mask slices of a subject, of which one file is given, as binary (X, Y, N)."""
+    """The mask slices of a subject, of which one file is given, as binary (X, Y, N).
+
+    Raises:
+        InputError: They are regions that reports name, which are no truth, or cannot be read.
+    """
+    export = first.parent.parent
+    if (export / PLACES).is_file() and (asked(export) or {}).get("reports' regions"):
+        why = "export cut them with --report-masks from the regions that reports name"
+        raise InputError("Slices of masks are no truth", file=first, why=why, fix="Name a folder of masks with --truth")
     match = _NAME.fullmatch(first.name)
     files = [first] if match is None else subjects_in(first.parent)[match["subject"]]
     images = first.parent.parent / IMAGES
