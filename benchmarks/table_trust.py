@@ -28,7 +28,7 @@ from annofree.phantom import phantom_subject
 from annofree.scan import Modality, Scan
 from annofree.trust import tissue
 from annofree.trust.belongs import examine
-from annofree.trust.one_head import one_head
+from annofree.trust.one_head import least_shared
 from annofree.trust.tissue import Discriminant, Measures, looks_like, measure
 from annofree.trust.view import View
 
@@ -141,12 +141,12 @@ def fitted(measured: list[Shown]) -> dict[tuple[Modality, Modality], Discriminan
 def heads(data: Path) -> None:
     """One row a fault, of patients that share one grid: found, and found with the right sequence named."""
     scans = [scan for group in ("patients", "unlabelled") for scan in open_cohort(data / group)]
-    views = [View.of(scan) for scan in scans if scan.grid.same_as(scans[0].grid)]
+    views = [View.of(scan).averaged for scan in scans if scan.grid.same_as(scans[0].grid)]
     rows: dict[str, list[bool]] = {}
 
     def look(row: str, view: View, images: dict[Modality, np.ndarray], wrong: tuple[Modality, ...] = ()) -> None:
         brain = ndimage.binary_fill_holes(np.any([image != 0 for image in images.values()], axis=0))
-        told = one_head(View(view.scan, images, brain, view.grid))
+        told = least_shared(View(view.scan, images, brain, view.grid))
         warning = told.warning if told else ""
         rows.setdefault(row, []).append(f"of {' and '.join(wrong)} " in warning if wrong else bool(warning))
 

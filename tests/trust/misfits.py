@@ -145,6 +145,13 @@ def mask_upside_down(scan: Scan, rng: np.random.Generator) -> Scan:
     return scan.replace(brain=np.flip(scan.foreground(), 2))
 
 
+def wrong_edge(scan: Scan, rng: np.random.Generator) -> Scan:
+    """One edge of the voxels is wrong in the header of every file, by 30 to 45 %, as 5 mm under the name of 3.5."""
+    affine, factor = np.array(scan.affine), float(rng.uniform(1.3, 1.45))
+    affine[:3, int(rng.integers(3))] *= factor if rng.integers(2) else 1.0 / factor
+    return scan.replace(affine=affine)
+
+
 def no_orientation(scan: Scan, rng: np.random.Generator) -> Scan:
     """A file whose header states no orientation, as its reader notes it."""
     note = "scan.nii.gz states no orientation (qform and sform codes are 0); its axes are taken as LAS."
@@ -169,6 +176,7 @@ MISFITS: dict[Callable[[Scan, np.random.Generator], Scan], tuple[str, ...]] = {
     inverted: ("contrast", "fluid in FLAIR", "fluid in T2"),
     upside_down: ("upright",),
     mask_upside_down: ("upright",),
+    wrong_edge: ("proportions",),
     no_orientation: ("left and right",),
 }
 

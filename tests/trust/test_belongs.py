@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -16,6 +17,8 @@ from annofree.pipeline import Choice, segment_scan
 from annofree.scan import Modality, Scan
 from annofree.trust.belongs import examine
 from annofree.trust.check import Check
+from annofree.trust.one_head import least_shared, one_head
+from annofree.trust.view import View
 
 from .misfits import MISFITS, contrast_swapped, fluid_swapped, moved, other_head, other_head_twice, striped
 
@@ -89,6 +92,39 @@ def test_the_sequences_of_another_head_are_named() -> None:
     assert "mirror image of T2 fits the other sequences better" in _warned(turned)["one head"].warning
     whole = scan.replace(images={name: np.flip(image, 0) for name, image in scan.images.items()})
     assert "one head" not in _warned(whole)
+
+
+@pytest.mark.parametrize(("axis", "factor", "said"), [(2, 0.7, "bottom to top"), (1, 1.4, "back to front")])
+def test_a_wrong_edge_of_the_voxels_is_told_with_its_axis(axis: int, factor: float, said: str) -> None:
+    scan = _phantom(12)
+    affine = np.array(scan.affine)
+    affine[:3, axis] *= factor
+    warning = _warned(scan.replace(affine=affine))["proportions"].warning
+    way = "shorter" if factor < 1 else "longer"
+    (percent,) = re.findall(rf"{said}, the brain is (\d+) % {way} by its header", warning)
+    assert abs(int(percent) - 100 * abs(factor - 1)) < 15  # phantoms differ, too
+
+
+def test_noise_alone_makes_no_other_head() -> None:
+    scan, rng = _phantom(12, 1.5), np.random.default_rng(4)
+    brain = scan.foreground()
+
+    def noisy(scan: Scan) -> View:
+        images = {
+            name: np.where(brain, image + rng.normal(0, 0.6 * np.median(image[brain]), image.shape), image)
+            for name, image in scan.images.items()
+        }
+        return View.of(scan.replace(images={name: image.astype(np.float32) for name, image in images.items()}))
+
+    view = noisy(scan)
+    alone, averaged = least_shared(view), one_head(view)
+    assert alone is not None
+    assert alone.warning, "so much noise hides what voxels share one by one"
+    assert averaged is not None
+    assert not averaged.warning
+    theirs = one_head(noisy(other_head(scan, rng)))
+    assert theirs is not None
+    assert "of FLAIR is not that of the other sequences" in theirs.warning
 
 
 def test_an_empty_image_is_called_empty_and_no_ct() -> None:

@@ -57,9 +57,14 @@ class Alignment:
         return self.overlap if self.plausible else 0.0
 
     @property
+    def fits(self) -> bool:
+        """Whether brain and template lie on each other, whatever it took."""
+        return self.overlap >= _TRUSTED_OVERLAP and self.agreement >= _TRUSTED_AGREEMENT
+
+    @property
     def trusted(self) -> bool:
         """Whether lobes may be named from it."""
-        return self.quality >= _TRUSTED_OVERLAP and self.agreement >= _TRUSTED_AGREEMENT
+        return self.plausible and self.fits
 
 
 def register_to_mni(scan: Scan) -> Alignment:

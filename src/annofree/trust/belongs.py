@@ -13,7 +13,7 @@ from annofree.trust.levels import constant, contrast_range, hounsfield
 from annofree.trust.motion import motion
 from annofree.trust.one_head import one_head
 from annofree.trust.position import sides, upright
-from annofree.trust.shape import cavity, cut, void
+from annofree.trust.shape import cavity, cut, proportions, void
 from annofree.trust.stripes import repetition
 from annofree.trust.tissue import tissue_order
 from annofree.trust.view import View
@@ -30,6 +30,7 @@ CHECKS: tuple[Callable[[View], Check | None], ...] = (
     tissue_order,
     contrast_range,
     upright,
+    proportions,
     cut,
     void,
     cavity,

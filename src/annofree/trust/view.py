@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from annofree.anatomy.align import Alignment, register_to_mni
+from annofree.anatomy.coarse import block_mean
 from annofree.intensity import robust_level
-from annofree.masks import depth_mm
+from annofree.masks import bounding_box, depth_mm
 from annofree.prepare.brain import filled_brain
+from annofree.processes import side_by_side
 from annofree.scan import Grid, Modality, Scan
 
 #: Voxels need not be finer than this for any check.
@@ -53,6 +55,22 @@ class View:
             thin = (slice(None),) * 3
         images = {name: image[thin] for name, image in scan.images.items()}
         return cls(scan, images, brain[thin], scan.grid.within(thin), known)
+
+    @cached_property
+    def averaged(self) -> View:
+        """The same with the mean of what each voxel of the brain stands for: noise averages out."""
+        steps = np.rint(np.divide(self.grid.spacing_mm, self.scan.spacing_mm)).astype(int)
+        box = bounding_box(self.brain)
+        if box is None or steps.max() == 1:
+            return self
+        whole = tuple(slice(axis.start * n, axis.stop * n) for axis, n in zip(box, steps.tolist(), strict=True))
+
+        def means(name: Modality) -> NDArray[np.float32]:
+            found = self.images[name].copy()
+            found[box] = block_mean(self.scan.images[name][whole], steps)
+            return found
+
+        return replace(self, images=dict(zip(self.images, side_by_side(means, self.images), strict=True)))
 
     @cached_property
     def alignment(self) -> Alignment:
