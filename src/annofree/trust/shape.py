@@ -63,7 +63,7 @@ def proportions(view: View) -> Check | None:
         (-inf, MOST_ODD),
         "largest difference of the brain's extent along an axis from that of brains of its size, logarithm",
         f"from {' to '.join(_ENDS[axis])} the brain is by its header {abs(percent):.0f} % {way} than brains of its "
-        "size: if a voxel edge (the distance of slices) is wrong there, so are all volumes; compare it with the protocol",
+        "size: if a voxel edge (the distance of slices) is wrong there, so are volumes; compare it with the protocol",
     )
 
 
