@@ -60,6 +60,19 @@ def test_series_converted_to_multi_frame_are_taken_for_what_they_were(tmp_path: 
     assert "TR 1900, TE 2, TI 900 ms" in reason(tmp_path / "a", "1")
 
 
+def test_of_two_echoes_the_late_one_is_t2(tmp_path: Path, phantom: Any) -> None:
+    """The early one is proton density, although both are called T2 and its slices come first."""
+    images, affine = phantom
+    early = slices(images["T2"] // 2, affine, header("T2", 1, EchoTime=20))
+    late = slices(images["T2"], affine, header("T2", 1, EchoTime=95))
+    for number, dataset in enumerate(late):
+        dataset.InstanceNumber = len(early) + number + 1
+        dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = uid("late", number)
+    found, notes = find(save(tmp_path / "a", [*early, *late]))[0].read()
+    assert found[Modality.T2].array.max() == images["T2"].max()
+    assert any(note.startswith("T2 is DICOM series 1.2") for note in notes)
+
+
 def test_four_sequences_without_a_word(tmp_path: Path, phantom: Any) -> None:
     """Only times and picture are left, and nothing tells of contrast agent but the bright rim."""
     images, affine = phantom

@@ -18,7 +18,8 @@ def choose(
 ) -> dict[Modality, Verdict]:
     """Take one series of each kind.
 
-    Of several, a sure guess goes before an unsure one, pictures from the scanner before reformatted ones, then the one
+    Of several, a sure guess goes before an unsure one, a T2 or FLAIR of a late echo before one of an early echo (which
+    is proton density, whatever the series is called), pictures from the scanner before reformatted ones, then the one
     whose coarsest voxel edge is finest, then the one that covers more of the head, then the last: a series is repeated
     because the head moved. A T1 of which nothing says that it is without contrast agent goes behind those from before
     the first T1C, and of several such ones without any T1C the first is taken. The user may name series by numbers
@@ -61,7 +62,19 @@ def _rank(verdict: Verdict, agent: tuple[str, int] | None) -> tuple[object, ...]
     silent = verdict.modality == Modality.T1 and not verdict.contrast_known
     native = not silent or agent is None or order(series.first) < agent
     when = (0, "", 0) if silent and agent is None else (1, *order(series.first))  # of equal ones `max` takes the first
-    return verdict.sure, not derived, native, covered >= 100, -round(coarsest, 1), whole, round(covered, -1), when
+    te_ms = series.first.te_ms
+    early = verdict.modality in (Modality.T2, Modality.FLAIR) and te_ms is not None and 0 < te_ms < 45
+    return (
+        verdict.sure,
+        not early,
+        not derived,
+        native,
+        covered >= 100,
+        -round(coarsest, 1),
+        whole,
+        round(covered, -1),
+        when,
+    )
 
 
 def said_of_several(verdicts: Sequence[Verdict], taken: Verdict) -> str | None:
