@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +15,9 @@ from annofree.batch.run import BatchReport, run
 from annofree.errors import InputError, OutputError, SettingsError
 from annofree.evaluation.evaluate import evaluate
 from annofree.formats import open_cohort, read_segmentation, written_ids
+from annofree.formats.outfolder import read_table
 from annofree.pipeline import Choice
+from annofree.segmentation import Segmentation
 from command_line import call
 
 from .conftest import rows
@@ -123,6 +127,31 @@ def test_a_threshold_changes_from_saved_scores_alone(
     assert not (tmp_path / "new").exists()
     assert not any((tmp_path / "empty").iterdir())
     assert len(written_ids(out)) == len(before.rows)
+
+
+def test_a_change_of_thresholds_that_is_stopped_leaves_tables_that_fit_the_masks(
+    phantoms: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    before = {row["id"]: row["WT_ml"] for row in go(phantoms / "scans", out).rows}
+    module = sys.modules["annofree.batch.rethreshold"]
+    decide = module._decide_again
+
+    def stopped(old: Segmentation, *more: Any) -> Segmentation:
+        if old.scan_id != min(before):
+            raise KeyboardInterrupt
+        result: Segmentation = decide(old, *more)
+        return result
+
+    monkeypatch.setattr(module, "_decide_again", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        rethreshold(out, "fixed:2.5", overwrite=True, locate=False)
+    told = {row["id"]: row for row in read_table(out / "results.tsv")}
+    assert {i: row["threshold_WT"] for i, row in told.items() if i == min(before)} == {min(before): "2.5"}
+    for scan_id, row in told.items():
+        assert float(row["WT_ml"]) == pytest.approx(read_segmentation(out, scan_id).volumes_ml["WT"], abs=1e-3)
+        assert (row["WT_ml"] == before[scan_id]) == (scan_id != min(before))
+    assert sorted(told) == sorted(before)
 
 
 def test_scores_against_truth_match_what_was_written(phantoms: Path, tmp_path: Path) -> None:

@@ -79,35 +79,39 @@ def rethreshold(
             "The new masks would replace the old ones", file=source, fix="Name another folder with -o, or --overwrite"
         )
     with claimed(out if out is not None else source) as target, only_run(target):
-        report = BatchReport(target)
-        for scan_id in ids:
-            try:
-                before = read_segmentation(source, scan_id, method)
-                old = read_record(source, scan_id, str(before.provenance["method"])) or {}
-                inputs = old.get("inputs", ())
-                _refuse_changed(inputs)
-                after = _decide_again(before, source, region, rule, chain, locate)
-                key = f"rethreshold {region} {described} of {old.get('key', 'unknown')}"
-                forget(target, scan_id, str(after.provenance.get("method", "")))
-                after.save(target)
-                write_record(target, after, key, float(old.get("seconds", 0.0)), inputs=inputs)
-                report.rows.append(make_row(after))
-            except AnnofreeError as error:
-                if len(ids) == 1:
-                    raise
-                report.failures.append(explain(scan_id, error))
-        if not report.rows:
-            first = report.failures[0]
-            why, fix = (None if text == "n/a" else text for text in (first.why, first.next))
-            raise InputError(f"No scan could be decided again; '{first.id}': {first.what}", why=why, fix=fix)
-        report.seconds = time.monotonic() - started
-        done = [row["id"] for row in report.rows]
-        write_results(target, standing_rows(target))
-        note_rethreshold(source, target, done, {"region": region, **described})
-        if (target / "index.html").exists():
-            from annofree.review import review as make_pages
+        report, touched = BatchReport(target), False
+        try:
+            for scan_id in ids:
+                try:
+                    before = read_segmentation(source, scan_id, method)
+                    old = read_record(source, scan_id, str(before.provenance["method"])) or {}
+                    inputs = old.get("inputs", ())
+                    _refuse_changed(inputs)
+                    after = _decide_again(before, source, region, rule, chain, locate)
+                    key = f"rethreshold {region} {described} of {old.get('key', 'unknown')}"
+                    touched = True
+                    forget(target, scan_id, str(after.provenance.get("method", "")))
+                    after.save(target)
+                    write_record(target, after, key, float(old.get("seconds", 0.0)), inputs=inputs)
+                    report.rows.append(make_row(after))
+                except AnnofreeError as error:
+                    if len(ids) == 1:
+                        raise
+                    report.failures.append(explain(scan_id, error))
+            if not report.rows:
+                first = report.failures[0]
+                why, fix = (None if text == "n/a" else text for text in (first.why, first.next))
+                raise InputError(f"No scan could be decided again; '{first.id}': {first.what}", why=why, fix=fix)
+        finally:  # where it is stopped, too: a table must not tell of masks that are gone
+            report.seconds = time.monotonic() - started
+            if touched:
+                write_results(target, standing_rows(target))
+                done = [row["id"] for row in report.rows]
+                note_rethreshold(source, target, done, {"region": region, **described})
+                if (target / "index.html").exists():
+                    from annofree.review import review as make_pages
 
-            make_pages(target)
+                    make_pages(target)
         return report
 
 
