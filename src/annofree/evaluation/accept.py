@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from annofree.errors import InputError, OutputError
+from annofree.errors import InputError, OutputError, some
 from annofree.formats.accepted import FILE
 from annofree.formats.derivatives import sidecar_path
 from annofree.formats.names import is_volume, stem_of
@@ -80,7 +80,7 @@ def _check(path: Path, originals: dict[str, Path], overwrite: bool) -> tuple[Pat
         raise InputError(
             "A corrected mask belongs to no result",
             file=path,
-            why=f"results are called {', '.join(list(originals)[:2])}",
+            why=f"results are called {some(sorted(originals), 2)}",
             fix="Save it under the name of the file that it corrects",
         )
     if _target(original).exists() and not overwrite:

@@ -175,7 +175,7 @@ def _one_sentence(name: str) -> Iterator[None]:
     except AnnofreeError:
         raise
     except Exception as error:
-        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:160]}".rstrip(": ")
+        reason = " ".join(str(error).split())[:160] or type(error).__name__
         raise InputError(
             "A file is damaged or cut short", file=name, why=reason, fix="Copy or export the file again"
         ) from None

@@ -72,7 +72,7 @@ def load_array(path: Path) -> NDArray[Any]:
     try:
         array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     except Exception as error:  # numpy raises half a dozen classes on damaged headers, SyntaxError among them
-        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:160]}".rstrip(": ")
+        reason = " ".join(str(error).split())[:160] or type(error).__name__
         raise InputError("A file is no .npy array, or cut short", file=path, why=reason, fix=_NUMPY_FIX) from None
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "biuf":
         raise InputError("A file does not hold plain numbers", file=path, fix=_NUMPY_FIX)
