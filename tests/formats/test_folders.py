@@ -110,7 +110,20 @@ def test_numbers_of_patients_are_not_taken_for_series(tmp_path: Path) -> None:
     }
 
 
-@pytest.mark.parametrize("pattern", ["100{}_{}.nii.gz", "P1_{}_{}.nii.gz"])
+def test_people_of_bids_with_one_image_each_are_not_taken_for_series(tmp_path: Path) -> None:
+    save_patient(tmp_path / "x", "sub-01_FLAIR.nii.gz", "sub-02_FLAIR.nii.gz", "sub-03_T1w.nii.gz")
+    assert open_cohort(tmp_path / "x").ids == ("sub-01", "sub-02", "sub-03")
+
+
+@pytest.mark.parametrize("names", [[f"{n}_FLAIR/a" for n in range(1, 5)], ["FLAIR_2019", "FLAIR_2021"]])
+def test_of_many_images_or_of_years_none_is_chosen_as_the_last_series(tmp_path: Path, names: list[str]) -> None:
+    for name in (*names, "9_T1/a" if "/" in names[0] else "T1_5"):
+        save_patient(tmp_path / "x" / Path(name).parent, f"{Path(name).name}.nii.gz")
+    with pytest.raises(InputError, match="two files that look like FLAIR"):
+        open_scan(tmp_path / "x")
+
+
+@pytest.mark.parametrize("pattern", ["100{}_{}.nii.gz", "P1_{}_{}.nii.gz", "00{}_{}.nii.gz", "s0{}_{}.nii.gz"])
 def test_numbers_of_series_or_of_patients_are_asked_about(tmp_path: Path, pattern: str) -> None:
     save_patient(tmp_path / "x", pattern.format(1, "T1"), pattern.format(2, "T1"), pattern.format(3, "FLAIR"))
     cohort = open_cohort(tmp_path)

@@ -281,6 +281,11 @@ def test_images_in_a_folder_that_is_called_after_maps_are_scans(tmp_path: Path) 
     assert open_cohort(tmp_path).ids == ("P1", "P2", "P3")
 
 
+def test_truth_is_found_in_a_patients_folder_that_is_called_after_maps(tmp_path: Path) -> None:
+    save(tmp_path / "study_seg_01" / "tumor_seg.nii.gz", np.eye(24, dtype=np.uint8)[:, :, None].repeat(24, 2))
+    assert find_truth(tmp_path, "study_seg_01") == tmp_path / "study_seg_01" / "tumor_seg.nii.gz"
+
+
 def test_two_truths_are_refused_and_none_is_said(patient: Path) -> None:
     with pytest.raises(InputError, match=r"No truth for scan 'q'.*q_seg.nii.gz"):
         open_truth(patient.parent, "q", canonical_grid(open_scan(patient).grid))

@@ -354,7 +354,7 @@ def _truths(folder: Path, scan_id: str, seen: set[str]) -> list[tuple[int, Path]
     found: list[tuple[int, Path]] = []
     here = folder.absolute()
     of_maps = is_map_folder(folder.name)
-    owner = here.parent.name if of_maps else here.name
+    owners = {here.name, here.parent.name} if of_maps else {here.name}
     for path in files:
         stem = stem_of(path.name)
         known = scan_id if _belongs(stem, scan_id) else ""
@@ -366,7 +366,7 @@ def _truths(folder: Path, scan_id: str, seen: set[str]) -> list[tuple[int, Path]
             bare = bare or read_name(path.name, known).start == len(known) + 1
         if known and rank is None and bare:
             rank = folder_rank(folder.name)
-        if rank is not None and (known or owner == scan_id):
+        if rank is not None and (known or scan_id in owners):
             found.append((rank, path))
     for sub in subfolders:
         found += _truths(sub, scan_id, seen)

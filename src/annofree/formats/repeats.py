@@ -21,7 +21,10 @@ from annofree.modality import Modality
 SERIES = re.compile(r"(?:s|se|ser|series|scan)?[-_. ]?(\d{1,4})", flags=re.IGNORECASE)
 #: The same with words in front that may be a patient's id, and behind the words of the sequence.
 _NUMBERED = re.compile(r"(.*[-_. ])?(?:s|se|ser|series|scan)?\d{1,4}", flags=re.IGNORECASE)
-_BEHIND = re.compile(r"(.*?)[-_. ](?:s|se|ser|series|scan)?(\d{1,4})", flags=re.IGNORECASE)
+#: Numbers behind, which are no years.
+_BEHIND = re.compile(r"(.*?)[-_. ](?:s|se|ser|series|scan)?(?!(?:19|20)\d\d$)(\d{1,4})", flags=re.IGNORECASE)
+#: What may be a patient's number as well: long ones, and such as `001` and `s01`.
+_IDS = re.compile(r"\d{4}|0\d+|s0\d", flags=re.IGNORECASE)
 #: In one examination hardly a sequence is taken more often than this: so many numbers are those of patients.
 _MOST_REPEATS = 3
 #: Words of an image whose shading was evened out.
@@ -40,7 +43,7 @@ def numbered_in_front(folder: Path, names: Mapping[Path, ImageName]) -> dict[Pat
     """Images by the series' numbers in front of their names (`5_t1_mprage`, `9_t1_KM`); empty where there are none.
 
     Each file has a number of its own, and the files hold several sequences; two files with bare numbers may be two
-    patients, and so may files with the same words behind long numbers.
+    patients, and so may files with the same words behind what may be patients' numbers.
     """
     cases = {path: name.case.removeprefix(folder.name).strip("-_. ") for path, name in names.items()}
     matches = {path: SERIES.fullmatch(case) for path, case in cases.items()}
@@ -53,9 +56,10 @@ def numbered_in_front(folder: Path, names: Mapping[Path, ImageName]) -> dict[Pat
         return {}
     bare = any(case.isdigit() for case in cases.values())
     again = len({series.words for series in found.values()}) < len(found)
-    if bare and (len(found) < 3 or (again and any(len(case) > 3 for case in cases.values()))):
+    ids = any(_IDS.fullmatch(case) for case in cases.values())
+    if (bare and len(found) < 3) or (again and (ids or _most(names) > _MOST_REPEATS)):
         return {}
-    return {} if again and _most(names) > _MOST_REPEATS else found
+    return found
 
 
 def numbered_behind(names: Mapping[Path, ImageName]) -> dict[Path, Numbered]:
@@ -66,7 +70,12 @@ def numbered_behind(names: Mapping[Path, ImageName]) -> dict[Path, Numbered]:
 
 
 def series_or_patients(names: Mapping[Path, ImageName]) -> bool:
-    """Whether the numbers in names may be those of series as well as of patients: each has one image, of few kinds."""
+    """Whether the numbers in names may be those of series as well as of patients: each has one image, of few kinds.
+
+    Names of BIDS say whose an image is.
+    """
+    if any(path.name.startswith("sub-") for path in names):
+        return False
     beginnings = {match[1] if (match := _NUMBERED.fullmatch(name.case)) else name.case for name in names.values()}
     kinds = {name.sequence for name in names.values()}
     alone = len({name.case for name in names.values()}) == len(names)
@@ -93,10 +102,11 @@ def one_of_each(
     found: list[tuple[Modality, Path]] = []
     for kind in dict.fromkeys(name for name, _ in images):
         paths = [path for name, path in images if name == kind]
+        words = {series[path].words if path in series else path for path in paths}
         best, said = None, ""
         if len(paths) > 1 and all(path.name.startswith("sub-") for path in paths):
             best, said = _last(kind, {path: run_of(path.name) for path in paths}, "run")
-        elif len(paths) > 1 and len({series[path].words if path in series else path for path in paths}) == 1:
+        elif 1 < len(paths) <= _MOST_REPEATS and len(words) == 1:
             numbers = {path: series[path].number for path in paths}
             if kind is Modality.T1:
                 agent = [series[path].number for name, path in images if name is Modality.T1C and path in series]

@@ -224,9 +224,8 @@ def _contrast(dataset: Any) -> bool | None:
     if agent:
         return agent not in {"no", "none", "n", "0", "without", "ohne", "n/a"}
     if _get(dataset, "ContrastBolusAgentSequence"):
-        shared = _get(
-            dataset, "SharedFunctionalGroupsSequence"
-        )  # enhanced files name the agent before it is given, too
+        # Enhanced files name the agent before it is given, too.
+        shared = _get(dataset, "SharedFunctionalGroupsSequence")
         usage = _get(shared[0], "ContrastBolusUsageSequence") if shared else None
         return not (usage and all(_text(each, "ContrastBolusAgentAdministered") == "NO" for each in usage))
     volume = _number(dataset, "ContrastBolusVolume")
