@@ -71,6 +71,7 @@ def test_of_two_echoes_the_late_one_is_t2(tmp_path: Path, phantom: Any) -> None:
     found, notes = find(save(tmp_path / "a", [*early, *late]))[0].read()
     assert found[Modality.T2].array.max() == images["T2"].max()
     assert any(note.startswith("T2 is DICOM series 1.2") for note in notes)
+    assert any(note.startswith("Of several T2 series 1.2 was taken, not 1: it is of a late echo;") for note in notes)
 
 
 def test_four_sequences_without_a_word(tmp_path: Path, phantom: Any) -> None:
@@ -178,15 +179,15 @@ def test_of_a_repeated_series_the_last_is_taken_and_a_note_says_so(tmp_path: Pat
 
     written("T2", 3, "110500")
     written("T2", 9, "100500")  # the number of a series that was moved in the list says nothing against its time
-    assert series("Of several T2 series 3 was taken, not 9: the finest, then the last") == {"T2": "3"}
+    assert series("Of several T2 series 3 was taken, not 9: it is the last;") == {"T2": "3"}
     written("T1", 5, "101500")
     written("T1", 8, "102500")
-    said = "Of several T1 series 5 was taken, not 8: the finest, then the first, for later ones may be after contrast"
+    said = "Of several T1 series 5 was taken, not 8: it is the first, for later ones may be after contrast agent;"
     assert series(said)["T1"] == "5"  # nothing says which of them is after contrast agent
     written("T1C", 7, "102000", ContrastBolusAgent="Gadovist")
-    assert series("Of several T1 series 5 was taken, not 8: those before contrast agent")["T1"] == "5"
+    assert series("Of several T1 series 5 was taken, not 8: it is from before contrast agent;")["T1"] == "5"
     written("T1", 6, "101800")
-    assert series("Of several T1 series 6 was taken, not 5, 8")["T1"] == "6"
+    assert series("Of several T1 series 6 was taken, not 5, 8: it is the last;")["T1"] == "6"
 
 
 def test_two_visits_and_two_patients_are_cases_of_their_own(tmp_path: Path, phantom: Any) -> None:

@@ -35,8 +35,7 @@ def choose(
     for kind in Modality:
         fitting = [verdict for verdict in verdicts if verdict.modality == kind]
         if fitting and sequence in (None, kind):
-            agent = [order(verdict.series.first) for verdict in verdicts if verdict.modality == Modality.T1C]
-            chosen[kind] = max(fitting, key=partial(_rank, agent=min(agent, default=None)))
+            chosen[kind] = max(fitting, key=partial(_rank, agent=_first_agent(verdicts)))
     if chosen:
         return chosen
     if sequence is not None and any(verdict.modality for verdict in verdicts):
@@ -50,6 +49,24 @@ def choose(
 
 
 _LIST = "See 'annofree dicom list FOLDER'"
+
+
+#: What each part of `_rank` says for a series.
+_WHY = (
+    "is the surer guess",
+    "is of a late echo",
+    "is as the scanner made it",
+    "is from before contrast agent",
+    "covers the head",
+    "is the finest",
+    "is whole",
+    "covers most of the head",
+    "is the last",
+)
+
+
+def _first_agent(verdicts: Sequence[Verdict]) -> tuple[str, int] | None:
+    return min((order(v.series.first) for v in verdicts if v.modality == Modality.T1C), default=None)
 
 
 def _rank(verdict: Verdict, agent: tuple[str, int] | None) -> tuple[object, ...]:
@@ -78,17 +95,17 @@ def _rank(verdict: Verdict, agent: tuple[str, int] | None) -> tuple[object, ...]
 
 
 def said_of_several(verdicts: Sequence[Verdict], taken: Verdict) -> str | None:
-    """A sentence on the other series of the kind that was taken; None where there is none."""
+    """A sentence on the other series of the kind that was taken, and why it was; None where there is none."""
     others = [v for v in verdicts if v is not taken and v.modality == taken.modality and v.series.stack is not None]
     if not others:
         return None
-    silent = taken.modality == Modality.T1 and any(not verdict.contrast_known for verdict in (taken, *others))
-    agent = any(verdict.modality == Modality.T1C for verdict in verdicts)
-    last = "the first, for later ones may be after contrast agent" if silent and not agent else "the last"
+    agent = _first_agent(verdicts)
+    ranks = zip(_WHY, _rank(taken, agent), max(_rank(other, agent) for other in others), strict=True)
+    later = ", for later ones may be after contrast agent" if taken.modality == Modality.T1 else ""
+    why = next((why for why, own, other in ranks if own != other), f"is the first{later}")
     return (
         f"Of several {taken.modality} series {taken.series.key} was taken, not "
-        f"{', '.join(verdict.series.key for verdict in others)}: "
-        f"{'those before contrast agent, then ' if silent and agent else ''}the finest, then {last}; "
+        f"{', '.join(verdict.series.key for verdict in others)}: it {why}; "
         f"another one with --series {taken.modality}=NUMBER."
     )
 
