@@ -146,8 +146,7 @@ def tumour_brightness(plan: TumourPlan, palette: Palette, seeds: Seeds) -> Tenso
     out[0, 2] = min(white[0], grey[0]) * u(0.85, 1.15)
     strength = seeds.log_uniform(1.25, 3.0) if seeds.happens(0.85) else u(1.08, 1.35)
     out[1, 2] = max(white[1], grey[1]) * strength
-    if seeds.happens(0.3):  # a little leak where nothing is called enhancing
-        out[1, 1] += (out[1, 2] - out[1, 1]) * u(0.0, 0.25)
+    leak = u(0.0, 0.25) if seeds.happens(0.3) else 0.0  # a little where nothing is called enhancing
 
     rise = fluid[2] - grey[2]
     out[2, 0] = grey[2] + u(0.1, 0.6) * rise
@@ -165,6 +164,18 @@ def tumour_brightness(plan: TumourPlan, palette: Palette, seeds: Seeds) -> Tenso
     out[3, 3] = fluid[3] + u(0.1, 1.25) * (top - fluid[3])
     out[3, 4] = fluid[3] + u(0.0, 0.4) * (top - fluid[3])
     out[3, 5] = top * u(0.5, 1.6)
+
+    own = seeds.stream("wetter")
+    if own.happens(kind.wetter):
+        # more water lengthens T1 and T2 together: every sequence goes on in the direction in which oedema went, short
+        # of fluid, and FLAIR, which suppresses part of it, less far
+        more, suppressed = own.uniform(1.3, 2.2), own.uniform(0.2, 1.0)
+        for s in range(3):
+            far = 0.9 * (fluid[s] - white[s])
+            gone = more * (float(out[s, 0]) - white[s])
+            out[s, 1] = white[s] + (min(gone, far) if far > 0 else max(gone, far))
+        out[3, 1] = white[3] + (1.0 + (more - 1.0) * suppressed) * (out[3, 0] - white[3])
+    out[1, 1] += leak * (out[1, 2] - out[1, 1])
 
     free = seeds.stream("free")
     for s in range(4):

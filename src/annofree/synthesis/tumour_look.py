@@ -9,6 +9,7 @@ from torch import Tensor
 
 from annofree.borders import BORDERS
 from annofree.synthesis.contrast import Palette, tumour_brightness
+from annofree.synthesis.kinds import KINDS
 from annofree.synthesis.plan import TumourPlan
 from annofree.synthesis.seeds import Seeds
 from annofree.synthesis.settings import Tumours
@@ -58,8 +59,9 @@ def draw_tumour_look(plan: TumourPlan, palette: Palette, seeds: Seeds, settings:
     brightness = tumour_brightness(plan, palette, seeds.stream("brightness"))
     white = palette.table[:, Tissue.WHITE].to(brightness)
     own = seeds.stream("unevenness")
-    low, high = (0.2, 0.6) if plan.kind == "infiltrative" else (0.0, 0.5)
-    drawn = own.uniform(low, high) if own.happens(0.6) or plan.kind == "infiltrative" else 0.0
+    low, high = KINDS[plan.kind].uneven
+    drawn = own.uniform(low, high)
+    drawn = drawn if low > 0 or own.happens(0.6) else 0.0
     unevenness = drawn if settings.texture else 0.0
     encloses = plan.rim in ("ring", "nodular", "mural", "solid")
     alone = plan.whole_ml <= plan.core_ml * 1.02
