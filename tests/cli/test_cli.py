@@ -282,4 +282,6 @@ def test_what_the_disk_refuses_is_no_fault_of_ours(tmp_path: Path, capsys: pytes
     assert call("nnunet", data, "-o", tmp_path / "file", "--script") == 2
     said = capsys.readouterr().err
     where = tmp_path / "file"
-    assert said == f"annofree: The output folder cannot be made ({where}): it is a file. Choose another folder with -o.\n"
+    assert (
+        said == f"annofree: The output folder cannot be made ({where}): it is a file. Choose another folder with -o.\n"
+    )
