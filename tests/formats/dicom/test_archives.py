@@ -112,6 +112,17 @@ def test_an_archive_of_nifti_says_what_to_do_and_is_not_lost_among_folders(folde
         cohort["P4"]
 
 
+@pytest.mark.parametrize("inside", ["many/P1/t1.nii.gz", "elsewhere/P2/t1.nii.gz"])
+def test_an_archive_that_was_unpacked_one_folder_up_is_no_failure(tmp_path: Path, inside: str) -> None:
+    save_patient(tmp_path / "many" / "P1", "t1.nii.gz")
+    (tmp_path / "many" / "readme.txt").touch()
+    with zipfile.ZipFile(tmp_path / "many" / "download.zip", "w") as archive:
+        archive.writestr("elsewhere/readme.txt", b"x")
+        archive.writestr(inside, b"x")
+    unpacked = inside.startswith("many")
+    assert set(open_cohort(tmp_path / "many").ids) == ({"P1"} if unpacked else {"P1", "download"})
+
+
 @pytest.mark.parametrize("name", ["a.tar.gz", "a.tgz", "a.tar", "a.7z", "a.rar"])
 def test_other_archives_are_refused_by_name(tmp_path: Path, name: str) -> None:
     (tmp_path / "x").mkdir()

@@ -54,17 +54,23 @@ def zip_holds(path: Path, *, unpacked_beside: bool = True) -> str | None:
     """
     try:
         with zipfile.ZipFile(path) as opened:
-            members = [PurePosixPath(name) for name in opened.namelist()]
+            members = [PurePosixPath(name) for name in opened.namelist() if not name.endswith("/")]
     except (zipfile.BadZipFile, OSError):
         return None
-    tops = {path.stem, *(member.parts[0] for member in members if member.parts)}
-    if not unpacked_beside and any((path.parent / top).exists() for top in tops):
+    here, tops = path.absolute().parent, {path.stem, *(top for member in members for top in member.parts[:1])}
+    shown = [member for member in members if not member.name.startswith(".")]
+    dicom = [m for m in shown if m.name.lower().endswith(_ENDINGS) or m.name.lower() == "dicomdir"]
+    volumes = [member for member in shown if is_volume(Path(member.name))]
+    scans = dicom or volumes
+    if not unpacked_beside and (
+        any((here / top).exists() for top in tops)
+        or all((here / scan.name).exists() for scan in scans)
+        or all((here.parent / scan).exists() for scan in scans)
+    ):
         return None
-    names = [member.name for member in members if not member.name.startswith(".")]
-    if any(name.lower().endswith(_ENDINGS) or name.lower() == "dicomdir" for name in names):
+    if dicom:
         return "DICOM"
-    volumes = sum(is_volume(Path(name)) for name in names)
-    return f"{volumes} NIfTI file{'s' if volumes > 1 else ''} and no DICOM" if volumes else None
+    return f"{len(volumes)} NIfTI file{'s' if len(volumes) > 1 else ''} and no DICOM" if volumes else None
 
 
 def is_dicom_file(path: Path) -> bool:
