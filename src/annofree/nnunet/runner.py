@@ -233,7 +233,7 @@ class NnUNetRun:
         told_apart = {1, 3} <= set(numbers.values())
         ours = np.zeros(labels.shape, np.uint8)
         for theirs, own in numbers.items():
-            ours[labels == theirs] = own if told_apart else min(own, 1) * 2
+            ours[labels == theirs] = own if told_apart or own == 0 else 2
         assert scan.native is not None
         prepared = {} if scan.preparation is None else {"preparation": scan.preparation.to_dict()}
         return Segmentation(

@@ -36,10 +36,17 @@ KINDS: dict[str, Kind] = {
     "ring": Kind(0.36, (0.15, 0.65), {"ring": 0.75, "nodular": 0.25}),
     "solid": Kind(0.10, (0.15, 0.6), {"solid": 1.0}),
     "patchy": Kind(0.12, (0.3, 0.85), {"patchy": 1.0}),
-    # diffuse glioma of lower grade: the bulk holds more water than what it infiltrates, which shortens no sequence's
-    # contrast alone; some spots enhance in the higher of these grades
+    # diffuse glioma of lower grade: the bulk holds more water than what it infiltrates, which changes all sequences
+    # together; in the higher of these grades some spots enhance
     "homogeneous": Kind(
-        0.30, (0.45, 1.05), {"none": 0.7, "patchy": 0.3}, (0.6, 1.6), (0.2, 0.8), (1.1, 2.0), 0.6, (0.0, 0.25)
+        0.30,
+        (0.45, 1.05),
+        {"none": 0.7, "patchy": 0.3},
+        dark=(0.6, 1.6),
+        wet=(0.2, 0.8),
+        bright=(1.1, 2.0),
+        wetter=0.6,
+        uneven=(0.0, 0.25),
     ),
     # IDH-mutant astrocytoma: microcystic tissue, so much water that FLAIR suppresses part of it
     "mismatch": Kind(0.14, (0.7, 0.97), {"none": 1.0}, wet=(0.2, 0.8), bright=(0.6, 0.95)),
@@ -53,4 +60,4 @@ KINDS: dict[str, Kind] = {
     # pilocytic astrocytoma, haemangioblastoma, ganglioglioma: a cyst, and a nodule on its wall
     "cystic": Kind(0.08, (0.55, 1.2), {"mural": 0.55, "ring": 0.25, "none": 0.2}),
 }
-"""Every kind by its name: about four in ten tumours show no enhancement."""
+"""Every kind by its name: more than a third of the tumours show no enhancement."""
