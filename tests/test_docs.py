@@ -1,0 +1,49 @@
+"""What the docs point at is there: files, headings, and each room of the package in the plan of the house."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "src" / "annofree"
+PAGES = sorted(
+    page for pattern in ("*.md", "docs/*.md", "src/**/*.md", "examples/**/*.md") for page in ROOT.glob(pattern)
+)
+GUIDES = [ROOT / "docs/architecture.md", ROOT / "docs/where_to_change.md", ROOT / "CONTRIBUTING.md"]
+
+
+def anchors(page: Path) -> set[str]:
+    """The names that the headings of a page can be linked by."""
+    headings = re.findall(r"^#+ +(.*)$", page.read_text(), flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_leads_somewhere(page: Path) -> None:
+    for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+        if "://" in link:
+            continue
+        file, _, heading = link.partition("#")
+        target = (page.parent / file) if file else page
+        assert target.exists(), link
+        assert not heading or heading in anchors(target), link
+
+
+@pytest.mark.parametrize("page", GUIDES, ids=lambda page: page.name)
+def test_every_path_named_exists(page: Path) -> None:
+    for line in page.read_text().splitlines():
+        names = [name.split()[0] for name in re.findall(r"`([^`<>]+)`", line) if name.strip()]
+        folders = [PACKAGE / name for name in names if name.endswith("/")]
+        folders += [(PACKAGE / name).parent for name in names if name.endswith(".py") and "/" in name]
+        for name in names:
+            if name.startswith("..") or not re.fullmatch(r"[\w./\-]*(/|\.py|\.md)", name):
+                continue
+            assert any((place / name).exists() for place in (ROOT, PACKAGE, *folders)), f"{name} in: {line}"
+
+
+def test_the_plan_names_every_room() -> None:
+    floors = (ROOT / "docs/architecture.md").read_text().split("## Floors")[1]
+    rooms = [f"{room.name}/" for room in PACKAGE.iterdir() if room.is_dir()] + [m.name for m in PACKAGE.glob("*.py")]
+    missing = [room for room in rooms if not room.startswith("__") and f"`{room}`" not in floors]
+    assert sorted(missing) == []
