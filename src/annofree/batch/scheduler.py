@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from annofree.batch.worker import Failure, Outcome, Worker
 from annofree.errors import AnnofreeError, InputError
 from annofree.extras import explained
+from annofree.progress import stage, working_on
 from annofree.version import VERSION
 
 if TYPE_CHECKING:
@@ -39,6 +40,9 @@ def outcomes(worker: Worker, ids: Iterable[str], address: str) -> Generator[Outc
         return
     with _client(address) as client:
         suspects: list[str] = []
+        if not client.nthreads():  # a cluster may take hours to start its jobs, and a worker forgotten never comes
+            working_on(ids[0])
+            stage(f"waiting for a worker: the scheduler at {address} has none yet")
         for outcome in _rush(client, worker, ids, max(LEAST_AHEAD, 2 * sum(client.nthreads().values()))):
             if isinstance(outcome, str):
                 suspects.append(outcome)
