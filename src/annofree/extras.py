@@ -14,7 +14,10 @@ EXTRAS: dict[str, tuple[tuple[str, ...], str]] = {
         ("torch", "monai", "einops", "lightning", "safetensors", "onnx", "matplotlib"),
         "fitting methods and making training data: fit, synth, plan, weak",
     ),
-    "dicom": (("highdicom", "pylibjpeg", "libjpeg", "openjpeg", "rle"), "compressed DICOM and DICOM SEG: docs/dicom.md"),
+    "dicom": (
+        ("highdicom", "pylibjpeg", "libjpeg", "openjpeg", "rle"),
+        "compressed DICOM and DICOM SEG: docs/dicom.md",
+    ),
     "xlsx": (("openpyxl",), "region tables as .xlsx for 'annofree reports'"),
     "sam": (("transformers", "torch"), "SAM as a refiner from a local folder: segment --refine sam"),
     "nnunet": (("nnunetv2",), "nnU-Net v2 itself, best in an environment of its own: annofree nnunet"),
