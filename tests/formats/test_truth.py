@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -114,6 +115,33 @@ def test_a_label_set_that_is_named_is_used(labels: str, expected: list[int | Non
     if None in expected:
         with pytest.raises(InputError, match=r"which the label set .* does not know"):
             understand_labels(np.arange(5).reshape(-1, 1, 1), HERE, labels=labels)
+
+
+@pytest.mark.parametrize(
+    ("stated", "regions", "expected"),
+    [
+        # nnU-Net's own form of BraTS 2021: oedema 1, core 2.
+        ({"background": 0, "whole tumor": [1, 2, 3], "tumor core": [2, 3], "enhancing tumor": [3]}, ALL, [0, 2, 1, 3]),
+        ({"0": "background", "1": "edema", "2": "non-enhancing tumor", "3": "enhancing tumour"}, ALL, [0, 2, 1, 3]),
+        ({"background": 0, "NCR": 1, "SNFH": 2, "ET": 3}, ALL, [0, 1, 2, 3]),
+        ({"background": 0, "oedema": 1, "enhancing": 2, "resection cavity": 3}, ("WT", "ET"), [0, 2, 3, 0]),
+        ({"background": 0, "surrounding non-enhancing FLAIR hyperintensity": 1, "NETC": 2, "ET": 3}, ALL, [0, 2, 1, 3]),
+        ({"background": 0, "tumour": 1, "second lesion": 2, "glioma": 3}, ("WT",), [0, 2, 2, 2]),
+        ({"background": 0, "class 1": 1, "class 2": 2, "class 3": 3}, ALL, [0, 1, 2, 3]),
+    ],
+)
+def test_labels_mean_what_the_data_set_calls_them(
+    tmp_path: Path, stated: dict[str, object], regions: tuple[str, ...], expected: list[int]
+) -> None:
+    (tmp_path / "dataset.json").write_text(json.dumps({"labels": stated}))
+    found, told, words = understand_labels(np.arange(4).reshape(-1, 1, 1), tmp_path / "labelsTr" / "a.nii.gz")
+    assert (found.ravel().tolist(), told) == (expected, regions)
+    assert ("dataset.json" in words) == ("class 1" not in stated)
+    if "class 1" not in stated:
+        with pytest.raises(InputError, match=r"holds 4, which the label set 'dataset.json' does not know.*--labels"):
+            understand_labels(np.arange(5).reshape(-1, 1, 1), tmp_path / "labelsTr" / "a.nii.gz")
+    asked, _, _ = understand_labels(np.arange(4), tmp_path / "labelsTr" / "a.nii.gz", labels="brats2023")
+    assert asked.tolist() == [0, 1, 2, 3]
 
 
 @pytest.mark.parametrize("error", [6e-8, -6e-8, 1e-4, 0.008])

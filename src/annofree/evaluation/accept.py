@@ -19,6 +19,7 @@ from annofree.formats.derivatives import sidecar_path
 from annofree.formats.names import is_volume, stem_of
 from annofree.formats.nifti import read_labels, write_volume
 from annofree.formats.outfolder import atomic_write, is_ours, read_table, table, write_json
+from annofree.formats.slicer import WHOLE, read_segmentation_of_slicer
 from annofree.scan import canonical_grid, to_canonical, to_native
 from annofree.segmentation import LABEL_NAMES, REGIONS
 
@@ -75,7 +76,7 @@ def _files(source: Path) -> Iterable[Path]:
 
 def _check(path: Path, originals: dict[str, Path], overwrite: bool) -> tuple[Path, NDArray[Any], NDArray[Any], Any]:
     """The original, the corrected and the original labels in canonical order, and the original's grid."""
-    original = originals.get(stem_of(path.name))
+    original = originals.get(stem_of(path.name).removesuffix(".seg"))
     if original is None:
         raise InputError(
             "A corrected mask belongs to no result",
@@ -87,8 +88,8 @@ def _check(path: Path, originals: dict[str, Path], overwrite: bool) -> tuple[Pat
         raise OutputError(
             "A correction was accepted already", file=_target(original), fix="Give --overwrite to replace it"
         )
-    stored, own = read_labels(path)
     before, grid = read_labels(original)
+    stored, own = read_segmentation_of_slicer(path, canonical_grid(grid)) or read_labels(path)
     if stored.ndim != 3 or not canonical_grid(own).same_as(canonical_grid(grid), _SAME_MM):
         raise InputError(
             "A corrected mask lies on another grid than its original",
@@ -99,13 +100,17 @@ def _check(path: Path, originals: dict[str, Path], overwrite: bool) -> tuple[Pat
             fix="Draw on the mask of annofree and save it without resampling",
         )
     allowed = set(LABEL_NAMES) if "_dseg" in original.name else {0, 1}
+    if len(allowed) == 2:
+        stored = np.where(stored == WHOLE, 1, stored)
     strange = sorted({float(value) for value in np.unique(stored)} - allowed)
     if strange:
         raise InputError(
             "A corrected mask holds labels that its original does not have",
             file=path,
             why=f"it holds {', '.join(f'{value:g}' for value in strange[:4])}; known are {sorted(allowed)}",
-            fix="Use 1 core, 2 oedema, 3 enhancing" if len(allowed) > 2 else "Use 1 for the tumour",
+            fix="Use 1 core, 2 oedema, 3 enhancing (in 3-D Slicer as the segments' names)"
+            if len(allowed) > 2
+            else "Use 1 for the tumour",
         )
     after = np.ascontiguousarray(to_canonical(stored, own)).astype(np.uint8)
     return original, after, np.ascontiguousarray(to_canonical(before, grid)), grid

@@ -14,8 +14,10 @@ from annofree.formats.case import Case
 from annofree.formats.folders import find_truths
 from annofree.formats.label_sets import ALL, LABEL_SETS, choose_label_set
 from annofree.formats.layouts import LAYOUTS
+from annofree.formats.named_labels import stated_set
 from annofree.formats.nifti import read_labels
 from annofree.formats.npy import SPLITS, load_array
+from annofree.formats.slicer import read_segmentation_of_slicer
 from annofree.formats.slices import read_mask_stack
 from annofree.registry import named
 from annofree.scan import Grid, Truth, canonical_grid, to_canonical
@@ -43,7 +45,7 @@ def open_truth(
         InputError: No truth is found, it lies on another grid, or its labels are unknown or unclear.
     """
     source = locate_truth(path, scan_id)
-    array, stored = _read(source)
+    array, stored = _read(source, grid)
     if stored is None:  # the mask of PNG slices lies where they do
         stored = grid if source.suffix.lower() == ".png" else Grid(array.shape[:3], grid.affine)
     understood, regions, convention = understand_labels(array, source, labels=labels, scan_id=scan_id, beside=beside)
@@ -140,12 +142,12 @@ def _labels_folder(root: Path, scan_id: str) -> list[tuple[int, Path]]:
     return [(0, place / name) for place in places for name in names if (place / name).is_file()]
 
 
-def _read(source: Path) -> tuple[NDArray[Any], Grid | None]:
+def _read(source: Path, grid: Grid | None = None) -> tuple[NDArray[Any], Grid | None]:
     """The stored numbers, and the grid; None for files without geometry, which are paired by name, voxel by voxel."""
     if source.suffix.lower() == ".png":
         return read_mask_stack(source), None
     if source.suffix != ".npy":
-        return read_labels(source)
+        return read_segmentation_of_slicer(source, grid) or read_labels(source)
     array = np.asarray(load_array(source))
     if array.ndim == 4 and array.shape[3] > 4 >= array.shape[0]:
         array = np.moveaxis(array, 0, 3)
@@ -166,7 +168,7 @@ def understand_labels(
         array: (X, Y, Z) labels, or (X, Y, Z, C) one-hot with background first. Floats within 0.01 of a label count as
             that label.
         source: Its file, for sentences.
-        labels: Name of the label set; None decides by `choose_label_set`.
+        labels: Name of the label set; None decides by the data set's `dataset.json`, else by `choose_label_set`.
         scan_id: The scan's id.
         beside: Labels in the other maps of the set.
 
@@ -181,18 +183,16 @@ def understand_labels(
     if whole.ndim == 4:
         return _from_one_hot(whole, source)
     values = _values(whole)
-    if labels is None:
-        chosen = choose_label_set(values, source, scan_id=scan_id, beside=beside)
-    else:
-        chosen = named(LABEL_SETS, labels, "label set")
-        if left := {value for value in values if value and value not in chosen.meaning}:
-            raise InputError(
-                f"A label map holds {', '.join(f'{value:g}' for value in sorted(left)[:5])}, which the label set "
-                f"'{labels}' does not know",
-                file=source,
-                why=f"it is {chosen.words}",
-                fix="Choose another with --labels",
-            )
+    stated = stated_set(source) if labels is None else named(LABEL_SETS, labels, "label set")
+    if stated and (left := {value for value in values if value and value not in stated.meaning}):
+        raise InputError(
+            f"A label map holds {', '.join(f'{value:g}' for value in sorted(left)[:5])}, which the label set "
+            f"'{stated.name}' does not know",
+            file=source,
+            why=f"it is {stated.words}",
+            fix="Choose another with --labels",
+        )
+    chosen = stated or choose_label_set(values, source, scan_id=scan_id, beside=beside)
     table = np.zeros(256, np.uint8)
     for label, meaning in chosen.meaning.items():
         table[label] = meaning

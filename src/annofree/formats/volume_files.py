@@ -192,7 +192,8 @@ def _with_itk(path: Path) -> Any:
     try:
         reader.ReadImageInformation()
         size = tuple(int(n) for n in reader.GetSize())
-        if reader.GetNumberOfComponents() != 1 or len(size) != 3:
+        drawn = reader.HasMetaDataKey("Segment0_ID")  # by 3-D Slicer, in layers where segments overlap
+        if (reader.GetNumberOfComponents() != 1 and not drawn) or len(size) != 3:
             shape = (*size, reader.GetNumberOfComponents()) if reader.GetNumberOfComponents() > 1 else size
             raise InputError(
                 f"An image is {len(shape)}-D",
@@ -208,7 +209,8 @@ def _with_itk(path: Path) -> Any:
     affine[:3, :3] = np.reshape(read.GetDirection(), (3, 3)) * np.asarray(read.GetSpacing())
     affine[:3, 3] = read.GetOrigin()
     affine[:2] *= -1
-    array = sitk.GetArrayFromImage(read).transpose()
+    array = sitk.GetArrayFromImage(read)
+    array = (array.max(axis=-1) if array.ndim == 4 else array).transpose()
     return _in_mm(nib.Nifti1Image(_plain(array), affine, extra={UNPLACED: not _PLACED.search(head)}))
 
 

@@ -17,6 +17,7 @@ import numpy as np
 
 from annofree.anatomy import locate
 from annofree.errors import InputError
+from annofree.formats.named_labels import predicted_numbers
 from annofree.formats.nnunet import export_nnunet, read_case_labels
 from annofree.formats.outfolder import atomic_write, refuse_no_folder
 from annofree.formats.standing import listed_folder
@@ -74,7 +75,7 @@ class NnUNetRun:
             raise InputError(f"A data set cannot have the number {settings.dataset_id}", fix="Use 1 to 999")
         try:
             self.description: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-            if not (_our_numbers(self.description) and self.description["channel_names"]):
+            if not (predicted_numbers(self.description) and self.description["channel_names"]):
                 raise ValueError("nothing is named")
         except (OSError, ValueError, LookupError, TypeError, AttributeError):
             raise InputError(
@@ -229,7 +230,7 @@ class NnUNetRun:
         labels = read_case_labels(folder, scan.id, scan.grid)
         if labels is None:
             raise InputError(f"nnU-Net gave no answer for scan '{scan.id}'", file=folder / f"{scan.id}.nii.gz")
-        numbers = _our_numbers(self.description)
+        numbers = predicted_numbers(self.description)
         told_apart = {1, 3} <= set(numbers.values())
         ours = np.zeros(labels.shape, np.uint8)
         for theirs, own in numbers.items():
@@ -259,28 +260,3 @@ class NnUNetRun:
 
     def _do(self, name: str, *options: str) -> None:
         run_command([self.environment.command(name), *options], self.folders, self.work / "log.txt")
-
-
-def _our_numbers(description: dict[str, Any]) -> dict[int, int]:
-    """From a data set's label numbers to annofree's, by the labels' names.
-
-    Regions that overlap (a label with a list of numbers) are written by nnU-Net one over the other, each with its
-    number in `regions_class_order`.
-    """
-    names = [name for name in description["labels"] if name != "background"]
-    if any(isinstance(description["labels"][name], list) for name in names):
-        theirs = description.get("regions_class_order", range(1, len(names) + 1))
-    else:
-        theirs = [description["labels"][name] for name in names]
-    return {int(number): _meaning(name) for number, name in zip(theirs, names, strict=True)}
-
-
-def _meaning(name: str) -> int:
-    """1 core, 3 enhancing, 0 a resection cavity, which is no tumour, 2 anything else that belongs to one."""
-    word = name.lower().replace("_", " ").replace("-", " ")
-    if word in ("et", "ec", "at") or ("enhanc" in word and "non" not in word):
-        return 3
-    if word == "rc" or "cavity" in word:
-        return 0
-    core = ("core", "necro", "ncr", "non enhanc", "nonenhanc")
-    return 1 if word in ("tc", "netc", "net") or any(part in word for part in core) else 2

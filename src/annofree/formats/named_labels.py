@@ -1,0 +1,98 @@
+"""What a label is where a name says it: segments of 3-D Slicer, and the labels of nnU-Net's `dataset.json`.
+
+Numbers differ from program to program (nnU-Net's BraTS data sets have oedema 1 and core 2), names do not.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from annofree.errors import InputError
+from annofree.formats.label_sets import LabelSet
+
+_SURROUNDING = ("edema", "oedem", "snfh", "flair", "hyperintens", "surrounding")
+_CORE = ("core", "necro", "ncr", "non enhanc", "nonenhanc", "cyst")
+_WHOLE = ("whole", "tumor", "tumour", "lesion", "glioma", "metasta", "meningi", "infiltrat")
+
+
+def meaning_of(name: str) -> int | None:
+    """1 core, 2 oedema or the tumour as a whole, 3 enhancing, 0 a resection cavity, which is no tumour; None unknown.
+
+    Example:
+        >>> [meaning_of(name) for name in ("NCR", "whole tumor", "GD-enhancing", "ventricles")]
+        [1, 2, 3, None]
+    """
+    word = " ".join(re.split(r"[-_ ,/()]+", name.lower())).strip()
+    if word == "rc" or "cavity" in word:
+        return 0
+    if any(part in word for part in _SURROUNDING) or word in ("ed", "wt"):
+        return 2
+    if word in ("et", "ec", "at") or ("enhanc" in word and "non" not in word):
+        return 3
+    if word in ("tc", "netc", "net") or any(part in word for part in _CORE):
+        return 1
+    return 2 if any(part in word for part in _WHOLE) else None
+
+
+def is_surrounding(name: str) -> bool:
+    """Whether a name says oedema, and not only tumour."""
+    return name.lower() == "ed" or any(part in name.lower() for part in _SURROUNDING)
+
+
+def predicted_numbers(description: Mapping[str, Any]) -> dict[int, int]:
+    """From the numbers of nnU-Net's answers to annofree's, by the names in its `dataset.json`.
+
+    Regions that overlap (a label with a list of numbers) are written by nnU-Net one over the other, each with its
+    number in `regions_class_order`. What no name tells belongs to the tumour.
+    """
+    names = [name for name in description["labels"] if name != "background"]
+    if any(isinstance(description["labels"][name], list) for name in names):
+        theirs = description.get("regions_class_order", range(1, len(names) + 1))
+    else:
+        theirs = [description["labels"][name] for name in names]
+    meanings = ((number, meaning_of(name)) for number, name in zip(theirs, names, strict=True))
+    return {int(number): 2 if meaning is None else meaning for number, meaning in meanings}
+
+
+def stated_set(source: Path) -> LabelSet | None:
+    """The label set that a data set's `dataset.json` states for a map in its `labelsTr`; None where none tells.
+
+    Labels without a region each are of the smallest region that holds them.
+
+    Raises:
+        InputError: The file cannot be read.
+    """
+    file = source.absolute().parent.parent / "dataset.json"
+    if not source.absolute().parent.name.startswith("labels") or not file.is_file():
+        return None
+    try:
+        stated = json.loads(file.read_text(encoding="utf-8")).get("labels") or {}
+        regions = dict(_regions(stated.items()))
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
+        raise InputError("dataset.json cannot be read", file=file, fix="Repair it, or give --labels") from None
+    found = {name: meaning_of(name) for name in regions}
+    if not found or None in found.values():
+        return None  # `tumour_a`, `class 1`: the rules decide
+    meaning: dict[int, int] = {}
+    for name, numbers in sorted(regions.items(), key=lambda item: -len(item[1])):
+        meaning |= dict.fromkeys(numbers, found[name] or 0)
+    told = set(meaning.values())
+    parts = ("WT", *(("TC",) if 1 in told else ()), *(("ET",) if 3 in told else ()))
+    shown = ", ".join(f"{number} {_WORDS[own]}" for number, own in sorted(meaning.items()))
+    return LabelSet("dataset.json", meaning, f"labels as dataset.json names them ({shown})", parts)
+
+
+_WORDS = {0: "no tumour", 1: "core", 2: "oedema or tumour", 3: "enhancing"}
+
+
+def _regions(stated: Iterable[tuple[str, Any]]) -> Iterable[tuple[str, tuple[int, ...]]]:
+    """Names with their numbers: `{"core": 1}`, `{"core": [1, 3]}` and nnU-Net 1's `{"1": "core"}`; no background."""
+    for key, value in stated:
+        name, numbers = (value, key) if isinstance(value, str) else (key, value)
+        held = tuple(int(number) for number in (numbers if isinstance(numbers, list) else [numbers]))
+        if held != (0,) and str(name).lower() not in ("background", "ignore"):
+            yield str(name), held
