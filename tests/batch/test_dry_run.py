@@ -69,3 +69,6 @@ def test_a_larger_scan_is_expected_to_cost_more(tmp_path: Path) -> None:
     assert small.problems == large.problems == ()
     assert large.seconds > small.seconds
     assert large.memory_gb > small.memory_gb
+    default = expect(cohort, "large", Choice().build())  # one sequence of 5.8 million voxels: a sixth of a usual scan
+    assert 3 < default.seconds < 6
+    assert 0.3 < default.memory_gb < 0.6

@@ -3,17 +3,14 @@
 from annofree.anatomy.align import Alignment, register_to_mni
 from annofree.anatomy.atlas import Atlas, default_atlas, gyri_atlas
 from annofree.anatomy.locate import locate
-from annofree.anatomy.regions import LOBES, Region
-from annofree.anatomy.symmetry import MidsagittalPlane, midsagittal_plane, mirrored
-from annofree.anatomy.template import Template, template
+from annofree.anatomy.regions import LOBES
+from annofree.anatomy.symmetry import midsagittal_plane, mirrored
+from annofree.anatomy.template import template
 
 __all__ = [
     "LOBES",
     "Alignment",
     "Atlas",
-    "MidsagittalPlane",
-    "Region",
-    "Template",
     "default_atlas",
     "gyri_atlas",
     "locate",

@@ -72,10 +72,12 @@ def show_rows(report: BatchReport) -> None:
 
 def _notes(report: BatchReport) -> dict[str, list[str]]:
     """What was done to the scans beyond reading them, with the scans it was done to; results.tsv has every note."""
+    from annofree.review.words import is_note
+
     found: dict[str, list[str]] = {}
     for row in report.rows:
         for note in row["notes"].split(" | "):
-            if note != "n/a" and not note.startswith("Not taken as images"):
+            if note != "n/a" and is_note(note):
                 found.setdefault(note, []).append(row["id"])
     return found
 

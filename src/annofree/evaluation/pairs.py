@@ -12,7 +12,7 @@ from pathlib import Path
 from annofree.errors import AnnofreeError, InputError, some
 from annofree.formats.bids_names import participant_of
 from annofree.formats.derivatives import written_ids
-from annofree.review.remake import opened_again
+from annofree.prepare.recipe import opened_again
 
 #: Session names that come first of two; nothing else but numbers is put in order by itself.
 _FIRST = frozenset({"baseline", "bl", "first", "initial", "pre", "preop"})

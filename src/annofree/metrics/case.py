@@ -220,7 +220,7 @@ class _Masks:
         nothing = float("nan")
         return [
             row("hd_mm", lambda: by_voxel.hausdorff_mm if by_voxel else nothing),
-            row("hd95_mm", lambda: by_voxel.percentile_mm(95) if by_voxel else nothing),
+            row("hd95_mm", lambda: by_voxel.hd95_mm() if by_voxel else nothing),
             row(
                 "surface_dice",
                 lambda: by_area.surface_dice(tolerance_mm) if by_area else nothing,

@@ -156,4 +156,4 @@ def _hd95_mm(lesions: Components, lesion: int, predicted: Components, chosen: li
     surfaces = [
         area_surface(mask, spacing_mm) for mask in (lesions.numbers[box] == lesion, merged[predicted.numbers[box]])
     ]
-    return surface_distances(surfaces[0], surfaces[1], spacing_mm).area_percentile_mm()
+    return surface_distances(surfaces[0], surfaces[1], spacing_mm).area_hd95_mm()

@@ -149,7 +149,7 @@ class _Brats2025:
         distances = surface_distances(*surfaces, self.spacing_mm)
         in_voxels = distances if self.spacing_mm == ones else surface_distances(*surfaces, ones)
         nsd = in_voxels.mean_share_within(_GLOBAL_TOLERANCE_VOX)
-        return {"hd95_mm": distances.pooled_percentile_mm(), "nsd": nsd}
+        return {"hd95_mm": distances.pooled_hd95_mm(), "nsd": nsd}
 
     def _pairs(self) -> list[tuple[float, float, float]]:
         """Dice, HD95 and NSD of each matched pair."""
@@ -160,7 +160,7 @@ class _Brats2025:
             masks = self.lesions.numbers[box] == lesion, self.found.numbers[box] == component
             true, called = (voxel_surface(mask) for mask in masks)
             distances = surface_distances(true, called, self.spacing_mm)
-            found.append((dice, distances.pooled_percentile_mm(), distances.mean_share_within(min(self.spacing_mm))))
+            found.append((dice, distances.pooled_hd95_mm(), distances.mean_share_within(min(self.spacing_mm))))
         return found
 
     def _lesionwise(self, metastases: bool) -> dict[str, float]:

@@ -15,7 +15,7 @@ from annofree.metrics.case import CaseScores
 #: Fewest paired patients for which a rank test is printed; below, the interval of the difference has to do.
 MINIMUM_FOR_TEST = 40
 RESAMPLES = 5000
-LEVEL = 0.95
+TAIL = 0.025
 
 
 def bootstrap_means(
@@ -36,9 +36,9 @@ def bootstrap_means(
 
 
 def bootstrap_interval(
-    values: NDArray[np.float64], *, rng: np.random.Generator, resamples: int = RESAMPLES, level: float = LEVEL
+    values: NDArray[np.float64], *, rng: np.random.Generator, resamples: int = RESAMPLES
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Percentile interval of the mean of each column of (N, K) `values`: (low (K,), high (K,)).
+    """95 % percentile interval of the mean of each column of (N, K) `values`: (low (K,), high (K,)).
 
     A column with fewer than two finite values has no interval: NaN.
     """
@@ -46,8 +46,7 @@ def bootstrap_interval(
     known = np.isfinite(values).sum(axis=0) >= 2
     low, high = np.full(means.shape[1], np.nan), np.full(means.shape[1], np.nan)
     if known.any():
-        tail = (1 - level) / 2
-        low[known], high[known] = np.nanquantile(means[:, known], [tail, 1 - tail], axis=0)
+        low[known], high[known] = np.nanquantile(means[:, known], [TAIL, 1 - TAIL], axis=0)
     return low, high
 
 

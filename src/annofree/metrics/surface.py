@@ -78,23 +78,23 @@ class SurfaceDistances:
         """The largest distance from either surface to the other."""
         return float(max(self.truth_mm[-1], self.prediction_mm[-1]))
 
-    def percentile_mm(self, percent: float = 95.0) -> float:
-        """Larger of the two directed percentiles, linear between points of equal weight (voxel surfaces)."""
-        return float(max(np.percentile(self.truth_mm, percent), np.percentile(self.prediction_mm, percent)))
+    def hd95_mm(self) -> float:
+        """Larger of the two directed 95th percentiles, linear between points of equal weight (voxel surfaces)."""
+        return float(max(np.percentile(self.truth_mm, 95), np.percentile(self.prediction_mm, 95)))
 
-    def pooled_percentile_mm(self, percent: float = 95.0) -> float:
-        """Percentile of the distances of both directions taken together: medpy's and panoptica's HD95."""
-        return float(np.percentile(np.concatenate([self.truth_mm, self.prediction_mm]), percent))
+    def pooled_hd95_mm(self) -> float:
+        """95th percentile of the distances of both directions taken together: medpy's and panoptica's HD95."""
+        return float(np.percentile(np.concatenate([self.truth_mm, self.prediction_mm]), 95))
 
     def mean_share_within(self, tolerance_mm: float) -> float:
         """Mean over both directions of the share of surface points within the tolerance: panoptica's NSD."""
         return float((np.mean(self.truth_mm <= tolerance_mm) + np.mean(self.prediction_mm <= tolerance_mm)) / 2)
 
-    def area_percentile_mm(self, percent: float = 95.0) -> float:
-        """Larger of the two directed distances within which `percent` of the surface's area lies."""
+    def area_hd95_mm(self) -> float:
+        """Larger of the two directed distances within which 95 % of the surface's area lies."""
         return max(
-            _weighted_percentile(self.truth_mm, self.truth_weights, percent),
-            _weighted_percentile(self.prediction_mm, self.prediction_weights, percent),
+            _area_hd95_mm(self.truth_mm, self.truth_weights),
+            _area_hd95_mm(self.prediction_mm, self.prediction_weights),
         )
 
     def surface_dice(self, tolerance_mm: float) -> float:
@@ -135,7 +135,7 @@ def hd95_mm(
     lesion-wise rule, instead of border voxels.
     """
     between = _between(truth, prediction, spacing_mm, area=area_weighted)
-    return between.area_percentile_mm() if area_weighted else between.percentile_mm()
+    return between.area_hd95_mm() if area_weighted else between.hd95_mm()
 
 
 def surface_dice(
@@ -166,6 +166,6 @@ def _nearest_mm(queries: Surface, targets: Surface, spacing_mm: Spacing) -> NDAr
     return nearest
 
 
-def _weighted_percentile(sorted_mm: NDArray[np.float64], weights: NDArray[np.float64], percent: float) -> float:
+def _area_hd95_mm(sorted_mm: NDArray[np.float64], weights: NDArray[np.float64]) -> float:
     share = np.cumsum(weights) / weights.sum()
-    return float(sorted_mm[min(int(np.searchsorted(share, percent / 100)), share.size - 1)])
+    return float(sorted_mm[min(int(np.searchsorted(share, 0.95)), share.size - 1)])

@@ -16,7 +16,7 @@ from annofree.scan import Modality, Scan
 
 #: Classes are named "<kind> <sequence>", as in sets with one folder for each tumour type and sequence.
 SEQUENCES = (Modality.T1, Modality.T1C, Modality.T2)
-QUALITY = 75
+_QUALITY = 75
 _SLICES = 6
 
 
@@ -28,12 +28,10 @@ def write_class_folders(
     kinds: Sequence[str] = KINDS,
     sequences: Sequence[Modality] = SEQUENCES,
     spacing_mm: float = 2.0,
-    quality: int = QUALITY,
 ) -> Path:
     """Write axial slices of phantoms as JPEG files, with the noise that JPEG brings, to a new or empty folder.
 
-    Every kind and sequence is a class of its own, of `n` slices; a subject gives up to six. The quality of the files is
-    1 to 95. The folder is given back.
+    Every kind and sequence is a class of its own, of `n` slices; a subject gives up to six. The folder is given back.
 
     Raises:
         OutputError: The folder holds files already, or cannot be written.
@@ -41,11 +39,8 @@ def write_class_folders(
     """
     from PIL import Image
 
-    if n < 1 or not 1 <= quality <= 95:
-        raise InputError(
-            f"{n} slices a class at JPEG quality {quality} cannot be written",
-            fix="Use one slice or more, and a quality from 1 to 95",
-        )
+    if n < 1:
+        raise InputError(f"{n} slices a class cannot be written", fix="Use one slice or more")
     root = Path(out)
     with whole_or_nothing(root, "folder for the pictures") as half:
         for number, kind in enumerate(kinds):
@@ -58,7 +53,7 @@ def write_class_folders(
                     place.mkdir(parents=True, exist_ok=True)
                     for index, level in enumerate(levels, start=first):
                         picture = _picture(subject.scan, sequence, level)
-                        Image.fromarray(picture).save(place / f"{index:03d}.jpg", quality=quality)
+                        Image.fromarray(picture).save(place / f"{index:03d}.jpg", quality=_QUALITY)
     return root
 
 

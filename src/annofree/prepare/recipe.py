@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -111,6 +113,34 @@ def open_as_before(opened: Mapping[str, Any]) -> Cohort:
     refuse_gone(opened["source"])
     prepare = opened.get("prepare")
     return open_cohort(**{**opened, "prepare": None if prepare is None else Recipe(**prepare)})
+
+
+def opened_again(folder: Path, scan_id: str) -> Cohort:
+    """The scans that the run which made a result was given.
+
+    Raises:
+        InputError: Nobody knows, or they are gone.
+    """
+    for path in sorted(folder.glob("run*.json")):
+        try:
+            told = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        if isinstance(told, dict) and told.get("opened") and scan_id in told.get("scans", ()):
+            refuse_gone(told["opened"]["source"])
+            return _same_cohort(json.dumps(told["opened"]))
+    raise InputError(
+        f"Where the images of '{scan_id}' lie is not known",
+        file=folder,
+        why="no run.json in the folder names them",
+        fix="Segment the scan again with annofree segment",
+    )
+
+
+@lru_cache(2)
+def _same_cohort(opened: str) -> Cohort:
+    """Kept for the next scan, of two results that are compared too: the headers of all studies are read for it."""
+    return open_as_before(json.loads(opened))
 
 
 def again(provenance: Mapping[str, Any]) -> Again | None:

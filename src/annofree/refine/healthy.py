@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal
 
 import numpy as np
 
@@ -11,9 +10,7 @@ from annofree.errors import InputError, SettingsError
 from annofree.masks import Mask, components
 
 
-def healthy_min_ml(
-    healthy: Iterable[tuple[Mask, float]], *, alpha: float = 0.2, connectivity: Literal[6, 18, 26] = 26
-) -> float:
+def healthy_min_ml(healthy: Iterable[tuple[Mask, float]], *, alpha: float = 0.2) -> float:
     """A minimum volume that leaves no component at all in a new healthy person, for a share `1 - alpha` of them, ml.
 
     Split conformal, as `annofree.thresholds.Conformal`: the `ceil((n + 1)(1 - alpha))`-th smallest of the scans'
@@ -28,7 +25,7 @@ def healthy_min_ml(
     voxel = 0.0
     for mask, voxel_ml in healthy:
         voxel = max(voxel, voxel_ml)
-        largest.append(int(np.bincount(components(mask, connectivity)[0][mask], minlength=1).max()) * voxel_ml)
+        largest.append(int(np.bincount(components(mask, 26)[0][mask], minlength=1).max()) * voxel_ml)
     rank = int(np.ceil((len(largest) + 1) * (1 - alpha) - 1e-9))
     if rank > len(largest):
         needed = int(np.ceil((1 - alpha) / alpha - 1e-9))

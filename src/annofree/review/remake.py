@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +11,11 @@ from annofree.formats import open_scan
 from annofree.formats.derivatives import read_segmentation, written_ids
 from annofree.formats.names import is_volume
 from annofree.formats.nifti import holds_channels
-from annofree.prepare.recipe import again, open_as_before, refuse_gone
+from annofree.prepare.recipe import again, opened_again, refuse_gone
 from annofree.review.cohort import write_cohort_review
 from annofree.review.patient import page_path, source_digest, write_review
 from annofree.review.summary import read_summary
-from annofree.scan import Cohort, Scan
+from annofree.scan import Scan
 from annofree.segmentation import Segmentation
 
 
@@ -119,31 +117,3 @@ def read_again(result: Segmentation, folder: str | Path) -> Scan:
     if not scan.grid.same_as(result.grid):
         raise InputError(f"The images of '{result.scan_id}' have changed since then", fix="Segment it again")
     return scan
-
-
-def opened_again(folder: Path, scan_id: str) -> Cohort:
-    """The scans that the run which made a result was given.
-
-    Raises:
-        InputError: Nobody knows, or they are gone.
-    """
-    for path in sorted(folder.glob("run*.json")):
-        try:
-            told = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            continue
-        if isinstance(told, dict) and told.get("opened") and scan_id in told.get("scans", ()):
-            refuse_gone(told["opened"]["source"])
-            return _same_cohort(json.dumps(told["opened"]))
-    raise InputError(
-        f"Where the images of '{scan_id}' lie is not known",
-        file=folder,
-        why="no run.json in the folder names them",
-        fix="Segment the scan again with annofree segment",
-    )
-
-
-@lru_cache(2)
-def _same_cohort(opened: str) -> Cohort:
-    """Kept for the next scan, of two results that are compared too: the headers of all studies are read for it."""
-    return open_as_before(json.loads(opened))

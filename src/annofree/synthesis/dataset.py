@@ -127,11 +127,10 @@ def write_published(
     n: int | None = None,
     seed: int = 0,
     settings: PublishedSettings | None = None,
-    sequence: Modality = Modality.FLAIR,
     workers: int = 1,
     layout: str = "nnunet",
 ) -> Path:
-    """Write made cases from healthy scans: half for training, half as the distribution-shifted validation task.
+    """Write made cases from healthy FLAIR: half for training, half as the distribution-shifted validation task.
 
     A validation case carries "val" at the end of its name, and `splits_final.json` states the split: copy it to
     `nnUNet_preprocessed/<data set>/` before training. All cases of one scan are on the same side of the split, unless
@@ -144,13 +143,12 @@ def write_published(
         n: Number of cases; by default one a scan. More than that many use scans again.
         seed: Decides everything.
         settings: The published form by default.
-        sequence: The sequence that is used.
         workers: Processes.
         layout: "nnunet" or "folders".
 
     Raises:
         InputError: A scan cannot be used.
-        MissingSequence: A scan lacks the sequence.
+        MissingSequence: A scan has no FLAIR.
         OutputError: The folder is not empty or not writable.
     """
     settings = settings or PublishedSettings()
@@ -174,7 +172,7 @@ def write_published(
         for at in range(0, len(cases), _TOGETHER)
     ]
     asked = {"n": total, "seed": seed, "settings": settings.model_dump(mode="json"), "scans": listed(cohort)}
-    with MadeFolder.new(out, layout, [sequence], asked) as folder:
+    with MadeFolder.new(out, layout, [Modality.FLAIR], asked) as folder:
         made = in_order(partial(_make, cohort, seed, settings, folder), jobs, workers)
         rows = sorted((row for rows in made for row in rows), key=lambda row: row["case"])
         return folder.finish(rows, {"background": 0, "tumour": 1}, split)

@@ -27,7 +27,6 @@ def write_mixed(
     seed: int = 0,
     settings: MixSettings | None = None,
     workers: int = 1,
-    layout: str = "nnunet",
     prefix: str = "mixed",
 ) -> Path:
     """Mix patients' tumours into healthy scans and write the cases.
@@ -45,7 +44,6 @@ def write_mixed(
         seed: Decides everything.
         settings: See `MixSettings`.
         workers: Processes.
-        layout: "nnunet" or "folders".
         prefix: Start of the cases' names.
 
     Raises:
@@ -64,7 +62,7 @@ def write_mixed(
     jobs = [(k, tumour, host, np.asarray(pseudo_labels[tumour])) for k, (tumour, host) in enumerate(pairs)]
     asked = {"pairs": pairs, "seed": seed, "settings": settings.model_dump(mode="json")}
     asked |= {"patients": listed(patients), "healthy": listed(healthy), "labels": listed_labels(pseudo_labels)}
-    with MadeFolder.new(out, layout, shared, asked) as folder:
+    with MadeFolder.new(out, "nnunet", shared, asked) as folder:
         rows = list(in_order(partial(_make, patients, healthy, folder, prefix, seed, settings), jobs, workers))
         return folder.finish(rows, label_names(pseudo_labels[tumour] for tumour in usable))
 

@@ -21,6 +21,8 @@ from annofree.segmentation import REGIONS
 from annofree.training.memory import estimate_gb
 from annofree.training.plan import Three, TrainingPlan, by
 
+#: Scans that are looked at.
+MOST = 24
 #: No side of a feature map gets shorter than this.
 SHORTEST = 4
 #: A patch is not made smaller than this, unless the brains are, voxels.
@@ -50,15 +52,15 @@ class Fingerprint:
     cases: int
 
 
-def fingerprint(cohort: Cohort, *, most: int = 24) -> Fingerprint:
-    """Look at up to `most` scans, evenly spread over the cohort.
+def fingerprint(cohort: Cohort) -> Fingerprint:
+    """Look at up to `MOST` scans, evenly spread over the cohort.
 
     Raises:
         InputError: There is no scan, or one has no foreground.
     """
     if not len(cohort):
         raise InputError("There is no scan to plan for")
-    chosen = np.unique(np.linspace(0, len(cohort) - 1, min(most, len(cohort))).round().astype(int))
+    chosen = np.unique(np.linspace(0, len(cohort) - 1, min(MOST, len(cohort))).round().astype(int))
     spacings, sizes = [], []
     for scan in (cohort[cohort.ids[int(i)]] for i in chosen):
         box = bounding_box(scan.foreground())
