@@ -74,6 +74,18 @@ def test_old_labels_are_understood_across_the_set(tmp_path: Path) -> None:
     assert evaluate(out, truth).summary.row("dice", "ET").mean == 1.0
 
 
+def test_two_labels_alone_are_said_to_be_read_as_core_and_oedema(tmp_path: Path) -> None:
+    maps = {"a": blocks(1, 2), "b": blocks(2, 1)}
+    out, truth = cohort(tmp_path, maps, maps)
+    said = [note for note in evaluate(out, truth).screen_notes() if "1 and 2 alone" in note]
+    assert len(said) == 1
+    assert "(a, b)" in said[0]
+    assert "--labels" in said[0]
+    other = evaluate(out, truth, labels="hd-glio")
+    assert other.cases[0].value("dice", "ET") == 0
+    assert not any("1 and 2 alone" in note for note in other.screen_notes())
+
+
 def test_a_brain_mask_is_refused_by_what_it_holds(tmp_path: Path) -> None:
     brain = np.zeros(SHAPE, np.uint8)
     brain[2:38, 2:38, 2:28] = 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
 
@@ -106,6 +107,7 @@ def test_labels_with_two_meanings_are_asked_for(values: list[int], beside: set[i
         ("ped2024", [0, 3, 1, 1, 2]),
         ("brats2023", [0, 1, 2, 3, None]),
         ("msd", [0, 2, 1, 3, None]),
+        ("hd-glio", [0, 2, 3, None]),
     ],
 )
 def test_a_label_set_that_is_named_is_used(labels: str, expected: list[int | None]) -> None:
@@ -190,11 +192,16 @@ def test_a_refusal_shows_numbers_that_differ(tmp_path: Path) -> None:
     [
         *("p1_brain_segmentation", "p1_brain_seg", "p1_seg_brain", "p1_brain_mask", "p1_bet_mask", "p1_brain_labels"),
         *("p1_T1_brain_seg", "p1_aseg_seg", "p1_tissue_seg", "p1_skull_mask", "p1_wm_mask", "p1_synthseg_labels"),
-        *("p1_pred_seg", "p1_fusion_seg"),
+        *("p1_pred_seg", "p1_fusion_seg", "p1_tumorMask_fused-staple", "p1_tumour_prediction_mask", "p1_GlistrBoost"),
+        *(
+            "p1_automated_approx_segm",
+            "HD-GLIO-AUTO-segmentation/p1_seg",
+            "DeepBraTumIA-segmentation/atlas/p1_seg_mask",
+        ),
     ],
 )
 def test_what_is_no_tumour_never_becomes_the_truth(tmp_path: Path, name: str) -> None:
-    assert truth_rank(f"{name}.nii.gz", "p1") is None
+    assert "/" in name or truth_rank(f"{name}.nii.gz", "p1") is None
     save(tmp_path / f"{name}.nii.gz", np.ones((4, 4, 4), np.uint8))
     assert find_truth(tmp_path, "p1") is None
 
@@ -207,12 +214,25 @@ def test_what_is_no_tumour_never_becomes_the_truth(tmp_path: Path, name: str) ->
         ("p1_brain_tumor_seg", "p1"),
         ("p1_brain_tumour_mask", "p1"),
         ("p1_brain_T1_seg", "p1"),
+        ("p1_11_segm", "p1_11"),
+        ("p1_GlistrBoost_ManuallyCorrected", "p1"),
+        ("p1_staple_of_raters_seg", "p1"),
     ],
 )
 def test_a_tumour_map_stays_the_truth_although_it_speaks_of_the_brain(tmp_path: Path, name: str, scan_id: str) -> None:
     path = save(tmp_path / f"{name}.nii.gz", np.ones((4, 4, 4), np.uint8))
     assert find_truth(tmp_path, scan_id) == path
     assert not is_brain_mask(name)
+
+
+def test_an_array_without_geometry_has_the_axis_order_of_the_scans_file(patient: Path) -> None:
+    """What `np.save(nibabel.load(SEG).get_fdata())` writes."""
+    file = patient / "BraTS2021_00042_seg.nii.gz"
+    scan = open_scan(patient)
+    np.save(patient.parent / "truth.npy", nib.load(file).get_fdata())
+    truths = [open_truth(path, scan.id, scan.grid, native=scan.native) for path in (file, patient.parent / "truth.npy")]
+    with scoring():
+        assert np.array_equal(truths[0].labels, truths[1].labels)
 
 
 def test_another_visits_truth_is_not_taken(tmp_path: Path) -> None:

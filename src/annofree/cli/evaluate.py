@@ -25,7 +25,7 @@ def evaluate(
         str | None,
         typer.Option(
             help="Label set of the truth where it cannot be told: brats2023, brats2021, brats2015, post-treatment, "
-            "ped2024, msd, binary.",
+            "ped2024, msd, hd-glio, binary.",
             show_default=False,
         ),
     ] = None,

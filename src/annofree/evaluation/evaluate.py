@@ -33,6 +33,10 @@ _MEANS = {
     "brats2025": ("dice", "brats2025_lesionwise_dice", "brats2025_hd95_mm", "brats2025_f1"),
     "panoptic": ("dice", "panoptic_pq", "panoptic_sq", "panoptic_rq"),
 }
+_TWO_LABELS = (
+    "The label maps hold 1 and 2 alone, read as core and oedema; where they mean something else (oedema and enhancing "
+    "tumour: hd-glio), say it with --labels."
+)
 
 
 @dataclass(frozen=True, repr=False)
@@ -144,7 +148,8 @@ def evaluate(
         try:
             left_out: list[str] = []
             answer = read_segmentation(results, scan_id, method, scores=tuple(REGIONS), left_out=left_out)
-            expert = open_truth(files.get(scan_id, Path(truth)), scan_id, answer.grid, labels=labels, beside=beside)
+            source = files.get(scan_id, Path(truth))
+            expert = open_truth(source, scan_id, answer.grid, labels=labels, beside=beside, native=answer.native)
             regions = [region for region in answer.regions if region in expert.regions]
             with scoring():
                 true = expert.labels
@@ -176,7 +181,8 @@ def evaluate(
         if "WT" in case.regions:
             foretold.append(Foretold.of(answer, case))
         untold = [region for region in answer.regions if region not in regions]
-        notes += [(scan_id, note) for note in (expert.note, *case.notes) if note]
+        unsure = _TWO_LABELS if beside == {0, 1, 2} and expert.convention == LABEL_SETS["brats2023"].words else ""
+        notes += [(scan_id, note) for note in (expert.note, unsure, *case.notes) if note]
         notes += [(scan_id, f"Ranking rows are left out. {sentence}") for sentence in left_out]
         if untold:
             notes.append(

@@ -19,6 +19,7 @@ from annofree.formats.dicom.files import zip_holds
 from annofree.formats.names import (
     GENERIC,
     ImageName,
+    by_programs,
     folder_rank,
     is_map_folder,
     is_volume,
@@ -27,6 +28,7 @@ from annofree.formats.names import (
     read_name,
     stem_of,
     truth_rank,
+    words_of,
 )
 from annofree.formats.nifti import holds_labels
 from annofree.formats.outfolder import is_ours
@@ -369,5 +371,6 @@ def _truths(folder: Path, scan_id: str, seen: set[str]) -> list[tuple[int, Path]
         if rank is not None and (known or scan_id in owners):
             found.append((rank, path))
     for sub in subfolders:
-        found += _truths(sub, scan_id, seen)
+        if not by_programs(words_of(sub.name, scan_id)):
+            found += _truths(sub, scan_id, seen)
     return found

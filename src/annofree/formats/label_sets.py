@@ -69,6 +69,7 @@ LABEL_SETS: dict[str, LabelSet] = {
         LabelSet(
             "msd", {1: 2, 2: 1, 3: 3}, "labels 0/1/2/3 (Medical Segmentation Decathlon), 1 read as oedema, 2 as core"
         ),
+        LabelSet("hd-glio", {1: 2, 2: 3}, "labels 0/1/2 (HD-GLIO), 1 read as oedema, 2 as enhancing", ("WT", "ET")),
         LabelSet("binary", {1: 2, 255: 2}, "binary: whole tumour only", ("WT",)),
     )
 }

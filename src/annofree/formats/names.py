@@ -7,6 +7,7 @@ name that is known to be the patient's id (the folder's name, a BIDS `sub-` or `
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -36,7 +37,7 @@ _PROCESSING = frozenset(
 )
 #: Words of files that are maps of something, never images.
 _MAPS = re.compile(
-    r"(.*(mask|seg|segmentation|segmented|parc)s?|labels?|gt|truth|groundtruth|gold|goldstandard|dlmuse|muse|fusion|"
+    r"(.*(mask|seg|segm|segmentation|segmented|parc)s?|glistr(boost)?|manually?corrected|labels?|gt|truth|groundtruth|gold|goldstandard|dlmuse|muse|fusion|"
     r"annotations?|annotated|annot|lesions?|rois?|vois?|gtv|ctv|contours?|delineations?|tumou?rs?|o?edema|necrosis|"
     r"prob|probs|probability|probabilities|heatmap|prediction|pred|pve|xfm|warp|jacobian|staple)\d*",
     flags=re.IGNORECASE,
@@ -56,16 +57,23 @@ _TRAILING_ID = re.compile(
 _DATE = re.compile(r"(19|20)\d\d(0[1-9]|1[0-2])([0-2]\d|3[01])")
 #: Words of an expert's label map, the surest first. A fusion of networks is no expert.
 _TRUTH_RANKS = (
-    re.compile(r"seg|segmentation|tumou?rseg|dseg", flags=re.IGNORECASE),
+    re.compile(r"segm?|segmentation|tumou?rseg|dseg|manually?corrected", flags=re.IGNORECASE),
     re.compile(r"gt|truth|groundtruth|gold|goldstandard|labels?|annotations?", flags=re.IGNORECASE),
     re.compile(r"mask|masks|tumou?rmask|lesionmask", flags=re.IGNORECASE),
 )
 #: Words of what is no tumour: wherever they stand, and beside the word that speaks of a label map.
 _NO_TUMOUR = re.compile(
-    r"dlmuse|muse|fusion|staple|aseg|aparc|synthseg|samseg|fastsurfer|tissues?|pve(seg)?|wm|gm|csf|ventricles?|lobes?|"
-    r"atlas|parc(ellation)?|parenchyma|icv|vessels?|pred(ict(ion|ions|ed))?",
+    r"dlmuse|muse|aseg|aparc|synthseg|samseg|fastsurfer|tissues?|pve(seg)?|wm|gm|csf|ventricles?|lobes?|"
+    r"atlas|parc(ellation)?|parenchyma|icv|vessels?|nnunet",
     flags=re.IGNORECASE,
 )
+#: Words of what programs drew, tumour or not, and of what a person did to it.
+_BY_PROGRAMS = re.compile(
+    r"fusion|fused|staple|pred(ict(ion|ions|ed))?|auto(matic(ally)?|mated)?|approx|hdglio|deepbratumia|deepmedic|"
+    r"deepscan|glistr(boost)?",
+    flags=re.IGNORECASE,
+)
+_BY_PERSONS = re.compile(r"manual(ly)?(corrected)?|corrected|experts?|raters?|readers?", flags=re.IGNORECASE)
 _HEAD = re.compile(r"brain|bet|hdbet|head|skull|skullstrip(ped)?|cortex|cerebrum|cerebellum", flags=re.IGNORECASE)
 _LESION = re.compile(r".*(tumou?r|lesion|glioma|metastas).*|gbm|gtv|mets?", flags=re.IGNORECASE)
 
@@ -129,6 +137,8 @@ def folder_rank(name: str) -> int | None:
     rank = truth_rank("_".join(words))
     if rank is None and (is_brain_mask("_".join(words)) or any(_NO_TUMOUR.fullmatch(word) for word in words)):
         return None
+    if by_programs(words):
+        return None
     return len(_TRUTH_RANKS) if rank is None else rank
 
 
@@ -150,11 +160,19 @@ def truth_rank(name: str, scan_id: str = "") -> int | None:
     """
     words = words_of(name, scan_id)
     rank, place = _truth_word(words)
+    if by_programs(words):
+        return None
     if rank is None or any(_LESION.fullmatch(word) for word in words):
         return rank
     if is_brain_mask("_".join(words)) or any(_NO_TUMOUR.fullmatch(word) for word in words):
         return None
     return None if any(_HEAD.fullmatch(word) for word in words[max(place - 1, 0) : place + 2]) else rank
+
+
+def by_programs(words: Iterable[str]) -> bool:
+    """Whether words of a name say that programs drew something, and no person corrected it."""
+    held = list(words)
+    return any(map(_BY_PROGRAMS.fullmatch, held)) and not any(map(_BY_PERSONS.fullmatch, held))
 
 
 def _truth_word(words: list[str]) -> tuple[int | None, int]:

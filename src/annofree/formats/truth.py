@@ -30,7 +30,13 @@ _NEAR_WHOLE = 0.01
 
 
 def open_truth(
-    path: str | Path, scan_id: str, grid: Grid, *, labels: str | None = None, beside: Iterable[int] = ()
+    path: str | Path,
+    scan_id: str,
+    grid: Grid,
+    *,
+    labels: str | None = None,
+    beside: Iterable[int] = (),
+    native: Grid | None = None,
 ) -> Truth:
     """Open the truth of a scan.
 
@@ -40,6 +46,7 @@ def open_truth(
         grid: The scan's canonical grid; the truth must lie on it.
         labels: Name of its label set (`LABEL_SETS`); None decides by the labels that occur, or asks.
         beside: Labels in the other maps of the set (`label_values` of each).
+        native: The grid of the scan's own file, whose axis order an array without geometry (`.npy`) has.
 
     Raises:
         InputError: No truth is found, it lies on another grid, or its labels are unknown or unclear.
@@ -47,7 +54,7 @@ def open_truth(
     source = locate_truth(path, scan_id)
     array, stored = _read(source, grid)
     if stored is None:  # the mask of PNG slices lies where they do
-        stored = grid if source.suffix.lower() == ".png" else Grid(array.shape[:3], grid.affine)
+        stored = grid if source.suffix.lower() == ".png" else Grid(array.shape[:3], (native or grid).affine)
     understood, regions, convention = understand_labels(array, source, labels=labels, scan_id=scan_id, beside=beside)
     own = canonical_grid(stored)
     offset = _offset_mm(own, grid)
