@@ -32,7 +32,7 @@ class Choice:
 
     Its fields are what `annofree.segmenter.Segmenter` takes, but that `model` is the folder of a fitted one and
     `options` are the settings that a run may change. A threshold and refiners are for the whole tumour; None keeps the
-    method's own, and "own" among refiners stands for those.
+    method's own, and "own" among refiners stands for those, "none" for no refiner.
     """
 
     method: str | Method | None = None
@@ -118,21 +118,16 @@ class Choice:
 
     def _chain(self, own: tuple[Refiner, ...]) -> tuple[Refiner, ...]:
         """The chosen refiners of the whole tumour, able to run."""
-        from annofree.refine import Sam, parse
+        from annofree.refine import Sam, chosen_chain
 
-        chain: list[Refiner] = []
-        for one in ("own",) if self.refine is None else self.refine:
-            if not isinstance(one, str):
-                chain.append(one)
-            else:
-                chain += own if one.strip().lower() == "own" else (parse(one),)
+        chain = chosen_chain(("own",) if self.refine is None else self.refine, own)
         if self.sam is not None:
             if not any(isinstance(refiner, Sam) for refiner in chain):
                 raise SettingsError("A SAM was given, but no refiner uses it", fix="Add --refine sam")
-            chain = [r.model_copy(update={"folder": self.sam}) if isinstance(r, Sam) else r for r in chain]
+            chain = tuple(r.model_copy(update={"folder": self.sam}) if isinstance(r, Sam) else r for r in chain)
         for refiner in chain:
             refiner.check()
-        return tuple(chain)
+        return chain
 
 
 def segment_scan(

@@ -29,7 +29,8 @@ class Segmenter:
             results say so.
         threshold: For the whole tumour, a threshold, its short form such as "fixed:2.0", or a number; None keeps the
             method's own.
-        refine: Refiners of the whole tumour, or their short forms; "own" stands for the method's, None keeps those.
+        refine: Refiners of the whole tumour, or their short forms; "own" stands for the method's, "none" for no
+            refiner; None keeps the method's own.
         sam: Folder of a SAM, for the refiner "sam".
         strict: Whether a scan that does not seem to belong is refused; otherwise `result.provenance["notes"]` says why.
         false_alarms: Share of tumour-free scans that may be called; `result.provenance["finding"]` has the answer.

@@ -161,6 +161,25 @@ def test_masks_with_another_threshold_are_not_taken_for_those_of_the_run(copy: P
     assert run(open_cohort(copy / "scans"), CHOICE, copy / "out", locate=False).reused == []
 
 
+def test_masks_with_other_refiners_come_out_the_same_again(copy: Path) -> None:
+    at = ("rethreshold", copy / "out", "--no-locate", "--overwrite")
+    assert call(*at, "--refine", "own", "--refine", "median:5", "--threshold", "fixed:2.5") == 0
+    before = read_segmentation(copy / "out", "ball-000")
+    chain = [refiner["kind"] for refiner in before.provenance["refiners"]["WT"]]
+    assert chain == ["eroded-brain", "components", "median"]
+    assert rerun(copy / "out", only=["ball-000"]).reproduced
+    assert call(*at, "--refine", "none") == 0
+    bare = read_segmentation(copy / "out", "ball-000")
+    assert bare.provenance["refiners"]["WT"] == []
+    assert np.array_equal(bare.labels > 0, (bare.scores["WT"].values > 2.5) & bare.brain)
+    assert rerun(copy / "out", only=["ball-000"]).reproduced
+
+
+def test_a_rethreshold_that_changes_nothing_is_refused(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("rethreshold", copy / "out", "--overwrite") == 2
+    assert "Nothing to change was given. Give --threshold, such as fixed:0.7, or --refine." in capsys.readouterr().err
+
+
 def test_a_manifest_of_the_first_form_is_read(copy: Path) -> None:
     file = copy / "out" / "run.json"
     told = json.loads(file.read_text())

@@ -7,6 +7,8 @@ import pytest
 
 from annofree.errors import SettingsError
 from annofree.methods.decide import Decision, Rules, Scored, decide
+from annofree.pipeline import Choice
+from annofree.refine import chosen_chain, parse_chain
 from annofree.scan import Modality, Scan
 from annofree.segmentation import ScoreMap, Unit
 from annofree.thresholds import parse
@@ -32,6 +34,32 @@ def test_a_users_threshold_outside_all_scores_is_told() -> None:
     assert below.labels.all()
     assert "lies below every score" in below.notes[0]
     assert usual.notes == ()
+
+
+def test_a_user_who_moves_a_threshold_is_told_where_the_border_does_not_follow_it() -> None:
+    values = np.zeros((20, 20, 20), np.float32)
+    values[5:15, 5:15, 5:15] = 0.8
+    scan = Scan("p", {Modality.FLAIR: values * 100}, np.eye(4), brain=np.ones(values.shape, bool))
+    scores = {"WT": ScoreMap(values, "WT", "probability", scan.grid)}
+
+    def notes(threshold: str, *refiners: str) -> tuple[str, ...]:
+        rules = Rules({"WT": parse(threshold)}, {"WT": chosen_chain(refiners, ())})
+        return decide(Scored(scores, rules), scan).notes
+
+    told = (
+        "The threshold of WT decides what is found and hardly where its border lies, which appearance draws anew; "
+        "--refine none shows what the threshold alone cuts"
+    )
+    assert told in notes("fixed:0.7", "fill-holes", "appearance")
+    assert told in notes("otsu", "appearance")
+    assert not [note for note in notes("fixed:0.7", "fill-holes", "components") if "border" in note]
+    assert told not in notes("fixed:0.9", "appearance")  # nothing is found
+    assert told not in notes("fixed:0.5,tier=T0,source=even odds", "appearance")  # a method's own
+
+
+def test_refiners_can_be_left_out() -> None:
+    assert Choice("intensity", refine=("none",)).build().refiners["WT"] == ()
+    assert chosen_chain(("own", "median:3"), parse_chain("fill-holes")) == parse_chain("fill-holes + median:3")
 
 
 @pytest.mark.parametrize("shown", list(Modality))

@@ -17,6 +17,7 @@ from annofree.batch.run import BatchReport, run
 from annofree.errors import InputError, some
 from annofree.pipeline import Choice
 from annofree.prepare.recipe import open_as_before
+from annofree.refine import REFINERS
 from annofree.scan import Cohort
 from annofree.thresholds import THRESHOLDS
 
@@ -110,7 +111,11 @@ def _decide_again(report: BatchReport, change: Mapping[str, Any]) -> None:
     done = [row["id"] for row in report.rows if row["id"] in change["scans"]]
     if done:
         rule = None if change["threshold"] is None else THRESHOLDS.from_dict(change["threshold"])
-        rethreshold(report.out, rule, region=change["region"], only=done, overwrite=True, locate=False)
+        chain = change.get("refiners")
+        if chain is not None:
+            chain = [one if isinstance(one, str) else REFINERS.from_dict(one) for one in chain]
+        how: dict[str, Any] = {"refine": chain, "region": change["region"], "only": done}
+        rethreshold(report.out, rule, **how, overwrite=True, locate=False)
 
 
 def _ended(told: Mapping[str, Any], only: set[str]) -> list[str]:

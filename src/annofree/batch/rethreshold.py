@@ -21,6 +21,7 @@ from annofree.formats.outfolder import claimed
 from annofree.methods.decide import Rules, Scored, decide
 from annofree.methods.model_folder import FORM
 from annofree.methods.registry import method_class
+from annofree.refine import chosen_chain
 from annofree.refine.base import Refiner
 from annofree.review.remake import read_again
 from annofree.segmentation import Segmentation
@@ -35,7 +36,7 @@ def rethreshold(
     threshold: str | Threshold | None,
     *,
     method: str | None = None,
-    refine: Sequence[Refiner] | None = None,
+    refine: Sequence[str | Refiner] | None = None,
     region: str = "WT",
     out: str | Path | None = None,
     overwrite: bool = False,
@@ -48,7 +49,8 @@ def rethreshold(
         results: A folder that `annofree segment` wrote.
         threshold: The new rule, such as "fixed:2.0", "otsu" or "mad:3"; None decides again by the rules in use.
         method: Whose answers, where a folder holds those of several methods.
-        refine: The region's new refiners; None keeps those in use.
+        refine: The region's new refiners, or their short forms; "own" stands for those in use, "none" for none, None
+            keeps those in use.
         region: The region that it decides.
         out: Another folder for the new masks.
         overwrite: Without `out`, replace the masks in place (scores stay as they are).
@@ -62,14 +64,16 @@ def rethreshold(
     Raises:
         InputError: The folder holds no segmentation, or none can be decided again.
         OutputError: Masks would be replaced and nobody allowed it.
-        SettingsError: The threshold is not understood.
+        SettingsError: The threshold or a refiner is not understood.
     """
     started = time.monotonic()
     rule = parse(threshold) if isinstance(threshold, str) else threshold
     chain = None if refine is None else tuple(refine)
+    for refiner in chosen_chain(chain or (), ()):
+        refiner.check()
     described: dict[str, Any] = {"threshold": None if rule is None else rule.to_dict()}
     if chain is not None:
-        described["refiners"] = [refiner.to_dict() for refiner in chain]
+        described["refiners"] = [one if isinstance(one, str) else one.to_dict() for one in chain]
     source = Path(results)
     ids = [scan_id for scan_id in written_ids(source) if only is None or scan_id in only]
     if not ids:
@@ -145,7 +149,7 @@ def _decide_again(
     folder: Path,
     region: str,
     rule: Threshold | None,
-    chain: tuple[Refiner, ...] | None,
+    chain: tuple[str | Refiner, ...] | None,
     locate: bool,
 ) -> Segmentation:
     told = before.provenance
@@ -161,7 +165,7 @@ def _decide_again(
     if rule is not None:
         rules = rules.replace({region: rule})
     if chain is not None:
-        rules = rules.replace(refiners={region: chain})
+        rules = rules.replace(refiners={region: chosen_chain(chain, rules.refiners.get(region, ()))})
     scan = read_again(before, folder).replace(brain=before.brain)
     scored = Scored(before.scores, rules, tuple(told.get("score notes", ())))
     decision = decide(scored, scan)

@@ -29,7 +29,7 @@ def segment(
         list[str] | None,
         typer.Option(
             help="Whole-tumour refiner, such as components:26,min_ml=0.5, instead of the method's own; "
-            "may be repeated, and 'own' stands for the method's."
+            "may be repeated; 'own' stands for the method's, 'none' for no refiner."
         ),
     ] = None,
     sam: Annotated[Path | None, typer.Option(help="Folder of a SAM, SAM 2 or MedSAM, for --refine sam.")] = None,

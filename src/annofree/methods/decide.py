@@ -193,8 +193,11 @@ def _decide_on_own_grid(scored: Scored, scan: Scan) -> Decision:
             maps=maps,
             cuts=cuts,
         )
-        mask = refine(called[0] & outer, rules.refiners.get(region, ()), context) & outer
+        chain = rules.refiners.get(region, ())
+        mask = refine(called[0] & outer, chain, context) & outer
         notes += context.notes
+        if mask.any() and (note := _drawn_anyway(region, rules.thresholds[region], chain)):
+            notes.append(note)
         labels[mask] = dict(NESTED)[region]
         outer = mask
     return Decision(labels, used, tuple(notes))
@@ -217,6 +220,17 @@ def _beyond_scores(region: str, rule: Threshold, values: NDArray[np.float32]) ->
     if rule.value < low:
         return f"{number} below every score ({low:.4g} and more): the whole brain is called."
     return f"{number} above every score ({high:.4g} and less): nothing is called." if rule.value >= high else ""
+
+
+def _drawn_anyway(region: str, rule: Threshold, chain: Iterable[Refiner]) -> str:
+    """A user who moves a threshold is told where the border does not follow it."""
+    drawn = [one.kind for one in chain if one.draws_border]
+    if not drawn or (rule.source != GIVEN and rule.value is not None):
+        return ""
+    return (
+        f"The threshold of {region} decides what is found and hardly where its border lies, which "
+        f"{' and '.join(drawn)} draws anew; --refine none shows what the threshold alone cuts"
+    )
 
 
 def _brought_back(labels: NDArray[np.uint8], at: Scan, scan: Scan) -> NDArray[np.uint8]:

@@ -1,5 +1,7 @@
 """Refiners: one file an idea. `parse("components:26,min_ml=0.5")` and `from_dict(...)` make them."""
 
+from collections.abc import Iterable
+
 from annofree.refine.base import RefineContext, Refiner, refine
 from annofree.refine.brain import ErodedBrain
 from annofree.refine.components import KeepComponents
@@ -24,6 +26,7 @@ __all__ = [
     "RefineContext",
     "Refiner",
     "Sam",
+    "chosen_chain",
     "from_dict",
     "healthy_min_ml",
     "parse",
@@ -64,3 +67,16 @@ parse, from_dict = REFINERS.parse, REFINERS.from_dict
 def parse_chain(text: str) -> tuple[Refiner, ...]:
     """Refiners that follow each other, joined by `+`: `"eroded-brain:3 + components:6,keep=largest"`."""
     return tuple(parse(part) for part in text.split("+") if part.strip())
+
+
+def chosen_chain(chosen: Iterable[str | Refiner], own: Iterable[Refiner]) -> tuple[Refiner, ...]:
+    """Refiners as a user names them, one after the other: "own" stands for those of the method, "none" for no refiner.
+
+    Raises:
+        SettingsError: A name or a setting is not known.
+    """
+    chain: list[Refiner] = []
+    for one in chosen:
+        word = one.strip().lower() if isinstance(one, str) else ""
+        chain += () if word == "none" else own if word == "own" else (parse(one) if isinstance(one, str) else one,)
+    return tuple(chain)

@@ -66,6 +66,7 @@ class Appearance(Refiner):
     """
 
     kind: ClassVar[str] = "appearance"
+    draws_border: ClassVar[bool] = True
     main: ClassVar[tuple[str, ...]] = ("reach_mm",)
     later: ClassVar[Mapping[str, Any]] = {"thin_mm": 0.0, "rounds": 1}
 

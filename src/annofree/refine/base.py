@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,6 +57,9 @@ class RefineContext:
 
 class Refiner(Kind, ABC):
     """A frozen set of settings that turns a mask into a better one; never changes its input."""
+
+    #: Whether it draws the border anew, so that what the threshold cut is only where it begins.
+    draws_border: ClassVar[bool] = False
 
     def check(self) -> None:
         """Raise now what would fail for every scan, such as missing weights."""

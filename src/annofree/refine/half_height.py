@@ -26,6 +26,7 @@ class HalfHeight(Refiner):
     """
 
     kind: ClassVar[str] = "half-height"
+    draws_border: ClassVar[bool] = True
     main: ClassVar[tuple[str, ...]] = ("share",)
 
     share: float = Field(default=0.5, gt=0.0, lt=1.0)

@@ -33,6 +33,7 @@ class Promptable(Refiner):
     """
 
     kind: ClassVar[str] = "promptable"
+    draws_border: ClassVar[bool] = True
     main: ClassVar[tuple[str, ...]] = ("most",)
 
     weights: str | None = None

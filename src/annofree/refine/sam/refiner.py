@@ -46,6 +46,7 @@ class Sam(Refiner):
     """
 
     kind: ClassVar[str] = "sam"
+    draws_border: ClassVar[bool] = True
     main: ClassVar[tuple[str, ...]] = ("folder",)
 
     folder: str | None = None
