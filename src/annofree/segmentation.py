@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
@@ -18,8 +19,6 @@ from annofree.masks import Box, bounding_box
 from annofree.scan import Grid
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from annofree.scan import Scan
 
 Unit = Literal["probability", "z", "residual"]
@@ -123,6 +122,12 @@ class Lesion:
     lobe: str | None = None
     confidence: float | None = None
     label_ml: Mapping[str, float] = field(default_factory=dict)
+
+
+def told_of(scan: Scan) -> dict[str, Any]:
+    """What a record says of the scan that was segmented: its sequences, where each comes from, notes of reading it."""
+    files = {name: str(Path(file).resolve() if Path(file).exists() else file) for name, file in scan.files.items()}
+    return {"sequences": [str(name) for name in scan.sequences], "files": files, "notes": list(scan.notes)}
 
 
 @dataclass(frozen=True, eq=False)

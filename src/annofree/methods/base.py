@@ -22,7 +22,7 @@ from annofree.processes import side_by_side
 from annofree.refine import REFINERS
 from annofree.refine.base import Refiner
 from annofree.scan import Cohort, Modality, Scan, learning, scoring
-from annofree.segmentation import Lesion, Segmentation, Unit
+from annofree.segmentation import Lesion, Segmentation, Unit, told_of
 from annofree.settings import Settings
 from annofree.thresholds.base import Fittable, Threshold, worst_tier
 from annofree.trust.calibrations import rules_fingerprint
@@ -336,10 +336,7 @@ class Method(ABC):
         return {
             "annofree": VERSION,
             "form": FORM,
-            "sequences": [str(s) for s in scan.sequences],
-            "files": {
-                name: str(Path(file).resolve() if Path(file).exists() else file) for name, file in scan.files.items()
-            },
+            **told_of(scan),
             "notes": [*scan.notes, *decision.notes, *((self.device_note,) if self.device_note else ())],
             "scan notes": list(scan.notes),
             **self.describe(),

@@ -25,7 +25,7 @@ from annofree.methods.synthtumour.case_folder import tiers_of_labels
 from annofree.nnunet.environment import Environment, run_command
 from annofree.review.cohort import write_cohort_review
 from annofree.scan import Cohort, Scan
-from annofree.segmentation import REGIONS, Segmentation
+from annofree.segmentation import REGIONS, Segmentation, told_of
 from annofree.settings import Settings
 from annofree.thresholds.base import worst_tier
 
@@ -247,9 +247,7 @@ class NnUNetRun:
             lesions=locate(ours, scan, parts=told_apart),
             scan=scan,
             provenance={
-                "sequences": [str(sequence) for sequence in scan.sequences],
-                "files": {name: str(Path(file).resolve()) for name, file in scan.files.items() if Path(file).exists()},
-                "notes": list(scan.notes),
+                **told_of(scan),
                 **prepared,
                 "method": METHOD,
                 "tier": worst_tier(tiers_of_labels(self.data).values() or ["S"]),
