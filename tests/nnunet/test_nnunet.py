@@ -93,7 +93,7 @@ def test_answers_come_back_on_the_scans_grid_for_evaluate(tmp_path: Path, data: 
     result = read_segmentation(tmp_path / "out", "p-1")
     assert np.array_equal(result.mask("WT"), bright > 0)
     assert result.provenance["tier"] == "T0"
-    elsewhere = patient.replace(files={"FLAIR": "study.zip, series 3"})  # no file of its own, and still where it is from
+    elsewhere = patient.replace(files={"FLAIR": "study.zip, series 3"})  # no file of its own
     assert run.read(elsewhere, tmp_path / "answers").provenance["files"] == {"FLAIR": "study.zip, series 3"}
     (data / "cases.csv").unlink()
     assert run.read(patient, tmp_path / "answers").provenance["tier"] == "S"
