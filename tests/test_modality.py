@@ -90,6 +90,15 @@ def test_descriptions_are_parsed_like_names(text: str) -> None:
         ("sT1W_3D_TFE", "T1"),
         ("WIP sT1W_3D_TFE_GD", "T1C"),
         ("sT2W_FLAIR", "FLAIR"),
+        ("T1 kontrastsiz", "T1"),
+        ("T1_kontrastfrei", "T1"),
+        ("T1_bez_kontrastu", "T1"),
+        ("T1_KM_frei", "T1"),
+        ("T1_uden_kontrast", "T1"),
+        ("T1_-Gd", None),
+        ("T1_kontrastli", "T1C"),
+        ("T1造影前", "T1"),
+        ("T2压水", "FLAIR"),
     ],
 )
 def test_signs_other_languages_and_presets_are_read(name: str, sequence: str | None) -> None:
@@ -98,7 +107,7 @@ def test_signs_other_languages_and_presets_are_read(name: str, sequence: str | N
     assert (found.doubt is not None) == (sequence is None)
 
 
-@pytest.mark.parametrize("patient", ["Sem", "Sin", "Con", "Met", "Wout", "PP"])
+@pytest.mark.parametrize("patient", ["Sem", "Sin", "Con", "Met", "Wout", "PP", "Bez", "Pred"])
 @pytest.mark.parametrize(("word", "sequence"), [("T1", "T1"), ("T1c", "T1C"), ("CT1", "T1C"), ("flair", "FLAIR")])
 def test_small_words_are_names_where_no_contrast_word_follows(patient: str, word: str, sequence: str) -> None:
     found = read_words(f"{patient}_{word}")

@@ -17,6 +17,7 @@ from pathlib import Path
 from annofree.errors import InputError
 from annofree.modality_words import (
     AGENT_BEGINS,
+    AGENT_FREE,
     ATOMS,
     BASES,
     CONTRAST,
@@ -26,6 +27,7 @@ from annofree.modality_words import (
     NAMES_TOO,
     NEGATORS,
     NEUTRAL,
+    NONE_BEHIND,
     OTHER,
     PLAIN,
     REGISTERED,
@@ -231,7 +233,9 @@ def _words(stem: str, skipped: int) -> list[_Word]:
                     if sign is not None:
                         text, kind = ("cplus", "contrast") if sign[1] == "+" else ("cminus", "plain")
                         spoken[-1] = replace(spoken[-1], text=text, kind=kind)
-                    elif chunk[: match.start()].endswith(" -"):  # a minus, or a hyphen typed carelessly
+                    elif chunk[: match.start()] == "-" or chunk[: match.start()].endswith(
+                        " -"
+                    ):  # a minus, or a hyphen typed carelessly
                         spoken[0] = replace(spoken[0], text=f"-{spoken[0].text}", kind="unknown")
                 found += spoken
     return found
@@ -266,7 +270,7 @@ def _kinds(word: str, start: int) -> list[_Word]:
     """What one word without separators says; a compound such as `t1wce` says several things."""
     word = re.sub(r"^[sv](?=t[12]w)", "", word.replace("*", "star"))  # Philips calls its presets sT1W and vT1W
     bare = word.rstrip("0123456789")
-    kind = _kind_of(word) or ("contrast" if bare in CONTRAST else None)
+    kind = _kind_of(word) or ("contrast" if bare in CONTRAST else "plain" if AGENT_FREE.fullmatch(word) else None)
     if kind is not None:
         return [_Word(word, kind, start, _base(word))]
     for text, suffix in ((word, ""), (bare, "digits")):
@@ -346,8 +350,10 @@ def _joined(words: list[_Word]) -> list[_Word]:
         elif text in ("pre", "post") and second in VISIT_SECOND:
             found.append(_Word(f"{text} {second}", "neutral", word.start, ignored=True))
             step = 2
-        elif (word.kind == "negator" and text != "pre" and following is not None and following.kind == "contrast") or (
-            text == "pre" and following is not None and following.kind == "contrast" and second != "post"
+        elif (
+            (word.kind == "negator" and text != "pre" and following is not None and following.kind == "contrast")
+            or (text == "pre" and following is not None and following.kind == "contrast" and second != "post")
+            or (word.kind == "contrast" and second in NONE_BEHIND)
         ):
             found.append(_Word(f"{text} {second}", "plain", word.start))
             step = 2

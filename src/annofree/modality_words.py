@@ -15,18 +15,28 @@ CONTRAST = _set(
     "dotarem clariscan magnevist prohance "
     "multihance omniscan gbca gddtpa dtpa km kontrast kontrastmittel contrast contrasted contraste contrasto "
     "kontrastas gadolinio inyectado mdc cplus post postcontrast enhanced enhancement enhancing "
-    "enh inj injection injected 增强 造影 增強 "
+    "enh inj injection injected 增强 造影 增強 造影後 造影后 "
 )
-PLAIN = _set("unenhanced plain noncontrast nocontrast precontrast noce nogd nogad nocon native nativ nc 平扫 cminus")
+PLAIN = _set(
+    "unenhanced plain noncontrast nocontrast precontrast noce nogd nogad nocon native nativ nc 平扫 造影前 cminus"
+)
 NEGATORS = _set(
     "pre non no not without wo wout sans ohne kein minus before prior sin senza sem zonder uten utan vor voor avant "
-    "före før antes"
+    "före før antes uden geen ilman bez brez przed před pred pré prä prae fara fără tanpa без до"
 )
+#: Behind a word for contrast agent they say that none was given.
+NONE_BEHIND = _set("free frei none öncesi oncesi nélkül nelkul")
 #: In front of a sequence, and of no word for contrast agent, these may be a patient's name or initials.
-NAMES_TOO = _set("wout kein sin senza sem zonder uten utan vor voor avant före før antes con com mit met med avec pp")
-#: Whatever begins so is contrast agent.
+NAMES_TOO = _set(
+    "wout kein sin senza sem zonder uten utan vor voor avant före før antes con com mit met med avec pp "
+    "uden geen ilman bez brez przed před pred pré prä prae fara fără tanpa без до"
+)
+#: Endings that take contrast agent away (`kontrastsiz`, `kontrastfrei`), and what begins like contrast agent and is.
+AGENT_FREE = re.compile(r"(gado|[ck]ontrast)[a-z]*?(s[iı]z|frei|free|fri|los|loos|less|itt?a)")
 AGENT_BEGINS = re.compile(r"(gado|[ck]ontrast)[a-z]+")
 WITH = _set("with w plus + con com mit met med avec")
+#: FLAIR by its Chinese name.
+WATER_SUPPRESSED = _set("压水 抑水 水抑制")
 LINKS = _set("to in into on onto 2")
 OTHER = _set(
     "sub subtraction subtracted subtract subtr diff difference ratio map maps star t2star t2s swi swan adc dwi "
@@ -71,7 +81,8 @@ ATOMS = sorted(
     )
     | T1_NAMES
     | CONTRAST
-    | PLAIN,
+    | PLAIN
+    | WATER_SUPPRESSED,
     key=lambda atom: (-len(atom), atom),
 )
 LETTERS = frozenset("wcnfk")
@@ -82,4 +93,4 @@ BASES = {
     "fla": "FLAIR",
     "darkfluid": "FLAIR",
 }
-BASES |= dict.fromkeys(T1_NAMES, "T1")
+BASES |= dict.fromkeys(T1_NAMES, "T1") | dict.fromkeys(WATER_SUPPRESSED, "FLAIR")

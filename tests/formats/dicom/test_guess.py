@@ -209,6 +209,14 @@ def test_words_never_hold_what_the_table_does_not(tmp_path: Path) -> None:
         assert read_words(text).against is None
 
 
+#: Languages whose word in front of contrast agent was passed over, so that a native T1 became T1C.
+_WITHOUT = (
+    *("bez kontrastu", "przed kontrastem", "před kontrastem", "brez kontrasta", "fără contrast", "tanpa kontrast"),
+    *("uden kontrast", "geen contrast", "ilman kontrastia", "prä KM", "prae KM", "pré contraste", "contrast-free"),
+    *("KM-frei", "kontrastsiz", "kontrastsız", "kontrast öncesi", "kontrastfrei", "contrast none", "造影前", "s/gd"),
+)
+
+
 @pytest.mark.parametrize(
     ("text", "contrast"),
     [
@@ -237,6 +245,11 @@ def test_words_never_hold_what_the_table_does_not(tmp_path: Path) -> None:
         ("AX T1 | KOPF MIT UND OHNE KM", None),
         ("AX T1 | Kopf nativ und KM", None),
         ("T1 post-op", None),
+        *((f"T1 {words}", False) for words in _WITHOUT),
+        ("T1 kontrastlı", None),
+        ("T1 kontrastli", True),
+        ("T1 造影後", True),
+        ("T1 med kontrast", True),
         ("AX T1 -C", None),
     ],
 )
@@ -248,6 +261,38 @@ def test_a_description_says_whether_contrast_agent_was_given(text: str, contrast
         False: ["native"],
         None: [],
     }[contrast]
+
+
+@pytest.mark.parametrize(
+    ("text", "sequences", "against"),
+    [
+        ("t2_tse_tra_restore", ("T2",), None),
+        ("T2 FLAIR ASSET", ("FLAIR",), None),
+        ("ASSET", (), "calibration"),
+        ("T1 MPRAGE PLANNING", ("T1",), None),
+        ("PLAN SCAN", (), "localiser"),
+        ("T1 head coil", ("T1",), None),
+        ("T1 FA 15", ("T1",), None),
+        ("DTI FA", (), "diffusion"),
+        ("PROPELLER T1", ("T1",), None),
+        ("PROPELLER T2", ("T2",), None),
+        ("T2压水", ("FLAIR",), None),
+        ("T2 水抑制", ("FLAIR",), None),
+        ("t2_swi3d_tra_p2", ("T2",), "susceptibility"),
+        ("t2_ciss3d", ("T2",), "nerves"),
+        ("relCBV", (), "perfusion"),
+        ("isoADC", (), "diffusion"),
+        ("mp2rage_INV1", ("T1",), "one inversion"),
+        ("mp2rage_T1_Images", ("T1",), "map"),
+        ("T1 mapping", ("T1",), "map"),
+        ("t2_space_DIR", ("T2",), "double inversion"),
+    ],
+)
+def test_a_word_is_no_other_that_it_contains(text: str, sequences: tuple[str, ...], against: str | None) -> None:
+    words = read_words(text)
+    assert words.sequences == sequences
+    assert (words.against is None) == (against is None)
+    assert (against or "") in (words.against or "")
 
 
 @pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"])

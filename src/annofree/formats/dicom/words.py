@@ -12,6 +12,7 @@ from annofree.modality import read_contrast
 
 _SUSCEPTIBLE = "is susceptibility-weighted or a gradient echo"
 _ECHO_PLANAR = "is echo-planar (functional, diffusion or perfusion)"
+_DIFFUSION = r"dwi|dti|diff\w*|[a-z]*adc|trace\w*|tensor|b\d{3,4}|noddi|hardi|fa(?![\W_]*\d)|colfa"
 _ELSEWHERE = (
     r"spine|cerv\w*|lumb\w*|thorac\w*|c.?spine|l.?spine|hws|bws|lws|neck|orbit\w*|pituitary|hypophys\w*|sella|iac|knee|"
     r"shoulder|prostate|breast|abdomen|pelvis|liver|cardiac|heart"
@@ -19,26 +20,37 @@ _ELSEWHERE = (
 #: A pattern, the word as it is shown, and what it speaks for: a sequence, or a reason not to take the series.
 #: Contrast agent is read by the rule for names of files.
 _TABLE: tuple[tuple[str, str, str], ...] = (
-    (r"t2.?flair|flair|flr|tirm|dark.?fluid|darkfl", "flair", "FLAIR"),
+    (r"t2.?flair|flair|flr|tirm|dark.?fluid|darkfl|(?:t2.?)?(?:压水|抑水|水抑制)", "flair", "FLAIR"),
     (r"t1.?flair", "t1 flair", "T1"),
     (r"(?:3d|[sv])?t1w?i?(?:c|ce|gd)?", "t1", "T1"),
     (r"mp.?rage|bravo|fspgr|spgr|vibe|mprage|t1.?tfe|t1.?ffe|ir.?fspgr|tfl", "mprage", "T1"),
     (r"(?:3d|[sv])?t2w?i?", "t2", "T2"),
     (r"propeller|blade|frfse", "propeller", "T2"),
-    (r"dwi|dti|diff\w*|adc|eadc|trace\w*|tensor|b\d{3,4}|noddi|hardi|fa|colfa", "diffusion", "is diffusion"),
-    (r"swi|swan|t2star|t2\*|hemo|haemo|venobold|mip|minip|qsm|medic|merge", "susceptibility", _SUSCEPTIBLE),
+    (r"inv.?[12]", "inversion", "is one inversion of MP2RAGE"),
+    (r"t[12]\*?.?map\w*|mp2rage[\W_]*t1[\W_]*images", "map", "is a map"),
+    (r"dir|double.?inversion\w*", "double inversion", "is double inversion recovery"),
+    (_DIFFUSION, "diffusion", "is diffusion"),
+    (r"swi(?:3d)?|swan|t2star|t2\*|hemo|haemo|venobold|mip|minip|qsm|medic|merge", "susceptibility", _SUSCEPTIBLE),
     (r"tof|mra|mrv|angio\w*|venogr\w*|pca|carotid\w*", "angiography", "is angiography"),
-    (r"perf\w*|dsc|dce|asl|pcasl|pasl|pwi|r?cbf|r?cbv|mtt|ttp|tmax|ktrans|gbp|pbp", "perfusion", "is perfusion"),
-    (r"bold|fmri|rest\w*|task|epi|ep2d", "functional", _ECHO_PLANAR),
-    (r"loc|locali[sz]er\w*|scout|survey|3.?plane|plan\w*|aahead|auto.?align|smartbrain", "localiser", "is a localiser"),
+    (
+        r"perf\w*|dsc|dce|asl|pcasl|pasl|pwi|[a-z]*cb[fv]|mtt|ttp|tmax|ktrans|gbp|pbp|dynasuscp",
+        "perfusion",
+        "is perfusion",
+    ),
+    (r"bold|fmri|rest(?:ing)?(?:.?state)?|task|epi|ep2d", "functional", _ECHO_PLANAR),
+    (r"loc|locali[sz]er\w*|scout|survey|3.?plane|aahead|auto.?align|smartbrain", "localiser", "is a localiser"),
     (r"svs|csi|mrs|press|spectro\w*", "spectroscopy", "is spectroscopy"),
-    (r"field.?map\w*|b[01].?map|calib\w*|asset|cal|ref.?scan|coil\w*", "calibration", "is a calibration scan"),
+    (r"field.?map\w*|b[01].?map|calib\w*|cal|ref.?scan", "calibration", "is a calibration scan"),
+    (r"asset|coil\w*", "coil", "is a calibration scan"),
+    (r"plan\w*", "planning", "is a localiser"),
     (r"sub|subtract\w*|subtraktion", "subtraction", "is a subtraction"),
     (r"pd|pdw?i?|proton", "pd", "is proton-density-weighted"),
     (r"stir", "stir", "is fat-suppressed inversion recovery (STIR)"),
-    (r"ciss|fiesta|drive|trufi", "ciss", "is a steady-state sequence of the nerves"),
+    (r"ciss(?:3d)?|fiesta|drive|trufi", "ciss", "is a steady-state sequence of the nerves"),
     (_ELSEWHERE, "not the whole head", "does not show the whole head"),
 )
+#: Words that say something only where no sequence is named: `T1 ASSET` and `T1 for planning` are pictures.
+_ALONE = ("coil", "planning")
 #: A word ends where letters and digits end.
 _PATTERNS = tuple(
     (re.compile(rf"(?<![a-z0-9])(?:{pattern})(?![a-z0-9])", flags=re.IGNORECASE), shown, speaks_for)
@@ -60,7 +72,8 @@ _BOTH = re.compile(
 )
 #: How radiographers shorten "without" in front of contrast agent.
 _SHORT = re.compile(
-    r"(?<![a-z0-9])(w[/_. ]o(ut)?(?![a-z0-9])|o\.?(?=[ _]*km(?![a-z0-9]))|s/(?=[ _]*c))", flags=re.IGNORECASE
+    r"(?<![a-z0-9])(w[/_. ]o(ut)?(?![a-z0-9])|o\.?(?=[ _]*km(?![a-z0-9]))|s/(?=[ _]*(?:c|g|mdc|inj)))",
+    flags=re.IGNORECASE,
 )
 #: What programs that convert to enhanced multi-frame files write; it is the form of the file, no contrast agent.
 _FORM = re.compile(r"\benhanced[ _-]+(?:conversion|multi[ _-]?frame|dicom|format|iod)\b", flags=re.IGNORECASE)
@@ -96,7 +109,11 @@ def read_words(text: str) -> Words:
         sequences = ["T1"]
     elif "FLAIR" in sequences:
         sequences = ["FLAIR"]
-    against = [speaks for _, speaks in found if speaks.startswith(("is ", "does "))]
+    elif "T1" in sequences and not any(shown == "t2" for shown, _ in found):  # a T1 by PROPELLER
+        sequences = ["T1"]
+    against = [
+        speaks for shown, speaks in found if speaks.startswith(("is ", "does ")) and not (sequences and shown in _ALONE)
+    ]
     said = (_contrast(field) for field in text.split(" | "))  # the description before the whole protocol
     contrast = next((given for given in said if given is not None), None)
     if contrast is not None:
