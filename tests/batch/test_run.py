@@ -206,6 +206,25 @@ def test_a_link_that_leads_nowhere_is_named_as_the_user_named_it(phantoms: Path,
         open_cohort(scan / "p1_flair.nii.gz")
 
 
+def test_a_patient_whose_folder_is_named_in_an_old_alphabet_is_segmented_like_another(
+    balls: Path, tmp_path: Path
+) -> None:
+    """Archives packed elsewhere leave such bytes in names; no text in UTF-8 can hold them as they are."""
+    scans, name = tmp_path / "scans", "M\udcfcller"
+    try:
+        shutil.copytree(balls, scans)
+        (scans / "ball-000").rename(scans / name)
+    except (OSError, UnicodeError):
+        pytest.skip("this disk takes no such name")
+    for file in list((scans / name).iterdir()):
+        file.rename(file.with_name(file.name.replace("ball-000", name)))
+    report = go(scans, tmp_path / "out", review=True)
+    assert not report.failures
+    assert len(go(scans, tmp_path / "out").reused) == 3
+    assert name in written_ids(tmp_path / "out")
+    assert read_segmentation(tmp_path / "out", name).provenance["files"]["FLAIR"].startswith(str(scans / name))
+
+
 def test_the_rule_in_use_typed_again_changes_nothing(
     phantoms: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

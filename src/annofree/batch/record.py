@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
@@ -12,7 +11,7 @@ from typing import Any
 
 from annofree.batch.fingerprint import machine, result_hashes
 from annofree.errors import OutputError
-from annofree.formats.bids_names import bids_folder, bids_label
+from annofree.formats.bids_names import bids_folder, bids_label, name_digest
 from annofree.formats.derivatives import mask_path, sidecar_path
 from annofree.formats.outfolder import atomic_write, table
 from annofree.formats.participants import FILE as PARTICIPANTS
@@ -89,7 +88,7 @@ def now() -> str:
 
 def record_path(out: Path, scan_id: str) -> Path:
     """Where a scan's record lies; the name is a hash-safe form of the id."""
-    return out / RECORDS / f"{hashlib.sha256(scan_id.encode()).hexdigest()[:20]}.json"
+    return out / RECORDS / f"{name_digest(scan_id)[:20]}.json"
 
 
 def read_record(out: Path, scan_id: str, method: str | None = None) -> dict[str, Any] | None:

@@ -22,12 +22,19 @@ def bids_label(text: str) -> str:
         'BraTS202100006'
     """
     label = re.sub(r"[^A-Za-z0-9]", "", text)
-    # Letters outside ASCII cannot stay; a hash keeps two such names apart.
-    if not label or any(letter.isalnum() and not letter.isascii() for letter in text):
-        label += hashlib.sha256(text.encode()).hexdigest()[:8]
+    # Letters outside ASCII, and bytes that are no letters, cannot stay; a hash keeps two such names apart.
+    if not label or any(
+        not letter.isascii() and (letter.isalnum() or "\udc80" <= letter <= "\udcff") for letter in text
+    ):
+        label += name_digest(text)[:8]
     if len(label) > MAX_LABEL:  # file systems end names at 255 bytes, and a label stands in a name with others
-        label = label[: MAX_LABEL - 8] + hashlib.sha256(text.encode()).hexdigest()[:8]
+        label = label[: MAX_LABEL - 8] + name_digest(text)[:8]
     return label
+
+
+def name_digest(text: str) -> str:
+    """A hash of a name, in hexadecimal digits; file names may hold bytes that are no letters of any alphabet."""
+    return hashlib.sha256(text.encode(errors="backslashreplace")).hexdigest()
 
 
 def bids_stem(scan_id: str) -> str:

@@ -56,11 +56,13 @@ _FORMULA = frozenset("=+-@")
 def atomic_write(path: Path, content: bytes | str) -> None:
     """Write a file under a temporary name, then rename it: readers see the old file or the whole new one.
 
+    Text becomes UTF-8. Bytes of a file name that are none stand as JSON writes them, so that JSON reads them back.
+
     Raises:
         OutputError: The folder or file cannot be written.
     """
     with atomic_path(path) as temporary:
-        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+        temporary.write_bytes(content.encode(errors="backslashreplace") if isinstance(content, str) else content)
 
 
 @contextmanager
