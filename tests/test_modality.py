@@ -15,7 +15,7 @@ NAMES = {
         contrast-T1 T1.CE T1_C mprage_gado 3D_T1_MPRAGE_post_contrast BraTS-GLI-00027-000-t1c
         bet_TCGA-DU-7294_t1c_bet T1_post_2mm T1_preop_ce t1ce_n4 T1_FLAIR_post T1CE_postop sub-1_acq-postgd_T1w
         T1_fs_Gd bravo_post enhanced_T1 cT1w T1+KM T1_plus_C T1-Gd-DTPA SPGR_GAD gadT1 t1_ax_gd_001
-        hdbet_native_t1c CE-T1w CE-MPRAGE Ax_FSPGR_3D_BRAVO_+C""",
+        hdbet_native_t1c CT1_r2s_bet_reg CE-T1w CE-MPRAGE Ax_FSPGR_3D_BRAVO_+C""",
     "T1": """T1 t1n T1w t1_pre t1native t1_mprage mprage pre_contrast_T1 T1_pre_contrast T1_without_contrast
         T1_no_contrast T1_noCE sub-01_T1w sub-01_ses-post_T1w T1_FLAIR t1_flair_ax post_op_T1 T1_postop
         T1_brain_n4 T1_to_SRI24 T1_2mm T1_space-FLAIR BraTS2021_00006_t1 T1w_in_FLAIR T1_weighted
@@ -30,7 +30,7 @@ DOUBTFUL = """T1_xyz T1_T2 FLAIR_T1 CE_012_T1 T2_STIR T1_pre_post postcontrast_P
         synthetic_T1 T1_reg_FLAIR
     T1_water gd_P01_T1 pre_T1_ce P-KM7_T1"""
 OTHER = """T1_map T2star T2_star T2* t2_swi T1_sub T1-sub T1_subtraction dwi sub-01_inv-1_T1w sub-01_part-phase_T2w
-        mt_T1 T1_ratio t2_gre_hemo"""
+        mt_T1 T1_ratio T1_r2s t2_gre_hemo"""
 
 
 @pytest.mark.parametrize(("name", "sequence"), [(n, s) for s, names in NAMES.items() for n in names.split()])

@@ -378,6 +378,8 @@ def _joined(words: list[_Word]) -> list[_Word]:
                 step += 1  # the rest of the compound qualifies the target
         elif text in ("c", "n") and before is not None and (before.kind == "base" or before.text in ("w", "weighted")):
             found.append(_Word(text, "contrast" if text == "c" else "plain", word.start))
+        elif text == "r2s" and second in REGISTERED | {"bet"}:  # FSL's reorient2std, as HD-GLIO writes it; else a map
+            found.append(_Word(text, "neutral", word.start))
         elif text in ("tirm", "stir"):
             flair = any(w.base is Modality.FLAIR or w.text in ("dark", "da") for w in words)
             found.append(_Word(text, "neutral" if flair else "unknown", word.start))

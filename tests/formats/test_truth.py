@@ -235,6 +235,26 @@ def test_an_array_without_geometry_has_the_axis_order_of_the_scans_file(patient:
         assert np.array_equal(truths[0].labels, truths[1].labels)
 
 
+@pytest.mark.parametrize("modality", ["RTSTRUCT", "SEG"])
+def test_contours_and_segmentations_of_dicom_are_refused_by_what_to_do(tmp_path: Path, modality: str) -> None:
+    pydicom = pytest.importorskip("pydicom")
+    contours = pydicom.Dataset()
+    contours.Modality, contours.PatientID = modality, "p"
+    contours.SOPClassUID, contours.SOPInstanceUID = "1.2.840.10008.5.1.4.1.1.481.3", "1.2.3"
+    contours.StudyInstanceUID, contours.SeriesInstanceUID = "1.2.4", "1.2.5"
+    contours.file_meta = pydicom.dataset.FileMetaDataset()
+    contours.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.1"
+    contours.save_as(tmp_path / "p.dcm", enforce_file_format=True)
+    grid = Grid(SHAPE, np.eye(4))
+    for source in (tmp_path, tmp_path / "p.dcm"):
+        with pytest.raises(InputError, match=r"segimage2itkimage \(dcmqi\), an RTSTRUCT with plastimatch"):
+            open_truth(source, "p", grid)
+    with pytest.raises(InputError, match=rf"no MR pictures.*its pictures are {modality}"):
+        open_scan(tmp_path / "p.dcm")
+    mask = save(tmp_path / "p_seg.nii.gz", np.ones((4, 4, 4), np.uint8))
+    assert find_truth(tmp_path, "p") == mask
+
+
 def test_another_visits_truth_is_not_taken(tmp_path: Path) -> None:
     ones = np.ones((4, 4, 4), np.uint8)
     for name in ("p1_2_seg", "p1_ses-2_seg", "p2_seg_v2"):

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annofree.errors import InputError
+from annofree.formats import dicom
 from annofree.formats.case import Case
 from annofree.formats.folders import find_truths
 from annofree.formats.label_sets import ALL, LABEL_SETS, choose_label_set
@@ -19,6 +20,7 @@ from annofree.formats.nifti import read_labels
 from annofree.formats.npy import SPLITS, load_array
 from annofree.formats.slicer import read_segmentation_of_slicer
 from annofree.formats.slices import read_mask_stack
+from annofree.formats.volume_files import DICOM_MASKS
 from annofree.registry import named
 from annofree.scan import Grid, Truth, canonical_grid, to_canonical
 
@@ -86,11 +88,13 @@ def locate_truth(path: str | Path, scan_id: str) -> Path:
         return source
     found = find_truth(source, scan_id)
     if found is None:
+        only_dicom = dicom.recognises(source)
         raise InputError(
             f"No truth for scan '{scan_id}' was found",
             file=source,
-            why=f"looked for {scan_id}_seg.nii.gz, {scan_id}/*seg*, labelsTr/{scan_id}.nii.gz and the like",
-            fix="Name the label map after the scan's id",
+            why=f"looked for {scan_id}_seg.nii.gz, {scan_id}/*seg*, labelsTr/{scan_id}.nii.gz and the like"
+            + ("; there is DICOM, which is not read as truth" if only_dicom else ""),
+            fix=DICOM_MASKS if only_dicom else "Name the label map after the scan's id",
         )
     return found
 
@@ -137,7 +141,7 @@ def find_truth(folder: str | Path, scan_id: str) -> Path | None:
 
 
 def _from_layout(root: Path, scan_id: str) -> list[tuple[int, Path]]:
-    special = LAYOUTS[:-1]
+    special = (layout for layout in LAYOUTS[:-1] if layout is not dicom)  # which holds no label map that is read
     layout = next((layout for layout in special if layout.recognises(root)), None)
     cases: list[Case] = layout.find(root) if layout else []
     return [truth for case in cases if case.id == scan_id for truth in case.truths]

@@ -19,6 +19,7 @@ from annofree.formats.geometry import LONGEST_QUATERNION, UNPLACED, stored_heade
 from annofree.formats.gz import open_gz
 
 _CONVERT = "Convert it to NIfTI first, for instance with dcm2niix (DICOM)"
+DICOM_MASKS = "Convert pictures with dcm2niix, a DICOM SEG with segimage2itkimage (dcmqi), an RTSTRUCT with plastimatch"
 _AGAIN = "Copy or export the file again"
 #: Unpacked bytes beyond what the header claims that are still believed to be padding.
 _SLACK = 1 << 20
@@ -59,7 +60,8 @@ def open_image(path: Path) -> Any:
             raise InputError(
                 "A file is not NIfTI", file=path, why=f"it is {inside}", fix="Unpack it once more"
             ) from None
-        raise InputError("A file is not NIfTI", file=path, why=_kind(start), fix=_CONVERT) from None
+        fix = DICOM_MASKS if start[128:132] == b"DICM" else _CONVERT
+        raise InputError("A file is not NIfTI", file=path, why=_kind(start), fix=fix) from None
     except FileNotFoundError as error:
         missing = Path(str(getattr(error, "filename", "") or "its .img file")).name
         raise InputError(

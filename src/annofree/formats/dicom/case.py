@@ -188,7 +188,7 @@ def open_studies(source: Path) -> list[Study]:
             "DICOM needs pydicom", file=source, fix="Install it with: pip install 'annofree[dicom]'"
         ) from None
     found = read_headers(unpack(source) if is_zip(source) else source)
-    if source.is_file() and not is_zip(source) and len(found.frames) == 1:
+    if source.is_file() and not is_zip(source) and [frame.modality for frame in found.frames] == ["MR"]:
         raise InputError("A DICOM file holds one slice only", file=source, fix="Name the folder of its series or study")
     if not found.frames:
         if is_zip(source) and (held := zip_holds(source)) not in (None, "DICOM"):
