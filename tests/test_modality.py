@@ -55,6 +55,7 @@ def test_what_is_none_of_the_four_is_known_to_be_something_else(name: str) -> No
 def test_a_known_case_is_not_read() -> None:
     assert read_words("CE_012_T1", known_case="CE_012").sequence is Modality.T1
     assert read_words("CE_012_T1_gd", known_case="CE_012").sequence is Modality.T1C
+    assert read_words("BraTS-GLI-00027-000-t1c", known_case="BraTS-GLI-00027-000").sequence is Modality.T1C
 
 
 def test_what_is_unusual_about_a_sequence_is_said() -> None:

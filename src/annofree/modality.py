@@ -229,13 +229,14 @@ def _words(stem: str, skipped: int) -> list[_Word]:
             for match in re.finditer(r"[^-. ,;()\[\]{}&+]+|\+", chunk):
                 spoken = _kinds(match.group().lower(), start + match.start())
                 if _AGENT.fullmatch(spoken[-1].text):
+                    before = chunk[: match.start()]
                     sign = re.match(r"([-+])($|[ .,;)])", chunk[match.end() :])  # `C-`, `T1C-`, `Gd+ T1`
                     if sign is not None:
                         text, kind = ("cplus", "contrast") if sign[1] == "+" else ("cminus", "plain")
                         spoken[-1] = replace(spoken[-1], text=text, kind=kind)
-                    elif chunk[: match.start()] == "-" or chunk[: match.start()].endswith(
-                        " -"
-                    ):  # a minus, or a hyphen typed carelessly
+                    elif before.endswith(" -") or (
+                        before == "-" and part.start()
+                    ):  # a minus, or a hyphen put carelessly
                         spoken[0] = replace(spoken[0], text=f"-{spoken[0].text}", kind="unknown")
                 found += spoken
     return found
