@@ -53,6 +53,20 @@ def test_what_changed_is_said_and_the_original_stays(results: tuple[Path, Path])
     assert errors_of_validator(out) == []
 
 
+@pytest.mark.parametrize("kind", [np.uint8, np.int16])
+def test_labels_that_nibabel_scaled_come_back_whole(results: tuple[Path, Path], kind: type) -> None:
+    """Floats under the header of whole numbers get a scale, and 1 becomes 1.00000002 or 1.00003."""
+    out, back = results
+    (path,) = back.iterdir()
+    image = nib.load(path)
+    header = nib.Nifti1Image(np.zeros(image.shape, kind), image.affine).header
+    nib.save(nib.Nifti1Image(image.get_fdata(), image.affine, header), path)
+    assert 1.0 not in np.unique(nib.load(path).dataobj)
+    rows = {row["region"]: row for row in accept(back, out)}
+    assert rows["ET"]["after_ml"] == pytest.approx(2 * rows["ET"]["before_ml"], abs=1e-4)
+    assert rows["TC"]["dice"] > 0.9
+
+
 def test_a_second_time_needs_overwrite(results: tuple[Path, Path]) -> None:
     out, back = results
     accept(back, out)

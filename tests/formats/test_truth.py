@@ -152,6 +152,20 @@ def test_labels_that_rounding_moved_are_whole(error: float) -> None:
     assert understand_labels(values.reshape(-1, 1, 1), HERE)[0].ravel().tolist() == [0, 1, 2, 3]
 
 
+@pytest.mark.parametrize("kind", [np.uint8, np.int16])
+def test_labels_that_nibabel_scaled_are_whole(patient: Path, kind: type) -> None:
+    """`nib.Nifti1Image(image.get_fdata(), affine, image.header)`: 1 becomes 1.0039 in a file of bytes, and 2 1.9922."""
+    file = patient / "BraTS2021_00042_seg.nii.gz"
+    scan = open_scan(patient)
+    image = nib.load(file)
+    header = nib.Nifti1Image(np.zeros(image.shape, kind), image.affine).header
+    nib.save(nib.Nifti1Image(image.get_fdata(), image.affine, header), patient.parent / "scaled.nii.gz")
+    assert not {1.0, 2.0} & set(np.unique(nib.load(patient.parent / "scaled.nii.gz").dataobj).tolist())
+    truths = [open_truth(path, scan.id, scan.grid) for path in (file, patient.parent / "scaled.nii.gz")]
+    with scoring():
+        assert np.array_equal(truths[0].labels, truths[1].labels)
+
+
 def test_a_header_with_a_scale_and_a_rounded_spacing_is_accepted(tmp_path: Path) -> None:
     labels = np.zeros((256, 256, 4), np.int16)
     labels[100:120, 100:120, 1:3], labels[105, 105, 2] = 2, 3

@@ -20,6 +20,7 @@ from annofree.formats.names import is_volume, stem_of
 from annofree.formats.nifti import read_labels, write_volume
 from annofree.formats.outfolder import atomic_write, is_ours, read_table, table, write_json
 from annofree.formats.slicer import WHOLE, read_segmentation_of_slicer
+from annofree.formats.truth import nearest_whole
 from annofree.scan import canonical_grid, to_canonical, to_native
 from annofree.segmentation import LABEL_NAMES, REGIONS
 
@@ -102,6 +103,7 @@ def _check(path: Path, originals: dict[str, Path], overwrite: bool) -> tuple[Pat
     allowed = set(LABEL_NAMES) if "_dseg" in original.name else {0, 1}
     if len(allowed) == 2:
         stored = np.where(stored == WHOLE, 1, stored)
+    stored = nearest_whole(stored)
     strange = sorted({float(value) for value in np.unique(stored)} - allowed)
     if strange:
         raise InputError(

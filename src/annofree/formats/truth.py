@@ -103,7 +103,7 @@ def label_values(source: Path) -> frozenset[int]:
     """The labels that occur in a map, as they stand in its file; empty for one-hot maps and for unreadable ones."""
     try:
         array, _ = _read(source)
-        return frozenset() if array.ndim == 4 else frozenset(_values(_whole(array)))
+        return frozenset() if array.ndim == 4 else frozenset(_values(nearest_whole(array)))
     except InputError:
         return frozenset()  # opening it says why
 
@@ -190,7 +190,7 @@ def understand_labels(
     Raises:
         InputError: Unknown or unclear labels.
     """
-    whole = _whole(array)
+    whole = nearest_whole(array)
     if whole.ndim == 4:
         return _from_one_hot(whole, source)
     values = _values(whole)
@@ -210,7 +210,7 @@ def understand_labels(
     return table[whole.astype(np.uint8)], chosen.regions, chosen.words
 
 
-def _whole(array: NDArray[Any]) -> NDArray[Any]:
+def nearest_whole(array: NDArray[Any]) -> NDArray[Any]:
     """Floats that are nearly whole numbers, made whole; others stay as they are and are refused as unknown labels."""
     if array.dtype.kind != "f":
         return array
