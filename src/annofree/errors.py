@@ -6,6 +6,7 @@ import difflib
 import re
 from collections.abc import Iterable, Sequence
 from os import PathLike, fspath
+from os.path import isfile
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
@@ -66,6 +67,12 @@ def _rebuild(kind: type[AnnofreeError], what: str, file: str | None, why: str | 
 
 class InputError(AnnofreeError):
     """A file, folder or array that cannot be used as it is."""
+
+
+def no_folder(path: str | PathLike[str], fix: str, of: str = "") -> InputError:
+    """What to raise where a folder (of something) is needed and the path is none."""
+    what = "A file was given where a folder is needed" if isfile(path) else "There is no such folder"
+    return InputError(f"{what}{of and f' {of}'}", file=path, fix=fix)
 
 
 class MissingSequence(InputError):

@@ -81,7 +81,8 @@ def _explain(model: type[BaseModel], error: ValidationError) -> str:
         elif detail["type"] == "missing":
             sentences.append(f"'{key}' is missing")
         else:
-            wrong = re.sub(r" or instance of \w+", "", detail["msg"])  # classes say nothing to whoever wrote a key
+            wrong = re.sub(r" or instance of \w+| after validation", "", detail["msg"])  # not words of who wrote a key
+            wrong = wrong.replace("a valid tuple", "a list, such as [1, 2]").replace("Tuple", "List")
             sentences.append(f"'{key}': {wrong} (given {detail['input']!r})")
     return "; ".join(sentences)
 

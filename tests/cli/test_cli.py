@@ -285,3 +285,33 @@ def test_what_the_disk_refuses_is_no_fault_of_ours(tmp_path: Path, capsys: pytes
     assert (
         said == f"annofree: The output folder cannot be made ({where}): it is a file. Choose another folder with -o.\n"
     )
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("review",),
+        ("evaluate", "--truth", "TRUTH"),
+        ("rethreshold", "--threshold", "otsu", "-o", "NEW"),
+        ("compare", "OUT", "-o", "NEW"),
+    ],
+)
+def test_a_verb_that_reads_results_says_what_it_was_given_instead(
+    words: tuple[str, ...], phantoms: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, new = tmp_path / "out", tmp_path / "new"
+    scan = sorted((phantoms / "scans").iterdir())[0]
+    assert call("segment", scan, "-o", out, "--method", "intensity-published", "--no-locate", "--no-review") == 0
+    (tmp_path / "empty").mkdir()
+    verb, *options = [{"TRUTH": phantoms / "truth", "NEW": new, "OUT": out}.get(word, word) for word in words]
+    (subject,) = out.glob("sub-*")
+    for given, said in (
+        (out / "results.tsv", f"A file was given where a folder is needed ({out / 'results.tsv'})."),
+        (tmp_path / "gone", f"There is no such folder ({tmp_path / 'gone'})."),
+        (tmp_path / "empty", "Run annofree segment first, or give the folder that it wrote."),
+        (subject, f"it lies within a folder that annofree wrote. Give {out}."),
+    ):
+        capsys.readouterr()
+        assert call(verb, given, *options) == 2
+        assert said in capsys.readouterr().err
+    assert not new.exists()

@@ -127,7 +127,7 @@ def test_bad_pairs_are_refused_in_a_sentence(first: Path, tmp_path: Path) -> Non
     with pytest.raises(InputError, match=r"There is no segmentation of 'sub-08'"):
         af.compare(first, first, out=tmp_path / "e", pairs=[("sub-07_ses-1", "sub-08")])
     (tmp_path / "masks").mkdir()
-    with pytest.raises(InputError, match=r"There are no results of annofree in the folder .*masks\)"):
+    with pytest.raises(InputError, match=r"There is no segmentation in the folder .*masks\)"):
         af.compare(tmp_path / "masks", first, out=tmp_path / "e")
     assert not any((tmp_path / name).exists() for name in "de")
 

@@ -15,6 +15,7 @@ from annofree.batch.run import BatchReport
 from annofree.batch.worker import explain
 from annofree.errors import AnnofreeError, InputError, OutputError, SettingsError
 from annofree.formats import read_segmentation, written_ids
+from annofree.formats.derivatives import no_results
 from annofree.formats.lock import only_run
 from annofree.formats.network_folder import file_hash
 from annofree.formats.outfolder import claimed
@@ -77,7 +78,7 @@ def rethreshold(
     source = Path(results)
     ids = [scan_id for scan_id in written_ids(source) if only is None or scan_id in only]
     if not ids:
-        raise InputError("There is no segmentation in the folder", file=source, fix="Run annofree segment first")
+        raise no_results(source)
     if (out is None or Path(out).resolve() == source.resolve()) and not overwrite:
         raise OutputError(
             "The new masks would replace the old ones", file=source, fix="Name another folder with -o, or --overwrite"

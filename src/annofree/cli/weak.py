@@ -13,7 +13,8 @@ from annofree.cli.options import Out, Setting
 def weak(
     step: Annotated[str, typer.Argument(help="foreground, tumour or tune.", show_default=False)],
     source: Annotated[
-        Path, typer.Argument(help="Class folders of pictures (foreground), or scans.", show_default=False)
+        Path,
+        typer.Argument(help="Class folders of pictures (foreground), scans, or made (tune).", show_default=False),
     ],
     out: Out,
     setting: Setting = None,

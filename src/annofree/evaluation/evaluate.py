@@ -13,6 +13,7 @@ from annofree.errors import AnnofreeError, InputError, some
 from annofree.evaluation.foretold import Foretold, foretold_sentence
 from annofree.evaluation.sanity import SanityRow, SanityRows
 from annofree.formats import label_values, locate_truth, open_truth, read_segmentation, written_ids
+from annofree.formats.derivatives import no_results
 from annofree.formats.grids import on_grid
 from annofree.formats.label_sets import LABEL_SETS, UnclearLabels
 from annofree.formats.outfolder import read_table
@@ -134,6 +135,8 @@ def evaluate(
     if labels is not None:
         named(LABEL_SETS, labels, "label set")
     ids = written_ids(results)
+    if not ids:
+        raise no_results(results)
     paths = _claim(results, out, overwrite=overwrite)
     files = _truth_files(truth, ids)
     beside = frozenset[int]().union(*map(label_values, files.values())) if labels is None else frozenset[int]()
@@ -195,9 +198,7 @@ def evaluate(
     notes += [(case.case, _EARLIER) for case in cases if case.case in failed]
     if not cases:
         told = list(dict.fromkeys(sentence for _, sentence in skipped))[:2]
-        raise InputError(
-            "Nothing could be scored", file=results, why=" ".join(told) or "the folder holds no segmentation"
-        )
+        raise InputError("Nothing could be scored", file=results, why=" ".join(told))
     summary = summarise(cases)
     write_case_scores(cases, paths[0])
     summary.write(paths[1])

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from annofree.errors import AnnofreeError, InputError, some
 from annofree.formats.bids_names import participant_of
-from annofree.formats.derivatives import written_ids
+from annofree.formats.derivatives import no_results, written_ids
 from annofree.prepare.recipe import opened_again
 
 #: Session names that come first of two; nothing else but numbers is put in order by itself.
@@ -38,8 +38,7 @@ def find_pairs(before: Path, after: Path | None, named: Sequence[tuple[str, str]
     known = written_ids(before), written_ids(later)
     for folder, ids in zip((before, later), known, strict=True):
         if not ids:
-            fix = "Name the folder that annofree segment wrote"
-            raise InputError("There are no results of annofree in the folder", file=folder, fix=fix)
+            raise no_results(folder)
     if named:
         for pair in named:
             for scan_id, folder, ids in zip(pair, (before, later), known, strict=True):

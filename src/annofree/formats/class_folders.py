@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from annofree.errors import InputError, OutputError
+from annofree.errors import InputError, OutputError, no_folder
 from annofree.formats.outfolder import atomic_path
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
@@ -87,7 +87,7 @@ def open_class_folders(folder: str | Path) -> PictureSet:
     """
     root = Path(folder)
     if not root.is_dir():
-        raise InputError("There is no such folder", file=root, fix=_FIX)
+        raise no_folder(root, _FIX)
     parts = _parts(root)
     if parts:
         sets = [_open_classes(place, part) for part, place in parts.items()]
@@ -130,8 +130,11 @@ def _open_classes(root: Path, part: str) -> tuple[list[Picture], list[str]]:
         raise InputError("The folder holds no class folders", file=root, fix=_FIX)
     pictures: list[Picture] = []
     skipped: list[str] = []
-    for place in classes:
-        files = sorted(path for path in place.iterdir() if path.suffix.lower() in SUFFIXES)
+    held = [sorted(path for path in place.iterdir() if path.suffix.lower() in SUFFIXES) for place in classes]
+    if not any(held):
+        why = f"none of its {len(classes)} folders holds a .jpg or .png file"
+        raise InputError("The folder holds no class folders", file=root, why=why, fix=_FIX)
+    for place, files in zip(classes, held, strict=True):
         readable = []
         for path in files:
             reason = _unreadable(path)
@@ -141,9 +144,8 @@ def _open_classes(root: Path, part: str) -> tuple[list[Picture], list[str]]:
                 skipped.append(f"{place.name}/{path.name} cannot be read: {reason}")
         if not readable:
             why = f"none of its {len(files)} pictures can be read" if files else "it has no .jpg or .png file"
-            raise InputError(
-                "A class folder holds no readable picture", file=place, why=why, fix="Remove the folder or repair it"
-            )
+            fix = "Repair its pictures, or move the folder elsewhere"
+            raise InputError("A class folder holds no readable picture", file=place, why=why, fix=fix)
         pictures += readable
     return pictures, skipped
 

@@ -18,12 +18,12 @@ from typing import Any, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from annofree.errors import InputError, OutputError
+from annofree.errors import InputError, OutputError, no_folder
 from annofree.formats.bids_names import bids_folder, bids_label, bids_stem, scan_folders
 from annofree.formats.label_tables import write_label_table, write_viewer_tables
 from annofree.formats.lesion_table import read_lesions, write_lesions
 from annofree.formats.nifti import read_labels, write_volume
-from annofree.formats.outfolder import claim_folder, write_json
+from annofree.formats.outfolder import claim_folder, is_ours, write_json
 from annofree.processes import side_by_side
 from annofree.progress import say
 from annofree.scan import Grid, Modality, canonical_grid, to_canonical, to_native
@@ -214,9 +214,19 @@ def written_ids(out: str | Path) -> tuple[str, ...]:
     return tuple(sorted({str(_json(path).get("ScanId")) for path in _sidecars(Path(out))}))
 
 
+def no_results(folder: Path) -> InputError:
+    """What to raise where a folder of segmentations is needed, and this holds none or is none."""
+    if not folder.is_dir():
+        return no_folder(folder, "Give a folder that annofree segment wrote")
+    whole = next((place for place in folder.absolute().parents if is_ours(place)), None)
+    fix = "Run annofree segment first, or give the folder that it wrote" if whole is None else f"Give {whole}"
+    why = None if whole is None else "it lies within a folder that annofree wrote"
+    return InputError("There is no segmentation in the folder", file=folder, why=why, fix=fix)
+
+
 def _sidecars(out: Path, scan_id: str | None = None) -> list[Path]:
     if not out.is_dir():
-        raise InputError("There is no such folder", file=out, fix="Give a folder that annofree segment wrote")
+        raise no_results(out)
     folders = scan_folders(out) if scan_id is None else [bids_folder(out, scan_id)]
     found = (path for folder in folders for path in folder.glob("anat/sub-*_space-orig_label-lesion_desc-*_mask.json"))
     # a mask that a person corrected lies beside ours and is no answer of a run

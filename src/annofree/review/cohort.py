@@ -8,9 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from annofree.errors import InputError
 from annofree.formats.bids_names import scan_folders
-from annofree.formats.derivatives import claim_folder
+from annofree.formats.derivatives import claim_folder, no_results
 from annofree.formats.outfolder import atomic_write, read_table
 from annofree.page import DISCLAIMER, style
 from annofree.review import assets
@@ -35,10 +34,10 @@ def write_cohort_review(out: str | Path) -> Path:
     """
     root = Path(out)
     if not root.is_dir():
-        raise InputError("There is no such folder", file=root, fix="Give a folder that annofree segment wrote")
+        raise no_results(root)
     rows, failures = _summaries(root), read_table(root / "failures.tsv")
     if not rows and not failures:
-        raise InputError("There is nothing to review in the folder", file=root, fix="Run annofree segment first")
+        raise no_results(root)
     claim_folder(root)
     path = root / "index.html"
     kind = certainty_of(rows)

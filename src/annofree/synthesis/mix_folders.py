@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from annofree.errors import InputError
+from annofree.errors import InputError, no_folder
 from annofree.formats.apart import refuse_shared
 from annofree.formats.derivatives import read_segmentation, written_ids
 from annofree.formats.nnunet import read_case_labels, write_description, write_first_description
@@ -129,7 +129,7 @@ def _labels_of(
 ) -> tuple[dict[str, NDArray[np.uint8]], dict[str, str | None]]:
     """Label maps on the scans' grids, of those that have one, and the tier of each; None where nothing tells it."""
     if not folder.is_dir():
-        raise InputError("There is no folder of labels", file=folder, fix="Name it with --labels")
+        raise no_folder(folder, "Name it with --labels", "of labels")
     found: dict[str, NDArray[np.uint8]] = {}
     ours = set(written_ids(folder)) if is_ours(folder) else None
     made = {row.get("case", ""): row.get("tier", "T0") for row in read_table(folder.parent / TABLE)}

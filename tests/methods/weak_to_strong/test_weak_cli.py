@@ -51,5 +51,18 @@ def test_mistakes_end_in_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "did you mean 'epochs'" in capsys.readouterr().err
     assert run("weak", "foreground", tmp_path / "none", "-o", tmp_path / "x") == 2
     assert "no such folder" in capsys.readouterr().err
+    cohort = write_cohort(tmp_path / "cohort", n=3, seed=5, spacing_mm=6.0)
+    assert run("weak", "foreground", cohort.scans, "-o", tmp_path / "x") == 2
+    assert "none of its 3 folders holds a .jpg or .png file" in capsys.readouterr().err
+    picture = next(cohort.scans.rglob("*_t1.nii.gz"))
+    assert run("weak", "foreground", picture, "-o", tmp_path / "x") == 2
+    assert "A file was given where a folder is needed" in capsys.readouterr().err
+    assert run("weak", "tune", cohort.scans, "-o", tmp_path / "x") == 2
+    assert "Nothing would be learned from the scans" in capsys.readouterr().err
+    assert run("weak", "tune", picture, "-o", tmp_path / "x", "--set", "labels=otsu") == 2
+    assert "lacks FLAIR, T2" in capsys.readouterr().err
+    assert not (tmp_path / "x").exists()  # or the command put right would find an unfinished run of other scans
+    assert run("weak", "tune", cohort.scans, "-o", tmp_path / "x", "--set", "seeds=1") == 2
+    assert "'seeds': Input should be a list, such as [1, 2] (given 1)" in capsys.readouterr().err
     assert run("synth", "class-folders") == 2
     assert "-o FOLDER" in capsys.readouterr().err

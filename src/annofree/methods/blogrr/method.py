@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from annofree.errors import InputError
+from annofree.errors import InputError, no_folder
 from annofree.inference.network import by_parts
 from annofree.methods.blogrr.settings import BlogrrSettings
 from annofree.methods.decide import Scored
@@ -73,7 +73,7 @@ class Blogrr(DAE):
         super().check_fit(healthy, patients)
         watched = self.settings.monitor
         if watched not in (None, "phantoms") and not Path(watched).is_dir():
-            raise InputError("There is no such folder to monitor", file=watched, fix="Check --set monitor")
+            raise no_folder(watched, "Check --set monitor", "to monitor")
         self._regions()
         if patients is None or not patients.ids:
             return

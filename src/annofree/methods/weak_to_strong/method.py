@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 
-from annofree.errors import InputError
+from annofree.errors import InputError, no_folder
 from annofree.methods.decide import Rules, Scored
 from annofree.methods.network_method import SMALLEST_ML, NetworkMethod
 from annofree.methods.weak_to_strong.settings import MADE, OTSU, WeakToStrongSettings
@@ -92,7 +92,7 @@ class WeakToStrong(NetworkMethod):
                 fix="Choose --set labels=otsu or a folder of masks, or pretrain_steps=400, or leave --patients out",
             )
         if own.labels not in (MADE, OTSU) and not Path(own.labels).is_dir():
-            raise InputError("There is no such folder of labels", file=own.labels, fix="Check --set labels")
+            raise no_folder(own.labels, "Check --set labels", "of labels")
 
     @property
     def _made(self) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from annofree.errors import SettingsError
+from annofree.errors import InputError, SettingsError
 from annofree.formats.standing import listed, listed_folder, ordered, unfinished_fit
 from annofree.progress import heard
 
@@ -17,7 +17,7 @@ def run_step(step: str, source: str | Path, out: str | Path, settings: dict[str,
 
     "foreground": class folders of pictures to foreground masks and a 2-D U-Net that learns them. "tumour": scans to
     tumour pseudo-masks, and with `steps` above 0 to those of a 2-D student. "tune": labelled or pseudo-labelled scans
-    to the best learning rate and loss weight.
+    to the best learning rate and loss weight; the word "made" as source stands for made brains.
 
     Raises:
         AnnofreeError: The step does not exist, a setting is unknown, or the input cannot be used.
@@ -67,6 +67,13 @@ def _tune(source: Path, out: Path, settings: dict[str, Any]) -> list[str]:
     asked = TuneSettings(**settings)
     size = size_of(asked)
     truth = asked.supervision == "truth"
+    if asked.labels == MADE and str(source) != MADE:
+        raise InputError(
+            "Nothing would be learned from the scans",
+            file=source,
+            why=f"labels={MADE} are those of made brains",
+            fix=f"Choose --set labels=otsu or a folder of masks, or write '{MADE}' in place of the scans",
+        )
     patients = None if asked.labels == MADE else open_cohort(source, prepare=Recipe())
     order = {"settings": ordered(asked), "patients": listed(patients)}
     with scoring("a sweep of tier S") if truth else learning(), unfinished_fit(out, "weak tune", order):

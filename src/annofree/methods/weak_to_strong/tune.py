@@ -95,11 +95,11 @@ def tune(lessons_of: Callable[[], Lessons], folder: str | Path, settings: TuneSe
         InputError: There is nothing to validate on.
     """
     root = Path(folder)
-    root.mkdir(parents=True, exist_ok=True)
-    write_json(root / "settings.json", settings.model_dump(mode="json"))
     lessons = lessons_of()
     if not lessons.val:
         raise InputError("There is nothing to choose by", why="the set has no validation part")
+    root.mkdir(parents=True, exist_ok=True)
+    write_json(root / "settings.json", settings.model_dump(mode="json"))
     runs = []
     planned = list(product(settings.learning_rates, settings.bce_weights, settings.seeds))
     for number, (rate, weight, seed) in enumerate(planned, 1):
