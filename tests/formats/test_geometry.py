@@ -202,6 +202,29 @@ def test_a_file_that_unpacks_far_beyond_its_header_is_refused(tmp_path: Path) ->
         open_scan(tmp_path / "t2.nii.gz")
 
 
+@pytest.mark.parametrize(
+    ("made", "called", "kind", "right"),
+    [
+        ("a.nrrd", "flair.nii", "NRRD", ".nrrd"),
+        ("a.nii", "flair.nrrd", "NIfTI", ".nii"),
+        ("a.nii", "flair.mha", "NIfTI", ".nii"),
+        ("a.nii", "flair.mgz", "NIfTI", ".nii"),
+        ("a.mgh", "flair.mgz", "MGH and not compressed", ".mgh"),
+        ("a.mgh", "flair.nii", "MGH and not compressed", ".mgh"),
+    ],
+)
+def test_another_kinds_ending_is_told(tmp_path: Path, made: str, called: str, kind: str, right: str) -> None:
+    if made.endswith(".nrrd"):
+        sitk.WriteImage(sitk.ReadImage(save(tmp_path / "b.nii", brain_image())), tmp_path / made)
+    elif made.endswith(".mgh"):
+        nib.save(nib.MGHImage(brain_image(), AFFINE), tmp_path / made)
+    else:
+        save(tmp_path / made, brain_image())
+    (tmp_path / made).rename(tmp_path / called)
+    with pytest.raises(InputError, match=rf"it is {kind} and ends in .*Rename it to end in \{right}"):
+        read_volume(tmp_path / called)
+
+
 def test_compressed_without_the_ending_says_so(tmp_path: Path) -> None:
     path = save(tmp_path / "t1.nii.gz", brain_image()).rename(tmp_path / "flair.nii")
     with pytest.raises(InputError, match=r"gzip-compressed.*Rename it to end in \.nii\.gz"):

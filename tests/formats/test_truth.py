@@ -91,6 +91,7 @@ def test_a_label_means_what_its_set_says(
         ([0, 1, 2, 3], {1, 2, 4}, "a_seg.nii.gz"),
         ([0, 1, 2, 3, 4], (), "a_seg.nii.gz"),
         ([0, 1, 2, 3], (), "BraTS-PED-00001-000-seg.nii.gz"),
+        ([0, 1, 2, 4], (), "BraTS-GLI-00027-000-seg.nii.gz"),  # of 2023, which has no cavity: somebody's 2021 labels?
     ],
 )
 def test_labels_with_two_meanings_are_asked_for(values: list[int], beside: set[int], name: str) -> None:
@@ -267,6 +268,13 @@ def test_contours_and_segmentations_of_dicom_are_refused_by_what_to_do(tmp_path:
         open_scan(tmp_path / "p.dcm")
     mask = save(tmp_path / "p_seg.nii.gz", np.ones((4, 4, 4), np.uint8))
     assert find_truth(tmp_path, "p") == mask
+
+
+def test_a_mask_in_folders_that_name_no_patient_is_the_patients(tmp_path: Path) -> None:
+    path = save(tmp_path / "EGD-0001" / "5_MASK" / "NIFTI" / "MASK.nii.gz", np.ones((4, 4, 4), np.uint8))
+    save(tmp_path / "EGD-0002" / "5_MASK" / "NIFTI" / "MASK.nii.gz", np.ones((4, 4, 4), np.uint8))
+    assert find_truth(tmp_path, "EGD-0001") == path
+    assert find_truth(tmp_path, "5_MASK") is None
 
 
 def test_another_visits_truth_is_not_taken(tmp_path: Path) -> None:

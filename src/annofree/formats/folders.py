@@ -339,6 +339,10 @@ def _anothers(rest: str) -> bool:
     return any(re.fullmatch(r"\d+[a-z]?|(ses|tp|timepoint|visit|run)\d*", word, re.IGNORECASE) for word in before)
 
 
+def _says_no_patient(name: str) -> bool:
+    return name.lower() in GENERIC or is_map_folder(name)
+
+
 def find_truths(folder: Path, scan_id: str) -> list[tuple[int, Path]]:
     """Label maps for a scan below a folder: beside its images, in a folder of its name, or named after it."""
     return _truths(folder, scan_id, set())
@@ -357,6 +361,7 @@ def _truths(folder: Path, scan_id: str, seen: set[str]) -> list[tuple[int, Path]
     here = folder.absolute()
     of_maps = is_map_folder(folder.name)
     owners = {here.name, here.parent.name} if of_maps else {here.name}
+    owners.add(next((at.name for at in (here, *here.parents) if not _says_no_patient(at.name)), here.name))
     for path in files:
         stem = stem_of(path.name)
         known = scan_id if _belongs(stem, scan_id) else ""

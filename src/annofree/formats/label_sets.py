@@ -20,6 +20,8 @@ ALL = tuple(REGIONS)
 _OLD_NAME = re.compile(r"brats[-_ ]?(?:20)?(?:17|18|19|20|21)[-_]", flags=re.IGNORECASE)
 #: Names that BraTS gives out since 2023; there 4 is never enhancing tumour.
 _NEW_NAME = re.compile(r"brats-(gli|met|men|ssa|ped|goat)-", flags=re.IGNORECASE)
+#: Of these the glioma cases of 2023, before treatment: no cavity, so that 4 may be the enhancing tumour of 2021.
+_BEFORE_TREATMENT = re.compile(r"brats-gli-\d+-0\d\d", flags=re.IGNORECASE)
 #: Names of the Medical Segmentation Decathlon, which swapped core and oedema.
 _DECATHLON_NAME = re.compile(r"\bBRATS_\d{3}(?!\d)")
 #: Tasks since 2023 whose label 4 is the resection cavity.
@@ -110,7 +112,7 @@ def choose_label_set(values: Iterable[int], source: Path, *, scan_id: str = "", 
         return LABEL_SETS["msd"]
     if 4 not in together:
         return LABEL_SETS["brats2023"]
-    if task in _WITH_CAVITY:
+    if task in _WITH_CAVITY and (3 in together or not _BEFORE_TREATMENT.search(names)):
         return LABEL_SETS["post-treatment"]
     if task is None and 3 not in own and (_OLD_NAME.search(names) or together == {1, 2, 4}):
         return LABEL_SETS["brats2021"]

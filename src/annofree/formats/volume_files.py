@@ -43,11 +43,12 @@ def open_image(path: Path) -> Any:
     nib: Any = nibabel
     start = _beginning(path)
     name = path.name.lower()
+    nifti = int.from_bytes(start[:4], "little") in (348, 540) or int.from_bytes(start[:4], "big") in (348, 540)
+    _require_its_own_ending(path, start, nifti)
     if name.endswith(_ITK_ENDINGS):
         return _with_itk(path)
     packed = start[:2] == b"\x1f\x8b"
     if name.endswith(".gz") and not packed:
-        nifti = int.from_bytes(start[:4], "little") in (348, 540) or int.from_bytes(start[:4], "big") in (348, 540)
         why = "it ends in .gz but is not compressed"
         raise InputError("A file is not NIfTI", file=path, why=why, fix="Rename it to .nii" if nifti else _CONVERT)
     if packed and name.endswith((".nii", ".hdr", ".mgh")):
@@ -79,6 +80,19 @@ def open_image(path: Path) -> Any:
             )
         raise InputError("A file is not NIfTI", file=path, why=f"it is {kind}", fix=_CONVERT)
     return image
+
+
+def _require_its_own_ending(path: Path, start: bytes, nifti: bool) -> None:
+    """Endings choose the reader: NRRD called `.nii`, NIfTI called `.nrrd`, and MGH, packed or not, called otherwise."""
+    kinds = (
+        (start.startswith(b"NRRD"), "NRRD", ".nrrd", (*_ITK_ENDINGS[2:], ".nii", ".hdr", ".mgh", ".mgz")),
+        (nifti, "NIfTI", ".nii", (*_ITK_ENDINGS, ".mgh", ".mgz")),
+        (start[:4] == b"\0\0\0\1", "MGH and not compressed", ".mgh", (*_ITK_ENDINGS, ".nii", ".mgz")),
+    )
+    for holds, kind, right, wrong in kinds:
+        if holds and path.name.lower().endswith(wrong):
+            why = f"it is {kind} and ends in {path.suffix}"
+            raise InputError("A file has the wrong ending", file=path, why=why, fix=f"Rename it to end in {right}")
 
 
 def _loaded(path: Path) -> Any:
