@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -13,8 +14,9 @@ import pytest
 from annofree.errors import InputError, OutputError
 from annofree.evaluation.accept import accept
 from annofree.formats import read_segmentation
+from annofree.formats.accepted import accepted_masks
 from annofree.formats.derivatives import written_ids
-from annofree.formats.nifti import read_labels
+from annofree.formats.nifti import read_labels, write_volume
 
 from .test_bids import errors_of_validator, made
 
@@ -112,3 +114,46 @@ def test_a_corrected_mask_is_no_result_of_the_run(results: tuple[Path, Path]) ->
     assert list(out.rglob("*Corrected_mask.json"))
     assert written_ids(out) == ("sub-01_ses-pre",)
     assert np.array_equal(read_segmentation(out, "sub-01_ses-pre").labels, made("x").labels)
+
+
+def test_what_was_stopped_between_two_masks_is_not_accepted_and_goes_with_the_same_call(
+    results: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, back = results
+    mask = next(out.rglob("*label-lesion*_mask.nii.gz"))
+    shutil.copy(mask, back / mask.name)
+    written: list[str] = []
+
+    def dies_at_the_second(path: Path, *rest: Any, **more: Any) -> None:
+        if len(written) == 1:
+            raise KeyboardInterrupt
+        written.append(path.name)
+        write_volume(path, *rest, **more)
+
+    for overwrite in (False, True):
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr("annofree.evaluation.accept.write_volume", dies_at_the_second)
+            accept(back, out, overwrite=overwrite)
+        assert len(list(out.rglob("*Corrected_*.nii.gz"))) == (2 if overwrite else 1)
+        with pytest.raises(InputError, match="holds no accepted masks"):
+            accepted_masks(out)
+        assert len(accept(back, out)) == 4  # three regions of the label map, and the whole tumour
+        assert accepted_masks(out)
+        written.clear()
+
+
+def test_masks_that_cannot_be_told_from_others_are_refused(results: tuple[Path, Path]) -> None:
+    out, back = results
+    (path,) = back.iterdir()
+    (back / "again").mkdir()
+    shutil.copy(path, back / "again")
+    with pytest.raises(InputError, match=rf"Two corrected masks belong to one result .*{path.name} is called the same"):
+        accept(back, out)
+    shutil.rmtree(back / "again")
+    original = next(out.rglob("*_dseg.nii.gz"))
+    with pytest.raises(InputError, match="A corrected mask is the result itself"):
+        accept(original, out)
+    shutil.move(back, out / "mine")  # a folder of one's own among the results
+    rows = {row["region"]: row for row in accept(out / "mine", out)}
+    assert rows["ET"]["dice"] == pytest.approx(2 / 3, abs=1e-4)
+    assert [p.parent for p in out.rglob("*Corrected_dseg.nii.gz")] == [original.parent]

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from annofree.errors import InputError, OutputError, some
 from annofree.formats.accepted import FILE
+from annofree.formats.bids_names import scan_folders
 from annofree.formats.derivatives import sidecar_path
 from annofree.formats.names import is_volume, stem_of
 from annofree.formats.nifti import read_labels, write_volume
@@ -39,17 +40,26 @@ def accept(corrected: str | Path, out: str | Path, *, overwrite: bool = False) -
 
     Returns:
         The rows: volumes before and after in ml, and their Dice; nothing is written unless all masks are in order.
+        A mask is accepted once `accepted.tsv` names it, which happens when all are written: where it is stopped before
+        that, the same call takes all of them.
 
     Raises:
-        InputError: A mask belongs to no result, lies on another grid, or holds other labels.
+        InputError: A mask belongs to no result or is one itself, lies on another grid, or holds other labels; or two
+            correct one result.
         OutputError: `out` is no output folder, or holds a correction of that mask already.
     """
     root = Path(out)
     if not is_ours(root):
         raise OutputError("This is no output folder of annofree", file=root, fix="Name the folder that segment wrote")
-    originals = {stem_of(p.name): p for kind in ("mask", "dseg") for p in root.rglob(f"sub-*_{kind}.nii.gz")}
-    originals = {s: path for s, path in originals.items() if "label-brain" not in s and "Corrected_" not in s}
-    checked = [_check(path, originals, overwrite) for path in _files(Path(corrected))]
+    masks = [p for kind in ("mask", "dseg") for f in scan_folders(root) for p in f.glob(f"anat/sub-*_{kind}.nii.gz")]
+    originals = {stem_of(p.name): p for p in masks if "label-brain" not in p.name and "Corrected_" not in p.name}
+    before_this = read_table(root / FILE)
+    accepted = set() if overwrite else {root / row["file"] for row in before_this}
+    checked = [_check(path, original, accepted) for original, path in _paired(Path(corrected), originals).items()]
+    targets = {_target(original).relative_to(root).as_posix() for original, *_ in checked}
+    earlier = [row for row in before_this if row["file"] not in targets]
+    if len(earlier) < len(before_this):  # the masks that it tells of are about to go
+        atomic_write(root / FILE, table(earlier, COLUMNS))
     rows: list[dict[str, Any]] = []
     for original, after, before, grid in checked:
         told = json.loads(sidecar_path(original).read_text(encoding="utf-8"))
@@ -60,8 +70,6 @@ def accept(corrected: str | Path, out: str | Path, *, overwrite: bool = False) -
         about |= {"Description": "Corrected by a person", "Corrects": original.name, "Tier": "S", "Changes": changes}
         write_json(sidecar_path(target), about)
         rows += [{"id": told.get("ScanId"), "file": target.relative_to(root).as_posix(), **row} for row in changes]
-    replaced = {row["file"] for row in rows}
-    earlier = [row for row in read_table(root / FILE) if row["file"] not in replaced]
     atomic_write(root / FILE, table([*earlier, *rows], COLUMNS))
     return rows
 
@@ -75,17 +83,34 @@ def _files(source: Path) -> Iterable[Path]:
     return found
 
 
-def _check(path: Path, originals: dict[str, Path], overwrite: bool) -> tuple[Path, NDArray[Any], NDArray[Any], Any]:
+def _paired(source: Path, originals: dict[str, Path]) -> dict[Path, Path]:
+    """The corrected mask of each original."""
+    found: dict[Path, Path] = {}
+    for path in _files(source):
+        original = originals.get(stem_of(path.name).removesuffix(".seg"))
+        if original is None:
+            raise InputError(
+                "A corrected mask belongs to no result",
+                file=path,
+                why=f"results are called {some(sorted(originals), 2)}",
+                fix="Save it under the name of the file that it corrects",
+            )
+        if path.samefile(original):
+            why, fix = (
+                "a correction lies elsewhere, and the original stays",
+                "Save corrections in a folder of their own",
+            )
+            raise InputError("A corrected mask is the result itself", file=path, why=why, fix=fix)
+        if original in found:
+            why, fix = f"{found[original]} is called the same", "Keep the one that counts"
+            raise InputError("Two corrected masks belong to one result", file=path, why=why, fix=fix)
+        found[original] = path
+    return found
+
+
+def _check(path: Path, original: Path, accepted: set[Path]) -> tuple[Path, NDArray[Any], NDArray[Any], Any]:
     """The original, the corrected and the original labels in canonical order, and the original's grid."""
-    original = originals.get(stem_of(path.name).removesuffix(".seg"))
-    if original is None:
-        raise InputError(
-            "A corrected mask belongs to no result",
-            file=path,
-            why=f"results are called {some(sorted(originals), 2)}",
-            fix="Save it under the name of the file that it corrects",
-        )
-    if _target(original).exists() and not overwrite:
+    if _target(original) in accepted:
         raise OutputError(
             "A correction was accepted already", file=_target(original), fix="Give --overwrite to replace it"
         )
