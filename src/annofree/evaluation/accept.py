@@ -96,11 +96,8 @@ def _paired(source: Path, originals: dict[str, Path]) -> dict[Path, Path]:
                 fix="Save it under the name of the file that it corrects",
             )
         if path.samefile(original):
-            why, fix = (
-                "a correction lies elsewhere, and the original stays",
-                "Save corrections in a folder of their own",
-            )
-            raise InputError("A corrected mask is the result itself", file=path, why=why, fix=fix)
+            fix = "Save corrections in a folder of their own; if the result was drawn on, segment the scan again"
+            raise InputError("A corrected mask is the result itself", file=path, fix=fix)
         if original in found:
             why, fix = f"{found[original]} is called the same", "Keep the one that counts"
             raise InputError("Two corrected masks belong to one result", file=path, why=why, fix=fix)
