@@ -86,6 +86,26 @@ def test_two_labels_alone_are_said_to_be_read_as_core_and_oedema(tmp_path: Path)
     assert not any("1 and 2 alone" in note for note in other.screen_notes())
 
 
+def test_a_truth_that_fits_mirrored_is_told(tmp_path: Path) -> None:
+    full, other = blocks(2, 1), blocks(0, 0, 2)
+    out, truth = cohort(
+        tmp_path, {"a": full, "b": full, "c": full}, {"a": full[::-1], "b": other, "c": full[:, :, ::-1]}
+    )
+    said = dict(note for note in evaluate(out, truth).notes if "exchanged" in note[1])
+    assert set(said) == {"a", "c"}
+    assert "With left and right exchanged the truth would fit (Dice 1.00)" in said["a"]
+    assert "bottom and top" in said["c"]
+
+
+def test_a_map_of_fractions_is_refused_by_what_it_is(tmp_path: Path) -> None:
+    soft = np.where(blocks(2) > 0, 0.93, 0.02).astype(np.float32)
+    out, truth = cohort(tmp_path, {"a": blocks(2)}, {"a": soft})
+    with pytest.raises(
+        InputError, match=r"holds fractions .*for instance 0\.02; linear interpolation.*nearest neighbour"
+    ):
+        evaluate(out, truth)
+
+
 def test_a_brain_mask_is_refused_by_what_it_holds(tmp_path: Path) -> None:
     brain = np.zeros(SHAPE, np.uint8)
     brain[2:38, 2:38, 2:28] = 1

@@ -34,6 +34,8 @@ _MEANS = {
     "brats2025": ("dice", "brats2025_lesionwise_dice", "brats2025_hd95_mm", "brats2025_f1"),
     "panoptic": ("dice", "panoptic_pq", "panoptic_sq", "panoptic_rq"),
 }
+#: A whole-tumour Dice below which a truth that lies mirrored is looked for, and by how much more it has to fit.
+_POOR = 0.4
 _TWO_LABELS = (
     "The label maps hold 1 and 2 alone, read as core and oedema; where they mean something else (oedema and enhancing "
     "tumour: hd-glio), say it with --labels."
@@ -175,6 +177,7 @@ def evaluate(
                     truth_regions=expert.regions,
                 )
                 sanity.add(answer, true, regions)
+                turned = _mirrored(answer.mask("WT"), true > 0, case)
         except UnclearLabels:
             raise
         except AnnofreeError as error:
@@ -185,7 +188,7 @@ def evaluate(
             foretold.append(Foretold.of(answer, case))
         untold = [region for region in answer.regions if region not in regions]
         unsure = _TWO_LABELS if beside == {0, 1, 2} and expert.convention == LABEL_SETS["brats2023"].words else ""
-        notes += [(scan_id, note) for note in (expert.note, unsure, *case.notes) if note]
+        notes += [(scan_id, note) for note in (expert.note, unsure, turned, *case.notes) if note]
         notes += [(scan_id, f"Ranking rows are left out. {sentence}") for sentence in left_out]
         if untold:
             notes.append(
@@ -253,6 +256,20 @@ def _refuse_brain(true: np.ndarray, answer: Segmentation, expert: Truth) -> None
             why=f"it marks {100 * share:.0f} % of the brain, as a brain mask or a map of tissues does",
             fix="Give the expert's tumour map",
         )
+
+
+def _mirrored(called: np.ndarray, true: np.ndarray, case: CaseScores) -> str:
+    """What to say where the truth fits far better with axes turned round: a file saved without its axis order."""
+    if "WT" not in case.regions or not called.any() or not true.any() or case.value("dice", "WT") > _POOR:
+        return ""
+    ways = [tuple(axis for axis in range(3) if way >> axis & 1) for way in range(1, 8)]
+    fits = {way: 2 * np.count_nonzero(called & np.flip(true, way)) for way in ways}
+    best = max(ways, key=lambda way: fits[way])
+    dice = fits[best] / (np.count_nonzero(called) + np.count_nonzero(true))
+    if dice < case.value("dice", "WT") + _POOR:
+        return ""
+    sides = " and ".join(("left and right", "back and front", "bottom and top")[axis] for axis in best)
+    return f"With {sides} exchanged the truth would fit (Dice {dice:.2f}): look whether it lies where its header says."
 
 
 def _lost(failed: Sequence[str], truth: str | Path, ids: Sequence[str]) -> list[tuple[str, str]]:

@@ -193,6 +193,13 @@ def understand_labels(
     whole = nearest_whole(array)
     if whole.ndim == 4:
         return _from_one_hot(whole, source)
+    if whole.dtype.kind == "f" and (fractions := array[whole != np.rint(whole)]).size:
+        raise InputError(
+            "A label map holds fractions",
+            file=source,
+            why=f"for instance {fractions[0]:.3g}; linear interpolation and maps of probabilities look so",
+            fix="Resample the labels by nearest neighbour, or cut a probability at one half",
+        )
     values = _values(whole)
     stated = stated_set(source) if labels is None else named(LABEL_SETS, labels, "label set")
     if stated and (left := {value for value in values if value and value not in stated.meaning}):
