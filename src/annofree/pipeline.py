@@ -155,8 +155,6 @@ def segment_scan(
     warned = [note_of(check) for check in checks if check.warning]
     told |= {name: [*told[name][:read], *warned, *told[name][read:]] for name in ("notes", "scan notes")}
     told["checks"] = [check.to_dict() for check in checks]
-    if scan.preparation is not None:
-        told["preparation"] = scan.preparation.to_dict()
     result = result.replace(provenance=told)
     from annofree.anatomy import locate as locate_lesions
 

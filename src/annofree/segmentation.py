@@ -125,9 +125,10 @@ class Lesion:
 
 
 def told_of(scan: Scan) -> dict[str, Any]:
-    """What a record says of the scan that was segmented: its sequences, where each comes from, notes of reading it."""
+    """What a record says of a segmented scan: its sequences, where each is from, notes of reading, its preparation."""
+    prepared = {} if scan.preparation is None else {"preparation": scan.preparation.to_dict()}
     files = {name: str(Path(file).resolve() if Path(file).exists() else file) for name, file in scan.files.items()}
-    return {"sequences": [str(name) for name in scan.sequences], "files": files, "notes": list(scan.notes)}
+    return {"sequences": [str(name) for name in scan.sequences], "files": files, "notes": list(scan.notes), **prepared}
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,7 +13,7 @@ from annofree.batch.fingerprint import machine, model_folder, software
 from annofree.batch.record import now, read_record
 from annofree.batch.worker import BatchReport, Worker
 from annofree.errors import InputError
-from annofree.formats.outfolder import atomic_write
+from annofree.formats.outfolder import write_json
 
 MANIFEST = "run.json"
 #: The form of the file; older ones are read too. The second tells what was decided again afterwards.
@@ -72,7 +72,7 @@ def write_manifest(
     }
     path = worker.out / MANIFEST
     _keep_another_runs(path, scans, described)
-    atomic_write(path, json.dumps(content, indent=1, default=str) + "\n")
+    write_json(path, content)
     return path
 
 
@@ -106,7 +106,7 @@ def note_rethreshold(source: Path, target: Path, ids: Iterable[str], change: Map
             scans[scan_id] = {"state": "not reached"}
     steps = [*content.get("rethresholds", ()), {**change, "scans": ids, "finished": now()}]
     content |= {"form": FORM, "finished": now(), "rethresholds": steps}
-    atomic_write(target / MANIFEST, json.dumps(content, indent=1, default=str) + "\n")
+    write_json(target / MANIFEST, content)
 
 
 def read_manifest(path: str | Path) -> dict[str, Any]:

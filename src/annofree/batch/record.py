@@ -13,7 +13,7 @@ from annofree.batch.fingerprint import machine, result_hashes
 from annofree.errors import OutputError
 from annofree.formats.bids_names import bids_folder, bids_label, name_digest
 from annofree.formats.derivatives import mask_path, sidecar_path
-from annofree.formats.outfolder import atomic_write, table
+from annofree.formats.outfolder import atomic_write, table, write_json
 from annofree.formats.participants import FILE as PARTICIPANTS
 from annofree.formats.participants import participants_table
 from annofree.segmentation import REGIONS, Segmentation
@@ -78,7 +78,7 @@ def write_record(
         "lesions": [asdict(lesion) for lesion in result.lesions],
         "provenance": dict(result.provenance),
     }
-    atomic_write(record_path(out, result.scan_id), json.dumps(record, indent=1, default=str) + "\n")
+    write_json(record_path(out, result.scan_id), record)
 
 
 def now() -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from annofree.batch.fingerprint import text_hash
 from annofree.bench.plan import OWN, Contender, Data
 from annofree.formats.bids_names import bids_label
-from annofree.formats.outfolder import atomic_write
+from annofree.formats.outfolder import write_json
 from annofree.formats.standing import refuse_filled
 
 MARK = "bench.json"
@@ -33,7 +32,7 @@ class Folders:
         mark = root / MARK
         if not mark.is_file():
             refuse_filled(root, "folder for the comparison")
-            atomic_write(mark, json.dumps({"made by": "annofree bench"}) + "\n")
+            write_json(mark, {"made by": "annofree bench"})
         return cls(root.absolute())
 
     def phantoms(self, data: Data) -> Path:

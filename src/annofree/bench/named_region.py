@@ -13,7 +13,7 @@ from annofree.bench.runs import Place
 from annofree.errors import AnnofreeError
 from annofree.evaluation.sanity import SanityRow
 from annofree.formats import open_truth
-from annofree.formats.outfolder import atomic_write
+from annofree.formats.outfolder import write_json
 from annofree.metrics.sanity import quick_scores
 from annofree.scan import scoring
 
@@ -39,7 +39,7 @@ def named_region(place: Place, folder: Path) -> tuple[SanityRow, ...]:
         regions = _regions() if texts else None
         cases = [_score(place, scan_id, regions) for scan_id in texts] if regions is not None else []
         known = {"stamp": stamp, "cases": [found for found in cases if found is not None]}
-        atomic_write(kept, json.dumps(known) + "\n")
+        write_json(kept, known)
     rows = []
     for metric in ("dice", "lesionwise_dice"):
         values = [case[metric] for case in known["cases"]]

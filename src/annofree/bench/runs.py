@@ -15,7 +15,7 @@ from annofree.bench.folders import Folders
 from annofree.bench.plan import NONE, OWN, Contender, Data
 from annofree.errors import AnnofreeError
 from annofree.formats import open_cohort, written_ids
-from annofree.formats.outfolder import atomic_write
+from annofree.formats.outfolder import write_json
 from annofree.pipeline import Choice
 from annofree.prepare import Recipe
 from annofree.scan import Cohort
@@ -101,7 +101,7 @@ def run_own(place: Place, one: Contender, choice: Choice, folders: Folders) -> C
         raise AnnofreeError(f"The process of '{one.name}' on '{place.data.name}' died", why="perhaps memory ran out")
     earlier = json.loads((out / COST).read_text()) if (out / COST).is_file() else {}
     peak = told["peak_gb"] if told["done"] else earlier.get("peak_gb")
-    atomic_write(out / COST, json.dumps({"peak_gb": peak}) + "\n")
+    write_json(out / COST, {"peak_gb": peak})
     seconds = [record["seconds"] for scan_id in place.cohort().ids if (record := read_record(out, scan_id))]
     if not seconds:
         why = told["failures"][0] if told["failures"] else "there is no scan"
@@ -143,5 +143,5 @@ def run_rules(place: Place, one: Contender, threshold: str, refiners: str, folde
         return out
     chain = None if refiners == OWN else () if refiners == NONE else parse_chain(refiners)
     rethreshold(own, None if threshold == OWN else threshold, refine=chain, out=out, locate=False)
-    atomic_write(done, json.dumps(records) + "\n")
+    write_json(done, records)
     return out

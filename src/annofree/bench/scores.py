@@ -16,7 +16,7 @@ from annofree.errors import InputError
 from annofree.evaluation.evaluate import Evaluation, evaluate
 from annofree.evaluation.sanity import SanityRow
 from annofree.formats import locate_truth, written_ids
-from annofree.formats.outfolder import atomic_write, read_table
+from annofree.formats.outfolder import read_table, write_json
 from annofree.metrics import CaseScores, Score
 from annofree.metrics.sensitivity import sensitivity
 from annofree.version import VERSION
@@ -77,7 +77,7 @@ def scored(answers: Path, truth: Path) -> Scored:
     told: dict[str, Any] = {name: getattr(found, name) for name in ("tier", "foretold", "skipped", "threshold")}
     told |= {"stamp": stamp, "sanity": found.sanity, "task": found.cases[0].task}
     told |= {"oracles": None if found.oracles is None else asdict(found.oracles)}
-    atomic_write(answers / KEPT, json.dumps(told) + "\n")
+    write_json(answers / KEPT, told)
     return _known(answers, stamp) or found  # with the digits that are kept, so that every run gives the same bytes
 
 

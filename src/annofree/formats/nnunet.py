@@ -16,7 +16,7 @@ from annofree.errors import InputError
 from annofree.formats.case import Case
 from annofree.formats.names import is_volume, stem_of
 from annofree.formats.nifti import read_labels, write_volume
-from annofree.formats.outfolder import atomic_write, write_json
+from annofree.formats.outfolder import write_json
 from annofree.formats.standing import whole_or_nothing
 from annofree.scan import Cohort, Grid, Modality, Scan, canonical_grid, to_canonical
 
@@ -204,7 +204,7 @@ def write_description(
     }
     write_json(root / "dataset.json", dataset)
     if split is not None:
-        atomic_write(root / "splits_final.json", json.dumps([dict(split)], indent=1) + "\n")
+        write_json(root / "splits_final.json", [dict(split)])
 
 
 def write_first_description(

@@ -93,8 +93,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
         raise OutputError("A result cannot be written", file=path, why=error.strerror, fix=fix) from None
 
 
-def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write JSON atomically."""
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON atomically; what JSON has no form for is written as the plain value that it stands for."""
     atomic_write(path, json.dumps(content, indent=2, ensure_ascii=False, default=_plain) + "\n")
 
 

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from annofree.errors import InputError
 from annofree.formats.case import Case
 from annofree.formats.nifti import Volume
-from annofree.formats.outfolder import atomic_write
+from annofree.formats.outfolder import atomic_write, write_json
 from annofree.scan import Grid, Modality
 
 IMAGES, MASKS, REPORTS, PLACES = "img", "seg", "TXT", "slices.json"
@@ -247,7 +247,7 @@ def write_slices(folder: Path, name: str, levels: NDArray[np.uint8], *, kind: st
 def write_places(folder: Path, subjects: Mapping[str, Place], asked: Mapping[str, Any]) -> None:
     """Write `slices.json`; `asked` is what the slices were cut by, as plain values."""
     content = {name: place.to_dict() for name, place in sorted(subjects.items())}
-    atomic_write(folder / PLACES, json.dumps({"asked": asked, "subjects": content}, indent=1) + "\n")
+    write_json(folder / PLACES, {"asked": asked, "subjects": content})
 
 
 def asked(folder: Path) -> dict[str, Any] | None:

@@ -18,7 +18,7 @@ from annofree.errors import InputError, OutputError
 from annofree.formats.lock import LOCK, only_run
 from annofree.formats.names import is_volume
 from annofree.formats.network_folder import file_hash
-from annofree.formats.outfolder import atomic_write, leaving_nothing, refuse_no_folder
+from annofree.formats.outfolder import leaving_nothing, refuse_no_folder, write_json
 from annofree.scan import Cohort
 from annofree.settings import Settings
 
@@ -224,7 +224,7 @@ def unfinished_fit(folder: Path, method: str, asked: Mapping[str, Any] | None = 
     with leaving_nothing(folder, {MARK}):
         _refuse_other_fit(folder, method, wanted)
         with only_run(folder):
-            atomic_write(folder / MARK, json.dumps(wanted) + "\n")
+            write_json(folder / MARK, wanted)
             yield
             (folder / MARK).unlink(missing_ok=True)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
@@ -353,7 +352,7 @@ class Method(ABC):
         """Write the fitted model: `config.yaml`, `card.json` and, where there are weights, their files."""
         import yaml
 
-        from annofree.formats.outfolder import atomic_write
+        from annofree.formats.outfolder import atomic_write, write_json
 
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
@@ -361,7 +360,7 @@ class Method(ABC):
         del config["device"]  # of the machine, not of the model
         card = {"method": self.name, "tier": self.tier, **config.pop("model")}
         self.save_weights(folder)
-        atomic_write(folder / CARD, json.dumps(card, indent=1, ensure_ascii=False) + "\n")
+        write_json(folder / CARD, card)
         # last, as it is what makes the folder a model
         atomic_write(folder / CONFIG, yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
         return folder

@@ -236,7 +236,6 @@ class NnUNetRun:
         for theirs, own in numbers.items():
             ours[labels == theirs] = own if told_apart or own == 0 else 2
         assert scan.native is not None
-        prepared = {} if scan.preparation is None else {"preparation": scan.preparation.to_dict()}
         return Segmentation(
             scan_id=scan.id,
             labels=ours,
@@ -248,7 +247,6 @@ class NnUNetRun:
             scan=scan,
             provenance={
                 **told_of(scan),
-                **prepared,
                 "method": METHOD,
                 "tier": worst_tier(tiers_of_labels(self.data).values() or ["S"]),
                 "settings": self.settings.model_dump(mode="json"),

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from annofree.formats.nifti import write_volume
+from annofree.formats.outfolder import write_json
 from annofree.formats.standing import whole_or_nothing
 from annofree.phantom.subject import phantom_cohort
 from annofree.scan import Modality
@@ -64,7 +64,5 @@ def write_cohort(
             (reports / f"{name}.txt").write_text(subject.report_en, encoding="utf-8")
             (reports_zh / f"{name}.txt").write_text(subject.report_zh, encoding="utf-8")
             findings[name] = subject.findings
-        (truth / "findings.json").write_text(
-            json.dumps(findings, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
-        )
+        write_json(truth / "findings.json", findings)
     return written

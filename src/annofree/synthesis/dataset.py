@@ -22,7 +22,7 @@ from annofree.errors import InputError, OutputError
 from annofree.formats.names import is_volume
 from annofree.formats.nifti import write_volume
 from annofree.formats.nnunet import write_description
-from annofree.formats.outfolder import atomic_write, table
+from annofree.formats.outfolder import atomic_write, table, write_json
 from annofree.formats.standing import listed, refuse_standing, unfinished_fit
 from annofree.processes import in_order
 from annofree.scan import Cohort, Modality, Scan
@@ -75,7 +75,7 @@ class MadeFolder:
         """Make and write a case unless a run that was stopped did; its row either way."""
         file = self.root / _ROWS / f"{case}.json"
         if not file.is_file():
-            atomic_write(file, json.dumps(make(), default=lambda value: value.item()))
+            write_json(file, make())
         row: Row = json.loads(file.read_text(encoding="utf-8"))
         return row
 

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annofree.errors import InputError, SettingsError
-from annofree.formats.outfolder import atomic_write
+from annofree.formats.outfolder import write_json
 from annofree.thresholds.base import Threshold, Tier, brain_scores
 from annofree.thresholds.report_curves import FAMILIES, PRIOR, Curves, ReportedScores
 
@@ -144,7 +144,7 @@ class Learned(Threshold):
 
     def save(self, file: str | Path) -> Path:
         """Write the rule as JSON; `learned:FILE.json` and `Learned.load` read it."""
-        atomic_write(Path(file), json.dumps(self.to_dict(), indent=1) + "\n")
+        write_json(Path(file), self.to_dict())
         return Path(file)
 
     @classmethod

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from annofree.errors import InputError
-from annofree.formats.outfolder import atomic_write
+from annofree.formats.outfolder import write_json
 
 FORM = 1
 
@@ -26,7 +26,7 @@ class Calibration:
         """Put the calibration beside the model, in six digits."""
         path = Path(folder) / self.file
         told = _short(asdict(self))  # type: ignore[call-overload]
-        atomic_write(path, json.dumps({"form": FORM, **told}, indent=1) + "\n")
+        write_json(path, {"form": FORM, **told})
         return path
 
     @classmethod

@@ -306,6 +306,17 @@ def test_a_student_learns_from_pseudo_masks(subjects: list[PhantomSubject], tmp_
     assert student_mask(network, one).shape == one.brain.shape
 
 
+def test_pages_can_be_made_of_pseudo_masks(tmp_path: Path) -> None:
+    from annofree.formats import open_cohort
+    from annofree.phantom import write_cohort
+    from annofree.review import review
+
+    write_cohort(tmp_path / "made", n=1, seed=2, spacing_mm=4.0, healthy_fraction=0.0)
+    out = tumour_masks(open_cohort(tmp_path / "made" / "scans"), tmp_path / "weak")
+    report = review(out)
+    assert (len(report.made), report.failed) == (1, ())
+
+
 def test_the_bridge_hides_blocks_and_hands_on_all_weights_but_the_last_layer(tmp_path: Path) -> None:
     volumes = [volume() for _ in range(2)]
     batch = HiddenBlocks(VolumeSampler(volumes, TINY, 2, 0), 0)(0, 0)

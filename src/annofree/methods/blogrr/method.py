@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annofree.errors import InputError, no_folder
+from annofree.formats.outfolder import write_json
 from annofree.inference.network import by_parts
 from annofree.methods.blogrr.settings import BlogrrSettings
 from annofree.methods.decide import Scored
@@ -190,8 +191,7 @@ class Blogrr(DAE):
         """Both networks, and each patient's rule."""
         super().save_weights(folder)
         if self.folds:
-            rules = {name: rule.to_dict() for name, rule in self.folds.items()}
-            (folder / FOLDS).write_text(json.dumps(rules, indent=1) + "\n", encoding="utf-8")
+            write_json(folder / FOLDS, {name: rule.to_dict() for name, rule in self.folds.items()})
 
     def load_weights(self, folder: Path) -> dict[str, Any]:
         """Read what `save_weights` wrote."""

@@ -6,7 +6,6 @@ The published 0.97 Dice was measured on the pictures that it had been trained on
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +26,7 @@ from annofree.formats.class_folders import (
     split_by_class,
     write_mask,
 )
-from annofree.formats.outfolder import atomic_write, table
+from annofree.formats.outfolder import atomic_write, table, write_json
 from annofree.formats.standing import MARK, refuse_filled
 from annofree.inference.network import by_parts
 from annofree.inference.torch_network import TorchNetwork
@@ -209,7 +208,5 @@ def learn_foreground(source: str | Path, out: str | Path, settings: ForegroundSe
         if (root / part / IMAGES).is_dir():
             pictures = Pictures.read(root / part)
             scores.append(score_masks(part, list(predict_masks(network, pictures.images)), list(pictures.masks)))
-    (root / "scores.json").write_text(
-        json.dumps({score.part: {**score.__dict__} for score in scores}, indent=1) + "\n", encoding="utf-8"
-    )
+    write_json(root / "scores.json", {score.part: {**score.__dict__} for score in scores})
     return Foreground(root, tuple(scores), skipped)

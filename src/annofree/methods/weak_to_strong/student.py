@@ -27,7 +27,7 @@ from annofree.methods.weak_to_strong.volumes import Volume, volume_of
 from annofree.prepare.brain import filled_brain
 from annofree.prepare.resample import back
 from annofree.scan import Cohort, Scan, learning
-from annofree.segmentation import Segmentation
+from annofree.segmentation import Segmentation, told_of
 from annofree.settings import Settings
 from annofree.training.settings import TrainSettings
 from annofree.training.stream import Batch
@@ -128,7 +128,7 @@ def _answer(scan: Scan, mask: NDArray[np.bool_], brain: NDArray[np.bool_], metho
         affine=scan.affine,
         native=scan.native,
         brain=brain,
-        provenance={"annofree": VERSION, "method": method, "tier": "T0", "notes": list(scan.notes)},
+        provenance={"annofree": VERSION, **told_of(scan), "method": method, "tier": "T0"},
     )
 
 

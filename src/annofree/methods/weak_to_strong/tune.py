@@ -132,7 +132,7 @@ def _one(lessons: Lessons, settings: TuneSettings, rate: float, weight: float, s
     network, _ = train_strong(lessons, size, place, steps=settings.steps, seed=seed, validations=0)
     scores = score_volumes(network, lessons.val)
     run = Run(rate, weight, seed, scores.dice, scores.iou)
-    done.write_text(json.dumps(run.__dict__) + "\n", encoding="utf-8")
+    write_json(done, run.__dict__)
     return run
 
 
@@ -147,7 +147,7 @@ def _write(tuned: Tuned) -> None:
         "tier of the labels": tuned.lessons.tier,
         "test": [str(scores) for scores in tuned.test],
     }
-    (tuned.folder / "chosen.json").write_text(json.dumps(chosen, indent=1) + "\n", encoding="utf-8")
+    write_json(tuned.folder / "chosen.json", chosen)
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(5.5, 3.6), layout="constrained")
