@@ -113,6 +113,19 @@ def test_what_is_no_brain_is_refused_by_name(tmp_path: Path, mask: NDArray[Any],
         litres(tmp_path, mask, head=head)
 
 
+@pytest.mark.parametrize("steps", [(0, 0, 4), (3, 3, 3), (0, 5, 0)])
+def test_a_mask_that_lies_beside_a_stripped_brain_is_refused(tmp_path: Path, steps: tuple[int, int, int]) -> None:
+    """Cut or padded without its origin: it still shares three quarters of the brain, and neither holds the other."""
+    with pytest.raises(InputError, match=r"mask\.nii\.gz.*of it lies inside that brain; it looks shifted or turned"):
+        litres(tmp_path, moved(*steps), head=False)
+
+
+@pytest.mark.parametrize("change", [ndimage.binary_erosion, ndimage.binary_dilation])
+def test_a_tight_or_loose_mask_of_a_stripped_brain_is_taken(tmp_path: Path, change: Any) -> None:
+    mask = change(BRAIN, iterations=1)
+    assert litres(tmp_path, mask.astype(np.uint8), head=False)[0] == pytest.approx(mask.sum() * SPACING**3 / 1e6)
+
+
 def test_a_mask_of_another_place_is_refused(tmp_path: Path) -> None:
     away = AFFINE.copy()
     away[:3, 3] += 150

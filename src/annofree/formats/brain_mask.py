@@ -30,6 +30,8 @@ MIN_OF_HEAD = 0.2
 MAX_LOOSE = 0.2
 #: Mask and stripped brain share at least this part of either.
 MIN_SHARED = 0.7
+#: A tight mask lies inside the stripped brain and a loose one covers it; of a shifted or turned one neither is so.
+MIN_EITHER = 0.85
 #: Inside a head: part of the mask that may lie in the air, and how far its middle may be off the head's (left-right).
 MAX_IN_AIR, MAX_OFF_MM = 0.1, 20.0
 #: From the head's top, back and front to the brain's (mm); 0 to 16, 7 to 36 and 20 to 48 in twelve heads.
@@ -193,8 +195,11 @@ def _why_elsewhere(
     if stripped.any() and not head.any():
         shared = float((brain & stripped).sum())
         covers, inside = shared / stripped.sum(), shared / brain.sum()
-        if min(covers, inside) < MIN_SHARED:
-            return f"it covers {covers:.0%} of the stripped brain, and {inside:.0%} of it lies inside that brain"
+        if min(covers, inside) < MIN_SHARED or max(covers, inside) < MIN_EITHER:
+            return (
+                f"it covers {covers:.0%} of the stripped brain, and {inside:.0%} of it lies inside that brain"
+                f"{'; it looks shifted or turned' if abs(covers - inside) < 0.1 else ''}"
+            )
         return None
     if not head.any():
         return None
