@@ -71,7 +71,9 @@ def test_the_cavity_is_not_scored_as_enhancing(tmp_path: Path) -> None:
 
 def test_old_labels_are_understood_across_the_set(tmp_path: Path) -> None:
     out, truth = cohort(tmp_path, {"a": blocks(1, 2, 3), "b": blocks(3)}, {"a": blocks(1, 2, 4), "b": blocks(4)})
-    assert evaluate(out, truth).summary.row("dice", "ET").mean == 1.0
+    scores = evaluate(out, truth)
+    assert scores.summary.row("dice", "ET").mean == 1.0
+    assert scores.read_as == "labels 0/1/2/4 (BraTS 2017 to 2021), 4 read as enhancing"
 
 
 def test_two_labels_alone_are_said_to_be_read_as_core_and_oedema(tmp_path: Path) -> None:

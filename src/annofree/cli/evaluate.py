@@ -42,6 +42,7 @@ def evaluate(
     table(*evaluation.summary_table())
     say(f"{evaluation.method} (tier {evaluation.tier}), written to {evaluation.path}")
     say(RULES[rule].explanation)
+    say(f"The truth was read as {evaluation.read_as}.")
     if evaluation.foretold:
         say(evaluation.foretold)
     for sentence in evaluation.screen_notes():

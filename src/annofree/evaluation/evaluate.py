@@ -53,6 +53,7 @@ class Evaluation:
         sanity: What no method is needed for.
         rule: Whose way of counting lesions the screen shows.
         foretold: How well the stated expectation held, in words.
+        read_as: What the numbers of the truth were taken for; several where the maps differ.
     """
 
     cases: tuple[CaseScores, ...]
@@ -65,6 +66,7 @@ class Evaluation:
     sanity: tuple[SanityRow, ...] = ()
     rule: str = "brats2023"
     foretold: str = ""
+    read_as: str = ""
 
     def __repr__(self) -> str:
         whole = self.summary.row("dice", "WT")
@@ -146,8 +148,7 @@ def evaluate(
     cases: list[CaseScores] = []
     skipped: list[tuple[str, str]] = []
     notes: list[tuple[str, str]] = []
-    methods: dict[str, None] = {}
-    tiers: dict[str, None] = {}
+    conventions, methods, tiers = dict[str, None](), dict[str, None](), dict[str, None]()
     sanity, foretold = SanityRows(constants), list[Foretold]()
     for scan_id in ids:
         try:
@@ -194,6 +195,7 @@ def evaluate(
             notes.append(
                 (scan_id, f"{', '.join(untold)} cannot be scored: the truth's labels are {expert.convention}.")
             )
+        conventions[expert.convention] = None
         methods[str(answer.provenance.get("method", "unknown"))] = None
         tiers[str(answer.provenance.get("tier", "unknown"))] = None
     failed = [row.get("id", "") for row in read_table(results / _FAILURES)]
@@ -222,6 +224,7 @@ def evaluate(
         sanity.rows(),
         rule,
         foretold_sentence(foretold),
+        "; ".join(conventions),
     )
 
 
