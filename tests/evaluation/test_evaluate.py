@@ -88,6 +88,15 @@ def test_two_labels_alone_are_said_to_be_read_as_core_and_oedema(tmp_path: Path)
     assert not any("1 and 2 alone" in note for note in other.screen_notes())
 
 
+def test_labels_of_2021_that_somebody_renumbered_are_told(tmp_path: Path) -> None:
+    maps = {"BraTS2021_00001": blocks(1, 2, 3)}
+    out, truth = cohort(tmp_path, maps, maps)
+    (said,) = evaluate(out, truth).screen_notes()
+    assert "and hold 3" in said
+    assert "--labels msd" in said
+    assert evaluate(out, truth, labels="brats2023").screen_notes() == []
+
+
 def test_a_truth_that_fits_mirrored_is_told(tmp_path: Path) -> None:
     full, other = blocks(2, 1), blocks(0, 0, 2)
     out, truth = cohort(

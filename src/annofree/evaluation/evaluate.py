@@ -15,7 +15,7 @@ from annofree.evaluation.sanity import SanityRow, SanityRows
 from annofree.formats import label_values, locate_truth, open_truth, read_segmentation, written_ids
 from annofree.formats.derivatives import no_results
 from annofree.formats.grids import on_grid
-from annofree.formats.label_sets import LABEL_SETS, UnclearLabels
+from annofree.formats.label_sets import LABEL_SETS, UnclearLabels, named_to_2021
 from annofree.formats.outfolder import read_table
 from annofree.formats.standing import refuse_standing
 from annofree.metrics import LESION_RULES, RULES, CaseScores, Score, Summary, score_case, summarise, write_case_scores
@@ -39,6 +39,10 @@ _POOR = 0.4
 _TWO_LABELS = (
     "The label maps hold 1 and 2 alone, read as core and oedema; where they mean something else (oedema and enhancing "
     "tumour: hd-glio), say it with --labels."
+)
+_RENUMBERED = (
+    "The label maps are called as those of BraTS to 2021, whose enhancing tumour is 4, and hold 3: read as core 1, "
+    "oedema 2, enhancing 3; where nnU-Net's converter made them, with oedema 1 and core 2, say --labels msd."
 )
 
 
@@ -188,7 +192,7 @@ def evaluate(
         if "WT" in case.regions:
             foretold.append(Foretold.of(answer, case))
         untold = [region for region in answer.regions if region not in regions]
-        unsure = _TWO_LABELS if beside == {0, 1, 2} and expert.convention == LABEL_SETS["brats2023"].words else ""
+        unsure = _doubt(beside, expert) if expert.convention == LABEL_SETS["brats2023"].words else ""
         notes += [(scan_id, note) for note in (expert.note, unsure, turned, *case.notes) if note]
         notes += [(scan_id, f"Ranking rows are left out. {sentence}") for sentence in left_out]
         if untold:
@@ -259,6 +263,13 @@ def _refuse_brain(true: np.ndarray, answer: Segmentation, expert: Truth) -> None
             why=f"it marks {100 * share:.0f} % of the brain, as a brain mask or a map of tissues does",
             fix="Give the expert's tumour map",
         )
+
+
+def _doubt(beside: frozenset[int], expert: Truth) -> str:
+    """What to say of maps that were read as those of BraTS 2023 and may be others."""
+    if 3 in beside and named_to_2021(Path(expert.source or "").name):
+        return _RENUMBERED
+    return _TWO_LABELS if beside == {0, 1, 2} else ""
 
 
 def _mirrored(called: np.ndarray, true: np.ndarray, case: CaseScores) -> str:

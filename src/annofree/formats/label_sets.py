@@ -78,6 +78,11 @@ LABEL_SETS: dict[str, LabelSet] = {
 _NO_TUMOUR = LabelSet("empty", {}, "no tumour marked, so none of its parts either")
 
 
+def named_to_2021(name: str) -> bool:
+    """Whether a file's name is one of BraTS 2017 to 2021, whose maps hold 1, 2 and 4."""
+    return bool(_OLD_NAME.search(name))
+
+
 def choose_label_set(values: Iterable[int], source: Path, *, scan_id: str = "", beside: Iterable[int] = ()) -> LabelSet:
     """The convention of one label map.
 
@@ -114,7 +119,7 @@ def choose_label_set(values: Iterable[int], source: Path, *, scan_id: str = "", 
         return LABEL_SETS["brats2023"]
     if task in _WITH_CAVITY and (3 in together or not _BEFORE_TREATMENT.search(names)):
         return LABEL_SETS["post-treatment"]
-    if task is None and 3 not in own and (_OLD_NAME.search(names) or together == {1, 2, 4}):
+    if task is None and 3 not in own and (named_to_2021(names) or together == {1, 2, 4}):
         return LABEL_SETS["brats2021"]
     either = ("post-treatment", "brats2015", "ped2024") if 3 in together else ("brats2021", "post-treatment", "ped2024")
     why = "4 is enhancing tumour in BraTS to 2021, the resection cavity in post-treatment and oedema in paediatric data"
