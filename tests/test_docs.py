@@ -1,7 +1,12 @@
 """What the docs point at is there: files, headings, and each room of the package in the plan of the house."""
 
+import ast
 import re
+import shlex
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -47,3 +52,40 @@ def test_the_plan_names_every_room() -> None:
     rooms = [f"{room.name}/" for room in PACKAGE.iterdir() if room.is_dir()] + [m.name for m in PACKAGE.glob("*.py")]
     missing = [room for room in rooms if not room.startswith("__") and f"`{room}`" not in floors]
     assert sorted(missing) == []
+
+
+def code(page: Path, *kinds: str) -> list[str]:
+    """What stands in the code blocks of a page, of those kinds."""
+    found = re.findall(r"^```(\w*)\n(.*?)^```", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    return [text for kind, text in found if kind in kinds]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_command_has_the_verb_and_the_options_that_it_names(page: Path) -> None:
+    from typer.main import get_command
+
+    from annofree.cli.main import VERBS, app
+
+    group: Any = get_command(app)
+    for line in "\n".join(code(page, "", "sh", "bash", "console")).replace("\\\n", " ").splitlines():
+        for command in re.findall(r"(?:^|&&)[\s$]*(annofree [^&]*)", line.partition("#")[0]):
+            assert not re.search(r"\S {2,}\S", command), f"a comment without its #: {line}"
+            words = shlex.split(command)
+            if words[1].startswith("-"):
+                continue
+            assert words[1] in VERBS, line
+            parameters = group.get_command(None, words[1]).params
+            known = {"--help", "-h"} | {opt for p in parameters for opt in (*p.opts, *p.secondary_opts)}
+            asked = {word.partition("=")[0] for word in words[2:] if re.match(r"--?[a-z]", word)}
+            assert asked <= known, line
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_snippet_can_be_read_and_imports_what_is_there(page: Path) -> None:
+    for text in code(page, "python"):
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.ImportFrom) and str(node.module).startswith("annofree"):
+                module = import_module(str(node.module))
+                missing = [alias.name for alias in node.names if not hasattr(module, alias.name)]
+                modules = [f"{node.module}.{name}" for name in missing]
+                assert all(find_spec(name) for name in modules), f"{missing} in {node.module}"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from annofree.errors import InputError
+from annofree.errors import InputError, no_folder
 from annofree.pipeline import fit
 from annofree.scan import Cohort
 
@@ -84,6 +84,8 @@ def adapt(
     from annofree.training.remains import LOG, WORK
 
     if str(model) != "shipped":
+        if not Path(model).is_dir():
+            raise no_folder(model, "Name a model folder of synthtumour, or 'shipped' for the default", "of a model")
         loaded = methods.load(model)
         published = loaded.name == "synthtumour" and loaded.settings.preset == "published"
         if loaded.name != "synthtumour" or published:

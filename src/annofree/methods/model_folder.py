@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from annofree.errors import InputError, nearest
+from annofree.errors import InputError, nearest, no_folder
 from annofree.settings import plain_yaml
 
 CARD = "card.json"
@@ -24,6 +24,8 @@ def read_model(folder: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:
     import yaml
 
     folder = Path(folder)
+    if not folder.is_dir():
+        raise no_folder(folder, "Give the folder that 'annofree fit ... -o FOLDER' wrote", "of a model")
     wanted = {"method": str, "settings": dict, "thresholds": dict, "refiners": dict}
     known = (*wanted, "form", "tier")
     try:
