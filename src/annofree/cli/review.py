@@ -24,4 +24,4 @@ def review(
     kept = f", {len(report.kept)} up to date" if report.kept else ""
     say(f"{len(report.made)} pages made{kept}; open {report.index}")
     if report.failed:
-        raise typer.Exit(3)
+        raise typer.Exit(3 if report.made or report.kept else 2)
