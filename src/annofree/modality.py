@@ -354,7 +354,11 @@ def _joined(words: list[_Word]) -> list[_Word]:
         elif (
             (word.kind == "negator" and text != "pre" and following is not None and following.kind == "contrast")
             or (text == "pre" and following is not None and following.kind == "contrast" and second != "post")
-            or (word.kind == "contrast" and second in NONE_BEHIND)
+            or (
+                word.kind == "contrast"
+                and second in NONE_BEHIND
+                and not any(w.text.startswith("breath") for w in words[at + 2 : at + 3])  # `Gd free breathing`
+            )
         ):
             found.append(_Word(f"{text} {second}", "plain", word.start))
             step = 2

@@ -65,6 +65,10 @@ ALL = ("WT", "TC", "ET")
         ([0, 1], {1, 2, 4}, "a_seg.nii.gz", ALL, [0, 1]),
         ([0, 4], {1, 2}, "a_seg.nii.gz", ALL, [0, 3]),
         ([0], {1}, "a_seg.nii.gz", ("WT",), [0]),
+        # A tumour as a whole is 255 in PNG and in Slicer, and 1 in others of the set.
+        ([0, 1], {255}, "a_seg.nii.gz", ("WT",), [0, 2]),
+        ([0, 255], {1}, "a_seg.nii.gz", ("WT",), [0, 2]),
+        ([0, 255], {1, 2, 3}, "a_seg.nii.gz", ("WT",), [0, 2]),
         ([0], {1, 2, 3}, "a_seg.nii.gz", ALL, [0]),
         # The challenge's own names tell the year.
         ([0, 2, 4], (), "BraTS2021_00001_seg.nii.gz", ALL, [0, 2, 3]),
@@ -129,6 +133,8 @@ def test_a_label_set_that_is_named_is_used(labels: str, expected: list[int | Non
         ({"background": 0, "NCR": 1, "SNFH": 2, "ET": 3}, ALL, [0, 1, 2, 3]),
         ({"background": 0, "oedema": 1, "enhancing": 2, "resection cavity": 3}, ("WT", "ET"), [0, 2, 3, 0]),
         ({"background": 0, "surrounding non-enhancing FLAIR hyperintensity": 1, "NETC": 2, "ET": 3}, ALL, [0, 2, 1, 3]),
+        ({"background": 0, "non-contrast-enhancing tumour": 1, "ED": 2, "CE tumour": 3}, ALL, [0, 1, 2, 3]),
+        ({"background": 0, "non-CE tumour": 1, "ED": 2, "CE": 3}, ALL, [0, 1, 2, 3]),
         ({"background": 0, "tumour": 1, "second lesion": 2, "glioma": 3}, ("WT",), [0, 2, 2, 2]),
         ({"background": 0, "class 1": 1, "class 2": 2, "class 3": 3}, ALL, [0, 1, 2, 3]),
     ],

@@ -95,7 +95,7 @@ def choose_label_set(values: Iterable[int], source: Path, *, scan_id: str = "", 
     """
     own = set(values) - {0}
     together = (own | set(beside)) - {0}
-    if together in ({1}, {255}):
+    if own == {255} or (together and together <= {1, 255}):
         return LABEL_SETS["binary"]
     if strange := own - {1, 2, 3, 4}:
         shown = ", ".join(f"{value:g}" for value in sorted(strange)[:5])

@@ -15,7 +15,7 @@ from annofree.errors import InputError
 from annofree.formats.label_sets import LabelSet
 
 _SURROUNDING = ("edema", "oedem", "snfh", "flair", "hyperintens", "surrounding")
-_CORE = ("core", "necro", "ncr", "non enhanc", "nonenhanc", "cyst")
+_CORE = ("core", "necro", "ncr", "cyst")
 _WHOLE = ("whole", "tumor", "tumour", "lesion", "glioma", "metasta", "meningi", "infiltrat")
 
 
@@ -31,8 +31,8 @@ def meaning_of(name: str) -> int | None:
         return 0
     if any(part in word for part in _SURROUNDING) or word in ("ed", "wt"):
         return 2
-    if word in ("et", "ec", "at") or ("enhanc" in word and "non" not in word):
-        return 3
+    if word == "at" or "enhanc" in word or {"et", "ec", "ce"} & set(word.split()):
+        return 1 if "non" in word else 3
     if word in ("tc", "netc", "net") or any(part in word for part in _CORE):
         return 1
     return 2 if any(part in word for part in _WHOLE) else None

@@ -229,6 +229,7 @@ _WITHOUT = (
         ("t1 nativ", False),
         ("T1平扫", False),
         ("T1+C", True),
+        ("T1 VIBE KM free-breathing", True),
         ("T1 pre-op KM", True),
         ("sT1W_TSE_GD", True),
         ("T1CE", True),

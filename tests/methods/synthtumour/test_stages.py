@@ -142,6 +142,7 @@ def test_a_case_on_disk_comes_back_as_it_was(tmp_path: Path) -> None:
     assert np.array_equal(brain.numpy(), coarse.brain)
     assert np.array_equal(labels.numpy(), packed)
     assert folder_name("a/b c") != folder_name("a_b_c")
+    assert folder_name("M\udcfcller") != folder_name("M\udcf6ller")  # names in an old alphabet
 
 
 @pytest.fixture(scope="module")

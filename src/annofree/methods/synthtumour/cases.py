@@ -26,7 +26,12 @@ RECORD = "record.json"
 def folder_name(scan_id: str) -> str:
     """A scan's id as the name of a folder; a checksum is added where characters had to go."""
     clean = re.sub(r"[^\w.+-]", "_", scan_id).lstrip(".") or "_"
-    return clean if clean == scan_id else f"{clean}-{crc32(scan_id.encode()):08x}"
+    return clean if clean == scan_id else f"{clean}-{id_checksum(scan_id):08x}"
+
+
+def id_checksum(scan_id: str) -> int:
+    """CRC-32 of a scan's id, which may hold bytes of a file name that are no letters of any alphabet."""
+    return crc32(scan_id.encode(errors="backslashreplace"))
 
 
 def write_case(folder: Path, scan: Scan, packed: NDArray[np.uint8], record: Mapping[str, Any]) -> None:

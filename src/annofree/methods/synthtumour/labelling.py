@@ -6,13 +6,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from zlib import crc32
 
 import numpy as np
 
 from annofree.errors import AnnofreeError
 from annofree.formats.outfolder import atomic_write, table, write_json
-from annofree.methods.synthtumour.cases import RECORD, folder_name, read_record, write_case
+from annofree.methods.synthtumour.cases import RECORD, folder_name, id_checksum, read_record, write_case
 from annofree.methods.synthtumour.coarse import coarse_of
 from annofree.methods.synthtumour.pictures import draw_sheet
 from annofree.methods.synthtumour.pseudo_labels import PseudoLabelSettings, assess_quality, predict_views
@@ -64,7 +63,7 @@ def pseudo_label(
                 record = {"id": scan_id, "kept": False, "why": UNUSABLE, "error": str(error)}
                 write_json(target / RECORD, record)
             else:
-                rng = np.random.default_rng([seed, crc32(scan_id.encode())])
+                rng = np.random.default_rng([seed, id_checksum(scan_id)])
                 packed, assessment = assess_quality(
                     predict_views(looking, coarse, rng, settings), coarse, dropping, settings
                 )
