@@ -12,6 +12,7 @@ from annofree.errors import InputError
 from annofree.phantom import PhantomSubject, phantom_subject
 from annofree.scan import Cohort, Modality
 from annofree.synthesis.carrier import Carrier, carrier_of, upright
+from annofree.synthesis.generator import Window
 from annofree.synthesis.pseudo_healthy import PseudoHealthySettings, join, pseudo_healthy
 from annofree.synthesis.real_brain import paint_tumour_into
 from annofree.synthesis.real_dataset import carriers_from, write_in_real_brains
@@ -95,6 +96,19 @@ def test_the_seed_decides_a_painted_case(carrier: Carrier) -> None:
     assert first.meta["wt_ml"] > 0.3 * first.meta["requested_wt_ml"]
     assert not (first.labels[~first.brain] > 0).any()
     assert (first.images[:, ~first.brain] == 0).all()
+
+
+def test_a_painted_cube_at_one_mm_holds_the_tumour_of_the_whole_brain(carrier: Carrier) -> None:
+    own = SynthesisSettings(tumours=Tumours(healthy_share=0.0, kind="ring", volumes_ml=(12.0,), several=False))
+    whole = paint_tumour_into(carrier, own, seed=5)
+    cube = paint_tumour_into(carrier, own, seed=5, spacing_mm=1.0, around="lesion", size=64)
+    assert cube.images.shape == (4, 64, 64, 64)
+    window = Window.of(cube)
+    assert window.size == (32, 32, 32)
+    assert window.origin_mm == cube.origin_mm
+    there = Window(window.start, window.size, 2.0).zoom((whole.labels > 0).float()[None])[0] > 0
+    here = (cube.labels > 0).reshape(32, 2, 32, 2, 32, 2).float().mean((1, 3, 5)) > 0.5
+    assert 2 * (here & there).sum() / (here.sum() + there.sum()) > 0.85
 
 
 def test_a_painted_tumour_looks_like_one_and_the_rest_stays_as_it_was(carrier: Carrier) -> None:

@@ -81,6 +81,15 @@ class Window:
             parts.append(fractions(lesion.plan, self.zoom(lesion.depths), self.spacing_mm, allowed))
         return joined(parts) if parts else None
 
+    @classmethod
+    def of(cls, case: MadeCase) -> Window:
+        """The window that a case was rendered in."""
+        size = [round(n * case.spacing_mm / FINE_MM) for n in case.brain.shape]
+        first = [
+            round((o - case.spacing_mm / 2) / FINE_MM + n / 2) for o, n in zip(case.origin_mm, FINE_SHAPE, strict=True)
+        ]
+        return cls((first[0], first[1], first[2]), (size[0], size[1], size[2]), case.spacing_mm)
+
     @property
     def origin_mm(self) -> tuple[float, float, float]:
         """Centre of the first voxel relative to the frame's middle."""
@@ -121,7 +130,7 @@ def make_case(
     plans = draw_plans(Seeds(seed, "case/tumours", device), settings.tumours)
     source, drawn = draw_source(seeds.stream("anatomy"), settings.anatomy)
     fine, centres, grown = grow_in(brain, source, plans, seeds)
-    window = _window(around, size, spacing_mm, centres, fine, seeds.stream("window"))
+    window = window_of(around, size, spacing_mm, centres, fine, seeds.stream("window"))
     spots, spots_drawn = hyperintensities(fine, seeds.stream("look_alikes"), settings.look_alikes)
 
     if spacing_mm == FINE_MM and around == "brain":
@@ -182,7 +191,8 @@ def grow_in(
     return fine, centres, grown
 
 
-def _window(around: str, size: int, spacing_mm: float, centres: list[Tensor], fine: Matter, own: Seeds) -> Window:
+def window_of(around: str, size: int, spacing_mm: float, centres: list[Tensor], fine: Matter, own: Seeds) -> Window:
+    """The whole frame, or a cube of `size` voxels around one of the centres, as `make_case` says."""
     if around == "brain":
         return Window((0, 0, 0), FINE_SHAPE, spacing_mm)
     if around != "lesion":

@@ -12,8 +12,8 @@ from annofree.scan import Modality
 from annofree.synthesis import acquisition
 from annofree.synthesis.carrier import Carrier
 from annofree.synthesis.contrast import Palette, bright_lesion
-from annofree.synthesis.deform import FINE_MM, FINE_SHAPE, draw_source, sample
-from annofree.synthesis.generator import MadeCase, Window, drawn_labels, grow_in
+from annofree.synthesis.deform import FINE_MM, draw_source, sample
+from annofree.synthesis.generator import MadeCase, Window, drawn_labels, grow_in, window_of
 from annofree.synthesis.look_alikes import hyperintensities
 from annofree.synthesis.matter import CLASSES, Matter, look_up
 from annofree.synthesis.paint import blend
@@ -32,6 +32,8 @@ def paint_tumour_into(
     *,
     device: torch.device | str = "cpu",
     spacing_mm: float = 2.0,
+    around: str = "brain",
+    size: int = 96,
 ) -> MadeCase:
     """A real brain with a made tumour, or with none (`tumours.healthy_share` of the cases).
 
@@ -45,7 +47,9 @@ def paint_tumour_into(
         tumour: The switches for anatomy, tumours and acquisition; contrast is the carrier's own.
         seed: Decides everything.
         device: Where to compute.
-        spacing_mm: 2.0 or 1.0; the whole frame is made.
+        spacing_mm: 2.0 or 1.0.
+        around: What of the frame is made, as in `annofree.synthesis.make_case`.
+        size: Side of a cube around a finding, voxels.
 
     Returns:
         The case; a sequence that the carrier lacks is all 0, and `meta["sequences"]` names those it has.
@@ -58,10 +62,11 @@ def paint_tumour_into(
     plans = draw_plans(Seeds(seed, "real/tumours", device), settings.tumours)
     anatomy = settings.anatomy.model_copy(update={"ventricles": False})
     source, drawn = draw_source(seeds.stream("anatomy"), anatomy)
-    fine, _, grown = grow_in(carrier.anatomy, source, plans, seeds)
-    window = Window((0, 0, 0), FINE_SHAPE, spacing_mm)
-    at = fine.source_mm if spacing_mm == FINE_MM else window.zoom(fine.source_mm).contiguous()
-    matter = fine if spacing_mm == FINE_MM else look_up(carrier.anatomy, at, spacing_mm)
+    fine, centres, grown = grow_in(carrier.anatomy, source, plans, seeds)
+    window = window_of(around, size, spacing_mm, centres, fine, seeds.stream("window"))
+    whole = spacing_mm == FINE_MM and around == "brain"
+    at = fine.source_mm if whole else window.zoom(fine.source_mm).contiguous()
+    matter = fine if whole else look_up(carrier.anatomy, at, spacing_mm)
     volumes = torch.zeros((5, matter.depth_mm.numel()), device=device)
     volumes[:, matter.near] = sample(carrier.volumes(spacing_mm, device), at.flatten(1)[:, matter.near], spacing_mm)
     volumes = volumes.reshape(5, *matter.shape)
