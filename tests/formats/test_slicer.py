@@ -102,7 +102,7 @@ def test_slicers_own_names_keep_the_numbers(tmp_path: Path) -> None:
         regions(slicer(tmp_path / "q.seg.nrrd", one_layer(core, oedema, enhancing), wrong, AFFINE))
 
 
-@pytest.mark.parametrize("names", [("Untitled",), ("Tumour",), ("Lesion 1", "Lesion 2")])
+@pytest.mark.parametrize("names", [("Untitled",), ("Tumour",), ("Lesion 1", "Lesion 2"), ("Tumour", "Oedema")])
 def test_a_tumour_without_parts_is_the_whole_tumour_only(tmp_path: Path, names: tuple[str, ...]) -> None:
     oedema, core, _ = DISJOINT
     drawn = one_layer(*(oedema, core)[: len(names)])

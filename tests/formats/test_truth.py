@@ -135,6 +135,9 @@ def test_a_label_set_that_is_named_is_used(labels: str, expected: list[int | Non
         ({"background": 0, "surrounding non-enhancing FLAIR hyperintensity": 1, "NETC": 2, "ET": 3}, ALL, [0, 2, 1, 3]),
         ({"background": 0, "non-contrast-enhancing tumour": 1, "ED": 2, "CE tumour": 3}, ALL, [0, 1, 2, 3]),
         ({"background": 0, "non-CE tumour": 1, "ED": 2, "CE": 3}, ALL, [0, 1, 2, 3]),
+        # A tumour that has a number of its own beside the oedema is the core.
+        ({"background": 0, "edema": 1, "tumor": 2, "cavity": 3}, ("WT", "TC"), [0, 2, 1, 0]),
+        ({"background": 0, "necrosis": 1, "edema": 2, "tumor": 3}, ("WT", "TC"), [0, 1, 2, 1]),
         ({"background": 0, "tumour": 1, "second lesion": 2, "glioma": 3}, ("WT",), [0, 2, 2, 2]),
         ({"background": 0, "class 1": 1, "class 2": 2, "class 3": 3}, ALL, [0, 1, 2, 3]),
     ],
@@ -151,6 +154,12 @@ def test_labels_mean_what_the_data_set_calls_them(
             understand_labels(np.arange(5).reshape(-1, 1, 1), tmp_path / "labelsTr" / "a.nii.gz")
     asked, _, _ = understand_labels(np.arange(4), tmp_path / "labelsTr" / "a.nii.gz", labels="brats2023")
     assert asked.tolist() == [0, 1, 2, 3]
+
+
+def test_a_data_sets_description_that_no_label_map_can_fit_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "dataset.json").write_text(json.dumps({"labels": {"background": 0, "tumour": 300}}))
+    with pytest.raises(InputError, match=r"dataset.json cannot be read.*--labels"):
+        understand_labels(np.arange(2).reshape(-1, 1, 1), tmp_path / "labelsTr" / "a.nii.gz")
 
 
 @pytest.mark.parametrize("error", [6e-8, -6e-8, 1e-4, 0.008])

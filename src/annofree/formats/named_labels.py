@@ -77,6 +77,9 @@ def stated_set(source: Path) -> LabelSet | None:
     found = {name: meaning_of(name) for name in regions}
     if not found or None in found.values():
         return None  # `tumour_a`, `class 1`: the rules decide
+    if any(map(is_surrounding, regions)) and all(len(numbers) == 1 for numbers in regions.values()):
+        # a tumour that has a number of its own beside the oedema is the core
+        found |= {name: 1 for name, own in found.items() if own == 2 and not is_surrounding(name)}
     meaning: dict[int, int] = {}
     for name, numbers in sorted(regions.items(), key=lambda item: -len(item[1])):
         meaning |= dict.fromkeys(numbers, found[name] or 0)
@@ -94,5 +97,8 @@ def _regions(stated: Iterable[tuple[str, Any]]) -> Iterable[tuple[str, tuple[int
     for key, value in stated:
         name, numbers = (value, key) if isinstance(value, str) else (key, value)
         held = tuple(int(number) for number in (numbers if isinstance(numbers, list) else [numbers]))
-        if held != (0,) and str(name).lower() not in ("background", "ignore"):
-            yield str(name), held
+        if held == (0,) or str(name).lower() in ("background", "ignore"):
+            continue
+        if not 0 <= min(held) <= max(held) <= 255:
+            raise ValueError("no number of a label map")
+        yield str(name), held

@@ -97,9 +97,7 @@ def _numbers(segments: list[_Segment], path: Path) -> list[int]:
     values = [segment.value for segment in segments]
     if all(match and int(match[1]) == value for match, value in zip(own, values, strict=True)):
         return values
-    parts = any(
-        number in (1, 3) or is_surrounding(segment.name) for number, segment in zip(named, segments, strict=True)
-    )
+    parts = {1, 3} & set(named) or all(is_surrounding(segment.name) for segment in segments)
     if None not in named:
         return [WHOLE if number == 2 and not parts else number or 0 for number in named]
     if len(segments) == 1:

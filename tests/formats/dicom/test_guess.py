@@ -207,6 +207,7 @@ def test_words_never_hold_what_the_table_does_not(tmp_path: Path) -> None:
     assert set(words.shown) <= {"contrast", "t1", "flair", "t1 flair"}
     for text in WORDS.values():
         assert read_words(text).against is None
+    assert read_words("FA | 3T T1").against == "is diffusion"  # no flip angle: the numbers of another field
 
 
 #: Languages whose word in front of contrast agent was passed over, so that a native T1 became T1C.

@@ -12,7 +12,7 @@ from annofree.modality import read_contrast
 
 _SUSCEPTIBLE = "is susceptibility-weighted or a gradient echo"
 _ECHO_PLANAR = "is echo-planar (functional, diffusion or perfusion)"
-_DIFFUSION = r"dwi|dti|diff\w*|[a-z]*adc|trace\w*|tensor|b\d{3,4}|noddi|hardi|fa(?![\W_]*\d)|colfa"
+_DIFFUSION = r"dwi|dti|diff\w*|[a-z]*adc|trace\w*|tensor|b\d{3,4}|noddi|hardi|fa(?![ _:=-]*\d)|colfa"
 _ELSEWHERE = (
     r"spine|cerv\w*|lumb\w*|thorac\w*|c.?spine|l.?spine|hws|bws|lws|neck|orbit\w*|pituitary|hypophys\w*|sella|iac|knee|"
     r"shoulder|prostate|breast|abdomen|pelvis|liver|cardiac|heart"
