@@ -78,10 +78,11 @@ def regions(file: Path) -> tuple[tuple[str, ...], dict[int, int]]:
 ALL = {1: int(DISJOINT[1].sum()), 2: int(DISJOINT[0].sum()), 3: int(DISJOINT[2].sum())}
 
 
-def test_names_say_what_a_segment_is_and_the_order_of_drawing_does_not(tmp_path: Path) -> None:
+@pytest.mark.parametrize("solid", ["Necrosis", "Tumour"])
+def test_names_say_what_a_segment_is_and_the_order_of_drawing_does_not(tmp_path: Path, solid: str) -> None:
     oedema, core, enhancing = DISJOINT
     drawn = one_layer(enhancing, oedema, core)
-    segments = [("Enhancing tumor", 0, 1), ("Peritumoral edema", 0, 2), ("Necrosis", 0, 3)]
+    segments = [("Enhancing tumor", 0, 1), ("Peritumoral edema", 0, 2), (solid, 0, 3)]
     file = slicer(tmp_path / "p.seg.nrrd", drawn, segments, AFFINE)
     assert regions(file) == (("WT", "TC", "ET"), ALL)
 
@@ -102,10 +103,12 @@ def test_slicers_own_names_keep_the_numbers(tmp_path: Path) -> None:
         regions(slicer(tmp_path / "q.seg.nrrd", one_layer(core, oedema, enhancing), wrong, AFFINE))
 
 
-@pytest.mark.parametrize("names", [("Untitled",), ("Tumour",), ("Lesion 1", "Lesion 2"), ("Tumour", "Oedema")])
+@pytest.mark.parametrize(
+    "names",
+    [("Untitled",), ("Tumour",), ("Lesion 1", "Lesion 2"), ("Tumour", "Oedema"), ("Oedema", "Necrosis", "Tumour")],
+)
 def test_a_tumour_without_parts_is_the_whole_tumour_only(tmp_path: Path, names: tuple[str, ...]) -> None:
-    oedema, core, _ = DISJOINT
-    drawn = one_layer(*(oedema, core)[: len(names)])
+    drawn = one_layer(*DISJOINT[: len(names)])
     segments = [(name, 0, number) for number, name in enumerate(names, 1)]
     told, found = regions(slicer(tmp_path / "p.seg.nrrd", drawn, segments, AFFINE))
     assert (told, found) == (("WT",), {2: int((drawn > 0).sum())})

@@ -97,9 +97,15 @@ def _numbers(segments: list[_Segment], path: Path) -> list[int]:
     values = [segment.value for segment in segments]
     if all(match and int(match[1]) == value for match, value in zip(own, values, strict=True)):
         return values
-    parts = {1, 3} & set(named) or all(is_surrounding(segment.name) for segment in segments)
     if None not in named:
-        return [WHOLE if number == 2 and not parts else number or 0 for number in named]
+        oedema = [is_surrounding(segment.name) for segment in segments]
+        plain = [number == 2 and not around for number, around in zip(named, oedema, strict=True)]
+        if any(oedema) and any(plain) and len({segment.layer for segment in segments}) == 1:  # it is not the whole
+            parts, tumour = 3 in named, 1  # and without enhancing tumour it may be enhancing or not
+        else:
+            parts, tumour = bool({1, 3} & set(named)) or all(oedema), 2
+        found = [tumour if is_plain else number or 0 for number, is_plain in zip(named, plain, strict=True)]
+        return found if parts else [number and WHOLE for number in found]
     if len(segments) == 1:
         return [WHOLE]
     raise InputError(
