@@ -37,7 +37,8 @@ _PROCESSING = frozenset(
 )
 #: Words of files that are maps of something, never images.
 _MAPS = re.compile(
-    r"(.*(mask|seg|segm|segmentation|segmented|parc)s?|glistr(boost)?|manually?corrected|labels?|gt|truth|groundtruth|gold|goldstandard|dlmuse|muse|fusion|"
+    r"(.*(mask|seg|segm|segmentation|segmented|parc)s?|glistr(boost)?|manually?corrected|labels?|gt|truth|"
+    r"groundtruth|gold|goldstandard|dlmuse|muse|fusion|"
     r"annotations?|annotated|annot|lesions?|rois?|vois?|gtv|ctv|contours?|delineations?|tumou?rs?|o?edema|necrosis|"
     r"prob|probs|probability|probabilities|heatmap|prediction|pred|pve|xfm|warp|jacobian|staple)\d*",
     flags=re.IGNORECASE,
