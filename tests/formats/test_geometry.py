@@ -211,12 +211,16 @@ def test_a_file_that_unpacks_far_beyond_its_header_is_refused(tmp_path: Path) ->
         ("a.nii", "flair.mgz", "NIfTI", ".nii"),
         ("a.mgh", "flair.mgz", "MGH and not compressed", ".mgh"),
         ("a.mgh", "flair.nii", "MGH and not compressed", ".mgh"),
+        ("a.nii.gz", "flair.nrrd", "compressed NIfTI", ".nii.gz"),
+        ("a.nii.gz", "flair.mgz", "compressed NIfTI", ".nii.gz"),
+        ("a.mgz", "flair.nii.gz", "compressed MGH", ".mgz"),
+        ("a.mgz", "flair.mgh", "compressed MGH", ".mgz"),
     ],
 )
 def test_another_kinds_ending_is_told(tmp_path: Path, made: str, called: str, kind: str, right: str) -> None:
     if made.endswith(".nrrd"):
         sitk.WriteImage(sitk.ReadImage(save(tmp_path / "b.nii", brain_image())), tmp_path / made)
-    elif made.endswith(".mgh"):
+    elif made.endswith((".mgh", ".mgz")):
         nib.save(nib.MGHImage(brain_image(), AFFINE), tmp_path / made)
     else:
         save(tmp_path / made, brain_image())

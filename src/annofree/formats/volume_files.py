@@ -7,6 +7,7 @@ before their voxels are believed, so that a wrong checksum is found.
 from __future__ import annotations
 
 import re
+import zlib
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -30,6 +31,8 @@ _PLACED = re.compile(
     re.MULTILINE,
 )
 _ITK_ENDINGS = (".nrrd", ".nhdr", ".mha", ".mhd")
+#: How files of gzip and of FreeSurfer begin.
+_PACKED, _MGH = b"\x1f\x8b", b"\0\0\0\1"
 
 
 def open_image(path: Path) -> Any:
@@ -43,14 +46,15 @@ def open_image(path: Path) -> Any:
     nib: Any = nibabel
     start = _beginning(path)
     name = path.name.lower()
-    nifti = int.from_bytes(start[:4], "little") in (348, 540) or int.from_bytes(start[:4], "big") in (348, 540)
-    _require_its_own_ending(path, start, nifti)
+    _require_its_own_ending(path, start)
     if name.endswith(_ITK_ENDINGS):
         return _with_itk(path)
-    packed = start[:2] == b"\x1f\x8b"
+    packed = start[:2] == _PACKED
     if name.endswith(".gz") and not packed:
         why = "it ends in .gz but is not compressed"
-        raise InputError("A file is not NIfTI", file=path, why=why, fix="Rename it to .nii" if nifti else _CONVERT)
+        raise InputError(
+            "A file is not NIfTI", file=path, why=why, fix="Rename it to .nii" if _is_nifti(start) else _CONVERT
+        )
     if packed and name.endswith((".nii", ".hdr", ".mgh")):
         why = f"it is gzip-compressed and does not end in .gz, but in {path.suffix}"
         raise InputError("A file has the wrong ending", file=path, why=why, fix="Rename it to end in .nii.gz")
@@ -82,17 +86,27 @@ def open_image(path: Path) -> Any:
     return image
 
 
-def _require_its_own_ending(path: Path, start: bytes, nifti: bool) -> None:
+def _require_its_own_ending(path: Path, start: bytes) -> None:
     """Endings choose the reader: NRRD called `.nii`, NIfTI called `.nrrd`, and MGH, packed or not, called otherwise."""
+    inside = b""
+    if start[:2] == _PACKED:
+        with suppress(zlib.error):  # reading the whole says so
+            inside = zlib.decompressobj(31).decompress(start, 4)
     kinds = (
         (start.startswith(b"NRRD"), "NRRD", ".nrrd", (*_ITK_ENDINGS[2:], ".nii", ".hdr", ".mgh", ".mgz")),
-        (nifti, "NIfTI", ".nii", (*_ITK_ENDINGS, ".mgh", ".mgz")),
-        (start[:4] == b"\0\0\0\1", "MGH and not compressed", ".mgh", (*_ITK_ENDINGS, ".nii", ".mgz")),
+        (_is_nifti(start), "NIfTI", ".nii", (*_ITK_ENDINGS, ".mgh", ".mgz")),
+        (_is_nifti(inside), "compressed NIfTI", ".nii.gz", (*_ITK_ENDINGS, ".mgh", ".mgz")),
+        (start[:4] == _MGH, "MGH and not compressed", ".mgh", (*_ITK_ENDINGS, ".nii", ".mgz")),
+        (inside == _MGH, "compressed MGH", ".mgz", (*_ITK_ENDINGS, ".nii", ".nii.gz", ".mgh")),
     )
     for holds, kind, right, wrong in kinds:
         if holds and path.name.lower().endswith(wrong):
             why = f"it is {kind} and ends in {path.suffix}"
             raise InputError("A file has the wrong ending", file=path, why=why, fix=f"Rename it to end in {right}")
+
+
+def _is_nifti(start: bytes) -> bool:
+    return bool({int.from_bytes(start[:4], "little"), int.from_bytes(start[:4], "big")} & {348, 540})
 
 
 def _loaded(path: Path) -> Any:
