@@ -218,7 +218,7 @@ def understand_labels(
 
 
 def nearest_whole(array: NDArray[Any]) -> NDArray[Any]:
-    """Floats that are nearly whole numbers, made whole; others stay as they are and are refused as unknown labels."""
+    """Floats that are nearly whole numbers, made whole; where one is not, all stay as they are: the caller refuses."""
     if array.dtype.kind != "f":
         return array
     nearest = np.rint(array)
