@@ -143,6 +143,25 @@ def test_what_was_stopped_between_two_masks_is_not_accepted_and_goes_with_the_sa
         written.clear()
 
 
+def test_a_correction_that_no_table_names_is_not_lost(results: tuple[Path, Path]) -> None:
+    out, back = results
+    accept(back, out)
+    (out / "accepted.tsv").unlink()
+    assert len(accept(back, out)) == 3  # the very mask that stands there already
+    (out / "accepted.tsv").unlink()
+    (path,) = back.iterdir()
+    image = nib.load(path)
+    other = np.zeros(image.shape, np.uint8)
+    nib.save(nib.Nifti1Image(other, image.affine), path)
+    target = next(out.rglob("*Corrected_dseg.nii.gz"))
+    kept = target.read_bytes()
+    with pytest.raises(OutputError, match=r"Another correction stands here .*accepted.tsv does not name it"):
+        accept(back, out)
+    assert target.read_bytes() == kept
+    assert len(accept(back, out, overwrite=True)) == 3
+    assert not np.asanyarray(nib.load(target).dataobj).any()
+
+
 def test_masks_that_cannot_be_told_from_others_are_refused(results: tuple[Path, Path]) -> None:
     out, back = results
     (path,) = back.iterdir()

@@ -41,7 +41,7 @@ def accept(corrected: str | Path, out: str | Path, *, overwrite: bool = False) -
     Returns:
         The rows: volumes before and after in ml, and their Dice; nothing is written unless all masks are in order.
         A mask is accepted once `accepted.tsv` names it, which happens when all are written: where it is stopped before
-        that, the same call takes all of them.
+        that, the same call takes all of them. Another mask that stands where one would be written is not replaced.
 
     Raises:
         InputError: A mask belongs to no result or is one itself, lies on another grid, or holds other labels; or two
@@ -54,8 +54,11 @@ def accept(corrected: str | Path, out: str | Path, *, overwrite: bool = False) -
     masks = [p for kind in ("mask", "dseg") for f in scan_folders(root) for p in f.glob(f"anat/sub-*_{kind}.nii.gz")]
     originals = {stem_of(p.name): p for p in masks if "label-brain" not in p.name and "Corrected_" not in p.name}
     before_this = read_table(root / FILE)
-    accepted = set() if overwrite else {root / row["file"] for row in before_this}
-    checked = [_check(path, original, accepted) for original, path in _paired(Path(corrected), originals).items()]
+    accepted = {root / row["file"] for row in before_this}
+    checked = [_check(path, original) for original, path in _paired(Path(corrected), originals).items()]
+    if not overwrite:
+        for original, after, *_ in checked:
+            _refuse_standing(_target(original), after, accepted)
     targets = {_target(original).relative_to(root).as_posix() for original, *_ in checked}
     earlier = [row for row in before_this if row["file"] not in targets]
     if len(earlier) < len(before_this):  # the masks that it tells of are about to go
@@ -105,12 +108,24 @@ def _paired(source: Path, originals: dict[str, Path]) -> dict[Path, Path]:
     return found
 
 
-def _check(path: Path, original: Path, accepted: set[Path]) -> tuple[Path, NDArray[Any], NDArray[Any], Any]:
-    """The original, the corrected and the original labels in canonical order, and the original's grid."""
-    if _target(original) in accepted:
+def _refuse_standing(target: Path, after: NDArray[Any], accepted: set[Path]) -> None:
+    """Refuse to replace a correction, unless it is this very one that a stopped call wrote and no table names yet."""
+    if target in accepted:
+        raise OutputError("A correction was accepted already", file=target, fix="Give --overwrite to replace it")
+    if not target.exists():
+        return
+    stands, grid = read_labels(target)
+    if not np.array_equal(to_canonical(stands, grid), after):
         raise OutputError(
-            "A correction was accepted already", file=_target(original), fix="Give --overwrite to replace it"
+            "Another correction stands here",
+            file=target,
+            why=f"{FILE} does not name it: the table was removed, or a call was stopped and the mask changed since",
+            fix="Keep a copy if it matters, and give --overwrite to replace it",
         )
+
+
+def _check(path: Path, original: Path) -> tuple[Path, NDArray[Any], NDArray[Any], Any]:
+    """The original, the corrected and the original labels in canonical order, and the original's grid."""
     before, grid = read_labels(original)
     stored, own = read_segmentation_of_slicer(path, canonical_grid(grid)) or read_labels(path)
     if stored.ndim != 3 or not canonical_grid(own).same_as(canonical_grid(grid), _SAME_MM):
