@@ -254,7 +254,7 @@ def test_the_cohort_page_lists_what_has_no_page(out: Path, tmp_path: Path) -> No
     assert "left frontal" in text
     assert "looks odd" in text
     assert re.search(r"Median volume, where found\W.*12\.5", text, flags=re.S)  # of one, as the other has none
-    with pytest.raises(InputError, match="nothing to review"):
+    with pytest.raises(InputError, match=r"There is no segmentation in the folder .*Give "):
         write_cohort_review(_claimed(tmp_path / "empty"))
 
 
