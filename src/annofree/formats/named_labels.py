@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,17 @@ def is_surrounding(name: str) -> bool:
     return name.lower() == "ed" or any(part in name.lower() for part in _SURROUNDING)
 
 
+def meanings_of(names: Sequence[str], *, apart: bool) -> list[int | None]:
+    """The meaning of each label of a set, as `meaning_of`; `apart` says that no voxel can have two of them.
+
+    A tumour that is apart from an oedema beside it is not the whole of it, but its core.
+    """
+    found = [meaning_of(name) for name in names]
+    if not (apart and any(map(is_surrounding, names))):
+        return found
+    return [1 if own == 2 and not is_surrounding(name) else own for name, own in zip(names, found, strict=True)]
+
+
 def predicted_numbers(description: Mapping[str, Any]) -> dict[int, int]:
     """From the numbers of nnU-Net's answers to annofree's, by the names in its `dataset.json`.
 
@@ -74,12 +85,10 @@ def stated_set(source: Path) -> LabelSet | None:
         regions = dict(_regions(stated.items()))
     except (OSError, ValueError, TypeError, AttributeError, RecursionError):
         raise InputError("dataset.json cannot be read", file=file, fix="Repair it, or give --labels") from None
-    found = {name: meaning_of(name) for name in regions}
+    apart = all(len(numbers) == 1 for numbers in regions.values())
+    found = dict(zip(regions, meanings_of(list(regions), apart=apart), strict=True))
     if not found or None in found.values():
         return None  # `tumour_a`, `class 1`: the rules decide
-    if any(map(is_surrounding, regions)) and all(len(numbers) == 1 for numbers in regions.values()):
-        # a tumour that has a number of its own beside the oedema is the core
-        found |= {name: 1 for name, own in found.items() if own == 2 and not is_surrounding(name)}
     meaning: dict[int, int] = {}
     for name, numbers in sorted(regions.items(), key=lambda item: -len(item[1])):
         meaning |= dict.fromkeys(numbers, found[name] or 0)

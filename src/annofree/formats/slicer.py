@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annofree.errors import InputError, some
-from annofree.formats.named_labels import is_surrounding, meaning_of
+from annofree.formats.named_labels import is_surrounding, meanings_of
 from annofree.formats.nifti import read_labels
 from annofree.masks import bounding_box
 from annofree.scan import Grid, canonical_grid, to_canonical
@@ -92,26 +92,23 @@ def _segments(told: dict[str, str], path: Path) -> list[_Segment]:
 
 def _numbers(segments: list[_Segment], path: Path) -> list[int]:
     """What the segments are, as numbers of a label map."""
-    named = [meaning_of(segment.name) for segment in segments]
+    names = [segment.name for segment in segments]
+    named = meanings_of(names, apart=False)
     own = [_OWN_NAME.fullmatch(segment.name.strip()) for segment in segments]
     values = [segment.value for segment in segments]
     if all(match and int(match[1]) == value for match, value in zip(own, values, strict=True)):
         return values
     if None not in named:
-        oedema = [is_surrounding(segment.name) for segment in segments]
-        plain = [number == 2 and not around for number, around in zip(named, oedema, strict=True)]
-        if any(oedema) and any(plain) and len({segment.layer for segment in segments}) == 1:  # it is not the whole
-            parts, tumour = 3 in named, 1  # and without enhancing tumour it may be enhancing or not
-        else:
-            parts, tumour = bool({1, 3} & set(named)) or all(oedema), 2
-        found = [tumour if is_plain else number or 0 for number, is_plain in zip(named, plain, strict=True)]
-        return found if parts else [number and WHOLE for number in found]
+        found = meanings_of(names, apart=len({segment.layer for segment in segments}) == 1)
+        # a tumour beside oedema may be enhancing or not, where no enhancing tumour is drawn too
+        parts = 3 in named if found != named else bool({1, 3} & set(named)) or all(map(is_surrounding, names))
+        return [(number or 0) if parts else WHOLE if number else 0 for number in found]
     if len(segments) == 1:
         return [WHOLE]
     raise InputError(
         "What the segments of a segmentation are cannot be told",
         file=path,
-        why=f"they are called {some([segment.name for segment in segments], 4)}",
+        why=f"they are called {some(names, 4)}",
         fix=_FIX,
     )
 

@@ -77,6 +77,10 @@ def chosen_chain(chosen: Iterable[str | Refiner], own: Iterable[Refiner]) -> tup
     """
     chain: list[Refiner] = []
     for one in chosen:
-        word = one.strip().lower() if isinstance(one, str) else ""
-        chain += () if word == "none" else own if word == "own" else (parse(one) if isinstance(one, str) else one,)
+        if not isinstance(one, str):
+            chain.append(one)
+        elif (word := one.strip().lower()) == "own":
+            chain += own
+        elif word != "none":
+            chain.append(parse(one))
     return tuple(chain)
