@@ -135,6 +135,8 @@ def test_a_label_set_that_is_named_is_used(labels: str, expected: list[int | Non
         ({"background": 0, "surrounding non-enhancing FLAIR hyperintensity": 1, "NETC": 2, "ET": 3}, ALL, [0, 2, 1, 3]),
         ({"background": 0, "non-contrast-enhancing tumour": 1, "ED": 2, "CE tumour": 3}, ALL, [0, 1, 2, 3]),
         ({"background": 0, "non-CE tumour": 1, "ED": 2, "CE": 3}, ALL, [0, 1, 2, 3]),
+        ({"background": 0, "core without enhancement": 1, "ED": 2, "ET": 3}, ALL, [0, 1, 2, 3]),
+        ({"background": 0, "unenhanced": 1, "not enhancing": 2, "ET": 3}, ALL, [0, 1, 1, 3]),
         # A tumour that has a number of its own beside the oedema is the core.
         ({"background": 0, "edema": 1, "tumor": 2, "cavity": 3}, ("WT", "TC"), [0, 2, 1, 0]),
         ({"background": 0, "necrosis": 1, "edema": 2, "tumor": 3}, ("WT", "TC"), [0, 1, 2, 1]),

@@ -105,6 +105,8 @@ def test_answers_come_back_on_the_scans_grid_for_evaluate(tmp_path: Path, data: 
         ({"background": 0, "oedema": 1, "core": 2, "enhancing": 3}, None, [0, 2, 1, 3]),
         ({"background": 0, "NCR": 1, "edema": 2, "enhancing tumor": 3}, None, [0, 1, 2, 3]),
         ({"background": 0, "NETC": 1, "SNFH": 2, "ET": 3}, None, [0, 1, 2, 3]),
+        # A tumour that has a number of its own beside the oedema is the core, as in truth of the same names.
+        ({"background": 0, "edema": 1, "tumour": 2, "enhancing": 3}, None, [0, 2, 1, 3]),
         ({"background": 0, "SNFH": 1, "resection cavity": 2, "ET": 3, "NETC": 4}, None, [0, 2, 0, 3]),
         ({"background": 0, "WT": [1, 2, 3], "TC": [1, 3], "ET": [3]}, [1, 2, 3], [0, 2, 1, 3]),
         (

@@ -16,7 +16,8 @@ from annofree.formats.label_sets import LabelSet
 
 _SURROUNDING = ("edema", "oedem", "snfh", "flair", "hyperintens", "surrounding")
 _CORE = ("core", "necro", "ncr", "cyst")
-_WHOLE = ("whole", "tumor", "tumour", "lesion", "glioma", "metasta", "meningi", "infiltrat")
+_WHOLE = ("whole", "tumor", "tumour", "neoplasm", "lesion", "glioma", "metasta", "meningi", "infiltrat")
+_NOT_ENHANCING = re.compile(r"non|\b(not?|without)\b|\bunenh")
 
 
 def meaning_of(name: str) -> int | None:
@@ -32,7 +33,7 @@ def meaning_of(name: str) -> int | None:
     if any(part in word for part in _SURROUNDING) or word in ("ed", "wt"):
         return 2
     if word == "at" or "enhanc" in word or {"et", "ec", "ce"} & set(word.split()):
-        return 1 if "non" in word else 3
+        return 1 if _NOT_ENHANCING.search(word) else 3
     if word in ("tc", "netc", "net") or any(part in word for part in _CORE):
         return 1
     return 2 if any(part in word for part in _WHOLE) else None
@@ -61,11 +62,12 @@ def predicted_numbers(description: Mapping[str, Any]) -> dict[int, int]:
     number in `regions_class_order`. What no name tells belongs to the tumour.
     """
     names = [name for name in description["labels"] if name != "background"]
-    if any(isinstance(description["labels"][name], list) for name in names):
-        theirs = description.get("regions_class_order", range(1, len(names) + 1))
-    else:
+    apart = not any(isinstance(description["labels"][name], list) for name in names)
+    if apart:
         theirs = [description["labels"][name] for name in names]
-    meanings = ((number, meaning_of(name)) for number, name in zip(theirs, names, strict=True))
+    else:
+        theirs = description.get("regions_class_order", range(1, len(names) + 1))
+    meanings = zip(theirs, meanings_of(names, apart=apart), strict=True)
     return {int(number): 2 if meaning is None else meaning for number, meaning in meanings}
 
 
