@@ -96,14 +96,18 @@ class Registry(Mapping[str, R], Generic[R, T]):
         Raises:
             SettingsError: Nothing has that name; the nearest is named.
         """
+        return self._row(name)
+
+    def _row(self, name: str, words: Iterable[str] = ()) -> R:
+        """The row of a name; `words` are what else may be said in its place, for the sentence of a refusal."""
         name = self._former.get(name, name)
         if name not in self._rows:
             self._find()
         if name not in self._rows:
-            near = nearest(name, self._rows)
+            near = nearest(name, [*words, *self._rows])
             if name in self.gone:
                 raise SettingsError(f"There is no {self.what} '{name}' any more", why=self.gone[name])
-            forms = ", ".join(row.form or row.name for row in self._rows.values())
+            forms = ", ".join(dict.fromkeys([*words, *(row.form or row.name for row in self._rows.values())]))
             if self._number is not None and not isinstance(read_value(name), str):
                 fix = f"Write '{self._number}:{name}' for a number of your own, or use one of: {forms}"
             else:
@@ -130,14 +134,14 @@ class Registry(Mapping[str, R], Generic[R, T]):
         for row in found() if found else ():
             self._rows.setdefault(row.name, row)
 
-    def parse(self, text: str) -> T:
-        """An object from its short form, `"kind:main setting,name=value"`.
+    def parse(self, text: str, words: Iterable[str] = ()) -> T:
+        """An object from its short form, `"kind:main setting,name=value"`; the caller takes `words` besides.
 
         Raises:
             SettingsError: The kind or a setting is unknown (the nearest is named), or a value is impossible.
         """
         name, _, rest = text.strip().partition(":")
-        row = self[name.strip().lower().replace("_", "-")]
+        row = self._row(name.strip().lower().replace("_", "-"), words)
         try:
             made: T = row.load().from_text(rest)
             return made

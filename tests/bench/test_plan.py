@@ -55,6 +55,8 @@ def test_a_plan_is_read_and_the_plain_rule_cannot_be_left_out(tmp_path: Path) ->
         ("n: 3", "n: many", 3, "many"),
         ("n: 3", "m: 3", 3, "'m' means nothing there"),
         ('"fixed:2.0"', '"fixt:2.0"', 6, "fixt"),
+        ('"fixed:2.0"', '"owm"', 6, "did you mean 'own'? Use one of: own, oracle, fixed:2.0"),
+        ("[own, none]", "[fill-hole]", 7, "Use one of: own, none, components"),
         ('"fixed:2.0"', '"healthy-quantile:0.99"', 6, "has no value yet"),
         ('"fixed:2.0"', '"learned"', 6, "has not been learned yet"),
         (

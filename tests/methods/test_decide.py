@@ -60,6 +60,8 @@ def test_a_user_who_moves_a_threshold_is_told_where_the_border_does_not_follow_i
 def test_refiners_can_be_left_out() -> None:
     assert Choice("intensity", refine=("none",)).build().refiners["WT"] == ()
     assert chosen_chain(("own", "median:3"), parse_chain("fill-holes")) == parse_chain("fill-holes + median:3")
+    with pytest.raises(SettingsError, match=r"no refiner 'nonne'; did you mean 'none'\? Use one of: own, none, compo"):
+        Choice("intensity", refine=("nonne",)).build()
 
 
 @pytest.mark.parametrize("shown", list(Modality))

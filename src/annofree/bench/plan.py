@@ -241,8 +241,8 @@ def _check_rules(lines: Lines, plan: Plan, compared: Sequence[Method]) -> None:
 
     anything = np.linspace(0, 1, 64, dtype=np.float32).reshape(4, 4, 4)
 
-    def read_threshold(text: str) -> None:
-        rule = parse(text)
+    def read_threshold(text: str, words: tuple[str, ...]) -> None:
+        rule = parse(text, words)
         with suppress(InputError):  # of these scores; a SettingsError says that the rule has not learned its value
             rule.value_for(anything, anything >= 0)
         for method in compared:
@@ -255,4 +255,4 @@ def _check_rules(lines: Lines, plan: Plan, compared: Sequence[Method]) -> None:
         for number, text in enumerate(texts):
             with lines.at(kind, number):
                 if text not in words:
-                    read(text)
+                    read(text, words)

@@ -64,9 +64,12 @@ REFINERS: Registry[Row, Refiner] = Registry(
 parse, from_dict = REFINERS.parse, REFINERS.from_dict
 
 
-def parse_chain(text: str) -> tuple[Refiner, ...]:
-    """Refiners that follow each other, joined by `+`: `"eroded-brain:3 + components:6,keep=largest"`."""
-    return tuple(parse(part) for part in text.split("+") if part.strip())
+def parse_chain(text: str, words: Iterable[str] = ()) -> tuple[Refiner, ...]:
+    """Refiners that follow each other, joined by `+`: `"eroded-brain:3 + components:6,keep=largest"`.
+
+    `words` are what the caller takes in place of a chain.
+    """
+    return tuple(parse(part, words) for part in text.split("+") if part.strip())
 
 
 def chosen_chain(chosen: Iterable[str | Refiner], own: Iterable[Refiner]) -> tuple[Refiner, ...]:
@@ -82,5 +85,5 @@ def chosen_chain(chosen: Iterable[str | Refiner], own: Iterable[Refiner]) -> tup
         elif (word := one.strip().lower()) == "own":
             chain += own
         elif word != "none":
-            chain.append(parse(one))
+            chain.append(parse(one, ("own", "none")))
     return tuple(chain)
