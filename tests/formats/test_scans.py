@@ -9,9 +9,13 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+import annofree
 from annofree.errors import InputError, MissingSequence
 from annofree.formats import open_cohort, open_scan
 from annofree.formats.layouts import find_cases
+from annofree.formats.nifti import read_labels
+from annofree.formats.outfolder import claim_folder
+from annofree.formats.report_texts import read_reports
 from annofree.scan import Scan
 
 from .conftest import AFFINE, SHAPE, SPACING, brain_image, head_image, save, save_patient
@@ -348,3 +352,37 @@ def test_masks_that_are_named_like_images_are_no_scan(tmp_path: Path) -> None:
 def test_a_misspelt_sequence_is_told_before_any_scan_is_opened(patient: Path) -> None:
     with pytest.raises(InputError, match="'FLIAR' is not a sequence"):
         open_cohort(patient, sequence="FLIAR")
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("run.json", "it is the record of a run. Repeat that run with annofree rerun"),
+        ("run-20260101T000000.json", "it is the record of a run"),
+        ("results.tsv", "it is a table"),
+        ("evaluation.tsv", "it is a table"),
+        ("index.html", "it is a page. Open it in a browser"),
+        ("plan.yaml", "it is a file of settings. Give a plan to annofree bench"),
+        ("network.onnx", "it is a network. Give the folder of its model with --model"),
+    ],
+)
+def test_what_annofree_wrote_and_is_no_image_is_told_by_name(tmp_path: Path, name: str, says: str) -> None:
+    (tmp_path / name).write_text("{}")
+    for sequence in (None, "FLAIR"):
+        with pytest.raises(InputError, match="This is no image") as caught:
+            open_cohort(tmp_path / name, sequence=sequence)
+        assert says in str(caught.value)
+    with pytest.raises(InputError, match="This is no image"):
+        read_labels(tmp_path / name)
+
+
+def test_folders_of_results_and_of_models_are_told_apart_from_scans(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"it is a model. Give it with --model, and name the scans"):
+        open_cohort(Path(annofree.__file__).parent / "weights" / "synthtumour")
+    claim_folder(tmp_path / "out")
+    with pytest.raises(InputError, match=r"it holds results of annofree. Name the scans themselves"):
+        open_cohort(tmp_path / "out")
+    for name in ("run.json", "index.html"):
+        (tmp_path / name).write_text('{"started": "2026"}')
+        with pytest.raises(InputError, match="This is no report"):
+            read_reports(tmp_path / name)

@@ -21,6 +21,7 @@ from annofree.formats.names import (
 )
 from annofree.formats.nifti import Volume, holds_labels, read_channels, read_volume
 from annofree.formats.repeats import Numbered, below, one_of_each
+from annofree.formats.volume_files import refuse_no_image
 from annofree.modality import Modality
 
 _RENAME = "Rename the file (t1, t1ce, t2, flair); or segment it alone with --sequence, or give a dictionary in Python"
@@ -251,8 +252,9 @@ def case_of_file(path: Path) -> Case:
     """One image file as a case of its own; its id is its name without the sequence, or its folder's name.
 
     Raises:
-        InputError: The name says that it is a mask or another map.
+        InputError: The name says that it is a mask or another map, or no image at all.
     """
+    refuse_no_image(path)
     folder = path.absolute().parent
     known = known_case_of(stem_of(path.name), folder)
     if is_a_map(path, known):

@@ -9,6 +9,7 @@ from annofree.errors import InputError
 from annofree.formats import dicom, folders, nnunet, npy, slices
 from annofree.formats.case import Case, case_of_file, with_unique_ids
 from annofree.formats.names import is_archive, is_volume
+from annofree.formats.outfolder import is_ours
 from annofree.formats.standing import refuse_unsettled
 
 #: Asked in this order; the first that `recognises` a folder (quickly) reads it: `find` gives the cases below.
@@ -48,6 +49,11 @@ _FIX = "Give a patient's folder with NIfTI files (.nii or .nii.gz), or a folder 
 
 
 def _why_empty(folder: Path) -> dict[str, str]:
+    if is_ours(folder):
+        fix = "Name the scans themselves; annofree rethreshold, evaluate, review and rerun take a folder of results"
+        return {"why": "it holds results of annofree", "fix": fix}
+    if (folder / "config.yaml").is_file() and (folder / "card.json").is_file():
+        return {"why": "it is a model", "fix": "Give it with --model, and name the scans"}
     names = [path.name for _, path in zip(range(2000), folder.rglob("*"), strict=False) if path.is_file()]
     packed = [name for name in names if is_archive(name) or name.lower().endswith(".zip")]
     if not names:

@@ -20,6 +20,18 @@ _ENDING = re.compile(
     r"((\.nii|\.hdr|\.img)(\.gz)?|\.gz|\.nrrd|\.nhdr|\.mha|\.mhd|\.mgz|\.mgh|\.npy|\.png)$", re.IGNORECASE
 )
 
+_ITSELF = "Name the image or the label map itself"
+#: What files of other kinds are, most of them written by annofree, and what takes them; by the ends of their names.
+_OTHER_KINDS = {
+    r"run(-.+)?\.json": ("the record of a run", "Repeat that run with annofree rerun, or name the image itself"),
+    r".*\.json": ("JSON", _ITSELF),
+    r".*\.[ct]sv": ("a table", _ITSELF),
+    r".*\.html": ("a page", f"Open it in a browser. {_ITSELF}"),
+    r".*\.txt": ("a text", f"annofree reports takes texts of reports. {_ITSELF}"),
+    r".*\.ya?ml": ("a file of settings", "Give a plan to annofree bench, and the folder of a model with --model"),
+    r".*\.(onnx|safetensors)": ("a network", "Give the folder of its model with --model"),
+}
+
 #: Folders whose name says nothing about the patient in them.
 GENERIC = frozenset(
     "anat anatomy nifti niftis nii images image img imgs mri mr scans scan data raw resources files".split()  # noqa: SIM905
@@ -83,6 +95,11 @@ def is_volume(path: Path) -> bool:
     """Whether the name ends like a file that holds a volume."""
     name = path.name.lower()
     return name.endswith(VOLUME_ENDINGS)
+
+
+def no_volume(name: str) -> tuple[str, str] | None:
+    """What a file is by its name that holds no volume, in words, and what to do; None where the name leaves it open."""
+    return next((told for end, told in _OTHER_KINDS.items() if re.fullmatch(end, name, re.IGNORECASE)), None)
 
 
 def stem_of(name: str) -> str:

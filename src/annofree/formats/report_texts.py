@@ -10,7 +10,9 @@ from typing import Any
 
 from annofree.errors import InputError
 from annofree.formats.encoding import read_text
+from annofree.formats.names import no_volume
 
+_FIX = "Give <id>.txt files, or a JSON or CSV file by id"
 _IDS = ("id", "case", "scan", "subject", "patient", "note_id")
 _TEXTS = ("text", "report", "transcription", "findings")
 
@@ -41,6 +43,8 @@ def read_reports(source: str | Path | Mapping[str, str] | None) -> dict[str, str
     path = Path(source)
     if not path.exists():
         raise InputError("There are no reports", file=path, why="the path does not exist", fix="Check the path")
+    if (held := no_volume(path.name)) is not None and held[0] in ("the record of a run", "a page"):
+        raise InputError("This is no report", file=path, why=f"it is {held[0]}", fix=_FIX)
     if path.is_dir():
         texts = {file.stem: read_text(file) for file in sorted(path.glob("*.txt"))}
     elif path.suffix.lower() == ".json":
@@ -50,7 +54,7 @@ def read_reports(source: str | Path | Mapping[str, str] | None) -> dict[str, str
     else:
         texts = {path.stem: read_text(path)}
     if not texts:
-        raise InputError("No report was found", file=path, fix="Give <id>.txt files, or a JSON or CSV file by id")
+        raise InputError("No report was found", file=path, fix=_FIX)
     return texts
 
 

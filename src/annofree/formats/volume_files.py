@@ -18,6 +18,7 @@ import numpy as np
 from annofree.errors import InputError
 from annofree.formats.geometry import LONGEST_QUATERNION, UNPLACED, stored_header
 from annofree.formats.gz import open_gz
+from annofree.formats.names import no_volume
 
 _CONVERT = "Convert it to NIfTI first, for instance with dcm2niix (DICOM)"
 DICOM_MASKS = "Convert pictures with dcm2niix, a DICOM SEG with segimage2itkimage (dcmqi), an RTSTRUCT with plastimatch"
@@ -58,6 +59,7 @@ def open_image(path: Path) -> Any:
     if packed and name.endswith((".nii", ".hdr", ".mgh")):
         why = f"it is gzip-compressed and does not end in .gz, but in {path.suffix}"
         raise InputError("A file has the wrong ending", file=path, why=why, fix="Rename it to end in .nii.gz")
+    refuse_no_image(path)
     try:
         image = _loaded(path)
     except nib.filebasedimages.ImageFileError:
@@ -84,6 +86,16 @@ def open_image(path: Path) -> Any:
             )
         raise InputError("A file is not NIfTI", file=path, why=f"it is {kind}", fix=_CONVERT)
     return image
+
+
+def refuse_no_image(path: Path) -> None:
+    """Refuse tables, pages, records and the like by their names, with what takes them.
+
+    Raises:
+        InputError: It is one of these.
+    """
+    if (held := no_volume(path.name)) is not None:
+        raise InputError("This is no image", file=path, why=f"it is {held[0]}", fix=held[1])
 
 
 def _require_its_own_ending(path: Path, start: bytes) -> None:
