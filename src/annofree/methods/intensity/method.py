@@ -12,14 +12,13 @@ import numpy as np
 from annofree.intensity import Normalisation
 from annofree.methods.base import Method
 from annofree.methods.decide import Rules, Scored
+from annofree.prepare.slices import PREFERRED
 from annofree.refine.brain import ErodedBrain
 from annofree.refine.components import KeepComponents
 from annofree.scan import Modality, Scan
 from annofree.segmentation import ScoreMap
 from annofree.settings import NotNegative, Settings
 from annofree.thresholds.fixed import Fixed
-
-PREFERRED = (Modality.FLAIR, Modality.T2, Modality.T1C, Modality.T1)
 
 
 class IntensitySettings(Settings):

@@ -10,14 +10,12 @@ from pydantic import Field
 from scipy import ndimage
 
 from annofree.masks import Mask, bounding_box, components
+from annofree.prepare.slices import PREFERRED
 from annofree.refine.base import RefineContext, Refiner
 from annofree.refine.sam.model import SamNetwork, check_folder, load_sam
 from annofree.refine.sam.picture import Plane, grey_levels
 from annofree.refine.sam.prompts import Prompt, prompt_for
 from annofree.scan import Modality
-
-#: Which image SAM looks at where none is named: the order in which whole tumours stand out.
-PREFERRED = (Modality.FLAIR, Modality.T2, Modality.T1C, Modality.T1)
 
 _AXES = {"axial": (2,), "three": (2, 1, 0)}
 
