@@ -122,6 +122,12 @@ def components(mask: NDArray[Any], connectivity: int = 26) -> tuple[NDArray[np.i
     return numbers, int(count)
 
 
+def dice(first: Mask, second: Mask, *, empty: float) -> float:
+    """2 |A and B| / (|A| + |B|) of two masks of one shape; `empty` where both are."""
+    size = np.count_nonzero(first) + np.count_nonzero(second)
+    return 2 * np.count_nonzero(first & second) / size if size else empty
+
+
 def largest_component(mask: Mask, connectivity: int = 26) -> Mask:
     """The component with most voxels, the first among equals; an empty mask stays empty."""
     numbers, count = components(mask, connectivity)

@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from annofree.formats.grids import on_grid
 from annofree.intensity import robust_level
-from annofree.masks import Box, away_mm, bounding_box, margin_for
+from annofree.masks import Box, away_mm, bounding_box, dice, margin_for
 from annofree.prepare.slices import pick_sequence
 from annofree.processes import side_by_side
 from annofree.scan import Modality, Scan
@@ -65,7 +65,7 @@ def marks_of(result: Segmentation, scan: Scan) -> dict[str, float] | None:
         "entropy in the shell": _entropy(near[shell]),
         "soft Dice": 2 * float(near[inside].sum()) / (mass + float(inside.sum())),
         "width of the border": log((wide + 0.1) / (tight + 0.1)),
-        "moved by the rules": _dice(inside, close & (near > 0.5)),
+        "moved by the rules": dice(inside, close & (near > 0.5), empty=0.0),
         "dropped by the rules": log((called_ml + 1) / (volume_ml + 1)),
         "share of surface": float(inner.sum() / inside.sum()),
         "lesions": log(len(parts)),
@@ -91,10 +91,6 @@ def _entropy(odds: NDArray[np.float32]) -> float:
     return float(-(p * np.log2(p) + (1 - p) * np.log2(1 - p)).mean()) if p.size else 0.0
 
 
-def _dice(a: Mask, b: Mask) -> float:
-    return 2 * float((a & b).sum()) / max(float(a.sum() + b.sum()), 1.0)
-
-
 def _plain(scan: Scan, levels: Levels, box: Box, inside: Mask, close: Mask) -> float:
     """Dice with what is plainly bright around the mask."""
     name = pick_sequence(scan)
@@ -102,7 +98,7 @@ def _plain(scan: Scan, levels: Levels, box: Box, inside: Mask, close: Mask) -> f
     smooth = ndimage.gaussian_filter(
         (scan.images[name][box] - middle) / spread, [1.0 / edge for edge in scan.spacing_mm]
     )
-    return _dice(inside, close & (smooth > PLAIN_Z))
+    return dice(inside, close & (smooth > PLAIN_Z), empty=0.0)
 
 
 def _edges(scan: Scan, levels: Levels, box: Box, inner: Mask, outer: Mask) -> dict[str, float]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from annofree.masks import dice
 from annofree.scan import Scan, scoring
 
 if TYPE_CHECKING:
@@ -35,10 +36,7 @@ def monitor_on(method: Method, where: str | None) -> Monitor | None:
         rule = Fixed(value=1.0, tier="R", source="the threshold network")
         pair = {"network": TorchNetwork(reconstructor), "thresholder": TorchNetwork(thresholder)}
         watcher = method.replace(**pair, folds={}, thresholds={"WT": rule})
-        dices = []
-        for scan, truth in cases:
-            found = watcher.segment(scan).mask("WT")
-            dices.append(2.0 * float((found & truth).sum()) / max(float(found.sum() + truth.sum()), 1.0))
+        dices = [dice(watcher.segment(scan).mask("WT"), truth, empty=0.0) for scan, truth in cases]
         return {"dice": float(np.mean(dices))}
 
     return measure

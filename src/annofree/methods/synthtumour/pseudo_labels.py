@@ -18,7 +18,7 @@ from pydantic import Field
 from scipy import ndimage
 
 from annofree.intensity import robust_level
-from annofree.masks import Mask, components, components_with
+from annofree.masks import Mask, components, components_with, dice
 from annofree.methods.synthtumour.coarse import Coarse
 from annofree.methods.synthtumour.leak import with_enhancement
 from annofree.methods.synthtumour.partial import pack
@@ -242,14 +242,13 @@ def _assess(
     sizes = np.bincount(components(finding)[0].ravel())[1:]
     large = sizes[reaches(sizes, voxel_ml, 0.5)]
     total = int(sizes.sum())
-    dices = [2.0 * float((call & finding).sum()) / max(float(call.sum() + finding.sum()), 1.0) for call in calls]
     sure = (packed & 3) > 0
     found = {
         "sure_ml": float(sure.sum()) * voxel_ml,
         "unsure_ml": float(((packed & 4) > 0).sum()) * voxel_ml,
         "parts": len(large),
         "main": float(sizes.max() / total) if total > 0 else 0.0,
-        "agreement": float(np.mean(dices)),
+        "agreement": float(np.mean([dice(call, finding, empty=0.0) for call in calls])),
         "confidence": float(mean[finding].mean()) if finding.any() else 0.0,
     }
     faults = {

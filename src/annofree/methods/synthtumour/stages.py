@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from annofree.errors import InputError, OutputError
 from annofree.formats.outfolder import write_json
+from annofree.masks import dice
 from annofree.methods.network_method import NetworkMethod
 from annofree.methods.synthtumour.carriers import write_carriers
 from annofree.methods.synthtumour.cases import read_case, read_scan
@@ -238,9 +239,8 @@ def _write_changes(file: Path, patients: Cohort, junior: NetworkMethod, senior: 
         except InputError:
             rows.append((scan_id, None, None, None))
             continue
-        total = int(before.sum() + after.sum())
-        agree = 2 * int((before & after).sum()) / total if total else 1.0
-        rows.append((scan_id, round(float(before.sum()) * ml, 2), round(float(after.sum()) * ml, 2), round(agree, 3)))
+        called_ml = (round(float(mask.sum()) * ml, 2) for mask in (before, after))
+        rows.append((scan_id, *called_ml, round(dice(before, after, empty=1.0), 3)))
     write_table(file, ("scan_id", "junior_ml", "senior_ml", "agreement_dice"), rows)
 
 

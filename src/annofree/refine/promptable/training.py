@@ -16,6 +16,7 @@ from torch.nn import functional
 from annofree.formats.outfolder import atomic_path
 from annofree.inference.channels import normalise
 from annofree.inference.torch_network import TorchNetwork
+from annofree.masks import dice
 from annofree.networks.build import build
 from annofree.refine.promptable.network import PromptNetSettings
 from annofree.refine.promptable.voxels import SPACING_MM, describe_voxels, predict_near
@@ -163,15 +164,10 @@ class PromptValidation:
         if self._cases is None:
             made = (prompted(self.make(seed), np.random.default_rng([seed, 1]), self.sample) for seed in self.seeds)
             self._cases = [case for case in made if case.truth.any()]
-        before = [_dice(case.mask, case.truth) for case in self._cases]
-        after = [
-            _dice(predict_near(TorchNetwork(network), case.where, case.rows) > 0.5, case.truth) for case in self._cases
-        ]
+        before = [dice(case.mask, case.truth, empty=0.0) for case in self._cases]
+        redrawn = (predict_near(TorchNetwork(network), case.where, case.rows) > 0.5 for case in self._cases)
+        after = [dice(mask, case.truth, empty=0.0) for mask, case in zip(redrawn, self._cases, strict=True)]
         return {"score": float(np.mean(after)), "before": float(np.mean(before))}
-
-
-def _dice(found: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
-    return float(2 * (found & truth).sum() / max(1, found.sum() + truth.sum()))
 
 
 def fit_prompt_net(
