@@ -43,6 +43,10 @@ class Grid:
         affine[:3, :3] *= [part.step for part in parts]
         return Grid(tuple(map(len, parts)), affine)
 
+    def share_inside(self, places: Array) -> float:
+        """Share of places (N, 3), in voxels of this grid, that lie in its field of view."""
+        return float(((places >= -0.5) & (places <= np.asarray(self.shape) - 0.5)).all(axis=1).mean())
+
     def corner_shifts_mm(self, affine: Array) -> Array:
         """(8, 4), homogeneous mm: how far the outermost voxels of this grid lie from where another affine puts them."""
         corners = np.array([[*((np.asarray(self.shape) - 1) * pick), 1] for pick in np.ndindex(2, 2, 2)])
@@ -53,6 +57,12 @@ class Grid:
         """Whether both grids place every voxel at the same point of the world, within a tolerance in mm."""
         same_shape = tuple(self.shape) == tuple(other.shape)
         return same_shape and bool(np.abs(self.corner_shifts_mm(other.affine)).max() <= tolerance_mm)
+
+
+def apply_affine(affine: Array, points: Array) -> Array:
+    """Points (N, 3) taken by an affine (4, 4) from its one space to its other."""
+    taken: Array = points @ affine[:3, :3].T + affine[:3, 3]
+    return taken
 
 
 def axis_order(affine: Array) -> tuple[tuple[int, int, int], tuple[bool, bool, bool]]:

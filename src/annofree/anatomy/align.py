@@ -15,6 +15,7 @@ from scipy import ndimage
 from annofree.anatomy.coarse import GRID_MM, block_box, block_factor, coarse_brain
 from annofree.anatomy.information import climb, information, itk_image, matrix_of, one_thread, placed, simpleitk
 from annofree.anatomy.template import coarse_template, tissue_maps
+from annofree.grid import apply_affine
 from annofree.scan import Modality, Scan
 
 Affine = NDArray[np.float64]
@@ -128,7 +129,7 @@ def _starts(
 
 def _extent(mask: NDArray[np.float32], affine: Affine) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Middle of the brain's box and its edge lengths in mm: less moved by a missing brainstem than the centroid."""
-    points = np.argwhere(mask > 0.5) @ affine[:3, :3].T + affine[:3, 3]
+    points = apply_affine(affine, np.argwhere(mask > 0.5))
     low, high = np.percentile(points, (1, 99), axis=0)
     return (low + high) / 2.0, np.maximum(high - low, 1.0)
 
@@ -149,7 +150,7 @@ def _agreement(found: Affine, image: NDArray[np.float32], mask: NDArray[np.float
     maps, maps_affine = tissue_maps()
     to_voxel = np.linalg.inv(maps_affine) @ found @ affine
     voxels = np.argwhere(mask > 0.9)
-    where = (voxels @ to_voxel[:3, :3].T + to_voxel[:3, 3]).T
+    where = apply_affine(to_voxel, voxels).T
     tissues = np.stack([ndimage.map_coordinates(m, where, order=1) for m in maps], axis=1)
     inside = tissues.sum(axis=1) > 0.5
     values = (image / np.maximum(mask, 0.25))[tuple(voxels.T)][inside].astype(float)

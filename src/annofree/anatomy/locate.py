@@ -15,6 +15,7 @@ from annofree.anatomy.regions import Side
 from annofree.anatomy.symmetry import MidsagittalPlane, midsagittal_plane
 from annofree.errors import InputError
 from annofree.formats.grids import on_grid
+from annofree.grid import apply_affine
 from annofree.masks import bounding_box, components
 from annofree.scan import Modality, Scan
 from annofree.segmentation import LABEL_NAMES, Lesion, ScoreMap
@@ -124,12 +125,12 @@ def _describe(
     atlas: Atlas | None,
 ) -> Lesion:
     at = tuple(voxels.T)
-    points = voxels @ scan.affine[:3, :3].T + scan.affine[:3, 3]
+    points = apply_affine(scan.affine, voxels)
     x, y, z = (float(value) for value in points.mean(axis=0))
     distance = (voxels * np.asarray(scan.spacing_mm)) @ np.asarray(plane.normal) - plane.offset_mm
     lobe = None
     if alignment is not None and alignment.trusted:
-        lobe = _main_lobe(points @ alignment.affine[:3, :3].T + alignment.affine[:3, 3], atlas or default_atlas())
+        lobe = _main_lobe(apply_affine(alignment.affine, points), atlas or default_atlas())
     confidence = None
     if scores is not None and scores.unit == "probability":
         confidence = float(np.clip(scores.values[at].mean(), 0.0, 1.0))

@@ -16,12 +16,14 @@ from annofree.evaluation.rescan import Change, rescans
 from annofree.formats.bids_names import bids_folder, bids_stem, participant_of
 from annofree.formats.derivatives import read_segmentation, written_ids
 from annofree.formats.outfolder import atomic_write, claimed, read_table, table
+from annofree.grid import apply_affine
+from annofree.prepare.natives import carried_labels
 from annofree.prepare.regrid import carried_mask, drawn
 from annofree.prepare.visits import SURE_LIKENESS, Visits, align_visits
 from annofree.review.change_page import ADDED, REMOVED, STAYED, change_page
 from annofree.review.remake import read_again
 from annofree.review.volumes import cut_brain
-from annofree.scan import Grid, Scan
+from annofree.scan import Scan
 from annofree.segmentation import REGIONS, Segmentation
 
 TABLE = "changes.tsv"
@@ -146,7 +148,7 @@ def _compare(earlier: Visit, later: Visit, root: Path, method: str | None, revie
     _refuse_same(*scans)
     visits = align_visits(*scans, first.mask("WT"), second.mask("WT"))
     _refuse_unseen(first, second, visits)
-    carried = _carried(second, first.grid, visits)
+    carried = carried_labels(second, first.grid, np.linalg.inv(visits.movement))
     regions = [region for region in REGIONS if region in first.regions and region in second.regions]
     method_name = str(first.provenance.get("method", ""))
     rescan = rescans().get(method_name)
@@ -194,28 +196,14 @@ def _refuse_unseen(before: Segmentation, after: Segmentation, visits: Visits) ->
         voxels = np.argwhere(whose.mask("WT"))
         if not len(voxels):
             continue
-        there = voxels @ (to_voxel := np.linalg.inv(other.affine) @ movement @ whose.affine)[:3, :3].T + to_voxel[:3, 3]
-        seen = float(((there >= -0.5) & (there <= np.asarray(other.grid.shape) - 0.5)).all(axis=1).mean())
+        to_other = np.linalg.inv(other.affine) @ movement @ whose.affine
+        seen = other.grid.share_inside(apply_affine(to_other, voxels))
         if seen < _LEAST_SEEN:
             raise InputError(
                 f"'{other.scan_id}' does not show the whole tumour of '{whose.scan_id}'",
                 why=f"{seen:.0%} of it lies in its field of view",
                 fix="Compare scans that both show the whole tumour",
             )
-
-
-def _carried(after: Segmentation, grid: Grid, visits: Visits) -> NDArray[np.uint8]:
-    """The later labels on the earlier grid; each region keeps its volume."""
-    back = np.linalg.inv(visits.movement)
-    labels = np.zeros(grid.shape, np.uint8)
-    inside: NDArray[np.bool_] | None = None
-    for region, label in (("WT", 2), ("TC", 1), ("ET", 3)):
-        if region not in after.regions:
-            continue
-        mask = carried_mask(after.mask(region), after.grid, grid, back)
-        mask = mask if inside is None else mask & inside
-        labels[mask], inside = label, mask
-    return labels
 
 
 def _parts(before: Segmentation, carried: NDArray[np.uint8], region: str) -> tuple[float, float, float]:

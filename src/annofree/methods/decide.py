@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from annofree.borders import BORDERS
 from annofree.errors import InputError, SettingsError
+from annofree.labels import NESTED
 from annofree.prepare.brain import brain_of
 from annofree.prepare.regrid import carried_mask
 from annofree.prepare.resample import back, to_grid
@@ -23,9 +24,6 @@ from annofree.segmentation import REGIONS, ScoreMap, Unit
 from annofree.thresholds import THRESHOLDS
 from annofree.thresholds.base import HealthyScores, Threshold
 from annofree.thresholds.fixed import GIVEN, Fixed
-
-#: Each region lies inside the one before it; the label that is written where it is the innermost.
-NESTED = (("WT", 2), ("TC", 1), ("ET", 3))
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from annofree.anatomy.information import one_thread
 from annofree.errors import InputError
+from annofree.grid import apply_affine
 from annofree.masks import away_mm
 from annofree.preparation import StepRecord
 from annofree.prepare.rigid import Movement, register
@@ -78,7 +79,7 @@ class Coregister(Settings):
         where = np.ones(work.images[work.hub].shape, bool) if work.brain is None else work.brain
         voxels = np.argwhere(where)
         affine = work.grids[work.hub].affine
-        return np.asarray(voxels[:: max(1, len(voxels) // 500)] @ affine[:3, :3].T + affine[:3, 3], np.float64)
+        return np.asarray(apply_affine(affine, voxels[:: max(1, len(voxels) // 500)]), np.float64)
 
     def _warnings(self, name: Modality, movement: Movement, moved_mm: float) -> list[str]:
         turned = np.rad2deg(np.arccos(np.clip((np.trace(movement.matrix[:3, :3]) - 1) / 2, -1, 1)))

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from annofree.errors import InputError
 from annofree.formats.grids import MIN_OVERLAP
 from annofree.formats.scans import background
+from annofree.grid import apply_affine
 from annofree.preparation import StepRecord
 from annofree.prepare.resample import low_passed, resample
 from annofree.prepare.work import Work
@@ -71,9 +72,7 @@ class Regrid(Settings):
         assert work.brain_on is not None
         to_voxel = np.linalg.inv(work.grids[name].affine) @ work.movements[name]
         to_voxel = to_voxel @ np.linalg.inv(work.movements[work.brain_on]) @ work.grids[work.brain_on].affine
-        voxels = np.argwhere(work.brain)[::50]
-        there = voxels @ to_voxel[:3, :3].T + to_voxel[:3, 3]
-        return float(((there >= -0.5) & (there <= np.asarray(work.grids[name].shape) - 0.5)).all(axis=1).mean())
+        return work.grids[name].share_inside(apply_affine(to_voxel, np.argwhere(work.brain)[::50]))
 
 
 def drawn(image: NDArray[np.float32], own: Grid, grid: Grid, movement: Affine) -> NDArray[np.float32]:

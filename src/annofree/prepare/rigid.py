@@ -24,6 +24,7 @@ from annofree.anatomy.information import (
     search,
     simpleitk,
 )
+from annofree.grid import apply_affine
 from annofree.masks import bounding_box
 from annofree.prepare.resample import grid_at, low_passed, resample
 from annofree.scan import Grid
@@ -56,7 +57,7 @@ class Movement:
 
     def moved_mm(self, points: NDArray[Any]) -> NDArray[np.float64]:
         """How far points (N, 3) of the fixed world are from where the headers put them, (N,)."""
-        there = points @ self.matrix[:3, :3].T + self.matrix[:3, 3]
+        there = apply_affine(self.matrix, points)
         return np.asarray(np.linalg.norm(there - points, axis=1))
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annofree.errors import InputError
+from annofree.grid import apply_affine
 from annofree.masks import away_mm
 from annofree.prepare.regrid import carried_mask, drawn
 from annofree.prepare.resample import grid_at
@@ -89,7 +90,7 @@ def align_visits(
             f"{_LEAST_LIKENESS:g} is expected of one brain",
             fix="Check which scans belong together",
         )
-    points = np.argwhere(before.foreground())[::97] @ before.affine[:3, :3].T + before.affine[:3, 3]
+    points = apply_affine(before.affine, np.argwhere(before.foreground())[::97])
     return Visits(movement.matrix, modality, likeness, shared, float(movement.moved_mm(points).mean()))
 
 

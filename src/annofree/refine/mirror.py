@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from scipy import ndimage
 
+from annofree.grid import apply_affine
 from annofree.intensity import robust_level
 from annofree.masks import Box, Mask, away_mm, components, components_with, margin_for
 from annofree.refine.appearance import Smoothing
@@ -93,7 +94,7 @@ class MirrorFilter(Refiner):
         for part in doubtful:
             box = boxes[part - 1]
             own = np.argwhere(parts[box] == part) + [axis.start for axis in box]
-            opposite = np.rint(own @ matrix[:3, :3].T + matrix[:3, 3]).astype(int)
+            opposite = np.rint(apply_affine(matrix, own)).astype(int)
             opposite = opposite[((opposite >= 0) & (opposite < mask.shape)).all(axis=1)]
             if (pairs[part] and self._has_twin(own, opposite, parts, brightness, context.spacing_mm)) or (
                 fades[part] and brightness is not None and brightness.share(own, opposite, mask) >= (self.bright or 1.0)

@@ -9,6 +9,7 @@ import numpy as np
 from scipy import ndimage
 
 from annofree.errors import InputError
+from annofree.grid import apply_affine
 from annofree.masks import Mask, largest_component
 from annofree.scan import Scan
 
@@ -62,10 +63,10 @@ def tissue_of(scan: Scan) -> Tissue:
     brain = scan.foreground()
     inside = np.nonzero(brain)
     to_mni = found.affine @ scan.affine
-    points = np.stack(inside, axis=1) @ to_mni[:3, :3].T + to_mni[:3, 3]
+    points = apply_affine(to_mni, np.stack(inside, axis=1))
     maps = template()
     from_mni = np.linalg.inv(maps.affine)
-    where = (points @ from_mni[:3, :3].T + from_mni[:3, 3]).T
+    where = apply_affine(from_mni, points).T
     grey, white, fluid = (ndimage.map_coordinates(m, where, order=1) for m in (maps.grey, maps.white, maps.csf))
     atlas = default_atlas()
     lobes = np.zeros(brain.shape, np.int32)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from annofree.anatomy.template import tissue_maps
+from annofree.grid import apply_affine
 from annofree.masks import bounding_box, margin_for
 from annofree.scan import Modality
 from annofree.trust.check import Check
@@ -155,12 +156,10 @@ class _Blocks(NamedTuple):
     @classmethod
     def of(cls, view: View) -> _Blocks | None:
         """The blocks in which grey and white both vary; None where there is none."""
-        from nibabel.affines import apply_affine
-
         maps, maps_affine = tissue_maps()
         places = np.argwhere(view.brain)
-        mm = apply_affine(view.alignment.affine @ view.grid.affine, places)  # type: ignore[no-untyped-call]
-        where = apply_affine(np.linalg.inv(maps_affine), mm).T  # type: ignore[no-untyped-call]
+        mm = apply_affine(view.alignment.affine @ view.grid.affine, places)
+        where = apply_affine(np.linalg.inv(maps_affine), mm).T
         tissues = np.stack([ndimage.map_coordinates(m, where, order=1) for m in maps], axis=1).astype(np.float64)
         used = (tissues.sum(axis=1) > 0.5) & (view.depth_mm[view.brain] > _RIM_MM)
         tissues = tissues[used]

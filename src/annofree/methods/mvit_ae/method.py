@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annofree.errors import InputError
-from annofree.methods.decide import NESTED, Rules, Scored
+from annofree.labels import NESTED
+from annofree.methods.decide import Rules, Scored
 from annofree.methods.mvit_ae.frame import Frame, frame
 from annofree.methods.mvit_ae.fusion import DIRECTION, Fusion, fuse
 from annofree.methods.mvit_ae.healthy import HOLD_OUT_SEEDS

@@ -13,7 +13,8 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from annofree.methods.decide import NESTED, Rules, Scored
+from annofree.labels import NESTED
+from annofree.methods.decide import Rules, Scored
 from annofree.methods.mvit_ae.frame import Map
 from annofree.methods.mvit_ae.published_frame import published_frame, whole_volume_z
 from annofree.methods.mvit_ae.settings import MViTAEPublishedSettings

@@ -13,7 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annofree.errors import InputError
-from annofree.methods.decide import NESTED, Rules, Scored
+from annofree.labels import NESTED
+from annofree.masks import dice
+from annofree.methods.decide import Rules, Scored
 from annofree.methods.network_method import SMALLEST_ML, NetworkMethod
 from annofree.methods.synthtumour.coarse import coarse_of
 from annofree.methods.synthtumour.core import LEAST_PART_ML
@@ -121,18 +123,19 @@ class SynthTumour(NetworkMethod):
             total = found if total is None else total + found
         grid = coarse.scan.grid
         assert total is not None
+        called = total[0] / len(calls) > EVEN
         odds = {
             region: values if grid.same_as(scan.grid) else back(values, grid, scan.grid)
             for (region, _), values in zip(NESTED, total / len(calls), strict=False)
         }
         if "ET" in odds:
-            odds = with_enhancement(odds, scan, coarse.scan, total[0] / len(calls) > EVEN, (x, y, z), notes)
+            odds = with_enhancement(odds, scan, coarse.scan, called, (x, y, z), notes)
         maps = {}
         outer = brain.astype(np.float32)
         for region, values in odds.items():
             outer = np.minimum(np.clip(values, 0.0, 1.0), outer)
             maps[region] = ScoreMap(outer, region, "probability", scan.grid).rounded().widened(whole.grid, box)
-        agreement = _agreement(calls, total[0] / len(calls) > EVEN)
+        agreement = float(np.mean([dice(call, called, empty=1.0) for call in calls])) if len(calls) > 1 else None
         return Scored(maps, self.rules, tuple(dict.fromkeys(notes)), agreement=agreement)
 
     def prepared(self, scan: Scan) -> Scan:
@@ -235,11 +238,3 @@ class SynthTumour(NetworkMethod):
         from annofree.inference import load_network
 
         return {"networks": [load_network(path) for path in sorted((folder / NETWORKS).glob("*/"))]}
-
-
-def _agreement(calls: list[NDArray[np.bool_]], mean: NDArray[np.bool_]) -> float | None:
-    """Mean Dice of the calls of single passes with that of their mean; 1 where all call nothing, None for one pass."""
-    if len(calls) < 2:
-        return None
-    sizes = [int(call.sum() + mean.sum()) for call in calls]
-    return float(np.mean([2 * int((c & mean).sum()) / n if n else 1.0 for c, n in zip(calls, sizes, strict=True)]))

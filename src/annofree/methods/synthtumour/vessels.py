@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from annofree.grid import apply_affine
 from annofree.masks import bounding_box, components, depth_mm
 from annofree.methods.synthtumour.core import LEAST_PART_ML
 from annofree.refine.mirror import MirrorFilter
@@ -47,7 +48,7 @@ def without_vessels(
     to_mirrored = plane.reflection(coarse.spacing_mm) @ np.linalg.inv(coarse.affine) @ scan.affine
     out = enhancing.copy()
     for part in parts:
-        opposite = np.rint(part @ to_mirrored[:3, :3].T + to_mirrored[:3, 3]).astype(int)
+        opposite = np.rint(apply_affine(to_mirrored, part)).astype(int)
         least = BULK * len(part) * scan.voxel_ml / coarse.voxel_ml
         if MirrorFilter().meets(leaks, opposite, len(part), coarse.spacing_mm, least=least):
             out[tuple(part.T)] = 0.0
