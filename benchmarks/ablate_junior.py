@@ -226,8 +226,7 @@ def run(variant: Variant, make: CaseMaker, folder: Path, *, seed: int, steps: in
         precision="fp32",
     )
     sampler: Callable[[int, int], Batch] = plain if variant.mirrored else WithoutMirror(plain)
-    if train(build(NETWORK), sampler, region_objective, folder, settings=settings, quiet=True).interrupted:
-        raise SystemExit("stopped; the same command goes on from there")
+    train(build(NETWORK), sampler, region_objective, folder, settings=settings, quiet=True)
     network, _ = load_network(folder / "last")
     return network if variant.mirrored else Blind(network).eval()
 

@@ -13,7 +13,7 @@ from annofree.phantom import PhantomSubject, phantom_subject
 from annofree.scan import Cohort, Modality
 from annofree.synthesis.carrier import Carrier, carrier_of, upright
 from annofree.synthesis.generator import Window
-from annofree.synthesis.pseudo_healthy import PseudoHealthySettings, join, pseudo_healthy
+from annofree.synthesis.pseudo_healthy import MOST_BRIGHT_ML, join, pseudo_healthy
 from annofree.synthesis.real_brain import paint_tumour_into
 from annofree.synthesis.real_dataset import carriers_from, write_in_real_brains
 from annofree.synthesis.settings import Acquisition, Anatomy, LookAlikes, SynthesisSettings, Tumours
@@ -56,8 +56,8 @@ def test_the_carrier_is_symmetric_and_has_no_dark_seam(carrier: Carrier) -> None
 def test_joining_takes_the_kept_half(carrier: Carrier) -> None:
     images = np.arange(16, dtype=np.float32).reshape(1, 16, 1, 1) + 1.0
     brain = np.ones((16, 1, 1), bool)
-    right, _ = join(images, brain, keep_right=True, seam_mm=2.0)
-    left, _ = join(images, brain, keep_right=False, seam_mm=2.0)
+    right, _ = join(images, brain, keep_right=True)
+    left, _ = join(images, brain, keep_right=False)
     assert right[0, -4:, 0, 0].tolist() == [13, 14, 15, 16]
     assert right[0, :4, 0, 0].tolist() == [16, 15, 14, 13]
     assert left[0, :4, 0, 0].tolist() == [1, 2, 3, 4]
@@ -84,7 +84,7 @@ def test_a_tumour_on_both_sides_is_not_usable(patient: PhantomSubject) -> None:
     images = {s: both[s] if s in (Modality.FLAIR, Modality.T2) else dark[s] for s in scan.sequences}
     found = pseudo_healthy(scan.replace(images=images, brain=scan.brain | scan.brain[::-1]))
     assert not found.usable
-    assert found.checks["bright_ml"] > PseudoHealthySettings().most_bright_ml
+    assert found.checks["bright_ml"] > MOST_BRIGHT_ML
 
 
 def test_the_seed_decides_a_painted_case(carrier: Carrier) -> None:

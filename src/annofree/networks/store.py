@@ -38,9 +38,7 @@ def save_network(network: nn.Module, folder: str | PathLike[str], *, extra: dict
     return out
 
 
-def load_network(
-    folder: str | PathLike[str], *, device: torch.device | str = "cpu"
-) -> tuple[nn.Module, dict[str, Any]]:
+def load_network(folder: str | PathLike[str]) -> tuple[nn.Module, dict[str, Any]]:
     """Read what :func:`save_network` wrote.
 
     Returns:
@@ -70,4 +68,4 @@ def load_network(
     for parameter in network.parameters():
         if parameter.ndim in _FASTEST:
             parameter.data = parameter.data.contiguous(memory_format=_FASTEST[parameter.ndim])
-    return network.to(device=device).eval(), config
+    return network.eval(), config

@@ -9,46 +9,40 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 from scipy import ndimage
 
 from annofree.intensity import robust_level
 from annofree.masks import Mask, largest_component
 from annofree.scan import Modality, Scan
-from annofree.settings import Settings
 from annofree.synthesis.carrier import Carrier, Images, finish, upright
 
 DIRECTION = {Modality.FLAIR: 1.0, Modality.T2: 1.0, Modality.T1: -1.0, Modality.T1C: -1.0}
 """Whether diseased tissue is mostly brighter or darker than healthy tissue."""
 
 
-class PseudoHealthySettings(Settings):
-    """How halves are judged, joined and checked."""
-
-    smooth_mm: float = Field(3.0, gt=0)
-    """Gaussian sigma before halves are compared: folds of the two halves never match exactly."""
-    tolerance: float = 1.0
-    """Asymmetry, in robust standard deviations of the brain, that is no sign of disease."""
-    seam_mm: float = Field(4.0, gt=0)
-    """Half width of the seam at the midline, over which the halves are blended."""
-    most_bright_ml: float = 20.0
-    """Largest bright region (FLAIR above 2 robust standard deviations) that a healthy brain may show."""
-    least_contrast: float = 1.5
-    """How many times more abnormal the other half must be than the kept one, unless both are nearly alike."""
-    alike_ml: float = 8.0
-    """Abnormal volume below which a half counts as healthy anyway."""
-    most_seam: float = 0.9
-    """Largest median difference across the midline in robust standard deviations: a shifted midline has no mirror."""
-    brain_ml: tuple[float, float] = (700.0, 2200.0)
-    """Volumes of a brain that was cut out well."""
+#: Gaussian sigma before halves are compared: folds of the two halves never match exactly.
+_SMOOTH_MM = 3.0
+#: Asymmetry, in robust standard deviations of the brain, that is no sign of disease.
+_TOLERANCE = 1.0
+#: Half width of the seam at the midline, over which the halves are blended.
+_SEAM_MM = 4.0
+#: Largest bright region (FLAIR above 2 robust standard deviations) that a healthy brain may show.
+MOST_BRIGHT_ML = 20.0
+#: How many times more abnormal the other half must be than the kept one, unless both are nearly alike.
+_LEAST_CONTRAST = 1.5
+#: Abnormal volume below which a half counts as healthy anyway.
+_ALIKE_ML = 8.0
+#: Largest median difference across the midline in robust standard deviations: a shifted midline has no mirror.
+_MOST_SEAM = 0.9
+#: Volumes of a brain that was cut out well.
+_BRAIN_ML = (700.0, 2200.0)
 
 
-def pseudo_healthy(scan: Scan, settings: PseudoHealthySettings | None = None) -> Carrier:
+def pseudo_healthy(scan: Scan) -> Carrier:
     """Make a carrier of a patient's scan. Look at `Carrier.usable` and `Carrier.checks`.
 
     Args:
         scan: A patient's scan, skull-stripped or with a brain mask; at least one sequence.
-        settings: See `PseudoHealthySettings`.
 
     Returns:
         The carrier. Its checks: `symmetry` of the whole head, `kept_right` (1 if the right half was kept), `left_ml`
@@ -58,23 +52,22 @@ def pseudo_healthy(scan: Scan, settings: PseudoHealthySettings | None = None) ->
     Raises:
         InputError: There is no brain.
     """
-    settings = settings or PseudoHealthySettings()
     images, brain, checks = upright(scan)
     sequences = tuple(scan.sequences)
     scores = robust_scores(images, brain)
-    left, right = abnormal_ml(scores, brain, sequences, settings)
+    left, right = abnormal_ml(scores, brain, sequences)
     keep_right = right < left
-    joined, whole = join(images, brain, keep_right=keep_right, seam_mm=settings.seam_mm)
+    joined, whole = join(images, brain, keep_right=keep_right)
     checks |= {"kept_right": float(keep_right), "left_ml": left, "right_ml": right}
     checks["brain_ml"] = float(whole.sum()) / 1e3
     checks["bright_ml"] = _bright_ml(joined, whole, sequences)
     checks["seam"] = _seam(scores, brain)
     kept, other = min(left, right), max(left, right)
     usable = (
-        settings.brain_ml[0] <= checks["brain_ml"] <= settings.brain_ml[1]
-        and checks["bright_ml"] <= settings.most_bright_ml
-        and checks["seam"] <= settings.most_seam
-        and (kept <= settings.alike_ml or other >= settings.least_contrast * kept)
+        _BRAIN_ML[0] <= checks["brain_ml"] <= _BRAIN_ML[1]
+        and checks["bright_ml"] <= MOST_BRIGHT_ML
+        and checks["seam"] <= _MOST_SEAM
+        and (kept <= _ALIKE_ML or other >= _LEAST_CONTRAST * kept)
     )
     return finish(scan.id, joined, whole, sequences, checks, usable=bool(usable))
 
@@ -89,9 +82,7 @@ def robust_scores(images: Images, brain: Mask) -> Images:
     return out
 
 
-def abnormal_ml(
-    scores: Images, brain: Mask, sequences: tuple[Modality, ...], settings: PseudoHealthySettings
-) -> tuple[float, float]:
+def abnormal_ml(scores: Images, brain: Mask, sequences: tuple[Modality, ...]) -> tuple[float, float]:
     """How much of the left and of the right half looks diseased beside the other: ml, weighted by strength.
 
     T1C counts only where it is alone.
@@ -102,20 +93,19 @@ def abnormal_ml(
     small = _halved(np.asarray(disease, np.float32))
     both = _halved(brain.astype(np.float32))
     both = np.minimum(both, both[::-1])
-    weight = ndimage.gaussian_filter(both, settings.smooth_mm / 2.0)
-    asymmetry = ndimage.gaussian_filter((small - small[::-1]) * both, settings.smooth_mm / 2.0) / np.maximum(
-        weight, 0.2
-    )
-    excess = np.clip(asymmetry - settings.tolerance, 0.0, 2.0) * (both > 0.5)
+    weight = ndimage.gaussian_filter(both, _SMOOTH_MM / 2.0)
+    difference = ndimage.gaussian_filter((small - small[::-1]) * both, _SMOOTH_MM / 2.0)
+    asymmetry = difference / np.maximum(weight, 0.2)
+    excess = np.clip(asymmetry - _TOLERANCE, 0.0, 2.0) * (both > 0.5)
     middle = excess.shape[0] // 2
     voxel_ml = 8.0 / 1000.0
     return float(excess[:middle].sum()) * voxel_ml, float(excess[middle:].sum()) * voxel_ml
 
 
-def join(images: Images, brain: Mask, *, keep_right: bool, seam_mm: float) -> tuple[Images, Mask]:
+def join(images: Images, brain: Mask, *, keep_right: bool) -> tuple[Images, Mask]:
     """The kept half and its mirror image, blended over the seam; symmetric by construction."""
     across = (np.arange(brain.shape[0]) - (brain.shape[0] - 1) / 2.0) * (1.0 if keep_right else -1.0)
-    weight = np.clip(0.5 + across / (2.0 * seam_mm), 0.0, 1.0).astype(np.float32)[:, None, None]
+    weight = np.clip(0.5 + across / (2.0 * _SEAM_MM), 0.0, 1.0).astype(np.float32)[:, None, None]
     share = weight * brain + weight[::-1] * brain[::-1]
     whole = share > 0.5
     out = np.empty_like(images)

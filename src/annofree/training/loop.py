@@ -51,7 +51,6 @@ def train(
     *,
     settings: TrainSettings,
     validate: Validate | None = None,
-    resume: bool = True,
     weights_from: Path | None = None,
     extra: dict[str, Any] | None = None,
     quiet: bool = False,
@@ -65,10 +64,9 @@ def train(
         network: Fresh weights, the same on every process (seed before building).
         sampler: From a step and a lane to a sample with the network's input as ``x``; lanes are stacked to a batch.
         objective: The loss.
-        folder: Of the run; written atomically.
+        folder: Of the run, which goes on where it stopped; written atomically.
         settings: Steps, rates, precision.
         validate: Called with the averaged weights.
-        resume: Go on where ``folder`` stopped.
         weights_from: Folder of another run whose averaged weights are the start of this one.
         extra: Further entries of the saved networks' config.
         quiet: No progress bar.
@@ -94,7 +92,7 @@ def train(
     average = {name: value.detach().clone() for name, value in network.state_dict().items()}
     step, best = 0, None
     state = folder / STATE
-    if resume and state.is_file():
+    if state.is_file():
         progress = load_state(state, {"network": network}, {"optimiser": optimiser}, average)
         step, best = int(progress["step"]), progress["best"]
     elif weights_from is not None:

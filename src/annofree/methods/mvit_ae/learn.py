@@ -148,10 +148,10 @@ def slice_loss(
 
 
 class HealthyValidation:
-    """Minus the loss on batches of 16 held-out slices, varied as in training."""
+    """Minus the loss on two batches of 16 held-out slices, varied as in training."""
 
-    def __init__(self, sampler: Sampler, loss: Objective, *, batches: int = 2) -> None:
-        self.batches = [stacked(sampler, step, range(16)) for step in range(batches)]
+    def __init__(self, sampler: Sampler, loss: Objective) -> None:
+        self.batches = [stacked(sampler, step, range(16)) for step in range(2)]
         self.loss = loss
 
     def __call__(self, network: nn.Module) -> dict[str, float]:
