@@ -140,15 +140,9 @@ def predict_scan_array(
 ) -> Floats:
     """Region probabilities of one scan on the grid the network was trained at.
 
-    Args:
-        network: That answers with logits.
-        images: (4, X, Y, Z) grey levels in the order T1, T1C, T2, FLAIR; zeros for absent sequences.
-        brain: (X, Y, Z) boolean.
-        present: (4,) boolean.
-        flipped: Look at the scan with left and right swapped; the answer is swapped back.
-        power: Bend the contrast of each normalised sequence by this power (see `contrast_power`).
-        margin: Voxels kept around the brain.
-        notes: As in `predict`.
+    Images are (4, X, Y, Z) in the order T1, T1C, T2, FLAIR, zeros where absent. `flipped` looks at the scan with left
+    and right swapped and swaps the answer back; `power` bends the contrast of each sequence (`contrast_power`); so many
+    voxels are kept around the brain; `notes` as in `predict`.
 
     Returns:
         (R, X, Y, Z) probabilities, 0 outside the brain.

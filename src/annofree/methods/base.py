@@ -136,9 +136,6 @@ class Method(ABC):
     def replace(self, **changes: Any) -> Self:
         """This method with something else: run settings, `thresholds` or `refiners` of some regions, `device`.
 
-        Args:
-            **changes: Settings by name, or attributes.
-
         Raises:
             SettingsError: A setting does not exist, or belongs to the fit; or no score can reach a threshold.
 

@@ -139,13 +139,10 @@ class Decision:
 
 
 def decide(scored: Scored, scan: Scan) -> Decision:
-    """Labels from scores: thresholds, then refiners, then one label per voxel.
+    """Labels from scores: thresholds, then refiners, then one label per voxel; nothing outside the brain is labelled.
 
-    Where the scores lie on another grid than the scan's, all of it happens there and the borders are brought back.
-
-    Args:
-        scored: Scores and rules.
-        scan: The scan; nothing outside its brain mask is labelled, and its images are there for refiners.
+    Where the scores lie on another grid than the scan's, all of it happens there and the borders are brought back. The
+    scan's images are there for refiners.
     """
     stage("thresholds and clean-up")
     scan = scan if scan.brain is not None else scan.replace(brain=brain_of(scan))

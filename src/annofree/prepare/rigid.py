@@ -70,15 +70,10 @@ def register(
     *,
     start: Affine | None = None,
 ) -> Movement:
-    """Find the rigid movement that makes two images tell most about each other.
+    """Find the rigid movement that makes two images, (X, Y, Z) each, tell most about each other.
 
-    Args:
-        fixed: (X, Y, Z).
-        fixed_grid: Its grid.
-        moving: (X', Y', Z').
-        moving_grid: Its grid.
-        mask: (X, Y, Z), where the fixed image matters: the brain, dilated by a centimetre.
-        start: (4, 4), a movement that is nearly right, from which alone to search; None tries many.
+    `mask` says where the fixed image matters: the brain, dilated by a centimetre. `start` (4, 4) is a movement that is
+    nearly right, from which alone to search; None tries many.
     """
     with one_thread():
         coarse, fine = (

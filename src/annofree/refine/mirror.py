@@ -138,12 +138,8 @@ class MirrorFilter(Refiner):
     ) -> bool:
         """Whether enough of a component's mirror image lies near its like, and enough of the like near the image.
 
-        Args:
-            like: Where the like is, (X, Y, Z).
-            opposite: Voxels of the mirror image, (N, 3); those outside of the array count for nothing.
-            size: How many voxels the component has.
-            spacing_mm: Voxel edges.
-            least: How many voxels of the like must lie near.
+        `opposite` are the voxels (N, 3) of the mirror image of a component of so many; those outside of the array count
+        for nothing. At least `least` voxels of the like (X, Y, Z) must lie near.
         """
         opposite = opposite[((opposite >= 0) & (opposite < like.shape)).all(axis=1)]
         if not like.any():

@@ -78,20 +78,11 @@ def blob(
     form: Form = "noisy",
     rotation: Literal["euler", "uniform"] = "euler",
 ) -> tuple[Box, Mask]:
-    """A noisy ellipsoid, as its bounding box in the array and the mask inside that box.
+    """A noisy ellipsoid, as its bounding box in an array (X, Y, Z) and the mask inside that box.
 
-    The half axes are r, r q and r / q with r of the sphere of `volume_ml`; noise changes the volume (by a factor of
-    1.2 on average, 0.6 to 2). A cuboid lies along the array's axes; its edges are in the same ratio.
-
-    Args:
-        shape: (X, Y, Z) of the array.
-        spacing_mm: Voxel edge lengths.
-        centre_vox: (3,) where the centre lies.
-        rng: Decides rotation and noise.
-        volume_ml: Volume without noise.
-        ratio: q, at least 1.
-        form: "noisy", the plain "ellipsoid", or "cuboid".
-        rotation: "euler" draws three angles uniformly in degrees (published), "uniform" every rotation alike.
+    The half axes are r, r q and r / q with r of the sphere of `volume_ml` and `ratio` q >= 1; noise changes the volume
+    (by a factor of 1.2 on average, 0.6 to 2). A cuboid lies along the array's axes; its edges are in the same ratio.
+    The rotation "euler" draws three angles uniformly in degrees (published), "uniform" every rotation alike.
     """
     if form == "cuboid":
         half_mm = 0.5 * (volume_ml * 1000.0) ** (1 / 3) * np.array([1.0, ratio, 1.0 / ratio])

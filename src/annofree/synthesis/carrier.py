@@ -111,8 +111,7 @@ class Carrier:
 def carrier_of(scan: Scan) -> Carrier:
     """A carrier of a healthy person's scan, as it is but for its pose and slow changes of brightness.
 
-    Args:
-        scan: Skull-stripped or with a brain mask; any of the four sequences.
+    The scan is skull-stripped or has a brain mask; any of the four sequences will do.
 
     Raises:
         InputError: There is no brain.
@@ -166,16 +165,7 @@ def finish(
     *,
     usable: bool,
 ) -> Carrier:
-    """Tissue map, grey levels relative to white matter, and the carrier.
-
-    Args:
-        scan_id: Name.
-        images: (C, 160, 192, 160) on the frame, 0 outside the brain.
-        brain: (160, 192, 160) boolean.
-        sequences: The C sequences.
-        checks: Kept in the carrier.
-        usable: Kept in the carrier.
-    """
+    """The carrier of images (C, 160, 192, 160) on the frame, 0 outside the brain: tissue map and grey levels."""
     # brightness falls off towards the coil's far side: first relative to all tissue, then to white matter alone
     classes = cluster(_flat(images, brain, brain), brain, sequences)
     images = _flat(images, brain, classes == 1)

@@ -134,17 +134,8 @@ def write_published(
 
     A validation case carries "val" at the end of its name, and `splits_final.json` states the split: copy it to
     `nnUNet_preprocessed/<data set>/` before training. All cases of one scan are on the same side of the split, unless
-    there is only one scan. The folder is absent or empty, and is given back; its `cases.csv` tells requested and
-    realised volumes and all draws.
-
-    Args:
-        cohort: Healthy scans, skull-stripped or with a brain mask.
-        out: The folder.
-        n: Number of cases; by default one a scan. More than that many use scans again.
-        seed: Decides everything.
-        settings: The published form by default.
-        workers: Processes.
-        layout: "nnunet" or "folders".
+    there is only one scan; without `n` each scan makes one, and more than that many use scans again. The folder is
+    absent or empty, and is given back; its `cases.csv` tells requested and realised volumes and all draws.
 
     Raises:
         InputError: A scan cannot be used.
@@ -192,16 +183,8 @@ def write_one(
 ) -> dict[str, Any]:
     """Put a tumour into one healthy image file, write image and label file, and tell what was drawn.
 
-    Args:
-        source: A healthy image, skull-stripped unless a mask is given.
-        image_out: The image file to write.
-        labels_out: The label file to write.
-        seed: Decides everything.
-        settings: The published form by default.
-        brain_mask: File that is non-zero inside the brain.
-        sequence: What the image is, where its name does not say it; FLAIR where neither does.
-        validation: Make the distribution-shifted twin.
-        overwrite: Whether image and label files that stand may be replaced; the healthy image never is.
+    The image is skull-stripped unless a mask is given, and FLAIR where neither its name nor `sequence` says another.
+    Image and label files that stand are replaced with `overwrite` alone; the healthy image never is.
 
     Raises:
         InputError: The image cannot be used.

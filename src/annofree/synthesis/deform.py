@@ -94,12 +94,9 @@ def _matrix(own: Seeds) -> np.ndarray:  # type: ignore[type-arg]
 def push_aside(source: Tensor, masses: Iterable[tuple[Tensor, float, float]]) -> Tensor:
     """Push tissue away from growing masses: most at a mass's surface, fading over some 40 mm.
 
-    The strength grows with the distance up to the surface and falls beyond it with a smooth end, which keeps the map
-    free of folds for displacements below the radius.
-
-    Args:
-        source: (3, X, Y, Z) coarse source coordinates in mm.
-        masses: Centre (3,) in mm, radius and largest displacement in mm of each; below 0.3 mm nothing moves.
+    Masses are centre (3,), radius and largest displacement in mm; below 0.3 mm nothing moves. The strength grows with
+    the distance up to the surface and falls beyond it with a smooth end, which keeps the map (3, X, Y, Z) of coarse
+    source coordinates in mm free of folds for displacements below the radius.
     """
     here, moved = grid_mm(COARSE_SHAPE, COARSE_MM, source.device), torch.zeros_like(source)
     for centre, radius_mm, amount_mm in masses:

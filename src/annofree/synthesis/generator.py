@@ -157,15 +157,10 @@ def drawn_labels(
     *,
     sliced: bool = True,
 ) -> Tensor:
-    """Labels (X, Y, Z) by the rule of the settings.
+    """Labels (X, Y, Z) of soft tumour fractions (6, X, Y, Z), by the rule of the settings.
 
-    Args:
-        fraction: (6, X, Y, Z) soft tumour fractions.
-        look: How the tumour was painted.
-        spacing_mm: Of the voxels.
-        acquired: The stream of the acquisition, which decides how thick the slices are.
-        settings: Which rule.
-        sliced: Whether the acquisition averages over slices.
+    `acquired` is the stream of the acquisition, which decides how thick the slices are; `sliced` says whether it
+    averages over them.
     """
     rule = settings.tumours.borders
     if rule == "visible" and not look.core_seen:

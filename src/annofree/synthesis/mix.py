@@ -134,14 +134,9 @@ def mix(
     rng: np.random.Generator,
     settings: MixSettings | None = None,
 ) -> Mixed:
-    """Put a patient's tumour into a healthy scan.
+    """Put a patient's tumour into a healthy scan; `rng` decides side, size and margin.
 
-    Args:
-        patient: The scan with the tumour.
-        pseudo_label: (X, Y, Z) on the patient's grid, 0 outside the tumour; from a network, never from an expert.
-        healthy: The scan that receives it.
-        rng: Decides side, size and margin.
-        settings: See `MixSettings`.
+    `pseudo_label` is (X, Y, Z) on the patient's grid, 0 outside the tumour: a network's, never an expert's.
 
     Raises:
         InputError: The label is empty or does not fit, or the scans share no sequence.

@@ -29,22 +29,12 @@ def write_mixed(
     workers: int = 1,
     prefix: str = "mixed",
 ) -> Path:
-    """Mix patients' tumours into healthy scans and write the cases.
+    """Mix patients' tumours into healthy scans and write the cases into an absent or empty folder, which is given back.
 
-    Patients without a pseudo-label, or with an empty one, are left out. Where less than half of a tumour lies inside
-    the healthy brain, side and size are drawn again, up to four times, and the best draw is taken.
-
-    Args:
-        patients: Scans with tumours.
-        pseudo_labels: Label maps (X, Y, Z) on the patients' grids by scan id; a network's, never an expert's.
-        healthy: Scans without tumours.
-        out: An absent or empty folder, which is given back; its `cases.csv` holds `id,tumour,healthy,seed` and how much
-            of the tumour was kept.
-        n: Number of cases.
-        seed: Decides everything.
-        settings: See `MixSettings`.
-        workers: Processes.
-        prefix: Start of the cases' names.
+    Pseudo-labels are (X, Y, Z) on the patients' grids by scan id: a network's, never an expert's. Patients without one,
+    or with an empty one, are left out. Where less than half of a tumour lies inside the healthy brain, side and size
+    are drawn again, up to four times, and the best draw is taken. The folder's `cases.csv` holds
+    `id,tumour,healthy,seed` and how much of the tumour was kept; the cases' names begin with `prefix`.
 
     Raises:
         InputError: There are too few scans for `n` cases, or two scans share no sequence.

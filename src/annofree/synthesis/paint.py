@@ -26,13 +26,8 @@ def paint(
 ) -> tuple[Tensor, TumourLook | None]:
     """Images (4, X, Y, Z) in the order T1, T1C, T2, FLAIR, white matter near 1, and how the tumour was painted.
 
-    Args:
-        matter: The anatomy.
-        fraction: (6, X, Y, Z) soft tumour fractions, or None.
-        plans: The lesions; the first decides the tumour's brightness.
-        spots: (X, Y, Z) soft fraction of healthy hyperintensities.
-        seeds: The stream.
-        settings: The switches.
+    `fraction` are soft tumour fractions (6, X, Y, Z), `spots` those of healthy hyperintensities (X, Y, Z). The first of
+    the plans decides the tumour's brightness.
     """
     look = settings.look_alikes
     palette = draw_palette(seeds.stream("palette"), settings.contrast, look.choroid, look.vessels, look.dura)

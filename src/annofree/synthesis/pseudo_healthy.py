@@ -39,10 +39,7 @@ _BRAIN_ML = (700.0, 2200.0)
 
 
 def pseudo_healthy(scan: Scan) -> Carrier:
-    """Make a carrier of a patient's scan. Look at `Carrier.usable` and `Carrier.checks`.
-
-    Args:
-        scan: A patient's scan, skull-stripped or with a brain mask; at least one sequence.
+    """Make a carrier of a patient's scan, skull-stripped or with a brain mask. Look at its `usable` and `checks`.
 
     Returns:
         The carrier. Its checks: `symmetry` of the whole head, `kept_right` (1 if the right half was kept), `left_ml`

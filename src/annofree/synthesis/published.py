@@ -54,16 +54,10 @@ def make_published(
     tissue: Tissue | None = None,
     validation: bool = False,
 ) -> PublishedCase:
-    """Put a tumour into a healthy image.
+    """Put a tumour into a healthy image (X, Y, Z), skull-stripped FLAIR; or make the distribution-shifted twin.
 
-    Args:
-        image: (X, Y, Z) skull-stripped FLAIR of a healthy brain.
-        brain: (X, Y, Z) boolean; centres are drawn from all of it unless the settings say otherwise.
-        spacing_mm: Voxel edge lengths.
-        rng: Decides everything.
-        settings: The published form by default.
-        tissue: Of the scan, where `settings.needs_tissue`.
-        validation: Make the distribution-shifted twin.
+    Centres are drawn from all of the brain (X, Y, Z) unless the settings say otherwise. `tissue` is that of the scan,
+    where `settings.needs_tissue`.
 
     Raises:
         InputError: The brain is empty or does not fit the image, or there is no tissue to put a tumour into.

@@ -37,19 +37,10 @@ def paint_tumour_into(
 ) -> MadeCase:
     """A real brain with a made tumour, or with none (`tumours.healthy_share` of the cases).
 
-    The order is that of `annofree.synthesis.make_case`: the brain is flipped, turned and warped at random (a mirrored
-    brain must not stay symmetric, or asymmetry would give the tumour away), tumours are grown along the carrier's own
-    tissue, painted relative to its own white matter, grey matter and fluid with part of its own texture, and the
-    acquisition follows alike for brains with and without a tumour.
-
-    Args:
-        carrier: A healthy or pseudo-healthy real brain.
-        tumour: The switches for anatomy, tumours and acquisition; contrast is the carrier's own.
-        seed: Decides everything.
-        device: Where to compute.
-        spacing_mm: 2.0 or 1.0.
-        around: What of the frame is made, as in `annofree.synthesis.make_case`.
-        size: Side of a cube around a finding, voxels.
+    The order is that of `annofree.synthesis.make_case`, and so are the arguments: the brain is flipped, turned and
+    warped at random (a mirrored brain must not stay symmetric, or asymmetry would give the tumour away), tumours are
+    grown along the carrier's own tissue, painted relative to its own white matter, grey matter and fluid with part of
+    its own texture, and the acquisition follows alike for brains with and without a tumour.
 
     Returns:
         The case; a sequence that the carrier lacks is all 0, and `meta["sequences"]` names those it has.

@@ -27,13 +27,8 @@ def rough_mask(
 ) -> tuple[Mask, NDArray[np.float32]]:
     """A faulty mask of the whole tumour and the score that it could have been cut from.
 
-    Args:
-        labels: (X, Y, Z) 0..3, may hold no tumour at all.
-        values: (4, X, Y, Z) sequences in units of healthy tissue.
-        brain: (X, Y, Z).
-        present: (4,) which sequences there are.
-        spacing_mm: Voxel size.
-        rng: Decides everything.
+    Labels (X, Y, Z) are 0..3 and may hold no tumour at all; values (4, X, Y, Z) are in units of healthy tissue, and
+    `present` (4,) says which sequences there are.
 
     Returns:
         The mask (inside the brain, rarely empty) and the score, 0 to 1, one half at the threshold.

@@ -18,13 +18,7 @@ from annofree.synthesis import resample
 
 
 class Seeds:
-    """Scalar draws on the CPU and field draws on the device.
-
-    Args:
-        seed: Seed of the case.
-        name: Name of the stream.
-        device: Device of the drawn fields.
-    """
+    """Scalar draws on the CPU and field draws on the device, for one stream of a case."""
 
     def __init__(self, seed: int, name: str = "case", device: torch.device | str = "cpu") -> None:
         self.seed = int(seed)

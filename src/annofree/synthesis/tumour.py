@@ -39,16 +39,9 @@ class Grown:
 def grow(
     plan: TumourPlan, centre_mm: Tensor, coarse: Matter, fine: Matter, allowed: Tensor, taken: Tensor, seeds: Seeds
 ) -> Grown:
-    """Grow one lesion.
+    """Grow one lesion about a centre (3,) where it is allowed and not yet taken, (X, Y, Z) boolean on the fine grid.
 
-    Args:
-        plan: What is wanted.
-        centre_mm: (3,) place of the core.
-        coarse: The brain on the 4 mm grid, mass effect included.
-        fine: The brain on the 2 mm grid.
-        allowed: (X, Y, Z) bool on the fine grid: where tumour may be.
-        taken: (X, Y, Z) bool on the fine grid: other lesions.
-        seeds: The lesion's stream.
+    `coarse` and `fine` are the brain on grids of 4 and 2 mm, mass effect included.
     """
     device = centre_mm.device
     where = grid_mm(fine.shape, fine.spacing_mm, device) - centre_mm[:, None, None, None]
@@ -229,12 +222,7 @@ def joined(parts: list[Tensor]) -> Tensor:
 
 
 def labels_of(fraction: Tensor, border: Border) -> Tensor:
-    """BraTS 2023 labels, uint8.
-
-    Args:
-        fraction: (6, X, Y, Z) soft fractions in the order of `COMPARTMENTS`.
-        border: Where regions end.
-    """
+    """BraTS 2023 labels, uint8, of soft fractions (6, X, Y, Z) in the order of `COMPARTMENTS`."""
     whole, core, rim = fraction.sum(0), fraction[1:].sum(0), fraction[2]
     labels = torch.zeros(whole.shape, dtype=torch.uint8, device=whole.device)
     inside = whole >= border.whole

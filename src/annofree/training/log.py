@@ -12,9 +12,7 @@ from annofree.formats.outfolder import atomic_write, table
 class RunLog:
     """Appends records to ``log.jsonl`` and redraws ``curves.csv`` and ``curves.png`` from them.
 
-    Args:
-        folder: The run's folder.
-        from_step: Records of this step and later are dropped: a resumed run repeats those steps.
+    Records after ``from_step`` are dropped: a resumed run repeats those steps.
     """
 
     def __init__(self, folder: Path, *, from_step: int = 0) -> None:

@@ -11,10 +11,7 @@ from torch.nn import functional
 
 
 def regions_of(labels: Tensor) -> Tensor:
-    """Region masks of BraTS 2023 labels.
-
-    Args:
-        labels: ``(B, X, Y, Z)`` integers 0..3: background, core, oedema, enhancing.
+    """Region masks of BraTS 2023 labels, ``(B, X, Y, Z)`` integers 0..3: background, core, oedema, enhancing.
 
     Returns:
         ``(B, 3, X, Y, Z)`` float32: whole tumour (1, 2, 3), tumour core (1, 3), enhancing (3).

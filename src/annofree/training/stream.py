@@ -53,11 +53,6 @@ class KeptCases(Generic[T]):
     """Made cases, each of which serves several steps, because making one costs more than using it.
 
     Every few steps each lane of a global batch gets a new case; in between it draws one of the last few.
-
-    Args:
-        make: From a seed to a case.
-        stream: How many are kept, and for how long.
-        batch: Size of the global batch.
     """
 
     def __init__(self, make: Callable[[int], T], stream: StreamSettings, batch: int) -> None:

@@ -45,12 +45,7 @@ class Coarse:
 
 
 def coarse_of(scan: Scan, spacing_mm: float, *, filled: bool = False) -> Coarse:
-    """Resample a scan to the networks' spacing.
-
-    Args:
-        scan: Any scan.
-        spacing_mm: That spacing.
-        filled: Whether the scan has a brain mask without holes, as prepared ones have.
+    """Resample a scan to the networks' spacing; `filled` says that its brain mask has no holes, as prepared ones'.
 
     Raises:
         InputError: There is no brain, or it is too thin for a network that looks in 3-D.

@@ -48,14 +48,8 @@ def core_around(
 
     Where tumour enhances, its core is what the enhancement encloses. Beyond that the networks' core counts only where
     they are sure, so that `SURE_CORE` becomes one half, and where it can be told from the oedema beside it: a made core
-    is there whether or not anybody sees it. Without telling enhancement they keep their word.
-
-    Args:
-        core: Probability of the networks.
-        whole: Whole tumour.
-        enhancing: Enhancing tumour.
-        scan: The images, on the same grid.
-        normal: Middle and spread of healthy brain in each sequence of `NATIVE` that the scan has.
+    is there whether or not anybody sees it. Without telling enhancement they keep their word. `normal` has middle and
+    spread of healthy brain in each sequence of `NATIVE` that the scan has.
     """
     if int(enhancing.sum()) * scan.voxel_ml < TELLING_ML:
         return core
@@ -86,14 +80,8 @@ def told_from_oedema(
 
     A part can be told where, in one sequence, its median differs from that of the oedema within `NEAR_MM` by more than
     the oedema itself varies and a reader needs (`annofree.borders`; as a share of what the lesion differs from healthy
-    brain). A part with no oedema beside it can be told, one of a few voxels cannot.
-
-    Args:
-        core: Possible core.
-        oedema: The rest of the tumour.
-        images: Sequences that show a core.
-        normal: Middle and spread of healthy brain in each of them.
-        spacing_mm: Voxel edges.
+    brain; `normal` has its middle and spread). A part with no oedema beside it can be told, one of a few voxels
+    cannot.
     """
     parts, count = components(core)
     sizes = np.bincount(parts[core], minlength=count + 1)[1:]

@@ -81,15 +81,10 @@ def fit_or_load_junior(
     patients: Cohort | None = None,
     default: str = "shipped",
 ) -> M:
-    """A method with its first network: the shipped one, another model's, or a new one.
+    """A method with its first network: the shipped one, another's, or a new one (`default` where no setting says).
 
-    Args:
-        method: Whose settings say which.
-        teach: Healthy scans in which tumours are made.
-        check: Healthy scans that help to choose the weights.
-        work: Keeps the training in `junior/`.
-        patients: Their healthier halves, mirrored, carry made tumours too.
-        default: What `junior=None` means.
+    Tumours are made in the scans that `teach`; those that `check` help to choose the weights; patients' healthier
+    halves, mirrored, carry made tumours too. The training is kept in `junior/` below the work folder.
     """
     from annofree.methods.synthtumour.carriers import write_carriers
     from annofree.training.plan import read_plan

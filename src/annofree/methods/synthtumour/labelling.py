@@ -36,15 +36,9 @@ def pseudo_label(
 ) -> tuple[list[Path], dict[str, Any]]:
     """Label all patients with networks; those that are there already are not looked at again.
 
-    A scan that cannot be used is left out with its reason and does not stop the others.
-
-    Args:
-        networks: With the configuration of each.
-        rules: For the whole tumour; those that move the border, which is left open, are not applied.
-        patients: Scans without masks.
-        folder: Gets one folder a patient, `cases.csv` and `sheet.png`.
-        settings: See `PseudoLabelSettings`.
-        seed: With a patient's id it decides the brightness slopes.
+    A scan that cannot be used is left out with its reason and does not stop the others. Rules that move the border,
+    which is left open, are not applied; with a patient's id the seed decides the brightness slopes. The folder gets one
+    folder a patient, `cases.csv` and `sheet.png`.
 
     Returns:
         Folders of the patients that are used, and how many were given, kept, and left out for which reason.

@@ -72,13 +72,7 @@ def _coarser(flair: Tensor, brain: Tensor, inside: Tensor, blocks: int) -> tuple
 
 
 class CaseValidation:
-    """Dice on fixed cases, which chooses the weights.
-
-    Args:
-        makers: From a place in the list to a case, by the task's name.
-        cases: How many of each task.
-        chooses: The task whose Dice is the score.
-    """
+    """Dice on so many fixed cases of each task, whose makers get their numbers; the one that `chooses` is the score."""
 
     def __init__(self, makers: Mapping[str, CaseMaker], cases: int, *, chooses: str) -> None:
         self.makers, self.count, self.chooses = dict(makers), cases, chooses
