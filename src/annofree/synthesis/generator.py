@@ -73,6 +73,12 @@ class Window:
         start = (self.start[0] - 0.25, self.start[1] - 0.25, self.start[2] - 0.25)
         return resample.zoom(values, start, (x, y, z), 0.5)
 
+    def matter(self, brain: BrainMap, fine: Matter) -> Matter:
+        """The anatomy in the window; what was looked up on the whole frame at 2 mm serves where that is the window."""
+        if self == Window((0, 0, 0), FINE_SHAPE, FINE_MM):
+            return fine
+        return look_up(brain, self.zoom(fine.source_mm).contiguous(), self.spacing_mm)
+
     def rendered(self, grown: list[Grown], matter: Matter) -> Tensor | None:
         """Soft fractions (6, X, Y, Z) of all lesions on the window's own grid; None where there is none."""
         parts = []
@@ -133,11 +139,7 @@ def make_case(
     window = window_of(around, size, spacing_mm, centres, fine, seeds.stream("window"))
     spots, spots_drawn = hyperintensities(fine, seeds.stream("look_alikes"), settings.look_alikes)
 
-    if spacing_mm == FINE_MM and around == "brain":
-        matter = fine
-    else:
-        matter = look_up(brain, window.zoom(fine.source_mm).contiguous(), spacing_mm)
-        spots = window.zoom(spots[None])[0]
+    matter, spots = window.matter(brain, fine), window.zoom(spots[None])[0]
     fraction = window.rendered(grown, matter)
     images, look = paint(matter, fraction, plans, spots, seeds.stream("paint"), settings)
     images, mask = _acquire(images, matter, seeds.stream("acquisition"), settings)

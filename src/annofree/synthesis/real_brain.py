@@ -12,10 +12,10 @@ from annofree.scan import Modality
 from annofree.synthesis import acquisition
 from annofree.synthesis.carrier import Carrier
 from annofree.synthesis.contrast import Palette, bright_lesion
-from annofree.synthesis.deform import FINE_MM, draw_source, sample
+from annofree.synthesis.deform import draw_source, sample
 from annofree.synthesis.generator import MadeCase, Window, drawn_labels, grow_in, window_of
 from annofree.synthesis.look_alikes import hyperintensities
-from annofree.synthesis.matter import CLASSES, Matter, look_up
+from annofree.synthesis.matter import CLASSES, Matter
 from annofree.synthesis.paint import blend
 from annofree.synthesis.plan import draw_plans
 from annofree.synthesis.seeds import Seeds
@@ -55,11 +55,10 @@ def paint_tumour_into(
     source, drawn = draw_source(seeds.stream("anatomy"), anatomy)
     fine, centres, grown = grow_in(carrier.anatomy, source, plans, seeds)
     window = window_of(around, size, spacing_mm, centres, fine, seeds.stream("window"))
-    whole = spacing_mm == FINE_MM and around == "brain"
-    at = fine.source_mm if whole else window.zoom(fine.source_mm).contiguous()
-    matter = fine if whole else look_up(carrier.anatomy, at, spacing_mm)
+    matter = window.matter(carrier.anatomy, fine)
     volumes = torch.zeros((5, matter.depth_mm.numel()), device=device)
-    volumes[:, matter.near] = sample(carrier.volumes(spacing_mm, device), at.flatten(1)[:, matter.near], spacing_mm)
+    places = matter.source_mm.flatten(1)[:, matter.near]
+    volumes[:, matter.near] = sample(carrier.volumes(spacing_mm, device), places, spacing_mm)
     volumes = volumes.reshape(5, *matter.shape)
     images, mask = volumes[:4], volumes[4] > 0.5
     # linear interpolation mixes in the zeros outside the brain: take them out again

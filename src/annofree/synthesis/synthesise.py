@@ -94,15 +94,11 @@ def synthesise_one(
     files: Sequence[Path],
     *,
     preset: str = "default",
-    seed: int = 0,
-    brain_mask: str | None = None,
-    sequence: str | None = None,
     changes: Mapping[str, Any] | None = None,
-    validation: bool = False,
-    overwrite: bool = False,
     out: Path | None = None,
+    **options: Any,
 ) -> dict[str, Any]:
-    """Put a tumour into one healthy image: IN, the image to write, the labels to write.
+    """Put a tumour into one healthy image: IN, the image to write, the labels to write; options as of `write_one`.
 
     Raises:
         InputError: There are not exactly three files, or a folder was asked for as well.
@@ -114,15 +110,7 @@ def synthesise_one(
             fix="Give three files (healthy image, image to write, labels to write), or -o FOLDER and no file",
         )
     settings = _published("published" if preset == "default" else preset).changed(changes or {})
-    return write_one(
-        *files,
-        seed=seed,
-        settings=settings,
-        brain_mask=brain_mask,
-        sequence=sequence,
-        validation=validation,
-        overwrite=overwrite,
-    )
+    return write_one(*files, settings=settings, **options)
 
 
 def mix(

@@ -42,6 +42,11 @@ class Trained:
     step: int
     best_score: float | None
 
+    @property
+    def chosen(self) -> Path:
+        """The network to use: that of the best score, the last one where nothing was validated."""
+        return self.folder / ("last" if self.best_score is None else "best")
+
 
 def train(
     network: nn.Module,

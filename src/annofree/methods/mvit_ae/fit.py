@@ -64,7 +64,7 @@ def fit(
         held_out = gather(range(last - _VALIDATION, last), "held-out", None, None)
         run = work / "autoencoder"
         trained = fit_autoencoder(slices, held_out, run, network=network, training=training, extra=extra)
-        loaded, config = load_network(run / ("best" if trained.best_score is not None else "last"))
+        loaded, config = load_network(trained.chosen)
     assert isinstance(loaded, MaskedViTAE | ViTAE)
     kinds = [int((slices.kind == kind).sum()) for kind in range(3)]
     card = {

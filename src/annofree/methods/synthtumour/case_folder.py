@@ -15,7 +15,7 @@ from annofree.formats.nnunet import read_case_labels
 from annofree.formats.outfolder import read_table
 from annofree.formats.scans import open_cohort
 from annofree.methods.synthtumour.cases import folder_name, read_record, write_case
-from annofree.methods.synthtumour.coarse import coarse_of
+from annofree.methods.synthtumour.coarse import coarse_of, flair_alone
 from annofree.prepare.resample import low_passed, resample
 from annofree.scan import Cohort, Modality
 from annofree.thresholds.base import TIERS
@@ -55,11 +55,10 @@ class CaseFolder:
             if read_record(folder) is not None:
                 continue
             scan = self.cohort[name]
-            scan.require(Modality.FLAIR, why="the published preset")
             labels = read_case_labels(self.root / "labelsTr", name, scan.grid)
             if labels is None:
                 raise InputError(f"Case '{name}' has no label", file=self.root / "labelsTr")
-            coarse = coarse_of(scan.replace(images={Modality.FLAIR: scan.images[Modality.FLAIR]}), spacing_mm).scan
+            coarse = coarse_of(flair_alone(scan), spacing_mm).scan
             soft = low_passed((labels > 0).astype(np.float32), np.asarray(coarse.spacing_mm) / scan.spacing_mm)
             inside = resample(soft, scan.grid, coarse.grid, 1) >= 0.5
             # core and enhancing tumour, the upper bits, are open everywhere

@@ -44,6 +44,16 @@ class Coarse:
         return torch.from_numpy(self.images), torch.from_numpy(self.brain), torch.zeros(self.brain.shape).byte()
 
 
+def flair_alone(scan: Scan) -> Scan:
+    """The scan with FLAIR and nothing else, which is what the published preset sees.
+
+    Raises:
+        MissingSequence: It has none.
+    """
+    scan.require(Modality.FLAIR, why="the published preset")
+    return scan.replace(images={Modality.FLAIR: scan.images[Modality.FLAIR]})
+
+
 def coarse_of(scan: Scan, spacing_mm: float, *, filled: bool = False) -> Coarse:
     """Resample a scan to the networks' spacing; `filled` says that its brain mask has no holes, as prepared ones'.
 

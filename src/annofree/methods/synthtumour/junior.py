@@ -213,7 +213,7 @@ def _finished(trained: Any) -> Fitted:
     from annofree.inference.torch_network import TorchNetwork
     from annofree.networks import load_network
 
-    module, config = load_network(trained.folder / ("best" if trained.best_score is not None else "last"))
+    module, config = load_network(trained.chosen)
     return TorchNetwork(module), config
 
 

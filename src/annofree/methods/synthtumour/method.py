@@ -17,7 +17,7 @@ from annofree.labels import NESTED
 from annofree.masks import dice
 from annofree.methods.decide import Rules, Scored
 from annofree.methods.network_method import SMALLEST_ML, NetworkMethod
-from annofree.methods.synthtumour.coarse import coarse_of
+from annofree.methods.synthtumour.coarse import coarse_of, flair_alone
 from annofree.methods.synthtumour.core import LEAST_PART_ML
 from annofree.methods.synthtumour.junior import fit_or_load_junior, given_junior, junior_from, named_cases
 from annofree.methods.synthtumour.leak import with_enhancement
@@ -26,7 +26,7 @@ from annofree.refine.appearance import Appearance
 from annofree.refine.components import KeepComponents
 from annofree.refine.holes import FillHoles
 from annofree.refine.mirror import MirrorFilter
-from annofree.scan import Cohort, Modality, Scan
+from annofree.scan import Cohort, Scan
 from annofree.segmentation import ScoreMap, Unit
 from annofree.thresholds.fixed import Fixed
 
@@ -141,8 +141,7 @@ class SynthTumour(NetworkMethod):
     def prepared(self, scan: Scan) -> Scan:
         """As every method; the published preset sees FLAIR and nothing else."""
         if self.settings.published:
-            scan.require(Modality.FLAIR, why="the published preset")
-            scan = scan.replace(images={Modality.FLAIR: scan.images[Modality.FLAIR]})
+            scan = flair_alone(scan)
         return super().prepared(scan)
 
     @property

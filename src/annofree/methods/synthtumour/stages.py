@@ -24,7 +24,7 @@ from annofree.masks import dice
 from annofree.methods.network_method import NetworkMethod
 from annofree.methods.synthtumour.carriers import write_carriers
 from annofree.methods.synthtumour.cases import read_case, read_scan
-from annofree.methods.synthtumour.coarse import coarse_of
+from annofree.methods.synthtumour.coarse import coarse_of, flair_alone
 from annofree.methods.synthtumour.gate import passes
 from annofree.methods.synthtumour.junior import MAPS, M, fit_or_load_junior
 from annofree.methods.synthtumour.labelling import pseudo_label
@@ -37,7 +37,7 @@ from annofree.progress import say
 from annofree.refine.appearance import Appearance
 from annofree.refine.base import Refiner
 from annofree.refine.components import KeepComponents
-from annofree.scan import Cohort, Modality, Scan
+from annofree.scan import Cohort, Scan
 from annofree.synthesis.mix import MixSettings, most_pairs
 from annofree.training.healthy import bank_of
 
@@ -273,9 +273,7 @@ def _flair_alone(cohort: Cohort) -> Cohort:
     """The same scans with FLAIR and nothing else, still loaded one at a time."""
 
     def load(scan_id: str) -> Scan:
-        scan = cohort[scan_id]
-        scan.require(Modality.FLAIR, why="the published preset")
-        return scan.replace(images={Modality.FLAIR: scan.images[Modality.FLAIR]})
+        return flair_alone(cohort[scan_id])
 
     return Cohort({scan_id: partial(load, scan_id) for scan_id in cohort.ids}, cohort.name)
 

@@ -61,4 +61,4 @@ def train_strong(
         validate=VolumeValidation(lessons.val) if lessons.val and validations else None,
         extra={"spacing_mm": size.spacing_mm},
     )
-    return load_network(folder / ("best" if trained.best_score is not None else "last"))[0], trained
+    return load_network(trained.chosen)[0], trained
