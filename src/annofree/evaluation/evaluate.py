@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from math import isnan
 from pathlib import Path
@@ -164,23 +164,7 @@ def evaluate(
             with scoring():
                 true = expert.labels
                 _refuse_brain(true, answer, expert)
-                case = score_case(
-                    answer.labels,
-                    true,
-                    answer.grid.spacing_mm,
-                    case=scan_id,
-                    regions=regions,
-                    scores={
-                        name: on_grid(score, answer.grid).values
-                        for name, score in answer.scores.items()
-                        if name in regions
-                    },
-                    brain=answer.brain,
-                    task=task,
-                    rule=rule,
-                    voxel_ml=answer.grid.voxel_ml,
-                    truth_regions=expert.regions,
-                )
+                case = _score(scan_id, answer, true, expert.regions, regions, task=task, rule=rule)
                 sanity.add(answer, true, regions)
                 turned = _mirrored(answer.mask("WT"), true > 0, case)
         except UnclearLabels:
@@ -191,14 +175,12 @@ def evaluate(
         cases.append(case)
         if "WT" in case.regions:
             foretold.append(Foretold.of(answer, case))
-        untold = [region for region in answer.regions if region not in regions]
-        unsure = _doubt(beside, expert) if expert.convention == LABEL_SETS["brats2023"].words else ""
-        notes += [(scan_id, note) for note in (expert.note, unsure, turned, *case.notes) if note]
+        told = (expert.note, _doubt(beside, expert), turned, *case.notes)
+        notes += [(scan_id, note) for note in told if note]
         notes += [(scan_id, f"Ranking rows are left out. {sentence}") for sentence in left_out]
-        if untold:
-            notes.append(
-                (scan_id, f"{', '.join(untold)} cannot be scored: the truth's labels are {expert.convention}.")
-            )
+        if untold := [region for region in answer.regions if region not in regions]:
+            words = f"{', '.join(untold)} cannot be scored: the truth's labels are {expert.convention}."
+            notes.append((scan_id, words))
         conventions[expert.convention] = None
         methods[str(answer.provenance.get("method", "unknown"))] = None
         tiers[str(answer.provenance.get("tier", "unknown"))] = None
@@ -206,8 +188,8 @@ def evaluate(
     skipped += _lost(failed, truth, ids)
     notes += [(case.case, _EARLIER) for case in cases if case.case in failed]
     if not cases:
-        told = list(dict.fromkeys(sentence for _, sentence in skipped))[:2]
-        raise InputError("Nothing could be scored", file=results, why=" ".join(told))
+        first_two = list(dict.fromkeys(sentence for _, sentence in skipped))[:2]
+        raise InputError("Nothing could be scored", file=results, why=" ".join(first_two))
     summary = summarise(cases)
     write_case_scores(cases, paths[0])
     summary.write(paths[1])
@@ -252,6 +234,32 @@ def _truth_files(truth: str | Path, ids: Sequence[str]) -> dict[str, Path]:
     return files
 
 
+def _score(
+    scan_id: str,
+    answer: Segmentation,
+    true: np.ndarray,
+    told_apart: Collection[str],
+    regions: Sequence[str],
+    *,
+    task: str,
+    rule: str,
+) -> CaseScores:
+    """The scores of one answer in some regions, of those that the truth tells apart."""
+    return score_case(
+        answer.labels,
+        true,
+        answer.grid.spacing_mm,
+        case=scan_id,
+        regions=regions,
+        scores={name: on_grid(score, answer.grid).values for name, score in answer.scores.items() if name in regions},
+        brain=answer.brain,
+        task=task,
+        rule=rule,
+        voxel_ml=answer.grid.voxel_ml,
+        truth_regions=told_apart,
+    )
+
+
 def _refuse_brain(true: np.ndarray, answer: Segmentation, expert: Truth) -> None:
     if answer.brain is None or not (brain := int(np.count_nonzero(answer.brain))):
         return
@@ -267,6 +275,8 @@ def _refuse_brain(true: np.ndarray, answer: Segmentation, expert: Truth) -> None
 
 def _doubt(beside: frozenset[int], expert: Truth) -> str:
     """What to say of maps that were read as those of BraTS 2023 and may be others."""
+    if expert.convention != LABEL_SETS["brats2023"].words:
+        return ""
     if 3 in beside and named_to_2021(Path(expert.source or "").name):
         return _RENUMBERED
     return _TWO_LABELS if beside == {0, 1, 2} else ""
