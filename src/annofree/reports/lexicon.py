@@ -129,23 +129,32 @@ def _load(file: str) -> Lexicon:
         }
         terms = list(_terms(data))
     except OSError as error:
-        raise InputError("the lexicon cannot be read", file=file, why=str(error), fix="check the path") from None
-    except (KeyError, TypeError, AttributeError, ValueError, yaml.YAMLError) as error:
+        raise _unreadable(file, str(error), "check the path") from None
+    except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        no_yaml = "it is no YAML" + (f", line {mark.line + 1}" if mark else "")
-        raise InputError(
-            "the lexicon cannot be read",
-            file=file,
-            why=f"it has no {error}"
-            if isinstance(error, KeyError)
-            else no_yaml
-            if isinstance(error, yaml.YAMLError)
-            else "it is no table of words",
-            fix=f"compare it with the one in the package, {Path(__file__).with_name('lexicon.yaml')}",
-        ) from None
+        raise _unreadable(file, "it is no YAML" + (f", line {mark.line + 1}" if mark else "")) from None
+    except KeyError as error:
+        raise _unreadable(file, f"it has no {error}") from None
+    except (TypeError, AttributeError, ValueError):
+        raise _unreadable(file, "it is no table of words") from None
     for region in regions.values():
         if region.parent is not None and region.parent not in regions:
             raise InputError(f"region '{region.key}' has the unknown parent '{region.parent}'", file=file)
+    by_language = {language: _trie(term for own, term, _ in terms if own == language) for language in _LANGUAGES}
+    pattern = rf"(?<![a-z]){by_language['en']}(?:e?s)?(?![a-z])|{by_language['zh']}"
+    plain = {wide: chr(wide - 0xFEE0) for wide in range(0xFF01, 0xFF5F) if chr(wide) not in "，：；？！（）"}
+    pairs = "".join(data.get("traditional", "")).split()
+    plain |= {ord(pair[0]): pair[1] for pair in pairs}
+    return Lexicon(regions, roles, sections, _meanings(terms, file), re.compile(pattern, re.IGNORECASE), plain)
+
+
+def _unreadable(file: str, why: str, fix: str = "") -> InputError:
+    compare = f"compare it with the one in the package, {Path(__file__).with_name('lexicon.yaml')}"
+    return InputError("the lexicon cannot be read", file=file, why=why, fix=fix or compare)
+
+
+def _meanings(terms: Iterable[tuple[str, str, Meaning]], file: str) -> dict[str, tuple[Meaning, ...]]:
+    """What each term stands for, by the term without gaps; two things that exclude each other are an error."""
     meanings: dict[str, tuple[Meaning, ...]] = {}
     for _, term, meaning in terms:
         key = _JOIN.sub("", term.lower())
@@ -159,12 +168,7 @@ def _load(file: str) -> Lexicon:
             )
         if meaning not in meanings.get(key, ()):
             meanings[key] = (*meanings.get(key, ()), meaning)
-    by_language = {language: _trie(term for own, term, _ in terms if own == language) for language in _LANGUAGES}
-    pattern = rf"(?<![a-z]){by_language['en']}(?:e?s)?(?![a-z])|{by_language['zh']}"
-    plain = {wide: chr(wide - 0xFEE0) for wide in range(0xFF01, 0xFF5F) if chr(wide) not in "，：；？！（）"}
-    pairs = "".join(data.get("traditional", "")).split()
-    plain |= {ord(pair[0]): pair[1] for pair in pairs}
-    return Lexicon(regions, roles, sections, meanings, re.compile(pattern, re.IGNORECASE), plain)
+    return meanings
 
 
 def _terms(data: Mapping[str, Any]) -> Iterator[tuple[str, str, Meaning]]:
