@@ -121,6 +121,12 @@ OTHERS: dict[str, tuple[dict[str, Any], str]] = {
     "orbits": ({"SeriesDescription": "t2 orbita cor"}, "does not show the whole head"),
     "screen capture": ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.7"}, "is a screen capture"),
     "phase": ({"ImageType": ["ORIGINAL", "PRIMARY", "P", "ND"]}, "is a phase picture"),
+    "fat by Siemens": ({"ImageType": ["DERIVED", "PRIMARY", "DIXON", "FAT"]}, "the fat or the opposed phase"),
+    "fat by Philips": ({"ImageType": ["ORIGINAL", "PRIMARY", "F", "F"]}, "the fat or the opposed phase"),
+    "opposed phase": ({"SeriesDescription": "t1_vibe_dixon_tra_KM_opp"}, "the fat or the opposed phase"),
+    "T2 by gradient echo": ({"SeriesDescription": "AX T2 GRE"}, "is susceptibility-weighted or a gradient echo"),
+    "STIR by TIRM": ({"SeriesDescription": "t2_tirm_cor", "InversionTime": 150}, "inversion recovery (TI 150 ms)"),
+    "colour table": ({"PhotometricInterpretation": "PALETTE COLOR"}, "in colour"),
     "pd": ({"SeriesDescription": "", "RepetitionTime": 3000, "EchoTime": 14}, "is proton-density-weighted"),
     "t2star": (
         {"SeriesDescription": "", "ScanningSequence": "GR", "RepetitionTime": 800, "EchoTime": 20},
@@ -133,7 +139,10 @@ OTHERS: dict[str, tuple[dict[str, Any], str]] = {
 def test_others_are_passed_over_by_name(tmp_path: Path, phantom: Any, what: str) -> None:
     images, affine = phantom
     changes, said = OTHERS[what]
-    folder = save(tmp_path / "a", slices(images["T2"], affine, header("T2", 1, **changes)))
+    made = slices(images["T2"], affine, header("T2", 1, **changes))
+    for dataset in made:
+        dataset.PhotometricInterpretation = changes.get("PhotometricInterpretation", "MONOCHROME2")
+    folder = save(tmp_path / "a", made)
     save(tmp_path / "a" / "9", slices(images["FLAIR"], affine, header("FLAIR", 9)))
     found = guesses(folder)
     assert found == {"1": None, "9": "FLAIR"}
@@ -288,6 +297,15 @@ def test_a_description_says_whether_contrast_agent_was_given(text: str, contrast
         ("mp2rage_T1_Images", ("T1",), "map"),
         ("T1 mapping", ("T1",), "map"),
         ("t2_space_DIR", ("T2",), "double inversion"),
+        ("t2_spc_da-fl_sag_p2_iso", ("FLAIR",), None),
+        ("t1_tirm_tra", ("T1",), None),
+        ("T2W_3D_FFE", ("T2",), "gradient echo"),
+        ("t2_fl2d_tra", ("T2",), "gradient echo"),
+        ("T1 GRE", ("T1",), None),
+        ("t1_vibe_dixon_tra_W", ("T1",), None),
+        ("t1_vibe_dixon_tra_F", ("T1",), "fat"),
+        ("FAT: Ax T1 FLEX", ("T1",), "fat"),
+        ("AX T1 FLEX FAT SAT", ("T1",), None),
     ],
 )
 def test_a_word_is_no_other_that_it_contains(text: str, sequences: tuple[str, ...], against: str | None) -> None:

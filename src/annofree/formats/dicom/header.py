@@ -7,6 +7,7 @@ room: nothing outside it gets to see `Frame.person` or `Frame.text`.
 from __future__ import annotations
 
 import logging
+import re
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +15,8 @@ from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, BinaryIO
+
+from annofree.formats.dicom.words import read_words
 
 #: Everything that is asked of a header; pydicom steps over the rest.
 TAGS = (
@@ -220,9 +223,10 @@ _BESIDE = ("image_type", "tr_ms", "te_ms", "ti_ms")
 
 def _contrast(dataset: Any) -> bool | None:
     """Whether contrast agent was given, where the header says so."""
-    agent = _text(dataset, "ContrastBolusAgent").strip().lower()
-    if agent:
-        return agent not in {"no", "none", "n", "0", "without", "ohne", "n/a"}
+    agent = _text(dataset, "ContrastBolusAgent").lower()
+    word = next(iter(re.findall(r"\w+", agent)), "unknown")
+    if word not in ("unknown", "unk"):
+        return not (read_words(agent).contrast is False or word in _NO_AGENT or _NOTHING.fullmatch(agent))
     if _get(dataset, "ContrastBolusAgentSequence"):
         # Enhanced files name the agent before it is given, too.
         shared = _get(dataset, "SharedFunctionalGroupsSequence")
@@ -230,6 +234,14 @@ def _contrast(dataset: Any) -> bool | None:
         return not (usage and all(_text(each, "ContrastBolusAgentAdministered") == "NO" for each in usage))
     volume = _number(dataset, "ContrastBolusVolume")
     return None if volume is None else volume > 0
+
+
+#: First words of what technologists type where no contrast agent was given, and a volume of nothing.
+_NO_AGENT = {
+    *("none", "n", "na", "nil", "nothing", "nein", "keine", "keins", "keines", "aucun", "aucune", "ninguno", "ninguna"),
+    *("nessuno", "nessuna", "nenhum", "ingen", "brak", "无", "無"),
+}
+_NOTHING = re.compile(r"0+(?:[.,]0+)? *(?:ml|cc|mmol|%)?")
 
 
 @cache

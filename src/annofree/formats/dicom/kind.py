@@ -30,6 +30,7 @@ _DERIVED: tuple[tuple[tuple[str, ...], str], ...] = (
     (("R", "REAL", "I", "IMAGINARY"), "is one part of a complex picture"),
     (("T1 MAP", "T2 MAP", "T1_MAP", "T2_MAP", "R2_MAP", "T2_STAR", "T2_STAR MAP", "FIELD_MAP", "B0 MAP"), "is a map"),
     (("SWI", "SWAN"), "is susceptibility-weighted"),
+    (("FAT", "F", "OUT_PHASE", "OPP_PHASE", "OP"), "is the fat or the opposed phase of a Dixon series"),
 )
 _OTHER_BODY = frozenset(
     "SPINE CSPINE TSPINE LSPINE SSPINE CHEST ABDOMEN PELVIS KNEE SHOULDER HIP ANKLE ELBOW WRIST HAND FOOT BREAST HEART "  # noqa: SIM905
@@ -156,7 +157,7 @@ def _not_a_head_mr(series: Series) -> str | None:
         names = {"CT": "CT", "PT": "PET", "NM": "nuclear medicine", "US": "ultrasound", "SEG": "a segmentation"}
         known = names.get(frame.modality)
         return f"is {known}, not MR" if known else "is not MR"
-    if frame.sop_class == _SECONDARY or frame.samples != 1:
+    if frame.sop_class == _SECONDARY or frame.samples != 1 or frame.photometric == "PALETTE COLOR":
         return "is a screen capture or in colour"
     if frame.sop_class not in _MR_CLASSES:
         return "is MR data other than pictures (spectroscopy, raw data)"
@@ -181,11 +182,13 @@ def _not_a_head_mr(series: Series) -> str | None:
 
 
 def _other_weighting(frame: Frame, named: bool) -> str | None:
-    """Sequences that the times give away, where no word names one of the four."""
+    """Sequences that the times give away, most of them only where no word names one of the four."""
     tr, te, ti = frame.tr_ms, frame.te_ms, frame.ti_ms
+    gradient = "GR" in frame.scanning and "SE" not in frame.scanning
+    if ti is not None and 80 <= ti < 300 and (tr or 0) > 1500 and not gradient:  # TIRM may be this or FLAIR
+        return f"is fat-suppressed inversion recovery (TI {ti:g} ms)"
     if named or tr is None or te is None:
         return None
-    gradient = "GR" in frame.scanning and "SE" not in frame.scanning
     if gradient and not frame.is_3d and 12 < te < 70 and tr > 150 and not ti:
         return f"is a T2*-weighted gradient echo (TE {te:g} ms)"
     if "EP" in frame.scanning and (frame.echo_train or 0) != 1:

@@ -15,11 +15,11 @@ from annofree.formats.dicom.header import Frame
 from annofree.formats.dicom.stack import Stack, Unusable, drop_double, normal_of, repeats, stack
 
 #: Parts of an image type that make a picture another kind of picture.
-_SEPARATING = frozenset(
-    ("P", "PHASE", "PHASE MAP", "R", "REAL", "I", "IMAGINARY", "ADC", "EADC", "TRACEW", "FA", "DERIVED", "MPR", "MIP")
-).union(
-    ("SWI", "MNIP", "SUBTRACTION", "LOCALIZER", "MOSAIC", "T1 MAP", "T2 MAP", "IN_PHASE", "OUT_PHASE", "WATER", "FAT")
-)
+_SEPARATING = {
+    *("P", "PHASE", "PHASE MAP", "R", "REAL", "I", "IMAGINARY", "ADC", "EADC", "TRACEW", "FA", "DERIVED", "MPR", "MIP"),
+    *("SWI", "MNIP", "SUBTRACTION", "LOCALIZER", "MOSAIC", "T1 MAP", "T2 MAP", "IN_PHASE", "OUT_PHASE", "WATER", "FAT"),
+    *("OPP_PHASE", "IP", "OP", "W", "F"),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +89,7 @@ def find_studies(found: Found, root: Path) -> list[Study]:
         groups.setdefault((person_key(frame), frame.study_uid), []).append(frame)
     persons: dict[str, list[tuple[str, list[Frame]]]] = {}
     for (person, uid), members in groups.items():
-        persons.setdefault(person, []).append((uid, members))
+        persons.setdefault(person, []).extend((uid, visit) for visit in _visits(members))
     notes = []
     if double:
         notes.append(f"{double} pictures are there twice; each was taken once")
@@ -106,12 +106,28 @@ def find_studies(found: Found, root: Path) -> list[Study]:
         for number, (uid, members) in enumerate(visits, 1):
             name = f"study-{hashlib.sha256(uid.encode()).hexdigest()[:10]}"
             taken[name] = taken.get(name, 0) + 1
-            if taken[name] > 1:  # one UID for two persons: a slip of some anonymisers
+            if taken[name] > 1:  # one UID for two persons or visits: a slip of some anonymisers
                 name += f"-{taken[name]}"
             series = _series(members)
             days = _days(begun, members[0].day)
             studies.append(Study(name, patient, number, days, series, root, members[0].person, tuple(notes)))
     return studies
+
+
+def _visits(frames: Sequence[Frame]) -> list[list[Frame]]:
+    """Pictures of one study UID by examination: some anonymisers give or leave all visits of a person one UID.
+
+    An examination may go on past midnight; pictures without a date are of the first.
+    """
+    days = sorted({frame.day for frame in frames if frame.day})
+    first = {}  # the first day of each day's examination
+    for before, day in zip(["", *days], days, strict=False):
+        gap = _days(before, day)
+        first[day] = first[before] if before and gap in (None, 1) else day
+    found: dict[str, list[Frame]] = {day: [] for day in dict.fromkeys(first.values())} or {"": []}
+    for frame in frames:
+        found[first.get(frame.day, next(iter(found)))].append(frame)
+    return list(found.values())
 
 
 def _no_mr(visits: Sequence[tuple[str, Sequence[Frame]]]) -> bool:

@@ -17,11 +17,18 @@ _ELSEWHERE = (
     r"spine|cerv\w*|lumb\w*|thorac\w*|c.?spine|l.?spine|hws|bws|lws|neck|orbit\w*|pituitary|hypophys\w*|sella|iac|knee|"
     r"shoulder|prostate|breast|abdomen|pelvis|liver|cardiac|heart"
 )
+#: A T2 by gradient echo is weighted by T2*, whatever it is called.
+_T2_GRADIENT = r"t2w?i?[ _.-]+(?:(?:ax|tra|cor|sag|[23]d)[ _.-]+)*(?:f?gre|ffe|fl[23]d\d?)|f?gre[ _.-]+t2w?i?"
+#: Sequences that come apart into water, fat and two phases, with what says that a series is not the water or in phase.
+_DIXON = (
+    r"(?:m?dixon|dxn|ideal|flex)[a-z]*[ _.-](?:[^|]*[ _.-])?(?:f|opp?|out|fat(?![ _.-]*(?:sat|sup)))"
+    r"|fat(?=:)|(?:opp(?:osed)?|out)(?:.?of)?.?phase"
+)
 #: A pattern, the word as it is shown, and what it speaks for: a sequence, or a reason not to take the series.
 #: Contrast agent is read by the rule for names of files.
 _TABLE: tuple[tuple[str, str, str], ...] = (
-    (r"t2.?flair|flair|flr|tirm|dark.?fluid|darkfl|(?:t2.?)?(?:压水|抑水|水抑制)", "flair", "FLAIR"),
-    (r"t1.?flair", "t1 flair", "T1"),
+    (r"t2.?flair|flair|flr|tirm|dark.?fluid|darkfl|da.fl|(?:t2.?)?(?:压水|抑水|水抑制)", "flair", "FLAIR"),
+    (r"t1.?(?:flair|tirm)", "t1 flair", "T1"),
     (r"(?:3d|[sv])?t1w?i?(?:c|ce|gd)?", "t1", "T1"),
     (r"mp.?rage|bravo|fspgr|spgr|vibe|mprage|t1.?tfe|t1.?ffe|ir.?fspgr|tfl", "mprage", "T1"),
     (r"(?:3d|[sv])?t2w?i?", "t2", "T2"),
@@ -30,6 +37,7 @@ _TABLE: tuple[tuple[str, str, str], ...] = (
     (r"t[12]\*?.?map\w*|mp2rage[\W_]*t1[\W_]*images", "map", "is a map"),
     (r"dir|double.?inversion\w*", "double inversion", "is double inversion recovery"),
     (_DIFFUSION, "diffusion", "is diffusion"),
+    (_T2_GRADIENT, "t2 gradient echo", _SUSCEPTIBLE),
     (r"swi(?:3d)?|swan|t2star|t2\*|hemo|haemo|venobold|mip|minip|qsm|medic|merge", "susceptibility", _SUSCEPTIBLE),
     (r"tof|mra|mrv|angio\w*|venogr\w*|pca|carotid\w*", "angiography", "is angiography"),
     (
@@ -45,6 +53,7 @@ _TABLE: tuple[tuple[str, str, str], ...] = (
     (r"plan\w*", "planning", "is a localiser"),
     (r"sub|subtract\w*|subtraktion", "subtraction", "is a subtraction"),
     (r"pd|pdw?i?|proton", "pd", "is proton-density-weighted"),
+    (_DIXON, "fat", "is the fat or the opposed phase of a Dixon series"),
     (r"stir", "stir", "is fat-suppressed inversion recovery (STIR)"),
     (r"ciss(?:3d)?|fiesta|drive|trufi", "ciss", "is a steady-state sequence of the nerves"),
     (_ELSEWHERE, "not the whole head", "does not show the whole head"),
