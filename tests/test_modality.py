@@ -19,7 +19,7 @@ NAMES = {
     "T1": """T1 t1n T1w t1_pre t1native t1_mprage mprage pre_contrast_T1 T1_pre_contrast T1_without_contrast
         T1_no_contrast T1_noCE sub-01_T1w sub-01_ses-post_T1w T1_FLAIR t1_flair_ax post_op_T1 T1_postop
         T1_brain_n4 T1_to_SRI24 T1_2mm T1_space-FLAIR BraTS2021_00006_t1 T1w_in_FLAIR T1_weighted
-        sub-01_ce-none_T1w T1_native t1_ax_0001 t1_unenhanced t1_fl3d T1_C-_ bet_t1 sub-CE01_T1w fspgr_brain""",
+        sub-01_ce-none_T1w T1_native t1_ax_0001 t1_unenhanced t1_fl3d T1_GRE T1_C-_ bet_t1 sub-CE01_T1w fspgr_brain""",
     "T2": "T2 t2_spc t2w t2_tse T2_TSE_ax t2_fs t2_to_t1 sub-1_T2w sub-1_part-mag_T2w",
     "FLAIR": """fla fl t2f T2_FLAIR flair dark_fluid t2_tirm_dark-fluid T2_FLAIR_FS t2flair FLAIR_T2 darkfluid
         T2-dark-fluid t2_space_dark-fluid_sag FLAIR_to_T1 FLAIR_space-T1w sub-1_space-T1w_FLAIR flair2t1
@@ -30,7 +30,7 @@ DOUBTFUL = """T1_xyz T1_T2 FLAIR_T1 CE_012_T1 T2_STIR T1_pre_post postcontrast_P
         synthetic_T1 T1_reg_FLAIR
     T1_water gd_P01_T1 pre_T1_ce P-KM7_T1"""
 OTHER = """T1_map T2star T2_star T2* t2_swi T1_sub T1-sub T1_subtraction dwi sub-01_inv-1_T1w sub-01_part-phase_T2w
-        mt_T1 T1_ratio T1_r2s t2_gre_hemo"""
+        mt_T1 T1_ratio T1_r2s t2_gre_hemo T2_GRE T2W_FFE ax_gre_t2 t2_fl2d_tra"""
 
 
 @pytest.mark.parametrize(("name", "sequence"), [(n, s) for s, names in NAMES.items() for n in names.split()])

@@ -22,6 +22,7 @@ from annofree.modality_words import (
     BASES,
     CONTRAST,
     ENTITY,
+    GRADIENT,
     LETTERS,
     LINKS,
     NAMES_TOO,
@@ -346,7 +347,10 @@ def _joined(words: list[_Word]) -> list[_Word]:
         elif text == "fluid" and second.startswith("attenuat"):
             found.append(_Word("fluid attenuated", "base", word.start, Modality.FLAIR))
             step = 2
-        elif text in ("inversion", "recovery"):
+        elif text in GRADIENT and {w.base for w in words} - {None} == {Modality.T2}:
+            found.append(_Word(text, "other", word.start))
+        # r2s is FSL's reorient2std, as HD-GLIO writes it; else a map
+        elif text in ("inversion", "recovery") or (text == "r2s" and second in REGISTERED | {"bet"}):
             found.append(_Word(text, "neutral", word.start))
         elif text in ("pre", "post") and second in VISIT_SECOND:
             found.append(_Word(f"{text} {second}", "neutral", word.start, ignored=True))
@@ -383,8 +387,6 @@ def _joined(words: list[_Word]) -> list[_Word]:
                 step += 1  # the rest of the compound qualifies the target
         elif text in ("c", "n") and before is not None and (before.kind == "base" or before.text in ("w", "weighted")):
             found.append(_Word(text, "contrast" if text == "c" else "plain", word.start))
-        elif text == "r2s" and second in REGISTERED | {"bet"}:  # FSL's reorient2std, as HD-GLIO writes it; else a map
-            found.append(_Word(text, "neutral", word.start))
         elif text in ("tirm", "stir"):
             flair = any(w.base is Modality.FLAIR or w.text in ("dark", "da") for w in words)
             found.append(_Word(text, "neutral" if flair else "unknown", word.start))

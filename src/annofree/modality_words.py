@@ -37,6 +37,8 @@ AGENT_BEGINS = re.compile(r"(gado|[ck]ontrast)[a-z]+")
 WITH = _set("with w plus + con com mit met med avec")
 #: FLAIR by its Chinese name.
 WATER_SUPPRESSED = _set("压水 抑水 水抑制")
+#: Gradient echoes: a T2 of them is weighted by T2*.
+GRADIENT = _set("gre fgre ffe fl2d fl3d")
 LINKS = _set("to in into on onto 2")
 OTHER = _set(
     "sub subtraction subtracted subtract subtr diff difference ratio map maps star t2star t2s swi swan adc dwi "

@@ -18,9 +18,10 @@ from annofree.formats.names import (
     read_name,
     stem_of,
     truth_rank,
+    words_of,
 )
 from annofree.formats.nifti import Volume, holds_labels, read_channels, read_volume
-from annofree.formats.repeats import Numbered, below, one_of_each
+from annofree.formats.repeats import Numbered, below, of_two_visits, one_of_each
 from annofree.formats.volume_files import refuse_no_image
 from annofree.modality import Modality
 
@@ -229,6 +230,10 @@ def case_of_files(
             remarks += [] if name.remark is None else [f"{path.name}: {name.remark}."]
         else:
             unnamed.append(path)
+    said = _before_and_after(named, unnamed)
+    if said:
+        named, unnamed = [*named, *said], [path for path in unnamed if path not in dict(said).values()]
+        remarks.append("PRE and POST are taken as the T1 before and after contrast agent.")
     return Case(
         scan_id,
         folder,
@@ -240,6 +245,26 @@ def case_of_files(
         doubts=tuple(doubts),
         remarks=tuple(remarks),
     )
+
+
+def of_one_visit(case: Case) -> Case:
+    """The case, with a problem where names of its images say different visits."""
+    apart = of_two_visits((path for _, path in case.images), case.folder)
+    if apart is None:
+        return case
+    what = "The names of a scan's images say different visits"
+    fix = "Put each visit's files into a folder of their own, or pass a dictionary {sequence: file} from Python"
+    why = " and ".join(below(case.folder, path) for path in apart)
+    return replace(case, problem=InputError(what, file=case.folder, why=why, fix=fix))
+
+
+def _before_and_after(named: list[tuple[Modality, Path]], unnamed: list[Path]) -> list[tuple[Modality, Path]]:
+    """`P1_PRE` and `P1_POST` beside `P1_FLAIR`, as Yale's set has them: T1 and T1C, where no file is called so."""
+    kinds = {kind for kind, _ in named}
+    last = {words[-1].lower(): path for path in unnamed if (words := words_of(path.name))}
+    if not kinds or kinds & {Modality.T1, Modality.T1C} or not {"pre", "post"} <= last.keys():
+        return []
+    return [(Modality.T1, last["pre"]), (Modality.T1C, last["post"])]
 
 
 def is_a_map(path: Path, known_case: str = "") -> bool:

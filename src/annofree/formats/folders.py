@@ -14,8 +14,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from annofree.errors import InputError
-from annofree.formats.case import Case, case_of_files, is_a_map
+from annofree.formats.case import Case, case_of_files, is_a_map, of_one_visit
 from annofree.formats.dicom.files import zip_holds
+from annofree.formats.joined import joined_sequences
 from annofree.formats.names import (
     GENERIC,
     ImageName,
@@ -25,6 +26,7 @@ from annofree.formats.names import (
     is_volume,
     known_case_of,
     map_certainty,
+    name_of_folder,
     read_name,
     stem_of,
     truth_rank,
@@ -32,9 +34,8 @@ from annofree.formats.names import (
 )
 from annofree.formats.nifti import holds_labels
 from annofree.formats.outfolder import is_ours
-from annofree.formats.repeats import SERIES, Numbered, numbered_behind, numbered_in_front, series_or_patients
+from annofree.formats.repeats import numbered_behind, numbered_in_front, series_or_patients
 from annofree.formats.standing import refuse_unsettled
-from annofree.modality import Modality, read_words
 from annofree.processes import side_by_side
 
 #: Folders of BIDS that never hold one of our sequences.
@@ -69,7 +70,7 @@ def _walk(folder: Path, seen: dict[str, Path], leave_out: frozenset[Path]) -> li
         refuse_unsettled(folder)
         files, subfolders = _entries(folder)
     except InputError as problem:
-        return [Case(_name(folder), folder, problem=problem)]
+        return [Case(name_of_folder(folder), folder, problem=problem)]
     except OSError as error:
         why, fix = error.strerror or type(error).__name__, "Check its permissions, or leave it out"
         return [_unusable(folder, "A folder cannot be read", why, fix)]
@@ -86,7 +87,7 @@ def _walk(folder: Path, seen: dict[str, Path], leave_out: frozenset[Path]) -> li
             raw = {_person(case, folder) for case in found if case.images}
             below = [case for case in below if not raw or _person(case, folder) not in {*raw, ""}]
         found += below
-    found = _joined_sequences(folder, subfolders, found)
+    found = joined_sequences(folder, subfolders, found)
     return [case for case in found if not _is_beside_the_point(case, found)]
 
 
@@ -108,75 +109,12 @@ def _person(case: Case, folder: Path) -> str:
     return next((part for part in case.folder.relative_to(folder).parts if part.startswith("sub-")), "")
 
 
-def _joined_sequences(folder: Path, subfolders: list[Path], found: list[Case]) -> list[Case]:
-    """Cases with the sequences of one visit together, where each lies in a folder that is called after it.
-
-    `P1/1_T1/NIFTI/T1.nii.gz` beside `P1/4_FLAIR/NIFTI/FLAIR.nii.gz`, and `T1/p1.nii.gz` beside `FLAIR/p1.nii.gz`.
-    """
-    spoken = {sub: read_words(sub.name).sequence for sub in subfolders}
-    kinds = {sequence for sequence in spoken.values() if sequence}
-    if len(kinds) < 2:
-        return found
-    groups: dict[str, list[tuple[Modality, Path, Case]]] = {}
-    numbers: dict[Path, Numbered] = {}
-    for case in found:
-        sub = next((sub for sub, sequence in spoken.items() if sequence and case.folder.is_relative_to(sub)), None)
-        images = [path for _, path in case.files]
-        said = {kind for kind, _ in case.images}
-        alone = len(images) == 1 or (len(said) == 1 and len(images) == len(case.images))
-        if sub is None or not alone or case.problem is not None or case.doubts:
-            continue
-        sequence = spoken[sub]
-        if sequence is Modality.T1C and said == {Modality.T1}:  # `T1C/T1.nii.gz`: the folder says more
-            said = {sequence}
-        if sequence is None or said - {sequence}:
-            continue
-        if not said and kinds <= {Modality.T1, Modality.T2}:  # as likely two points in time
-            continue
-        name = read_name(images[0].name, known_case_of(stem_of(images[0].name), case.folder))
-        own = name.case if case.images else stem_of(images[0].name)
-        group = read_name(sub.name).case
-        if (number := SERIES.fullmatch(group)) and len(images) == 1:
-            numbers[images[0]] = Numbered(int(number[1]), sub.name[len(read_name(sub.name).prefix) :].lower())
-        above = case.folder.relative_to(sub).parts
-        parts = (
-            "" if SERIES.fullmatch(group) else group,
-            *(part for part in (*above, own) if part.lower() not in GENERIC),
-        )
-        key = "_".join(part for part in parts if part)
-        groups.setdefault(key, []).extend((sequence, path, case) for path in images)
-    groups = {key: members for key, members in groups.items() if len({kind for kind, _, _ in members}) > 1}
-    names = {key: _name(folder) if len(groups) == 1 else key or _name(folder) for key in groups}
-    again = {case.id for case in found if case.folder == folder}  # the same images, not in folders of their own
-    groups = {key: members for key, members in groups.items() if names[key] not in again}
-    joined = []
-    for key, members in groups.items():
-        cases = list({id(case): case for _, _, case in members}.values())
-        joined.append(
-            Case(
-                names[key],
-                folder,
-                tuple((kind, path) for kind, path, _ in members),
-                brain_mask=next((case.brain_mask for case in cases if case.brain_mask), None),
-                truths=tuple(sorted(truth for case in cases for truth in case.truths)),
-                ignored=tuple(path for case in cases for path in case.ignored),
-                remarks=(
-                    *(remark for case in cases for remark in case.remarks),
-                    "Each sequence lay in its own folder.",
-                ),
-                series=tuple((path, numbers[path]) for _, path, _ in members if path in numbers),
-            )
-        )
-    taken = {id(case) for members in groups.values() for _, _, case in members}
-    return [*(case for case in found if id(case) not in taken), *joined]
-
-
 def _unusable(
     folder: Path, what: str, why: str, fix: str, files: Iterable[Path] = (), concerned: Path | None = None
 ) -> Case:
     """A case that says why it is none when it is read; the error names the file concerned, or the folder."""
     problem = InputError(what, file=concerned or folder, why=why, fix=fix)
-    return Case(_name(folder), folder, unnamed=tuple(files), problem=problem)
+    return Case(name_of_folder(folder), folder, unnamed=tuple(files), problem=problem)
 
 
 def _is_inside(folder: Path, other: Path) -> bool:
@@ -192,6 +130,8 @@ def _holds_volumes(folder: Path) -> bool:
 
 def _is_beside_the_point(case: Case, found: list[Case]) -> bool:
     """A BIDS folder such as `dwi` is no loss where its subject gives a scan."""
+    if case.folder.parts[-2:] == ("mri", "orig") and not case.images:  # what FreeSurfer began with, as 001.mgz
+        return any(scan.images and scan.folder == case.folder.parent for scan in found)
     others = case.folder.name.lower() in _BIDS_OTHERS and not case.images
     return others and any(scan.images and scan.folder.parent == case.folder.parent for scan in found)
 
@@ -227,7 +167,7 @@ def _here(folder: Path, files: list[Path]) -> list[Case]:
         fix = "Add one of them, or segment a single file with --sequence"
         return [_unusable(folder, "A folder holds no T1, T1C, T2 or FLAIR", f"its images are {shown}", fix, pictures)]
     if len(rest) == 1:
-        return [case_of_files(_name(folder), folder, files, known_case=known[rest[0]], images=pictures)]
+        return [case_of_files(name_of_folder(folder), folder, files, known_case=known[rest[0]], images=pictures)]
     # Names that tell no sequence: one scan a file, for --sequence to name.
     return [Case(stem_of(path.name), folder, unnamed=(path,)) for path in rest]
 
@@ -262,7 +202,7 @@ def _scans(
     if len(cases) <= 1:
         case = next(iter(cases), "")
         says_nothing = folder.name.lower() in GENERIC or folder.name.lower().startswith("ses-")
-        scan_id = case if says_nothing and case.lower().startswith("sub-") else _name(folder)
+        scan_id = case if says_nothing and case.lower().startswith("sub-") else name_of_folder(folder)
         scan = _sorted_out(scan_id, folder, files, known, pictures)
         series = series or numbered_behind(telling)
         return [replace(scan, remarks=(*scan.remarks, *remarks), series=tuple(series.items()))]
@@ -288,14 +228,14 @@ def _scans(
             members[owner].append(path)
         elif path in pictures and not read_name(path.name, known[path]).other:
             members[stem] = [path]
-    return [
-        _sorted_out(case or _name(folder), folder, paths, known, pictures) for case, paths in sorted(members.items())
-    ]
+    own = name_of_folder(folder)
+    return [_sorted_out(case or own, folder, paths, known, pictures) for case, paths in sorted(members.items())]
 
 
 def _sorted_out(scan_id: str, folder: Path, files: list[Path], known: dict[Path, str], pictures: list[Path]) -> Case:
     shared = {known[path] for path in files}
-    return case_of_files(scan_id, folder, files, known_case=shared.pop() if len(shared) == 1 else None, images=pictures)
+    known_case = shared.pop() if len(shared) == 1 else None
+    return of_one_visit(case_of_files(scan_id, folder, files, known_case=known_case, images=pictures))
 
 
 def _share_a_sequence(telling: dict[Path, ImageName]) -> bool:
@@ -319,13 +259,6 @@ def _entries(folder: Path) -> tuple[list[Path], list[Path]]:
         elif is_volume(Path(entry.name)):
             files.append(Path(entry.path))
     return files, subfolders
-
-
-def _name(folder: Path) -> str:
-    """What a folder calls its patient: the nearest name upwards that says something."""
-    absolute = folder.absolute()
-    places = [part.name for part in (absolute, *absolute.parents) if part.name]
-    return next((name for name in places if name.lower() not in GENERIC), places[0] if places else "scan")
 
 
 def _belongs(stem: str, case: str) -> bool:

@@ -70,7 +70,7 @@ _TRAILING_ID = re.compile(
 _DATE = re.compile(r"(19|20)\d\d(0[1-9]|1[0-2])([0-2]\d|3[01])")
 #: Words of an expert's label map, the surest first. A fusion of networks is no expert.
 _TRUTH_RANKS = (
-    re.compile(r"segm?|segmentation|tumou?rseg|dseg|manually?corrected", flags=re.IGNORECASE),
+    re.compile(r"segm?|segmentations?|tumou?rseg|dseg|manually?corrected", flags=re.IGNORECASE),
     re.compile(r"gt|truth|groundtruth|gold|goldstandard|labels?|annotations?", flags=re.IGNORECASE),
     re.compile(r"mask|masks|tumou?rmask|lesionmask", flags=re.IGNORECASE),
 )
@@ -112,7 +112,9 @@ def words_of(name: str, known_case: str = "") -> list[str]:
     stem = stem_of(name)
     if known_case and stem.startswith(known_case):
         stem = stem[len(known_case) :]
-    return [word for word in re.split(r"[-_. ]+", _ID_ENTITY.sub("", stem)) if word]
+    words = [word for word in re.split(r"[-_. ]+", _ID_ENTITY.sub("", stem)) if word]
+    # BraTS to 2016 calls what its experts drew OT, which may be anybody's initials elsewhere.
+    return ["truth" if word == "OT" and words[0] == "VSD" else word for word in words]
 
 
 def map_certainty(name: str, known_case: str = "") -> Literal["no", "maybe", "yes"]:
@@ -244,6 +246,13 @@ def known_case_of(stem: str, folder: Path) -> str:
             if found.sequence is None or found.start or found.trailing_id:  # a folder called FLAIR is no patient's
                 return name
     return ""
+
+
+def name_of_folder(folder: Path) -> str:
+    """What a folder calls its patient: the nearest name upwards that says something."""
+    absolute = folder.absolute()
+    places = [part.name for part in (absolute, *absolute.parents) if part.name]
+    return next((name for name in places if name.lower() not in GENERIC), places[0] if places else "scan")
 
 
 def _case(text: str) -> str:

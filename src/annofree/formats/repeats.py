@@ -27,6 +27,14 @@ _BEHIND = re.compile(r"(.*?)[-_. ](?:s|se|ser|series|scan)?(?!(?:19|20)\d\d$)(\d
 _IDS = re.compile(r"\d{4}|0\d+|s0\d", flags=re.IGNORECASE)
 #: In one examination hardly a sequence is taken more often than this: so many numbers are those of patients.
 _MOST_REPEATS = 3
+#: What says a visit: before or after an operation, the first or a later one, its number, its date.
+_VISIT = re.compile(
+    r"(?<![a-z0-9])(?:(?P<operation>pre|post|intra)[-_ ]?op(?:erati(?:ve|on))?(?![a-z])"
+    r"|(?P<which>baseline|follow[-_ ]?up)"
+    r"|(?:tp|time[-_ ]?point|visit|ses|session|week|month|day|year)[-_ ]?(?P<number>\d+)(?![a-z0-9])"
+    r"|(?P<date>(?:19|20)\d\d([-.]?)(?:0[1-9]|1[0-2])\5(?:0[1-9]|[12]\d|3[01])))",
+    flags=re.IGNORECASE,
+)
 #: Words of an image whose shading was evened out.
 _SHADING = frozenset({"bias", "bfc", "n4", "n4itk", "biascorrected"})
 
@@ -122,6 +130,22 @@ def one_of_each(
     return found
 
 
+def of_two_visits(images: Iterable[Path], folder: Path) -> tuple[Path, Path] | None:
+    """Two images whose names below a folder say different visits (`preop_FLAIR`, `postop_T1`); None if no two do."""
+    said: list[tuple[Path, dict[str, set[str]]]] = []
+    for path in images:
+        own: dict[str, set[str]] = {}
+        for match in _VISIT.finditer(below(folder, path)):
+            kind = next(kind for kind, word in match.groupdict().items() if word)
+            unit = re.sub(r"[\W\d_]", "", match[0]).lower() if kind == "number" else ""
+            own.setdefault(kind + unit, set()).add(re.sub(r"[\W_]", "", match[kind]).lower())
+        for other, theirs in said:
+            if any(own[kind].isdisjoint(theirs[kind]) for kind in own.keys() & theirs.keys()):
+                return other, path
+        said.append((path, own))
+    return None
+
+
 def below(folder: Path, path: Path) -> str:
     """A file's name, with the folders between it and the scan's."""
     return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else path.name
@@ -130,8 +154,10 @@ def below(folder: Path, path: Path) -> str:
 def _last(kind: Modality, order: Mapping[Path, int], what: str) -> tuple[Path, str]:
     edges = {path: coarsest_edge_mm(path) for path in order}
     when = " before contrast agent" if what == "series" and kind is Modality.T1 else ""
-    best = min(order, key=lambda path: (round(edges[path], 1), -order[path]))
-    return best, f"Of several {kind} the finest, then the last {what}{when} was taken"
+    own = {path: "_space-" not in path.name for path in order}  # others lie elsewhere than the rest of the scan
+    best = min(order, key=lambda path: (not own[path], round(edges[path], 1), -order[path]))
+    said = "one in its own space" if len(set(own.values())) > 1 else f"finest, then the last {what}{when}"
+    return best, f"Of several {kind} the {said} was taken"
 
 
 def _without_twin(paths: list[Path]) -> Path | None:

@@ -120,7 +120,7 @@ def _visits(frames: Sequence[Frame]) -> list[list[Frame]]:
     An examination may go on past midnight; pictures without a date are of the first.
     """
     days = sorted({frame.day for frame in frames if frame.day})
-    first = {}  # the first day of each day's examination
+    first: dict[str, str] = {}  # the first day of each day's examination
     for before, day in zip(["", *days], days, strict=False):
         gap = _days(before, day)
         first[day] = first[before] if before and gap in (None, 1) else day

@@ -1,0 +1,125 @@
+"""Folders as archives and public data sets hand them out: whose images they are, and of which visit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK
+
+from annofree.errors import InputError
+from annofree.formats import find_truth, open_cohort, open_scan
+
+from .conftest import SHAPE, brain_image, save, save_patient
+
+LABELS = np.zeros(SHAPE, np.uint8)
+LABELS[18:22, 22:26, 20:23] = 4
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("P1_preop_FLAIR", "P1_postop_T1"),
+        ("T1c_visit1", "FLAIR_visit2"),
+        ("FLAIR_baseline", "T1_followup"),
+        ("FLAIR_week-3", "T1_week-12"),
+        ("FLAIR_2019-01-02", "T1_2019-07-20"),
+        ("preop_FLAIR/NIFTI/FLAIR", "postop_T1/NIFTI/T1"),
+    ],
+)
+def test_images_of_two_visits_are_never_one_scan(tmp_path: Path, first: str, second: str) -> None:
+    save_patient(tmp_path / "P1", f"{first}.nii.gz", f"{second}.nii.gz")
+    with pytest.raises(InputError, match=r"(?s)names of a scan's images say different visits.*a folder of their own"):
+        open_scan(tmp_path / "P1")
+    chosen = {"FLAIR": tmp_path / "P1" / f"{first}.nii.gz", "T1": tmp_path / "P1" / f"{second}.nii.gz"}
+    assert open_scan(chosen).sequences == ("T1", "FLAIR")
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("preop_FLAIR", "preop_T1"),
+        ("FLAIR_followup_reg_baseline", "T1_followup"),
+        ("P1_20190102103000_FLAIR_5", "P1_20190102103000_T1_7"),
+        ("FLAIR_preop", "T1"),
+        ("T1_pre", "T1_post"),
+    ],
+)
+def test_images_of_one_visit_stay_one_scan(tmp_path: Path, names: tuple[str, str]) -> None:
+    save_patient(tmp_path / "P1", *(f"{name}.nii.gz" for name in names))
+    assert len(open_scan(tmp_path / "P1").sequences) == 2
+
+
+@pytest.mark.parametrize(
+    "pattern", ["{number}-{words}/resources/NIFTI/files/{number}_{words}", "{number}/NIFTI/{words}"]
+)
+def test_a_session_of_xnat_is_one_scan(tmp_path: Path, pattern: str) -> None:
+    scans = {2: "AX_T1", 3: "AX_FLAIR", 5: "AX_T1_POST", 6: "AX_DWI"}
+    for number, words in scans.items():
+        place = pattern.format(number=number, words=words)
+        save_patient(tmp_path / "P7_MR1" / "scans", f"{place}.nii.gz")
+    scan = open_scan(tmp_path / "P7_MR1")
+    assert (scan.id, scan.sequences) == ("P7_MR1", ("T1", "T1C", "FLAIR"))
+    assert any("AX_DWI" in note for note in scan.notes)
+
+
+def test_patients_with_numbers_in_a_folder_called_scans_stay_patients(tmp_path: Path) -> None:
+    for number in ("01", "02"):
+        save_patient(tmp_path / "scans" / number, "T1.nii.gz", "FLAIR.nii.gz")
+    assert open_cohort(tmp_path).ids == ("01", "02")
+
+
+def test_a_case_of_brats_to_2016_is_one_scan_with_its_truth(tmp_path: Path) -> None:
+    """Each image lies in a folder that has its own name; OT is what the experts drew."""
+    case = tmp_path / "HGG" / "brats_2013_pat0001_1"
+    images = {"MR_Flair.54512": brain_image(1), "MR_T1.54513": brain_image(2), "MR_T1c.54514": brain_image(3)}
+    for name, array in {**images, "OT.54517": LABELS}.items():
+        stem = f"VSD.Brain{'_3more' if name[0] == 'O' else ''}.XX.O.{name}"
+        image = SimpleITK.GetImageFromArray(array.transpose())
+        image.SetSpacing((4.5, 4.5, 4.5))
+        (case / stem).mkdir(parents=True)
+        SimpleITK.WriteImage(image, str(case / stem / f"{stem}.mha"))
+    cohort = open_cohort(tmp_path)
+    assert cohort.ids == ("brats_2013_pat0001_1",)
+    assert cohort["brats_2013_pat0001_1"].sequences == ("T1", "T1C", "FLAIR")
+    truth = find_truth(tmp_path, "brats_2013_pat0001_1")
+    assert truth is not None
+    assert ".OT." in truth.name
+
+
+def test_pre_and_post_beside_flair_are_t1_before_and_after_contrast_agent(tmp_path: Path) -> None:
+    visit = tmp_path / "YG_0A1B" / "2013-02-13"
+    save_patient(visit, *(f"YG_0A1B_2013-02-13_{word}.nii.gz" for word in ("FLAIR", "POST", "PRE", "T2")))
+    scan = open_scan(tmp_path)
+    assert scan.sequences == ("T1", "T1C", "T2", "FLAIR")
+    assert Path(scan.files["T1C"]).name.endswith("_POST.nii.gz")
+    assert "PRE and POST are taken as the T1 before and after contrast agent." in scan.notes
+    save_patient(tmp_path / "b", "FLAIR.nii.gz", "POST.nii.gz")  # of one alone nothing is known
+    assert open_scan(tmp_path / "b").sequences == ("FLAIR",)
+
+
+def test_what_freesurfer_began_with_is_no_second_scan(tmp_path: Path) -> None:
+    for name in ("T1", "orig", "orig/001"):
+        save(tmp_path / "bert" / "mri" / f"{name}.mgz", brain_image(1))
+    cohort = open_cohort(tmp_path)
+    assert cohort.ids == ("bert",)
+    assert cohort["bert"].sequences == ("T1",)
+
+
+def test_an_image_in_its_own_space_goes_before_one_in_a_templates(tmp_path: Path) -> None:
+    """The brain mask beside them is of the own space; the other is finer."""
+    anat = tmp_path / "sub-01" / "anat"
+    save(anat / "sub-01_desc-preproc_T1w.nii.gz", brain_image(1))
+    save(anat / "sub-01_space-MNI152NLin6Asym_desc-preproc_T1w.nii.gz", brain_image(2), np.diag([-4, -4, 4, 1]))
+    scan = open_scan(tmp_path)
+    assert Path(scan.files["T1"]).name == "sub-01_desc-preproc_T1w.nii.gz"
+    assert any("Of several T1 the one in its own space was taken" in note for note in scan.notes)
+
+
+def test_segmentations_in_the_plural_are_truth(tmp_path: Path) -> None:
+    save_patient(tmp_path / "RHUH-0001" / "0", "RHUH-0001_0_flair.nii.gz")
+    save(tmp_path / "RHUH-0001" / "0" / "RHUH-0001_0_segmentations.nii.gz", LABELS)
+    found = find_truth(tmp_path, open_cohort(tmp_path).ids[0])
+    assert found is not None
+    assert found.name == "RHUH-0001_0_segmentations.nii.gz"
