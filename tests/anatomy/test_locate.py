@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from annofree.anatomy import default_atlas, locate, register_to_mni, template
+from annofree.anatomy import default_atlas, information, locate, register_to_mni, template
 from annofree.anatomy.locate import side_of
 from annofree.errors import InputError
 from annofree.phantom import phantom_subject
@@ -62,6 +62,16 @@ def test_two_alignments_are_equal_to_the_last_bit(turned):
     one, two = register_to_mni(turned[0]), register_to_mni(turned[0])
     assert (one.affine == two.affine).all()
     assert (one.overlap, one.agreement) == (two.overlap, two.agreement)
+
+
+def test_what_two_images_tell_about_each_other_needs_no_gradient_image(turned):
+    scan, _ = turned
+    image = information.itk_image(scan.images[Modality.T1], scan.affine)
+    there = information.placed(information.simpleitk().AffineTransform(3), np.eye(4), np.zeros(3))
+    there.SetTranslation((3.0, -2.0, 1.0))
+    slow = information._method(None, slopes=True)
+    slow.SetInitialTransform(there, False)
+    assert information.information((image, image), there) == -slow.MetricEvaluate(image, image)
 
 
 def test_lesions_of_a_turned_head_get_volume_side_lobe_and_labels(turned):

@@ -85,7 +85,7 @@ def climb(
     pair: tuple[Any, Any], start: Any, *, step_mm: float, least_step_mm: float, mask: Any = None, share: float = 1.0
 ) -> Any:
     """The transform after gradient ascent in ever shorter steps, on a share of the voxels."""
-    method = _method(mask)
+    method = _method(mask, slopes=True)
     if share < 1:
         method.SetMetricSamplingStrategy(method.REGULAR)
         method.SetMetricSamplingPercentage(share, seed=1)
@@ -113,11 +113,13 @@ def search(pair: tuple[Any, Any], start: Any, mask: Any = None) -> Any:
     return _followed(method, pair, start, mask)
 
 
-def _method(mask: Any) -> Any:
+def _method(mask: Any, *, slopes: bool = False) -> Any:
+    """The measure; without slopes no gradient image is made, which costs more than to compare the two images."""
     sitk = simpleitk()
     method = sitk.ImageRegistrationMethod()
     method.SetMetricAsMattesMutualInformation(_BINS)
     method.SetMetricSamplingStrategy(method.NONE)
+    method.SetMetricUseMovingImageGradientFilter(slopes)
     method.SetInterpolator(sitk.sitkLinear)
     if mask is not None:
         method.SetMetricFixedMask(mask)
