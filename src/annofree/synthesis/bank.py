@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -109,7 +110,7 @@ class LabelMapBank:
 
     @classmethod
     def from_mni(cls) -> LabelMapBank:
-        """One anatomy from the MNI template's grey and white matter maps: for use without label maps."""
+        """One anatomy from the MNI template's grey and white matter maps, made once: for use without label maps."""
         return cls((_mni_map(),))
 
     @classmethod
@@ -228,6 +229,7 @@ def stored_depth(brain: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.int
     return np.asarray(np.clip(np.rint((depth - np.sign(depth)) / DEPTH_STEP_MM), -127, 127), np.int8)
 
 
+@cache
 def _mni_map() -> BrainMap:
     from annofree.anatomy.template import template
 
