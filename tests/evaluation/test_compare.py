@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import nibabel as nib
@@ -19,11 +20,21 @@ from annofree.formats import open_scan
 from annofree.formats.grids import resample
 from annofree.formats.outfolder import read_table
 from annofree.phantom import phantom_subject, reposed
+from annofree.prepare import visits
 from annofree.scan import Grid, Scan
 from annofree.segmentation import Segmentation
 from command_line import call
+from remembered import remembered
 
 SEED, MM = 4005, 4.0
+
+
+@pytest.fixture(scope="module", autouse=True)
+def each_movement_once() -> Iterator[None]:
+    """The same two examinations are compared by several tests, and most of the time goes into their registration."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(visits, "register", remembered(visits.register))
+        yield
 
 
 def on_disk(scan: Scan, folder: Path) -> Scan:
