@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from annofree.phantom import write_cohort
 
 #: Runs the command line with every way to a network shut; an attempt is written down and refused.
@@ -41,25 +43,36 @@ print("attempts:", len(attempts))
 """
 
 
-def guarded(*commands: list[str]) -> subprocess.CompletedProcess[str]:
-    code = GUARD.replace("ARGUMENTS", repr(commands))
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-
-
-def test_fit_segment_evaluate_review_and_reports_open_no_socket(tmp_path: Path) -> None:
-    made = write_cohort(tmp_path / "in", n=3, seed=2, spacing_mm=4.0, healthy_fraction=0.0)
-    out, scans = str(tmp_path / "out"), str(made.scans)
-    done = guarded(
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> tuple[subprocess.CompletedProcess[str], Path]:
+    """A guarded run of the verbs in a process of its own, and its home folder, empty before."""
+    folder = tmp_path_factory.mktemp("guarded")
+    made = write_cohort(folder / "in", n=3, seed=2, spacing_mm=4.0, healthy_fraction=0.0)
+    home, out, scans = folder / "home", str(folder / "out"), str(made.scans)
+    home.mkdir()
+    commands = [
         ["segment", f"{scans}/phantom-000", "-o", out, "--quality", "fast"],
         ["evaluate", out, "--truth", str(made.truth)],
-        ["rethreshold", out, "--threshold", "fixed:0.6", "-o", str(tmp_path / "other")],
+        ["rethreshold", out, "--threshold", "fixed:0.6", "-o", str(folder / "other")],
         ["review", out],
-        ["fit", "intensity", "--healthy", scans, "-o", str(tmp_path / "model")],
-        ["segment", f"{scans}/phantom-001", "-o", str(tmp_path / "own"), "--model", str(tmp_path / "model")],
-        ["reports", str(made.reports), "-o", str(tmp_path / "texts")],
+        ["fit", "intensity", "--healthy", scans, "-o", str(folder / "model")],
+        ["segment", f"{scans}/phantom-001", "-o", str(folder / "own"), "--model", str(folder / "model")],
+        ["reports", str(made.reports), "-o", str(folder / "texts")],
         ["methods"],
         ["doctor"],
-    )
+    ]
+    code = GUARD.replace("ARGUMENTS", repr(commands))
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("ORT_", "XDG_"))}
+    environment = {**kept, "HOME": str(home)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env=environment)
+    assert (folder / "out" / "results.tsv").is_file()
+    return done, home
+
+
+def test_fit_segment_evaluate_review_and_reports_open_no_socket(
+    guarded: tuple[subprocess.CompletedProcess[str], Path],
+) -> None:
+    done, _ = guarded
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stdout.endswith("attempts: 0\n")
 
@@ -72,13 +85,6 @@ def test_the_guard_sees_a_socket() -> None:
     assert "reached for the network" in done.stderr
 
 
-def test_a_run_leaves_nothing_in_the_home_folder(tmp_path: Path) -> None:
+def test_a_run_leaves_nothing_in_the_home_folder(guarded: tuple[subprocess.CompletedProcess[str], Path]) -> None:
     """Libraries that keep databases for their makers would leave them here; native code escapes the guard above."""
-    made = write_cohort(tmp_path / "in", n=1, seed=2, spacing_mm=4.0, healthy_fraction=0.0)
-    home = tmp_path / "home"
-    home.mkdir()
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("ORT_", "XDG_"))}
-    command = ["segment", str(made.scans), "-o", str(tmp_path / "out"), "--quality", "fast", "--no-locate"]
-    subprocess.run([sys.executable, "-m", "annofree", *command], check=True, env={**kept, "HOME": str(home)})
-    assert (tmp_path / "out" / "results.tsv").is_file()
-    assert list(home.rglob("*")) == []
+    assert list(guarded[1].rglob("*")) == []

@@ -19,6 +19,7 @@ from annofree.formats.participants import participants_table
 from annofree.modality import Modality
 from annofree.scan import Grid
 from annofree.segmentation import LABEL_NAMES, ScoreMap, Segmentation
+from command_line import told
 
 from .conftest import AFFINE, SHAPE, brain_image, save
 
@@ -42,11 +43,6 @@ def bids(root: Path) -> Path:
     (root / "dataset_description.json").write_text(json.dumps(description))
     (root / "participants.tsv").write_text("participant_id\tgroup\nsub-01\tpatient\nsub-B2\tcontrol\n")
     return root
-
-
-def annofree(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", "from annofree.cli.main import main; main()", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True)
 
 
 def errors_of_validator(folder: Path) -> list[str]:
@@ -128,14 +124,16 @@ def test_sessions_runs_and_acquisitions(tmp_path: Path) -> None:
 def test_called_as_a_bids_app(tmp_path: Path) -> None:
     root, out = bids(tmp_path / "data"), tmp_path / "out"
     how = ("--method", "intensity-published", "--no-locate")
-    done = annofree("segment", root, out, "participant", "--participant-label", "01", *how)
+    command = [sys.executable, "-c", "from annofree.cli.main import main; main()", "segment", str(root), str(out)]
+    given = [*command, "participant", "--participant-label", "01", *how]
+    done = subprocess.run(given, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert written_ids(out) == ("sub-01_ses-post", "sub-01_ses-pre")
     assert (out / "sub-01" / "ses-pre" / "sub-01_ses-pre.html").is_file()
     page = (out / "index.html").read_text()
     assert "sub-01/ses-pre/sub-01_ses-pre.html" in page
     assert errors_of_validator(out) == []
-    done = annofree("segment", root, out, "participant", *how)
+    done = told("segment", root, out, "participant", *how)
     assert "2 done before" in done.stdout
     assert written_ids(out) == ("sub-01_ses-post", "sub-01_ses-pre", "sub-B2")
 
@@ -149,7 +147,7 @@ def test_groups_are_read_and_written(tmp_path: Path) -> None:
         "sub-B2": "control",
     }
     how = ("--method", "intensity-published", "--no-locate")
-    assert annofree("segment", root, out, "participant", *how).returncode == 0
+    assert told("segment", root, out, "participant", *how).returncode == 0
 
     def written() -> dict[str, str]:
         return {row["id"]: row["group"] for row in read_table(out / "results.tsv")}
@@ -158,10 +156,10 @@ def test_groups_are_read_and_written(tmp_path: Path) -> None:
     people = (out / "participants.tsv").read_text()
     assert people == "participant_id\tgroup\nsub-01\tpatient\nsub-B2\tcontrol\n"
     assert errors_of_validator(out) == []
-    assert annofree("rethreshold", out, "--threshold", "mad:2", "--no-locate", "--overwrite").returncode == 0
+    assert told("rethreshold", out, "--threshold", "mad:2", "--no-locate", "--overwrite").returncode == 0
     assert written()["sub-B2"] == "control"
     (root / "participants.tsv").write_text("participant_id\tgroup\nsub-01\tpatient\nsub-B2\tpatient\n")
-    assert annofree("segment", root, out, "participant", *how).returncode == 0
+    assert told("segment", root, out, "participant", *how).returncode == 0
     assert written()["sub-B2"] == "patient"
 
 
@@ -198,7 +196,7 @@ def test_without_groups_persons_are_named(tmp_path: Path) -> None:
     ],
 )
 def test_wrong_calls_are_one_sentence(tmp_path: Path, arguments: tuple[str, ...], said: str) -> None:
-    done = annofree("segment", bids(tmp_path / "data"), tmp_path / "out", *arguments)
+    done = told("segment", bids(tmp_path / "data"), tmp_path / "out", *arguments)
     assert done.returncode == 2
     assert said in done.stderr
     assert not (tmp_path / "out").exists()

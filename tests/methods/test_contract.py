@@ -119,19 +119,19 @@ def test_axis_order_on_disk_does_not_change_what_a_method_sees(
     assert all(np.array_equal(scan.images[s], image) for s, image in patient.scan.images.items())
     assert scan.native is not None
     assert axis_order(scan.native.affine) != axis_order(patient.scan.affine) or order == (0, 1, 2)
+    assert scan.to_native(patient.labels).shape == scan.native.shape
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_axis_order_on_disk_does_not_change_the_volume(
     name: str, patient: PhantomSubject, answer: Callable[[str], Segmentation]
 ) -> None:
-    method, expected = ready(name), answer(name).volumes_ml["WT"]
-    for order, flips in ORDERS if name == "intensity" else ORDERS[5::19]:
-        scan = open_scan(stored(patient.scan, order, flips))
-        result = method.segment(scan)
-        assert result.volumes_ml["WT"] == pytest.approx(expected, abs=1e-6)
-        assert scan.native is not None
-        assert scan.to_native(result.labels).shape == scan.native.shape
+    """One order with flips is enough: the test above shows that a method sees the same whatever it is."""
+    scan = open_scan(stored(patient.scan, (1, 2, 0), (True, False, True)))
+    result = ready(name).segment(scan)
+    assert result.volumes_ml["WT"] == pytest.approx(answer(name).volumes_ml["WT"], abs=1e-6)
+    assert scan.native is not None
+    assert scan.to_native(result.labels).shape == scan.native.shape
 
 
 @pytest.mark.parametrize("name", NAMES)

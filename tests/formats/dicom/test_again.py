@@ -84,7 +84,7 @@ def test_one_study_is_not_healthy_and_a_patient(study: Path, tmp_path: Path) -> 
 
 def test_studies_are_paired_by_person_and_put_in_order_by_day(tmp_path: Path) -> None:
     """Names of studies are hashes; the headers tell, and nothing that names anybody is kept."""
-    scan = phantom_subject(3, kind="glioblastoma", spacing_mm=4.0).scan
+    scan = phantom_subject(3, kind="glioblastoma", spacing_mm=6.0).scan  # fourteen studies with a file to each slice
     flair = {"FLAIR": np.rint(scan.images[Modality.FLAIR]).astype(np.int32)}
     days = {"a1": ("A", "20240301"), "a2": ("A", "20230301"), "a3": ("A", "20250301"), "b1": ("B", "20240301")}
     days |= {"c1": ("C", ""), "c2": ("C", "20240301")}

@@ -23,7 +23,7 @@ from .made import WORDS, header, save, slices, uid, write_study
 
 @pytest.fixture(scope="module")
 def phantom() -> tuple[dict[str, NDArray[Any]], NDArray[Any]]:
-    scan = phantom_subject(3, kind="glioblastoma", spacing_mm=4.0).scan
+    scan = phantom_subject(3, kind="glioblastoma", spacing_mm=6.0).scan
     return {str(kind): np.rint(image).astype(np.int32) for kind, image in scan.images.items()}, scan.affine
 
 
