@@ -166,7 +166,7 @@ def segment_scan(
         scores=result.scores.get("WT"),
         with_lobes=locate,
         alignment=(lambda: alignment) if locate else None,
-        parts=len(result.regions) > 1,
+        regions=result.regions,
     )
     result = result.replace(lesions=lesions)
     finding, expected = method.classify(lesions, false_alarms), method.expect(result, scan)
@@ -177,6 +177,8 @@ def segment_scan(
     told = {**result.provenance, "finding": asdict(finding), "expectation": asdict(expected)}
     if expected == CHANGED or (expected.unseen and not failed):  # nobody looks for what is missing
         told["notes"] = [*told["notes"], expected.sentence]
+    if expected.outside:
+        told["notes"] = [*told["notes"], expected.outside]
     return result.replace(provenance=told)
 
 

@@ -86,7 +86,14 @@ def test_lesions_of_a_turned_head_get_volume_side_lobe_and_labels(turned):
     assert (first.side, first.lobe, second.side, second.lobe) == ("right", "Frontal", "left", "Temporal")
     assert first.volume_ml == pytest.approx(4 / 3 * np.pi * 1.4**3, rel=0.1)
     assert first.volume_ml == pytest.approx(first.label_ml["oedema"] + first.label_ml["enhancing"])
-    assert second.label_ml.keys() == {"core"}
+    assert {name: volume > 0 for name, volume in second.label_ml.items()} == {
+        "core": True,
+        "oedema": False,
+        "enhancing": False,
+    }, "none of a part that is told is 0 ml, and only what is not told is left open"
+    regions = {"ET": ("WT", "TC"), "TC, ET": ("WT",)}
+    assert list(locate(labels, scan, regions=regions["ET"])[0].label_ml) == ["core", "oedema"]
+    assert not locate(labels, scan, regions=regions["TC, ET"])[0].label_ml
     assert (first.confidence, second.confidence) == (pytest.approx(0.5), pytest.approx(0.75))
     centre = to_scanner[:3, :3] @ [40, 25, 25] + to_scanner[:3, 3]
     assert np.linalg.norm(np.array(first.centre_mm) - centre) < 1.5

@@ -58,6 +58,16 @@ def test_a_false_enhancing_tumour_counts_where_the_truth_has_none(tmp_path: Path
     assert scores.cases[1].value("lesionwise_dice", "ET") == 0.0
 
 
+def test_a_region_that_no_image_shows_is_left_out_and_the_tables_say_so(tmp_path: Path) -> None:
+    out, truth = cohort(tmp_path, {"p": blocks(1, 2, 3)}, {"p": blocks(1, 2, 3)})
+    told = {"method": "made", "tier": "T0", "guessed_ml": {"ET": 0.2}}
+    write_segmentation(answer("p", blocks(1, 2, 1), regions=("WT", "TC"), provenance=told), out)
+    found = evaluate(out, truth)
+    assert [case.regions for case in found.cases] == [("WT", "TC")]
+    assert found.cases[0].value("dice", "TC") == 1.0
+    assert "ET is not scored: the answer leaves it open, for want of T1C" in [note for _, note in found.notes]
+
+
 def test_the_cavity_is_not_scored_as_enhancing(tmp_path: Path) -> None:
     out, truth = cohort(
         tmp_path, {"a": blocks(1, 2, 3), "b": blocks(1, 2)}, {"a": blocks(1, 2, 3), "b": blocks(1, 2, 4)}

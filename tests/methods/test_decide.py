@@ -70,3 +70,31 @@ def test_what_neither_flair_nor_t2_shows_may_be_missed(shown: Modality) -> None:
     for threshold, may in (("fixed:2", "The whole tumour may be much larger"), ("fixed:7", "may have been overlooked")):
         notes = " ".join(_decided(threshold, "z", 5.0, shown).notes)
         assert (told in notes) == (may in notes) == (shown in (Modality.T1, Modality.T1C))
+
+
+@pytest.mark.parametrize(
+    ("shown", "lacks"), [([Modality.FLAIR], "T1 and T1C"), ([Modality.T1, Modality.FLAIR], "T1C"), (list(Modality), "")]
+)
+def test_enhancing_tumour_that_no_t1c_shows_is_no_measurement(shown: list[Modality], lacks: str) -> None:
+    box = np.zeros((20, 20, 20), np.float32)
+    scan = Scan("p", dict.fromkeys(shown, box + 100), np.diag([2, 2, 2, 1]), brain=np.ones(box.shape, bool))
+    nested = {"WT": slice(2, 18), "TC": slice(5, 15), "ET": slice(7, 13)}
+    scores = {}
+    for region, inside in nested.items():
+        values = box.copy()
+        values[inside, inside, inside] = 0.9
+        scores[region] = ScoreMap(values, region, "probability", scan.grid)
+    decision = decide(Scored(scores, Rules(dict.fromkeys(nested, parse("fixed:0.5")))), scan)
+    voxels = [int((decision.labels == label).sum()) for label in (1, 2, 3)]
+    assert sum(voxels) == 16**3
+    if not lacks:
+        assert (decision.regions, decision.guessed_ml, decision.notes) == (("WT", "TC", "ET"), {}, ())
+        assert voxels[0::2] == [10**3 - 6**3, 6**3]
+        return
+    assert (decision.regions, list(decision.thresholds)) == (("WT", "TC"), ["WT", "TC"])
+    assert voxels[0::2] == [10**3, 0], "what was guessed to enhance stays in the core"
+    assert decision.guessed_ml == {"ET": pytest.approx(6**3 * 0.008)}
+    assert decision.notes == (
+        f"Enhancing tumour is n/a and the core of low confidence: {lacks} missing "
+        "(2 ml guessed to enhance count as core)",
+    )

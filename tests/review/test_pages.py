@@ -126,6 +126,19 @@ def test_pages_say_what_was_done(out: Path, cases: tuple[Case, ...]) -> None:
     assert "Nothing was found. That is no proof" in page_path(out, "p-9").read_text()
 
 
+def test_a_page_shows_no_volume_of_what_no_image_shows(cases: tuple[Case, ...], tmp_path: Path) -> None:
+    full = cases[0]
+    told = {**full.result.provenance, "guessed_ml": {"ET": 3.0}}
+    labels = np.where(full.result.labels == 3, np.uint8(1), full.result.labels)
+    thresholds = {name: rule for name, rule in full.result.thresholds.items() if name != "ET"}
+    result = full.result.replace(labels=labels, regions=("WT", "TC"), thresholds=thresholds, provenance=told)
+    with_it, without = (write_review(r, full.scan, tmp_path).read_text() for r in (full.result, result))
+    assert "<dt>Enhancing tumour</dt><dd>n/a</dd>" in without
+    assert "<dt>Enhancing tumour</dt><dd>n/a</dd>" not in with_it
+    for shown in ("</i>enhancing</span>", "Try another threshold: Enhancing tumour", "what takes up contrast"):
+        assert (shown in with_it, shown in without) == (True, False), shown
+
+
 def test_the_patients_right_is_on_the_left_of_every_picture(cases: tuple[Case, ...]) -> None:
     from PIL import Image
 

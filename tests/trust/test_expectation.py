@@ -66,9 +66,8 @@ def test_an_answer_outside_of_its_own_interval_is_told(ratio: float, word: str) 
         marks = {"log volume": float(np.log(said)), "noise": float(rng.normal())}
         cases.append(Judged(marks, 0.8, float(said), float(said * ratio * np.exp(rng.normal(0, 0.1)))))
     told = Expectation.learn(cases, "r", "w").expect({"log volume": float(np.log(40.0)), "noise": 0.0}, {})
-    said = f"The answer's 40 ml lie outside: nearly all of them were {word}."
-    assert (said in told.sentence) == bool(word)
-    assert ("outside" in told.sentence) == bool(word)
+    assert told.outside.startswith("The volume of 40 ml lies outside of its own interval, ") == bool(word)
+    assert told.outside.endswith(f"nearly all made tumours with such an answer were {word}") == bool(word)
 
 
 def test_nothing_found_says_what_is_overlooked() -> None:
@@ -181,6 +180,17 @@ def test_marks_hang_little_on_the_size_of_voxels() -> None:
     assert coarse is not None
     for name, value in fine.items():
         assert coarse[name] == pytest.approx(value, abs=0.1, rel=0.1), name
+
+
+def test_what_no_image_shows_is_a_mark_though_no_volume_of_it_is_stated() -> None:
+    odds = np.zeros((24, 24, 24))
+    odds[6:18, 6:18, 6:18] = 0.9
+    result, scan = _answer(odds, odds * 100)
+    labels = np.where(odds > 0.5, 1, 0).astype(np.uint8)
+    told = result.replace(labels=labels, regions=("WT", "TC"), provenance={"guessed_ml": {"ET": 12**3 / 4000}})
+    marks = marks_of(told, scan)
+    assert marks is not None
+    assert (marks["core"], marks["enhancing"]) == (1.0, pytest.approx(0.25))
 
 
 def test_nothing_found_has_no_marks() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from typing import Any
 
@@ -16,9 +16,10 @@ from annofree.anatomy.symmetry import MidsagittalPlane, midsagittal_plane
 from annofree.errors import InputError
 from annofree.formats.grids import on_grid
 from annofree.grid import apply_affine
+from annofree.labels import LABEL_NAMES, NESTED
 from annofree.masks import bounding_box, components
 from annofree.scan import Modality, Scan
-from annofree.segmentation import LABEL_NAMES, Lesion, ScoreMap
+from annofree.segmentation import REGIONS, Lesion, ScoreMap
 from annofree.volumes import reaches
 
 #: A lesion with at least twice as much on one side as on the other belongs to that side; any other crosses.
@@ -36,7 +37,7 @@ def locate(
     min_volume_ml: float = 0.05,
     atlas: Atlas | None = None,
     alignment: Callable[[], Alignment] | None = None,
-    parts: bool = True,
+    regions: Collection[str] = tuple(REGIONS),
 ) -> tuple[Lesion, ...]:
     """Describe the lesions of a segmentation.
 
@@ -54,7 +55,7 @@ def locate(
         min_volume_ml: Smaller parts are left out.
         atlas: An atlas of your own; annofree's lobes where None.
         alignment: Gives the alignment with the MNI template where somebody has begun it already.
-        parts: Whether the labels tell the tumour's parts apart; else lesions state no volumes of them.
+        regions: The regions that the labels tell apart; lesions state volumes of their parts, of the whole alone none.
 
     Returns:
         Lesions, largest first.
@@ -70,8 +71,9 @@ def locate(
     scores = None if scores is None else on_grid(scores, scan.grid)
     plane = plane_of(scan)
     aligned = (alignment or partial(register_to_mni, scan))() if with_lobes else None
+    told = [label for region, label in NESTED if region in regions] if len(regions) > 1 else []
     return tuple(
-        _describe(number + 1, voxels, labels if parts else None, scan, scores, plane, aligned, atlas)
+        _describe(number + 1, voxels, labels, told, scan, scores, plane, aligned, atlas)
         for number, voxels in enumerate(found)
     )
 
@@ -117,7 +119,8 @@ def _components(labels: NDArray[np.uint8], scan: Scan, min_volume_ml: float) -> 
 def _describe(
     index: int,
     voxels: NDArray[np.intp],
-    labels: NDArray[np.uint8] | None,
+    labels: NDArray[np.uint8],
+    told: Collection[int],
     scan: Scan,
     scores: ScoreMap | None,
     plane: MidsagittalPlane,
@@ -134,10 +137,8 @@ def _describe(
     confidence = None
     if scores is not None and scores.unit == "probability":
         confidence = float(np.clip(scores.values[at].mean(), 0.0, 1.0))
-    volumes = {}
-    if labels is not None:
-        counts = np.bincount(labels[at], minlength=len(LABEL_NAMES))
-        volumes = {LABEL_NAMES[k]: float(counts[k] * scan.voxel_ml) for k in LABEL_NAMES if k > 0 and counts[k]}
+    counts = np.bincount(labels[at], minlength=len(LABEL_NAMES))
+    volumes = {name: float(counts[k] * scan.voxel_ml) for k, name in LABEL_NAMES.items() if k in told}
     return Lesion(
         index=index,
         volume_ml=len(voxels) * scan.voxel_ml,

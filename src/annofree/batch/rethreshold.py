@@ -154,6 +154,10 @@ def _decide_again(
     locate: bool,
 ) -> Segmentation:
     told = before.provenance
+    if region in told.get("guessed_ml", {}):
+        raise InputError(
+            f"There is no {region} to decide on", why="the scan lacks T1C, which alone shows it", fix="Choose WT or TC"
+        )
     if region not in before.scores or region not in before.regions or before.brain is None:
         raise InputError(
             f"The segmentation of '{before.scan_id}' has no scores for {region}",
@@ -183,19 +187,27 @@ def _decide_again(
         "tier": tier,
         "notes": [*told.get("scan notes", told["notes"]), *decision.notes, *sentences],
         "thresholds": {name: threshold.to_dict() for name, threshold in decision.thresholds.items()},
+        "guessed_ml": decision.guessed_ml,
         "rules": rules.to_dict()["thresholds"],
         "refiners": rules.to_dict()["refiners"],
         "rethresholded": {"region": region, "before": was.to_dict()},
     }
-    whole, parts = before.scores.get("WT"), len(before.regions) > 1
-    lesions = locate_lesions(decision.labels, scan, scores=whole, with_lobes=locate, parts=parts)
+    whole = before.scores.get("WT")
+    lesions = locate_lesions(decision.labels, scan, scores=whole, with_lobes=locate, regions=decision.regions)
     if rules.to_dict() != in_use.to_dict() or "finding" not in told:
         known = (told.get("expectation") or {}).get("sentence", UNKNOWN.sentence) != UNKNOWN.sentence
         provenance |= {"finding": asdict(uncalibrated(lesions)), "expectation": asdict(CHANGED if known else UNKNOWN)}
     if (said := provenance["expectation"]["sentence"]) == CHANGED.sentence or said in told["notes"]:
         provenance["notes"].append(said)
+    if outside := provenance["expectation"].get("outside"):
+        provenance["notes"].append(outside)
     return before.replace(
-        labels=decision.labels, thresholds=decision.thresholds, provenance=provenance, lesions=lesions, scan=scan
+        labels=decision.labels,
+        regions=decision.regions,
+        thresholds=decision.thresholds,
+        provenance=provenance,
+        lesions=lesions,
+        scan=scan,
     )
 
 

@@ -181,6 +181,8 @@ def evaluate(
         if untold := [region for region in answer.regions if region not in regions]:
             words = f"{', '.join(untold)} cannot be scored: the truth's labels are {expert.convention}."
             notes.append((scan_id, words))
+        if guessed := [region for region in answer.provenance.get("guessed_ml", {}) if region in expert.regions]:
+            notes.append((scan_id, f"{', '.join(guessed)} is not scored: the answer leaves it open, for want of T1C"))
         conventions[expert.convention] = None
         methods[str(answer.provenance.get("method", "unknown"))] = None
         tiers[str(answer.provenance.get("tier", "unknown"))] = None

@@ -288,7 +288,7 @@ class Method(ABC):
             labels=decision.labels,
             affine=scan.affine,
             native=scan.native,
-            regions=scored.regions,
+            regions=decision.regions,
             scores=scored.scores,
             thresholds=decision.thresholds,
             brain=scan.brain,
@@ -343,6 +343,7 @@ class Method(ABC):
             "refiners": rules["refiners"],
             "score notes": list(scored.notes),
             "agreement": scored.agreement,
+            "guessed_ml": decision.guessed_ml,
         }
 
     def save(self, folder: str | Path) -> Path:

@@ -129,12 +129,16 @@ class Decision:
 
     Attributes:
         labels: Uint8 (X, Y, Z) on the scan's grid: 0 background, 1 core, 2 oedema, 3 enhancing.
-        thresholds: The thresholds with the values that they had for this scan.
+        regions: The regions that are told of this scan.
+        thresholds: Theirs, with the values that they had for this scan.
+        guessed_ml: Volume by name of each region that scores alone would have told, and no image shows.
         notes: Sentences on what was done and what is doubtful.
     """
 
     labels: NDArray[np.uint8]
+    regions: tuple[str, ...]
     thresholds: dict[str, Threshold]
+    guessed_ml: dict[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
 
@@ -152,14 +156,39 @@ def decide(scored: Scored, scan: Scan) -> Decision:
     if at is not scan:
         labels = _brought_back(labels, at, scan)
         notes.append(f"Decided on a grid of {' x '.join(f'{s:.3g}' for s in at.spacing_mm)} mm, borders brought back.")
-    if {"TC", "ET"} <= set(scored.regions) and (labels == 1).any() and not (labels == 3).any():
-        missing = [str(s) for s in (Modality.T1, Modality.T1C) if s not in scan.images]
+    labels, regions, guessed_ml = without_guesses(labels, scored.regions, scan)
+    core = "TC" in regions and bool((labels == 1).any())
+    missing = [str(s) for s in (Modality.T1, Modality.T1C) if s not in scan.images]
+    if guessed_ml:
+        doubt, lacks = (" and the core of low confidence", " and ".join(missing)) if core else ("", "T1C")
+        count = f" ({ml:.0f} ml guessed to enhance count as core)" if core and (ml := guessed_ml["ET"]) >= 0.5 else ""
+        notes.append(f"Enhancing tumour is n/a{doubt}: {lacks} missing{count}")
+    elif "ET" in regions and core and not (labels == 3).any():
         why = f"{' and '.join(missing)} missing" if missing else "nothing enhances"
         notes.append(f"The core is of low confidence: {why}")
     if not {Modality.FLAIR, Modality.T2} & set(scan.images):
         may = "The whole tumour may be much larger" if (labels > 0).any() else "A tumour may have been overlooked"
         notes.append(f"{may}: its oedema shows on FLAIR and T2, and both are missing")
-    return Decision(labels, decision.thresholds, tuple(notes))
+    told = {region: rule for region, rule in decision.thresholds.items() if region in regions}
+    return Decision(labels, regions, told, guessed_ml, tuple(notes))
+
+
+def without_guesses(
+    labels: NDArray[np.uint8], regions: tuple[str, ...], scan: Scan
+) -> tuple[NDArray[np.uint8], tuple[str, ...], dict[str, float]]:
+    """Labels and regions without what no image shows: without T1C nobody can see enhancing tumour.
+
+    What scores take for it counts as the region around it.
+
+    Returns:
+        Labels (X, Y, Z), the regions that are told, and by name the volume of each that is not, ml.
+    """
+    if "ET" not in regions or Modality.T1C in scan.images:
+        return labels, regions, {}
+    regions = tuple(region for region in regions if region != "ET")
+    guessed = labels == dict(NESTED)["ET"]
+    labels = np.where(guessed, np.uint8(dict(NESTED)[regions[-1]]), labels)
+    return labels, regions, {"ET": float(np.count_nonzero(guessed)) * scan.voxel_ml}
 
 
 def _decide_on_own_grid(scored: Scored, scan: Scan) -> Decision:
@@ -195,7 +224,7 @@ def _decide_on_own_grid(scored: Scored, scan: Scan) -> Decision:
             notes.append(note)
         labels[mask] = dict(NESTED)[region]
         outer = mask
-    return Decision(labels, used, tuple(notes))
+    return Decision(labels, regions, used, notes=tuple(notes))
 
 
 def refuse_impossible(rule: Threshold, region: str, unit: Unit | None) -> None:

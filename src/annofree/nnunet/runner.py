@@ -21,6 +21,7 @@ from annofree.formats.named_labels import predicted_numbers
 from annofree.formats.nnunet import export_nnunet, read_case_labels
 from annofree.formats.outfolder import atomic_write, refuse_no_folder
 from annofree.formats.standing import listed_folder
+from annofree.methods.decide import without_guesses
 from annofree.methods.synthtumour.case_folder import tiers_of_labels
 from annofree.nnunet.environment import Environment, run_command
 from annofree.review.cohort import write_cohort_review
@@ -235,15 +236,16 @@ class NnUNetRun:
         ours = np.zeros(labels.shape, np.uint8)
         for theirs, own in numbers.items():
             ours[labels == theirs] = own if told_apart or own == 0 else 2
+        ours, regions, guessed_ml = without_guesses(ours, tuple(REGIONS) if told_apart else ("WT",), scan)
         assert scan.native is not None
         return Segmentation(
             scan_id=scan.id,
             labels=ours,
             affine=scan.affine,
             native=scan.native,
-            regions=tuple(REGIONS) if told_apart else ("WT",),
+            regions=regions,
             brain=scan.brain,
-            lesions=locate(ours, scan, parts=told_apart),
+            lesions=locate(ours, scan, regions=regions),
             scan=scan,
             provenance={
                 **told_of(scan),
@@ -251,6 +253,7 @@ class NnUNetRun:
                 "tier": worst_tier(tiers_of_labels(self.data).values() or ["S"]),
                 "settings": self.settings.model_dump(mode="json"),
                 "dataset": self.name,
+                "guessed_ml": guessed_ml,
             },
         )
 

@@ -46,6 +46,10 @@ def numbers(result: Segmentation, summary: Summary) -> str:
         f"<dd>{volume:.1f} <small>ml</small></dd></div>"
         for number, (region, volume) in enumerate(result.volumes_ml.items())
     ]
+    cells += [
+        f'<div class="{region}" title="No image shows it"><dt>{REGION_NAMES[region]}</dt><dd>n/a</dd></div>'
+        for region in result.provenance.get("guessed_ml", {})
+    ]
     kind = certainty_of([summary])
     sure = summary.certainty(kind)
     value = "n/a" if sure is None else in_figures(sure, kind)
@@ -92,7 +96,7 @@ def tile_html(tile: Tile, sequences: list[str], *, button: bool = False) -> str:
 def legend(result: Segmentation, brain: Brain) -> str:
     """What the colours mean."""
     names = {"WT": "oedema", "TC": "core", "ET": "enhancing"} if len(result.regions) > 1 else {"WT": "tumour"}
-    parts = [f'<span><i class="swatch {region}"></i>{name}</span>' for region, name in names.items()]
+    parts = [f'<span><i class="swatch {region}"></i>{names[region]}</span>' for region in result.regions]
     if brain.levels:
         parts.append('<span><i class="swatch score"></i>scores</span>')
     return "".join(parts)

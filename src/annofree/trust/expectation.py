@@ -58,6 +58,7 @@ class Expected:
         unusual: Marks outside the range of what the expectation was learned on; of sequences, "with T1" where all those
             scans had it and this one lacks it, "without T1" the other way round.
         sentence: All of that in words.
+        outside: A note where the interval leaves the answer's own volume out, or "".
     """
 
     dice: float | None
@@ -65,6 +66,7 @@ class Expected:
     high_ml: float | None
     unusual: tuple[str, ...]
     sentence: str
+    outside: str = ""
 
     @property
     def unseen(self) -> str:
@@ -158,12 +160,16 @@ class Expectation(Calibration):
         middle, half = float(x @ self.middle), self.reach * exp(float(x @ self.spread))
         low_ml, high_ml = volume_ml * exp(middle - half), volume_ml * exp(middle + half)
         said = f"Expected Dice {dice:.2f}; 9 of 10 made tumours answered so hold {low_ml:.3g} to {high_ml:.3g} ml."
-        if not low_ml <= volume_ml <= high_ml:
-            most = "larger" if low_ml > volume_ml else "smaller"
-            said += f" The answer's {volume_ml:.3g} ml lie outside: nearly all of them were {most}."
         if unusual:
             said += f" Unlike the made tumours in: {', '.join(unusual)}."
-        return Expected(dice, low_ml, high_ml, unusual, said)
+        outside = ""
+        if not low_ml <= volume_ml <= high_ml:
+            most = "larger" if low_ml > volume_ml else "smaller"
+            outside = (
+                f"The volume of {volume_ml:.3g} ml lies outside of its own interval, {low_ml:.3g} to {high_ml:.3g} ml: "
+                f"nearly all made tumours with such an answer were {most}"
+            )
+        return Expected(dice, low_ml, high_ml, unusual, said, outside)
 
     @classmethod
     def learn(cls, cases: Sequence[Judged], rules: str, weights: str) -> Expectation:

@@ -71,7 +71,8 @@ def marks_of(result: Segmentation, scan: Scan) -> dict[str, float] | None:
         "lesions": log(len(parts)),
         "share of the largest": float(parts.max() / parts.sum()),
         "core": volumes.get("TC", 0.0) / volume_ml,
-        "enhancing": volumes.get("ET", 0.0) / volume_ml,
+        # as in the made tumours that taught, also where no image shows it and no volume of it is stated
+        "enhancing": {**result.provenance.get("guessed_ml", {}), **volumes}.get("ET", 0.0) / volume_ml,
         "plain rule": _plain(scan, levels, box, inside, close),
         **_edges(scan, levels, box, inner, outer),
         **sequences_of(scan),

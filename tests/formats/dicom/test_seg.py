@@ -101,6 +101,19 @@ def test_one_region_is_one_segment(tmp_path: Path) -> None:
     assert np.array_equal(by_place(volume.array, volume.affine, result.native), own > 0)
 
 
+def test_what_no_image_shows_is_no_segment_and_no_measurement(tmp_path: Path) -> None:
+    result, _, own = made(tmp_path / "a", oblique(), regions=("WT", "TC"))
+    result.replace(labels=np.where(result.labels == 3, np.uint8(1), result.labels)).save(tmp_path / "out", page=False)
+    seg, report = export_dicom_seg(tmp_path / "out", tmp_path / "a", report=True)
+    names = [d.SegmentLabel for d in highdicom.seg.segread(seg).SegmentSequence]
+    assert names == ["Tumour core", "Oedema and infiltration"]
+    groups = highdicom.sr.srread(report).content.get_volumetric_roi_measurement_groups()
+    measured = {group.tracking_identifier: float(group.get_measurements()[0].value) for group in groups}
+    core_ml = np.isin(own, (1, 3)).sum() * result.grid.voxel_ml
+    assert list(measured) == names
+    assert measured["Tumour core"] == pytest.approx(core_ml, abs=1e-3)
+
+
 def test_a_filled_slice_gets_no_frame(tmp_path: Path) -> None:
     result, case, own = made(tmp_path / "a", oblique(), drop=6)
     read = highdicom.seg.segread(write_dicom_seg(result, case, tmp_path / "seg.dcm"))

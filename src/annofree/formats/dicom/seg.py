@@ -65,6 +65,15 @@ SEGMENTS = (
     Segment(3, "Enhancing tumour", ("C113842", "NCIt", "Enhancing Lesion"), (255, 255, 0)),
 )
 WHOLE = Segment(1, "Whole tumour", ("108369006", "SCT", "Neoplasm"), (255, 0, 0))
+#: The core of a scan that cannot show what of it enhances.
+CORE = Segment(1, "Tumour core", ("108369006", "SCT", "Neoplasm"), (255, 0, 0))
+
+
+def segments_of(result: Segmentation) -> tuple[Segment, ...]:
+    """The parts of the tumour that a segmentation tells apart, or the whole."""
+    if len(result.regions) == 1:
+        return (WHOLE,)
+    return SEGMENTS if "ET" in result.regions else (CORE, SEGMENTS[1])
 
 
 def write_dicom_seg(
@@ -84,7 +93,7 @@ def write_dicom_seg(
     hd: Any = highdicom
     series = source_series(result, case)
     sources, planes = sources_of(series, keep_ids)
-    segments = SEGMENTS if len(result.regions) > 1 else (WHOLE,)
+    segments = segments_of(result)
     labels = to_native(result.labels, result.native)
     if len(result.regions) == 1:
         labels = (labels > 0).astype(np.uint8)

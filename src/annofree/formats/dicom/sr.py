@@ -10,7 +10,7 @@ import numpy as np
 
 from annofree.formats.dicom.case import DicomCase
 from annofree.formats.dicom.header import quiet
-from annofree.formats.dicom.seg import SEGMENTS, WHOLE, code, derived_uid, save_dicom, source_series, sources_of
+from annofree.formats.dicom.seg import WHOLE, code, derived_uid, save_dicom, segments_of, source_series, sources_of
 from annofree.version import VERSION
 
 if TYPE_CHECKING:
@@ -63,7 +63,6 @@ def write_dicom_sr(
     )
     device = ("121007", "DCM", "Device")
     context = sr.ObservationContext(observer_device_context=sr.ObserverContext(code(hd, device), observer))
-    segments = SEGMENTS if len(result.regions) > 1 else (WHOLE,)
     counts = np.bincount(result.labels.ravel(), minlength=4)
     counts[0] = counts[1:].sum()  # all of it, where its parts are not told apart
     groups = [
@@ -80,7 +79,7 @@ def write_dicom_sr(
             algorithm_id=algorithm,
             measurements=[_volume(hd, int(counts[0 if segment is WHOLE else segment.label]) * result.grid.voxel_ml)],
         )
-        for segment in segments
+        for segment in segments_of(result)
     ]
     groups += [_lesion(hd, lesion, algorithm, derived_uid(*parts, str(lesion.index))) for lesion in result.lesions]
     report = sr.MeasurementReport(

@@ -35,7 +35,7 @@ def fuse(
     together); both decide per sequence and merge: FLAIR (else T2, else T1) tells oedema, T1C enhancement. Early fusion
     takes one decision on the mean of all sequences; within it T1C tells enhancement. `levels` are what healthy
     residuals rarely exceed in the tumour's direction, `inside` that of T1C within what is called tumour, where vessels
-    and dura are rare. "TC" and "ET" are the same map.
+    and dura are rare. "TC" and "ET" are the same map, and there is neither without T1C.
     """
     scaled = {s: DIRECTION[s] * values / np.float32(levels[s]) for s, values in residuals.items()}
     if fusion == "early":
@@ -44,8 +44,7 @@ def fuse(
         water = oedema_sequence(scaled)
         deciding = [scaled[s] for s in (water, Modality.T1C) if s is not None and s in scaled]
         whole = np.asarray(np.maximum.reduce(deciding))
-    if Modality.T1C in residuals:
-        enhancing = residuals[Modality.T1C] / np.float32(inside)
-    else:
-        enhancing = np.full(whole.shape, np.float32(-1.0))
+    if Modality.T1C not in residuals:
+        return {"WT": whole}
+    enhancing = residuals[Modality.T1C] / np.float32(inside)
     return {"WT": whole, "TC": enhancing, "ET": enhancing}
