@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 #: Width of tables where the output is a file or a pipe, which has none of its own.
 PIPE_WIDTH = 160
+
+#: A number that stands alone and is no part of a name.
+_NUMBER = re.compile(r"(?<![\w./-])\d+(?:\.\d+)?(?![\w/-]|\.\w)")
 
 console = Console() if Console().is_terminal else Console(width=PIPE_WIDTH)
 errors = Console(stderr=True)
@@ -55,9 +59,10 @@ def show_rows(report: BatchReport) -> None:
                 for row in report.rows
             ],
         )
-        for note, ids in _notes(report).items():
+        for notes in _notes(report):
+            ids = list(dict.fromkeys(scan_id for _, scan_id in notes))
             whose = ids[0] if len(ids) == 1 else f"{len(ids)} scans"
-            say(f"note, {whose}: {note}")
+            say(f"note, {whose}: {_as_one([note for note, _ in notes])}")
         say(
             f"method {first['method']} (tier {first['tier']}), {len(report.rows)} of "
             f"{len(report.rows) + len(report.failures)} scans, {report.seconds:.1f} s"
@@ -70,16 +75,26 @@ def show_rows(report: BatchReport) -> None:
         say(f"no scan was segmented; {report.out / 'failures.tsv'} says why")
 
 
-def _notes(report: BatchReport) -> dict[str, list[str]]:
-    """What was done to the scans beyond reading them, with the scans it was done to; results.tsv has every note."""
+def _notes(report: BatchReport) -> list[list[tuple[str, str]]]:
+    """What was done to the scans beyond reading them, and the scan of each note, those together that say the same.
+
+    Numbers may differ; results.tsv has every note with its own.
+    """
     from annofree.review.words import is_note
 
-    found: dict[str, list[str]] = {}
+    found: dict[str, list[tuple[str, str]]] = {}
     for row in report.rows:
         for note in row["notes"].split(" | "):
             if note != "n/a" and is_note(note):
-                found.setdefault(note, []).append(row["id"])
-    return found
+                found.setdefault(_NUMBER.sub("", note), []).append((note, row["id"]))
+    return list(found.values())
+
+
+def _as_one(notes: Sequence[str]) -> str:
+    """Notes that differ in numbers alone as one, each number from the smallest to the largest."""
+    numbers = [sorted(set(same), key=float) for same in zip(*map(_NUMBER.findall, notes), strict=True)]
+    ranges = [same[0] if len(same) == 1 else f"{same[0]} to {same[-1]}" for same in numbers]
+    return _NUMBER.sub(lambda _: ranges.pop(0), notes[0])
 
 
 def show_failures(report: BatchReport) -> None:

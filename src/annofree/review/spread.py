@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from annofree.review.patient import page_path
-from annofree.review.summary import Summary, headline_of
+from annofree.review.summary import Summary, headline_of, in_figures
 
 _WIDTH, _EDGE = 1200.0, 24.0
 #: Fewer dots than this show no distribution.
@@ -30,9 +30,11 @@ def spreads(root: Path, rows: Sequence[Summary], certainty: str) -> str:
             for row, volume in zip(found, volumes, strict=True)
         ]
         parts.append(_strip(root, "Volume of the whole tumour, ml", dots, marks))
-    sure = [(value, row, f"{value:.0%}") for row in found if (value := row.certainty(certainty)) is not None]
+    sure = [
+        (value, row, in_figures(value, certainty)) for row in found if (value := row.certainty(certainty)) is not None
+    ]
     if len(sure) >= FEWEST:
-        marks = [(tenth / 10, f"{tenth * 10} %") for tenth in range(0, 11, 2)]
+        marks = [(tenth / 10, in_figures(tenth / 10, certainty)) for tenth in range(0, 11, 2)]
         parts.append(_strip(root, headline_of(certainty), sure, marks))
     return "".join(parts)
 

@@ -83,7 +83,7 @@ class FalseAlarms(Calibration):
         worst = max(shares, key=lambda kind: shares[kind])
         p, alike, n = shares[worst], alikes[worst], len(self.evidence[worst])
         if p <= rate:
-            said = f"Tumour, and of 100 tumour-free scans {100 * rate:g} at most are called one"
+            said = f"Tumour: at most {100 * rate:g} of 100 tumour-free scans would be called so"
             said += f" (mean probability {found:.2f}; {alike} of {n} {worst} scans show as much)."
             return Finding("tumour", rate, p, found, said)
         if self.lowest_rate > rate:

@@ -16,7 +16,7 @@ from scipy import ndimage
 from annofree.borders import BORDERS
 from annofree.intensity import robust_level
 from annofree.masks import away_mm, bounding_box, components, depth_mm, margin_for
-from annofree.methods.synthtumour.core import NATIVE, SURE_CORE, core_around
+from annofree.methods.synthtumour.core import NATIVE, core_around
 from annofree.methods.synthtumour.vessels import thin_parts, without_vessels
 from annofree.scan import Modality, Scan
 
@@ -166,8 +166,8 @@ def with_enhancement(
     doubted_ml = float(((odds["TC"] > 0.5) & (odds["WT"] > 0.5) & (core <= 0.5)).sum()) * scan.voxel_ml
     if notes is not None and doubted_ml >= WORTH_SAYING_ML:
         notes.append(
-            f"Not called core: {doubted_ml:.0f} ml that the network takes for it, but that no enhancement surrounds "
-            f"and that it is less than {100 * SURE_CORE:.0f} % sure of or that cannot be told from the oedema beside it"
+            f"The core may be {doubted_ml:.0f} ml larger: the network takes so much more for it, but nothing enhances "
+            "around that and it may be oedema"
         )
     return {"WT": odds["WT"], "TC": np.maximum(core, np.minimum(enhancing, odds["WT"])), "ET": enhancing}
 
