@@ -127,9 +127,13 @@ def test_regions_are_told_apart_where_the_data_set_names_them(
     theirs = np.random.default_rng(0).integers(0, 4, patient.shape).astype(np.uint8)
     assert patient.native is not None
     nibabel.save(nibabel.Nifti1Image(patient.to_native(theirs), patient.native.affine), tmp_path / "p.nii.gz")
-    result = run.read(patient, tmp_path)
+    contrast = patient.replace(images={**patient.images, Modality.T1C: patient.images[Modality.FLAIR]})
+    result = run.read(contrast, tmp_path)
     assert result.regions == ("WT", "TC", "ET")
     assert np.array_equal(result.labels, np.array(ours, np.uint8)[theirs])
+    result = run.read(patient, tmp_path)
+    assert result.regions == ("WT", "TC"), "FLAIR alone shows nothing that enhances"
+    assert np.array_equal(result.labels, np.array([1 if label == 3 else label for label in ours], np.uint8)[theirs])
 
 
 def test_errors_say_what_to_do(tmp_path: Path, data: Path) -> None:
