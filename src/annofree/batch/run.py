@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from annofree.methods.base import Method
     from annofree.scan import Cohort
 
-__all__ = ["BatchReport", "Failure", "Outcome", "Worker", "run"]
+__all__ = ["BatchReport", "run"]
 
 FAILURE_COLUMNS = ("id", "what", "why", "next")
 

@@ -1,4 +1,4 @@
-"""Draw each finding's border half-way between what is expected there and what is found."""
+"""Draw each finding's border where its scores fall to a share of what they are inside, by default half."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from annofree.refine.base import RefineContext, Refiner
 
 
 class HalfHeight(Refiner):
-    """Move each component's border to half of its own height, for scores that are 0 where nothing is abnormal.
+    """Move each component's border to a share of its own height, for scores that are 0 where nothing is abnormal.
 
     A threshold from healthy scans says where something is abnormal, not where it ends: it cuts a bright finding too
     wide and a faint one too narrow. A scanner blurs an edge symmetrically, so the edge lies where the score is half

@@ -31,7 +31,7 @@ CLEAN_UP = {
     "components": "small pieces dropped",
     "eroded-brain": "the rim of the brain left out",
     "fill-holes": "holes filled",
-    "half-height": "each border moved to half of its finding's height",
+    "half-height": "each border moved to a share of its finding's height",
     "median": "specks and pinholes smoothed away",
     "morphology": "thin bridges and specks smoothed away",
     "promptable": "each finding drawn anew by a network that is shown where it lies",

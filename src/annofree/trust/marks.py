@@ -11,13 +11,12 @@ from scipy import ndimage
 
 from annofree.formats.grids import on_grid
 from annofree.intensity import robust_level
-from annofree.masks import Box, away_mm, bounding_box, dice, margin_for
+from annofree.masks import Box, Mask, away_mm, bounding_box, dice, margin_for
 from annofree.prepare.slices import pick_sequence
 from annofree.processes import side_by_side
 from annofree.scan import Modality, Scan
 from annofree.segmentation import Segmentation
 
-Mask = NDArray[np.bool_]
 #: Middle and spread of each sequence inside the brain.
 Levels = dict[Modality, tuple[float, float]]
 
