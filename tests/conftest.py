@@ -19,7 +19,7 @@ TESTS = Path(__file__).resolve().parent
 SHARED_DATA = TESTS.parents[1] / "shared" / "data"
 
 #: Rooms whose tests segment the same few phantoms again and again; alignment itself is tested in others.
-ALIGNED_ONCE = ("batch", "bench", "cli", "evaluation", "formats", "prepare", "review")
+ALIGNED_ONCE = ("batch", "bench", "cli", "evaluation", "formats", "prepare", "review", "synthesis", "test_face.py")
 maximise_information = remembered(align._maximise_information)
 
 

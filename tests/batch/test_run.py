@@ -43,6 +43,20 @@ def go(source: Path, out: Path, **options: object) -> BatchReport:
     return run(open_cohort(source), CHOICE, out, locate=False, **options)  # type: ignore[arg-type]
 
 
+@pytest.fixture(scope="module")
+def whole(phantoms: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The results of a run over all phantoms; not to be changed."""
+    out = tmp_path_factory.mktemp("whole") / "out"
+    assert len(go(phantoms / "scans", out).rows) == 3
+    return out
+
+
+@pytest.fixture
+def out(whole: Path, tmp_path: Path) -> Path:
+    """The same, to be changed."""
+    return shutil.copytree(whole, tmp_path / "out")
+
+
 def test_a_failing_scan_does_not_stop_the_others(broken: Path, tmp_path: Path) -> None:
     report = go(broken, tmp_path / "out")
     assert len(report.rows) == 2
@@ -67,14 +81,13 @@ def test_a_mended_scan_is_taken_up_and_nothing_else_is_done_again(broken: Path, 
     assert all(path.stat().st_mtime_ns == when for path, when in before.items())
 
 
-def test_a_run_cut_short_and_resumed_ends_with_the_same_bytes(phantoms: Path, tmp_path: Path) -> None:
-    go(phantoms / "scans", tmp_path / "whole")
+def test_a_run_cut_short_and_resumed_ends_with_the_same_bytes(phantoms: Path, whole: Path, tmp_path: Path) -> None:
     cohort = open_cohort(phantoms / "scans")
     run(cohort.subset(cohort.ids[:1]), CHOICE, tmp_path / "resumed", locate=False)
     report = go(phantoms / "scans", tmp_path / "resumed")
     assert report.reused == list(cohort.ids[:1])
     for name in ("results.tsv",):
-        assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "resumed" / name).read_bytes()
+        assert (whole / name).read_bytes() == (tmp_path / "resumed" / name).read_bytes()
 
 
 def test_another_threshold_is_not_mistaken_for_work_done(phantoms: Path, tmp_path: Path) -> None:
@@ -85,10 +98,9 @@ def test_another_threshold_is_not_mistaken_for_work_done(phantoms: Path, tmp_pat
     assert json.loads((tmp_path / "out" / "run.json").read_text())["choice"]["threshold"] == "fixed:2.5"
 
 
-def test_two_workers_give_the_bytes_of_one(phantoms: Path, tmp_path: Path) -> None:
-    go(phantoms / "scans", tmp_path / "one")
+def test_two_workers_give_the_bytes_of_one(phantoms: Path, whole: Path, tmp_path: Path) -> None:
     go(phantoms / "scans", tmp_path / "two", workers=2)
-    assert (tmp_path / "one" / "results.tsv").read_bytes() == (tmp_path / "two" / "results.tsv").read_bytes()
+    assert (whole / "results.tsv").read_bytes() == (tmp_path / "two" / "results.tsv").read_bytes()
 
 
 def test_others_files_are_not_written_over(phantoms: Path, tmp_path: Path) -> None:
@@ -100,21 +112,20 @@ def test_others_files_are_not_written_over(phantoms: Path, tmp_path: Path) -> No
 
 
 def test_a_threshold_changes_from_saved_scores_alone(
-    phantoms: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    out = tmp_path / "out"
-    before = go(phantoms / "scans", out)
+    before = rows(out / "results.tsv")
 
     def forbidden(*_: object) -> None:
         raise AssertionError("rethreshold ran the method again")
 
     monkeypatch.setattr("annofree.methods.intensity.Intensity.score", forbidden)
     after = rethreshold(out, "fixed:2.5", overwrite=True, locate=False)
-    for old, new in zip(before.rows, after.rows, strict=True):
+    for old, new in zip(before, after.rows, strict=True):
         assert float(new["WT_ml"]) < float(old["WT_ml"])
         assert new["threshold_WT"] == "2.5"
     again = rethreshold(out, "fixed:1.5", overwrite=True, locate=False)
-    for old, new in zip(before.rows, again.rows, strict=True):
+    for old, new in zip(before, again.rows, strict=True):
         assert float(new["WT_ml"]) == pytest.approx(float(old["WT_ml"]), rel=2e-3)  # scores are kept as int16
     with pytest.raises(SettingsError, match="fixed"):
         rethreshold(out, "fixd:2")
@@ -126,14 +137,13 @@ def test_a_threshold_changes_from_saved_scores_alone(
             rethreshold(out, "fixed:2", region="XX", out=tmp_path / new)
     assert not (tmp_path / "new").exists()
     assert not any((tmp_path / "empty").iterdir())
-    assert len(written_ids(out)) == len(before.rows)
+    assert len(written_ids(out)) == len(before)
 
 
 def test_a_change_of_thresholds_that_is_stopped_leaves_tables_that_fit_the_masks(
-    phantoms: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    out = tmp_path / "out"
-    before = {row["id"]: row["WT_ml"] for row in go(phantoms / "scans", out).rows}
+    before = {row["id"]: row["WT_ml"] for row in rows(out / "results.tsv")}
     module = sys.modules["annofree.batch.rethreshold"]
     decide = module._decide_again
 
@@ -154,30 +164,28 @@ def test_a_change_of_thresholds_that_is_stopped_leaves_tables_that_fit_the_masks
     assert sorted(told) == sorted(before)
 
 
-def test_scores_against_truth_match_what_was_written(phantoms: Path, tmp_path: Path) -> None:
-    go(phantoms / "scans", tmp_path / "out")
-    evaluation = evaluate(tmp_path / "out", phantoms / "truth")
+def test_scores_against_truth_match_what_was_written(phantoms: Path, out: Path) -> None:
+    evaluation = evaluate(out, phantoms / "truth")
     assert len(evaluation.cases) == 3
     assert not evaluation.skipped
     table = rows(evaluation.path)
     for case in evaluation.cases:
-        written = read_segmentation(tmp_path / "out", case.case)
+        written = read_segmentation(out, case.case)
         assert case.value("predicted_ml") == pytest.approx(written.volumes_ml["WT"], rel=1e-4)
         cell = next(r for r in table if (r["case"], r["region"], r["metric"]) == (case.case, "WT", "dice"))
         assert float(cell["value"]) == pytest.approx(case.value("dice"), abs=1e-5)
 
 
-def test_scans_without_truth_are_named_not_dropped(phantoms: Path, tmp_path: Path) -> None:
-    go(phantoms / "scans", tmp_path / "out")
+def test_scans_without_truth_are_named_not_dropped(phantoms: Path, out: Path, tmp_path: Path) -> None:
     some = tmp_path / "truth"
     some.mkdir()
     one = sorted((phantoms / "truth").glob("*_seg.nii.gz"))[0]
     (some / one.name).write_bytes(one.read_bytes())
-    evaluation = evaluate(tmp_path / "out", some)
+    evaluation = evaluate(out, some)
     assert len(evaluation.cases) == 1
     assert len(evaluation.skipped) == 2
     with pytest.raises(InputError, match="Nothing could be scored"):
-        evaluate(tmp_path / "out", tmp_path / "out")
+        evaluate(out, out)
 
 
 def test_an_answer_of_an_earlier_run_is_scored_with_a_note(phantoms: Path, tmp_path: Path) -> None:
@@ -229,8 +237,9 @@ def test_the_rule_in_use_typed_again_changes_nothing(
     phantoms: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
-    run(open_cohort(phantoms / "scans"), Choice(method="atlas-z"), out, locate=False)
-    scan_id = sorted(path.name for path in (phantoms / "scans").iterdir())[0]
+    cohort = open_cohort(phantoms / "scans")
+    scan_id, other = sorted(cohort.ids)[:2]
+    run(cohort.subset([scan_id, other]), Choice(method="atlas-z"), out, locate=False)
     before = read_segmentation(out, scan_id)
     rule = before.provenance["rules"]["WT"]
     own = f"healthy-quantile:{rule['quantile']},floor={rule['floor']}"

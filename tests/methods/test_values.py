@@ -84,7 +84,7 @@ def answer(method: Method, scan: Scan) -> Segmentation:
 
 def same_again(method: Method, scan: Scan, folder: Path) -> None:
     result = answer(method, scan)
-    result.save(folder / "out")
+    result.save(folder / "out", page=False)
     rethreshold(folder / "out", None, out=folder / "again", locate=False)
     again = read_segmentation(folder / "again", scan.id)
     assert (result.labels > 0).any()
@@ -112,7 +112,7 @@ def test_fast_keeps_its_scores_on_the_grid_of_the_networks(fine: Scan, tmp_path:
     result = answer(shipped("synthtumour").replace(quality="fast"), fine)
     assert result.scores["WT"].grid.spacing_mm == pytest.approx((2.0, 2.0, 2.0))
     assert result.labels.shape == fine.shape
-    result.save(tmp_path / "out")
+    result.save(tmp_path / "out", page=False)
     kept = read_segmentation(tmp_path / "out", fine.id)
     for name, score in result.scores.items():
         assert kept.scores[name].grid.same_as(score.grid, tolerance_mm=1e-9)
@@ -290,7 +290,7 @@ def test_a_damaged_model_is_refused_with_a_sentence(change: dict, sentence: str,
 def test_masks_are_not_replaced_unless_asked_and_a_change_of_tier_is_explained(coarse: Scan, tmp_path: Path) -> None:
     out = tmp_path / "out"
     result = answer(shipped("synthtumour").replace(quality="fast"), coarse)
-    result.save(out)
+    result.save(out, page=False)
     with pytest.raises(OutputError, match="--overwrite"):
         rethreshold(out, "fixed:0.7", locate=False)
     assert np.array_equal(read_segmentation(out, coarse.id).labels, result.labels)
