@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from annofree.errors import InputError
@@ -119,3 +121,10 @@ def test_small_words_are_names_where_no_contrast_word_follows(patient: str, word
 def test_more_than_a_sequence_is_no_sequence(text: str) -> None:
     with pytest.raises(InputError, match="not a sequence"):
         Modality.parse(text)
+
+
+@pytest.mark.parametrize("name", ["T1_-C", "AX T1 -C", "p1_T1 -gd"])
+def test_a_sign_that_may_be_a_minus_or_a_hyphen_is_asked_about_as_such(name: str) -> None:
+    found = read_words(name)
+    assert found.possible == ("T1", "T1C")
+    assert re.fullmatch(r"'-\w+' may be a minus \(no contrast agent\) or a hyphen \(with.*", found.doubt or "")

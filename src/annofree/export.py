@@ -115,7 +115,7 @@ def _mask(scan: Scan, cut: Scan, masks: str | Path) -> NDArray[np.uint8]:
         file = find_truth(masks, scan.id)
         if file is None:
             raise InputError(f"There is no mask for scan '{scan.id}'", file=masks, fix="Name it <id>_seg.nii.gz")
-        labels = open_truth(file, scan.id, scan.grid, native=scan.native).labels
+        labels = open_truth(file, scan.id, scan.grid, native=scan.native, files=scan.files.values()).labels
     return resample((labels > 0).astype(np.uint8) * np.uint8(255), scan.grid, cut.grid, 0)
 
 

@@ -145,6 +145,8 @@ def read_words(stem: str, *, known_case: str = "") -> NameReading:
         return NameReading(other=True, start=start, trailing_id=trailing)
     strange = next((w for w in after if w.kind in ("unknown", "link", "negator")), None)
     strange = strange or next((w for w in before if SUSPECT.search(w.text)), None)
+    if strange is not None and strange.text.startswith("-"):
+        return doubtful(f"'{strange.text}' may be a minus (no contrast agent) or a hyphen (with contrast agent)")
     if strange is not None:
         return doubtful(f"the word '{strange.text}' is not known and could change the meaning of {bases[-1].base}")
     for word in before:

@@ -14,7 +14,8 @@ from annofree.evaluation.accept import accept
 from annofree.evaluation.evaluate import evaluate
 from annofree.formats import open_scan, open_truth
 from annofree.formats.nifti import read_labels
-from annofree.scan import Grid, scoring
+from annofree.formats.slicer import read_slicer
+from annofree.scan import Grid, canonical_grid, scoring
 
 from .conftest import AFFINE, SHAPE, brain_image, save
 from .test_bids import made
@@ -112,6 +113,64 @@ def test_a_tumour_without_parts_is_the_whole_tumour_only(tmp_path: Path, names: 
     segments = [(name, 0, number) for number, name in enumerate(names, 1)]
     told, found = regions(slicer(tmp_path / "p.seg.nrrd", drawn, segments, AFFINE))
     assert (told, found) == (("WT",), {2: int((drawn > 0).sum())})
+
+
+@pytest.mark.parametrize(
+    ("oedema", "tumour"),
+    [(OEDEMA & ~CORE, CORE), (OEDEMA, CORE), (OEDEMA & ~CORE, OEDEMA)],
+    ids=["ring", "hull", "whole"],
+)
+def test_a_tumour_in_a_layer_of_its_own_is_what_it_covers(
+    tmp_path: Path, oedema: NDArray[np.bool_], tumour: NDArray[np.bool_]
+) -> None:
+    """It is the core beside or within an oedema, and the whole where it holds the oedema; parts lie in it."""
+    names, masks = ["Tumour", "Oedema", "Enhancing"], [tumour, oedema, ENHANCING]
+    if tumour is OEDEMA:
+        names, masks = [*names, "Necrosis"], [*masks, CORE & ~ENHANCING]
+    segments = [(name, layer, 1) for layer, name in enumerate(names)]
+    file = slicer(tmp_path / "p.seg.nrrd", np.stack(masks).astype(np.uint8), segments, AFFINE)
+    assert regions(file) == (("WT", "TC", "ET"), ALL)
+
+
+def test_a_tumour_that_covers_half_of_the_oedema_is_asked_about(tmp_path: Path) -> None:
+    tumour = OEDEMA.copy()
+    tumour[:16] = False
+    tumour[22:24, 18:34, 16:28] = True
+    layers = np.stack([tumour, OEDEMA & ~CORE, ENHANCING]).astype(np.uint8)
+    segments = [("Tumour", 0, 1), ("Oedema", 1, 1), ("Enhancing", 2, 1)]
+    with pytest.raises(InputError, match=r"whole or its core cannot be told.*covers \d+ % of the oedema"):
+        regions(slicer(tmp_path / "p.seg.nrrd", layers, segments, AFFINE))
+
+
+def test_a_necrosis_within_an_enhancing_tumour_that_was_drawn_as_a_whole_counts(tmp_path: Path) -> None:
+    layers = np.stack([ENHANCING, OEDEMA, CORE]).astype(np.uint8)
+    segments = [("Necrosis", 0, 1), ("Oedema", 1, 1), ("Enhancing", 2, 1)]
+    whole = {1: ALL[3], 2: ALL[2], 3: ALL[1]}
+    assert regions(slicer(tmp_path / "p.seg.nrrd", layers, segments, AFFINE)) == (("WT", "TC", "ET"), whole)
+
+
+def test_a_file_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import SimpleITK
+
+    file = slicer(
+        tmp_path / "p.seg.nrrd", np.stack([CORE, OEDEMA]).astype(np.uint8), [("TC", 0, 1), ("WT", 1, 1)], AFFINE
+    )
+    reads: list[int] = []
+    own = SimpleITK.ImageFileReader.Execute
+    monkeypatch.setattr(SimpleITK.ImageFileReader, "Execute", lambda reader: reads.append(1) or own(reader))
+    assert read_slicer(file) is not None
+    assert len(reads) == 1
+
+
+@pytest.mark.parametrize("labels", ["msd", "ped2024"])
+def test_a_label_set_does_not_change_what_names_say(tmp_path: Path, labels: str) -> None:
+    oedema, core, enhancing = DISJOINT
+    segments = [("Oedema", 0, 1), ("Necrosis", 0, 2), ("Enhancing", 0, 3)]
+    file = slicer(tmp_path / "p.seg.nrrd", one_layer(oedema, core, enhancing), segments, AFFINE)
+    truth = open_truth(file, "BraTS-PED-1", canonical_grid(Grid(SHAPE, AFFINE)), labels=labels)
+    with scoring():
+        assert [int((truth.labels == label).sum()) for label in (1, 2, 3)] == [ALL[1], ALL[2], ALL[3]]
+    assert "as they are named" in truth.convention
 
 
 def test_what_cannot_be_told_is_refused(tmp_path: Path) -> None:

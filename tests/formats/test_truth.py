@@ -18,6 +18,7 @@ from annofree.formats.truth import understand_labels
 from annofree.scan import Grid, canonical_grid, scoring
 
 from .conftest import AFFINE, SHAPE, brain_image, save, save_patient
+from .test_bids import made
 
 HERE = Path("truth.nii.gz")
 
@@ -267,8 +268,8 @@ def test_an_array_without_geometry_has_the_axis_order_of_the_scans_file(patient:
         assert np.array_equal(truths[0].labels, truths[1].labels)
 
 
-@pytest.mark.parametrize("modality", ["RTSTRUCT", "SEG"])
-def test_contours_and_segmentations_of_dicom_are_refused_by_what_to_do(tmp_path: Path, modality: str) -> None:
+@pytest.mark.parametrize("modality", ["RTSTRUCT", "RTDOSE"])
+def test_contours_and_doses_of_dicom_are_refused_by_what_to_do(tmp_path: Path, modality: str) -> None:
     pydicom = pytest.importorskip("pydicom")
     contours = pydicom.Dataset()
     contours.Modality, contours.PatientID = modality, "p"
@@ -279,7 +280,7 @@ def test_contours_and_segmentations_of_dicom_are_refused_by_what_to_do(tmp_path:
     contours.save_as(tmp_path / "p.dcm", enforce_file_format=True)
     grid = Grid(SHAPE, np.eye(4))
     for source in (tmp_path, tmp_path / "p.dcm"):
-        with pytest.raises(InputError, match=r"segimage2itkimage \(dcmqi\), an RTSTRUCT with plastimatch"):
+        with pytest.raises(InputError, match=r"an RTSTRUCT with plastimatch; a DICOM SEG is read as truth"):
             open_truth(source, "p", grid)
     with pytest.raises(InputError, match=rf"no MR pictures.*its pictures are {modality}"):
         open_scan(tmp_path / "p.dcm")
@@ -391,6 +392,27 @@ def test_images_in_a_folder_that_is_called_after_maps_are_scans(tmp_path: Path) 
 def test_truth_is_found_in_a_patients_folder_that_is_called_after_maps(tmp_path: Path) -> None:
     save(tmp_path / "study_seg_01" / "tumor_seg.nii.gz", np.eye(24, dtype=np.uint8)[:, :, None].repeat(24, 2))
     assert find_truth(tmp_path, "study_seg_01") == tmp_path / "study_seg_01" / "tumor_seg.nii.gz"
+
+
+@pytest.mark.parametrize("name", ["HD-GLIO-AUTO/p1_seg.nii.gz", "p1/p1_pred_seg.nii.gz", "p1_nnunet_seg.nii.gz"])
+def test_maps_of_programs_that_were_passed_over_are_named(tmp_path: Path, name: str) -> None:
+    path = save(tmp_path / name, np.ones((4, 4, 4), np.uint8))
+    save(tmp_path / "HD-GLIO-AUTO" / "p2_seg.nii.gz", np.ones((4, 4, 4), np.uint8))
+    with pytest.raises(InputError, match="No truth for scan 'p1'") as caught:
+        open_truth(tmp_path, "p1", Grid(SHAPE, np.eye(4)))
+    assert f"drawn by programs, by their names or headers: {path}. Name the file itself" in str(caught.value)
+
+
+def test_an_answer_of_annofree_is_no_truth(tmp_path: Path) -> None:
+    """Results among a data set's derivatives would be scored against themselves."""
+    answer = made("sub-01_ses-pre")
+    answer.save(tmp_path / "bids" / "derivatives" / "annofree", page=False)
+    assert find_truth(tmp_path / "bids", "sub-01_ses-pre") is None
+    assert find_truth(tmp_path / "bids" / "derivatives" / "annofree", "sub-01_ses-pre") is None
+    path = save(
+        tmp_path / "bids" / "derivatives" / "manual" / "sub-01_ses-pre_seg.nii.gz", np.ones((4, 4, 4), np.uint8)
+    )
+    assert find_truth(tmp_path / "bids", "sub-01_ses-pre") == path
 
 
 def test_two_truths_are_refused_and_none_is_said(patient: Path) -> None:

@@ -63,7 +63,7 @@ def _score(place: Place, scan_id: str, regions: AtlasRegions) -> dict[str, float
         labels = np.zeros(scan.shape, np.uint8)
         if target is not None:
             labels[target.inside] = 2
-        truth = open_truth(place.truth, scan_id, scan.grid, native=scan.native)
+        truth = open_truth(place.truth, scan_id, scan.grid, native=scan.native, files=scan.files.values())
         with scoring():
             found = quick_scores(labels, truth.labels, ("WT",), scan.spacing_mm)
     except AnnofreeError:

@@ -53,7 +53,7 @@ def _mean(entry: Entry) -> float:
 def _picture(group: Group, entry: Entry, case: str, dice: float) -> Picture:
     scan = group.place.cohort()[case]
     answer = read_segmentation(entry.answers, case, scores=())
-    truth = open_truth(group.place.truth, case, scan.grid, native=scan.native)
+    truth = open_truth(group.place.truth, case, scan.grid, native=scan.native, files=scan.files.values())
     with scoring():
         true: NDArray[np.bool_] = truth.labels > 0
     called = answer.mask("WT")

@@ -17,11 +17,11 @@ from annofree.errors import InputError, OutputError, some
 from annofree.formats.accepted import FILE
 from annofree.formats.bids_names import scan_folders
 from annofree.formats.derivatives import sidecar_path
+from annofree.formats.drawn import WHOLE
 from annofree.formats.names import is_volume, stem_of
 from annofree.formats.nifti import read_labels, write_volume
 from annofree.formats.outfolder import atomic_write, is_ours, read_table, table, write_json
-from annofree.formats.slicer import WHOLE, read_segmentation_of_slicer
-from annofree.formats.truth import nearest_whole
+from annofree.formats.truth import nearest_whole, read_drawn
 from annofree.scan import canonical_grid, to_canonical, to_native
 from annofree.segmentation import LABEL_NAMES, REGIONS
 
@@ -80,7 +80,11 @@ def accept(corrected: str | Path, out: str | Path, *, overwrite: bool = False) -
 def _files(source: Path) -> Iterable[Path]:
     if not source.exists():
         raise InputError("There is no such file or folder", file=source, fix="Check the path")
-    found = [source] if source.is_file() else sorted(path for path in source.rglob("*") if is_volume(path))
+    found = (
+        [source]
+        if source.is_file()
+        else sorted(path for path in source.rglob("*") if is_volume(path) or path.suffix == ".dcm")
+    )
     if not found:
         raise InputError("A folder holds no mask", file=source, fix="Save the corrected masks there as .nii.gz")
     return found
@@ -90,7 +94,7 @@ def _paired(source: Path, originals: dict[str, Path]) -> dict[Path, Path]:
     """The corrected mask of each original."""
     found: dict[Path, Path] = {}
     for path in _files(source):
-        original = originals.get(stem_of(path.name).removesuffix(".seg"))
+        original = originals.get(stem_of(path.name).removesuffix(".seg").removesuffix(".dcm"))
         if original is None:
             raise InputError(
                 "A corrected mask belongs to no result",
@@ -127,7 +131,7 @@ def _refuse_standing(target: Path, after: NDArray[Any], accepted: set[Path]) -> 
 def _check(path: Path, original: Path) -> tuple[Path, NDArray[Any], NDArray[Any], Any]:
     """The original, the corrected and the original labels in canonical order, and the original's grid."""
     before, grid = read_labels(original)
-    stored, own = read_segmentation_of_slicer(path, canonical_grid(grid)) or read_labels(path)
+    stored, own, *_ = read_drawn(path, canonical_grid(grid)) or read_labels(path)
     if stored.ndim != 3 or not canonical_grid(own).same_as(canonical_grid(grid), _SAME_MM):
         raise InputError(
             "A corrected mask lies on another grid than its original",

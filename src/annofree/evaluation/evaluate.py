@@ -159,7 +159,15 @@ def evaluate(
             left_out: list[str] = []
             answer = read_segmentation(results, scan_id, method, scores=tuple(REGIONS), left_out=left_out)
             source = files.get(scan_id, Path(truth))
-            expert = open_truth(source, scan_id, answer.grid, labels=labels, beside=beside, native=answer.native)
+            expert = open_truth(
+                source,
+                scan_id,
+                answer.grid,
+                labels=labels,
+                beside=beside,
+                native=answer.native,
+                files=dict(answer.provenance.get("files") or {}).values(),
+            )
             regions = [region for region in answer.regions if region in expert.regions]
             with scoring():
                 true = expert.labels

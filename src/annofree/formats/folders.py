@@ -276,6 +276,17 @@ def _says_no_patient(name: str) -> bool:
     return name.lower() in GENERIC or is_map_folder(name)
 
 
+def passed_over(folder: Path, scan_id: str) -> list[Path]:
+    """Label maps of a scan below a folder that programs drew, by their names or those of their folders: no truth."""
+    found = []
+    for path in sorted(folder.rglob("*")):
+        parts = path.relative_to(folder).parts
+        words = [word for part in parts for word in words_of(part, scan_id)]
+        if is_volume(path) and (by_programs(words) or "nnunet" in map(str.lower, words)):
+            found += [path] if _belongs(stem_of(path.name), scan_id) or scan_id in (folder.name, *parts) else []
+    return found
+
+
 def find_truths(folder: Path, scan_id: str) -> list[tuple[int, Path]]:
     """Label maps for a scan below a folder: beside its images, in a folder of its name, or named after it."""
     return _truths(folder, scan_id, set())
@@ -289,6 +300,8 @@ def _truths(folder: Path, scan_id: str, seen: set[str]) -> list[tuple[int, Path]
     try:
         files, subfolders = _entries(folder)
     except OSError:
+        return []
+    if is_ours(folder):  # answers are no truth
         return []
     found: list[tuple[int, Path]] = []
     here = folder.absolute()

@@ -138,8 +138,8 @@ def holds_channels(source: str | Path) -> bool:
     return len(shape) > 3 and shape[3] > 1
 
 
-def read_labels(source: str | Path | nib.Nifti1Image) -> tuple[Array, Grid]:
-    """Read a mask or label map, 3-D or one-hot 4-D, with its exact values.
+def read_labels(source: str | Path | nib.Nifti1Image, *, layers: bool = False) -> tuple[Array, Grid]:
+    """Read a mask or label map, 3-D or one-hot 4-D, with its exact values; `layers` as for `open_image`.
 
     Returns:
         The array in the file's axis order, (i, j, k) or (i, j, k, channels), and the grid.
@@ -147,7 +147,7 @@ def read_labels(source: str | Path | nib.Nifti1Image) -> tuple[Array, Grid]:
     Raises:
         InputError: The file cannot be read.
     """
-    image, name = _open(source)
+    image, name = _open(source, layers)
     grid, _ = _grid(image, name, channels=True)
     with _one_sentence(name):
         _refuse_odd_types(image.get_data_dtype(), name)
@@ -181,7 +181,7 @@ def _one_sentence(name: str) -> Iterator[None]:
         ) from None
 
 
-def _open(source: Any) -> tuple[Any, str]:
+def _open(source: Any, layers: bool = False) -> tuple[Any, str]:
     import nibabel as nib
 
     if isinstance(source, nib.Nifti1Pair):
@@ -192,7 +192,7 @@ def _open(source: Any) -> tuple[Any, str]:
         )
     path = Path(source)
     with _one_sentence(str(path)):
-        return open_image(path), str(path)
+        return open_image(path, layers=layers), str(path)
 
 
 def _grid(image: Any, name: str, channels: bool = False) -> tuple[FileGrid, tuple[str, ...]]:

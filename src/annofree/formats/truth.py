@@ -9,16 +9,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from annofree.errors import InputError
+from annofree.errors import InputError, some
 from annofree.formats import dicom
 from annofree.formats.case import Case
-from annofree.formats.folders import find_truths
-from annofree.formats.label_sets import ALL, LABEL_SETS, choose_label_set
+from annofree.formats.dicom.drawn import find_dicom_segs, read_dicom_seg
+from annofree.formats.drawn import label_map
+from annofree.formats.folders import find_truths, passed_over
+from annofree.formats.label_sets import ALL, LABEL_SETS, LabelSet, choose_label_set
 from annofree.formats.layouts import LAYOUTS
 from annofree.formats.named_labels import stated_set
 from annofree.formats.nifti import read_labels
 from annofree.formats.npy import SPLITS, load_array
-from annofree.formats.slicer import read_segmentation_of_slicer
+from annofree.formats.slicer import read_slicer
 from annofree.formats.slices import read_mask_stack
 from annofree.formats.volume_files import DICOM_MASKS
 from annofree.registry import named
@@ -39,6 +41,7 @@ def open_truth(
     labels: str | None = None,
     beside: Iterable[int] = (),
     native: Grid | None = None,
+    files: Iterable[str] = (),
 ) -> Truth:
     """Open the truth of a scan.
 
@@ -49,15 +52,18 @@ def open_truth(
         labels: Name of its label set (`LABEL_SETS`); None decides by the labels that occur, or asks.
         beside: Labels in the other maps of the set (`label_values` of each).
         native: The grid of the scan's own file, whose axis order an array without geometry (`.npy`) has.
+        files: Where the scan's sequences are from (`Scan.files`): a DICOM SEG has to be of the same study.
 
     Raises:
         InputError: No truth is found, it lies on another grid, or its labels are unknown or unclear.
     """
     source = locate_truth(path, scan_id)
-    array, stored = _read(source, grid)
+    array, stored, named = _read(source, grid, files)
     if stored is None:  # the mask of PNG slices lies where they do
         stored = grid if source.suffix.lower() == ".png" else Grid(array.shape[:3], (native or grid).affine)
-    understood, regions, convention = understand_labels(array, source, labels=labels, scan_id=scan_id, beside=beside)
+    understood, regions, convention = understand_labels(
+        array, source, labels=named or labels, scan_id=scan_id, beside=beside
+    )
     own = canonical_grid(stored)
     offset = _offset_mm(own, grid)
     if offset is None or offset > LARGEST_OFFSET * min(grid.spacing_mm):
@@ -89,12 +95,20 @@ def locate_truth(path: str | Path, scan_id: str) -> Path:
     found = find_truth(source, scan_id)
     if found is None:
         only_dicom = dicom.recognises(source)
+        passed = [*passed_over(source, scan_id), *(path for path, _ in find_dicom_segs(source, scan_id))]
+        told = (
+            f"; drawn by programs, by their names or headers: {some([str(path) for path in passed])}" if passed else ""
+        )
         raise InputError(
             f"No truth for scan '{scan_id}' was found",
             file=source,
             why=f"looked for {scan_id}_seg.nii.gz, {scan_id}/*seg*, labelsTr/{scan_id}.nii.gz and the like"
-            + ("; there is DICOM, which is not read as truth" if only_dicom else ""),
-            fix=DICOM_MASKS if only_dicom else "Name the label map after the scan's id",
+            + (told or ("; there is DICOM, and no SEG of this scan" if only_dicom else "")),
+            fix="Name the file itself, or rename it, if it is the truth"
+            if passed
+            else DICOM_MASKS
+            if only_dicom
+            else "Name the label map after the scan's id",
         )
     return found
 
@@ -102,7 +116,7 @@ def locate_truth(path: str | Path, scan_id: str) -> Path:
 def label_values(source: Path) -> frozenset[int]:
     """The labels that occur in a map, as they stand in its file; empty for one-hot maps and for unreadable ones."""
     try:
-        array, _ = _read(source)
+        array, *_ = _read(source)
         return frozenset() if array.ndim == 4 else frozenset(_values(nearest_whole(array)))
     except InputError:
         return frozenset()  # opening it says why
@@ -112,7 +126,8 @@ def find_truth(folder: str | Path, scan_id: str) -> Path | None:
     """The label map of a scan below a folder, or None.
 
     Looks beside the scan's images, in a folder of its name, for files named after it, in `labelsTr` and among the
-    masks of `.npy` folders. Fusions of networks, anatomical maps and brain masks are no truth.
+    masks of `.npy` folders, and last for a DICOM SEG of its study. What programs drew, anatomical maps and brain masks
+    are no truth.
 
     Raises:
         InputError: The folder does not exist, or two files claim to be the truth.
@@ -126,6 +141,7 @@ def find_truth(folder: str | Path, scan_id: str) -> Path | None:
     if not found and (root / scan_id).is_dir():
         found = find_truths(root / scan_id, scan_id)  # spares a walk through thousands of other patients
     found = found or find_truths(root, scan_id)
+    found = found or [(0, path) for path, by_persons in find_dicom_segs(root, scan_id) if by_persons]
     if not found:
         return None
     best = min(rank for rank, _ in found)
@@ -153,23 +169,40 @@ def _labels_folder(root: Path, scan_id: str) -> list[tuple[int, Path]]:
     return [(0, place / name) for place in places for name in names if (place / name).is_file()]
 
 
-def _read(source: Path, grid: Grid | None = None) -> tuple[NDArray[Any], Grid | None]:
-    """The stored numbers, and the grid; None for files without geometry, which are paired by name, voxel by voxel."""
+def read_drawn(
+    source: Path, grid: Grid | None = None, files: Iterable[str] = ()
+) -> tuple[NDArray[np.uint8], Grid, LabelSet | None] | None:
+    """A segmentation of 3-D Slicer or a DICOM SEG as `drawn.label_map`; None for any other file.
+
+    Raises:
+        InputError: It is damaged, of another study than the scan's `files`, or what its segments are cannot be told.
+    """
+    found = read_slicer(source, grid) or read_dicom_seg(source, grid, files)
+    return None if found is None else label_map(*found, source, grid)
+
+
+def _read(
+    source: Path, grid: Grid | None = None, files: Iterable[str] = ()
+) -> tuple[NDArray[Any], Grid | None, LabelSet | None]:
+    """The stored numbers, the grid and, where names say it, what the numbers mean.
+
+    The grid is None for files without geometry, which are paired by name, voxel by voxel.
+    """
     if source.suffix.lower() == ".png":
-        return read_mask_stack(source), None
+        return read_mask_stack(source), None, None
     if source.suffix != ".npy":
-        return read_segmentation_of_slicer(source, grid) or read_labels(source)
+        return read_drawn(source, grid, files) or (*read_labels(source), None)
     array = np.asarray(load_array(source))
     if array.ndim == 4 and array.shape[3] > 4 >= array.shape[0]:
         array = np.moveaxis(array, 0, 3)
-    return array, None
+    return array, None, None
 
 
 def understand_labels(
     array: NDArray[Any],
     source: Path,
     *,
-    labels: str | None = None,
+    labels: str | LabelSet | None = None,
     scan_id: str = "",
     beside: Iterable[int] = (),
 ) -> tuple[NDArray[np.uint8], tuple[str, ...], str]:
@@ -179,7 +212,7 @@ def understand_labels(
         array: (X, Y, Z) labels, or (X, Y, Z, C) one-hot with background first. Floats within 0.01 of a label count as
             that label.
         source: Its file, for sentences.
-        labels: Name of the label set; None decides by the data set's `dataset.json`, else by `choose_label_set`.
+        labels: The label set or its name; None decides by the data set's `dataset.json`, else by `choose_label_set`.
         scan_id: The scan's id.
         beside: Labels in the other maps of the set.
 
@@ -201,7 +234,9 @@ def understand_labels(
             fix="Resample the labels by nearest neighbour, or cut a probability at one half",
         )
     values = _values(whole)
-    stated = stated_set(source) if labels is None else named(LABEL_SETS, labels, "label set")
+    if isinstance(labels, str):
+        labels = named(LABEL_SETS, labels, "label set")
+    stated = labels or stated_set(source)
     if stated and (left := {value for value in values if value and value not in stated.meaning}):
         raise InputError(
             f"A label map holds {', '.join(f'{value:g}' for value in sorted(left)[:5])}, which the label set "

@@ -21,7 +21,10 @@ from annofree.formats.gz import open_gz
 from annofree.formats.names import no_volume
 
 _CONVERT = "Convert it to NIfTI first, for instance with dcm2niix (DICOM)"
-DICOM_MASKS = "Convert pictures with dcm2niix, a DICOM SEG with segimage2itkimage (dcmqi), an RTSTRUCT with plastimatch"
+DICOM_MASKS = (
+    "Convert pictures with dcm2niix, an RTSTRUCT with plastimatch; a DICOM SEG is read as truth, and has to be "
+    "converted with segimage2itkimage (dcmqi) for other uses"
+)
 _AGAIN = "Copy or export the file again"
 #: Unpacked bytes beyond what the header claims that are still believed to be padding.
 _SLACK = 1 << 20
@@ -36,8 +39,10 @@ _ITK_ENDINGS = (".nrrd", ".nhdr", ".mha", ".mhd")
 _PACKED, _MGH = b"\x1f\x8b", b"\0\0\0\1"
 
 
-def open_image(path: Path) -> Any:
+def open_image(path: Path, *, layers: bool = False) -> Any:
     """Open a file as a nibabel image; voxels are read later.
+
+    `layers` are those of 3-D Slicer's segmentations, along a fourth axis; without them they are laid together.
 
     Raises:
         InputError: It is missing, empty, or none of the kinds that are read.
@@ -49,7 +54,7 @@ def open_image(path: Path) -> Any:
     name = path.name.lower()
     _require_its_own_ending(path, start)
     if name.endswith(_ITK_ENDINGS):
-        return _with_itk(path)
+        return _with_itk(path, layers)
     packed = start[:2] == _PACKED
     if name.endswith(".gz") and not packed:
         why = "it ends in .gz but is not compressed"
@@ -220,7 +225,7 @@ def _kind(start: bytes) -> str:
     return "it is DICOM" if start[128:132] == b"DICM" else "its beginning is no NIfTI header"
 
 
-def _with_itk(path: Path) -> Any:
+def _with_itk(path: Path, layers: bool) -> Any:
     """NRRD and MetaImage: LPS in the file, RAS+ here."""
     import nibabel
     import SimpleITK
@@ -252,7 +257,8 @@ def _with_itk(path: Path) -> Any:
     affine[:3, 3] = read.GetOrigin()
     affine[:2] *= -1
     array = sitk.GetArrayFromImage(read)
-    array = (array.max(axis=-1) if array.ndim == 4 else array).transpose()
+    array = array.max(axis=-1) if array.ndim == 4 and not layers else array
+    array = array.transpose(2, 1, 0, *range(3, array.ndim))
     return _in_mm(nib.Nifti1Image(_plain(array), affine, extra={UNPLACED: not _PLACED.search(head)}))
 
 

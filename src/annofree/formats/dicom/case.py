@@ -20,7 +20,7 @@ from annofree.formats.dicom.files import holds_dicom, is_dicom_file, is_zip, rea
 from annofree.formats.dicom.header import quiet
 from annofree.formats.dicom.kind import Verdict, classify_study
 from annofree.formats.dicom.pixels import read_stack
-from annofree.formats.dicom.study import Study, find_studies, person_key
+from annofree.formats.dicom.study import Study, find_studies, frame_name, person_key
 from annofree.formats.nifti import Volume
 from annofree.scan import Modality
 from annofree.settings import Settings
@@ -116,10 +116,11 @@ def _volume(study: str, verdict: Verdict) -> Volume | InputError:
     series = verdict.series
     assert series.stack is not None
     name = f"series {series.key}"
+    within = f" in {frame}" if (frame := frame_name(series.first.frame_uid)) else ""
     inverse = ("values were turned over, because the smallest is white",) * (series.first.photometric == "MONOCHROME1")
     notes = tuple(f"DICOM {name}: {note}." for note in (*series.notes, *series.stack.notes, *inverse))
     try:
-        return Volume(read_stack(series.stack, name), series.stack.grid, f"DICOM {name} of {study}", notes)
+        return Volume(read_stack(series.stack, name), series.stack.grid, f"DICOM {name} of {study}{within}", notes)
     except InputError as damaged:
         return damaged
 

@@ -83,7 +83,7 @@ def holds_dicom(folder: Path) -> bool:
     """Whether a folder holds DICOM, by a quick look at its first files; a BIDS data set keeps its own as sources."""
     if (folder / "dataset_description.json").is_file():
         return False
-    for path in islice(_walk(folder, tolerant=True), _GLANCES):
+    for path in islice(walk(folder, tolerant=True), _GLANCES):
         name = path.name.lower()
         if name == "dicomdir" or (not name.endswith(_OTHER_ENDINGS) and looks_like_dicom(path)):
             return True
@@ -95,7 +95,7 @@ def read_headers(folder: Path) -> Found:
     frames: list[Frame] = []
     lost = 0
     with quiet():
-        for path in [folder] if folder.is_file() else _walk(folder):
+        for path in [folder] if folder.is_file() else walk(folder):
             name = path.name.lower()
             if name == "dicomdir" or name.endswith(_OTHER_ENDINGS):
                 continue
@@ -113,8 +113,8 @@ def read_headers(folder: Path) -> Found:
     return Found(tuple(frames), lost)
 
 
-def _walk(folder: Path, *, tolerant: bool = False) -> Iterator[Path]:
-    """Files below a folder, the shallow ones first, in the order of their names.
+def walk(folder: Path, *, tolerant: bool = False) -> Iterator[Path]:
+    """The files below a folder, the shallow ones first, in the order of their names.
 
     Links to folders are not followed, and our own output, which may hold DICOM SEG, is passed over.
 

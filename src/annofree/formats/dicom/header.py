@@ -31,7 +31,7 @@ TAGS = (
     *("PhotometricInterpretation", "RescaleSlope", "RescaleIntercept", "PixelRepresentation"),
     *("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence", "EchoTrainLength", "ImagedNucleus"),
     *("BitsAllocated", "ContrastBolusAgentSequence", "PixelPaddingValue", "PixelPaddingRangeLimit"),
-    *("ComplexImageComponent", "ContrastBolusAgentAdministered"),
+    *("ComplexImageComponent", "ContrastBolusAgentAdministered", "FrameOfReferenceUID"),
 )
 
 
@@ -58,6 +58,7 @@ class Frame:
     sop_class: str
     study_uid: str
     series_uid: str
+    frame_uid: str
     person: tuple[str, str, str]
     modality: str
     text: str
@@ -161,6 +162,7 @@ def _common(dataset: Any, path: Path, uid: str, rows: int, columns: int) -> dict
         "sop_class": _text(dataset, "SOPClassUID"),
         "study_uid": _text(dataset, "StudyInstanceUID"),
         "series_uid": _text(dataset, "SeriesInstanceUID"),
+        "frame_uid": _text(dataset, "FrameOfReferenceUID"),
         "person": (_text(dataset, "PatientID"), _text(dataset, "PatientName"), _text(dataset, "PatientBirthDate")),
         "modality": _text(dataset, "Modality").upper(),
         "text": " | ".join(_text(dataset, word) for word in words),

@@ -18,7 +18,7 @@ from annofree.formats.dicom.header import Frame
 from annofree.scan import Grid
 
 #: From DICOM's LPS+ to RAS+.
-_RAS = np.diag([-1.0, -1.0, 1.0])
+RAS = np.diag([-1.0, -1.0, 1.0])
 #: Slices in a row that are filled by interpolation, and the part of the stack that may be filled.
 MAX_HOLE = 2
 MAX_FILLED = 0.1
@@ -91,8 +91,8 @@ def stack(frames: Sequence[Frame]) -> Stack:
     column = np.cross(normal, row)
     affine = np.eye(4)
     between_rows, between_columns = first.spacing_mm
-    affine[:3, :3] = _RAS @ np.column_stack([row * between_columns, column * between_rows, step])
-    affine[:3, 3] = _RAS @ points[0]
+    affine[:3, :3] = RAS @ np.column_stack([row * between_columns, column * between_rows, step])
+    affine[:3, 3] = RAS @ points[0]
     tilt = float(np.degrees(np.arccos(min(1.0, abs(float(step @ normal)) / float(np.linalg.norm(step))))))
     if tilt > _TILT_DEG:
         more.append(

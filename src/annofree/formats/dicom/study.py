@@ -104,7 +104,7 @@ def find_studies(found: Found, root: Path) -> list[Study]:
         visits.sort(key=lambda visit: (visit[1][0].when, visit[0]))
         begun = visits[0][1][0].day
         for number, (uid, members) in enumerate(visits, 1):
-            name = f"study-{hashlib.sha256(uid.encode()).hexdigest()[:10]}"
+            name = study_name(uid)
             taken[name] = taken.get(name, 0) + 1
             if taken[name] > 1:  # one UID for two persons or visits: a slip of some anonymisers
                 name += f"-{taken[name]}"
@@ -128,6 +128,16 @@ def _visits(frames: Sequence[Frame]) -> list[list[Frame]]:
     for frame in frames:
         found[first.get(frame.day, next(iter(found)))].append(frame)
     return list(found.values())
+
+
+def study_name(uid: str) -> str:
+    """What a study is called, which tells nothing of the person."""
+    return f"study-{hashlib.sha256(uid.encode()).hexdigest()[:10]}"
+
+
+def frame_name(uid: str) -> str:
+    """What a frame of reference is called; nothing where there is none."""
+    return f"frame-{hashlib.sha256(uid.encode()).hexdigest()[:10]}" if uid else ""
 
 
 def _no_mr(visits: Sequence[tuple[str, Sequence[Frame]]]) -> bool:

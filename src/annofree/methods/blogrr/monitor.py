@@ -58,4 +58,4 @@ def _labelled(folder: Path) -> Iterator[tuple[Scan, NDArray[np.bool_]]]:
 
     for scan in open_cohort(folder, prepare=Recipe()):
         with scoring("a monitor that chooses nothing"):
-            yield scan, open_truth(folder, scan.id, scan.grid, native=scan.native).labels > 0
+            yield scan, open_truth(folder, scan.id, scan.grid, native=scan.native, files=scan.files.values()).labels > 0

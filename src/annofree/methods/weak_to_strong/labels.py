@@ -90,5 +90,5 @@ class FromTruth:
         of_ours = self.accepted is not None and "_dseg" in self.accepted[scan.id].name
         source = self.folder if self.accepted is None else self.accepted[scan.id]
         meaning = None if self.accepted is None else "brats2023" if of_ours else "binary"
-        truth = open_truth(source, scan.id, scan.grid, labels=meaning, native=scan.native)
+        truth = open_truth(source, scan.id, scan.grid, labels=meaning, native=scan.native, files=scan.files.values())
         return np.asarray(truth.labels > 0)

@@ -1,0 +1,219 @@
+"""DICOM SEG that others drew: its segments on a grid of its own, each frame placed by its position.
+
+Frames in which nothing is drawn may be missing, so that the frames alone do not tell how far slices lie apart: the grid
+of the scan says it where it fits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annofree.errors import InputError
+from annofree.formats.dicom.files import is_dicom_file, is_zip, walk
+from annofree.formats.dicom.header import Frame, quiet, read_frames
+from annofree.formats.dicom.stack import RAS, normal_of
+from annofree.formats.dicom.study import frame_name, study_name
+from annofree.formats.drawn import Segment
+from annofree.formats.named_labels import is_surrounding, meaning_of
+from annofree.formats.nifti import MAX_VOXELS
+from annofree.formats.volume_files import DICOM_MASKS
+from annofree.scan import Grid
+
+#: Segmentations, and segmentations as label maps.
+_CLASSES = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
+_AGAIN = "Export it again"
+#: Parts of a step, and of the smallest edge, by which frames may lie off the scan's slices.
+_SAME_STEP, _OFF = 0.05, 0.3
+
+
+def read_dicom_seg(
+    path: Path, grid: Grid | None = None, files: Iterable[str] = ()
+) -> tuple[list[Segment], Grid] | None:
+    """The segments of a DICOM SEG and their grid, (column, row, slice); None for a file that is no DICOM.
+
+    A fractional segment is what lies at one half or above.
+
+    Args:
+        path: Any file.
+        grid: The canonical grid of the scan that it was drawn on.
+        files: What a record says of where the scan's sequences are from; it tells their study.
+
+    Raises:
+        InputError: It is another kind of DICOM, of another study, damaged, or its segments or places cannot be told.
+    """
+    if not is_dicom_file(path) or is_zip(path):
+        return None
+    import pydicom
+
+    with quiet():
+        try:
+            held: Any = pydicom.dcmread(path)
+            kind = str(held.SOPClassUID)
+            with path.open("rb") as handle:
+                frames = read_frames(path, handle) or []
+            pixels = np.asarray(held.pixel_array if kind in _CLASSES else ())  # which sees that single bits are missing
+        except Exception:  # pydicom raises a dozen classes, and their texts may hold names
+            raise InputError("A DICOM file is damaged or cut short", file=path, fix=_AGAIN) from None
+    if kind not in _CLASSES:
+        modality = str(held.get("Modality", "")) or "no segmentation"
+        raise InputError(
+            "A DICOM file is read as a mask only if it is a SEG", file=path, why=f"it is {modality}", fix=DICOM_MASKS
+        )
+    _refuse_another(held, files, path)
+    pixels = pixels.reshape(-1, *pixels.shape[-2:])
+    places, native = _placed(frames, grid, path)
+    if len(pixels) != len(frames) or np.prod(native.shape, dtype=object) > MAX_VOXELS:
+        raise InputError("A DICOM SEG is damaged or cut short", file=path, fix=_AGAIN)
+    if held.SegmentationType == "FRACTIONAL":
+        pixels = 2.0 * pixels >= float(held.get("MaximumFractionalValue", 255))
+    whose = None if held.SegmentationType == "LABELMAP" else _numbers(held, path)
+    segments = []
+    for item in held.SegmentSequence:
+        number = int(item.SegmentNumber)
+        if number == 0:  # the background of a label map
+            continue
+        mask = np.zeros(native.shape, bool)
+        for at, place in enumerate(places):
+            if whose is None or whose[at] == number:
+                mask[:, :, place] |= number == pixels[at].T if whose is None else pixels[at].T > 0
+        segments.append(Segment(_name(item, path), number, mask))
+    return segments, native
+
+
+def find_dicom_segs(folder: Path, scan_id: str) -> Iterator[tuple[Path, bool]]:
+    """The DICOM SEG below a folder that are of a scan, and whether a person drew at least a part of each.
+
+    A scan's are those of its study or patient, and those that it names or whose folder it names.
+    """
+    import pydicom
+
+    for path in walk(folder, tolerant=True):
+        if not is_dicom_file(path) or is_zip(path) or not any(kind.encode() in _start(path) for kind in _CLASSES):
+            continue
+        with quiet():
+            try:
+                held: Any = pydicom.dcmread(path, stop_before_pixels=True)
+                study, person = study_name(str(held.StudyInstanceUID)), str(held.get("PatientID", ""))
+                by_persons = any(item.SegmentAlgorithmType != "AUTOMATIC" for item in held.SegmentSequence)
+            except Exception:  # damaged: no truth
+                continue
+        parts = (folder.absolute().name, *path.relative_to(folder).parts[:-1])
+        named = path.name.startswith(scan_id) and not path.name[len(scan_id)].isalnum()
+        if study in scan_id or scan_id in parts or named or (person and scan_id.split("_visit-")[0] == person):
+            yield path, by_persons
+
+
+def _start(path: Path) -> bytes:
+    with path.open("rb") as handle:
+        return handle.read(1024)  # where the kind of object stands
+
+
+def _refuse_another(held: Any, files: Iterable[str], path: Path) -> None:
+    """Refuse what was drawn on another study, or in another frame of reference, than a scan of DICOM."""
+    known = [words for words in files if words.startswith("DICOM series")]
+    study, frame = study_name(str(held.StudyInstanceUID)), frame_name(str(held.get("FrameOfReferenceUID", "")))
+    for what, own, says in (
+        ("study", study, known),
+        ("frame of reference", frame, [w for w in known if "frame-" in w]),
+    ):
+        if own and says and not any(own in words for words in says):
+            raise InputError(
+                f"A DICOM SEG is of another {what} than the scan",
+                file=path,
+                why=f"it is of {own}, and the scan is {says[0]}",
+                fix="Give the one that was drawn on the scan's own pictures",
+            )
+
+
+def _numbers(held: Any, path: Path) -> list[int]:
+    """The number of each frame's segment."""
+    try:
+        shared = held.SharedFunctionalGroupsSequence[0].get("SegmentIdentificationSequence")
+        groups = held.PerFrameFunctionalGroupsSequence
+        return [
+            int((group.get("SegmentIdentificationSequence") or shared)[0].ReferencedSegmentNumber) for group in groups
+        ]
+    except (AttributeError, IndexError, TypeError, ValueError):
+        raise InputError("A DICOM SEG does not say which segment its frames show", file=path, fix=_AGAIN) from None
+
+
+def _name(item: Any, path: Path) -> str:
+    """What a segment is called: its label, or its coded type where the label says nothing or only tumour.
+
+    Raises:
+        InputError: They say two things.
+    """
+    label = str(item.get("SegmentLabel", "")).strip()
+    coded = item.get("SegmentedPropertyTypeCodeSequence")
+    kind = str(coded[0].get("CodeMeaning", "")).strip() if coded else ""
+    names = [name for name in (label, kind) if meaning_of(name) is not None]
+    sure = [name for name in names if meaning_of(name) != 2 or is_surrounding(name)]
+    if len({meaning_of(name) for name in sure}) > 1:
+        raise InputError(
+            "What a segment of a DICOM SEG is cannot be told",
+            file=path,
+            why=f"it is called {label} and coded as {kind}",
+            fix="Let its label and its code say the same",
+        )
+    return next(iter((*sure, *names, label)))
+
+
+def _placed(frames: list[Frame], grid: Grid | None, path: Path) -> tuple[list[int], Grid]:
+    """The slice of each frame, and the grid of all slices between the first and the last."""
+    first = frames[0] if frames else None
+    if (
+        first is None
+        or first.orientation is None
+        or first.spacing_mm is None
+        or any(f.position is None for f in frames)
+    ):
+        raise InputError("A DICOM SEG has no place in space", file=path, why="positions are missing", fix=_AGAIN)
+    planes = np.array([(*(frame.orientation or ()), *(frame.spacing_mm or ())) for frame in frames])
+    normal = normal_of(first.orientation)
+    points = np.array([frame.position for frame in frames], dtype=float)
+    points_from = points - points[np.argmin(points @ normal)]
+    step = _step(first, points_from, normal, grid)
+    places = np.rint(points_from @ normal / (step @ normal)).astype(int)
+    if np.ptp(planes, axis=0).max() > 1e-3 or np.abs(points_from - places[:, None] * step).max() > _OFF * abs(
+        step @ normal
+    ):
+        raise InputError(
+            "The frames of a DICOM SEG are no slices of one volume",
+            file=path,
+            why="they lie unevenly or in several planes",
+            fix="Export one volume, or the label map as NIfTI",
+        )
+    row, column = np.reshape(first.orientation, (2, 3))
+    affine = np.eye(4)
+    affine[:3, :3] = RAS @ np.column_stack([row * first.spacing_mm[1], column * first.spacing_mm[0], step])
+    affine[:3, 3] = RAS @ points[np.argmin(points @ normal)]
+    return places.tolist(), Grid((first.columns, first.rows, int(places.max()) + 1), affine)
+
+
+def _step(
+    first: Frame, points: NDArray[np.float64], normal: NDArray[np.float64], grid: Grid | None
+) -> NDArray[np.float64]:
+    """From one slice to the next, mm in DICOM's LPS+: the scan's own step where the frames lie on its slices."""
+    along = np.sort(points @ normal)
+    gaps = np.diff(along)[np.diff(along) > 0.02]
+    told = first.spacing_between_mm or first.thickness_mm or 0.0
+    smallest = float(gaps.min()) if gaps.size else told or 1.0
+    if grid is not None:
+        axes = RAS @ np.asarray(grid.affine)[:3, :3]
+        heights = normal @ axes
+        axis = int(np.argmax(np.abs(heights) / grid.spacing_mm))
+        step, height = np.asarray(axes[:, axis] * np.sign(heights[axis])), abs(float(heights[axis]))
+        off = points - np.rint(points @ normal / height)[:, None] * step
+        if min(abs(smallest - height), abs(told - height)) <= _SAME_STEP * height and (
+            np.abs(off).max() <= _OFF * min(grid.spacing_mm)
+        ):
+            return step
+    if not gaps.size:
+        return normal * smallest
+    last = points[np.argmax(points @ normal)]
+    return np.asarray(last / np.rint(last @ normal / smallest))

@@ -1,0 +1,157 @@
+"""Segments with names, as 3-D Slicer and DICOM SEG hold them, as a label map on a scan's grid.
+
+Programs number segments in the order in which they were made: the names say what a segment is, and the numbers do where
+the names are the program's own (`Segment_2`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annofree.errors import InputError, some
+from annofree.formats.label_sets import LabelSet
+from annofree.formats.named_labels import is_surrounding, meaning_of, meanings_of
+from annofree.masks import bounding_box
+from annofree.scan import Grid, canonical_grid, to_canonical
+
+#: The number of a segment that is the tumour and none of its parts; label maps of one number 255 are binary.
+WHOLE = 255
+_OUTER_FIRST = {2: 1, 1: 2, 3: 3}
+_FIX = "Name the segments necrosis, oedema and enhancing tumour (or one tumour), or export them as a label map"
+_OWN_NAME = re.compile(r"(?:segment|label)?[ _]*(\d+)", flags=re.IGNORECASE)
+_NAMED = LabelSet("segments", {1: 1, 2: 2, 3: 3}, "segments as they are named (core, oedema, enhancing)")
+_ONE = LabelSet("segments", {WHOLE: 2}, "segments as they are named: whole tumour only", ("WT",))
+
+
+@dataclass(frozen=True, eq=False)
+class Segment:
+    """What was drawn under one name.
+
+    Attributes:
+        name: As the file has it.
+        value: Its number in the file.
+        mask: Boolean (i, j, k), in the file's axis order.
+    """
+
+    name: str
+    value: int
+    mask: NDArray[np.bool_]
+
+
+def label_map(
+    segments: Sequence[Segment], native: Grid, path: Path, grid: Grid | None
+) -> tuple[NDArray[np.uint8], Grid, LabelSet | None]:
+    """Segments as a label map: 1 core, 2 oedema, 3 enhancing, or 255 for the tumour as a whole.
+
+    Of segments that overlap (whole tumour, core, enhancing) the inner one counts.
+
+    Args:
+        segments: All of a file.
+        native: Where their voxels lie.
+        path: The file, for sentences.
+        grid: The canonical grid of the scan that it was drawn on; the map gets the scan's extent where it was cut.
+
+    Returns:
+        (X, Y, Z) labels in canonical order, their grid, and what the numbers mean; None where names do not say it.
+
+    Raises:
+        InputError: What the segments are cannot be told, or one reaches beyond the scan.
+    """
+    numbers, named = _numbers(segments, path)
+    labels = np.zeros(native.shape, np.uint8)
+    enhancing = _union(segments, [number == 3 for number in numbers])
+    depths = [_depth(number, segment, enhancing) for number, segment in zip(numbers, segments, strict=True)]
+    for at in sorted(range(len(segments)), key=depths.__getitem__):
+        labels[segments[at].mask] = numbers[at]
+    own, turned = canonical_grid(native), np.ascontiguousarray(to_canonical(labels, native))
+    if grid is not None:
+        turned, own = _spread(turned, own, grid, path)
+    drawn = set(numbers) - {0}
+    return turned, own, None if not (named and turned.any()) or drawn == {1} else _ONE if WHOLE in drawn else _NAMED
+
+
+def _depth(number: int, segment: Segment, enhancing: NDArray[np.bool_]) -> int:
+    """Outer segments are drawn first; a necrosis within an enhancing tumour that was drawn as a whole comes last."""
+    size, within = np.count_nonzero(segment.mask), np.count_nonzero(segment.mask & enhancing)
+    filled = number == 1 and 4 * within >= 3 * size > 0 and size < np.count_nonzero(enhancing)
+    return 4 if filled else _OUTER_FIRST.get(number, 0)
+
+
+def _union(segments: Sequence[Segment], chosen: Sequence[bool]) -> NDArray[np.bool_]:
+    found = np.zeros(segments[0].mask.shape, bool)
+    for segment, one in zip(segments, chosen, strict=True):
+        found |= segment.mask if one else False
+    return found
+
+
+def _numbers(segments: Sequence[Segment], path: Path) -> tuple[list[int], bool]:
+    """What the segments are, as numbers of a label map, and whether their names say it."""
+    names = [segment.name for segment in segments]
+    named = meanings_of(names, apart=False)
+    own = [_OWN_NAME.fullmatch(segment.name.strip()) for segment in segments]
+    values = [segment.value for segment in segments]
+    if all(match and int(match[1]) == value for match, value in zip(own, values, strict=True)):
+        return values, False
+    if None not in named:
+        found = meanings_of(names, apart=_apart(segments, path))
+        # a tumour beside oedema may be enhancing or not, where no enhancing tumour is drawn too
+        parts = 3 in named if found != named else bool({1, 3} & set(named)) or all(map(is_surrounding, names))
+        return [(number or 0) if parts else WHOLE if number else 0 for number in found], True
+    if len(segments) == 1:
+        return [WHOLE], True
+    raise InputError(
+        "What the segments of a segmentation are cannot be told",
+        file=path,
+        why=f"they are called {some(names, 4)}",
+        fix=_FIX,
+    )
+
+
+def _apart(segments: Sequence[Segment], path: Path) -> bool:
+    """Whether a tumour and an oedema that are drawn are two things, and not the whole and its part.
+
+    Raises:
+        InputError: They overlap in part, so that either may be.
+    """
+    around = [is_surrounding(segment.name) for segment in segments]
+    whole = [meaning_of(segment.name) == 2 and not part for segment, part in zip(segments, around, strict=True)]
+    oedema, tumour = _union(segments, around), _union(segments, whole)
+    shared, of_oedema = np.count_nonzero(oedema & tumour), np.count_nonzero(oedema)
+    if 4 * shared <= of_oedema:
+        return True
+    if 4 * shared >= 3 * of_oedema:
+        return False
+    if 4 * shared >= 3 * np.count_nonzero(tumour):  # an oedema that was drawn over its tumour too
+        return True
+    raise InputError(
+        "Whether a tumour is the whole or its core cannot be told",
+        file=path,
+        why=f"it covers {100 * shared / of_oedema:.0f} % of the oedema, not all or none of it",
+        fix="Call it whole tumour or core, and draw it so",
+    )
+
+
+def _spread(labels: NDArray[np.uint8], own: Grid, grid: Grid, path: Path) -> tuple[NDArray[np.uint8], Grid]:
+    """Labels on the scan's extent, where both have the same axes and edges; as they are where they have not."""
+    steps = np.linalg.inv(own.affine) @ grid.affine
+    if np.abs(steps[:3, :3] - np.eye(3)).max() * max(grid.shape) > 0.5:
+        return labels, own
+    start = np.rint(steps[:3, 3]).astype(int)  # of the scan's first voxel in the segmentation
+    affine = np.array(own.affine, dtype=np.float64)
+    affine[:3, 3] += affine[:3, :3] @ start
+    whole = np.zeros(grid.shape, np.uint8)
+    if (drawn := bounding_box(labels)) is not None:
+        there = tuple(
+            slice(int(axis.start - first), int(axis.stop - first)) for axis, first in zip(drawn, start, strict=True)
+        )
+        if any(axis.start < 0 or axis.stop > size for axis, size in zip(there, grid.shape, strict=True)):
+            fix = "Draw on the scan itself, or give the mask that belongs to it"
+            raise InputError("A segmentation reaches beyond the scan", file=path, fix=fix)
+        whole[there] = labels[drawn]
+    return whole, Grid(grid.shape, affine)
