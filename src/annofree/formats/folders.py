@@ -20,6 +20,8 @@ from annofree.formats.joined import joined_sequences
 from annofree.formats.names import (
     GENERIC,
     ImageName,
+    anothers,
+    belongs,
     by_programs,
     folder_rank,
     is_map_folder,
@@ -224,7 +226,7 @@ def _scans(
         stem = stem_of(path.name)
         if path in telling:
             members[telling[path].case].append(path)
-        elif owner := next((case for case in by_length if _belongs(stem, case)), None):
+        elif owner := next((case for case in by_length if belongs(stem, case)), None):
             members[owner].append(path)
         elif path in pictures and not read_name(path.name, known[path]).other:
             members[stem] = [path]
@@ -261,17 +263,6 @@ def _entries(folder: Path) -> tuple[list[Path], list[Path]]:
     return files, subfolders
 
 
-def _belongs(stem: str, case: str) -> bool:
-    return stem == case or (stem.startswith(case) and not stem[len(case)].isalnum())
-
-
-def _anothers(rest: str) -> bool:
-    """Whether what follows an id in a label map's name says another visit or patient: `p1_2_seg` is not of `p1`."""
-    words = [word for word in re.split(r"[-_. ]+", rest) if word]
-    before = words[: next((i for i, word in enumerate(words) if truth_rank(word) is not None), len(words))]
-    return any(re.fullmatch(r"\d+[a-z]?|(ses|tp|timepoint|visit|run)\d*", word, re.IGNORECASE) for word in before)
-
-
 def _says_no_patient(name: str) -> bool:
     return name.lower() in GENERIC or is_map_folder(name)
 
@@ -283,7 +274,7 @@ def passed_over(folder: Path, scan_id: str) -> list[Path]:
         parts = path.relative_to(folder).parts
         words = [word for part in parts for word in words_of(part, scan_id)]
         if is_volume(path) and (by_programs(words) or "nnunet" in map(str.lower, words)):
-            found += [path] if _belongs(stem_of(path.name), scan_id) or scan_id in (folder.name, *parts) else []
+            found += [path] if belongs(stem_of(path.name), scan_id) or scan_id in (folder.name, *parts) else []
     return found
 
 
@@ -310,8 +301,8 @@ def _truths(folder: Path, scan_id: str, seen: set[str]) -> list[tuple[int, Path]
     owners.add(next((at.name for at in (here, *here.parents) if not _says_no_patient(at.name)), here.name))
     for path in files:
         stem = stem_of(path.name)
-        known = scan_id if _belongs(stem, scan_id) else ""
-        if known and _anothers(stem[len(scan_id) :]):
+        known = scan_id if belongs(stem, scan_id) else ""
+        if known and anothers(stem[len(scan_id) :]):
             continue
         rank = truth_rank(path.name, known)
         bare = stem == scan_id

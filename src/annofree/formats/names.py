@@ -238,6 +238,18 @@ def read_name(name: str, known_case: str = "") -> ImageName:
     return ImageName(**vars(found), case=case, prefix=prefix, trailing=trailing)
 
 
+def belongs(stem: str, case: str) -> bool:
+    """Whether a name without its ending begins with the id of a case."""
+    return stem == case or (stem.startswith(case) and not stem[len(case)].isalnum())
+
+
+def anothers(rest: str) -> bool:
+    """Whether what follows an id in a label map's name says another visit or patient: `p1_2_seg` is not of `p1`."""
+    words = [word for word in re.split(r"[-_. ]+", rest) if word]
+    before = words[: next((i for i, word in enumerate(words) if truth_rank(word) is not None), len(words))]
+    return any(re.fullmatch(r"\d+[a-z]?|(ses|tp|timepoint|visit|run)\d*", word, re.IGNORECASE) for word in before)
+
+
 def known_case_of(stem: str, folder: Path) -> str:
     """The beginning of a name that repeats the name of its folder, or of one of the two folders above it."""
     for name in (folder.name, folder.parent.name, folder.parent.parent.name):

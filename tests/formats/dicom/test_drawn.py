@@ -212,7 +212,7 @@ def test_the_seg_of_a_study_is_found_among_its_pictures_and_scored(tmp_path: Pat
     assert open_cohort(tmp_path / "a").ids == (case.id,)
 
 
-@pytest.mark.parametrize("name", ["p1_seg.dcm", "p1.dcm", "p1/1.dcm"])
+@pytest.mark.parametrize("name", ["p1_seg.dcm", "p1.dcm", "p1", "p1/1.dcm"])
 def test_a_seg_is_found_by_the_name_of_a_scan(tmp_path: Path, name: str) -> None:
     result, case, own = made(tmp_path / "a", oblique())
     path = tmp_path / "truth" / name
@@ -221,6 +221,8 @@ def test_a_seg_is_found_by_the_name_of_a_scan(tmp_path: Path, name: str) -> None
     assert find_truth(tmp_path / "truth", "p1") == path
     assert find_truth(tmp_path / "truth", "p10") is None
     assert find_truth(tmp_path / "truth", "p") is None
+    shutil.copy(path, tmp_path / "truth" / "p2_1_seg.dcm")
+    assert find_truth(tmp_path / "truth", "p2") is None  # another visit's
 
 
 def test_a_corrected_seg_is_accepted(tmp_path: Path) -> None:

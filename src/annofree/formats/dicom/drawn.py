@@ -20,6 +20,7 @@ from annofree.formats.dicom.stack import RAS, normal_of
 from annofree.formats.dicom.study import frame_name, study_name
 from annofree.formats.drawn import Segment
 from annofree.formats.named_labels import is_surrounding, meaning_of
+from annofree.formats.names import anothers, belongs
 from annofree.formats.nifti import MAX_VOXELS
 from annofree.formats.volume_files import DICOM_MASKS
 from annofree.scan import Grid
@@ -70,7 +71,7 @@ def read_dicom_seg(
     if len(pixels) != len(frames) or np.prod(native.shape, dtype=object) > MAX_VOXELS:
         raise InputError("A DICOM SEG is damaged or cut short", file=path, fix=_AGAIN)
     if held.SegmentationType == "FRACTIONAL":
-        pixels = 2.0 * pixels >= float(held.get("MaximumFractionalValue", 255))
+        pixels = pixels >= float(held.get("MaximumFractionalValue", 255)) / 2
     whose = None if held.SegmentationType == "LABELMAP" else _numbers(held, path)
     segments = []
     for item in held.SegmentSequence:
@@ -103,7 +104,7 @@ def find_dicom_segs(folder: Path, scan_id: str) -> Iterator[tuple[Path, bool]]:
             except Exception:  # damaged: no truth
                 continue
         parts = (folder.absolute().name, *path.relative_to(folder).parts[:-1])
-        named = path.name.startswith(scan_id) and not path.name[len(scan_id)].isalnum()
+        named = belongs(path.name, scan_id) and not anothers(path.stem[len(scan_id) :])
         if study in scan_id or scan_id in parts or named or (person and scan_id.split("_visit-")[0] == person):
             yield path, by_persons
 
