@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from annofree import processes
 from annofree.bench import compare
 from annofree.bench.compare import _learned_from, bench
 from annofree.bench.folders import MARK, Folders
@@ -130,7 +131,11 @@ def test_a_model_that_learned_from_the_scans_is_told_apart(made: tuple[Path, Ben
     assert _learned_from(Choice(Intensity().replace(card={"patients": ["phantom-001"]})), place)
 
 
-def test_a_method_that_cannot_run_is_told_and_the_others_stand(made: tuple[Path, Bench], tmp_path: Path) -> None:
+def test_a_method_that_cannot_run_is_told_and_the_others_stand(
+    made: tuple[Path, Bench], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # without the processes of their own that the rows above were made in
+    monkeypatch.setattr(processes, "as_they_come", lambda work, jobs, _: ((job, work(job)) for job in jobs))
     place = made[1].groups[0].place
     (tmp_path / "plan.yaml").write_text(
         f"data:\n  - {{name: T2 alone, scans: {place.scans}, truth: {place.truth}, sequence: T2}}\n"
