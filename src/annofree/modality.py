@@ -237,9 +237,8 @@ def _words(stem: str, skipped: int) -> list[_Word]:
                     if sign is not None:
                         text, kind = ("cplus", "contrast") if sign[1] == "+" else ("cminus", "plain")
                         spoken[-1] = replace(spoken[-1], text=text, kind=kind)
-                    elif before.endswith(" -") or (
-                        before == "-" and part.start()
-                    ):  # a minus, or a hyphen put carelessly
+                    # a minus, or a hyphen put carelessly
+                    elif before.endswith(" -") or (before == "-" and part.start()):
                         spoken[0] = replace(spoken[0], text=f"-{spoken[0].text}", kind="unknown")
                 found += spoken
     return found
@@ -263,9 +262,8 @@ def _entity(key: str, value: str, start: int) -> list[_Word]:
         return [_Word(whole, "other", start)]
     if key in SPOKEN_ENTITIES:
         inner = [word for part in re.split(r"[-. ]+", value) for word in _kinds(part, start)]
-        kept = [
-            w for w in inner if w.kind in ("contrast", "plain", "negator", "base", "other") or SUSPECT.search(w.text)
-        ]
+        meant = ("contrast", "plain", "negator", "base", "other")
+        kept = [w for w in inner if w.kind in meant or SUSPECT.search(w.text)]
         return _joined(kept) or [_Word(whole, "neutral", start, ignored=True)]
     return [_Word(whole, "id" if key in ("sub", "ses") else "neutral", start, ignored=True)]
 
