@@ -12,7 +12,7 @@ from torch.utils._pytree import tree_leaves
 
 from annofree.phantom import phantom_subject
 from annofree.synthesis import LabelMapBank, SynthesisSettings, make_case
-from annofree.synthesis.carrier import carrier_of
+from annofree.synthesis.carrier import Carrier, carrier_of
 from annofree.synthesis.generator import MadeCase
 from annofree.synthesis.real_brain import paint_tumour_into
 from annofree.synthesis.settings import Tumours
@@ -79,9 +79,14 @@ def test_a_made_case(mni_bank: LabelMapBank, graphics: Pretended, seed: int, siz
         check(make_case(mni_bank, ALWAYS, seed, device=GRAPHICS, **size), plain)
 
 
+@pytest.fixture(scope="module")
+def carrier() -> Carrier:
+    """A phantom's brain, ready to be painted into."""
+    return carrier_of(phantom_subject(5, spacing_mm=4.0).scan)
+
+
 @pytest.mark.parametrize("seed", range(3))
-def test_a_painted_case(graphics: Pretended, seed: int) -> None:
-    carrier = carrier_of(phantom_subject(5, spacing_mm=4.0).scan)
+def test_a_painted_case(carrier: Carrier, graphics: Pretended, seed: int) -> None:
     plain = paint_tumour_into(carrier, ALWAYS, seed)
     with graphics:
         check(paint_tumour_into(carrier, ALWAYS, seed, device=GRAPHICS), plain)
