@@ -17,12 +17,14 @@ from annofree.errors import AnnofreeError, InputError
 from annofree.evaluation.pairs import find_pairs
 from annofree.evaluation.rescan import Change, Rescan, rescans, scale_ml
 from annofree.formats import open_scan
+from annofree.formats.derivatives import read_segmentation
 from annofree.formats.grids import resample
 from annofree.formats.outfolder import read_table
 from annofree.phantom import phantom_subject, reposed
 from annofree.prepare import visits
 from annofree.scan import Grid, Scan
 from annofree.segmentation import Segmentation
+from annofree.thresholds.fixed import Fixed
 from command_line import call
 from remembered import remembered
 
@@ -122,6 +124,25 @@ def test_a_scan_without_change_shows_none(first: Path, tmp_path: Path) -> None:
     assert one.changes[0].verdict == "no change shown"
     assert one.statement.startswith("No change is shown, and none is ruled out: ")
     assert one.visits.likeness > 0.75
+
+
+@pytest.mark.parametrize(("later", "differ"), [((0.5, 0.5), False), ((0.4, 0.5), True)])
+def test_a_region_of_one_visit_alone_is_no_difference_of_thresholds(
+    first: Path, tmp_path: Path, later: tuple[float, float], differ: bool
+) -> None:
+    """Without T1C enhancing tumour has no threshold."""
+    visits = [
+        (first, "sub-07_ses-1", (0.5, 0.5, 0.5)),
+        (examined(tmp_path, "sub-07_ses-2", visit=2), "sub-07_ses-2", later),
+    ]
+    for number, (folder, scan_id, values) in enumerate(visits):
+        result = read_segmentation(folder, scan_id)
+        regions = result.regions[: len(values)]
+        rules = {region: Fixed(value) for region, value in zip(regions, values, strict=True)}
+        result.replace(regions=regions, thresholds=rules, scores={}).save(tmp_path / f"{number}", page=False)
+    (one,) = af.compare(tmp_path / "0", tmp_path / "1", out=tmp_path / "out", review=False).comparisons
+    assert [change.region for change in one.changes] == ["WT", "TC"]
+    assert any("thresholds" in note for note in one.notes) == differ
 
 
 def test_bad_pairs_are_refused_in_a_sentence(first: Path, tmp_path: Path) -> None:

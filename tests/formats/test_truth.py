@@ -415,6 +415,18 @@ def test_an_answer_of_annofree_is_no_truth(tmp_path: Path) -> None:
     assert find_truth(tmp_path / "bids", "sub-01_ses-pre") == path
 
 
+@pytest.mark.parametrize("scan_id", ["sub-01", "sub-01_ses-pre", "made_1"])
+def test_what_experts_drew_counts_also_where_annofree_wrote(tmp_path: Path, scan_id: str) -> None:
+    out = tmp_path / "out"
+    made(scan_id).save(out, page=False)
+    assert find_truth(out, scan_id) is None
+    assert find_truth(next(out.glob("sub-*")), scan_id) is None
+    with pytest.raises(InputError, match="answers of annofree and their corrections are no truth"):
+        open_truth(out, scan_id, Grid(SHAPE, np.eye(4)))
+    path = save(out / "manual" / f"{scan_id}_seg.nii.gz", np.ones((4, 4, 4), np.uint8))
+    assert find_truth(out, scan_id) == path
+
+
 def test_two_truths_are_refused_and_none_is_said(patient: Path) -> None:
     with pytest.raises(InputError, match=r"No truth for scan 'q'.*q_seg.nii.gz"):
         open_truth(patient.parent, "q", canonical_grid(open_scan(patient).grid))

@@ -226,8 +226,9 @@ def _notes(results: tuple[Segmentation, ...], scans: tuple[Scan, ...], visits: V
         yield f"The brains are less alike ({visits.likeness:.2f}) than those of one person usually are; look at them."
     if visits.shared < _WELL_SHARED:
         yield f"The two scans share {visits.shared:.0%} of the brain."
+    shared = sorted(set.intersection(*(set(r.thresholds) for r in results)))  # enhancing tumour has none without T1C
     for what, told in (
-        ("thresholds", [{name: rule.to_dict() for name, rule in r.thresholds.items()} for r in results]),
+        ("thresholds", [{name: r.thresholds[name].to_dict() for name in shared} for r in results]),
         ("models", [r.provenance.get("model") for r in results]),
         ("versions of annofree", [r.provenance.get("annofree") for r in results]),
     ):

@@ -40,6 +40,8 @@ from annofree.formats.repeats import numbered_behind, numbered_in_front, series_
 from annofree.formats.standing import refuse_unsettled
 from annofree.processes import side_by_side
 
+#: What annofree calls its answers.
+_ANSWER = re.compile(r"sub-.+_space-[A-Za-z0-9]+_(label-.+_)?desc-.+_(mask|dseg|probseg)\.nii\.gz")
 #: Folders of BIDS that never hold one of our sequences.
 _BIDS_OTHERS = frozenset("func dwi fmap perf meg eeg ieeg beh pet micr nirs mrs".split())  # noqa: SIM905
 #: Folders of a BIDS data set that hold its persons again, under other names.
@@ -280,10 +282,11 @@ def passed_over(folder: Path, scan_id: str) -> list[Path]:
 
 def find_truths(folder: Path, scan_id: str) -> list[tuple[int, Path]]:
     """Label maps for a scan below a folder: beside its images, in a folder of its name, or named after it."""
-    return _truths(folder, scan_id, set())
+    here = folder.absolute()
+    return _truths(folder, scan_id, set(), any(map(is_ours, here.parents)))
 
 
-def _truths(folder: Path, scan_id: str, seen: set[str]) -> list[tuple[int, Path]]:
+def _truths(folder: Path, scan_id: str, seen: set[str], ours: bool) -> list[tuple[int, Path]]:
     real = os.path.realpath(folder)
     if real in seen:
         return []
@@ -292,14 +295,15 @@ def _truths(folder: Path, scan_id: str, seen: set[str]) -> list[tuple[int, Path]
         files, subfolders = _entries(folder)
     except OSError:
         return []
-    if is_ours(folder):  # answers are no truth
-        return []
+    ours = ours or is_ours(folder)
     found: list[tuple[int, Path]] = []
     here = folder.absolute()
     of_maps = is_map_folder(folder.name)
     owners = {here.name, here.parent.name} if of_maps else {here.name}
     owners.add(next((at.name for at in (here, *here.parents) if not _says_no_patient(at.name)), here.name))
     for path in files:
+        if ours and _ANSWER.fullmatch(path.name):  # no truth, and neither is a correction of it
+            continue
         stem = stem_of(path.name)
         known = scan_id if belongs(stem, scan_id) else ""
         if known and anothers(stem[len(scan_id) :]):
@@ -314,5 +318,5 @@ def _truths(folder: Path, scan_id: str, seen: set[str]) -> list[tuple[int, Path]
             found.append((rank, path))
     for sub in subfolders:
         if not by_programs(words_of(sub.name, scan_id)):
-            found += _truths(sub, scan_id, seen)
+            found += _truths(sub, scan_id, seen, ours)
     return found

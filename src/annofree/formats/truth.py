@@ -20,6 +20,7 @@ from annofree.formats.layouts import LAYOUTS
 from annofree.formats.named_labels import stated_set
 from annofree.formats.nifti import read_labels
 from annofree.formats.npy import SPLITS, load_array
+from annofree.formats.outfolder import is_ours
 from annofree.formats.slicer import read_slicer
 from annofree.formats.slices import read_mask_stack
 from annofree.formats.volume_files import DICOM_MASKS
@@ -103,7 +104,8 @@ def locate_truth(path: str | Path, scan_id: str) -> Path:
             f"No truth for scan '{scan_id}' was found",
             file=source,
             why=f"looked for {scan_id}_seg.nii.gz, {scan_id}/*seg*, labelsTr/{scan_id}.nii.gz and the like"
-            + (told or ("; there is DICOM, and no SEG of this scan" if only_dicom else "")),
+            + (told or ("; there is DICOM, and no SEG of this scan" if only_dicom else ""))
+            + ("; answers of annofree and their corrections are no truth" if is_ours(source) else ""),
             fix="Name the file itself, or rename it, if it is the truth"
             if passed
             else DICOM_MASKS

@@ -306,6 +306,10 @@ def test_a_description_says_whether_contrast_agent_was_given(text: str, contrast
         ("t1_vibe_dixon_tra_F", ("T1",), "fat"),
         ("FAT: Ax T1 FLEX", ("T1",), "fat"),
         ("AX T1 FLEX FAT SAT", ("T1",), None),
+        ("T1 mDIXON PRE OP", ("T1",), None),
+        ("T1 FLEX POST-OP", ("T1",), None),
+        ("T1 DIXON F/U", ("T1",), None),
+        ("T1 POST OP DIXON OP", ("T1",), "opposed phase"),
     ],
 )
 def test_a_word_is_no_other_that_it_contains(text: str, sequences: tuple[str, ...], against: str | None) -> None:

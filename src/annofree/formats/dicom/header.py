@@ -31,7 +31,7 @@ TAGS = (
     *("PhotometricInterpretation", "RescaleSlope", "RescaleIntercept", "PixelRepresentation"),
     *("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence", "EchoTrainLength", "ImagedNucleus"),
     *("BitsAllocated", "ContrastBolusAgentSequence", "PixelPaddingValue", "PixelPaddingRangeLimit"),
-    *("ComplexImageComponent", "ContrastBolusAgentAdministered", "FrameOfReferenceUID"),
+    *("ComplexImageComponent", "ContrastBolusAgentAdministered"),
 )
 
 

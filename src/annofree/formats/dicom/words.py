@@ -19,9 +19,11 @@ _ELSEWHERE = (
 )
 #: A T2 by gradient echo is weighted by T2*, whatever it is called.
 _T2_GRADIENT = r"t2w?i?[ _.-]+(?:(?:ax|tra|cor|sag|[23]d)[ _.-]+)*(?:f?gre|ffe|fl[23]d\d?)|f?gre[ _.-]+t2w?i?"
-#: Sequences that come apart into water, fat and two phases, with what says that a series is not the water or in phase.
+#: Sequences that come apart into water, fat and two phases, with what says that a series is not the water or in phase;
+#: `post op` is an operation and `F/U` a later visit.
 _DIXON = (
-    r"(?:m?dixon|dxn|ideal|flex)[a-z]*[ _.-](?:[^|]*[ _.-])?(?:f|opp?|out|fat(?![ _.-]*(?:sat|sup)))"
+    r"(?:m?dixon|dxn|ideal|flex)[a-z]*[ _.-](?:[^|]*[ _.-])?"
+    r"(?:f(?!/)|(?<!pre[ _.-])(?<!post[ _.-])(?<!intra[ _.-])opp?|out|fat(?![ _.-]*(?:sat|sup)))"
     r"|fat(?=:)|(?:opp(?:osed)?|out)(?:.?of)?.?phase"
 )
 #: A pattern, the word as it is shown, and what it speaks for: a sequence, or a reason not to take the series.
