@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from annofree.errors import InputError
 from annofree.formats.dicom.files import is_dicom_file, is_zip, walk
 from annofree.formats.dicom.header import Frame, quiet, read_frames
-from annofree.formats.dicom.stack import RAS, normal_of
+from annofree.formats.dicom.stack import RAS, affine_of, normal_of
 from annofree.formats.dicom.study import frame_name, study_name
 from annofree.formats.drawn import Segment
 from annofree.formats.named_labels import is_surrounding, meaning_of
@@ -177,7 +177,8 @@ def _placed(frames: list[Frame], grid: Grid | None, path: Path) -> tuple[list[in
     planes = np.array([(*(frame.orientation or ()), *(frame.spacing_mm or ())) for frame in frames])
     normal = normal_of(first.orientation)
     points = np.array([frame.position for frame in frames], dtype=float)
-    points_from = points - points[np.argmin(points @ normal)]
+    origin = points[np.argmin(points @ normal)]
+    points_from = points - origin
     step = _step(first, points_from, normal, grid)
     places = np.rint(points_from @ normal / (step @ normal)).astype(int)
     if np.ptp(planes, axis=0).max() > 1e-3 or np.abs(points_from - places[:, None] * step).max() > _OFF * abs(
@@ -189,10 +190,7 @@ def _placed(frames: list[Frame], grid: Grid | None, path: Path) -> tuple[list[in
             why="they lie unevenly or in several planes",
             fix="Export one volume, or the label map as NIfTI",
         )
-    row, column = np.reshape(first.orientation, (2, 3))
-    affine = np.eye(4)
-    affine[:3, :3] = RAS @ np.column_stack([row * first.spacing_mm[1], column * first.spacing_mm[0], step])
-    affine[:3, 3] = RAS @ points[np.argmin(points @ normal)]
+    affine = affine_of(first.orientation, first.spacing_mm, step, origin)
     return places.tolist(), Grid((first.columns, first.rows, int(places.max()) + 1), affine)
 
 

@@ -62,6 +62,20 @@ def normal_of(orientation: Sequence[float]) -> NDArray[np.float64]:
     return np.asarray(normal / np.linalg.norm(normal))
 
 
+def affine_of(
+    orientation: Sequence[float], spacing_mm: Sequence[float], step: NDArray[np.float64], origin: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """From voxels (column, row, slice) to RAS+ mm (4, 4): slices follow each other by `step` from `origin`, in LPS+."""
+    row = np.asarray(orientation[:3], float)
+    row /= np.linalg.norm(row)
+    column = np.cross(normal_of(orientation), row)
+    affine = np.eye(4)
+    between_rows, between_columns = spacing_mm
+    affine[:3, :3] = RAS @ np.column_stack([row * between_columns, column * between_rows, step])
+    affine[:3, 3] = RAS @ origin
+    return affine
+
+
 def stack(frames: Sequence[Frame]) -> Stack:
     """Stack frames of one size and one orientation.
 
@@ -86,13 +100,7 @@ def stack(frames: Sequence[Frame]) -> Stack:
     order = np.argsort(along, kind="stable")
     frames, points, along = [frames[i] for i in order], points[order], along[order]
     slots, step, more = _slots(frames, points, along)
-    row = np.asarray(first.orientation[:3], float)
-    row /= np.linalg.norm(row)
-    column = np.cross(normal, row)
-    affine = np.eye(4)
-    between_rows, between_columns = first.spacing_mm
-    affine[:3, :3] = RAS @ np.column_stack([row * between_columns, column * between_rows, step])
-    affine[:3, 3] = RAS @ points[0]
+    affine = affine_of(first.orientation, first.spacing_mm, step, points[0])
     tilt = float(np.degrees(np.arccos(min(1.0, abs(float(step @ normal)) / float(np.linalg.norm(step))))))
     if tilt > _TILT_DEG:
         more.append(

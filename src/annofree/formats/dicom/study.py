@@ -132,12 +132,16 @@ def _visits(frames: Sequence[Frame]) -> list[list[Frame]]:
 
 def study_name(uid: str) -> str:
     """What a study is called, which tells nothing of the person."""
-    return f"study-{hashlib.sha256(uid.encode()).hexdigest()[:10]}"
+    return f"study-{_digest(uid)}"
 
 
 def frame_name(uid: str) -> str:
     """What a frame of reference is called; nothing where there is none."""
-    return f"frame-{hashlib.sha256(uid.encode()).hexdigest()[:10]}" if uid else ""
+    return f"frame-{_digest(uid)}" if uid else ""
+
+
+def _digest(uid: str) -> str:
+    return hashlib.sha256(uid.encode()).hexdigest()[:10]
 
 
 def _no_mr(visits: Sequence[tuple[str, Sequence[Frame]]]) -> bool:
