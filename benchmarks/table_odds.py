@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import argparse
 import statistics
+import tempfile
 from pathlib import Path
 
 import numpy as np
 
 import annofree as af
 from annofree.inference import predict_scan_array
+from annofree.masks import dice
 from annofree.methods.synthtumour.made_junior import JuniorSettings
 from annofree.training.healthy import bank_of
 from annofree.training.sources import MadeCases, PaintedCases
@@ -36,7 +38,9 @@ def main() -> None:
     parser.add_argument("--cases", type=int, default=36)
     given = parser.parse_args()
     fit = JuniorSettings()
-    sources = {"made brains": MadeCases(bank_of(given.labelmaps, Path("bank.npz")), fit.synthesis, fit.spacing_mm)}
+    with tempfile.TemporaryDirectory() as folder:
+        bank = bank_of(given.labelmaps, Path(folder) / "bank.npz")
+    sources = {"made brains": MadeCases(bank, fit.synthesis, fit.spacing_mm)}
     if given.carriers is not None:
         files = sorted(given.carriers.glob("*.npz"))
         sources["real brains"] = PaintedCases(files, fit.synthesis, fit.spacing_mm, len(files))
@@ -48,7 +52,7 @@ def main() -> None:
 def tell(brains, source, networks, cases) -> None:
     """Print the table of one kind of brain."""
     counts = {name: np.zeros((2, len(EDGES) - 1)) for name in SEQUENCES}
-    dice = {name: {threshold: [] for threshold in THRESHOLDS} for name in SEQUENCES}
+    overlap = {name: {threshold: [] for threshold in THRESHOLDS} for name in SEQUENCES}
     for seed in range(FIRST, FIRST + cases):
         images, brain, labels = (part.numpy() for part in source(seed))
         truth, there = (labels > 0)[brain], (images != 0).any((1, 2, 3))
@@ -68,16 +72,16 @@ def tell(brains, source, networks, cases) -> None:
             logits = np.log(odds / (1 - odds))
             counts[name] += [np.histogram(logits, EDGES)[0], np.histogram(logits[truth], EDGES)[0]]
             for threshold in THRESHOLDS:
-                mask = odds > threshold
-                dice[name][threshold].append(2 * (mask & truth).sum() / (mask.sum() + truth.sum()))
+                overlap[name][threshold].append(dice(odds > threshold, truth, empty=0.0))
     middles = (EDGES[1:] + EDGES[:-1]) / 2
     for name, (voxels, tumour) in counts.items():
         slope, offset = logistic(middles, voxels, tumour)
         print(f"{brains}, {name}: half are tumour at {chance(-offset / slope):.2f}")
-        shares = {f"{chance(m):.2f}": f"{t / v:.2f}" for m, v, t in zip(middles, voxels, tumour, strict=True) if v}
-        print("  share of tumour at a probability:", ", ".join(f"{p} {s}" for p, s in list(shares.items())[24::4]))
-        means = {threshold: f"{statistics.fmean(values):.3f}" for threshold, values in dice[name].items()}
-        print("  mean Dice at a threshold:", ", ".join(f"{t} {v}" for t, v in means.items()))
+        above_half = list(zip(middles, voxels, tumour, strict=True))[len(middles) // 2 :: 2]
+        shares = [f"{chance(m):.2f} {t / v:.2f}" for m, v, t in above_half if v]
+        print("  share of tumour at a probability:", ", ".join(shares))
+        means = [f"{threshold} {statistics.fmean(values):.3f}" for threshold, values in overlap[name].items()]
+        print("  mean Dice at a threshold:", ", ".join(means))
 
 
 def logistic(middles, voxels, tumour) -> tuple[float, float]:
