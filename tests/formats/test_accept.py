@@ -17,6 +17,7 @@ from annofree.formats import read_segmentation
 from annofree.formats.accepted import accepted_masks
 from annofree.formats.derivatives import written_ids
 from annofree.formats.nifti import read_labels, write_volume
+from command_line import told
 
 from .test_bids import errors_of_validator, made
 
@@ -53,6 +54,29 @@ def test_what_changed_is_said_and_the_original_stays(results: tuple[Path, Path])
     assert json.loads(target.with_name(target.name.replace(".nii.gz", ".json")).read_text())["Tier"] == "S"
     assert np.array_equal(read_segmentation(out, "sub-01_ses-pre").labels, made("x").labels)
     assert errors_of_validator(out) == []
+
+
+def test_enhancing_tumour_that_no_image_shows_is_no_empty_one(tmp_path: Path) -> None:
+    """The answer without T1C leaves it open; a person may have drawn it or not."""
+    without = made("sub-01").replace(regions=("WT", "TC"))
+    without = without.replace(labels=np.where(without.labels == 3, 1, without.labels).astype(np.uint8))
+    without.save(tmp_path / "out")
+    original = next((tmp_path / "out").rglob("*_dseg.nii.gz"))
+    (tmp_path / "back").mkdir()
+    shutil.copy(original, tmp_path / "back")
+    rows = {row["region"]: row for row in accept(tmp_path / "back", tmp_path / "out")}
+    assert [rows["ET"][name] for name in ("before_ml", "after_ml", "dice")] == [None, None, None]
+    assert rows["TC"]["before_ml"] == rows["TC"]["after_ml"] > 0
+    assert rows["TC"]["dice"] == 1
+    line = (tmp_path / "out" / "accepted.tsv").read_text().splitlines()[3]
+    assert line.split("\t")[2:] == ["ET", "n/a", "n/a", "n/a"]
+    labels, grid = read_labels(original)
+    drawn = labels.copy()
+    drawn[tuple(np.argwhere(labels == 1)[0])] = 3
+    write_volume(tmp_path / "back" / original.name, drawn, grid)
+    told("accept", tmp_path / "back", "-o", tmp_path / "out", "--overwrite")
+    line = (tmp_path / "out" / "accepted.tsv").read_text().splitlines()[3]
+    assert line.split("\t")[2:] == ["ET", "n/a", f"{4.5**3 / 1000:.4f}", "n/a"]
 
 
 @pytest.mark.parametrize("kind", [np.uint8, np.int16])

@@ -343,6 +343,16 @@ def test_oracle_finds_the_best_dice_and_confesses() -> None:
         Oracle(tier="T0")
 
 
+def test_oracle_takes_no_region_that_a_truth_leaves_open_for_an_empty_one() -> None:
+    scores, brain = made(1)
+    told = Truth("s", lambda: np.where(scores > 1, 3, 0).astype(np.uint8), Grid(SHAPE, np.eye(4)))
+    whole = Truth("s", lambda: np.where(scores > 1, 2, 0).astype(np.uint8), Grid(SHAPE, np.eye(4)), ("WT",))
+    with scoring():
+        Oracle(region="ET").fit([(scores, brain, told)])
+        with pytest.raises(InputError, match="The truth of 's' does not tell ET apart"):
+            Oracle(region="ET").fit([(scores, brain, told), (scores, brain, whole)])
+
+
 def test_oracle_needs_some_truth() -> None:
     scores, brain = made(0)
     with scoring(), pytest.raises(InputError, match="truth inside"):

@@ -20,7 +20,8 @@ def accept(
     rows = take(corrected, out, overwrite=overwrite)
     shown = []
     for row in rows:
-        dice = "n/a" if row["dice"] is None else f"{row['dice']:.4f}"
-        shown.append((row["id"], row["region"], f"{row['before_ml']:.3f}", f"{row['after_ml']:.3f}", dice))
+        cells = (("before_ml", 3), ("after_ml", 3), ("dice", 4))
+        numbers = ("n/a" if row[name] is None else f"{row[name]:.{digits}f}" for name, digits in cells)
+        shown.append((row["id"], row["region"], *numbers))
     table(("scan", "region", "before ml", "after ml", "Dice"), shown)
     say(f"written to {out / 'accepted.tsv'}")

@@ -6,7 +6,7 @@ The original is never touched. A corrected mask was drawn by a person: whatever 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 from annofree.errors import InputError, OutputError, some
 from annofree.formats.accepted import FILE
 from annofree.formats.bids_names import scan_folders
-from annofree.formats.derivatives import sidecar_path
+from annofree.formats.derivatives import mask_path, sidecar_path
 from annofree.formats.drawn import WHOLE
 from annofree.formats.names import is_volume, stem_of
 from annofree.formats.nifti import read_labels, write_volume
 from annofree.formats.outfolder import atomic_write, is_ours, read_table, table, write_json
 from annofree.formats.truth import nearest_whole, read_drawn
+from annofree.labels import NESTED
 from annofree.scan import canonical_grid, to_canonical, to_native
 from annofree.segmentation import LABEL_NAMES, REGIONS
 
@@ -39,7 +40,8 @@ def accept(corrected: str | Path, out: str | Path, *, overwrite: bool = False) -
         overwrite: Whether a correction accepted earlier may be replaced.
 
     Returns:
-        The rows: volumes before and after in ml, and their Dice; nothing is written unless all masks are in order.
+        The rows: volumes before and after in ml, and their Dice; None where a region is not told (enhancing tumour
+        without T1C, unless a person drew it). Nothing is written unless all masks are in order.
         A mask is accepted once `accepted.tsv` names it, which happens when all are written: where it is stopped before
         that, the same call takes all of them. Another mask that stands where one would be written is not replaced.
 
@@ -66,7 +68,7 @@ def accept(corrected: str | Path, out: str | Path, *, overwrite: bool = False) -
     rows: list[dict[str, Any]] = []
     for original, after, before, grid in checked:
         told = json.loads(sidecar_path(original).read_text(encoding="utf-8"))
-        changes = _changes(before, after, canonical_grid(grid).voxel_ml, "_dseg" in original.name)
+        changes = _changes(before, after, canonical_grid(grid).voxel_ml, _told_apart(root, original, told))
         target = _target(original)
         write_volume(target, to_native(after, grid), grid, description="corrected by a person")
         about = {key: told[key] for key in ("SpatialReference", "LabelMap", "Type") if key in told}
@@ -159,14 +161,28 @@ def _check(path: Path, original: Path) -> tuple[Path, NDArray[Any], NDArray[Any]
     return original, after, np.ascontiguousarray(to_canonical(before, grid)), grid
 
 
-def _changes(before: NDArray[Any], after: NDArray[Any], voxel_ml: float, parts: bool) -> list[dict[str, Any]]:
+def _told_apart(root: Path, original: Path, about: Mapping[str, Any]) -> Collection[str]:
+    """The regions that the answer tells apart, by the record beside its whole-tumour mask."""
+    if "_dseg" not in original.name:
+        return ("WT",)
+    record = sidecar_path(mask_path(root, about["ScanId"], about["Method"]))
+    regions: list[str] = json.loads(record.read_text(encoding="utf-8"))["Regions"]
+    return regions
+
+
+def _changes(before: NDArray[Any], after: NDArray[Any], voxel_ml: float, told: Collection[str]) -> list[dict[str, Any]]:
     rows = []
-    for region, labels in REGIONS.items() if parts else (("WT", (1,)),):
-        a, b = np.isin(before, labels), np.isin(after, labels)
+    for region in REGIONS if len(told) > 1 else told:
+        a, b = np.isin(before, REGIONS[region]), np.isin(after, REGIONS[region])
         total = int(a.sum() + b.sum())
-        dice = round(2 * int((a & b).sum()) / total, 4) if total else None  # both empty: nothing to compare
         before_ml, after_ml = (round(float(mask.sum() * voxel_ml), 4) for mask in (a, b))
-        rows.append({"region": region, "before_ml": before_ml, "after_ml": after_ml, "dice": dice})
+        row: dict[str, Any] = {"region": region, "before_ml": before_ml, "after_ml": after_ml}
+        # both empty: nothing to compare
+        row["dice"] = round(2 * int((a & b).sum()) / total, 4) if total else None
+        if region not in told:  # an empty one says nothing
+            drawn = bool((after == dict(NESTED)[region]).any())
+            row |= {"before_ml": None, "dice": None} | ({} if drawn else {"after_ml": None})
+        rows.append(row)
     return rows
 
 

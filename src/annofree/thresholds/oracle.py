@@ -40,13 +40,15 @@ class Oracle(Threshold):
 
         Raises:
             LeakError: Called outside `annofree.scan.scoring()`.
-            InputError: No case has any truth inside its brain.
+            InputError: No case has any truth inside its brain, or one does not tell the region apart.
         """
         inside: list[NDArray[Any]] = []
         outside: list[NDArray[Any]] = []
         sizes: list[int] = []
         ids: list[str] = []
         for scores, brain, truth in cases:
+            if self.region not in truth.regions:
+                raise InputError(f"The truth of '{truth.scan_id}' does not tell {self.region} apart")
             target = np.isin(truth.labels, REGIONS[self.region])
             if target.shape != scores.shape:
                 raise InputError(f"The truth of '{truth.scan_id}' has shape {target.shape}, its scores {scores.shape}")
