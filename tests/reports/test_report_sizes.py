@@ -9,7 +9,7 @@ import pytest
 from annofree.reports import read_report
 
 # text, diameters of the first lesion in mm; None where the size is of something else
-SIZES: list[tuple[str, tuple[int, ...] | None]] = [
+SIZES: list[tuple[str, tuple[float, ...] | None]] = [
     ("A 3.2 x 2.1 cm heterogeneously enhancing, centrally necrotic mass in the left temporal lobe.", (32, 21)),
     ("Right frontal ring-enhancing lesion of 4.2 cm with edema.", (42,)),
     ("A 4.2 x 3.1 x 2.8 cm (AP x TV x CC) ring-enhancing mass in the right frontal lobe.", (42, 31, 28)),
@@ -82,11 +82,43 @@ SIZES: list[tuple[str, tuple[int, ...] | None]] = [
         (42, 31, 28),
     ),
     ("Slice thickness 5 mm. Right frontal mass.", None),
+    # fractions, more decimals, other ways to write three diameters
+    ("Right parietal tumour, 2½ cm across.", (25,)),
+    ("Right parietal tumour of 1 3/4 cm.", (17.5,)),
+    ("Right parietal tumour of .9 cm.", (9,)),
+    ("A 3.125 x 2.075 cm right parietal tumour.", (31.25, 20.75)),
+    ("Right parietal tumour, 2.625 cm.", (26.25,)),
+    ("Right parietal tumour of between 2 and 3 cm.", (25,)),
+    ("Lesion 2 15 mm, right parietal lobe.", (15,)),
+    ("Right parietal tumour, 41/33/29 mm.", (41, 33, 29)),
+    ("Right parietal tumour: 41 mm AP, 33 mm TV and 29 mm CC.", (41, 33, 29)),
+    ("Right parietal tumour, ca. 3 cms.", (30,)),
+    # what was measured at an earlier time
+    ("The right parietal tumour has enlarged from 1.8 cm to 2.9 cm.", (29,)),
+    ("The right parietal tumour shrank from 31 x 22 mm to 18 x 11 mm.", (18, 11)),
+    ("Right parietal tumour, growing from 12 to 19 mm.", (19,)),
+    ("Right parietal tumour ranging from 2 to 3 cm.", (25,)),
+    ("Right parietal tumour, formerly 38 mm, measures 26 mm today.", (26,)),
+    ("Right parietal tumour, 12 mm. Formerly it measured 19 x 8 mm.", (12,)),
+    ("Right parietal tumour, 12 mm. It was 21 x 20 mm on the prior MRI.", (12,)),
+    ("The right parietal tumour was 21 x 20 mm in size.", (21, 20)),
+    ("Compared with the previous scan, the right parietal tumour measures 3.3 cm.", (33,)),
+    # distances, and sizes of something else
+    ("Right parietal tumour 3 cm from the falx.", None),
+    ("Right parietal tumour, lying 12 mm deep to the cortex, 26 mm in diameter.", (26,)),
+    ("Right parietal tumour. The fourth ventricle measures 12 mm.", None),
+    ("Right parietal tumour. Size of the third ventricle 9 mm.", None),
+    ("Right parietal tumour. The pituitary measures 7 mm in height.", None),
+    ("Right parietal tumour. Sphenoid sinus polyp measuring 14 mm.", None),
+    ("Right parietal tumour. A 6 mm in diameter aneurysm of the basilar artery.", None),
+    # "it" is the tumour, whatever else the sentence names
+    ("Right parietal tumour. It measures 33 x 28 mm and compresses the ventricle.", (33, 28)),
+    ("Right parietal tumour. Measuring 33 mm, it shows no necrosis.", (33,)),
 ]
 
 
 @pytest.mark.parametrize(("text", "diameters_mm"), SIZES)
-def test_size_is_bound_to_the_lesion(text: str, diameters_mm: tuple[int, ...] | None) -> None:
+def test_size_is_bound_to_the_lesion(text: str, diameters_mm: tuple[float, ...] | None) -> None:
     size = read_report(text).lesions[0].size
     assert (None if size is None else size.diameters_mm) == diameters_mm
 

@@ -85,11 +85,17 @@ class _SentenceReader:
         every_kind = [item for item in self.items if item.category == "kind"]
         certainties = {id(kind): certainty_of(self.text, kind, self.items) for kind in every_kind}
         kinds = [kind for kind in every_kind if not self._only_describes(kind, every_kind, certainties)]
+        found = sizes_in(self.text, self.sentence.span.start, self.sentence.span.end)
         if not kinds:
             for study in self.studies:
                 self.memory.note_study(study)
-            self._continue_lesion(places, side_cues)
+            self._continue_lesion(places, self._of_lesion_before(found, places, kinds), side_cues)
             return
+        if not any(self.lexicon.roles[kind.key] in _LESION for kind in kinds):
+            # "It measures 4 cm and is surrounded by edema": the size is not the edema's
+            own = self._of_lesion_before(found, places, kinds)
+            self._continue_lesion((), own, ())
+            found = [size for size in found if size not in own]
         owners = owners_of(self.text, places, kinds, self.breaks, self.lexicon)
         own_places = [
             [place for place, owner in zip(places, owners, strict=True) if owner == number]
@@ -97,7 +103,7 @@ class _SentenceReader:
         ]
         self._give_lonely_sides(lonely, kinds, own_places)
         sizes: dict[int, Size] = {}
-        for size in sizes_in(self.text, self.sentence.span.start, self.sentence.span.end):
+        for size in found:
             sizes.setdefault(size_owner(self.text, size, kinds, self.lexicon, sizes), size)
         if self.studies and all(study.key == "elsewhere" for study in self.studies):
             self.memory.elsewhere = True
@@ -216,15 +222,33 @@ class _SentenceReader:
         regions = {place.region for place in own_places[number] if place.role == "brain"}
         return "white_matter_disease" if roles[kind.key] == "signal" and regions == {"white_matter"} else None
 
-    def _continue_lesion(self, places: Sequence[Place], cues: Sequence[Cue]) -> None:
+    def _of_lesion_before(self, sizes: Sequence[Size], places: Sequence[Place], kinds: Sequence[Item]) -> list[Size]:
+        """Sizes that go on about the lesion of an earlier sentence.
+
+        Neither those of a finding named before them, nor those of another thing: "the third ventricle measures 11 mm".
+        """
+        others = [place for place in places if place.role != "brain" or self.lexicon.regions[place.region].midline]
+        on = [item for item in self.items if item.category == "continues"]
+        it = [item for item in on if self.text[item.start : item.end].lower() == "it"]
+        return [
+            size
+            for size in sizes
+            if any(item.start < size.span.start or not kinds for item in on)
+            and not any(kind.end <= size.span.start for kind in kinds)
+            and not any(
+                place.span.end <= size.span.start and not any(item.start < place.span.start for item in it)
+                for place in others
+            )
+        ]
+
+    def _continue_lesion(self, places: Sequence[Place], sizes: Sequence[Size], cues: Sequence[Cue]) -> None:
         """Read "It measures 4 cm and crosses to the left": no finding of its own, it goes on about the last lesion."""
         last = self.memory.last_lesion
         if last is None or not any(item.category in ("continues", "extends") for item in self.items):
             return
-        if any(item.category == "negation" for item in self.items):
-            return
         brain = tuple(place for place in places if place.role == "brain")
-        sizes = sizes_in(self.text, self.sentence.span.start, self.sentence.span.end)
+        if any(item.category == "negation" for item in self.items) and not (sizes and not brain):
+            return
         if brain or sizes:
             self._add(
                 replace(

@@ -4,24 +4,49 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from dataclasses import dataclass
 
 from annofree.reports.findings import Size, Span
 
-_NUMBER = r"(\d{1,3}(?:[.,]\d{1,2})?)"  # a comma is a decimal sign too: "4,2 x 3,1 cm"
-_UNIT = r"(mm|cm|millimet(?:er|re)s?|centimet(?:er|re)s?|毫米|厘米|公分|㎜|㎝)"
+# A comma is a decimal sign too ("4,2 x 3,1 cm"), and a fraction may stand behind ("1½ cm", "1 1/2 cm") or alone.
+_NUMBER = r"(\d{1,3}(?:[.,]\d{1,4}|\s?[½¼¾]|\s[13]/[24])?|[.,]\d{1,2}|[½¼¾])"
+_FRACTION = re.compile(r"(\d*)\s*(?:([13])/([24])|([½¼¾]))")
+_UNIT = r"(mms?\b|cms?\b|mm|cm|millimet(?:er|re)s?|centimet(?:er|re)s?|毫米|厘米|公分|㎜|㎝)"
 # "4.2 cm (AP) x 3.1 cm TR": the direction of a diameter, before or after its number.
-_AXIS = (
-    r"(?:\s*[(（]?\b(?:AP|TV|TR|TRV|TRANS|CC|SI|LR|RL|ML|[WLHD]|anteroposterior|antero-posterior|transverse|craniocaudal|cranio-caudal|"
+_DIRECTION = (
+    r"(?:\s*[(（]?(?:\bin\s+)?\b(?:AP|TV|TR|TRV|TRANS|CC|SI|LR|RL|ML|[WLHD]|anteroposterior|antero-posterior|transverse|craniocaudal|cranio-caudal|"
     r"superoinferior|mediolateral|left[- ]right|axial|coronal|sagittal|width|height|length|depth)\b[)）]?"
-    r"|\s*[(（]?(?:前后|左右|上下|横)径?[)）]?)?"
+    r"|\s*[(（]?(?:前后|左右|上下|横)径?[)）]?)"
 )
-_BY = rf"{_AXIS}\s*(?:[x×X*✕✖╳хХ＊﹡]|\bby\b|乘以?)\s*{_AXIS}\s*"
+_AXIS = rf"{_DIRECTION}?"
+_BY = rf"(?:{_AXIS}\s*(?:[x×X*✕✖╳хХ＊﹡]|\bby\b|乘以?)\s*{_AXIS}|{_DIRECTION}\s*(?:,\s*and|,|and))\s*"
 _SIZE = re.compile(
     rf"(?<![\d.A-Za-z/]){_NUMBER}\s*-?{_UNIT}?{_BY}{_NUMBER}\s*-?{_UNIT}?(?:{_BY}{_NUMBER}{_AXIS}\s*-?{_UNIT}?)?{_AXIS}\s*"
     rf"(?:[(（\s]*{_UNIT}(?![A-Za-z]))?(?![\d/])"
-    rf"|(?<![\d.,A-Za-z/]){_NUMBER}\s*(?:-|–|~|～|to|至)?\s*{_NUMBER}?\s*-?{_UNIT}(?![A-Za-z\d²³/]|\s*(?:slice|thick|section|gap|层厚))",
+    rf"|(?<![\d.,A-Za-z/\-]){_NUMBER}(?P<joint>[/-]){_NUMBER}(?P=joint){_NUMBER}\s*-?{_UNIT}(?![A-Za-z\d²³/])"
+    rf"|(?<![\d.,A-Za-z/])(?:(?:between\s+{_NUMBER}\s+and|{_NUMBER}\s*(?:-|–|~|～|to|至))\s*)?"
+    rf"{_NUMBER}\s*-?{_UNIT}(?![A-Za-z\d²³/]|\s*(?:slice|thick|section|gap|层厚))",
     re.IGNORECASE,
+)
+# What was measured at another time: "previously 4.5 cm", "(was 45 mm)", "from 2.1 cm to ...".
+_EARLIER = re.compile(
+    r"(?:\b(?:previously|prior|formerly|initially|earlier|before|compared\s+(?:to|with)|versus|vs\.?|from)\b|[(,]\s*was\b|原|前次)[\s:,]*"
+    r"(?:(?:it|they|this|measured|measuring|was|were|been|had|a|of|about|approximately|approx\.?|up|to|at|on|the|size|diameter|study|exam|"
+    r"examination|scan|mri|lesion|mass|tumou?r|约为?|大小|直径|为)[\s:,]*)*\Z",
+    re.IGNORECASE,
+)
+_EARLIER_BEHIND = re.compile(
+    r"\s*(?:previously|formerly|before|earlier|at baseline|(?:on|in) (?:the )?(?:prior|previous))\b"
+)
+# How far something lies from something else: "2 cm from the midline", "8 mm below the cortex".
+_DISTANCE = re.compile(
+    r"\s*(?:away|off|below|above|beneath|beyond|into|deep\s+to|from(?!\s+(?:\d|anterior|front|side|top|left|right|superior|medial))"
+    r"|(?:anterior|posterior|lateral|medial|superior|inferior|caudal|cranial|dorsal|ventral)(?:ly)?\s+(?:to|of))\b",
+    re.IGNORECASE,
+)
+_CHANGES = re.compile(
+    r"grow|grew|increas|decreas|shr[aiu]nk|enlarg|reduc|regress|progress|smaller|larger", re.IGNORECASE
 )
 _LARGEST_MM = 200.0  # a head is about 200 mm long: larger numbers are no lesion
 _READING_SD = 0.10  # one diameter, two readers: about 10 % (RECIST and RANO treat less than 20-25 % as no change)
@@ -40,32 +65,50 @@ class VolumeRange:
 def sizes_in(text: str, start: int = 0, end: int | None = None) -> list[Size]:
     """Every size of one to three diameters between two characters of `text`.
 
-    A range ("3-4 cm") counts with its middle. Without a unit, "6x5x6" is not a size; slice thickness is not one either.
+    A range ("3-4 cm") counts with its middle. Without a unit, "6x5x6" is not a size; slice thickness, a distance and
+    what was measured at an earlier time are none either.
     """
+    end = len(text) if end is None else end
     found = []
-    for match in _SIZE.finditer(text, start, len(text) if end is None else end):
-        a, unit_a, b, unit_b, c, unit_c, unit_end, single, until, unit_single = match.groups()
+    for match in _SIZE.finditer(text, start, end):
+        a, unit_a, b, unit_b, c, unit_c, unit_end, i, _, j, k, unit_joint, low, until, single, unit_single = (
+            match.groups()
+        )
+        before = text[max(start, match.start() - 80) : match.start()]
         if single is not None:
-            factor = _millimetres(unit_single)
-            values = [factor * (_number(single) + _number(until or single)) / 2]
+            values = [_number(single)]
+            if (other := low or until) is not None:
+                grown = before.endswith("from ") and _CHANGES.search(before)  # "has grown from 11 to 22 mm"
+                values = values if grown else [(_number(other) + values[0]) / 2]
+                before = before.removesuffix("from ")
+            values = [value * _millimetres(unit_single) for value in values]
+        elif unit_joint is not None:
+            values = [_number(number) * _millimetres(unit_joint) for number in (i, j, k)]
         else:
             unit = unit_c or unit_b or unit_end or unit_a
             if unit is None:
                 continue
             own = [(a, unit_a or unit), (b, unit_b or unit), (c, unit_c or unit)]
             values = [_number(number) * _millimetres(name) for number, name in own if number is not None]
+        span = Span(match.start(), match.start() + len(match.group().rstrip()))
+        elsewhere = _DISTANCE.match(text, span.end, end) or _EARLIER_BEHIND.match(text, span.end, end)
+        if elsewhere or _EARLIER.search(before):
+            continue
         if all(0 < value <= _LARGEST_MM for value in values):
-            span = Span(match.start(), match.start() + len(match.group().rstrip()))
             found.append(Size(tuple(round(value, 2) for value in values), span))
     return found
 
 
 def _number(digits: str) -> float:
-    return float(digits.replace(",", "."))
+    """A number as it is written: "4.2", "4,2", ".8", "1½", "1 1/2"."""
+    if (fraction := _FRACTION.fullmatch(digits)) is None:
+        return float(digits.replace(",", "."))
+    whole, numerator, denominator, sign = fraction.groups()
+    return float(whole or 0) + (unicodedata.numeric(sign) if sign else int(numerator) / int(denominator))
 
 
 def _millimetres(unit: str) -> float:
-    return 1.0 if unit.lower() in ("mm", "毫米", "㎜") or unit.lower().startswith("milli") else 10.0
+    return 1.0 if unit.lower().startswith(("mm", "milli", "毫米", "㎜")) else 10.0
 
 
 def volume_of(size: Size) -> VolumeRange:

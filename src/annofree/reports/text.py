@@ -14,9 +14,8 @@ _HEADING = re.compile(
     r"([A-Za-z\u4e00-\u9fff][A-Za-z\u4e00-\u9fff /&\-]{0,44}?)】?[ \t]*(?:[:：]|(?<=】))"
 )
 _HEADING_LINE = re.compile(r"(?m)^[ \t]*[【\[]?([A-Za-z\u4e00-\u9fff][A-Za-z\u4e00-\u9fff /&\-]{1,44})[】\]]?[ \t]*$")
-_ABBREVIATIONS = (
-    r"(?<!\bDr)(?<!\bMr)(?<!\bMs)(?<!\bMrs)(?<!\bvs)(?<!\be\.g)(?<!\bi\.e)(?<!\bapprox)(?<!\bmax)(?<!\bfig)(?<!\bGen)"
-)
+_WITH_POINT = ("Dr", "Mr", "Ms", "Mrs", "vs", r"e\.g", r"i\.e", "approx", "ca", "max", "min", "fig", "Gen")
+_ABBREVIATIONS = "".join(rf"(?<!\b{word})" for word in _WITH_POINT)
 _SENTENCE_END = re.compile(
     # a full stop that is no decimal point
     rf"{_ABBREVIATIONS}\.(?=[\s,，)]|$|[A-Z][a-z]|[\u4e00-\u9fff])(?![\s]*(?:mm|cm)\b)"
