@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import nibabel as nib
@@ -425,6 +426,27 @@ def test_what_experts_drew_counts_also_where_annofree_wrote(tmp_path: Path, scan
         open_truth(out, scan_id, Grid(SHAPE, np.eye(4)))
     path = save(out / "manual" / f"{scan_id}_seg.nii.gz", np.ones((4, 4, 4), np.uint8))
     assert find_truth(out, scan_id) == path
+
+
+@pytest.mark.parametrize("scan_id", ["sub-01_ses-pre", "p_3", "BRATS_001", "BraTS-PED-00001-000"])
+def test_a_corrected_copy_of_an_answer_is_found_under_the_name_that_annofree_gave_it(
+    tmp_path: Path, scan_id: str
+) -> None:
+    made(scan_id).save(tmp_path / "out", page=False)
+    answer = next((tmp_path / "out").rglob("*_dseg.nii.gz"))
+    (tmp_path / "back").mkdir()
+    copy = Path(shutil.copy(answer, tmp_path / "back"))
+    assert find_truth(tmp_path / "back", scan_id) == copy
+    assert find_truth(tmp_path / "back", "p_4") is None
+    labels = nib.load(copy).get_fdata().astype(np.uint8)
+    assert np.array_equal(understand_labels(labels, copy, scan_id=scan_id)[0], labels)
+    assert find_truth(tmp_path / "out", scan_id) is None
+    shutil.copytree(answer.parent, tmp_path / "all")  # score maps and brain masks are none
+    for path in (tmp_path / "all").glob("*_dseg.*"):
+        path.unlink()
+    whole = find_truth(tmp_path / "all", scan_id)
+    assert whole is not None
+    assert "_label-lesion_" in whole.name
 
 
 def test_two_truths_are_refused_and_none_is_said(patient: Path) -> None:

@@ -29,6 +29,7 @@ from annofree.formats.names import (
     known_case_of,
     map_certainty,
     name_of_folder,
+    own_part,
     read_name,
     stem_of,
     truth_rank,
@@ -276,7 +277,7 @@ def passed_over(folder: Path, scan_id: str) -> list[Path]:
         parts = path.relative_to(folder).parts
         words = [word for part in parts for word in words_of(part, scan_id)]
         if is_volume(path) and (by_programs(words) or "nnunet" in map(str.lower, words)):
-            found += [path] if belongs(stem_of(path.name), scan_id) or scan_id in (folder.name, *parts) else []
+            found += [path] if own_part(stem_of(path.name), scan_id) or scan_id in (folder.name, *parts) else []
     return found
 
 
@@ -305,8 +306,8 @@ def _truths(folder: Path, scan_id: str, seen: set[str], ours: bool) -> list[tupl
         if ours and _ANSWER.fullmatch(path.name):  # no truth, and neither is a correction of it
             continue
         stem = stem_of(path.name)
-        known = scan_id if belongs(stem, scan_id) else ""
-        if known and anothers(stem[len(scan_id) :]):
+        known = own_part(stem, scan_id)
+        if known and anothers(stem[len(known) :]):
             continue
         rank = truth_rank(path.name, known)
         bare = stem == scan_id

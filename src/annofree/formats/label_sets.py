@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from annofree.errors import InputError
+from annofree.formats.bids_names import bids_stem
 from annofree.segmentation import REGIONS
 
 ALL = tuple(REGIONS)
@@ -107,7 +108,8 @@ def choose_label_set(values: Iterable[int], source: Path, *, scan_id: str = "", 
         )
     if not own:
         return _NO_TUMOUR
-    names = f"{source.name} {scan_id}"
+    # a copy of an answer, corrected or not, has annofree's numbers, whatever data set the scan is of
+    names = source.name if source.name.startswith(f"{bids_stem(scan_id)}_space-") else f"{source.name} {scan_id}"
     task = found.group(1).lower() if (found := _NEW_NAME.search(names)) else None
     if task == "ped":
         raise _unclear(

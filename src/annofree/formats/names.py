@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from annofree.formats.bids_names import bids_stem
 from annofree.modality import NameReading, read_words
 
 #: Files that hold one volume each. An Analyze or NIfTI pair is its `.hdr`.
@@ -76,7 +77,7 @@ _TRUTH_RANKS = (
 )
 #: Words of what is no tumour: wherever they stand, and beside the word that speaks of a label map.
 _NO_TUMOUR = re.compile(
-    r"dlmuse|muse|aseg|aparc|synthseg|samseg|fastsurfer|tissues?|pve(seg)?|wm|gm|csf|ventricles?|lobes?|"
+    r"dlmuse|muse|aseg|aparc|synthseg|samseg|fastsurfer|tissues?|pve(seg)?|probseg|wm|gm|csf|ventricles?|lobes?|"
     r"atlas|parc(ellation)?|parenchyma|icv|vessels?|nnunet",
     flags=re.IGNORECASE,
 )
@@ -241,6 +242,15 @@ def read_name(name: str, known_case: str = "") -> ImageName:
 def belongs(stem: str, case: str) -> bool:
     """Whether a name without its ending begins with the id of a case."""
     return stem == case or (stem.startswith(case) and not stem[len(case)].isalnum())
+
+
+def own_part(stem: str, scan_id: str) -> str:
+    """The beginning of a label map's name that says of which scan it is: its id, or what annofree makes of it in names.
+
+    Empty where it does not.
+    """
+    ours = bids_stem(scan_id)  # a corrected copy of an answer: `sub-p3_space-orig_desc-synthtumour_dseg` of `p_3`
+    return scan_id if belongs(stem, scan_id) else ours if stem.startswith(f"{ours}_space-") else ""
 
 
 def anothers(rest: str) -> bool:

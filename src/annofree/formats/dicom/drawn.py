@@ -20,7 +20,7 @@ from annofree.formats.dicom.stack import RAS, affine_of, normal_of
 from annofree.formats.dicom.study import frame_name, study_name
 from annofree.formats.drawn import Segment
 from annofree.formats.named_labels import is_surrounding, meaning_of
-from annofree.formats.names import anothers, belongs
+from annofree.formats.names import anothers, own_part
 from annofree.formats.nifti import MAX_VOXELS
 from annofree.formats.volume_files import DICOM_MASKS
 from annofree.scan import Grid
@@ -104,7 +104,8 @@ def find_dicom_segs(folder: Path, scan_id: str) -> Iterator[tuple[Path, bool]]:
             except Exception:  # damaged: no truth
                 continue
         parts = (folder.absolute().name, *path.relative_to(folder).parts[:-1])
-        named = belongs(path.name, scan_id) and not anothers(path.stem[len(scan_id) :])
+        own = own_part(path.name, scan_id)
+        named = own and not anothers(path.stem[len(own) :])
         if study in scan_id or scan_id in parts or named or (person and scan_id.split("_visit-")[0] == person):
             yield path, by_persons
 
