@@ -298,11 +298,14 @@ def test_a_mask_in_folders_that_name_no_patient_is_the_patients(tmp_path: Path) 
 
 def test_another_visits_truth_is_not_taken(tmp_path: Path) -> None:
     ones = np.ones((4, 4, 4), np.uint8)
-    for name in ("p1_2_seg", "p1_ses-2_seg", "p2_seg_v2"):
+    for name in ("p1_2_seg", "p1_ses-2_seg", "p1_followup1_seg", "p1_fu2_seg", "p2_seg_v2", "p3/p3_tp1_seg"):
         save(tmp_path / f"{name}.nii.gz", ones)
     assert find_truth(tmp_path, "p1") is None
     assert find_truth(tmp_path, "p1_2") == tmp_path / "p1_2_seg.nii.gz"
     assert find_truth(tmp_path, "p2") == tmp_path / "p2_seg_v2.nii.gz"
+    assert find_truth(tmp_path, "p3") == tmp_path / "p3" / "p3_tp1_seg.nii.gz"  # a folder of one visit
+    save(tmp_path / "p3" / "p3_seg.nii.gz", ones)
+    assert find_truth(tmp_path, "p3") == tmp_path / "p3" / "p3_seg.nii.gz"
 
 
 def test_one_hot_maps() -> None:

@@ -307,7 +307,7 @@ def _truths(folder: Path, scan_id: str, seen: set[str], ours: bool) -> list[tupl
             continue
         stem = stem_of(path.name)
         known = own_part(stem, scan_id)
-        if known and anothers(stem[len(known) :]):
+        if known and anothers(stem[len(known) :], at_home=scan_id in owners):
             continue
         rank = truth_rank(path.name, known)
         bare = stem == scan_id
@@ -316,7 +316,8 @@ def _truths(folder: Path, scan_id: str, seen: set[str], ours: bool) -> list[tupl
         if known and rank is None and bare:
             rank = folder_rank(folder.name)
         if rank is not None and (known or scan_id in owners):
-            found.append((rank, path))
+            of_a_visit = bool(known) and anothers(stem[len(known) :])  # counts where there is no other
+            found.append((rank + 9 * of_a_visit, path))
     for sub in subfolders:
         if not by_programs(words_of(sub.name, scan_id)):
             found += _truths(sub, scan_id, seen, ours)

@@ -253,11 +253,16 @@ def own_part(stem: str, scan_id: str) -> str:
     return scan_id if belongs(stem, scan_id) else ours if stem.startswith(f"{ours}_space-") else ""
 
 
-def anothers(rest: str) -> bool:
-    """Whether what follows an id in a label map's name says another visit or patient: `p1_2_seg` is not of `p1`."""
+def anothers(rest: str, *, at_home: bool = False) -> bool:
+    """Whether what follows an id in a label map's name says another visit or patient: `p1_2_seg` is not of `p1`.
+
+    In a folder of the id's own (`at_home`) a visit may be the one whose images lie there.
+    """
     words = [word for word in re.split(r"[-_. ]+", rest) if word]
     before = words[: next((i for i, word in enumerate(words) if truth_rank(word) is not None), len(words))]
-    return any(re.fullmatch(r"\d+[a-z]?|(ses|tp|timepoint|visit|run)\d*", word, re.IGNORECASE) for word in before)
+    visit = r"(ses|tp|timepoint|visit|run|follow(up)?|fu)\d*"
+    said = r"\d+[a-z]?" if at_home else rf"\d+[a-z]?|{visit}"
+    return any(re.fullmatch(said, word, re.IGNORECASE) for word in before)
 
 
 def known_case_of(stem: str, folder: Path) -> str:
