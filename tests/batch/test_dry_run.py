@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import nibabel as nib
@@ -36,7 +37,8 @@ def test_it_names_files_sequences_grids_costs_and_what_would_fail(
     assert "T1C: phantom-000_t1ce.nii.gz" in text
     assert "not there: T2" in text.split("\nphantom-001\n")[1]
     assert "not there" not in text.split("phantom-000\n")[1].split("\nphantom-001\n")[0]
-    assert "would fail" in text.split("bad\n")[1]
+    assert re.search(r"^  would fail: A file is not NIfTI \(.*bad_flair.nii.gz\): [^:]*\. ", text.split("bad\n")[1])
+    assert "\nwould fail, for what is said above: bad\n" in text
     assert "2 of 3 scans would be segmented" in text
     assert "minutes" in text
     assert "GB of memory" in text

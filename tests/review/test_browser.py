@@ -139,6 +139,21 @@ def test_the_cohort_page_sorts_and_leads_to_the_patients(browser: Browser, out: 
     browser.wait("location.pathname.endsWith('sub-p10.html') && document.readyState === 'complete'")
 
 
+def test_a_narrow_window_scrolls_its_tables_and_not_the_page(browser: Browser, out: Path) -> None:
+    narrow = {"width": 390, "height": 800, "deviceScaleFactor": 1, "mobile": False}
+    browser.send("Emulation.setDeviceMetricsOverride", **narrow)
+    try:
+        browser.open(out / "index.html")
+        assert browser.run("document.documentElement.scrollWidth") <= 390
+        words = "[...document.querySelectorAll('#cohort td:nth-child(2) a')].map((a) => a.getClientRects().length)"
+        assert browser.run(words)[:2] == [1, 1]  # p-9 and p-10 stand on one line each
+        browser.open(page_path(out, "p-10"))
+        assert browser.run("document.documentElement.scrollWidth") <= 390
+        assert browser.run("document.querySelector('#stage').offsetHeight") <= 1.1 * 390
+    finally:
+        browser.send("Emulation.setDeviceMetricsOverride", **{**narrow, "width": 1280})
+
+
 def test_planes_fill_the_window_and_findings_stand_above_the_fold(browser: Browser, out: Path) -> None:
     browser.open(page_path(out, "p-10"))
     browser.wait(READY)

@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 import re
+from html import unescape
 from pathlib import Path
 
 import nibabel as nib
@@ -353,6 +354,22 @@ def test_the_cohort_page_of_failures_alone_says_so(tmp_path: Path) -> None:
     text = write_cohort_review(_claimed(tmp_path)).read_text()
     assert '<p class="sentence">1 failed</p>' in text
     assert "No scan was segmented" in text
+
+
+@pytest.mark.parametrize(
+    ("told", "shown"),
+    [
+        ("An image is empty (/data/Jo Miller/a.nii.gz)", "An image is empty (a.nii.gz)"),
+        ("Scan 'p' has two files (../in/Miller/)", "Scan 'p' has two files (Miller/)"),
+        ("cannot open '/data/Jo Miller/a.nii'", "cannot open 'a.nii'"),
+        ("it links to Miller/p1 or C:\\Miller\\p2", "it links to p1 or p2"),
+        ("known are 0/1/2/4, T1/T1C and n/a", "known are 0/1/2/4, T1/T1C and n/a"),
+    ],
+)
+def test_a_failure_on_the_page_names_files_and_no_folders(tmp_path: Path, told: str, shown: str) -> None:
+    (tmp_path / "failures.tsv").write_text(f"id\twhat\twhy\tnext\np\t{told}\t{told}\t{told}\n")
+    cells = re.findall(r"<td[^>]*>(.*?)</td>", write_cohort_review(_claimed(tmp_path)).read_text())
+    assert [unescape(cell) for cell in cells[1:4]] == [shown] * 3
 
 
 def test_an_answer_without_a_page_takes_the_page_of_the_one_before(cases: tuple[Case, ...], tmp_path: Path) -> None:

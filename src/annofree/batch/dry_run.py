@@ -51,9 +51,7 @@ def expect(cohort: Cohort, scan_id: str, method: Method) -> Expected:
     try:
         study = cohort.study(scan_id)
     except Exception as error:  # whatever a run would meet is what a dry run is for
-        failure = explain(scan_id, error)
-        parts = (failure.what, failure.why, failure.next)
-        return Expected(scan_id, problems=(": ".join(part for part in parts if part != "n/a"),))
+        return Expected(scan_id, problems=(str(explain(scan_id, error)),))
     lines = tuple(
         f"{name}: {_file(study, str(name))}, {' x '.join(map(str, grid.shape))} voxels of "
         f"{' x '.join(f'{edge:.3g}' for edge in grid.spacing_mm)} mm"

@@ -42,6 +42,11 @@ class Failure:
         """Whether there was no room to write; the scans after it would fail alike."""
         return self.why in _FULL
 
+    def __str__(self) -> str:
+        """What the error itself says: one sentence and what to do next."""
+        known = {"why": self.why, "fix": self.next}
+        return str(AnnofreeError(self.what, **{name: told for name, told in known.items() if told != "n/a"}))
+
 
 @dataclass(frozen=True)
 class Outcome:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
+from annofree.errors import some
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -100,9 +102,7 @@ def _as_one(notes: Sequence[str]) -> str:
 def show_failures(report: BatchReport) -> None:
     """The scans that failed: what, why, what next."""
     for failure in report.failures:
-        why = "" if failure.why == "n/a" else f": {failure.why}"
-        remedy = "" if failure.next == "n/a" else f" {failure.next}."
-        warn(f"failed {failure.id}: {failure.what}{why}.{remedy}")
+        warn(f"failed {failure.id}: {failure}")
 
 
 def show_settings(method: str) -> None:
@@ -130,6 +130,8 @@ def show_expected(expected: Sequence[Expected], method: Method, out: Path, worke
     say(
         f"method {method.name} (tier {method.tier}); {len(able)} of {len(expected)} scans would be segmented into {out}"
     )
+    if unable := [scan.id for scan in expected if scan.problems]:
+        say(f"would fail, for what is said above: {some(unable, 10)}")
     if able:
         minutes = sum(scan.seconds for scan in able) / 60 / min(workers, len(able))
         memory = max(scan.memory_gb for scan in able) * min(workers, len(able))

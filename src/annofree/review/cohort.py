@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from html import escape
 from pathlib import Path
@@ -19,6 +20,13 @@ from annofree.review.summary import CERTAINTIES, Summary, certainty_of, headline
 from annofree.review.words import REGION_NAMES, is_note
 from annofree.segmentation import REGIONS
 from annofree.version import VERSION
+
+#: The folders before a file's name, in parentheses or quotes (where a folder's name may hold spaces) or in plain text.
+#: Pages leave the house, and folders may be called by persons. Labels such as 0/1/2 and n/a are no folders.
+_FOLDERS = re.compile(
+    r"(?:(?<=\()|(?<=\W['\"]))[^()'\"]*[/\\](?=[^()'\"/\\])"
+    r"|(?<![\w/\\])(?!n/a\b)(?=[^\s()'\"]*[A-Za-z]{2})[^\s()'\"]*[/\\](?=[^\s()'\"/\\])"
+)
 
 
 def write_cohort_review(out: str | Path) -> Path:
@@ -148,16 +156,16 @@ def _row(root: Path, row: Summary, regions: Iterable[str], certainty: str, with_
 
 def _failures(failures: Iterable[dict[str, str]]) -> str:
     rows = "".join(
-        f"<tr><td>{escape(row.get('id', ''))}</td><td>{escape(row.get('what', ''))}</td>"
-        f"<td class=soft>{escape(_known(row.get('why')))}</td><td>{escape(_known(row.get('next')))}</td></tr>"
+        f"<tr><td>{escape(row.get('id', ''))}</td><td>{escape(_told(row.get('what')))}</td>"
+        f"<td class=soft>{escape(_told(row.get('why')))}</td><td>{escape(_told(row.get('next')))}</td></tr>"
         for row in failures
     )
     if not rows:
         return ""
     head = "<tr><th>scan</th><th>what happened</th><th>why</th><th>what to do</th></tr>"
     return (
-        '<section class="card failures"><h2>Not segmented</h2><table><thead>'
-        f"{head}</thead><tbody>{rows}</tbody></table></section>"
+        '<section class="card failures"><h2>Not segmented</h2><div class="wide"><table><thead>'
+        f"{head}</thead><tbody>{rows}</tbody></table></div></section>"
     )
 
 
@@ -168,5 +176,6 @@ def _number(text: str | None) -> float | None:
         return None
 
 
-def _known(text: str | None) -> str:
-    return "" if text in (None, "n/a") else str(text)
+def _told(text: str | None) -> str:
+    """A cell of the table of failures as the page says it: without n/a and folders."""
+    return "" if text in (None, "n/a") else _FOLDERS.sub("", str(text))
