@@ -122,7 +122,9 @@ def _lesion(group: Sequence[int], findings: Sequence[Finding], lexicon: Lexicon)
         near = (
             f
             for f in findings[: group[0]]
-            if f.kind == "postoperative" or (f.role == "other" and f.sentence == own[0].sentence)
+            if f.kind == "postoperative"
+            or (f.role == "other" and f.sentence == own[0].sentence)
+            or (f.historical and f.section.speaks_of_today)
         )
         hosts = [finding for finding in near if not finding.outside and _brain([finding])]
         places = [replace(place, stated=False) for place in _brain(hosts[-1:])]
@@ -212,8 +214,24 @@ def _flags(reading: Reading) -> tuple[str, ...]:
 
 
 def _contradicts(reading: Reading) -> bool:
-    """A part of the tumour, or a later mention of it, is put on the other side with a word of its own."""
+    """A part of the tumour, or a later mention of it, is put on the other side with a word of its own.
+
+    So it is where the findings tell of one side alone and the impression of the other alone.
+    """
     side = reading.side
+    told = {
+        section: {
+            place.side
+            for finding in reading.findings
+            if finding.is_lesion and finding.section is section
+            for place in finding.places
+            if place.role == "brain" and place.stated
+        }
+        for section in (Section.FINDINGS, Section.IMPRESSION)
+    }
+    first, last = told.values()
+    if len(first) == len(last) == 1 and first | last == {Side.LEFT, Side.RIGHT}:
+        return True
     if side not in (Side.LEFT, Side.RIGHT):
         return False
     lesion_words = {i for lesion in reading.lesions for i in lesion.findings}

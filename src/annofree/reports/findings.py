@@ -194,7 +194,7 @@ class Reading:
     Attributes:
         id: the report's id.
         text: the text, untouched; every span counts in it.
-        language: "en" or "zh", by the share of Chinese characters.
+        language: "en", "zh", or "other", which is not read.
         sentences: in order.
         findings: in order of the text.
         lesions: the brain lesions of today.

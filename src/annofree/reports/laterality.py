@@ -77,7 +77,9 @@ def _side_words(text: str, items: Sequence[Item], lesion_side: Side | None) -> l
     shifts = any(item.category == "kind" and item.key == "mass_effect" for item in items)
     words: list[_SideWord] = []
     for index, item in enumerate(items):
-        if item.category == "side":
+        if item.category == "side" and item.end - item.start == 1 and text[item.start].isascii():
+            side = Side(item.key) if _is_initial(text, item, items[index + 1 :]) else None
+        elif item.category == "side":
             side = _resolve(item.key, lesion_side)
         elif item.category == "direction":
             later = (other for other in items[index + 1 :] if other.category in ("region", "structure", "outside"))
@@ -98,6 +100,13 @@ def _side_words(text: str, items: Sequence[Item], lesion_side: Side | None) -> l
         else:
             words.append(_SideWord(side, item.start, item.end))
     return words
+
+
+def _is_initial(text: str, letter: Item, later: Sequence[Item]) -> bool:
+    """Whether a lone "L" or "R" is a side: a capital right before a region, as in "(L) frontal"."""
+    following = next((item for item in later if item.category in ("region", "structure", "outside")), None)
+    gap = text[letter.end : following.start] if following else "-"
+    return text[letter.start].isupper() and bool(re.fullmatch(r"[.)]?[ \t]+", gap))
 
 
 def _resolve(key: str, lesion_side: Side | None) -> Side | None:

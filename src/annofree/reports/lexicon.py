@@ -55,11 +55,14 @@ class Lexicon:
         regions: region key -> `Region`.
         roles: kind key -> role.
         sections: heading in lower case -> section name.
+        other_languages: words that tell a text in a language that is not read, and `english_words` one that is.
     """
 
     regions: Mapping[str, Region]
     roles: Mapping[str, str]
     sections: Mapping[str, str]
+    other_languages: frozenset[str]
+    english_words: frozenset[str]
     _meanings: Mapping[str, tuple[Meaning, ...]] = field(repr=False)
     _pattern: re.Pattern[str] = field(repr=False)
     _plain: Mapping[int, str] = field(repr=False)
@@ -145,7 +148,8 @@ def _load(file: str) -> Lexicon:
     plain = {wide: chr(wide - 0xFEE0) for wide in range(0xFF01, 0xFF5F) if chr(wide) not in "，：；？！（）"}
     pairs = "".join(data.get("traditional", "")).split()
     plain |= {ord(pair[0]): pair[1] for pair in pairs}
-    return Lexicon(regions, roles, sections, _meanings(terms, file), re.compile(pattern, re.IGNORECASE), plain)
+    told = (frozenset(str(data.get(key, "")).split()) for key in ("other_languages", "english_words"))
+    return Lexicon(regions, roles, sections, *told, _meanings(terms, file), re.compile(pattern, re.IGNORECASE), plain)
 
 
 def _unreadable(file: str, why: str, fix: str = "") -> InputError:
@@ -187,9 +191,10 @@ def _terms(data: Mapping[str, Any]) -> Iterator[tuple[str, str, Meaning]]:
         yield from words(entry, Meaning("region", key, regions=(key,)))
     for key, entry in data["change"].items():
         yield from words(entry, Meaning("change", key))
-    for block in ("ignored", "history", "prior", "several", "continues", "extends", "breaks"):
-        yield from words(data[block], Meaning(block, block))
+    for block in ("ignored", "history", "prior", "present", "several", "continues", "extends", "spares", "breaks"):
+        yield from words(data.get(block, {}), Meaning(block, block))
     for form in ("before", "after"):
+        yield from words(data.get("removed", {}).get(form, {}), Meaning("removed", "removed", form))
         yield from words(data["negation"][form], Meaning("negation", "absent", form))
         for level in ("likely", "possible"):
             yield from words(data["uncertainty"][level][form], Meaning("uncertainty", level, form))

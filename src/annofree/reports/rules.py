@@ -11,16 +11,20 @@ from annofree.reports.attachment import beside, owners_of
 from annofree.reports.findings import Certainty, Cue, Finding, Place, Reading, Section, Sentence, Side, Size, Span
 from annofree.reports.laterality import places_in
 from annofree.reports.lexicon import Item, Lexicon
-from annofree.reports.scope import certainty_of, is_definite
+from annofree.reports.scope import certainty_of, is_definite, reaches_back
 from annofree.reports.size_owner import size_owner
 from annofree.reports.sizes import sizes_in
-from annofree.reports.text import language_of, sentences_of
+from annofree.reports.text import language_of, sentences_of, without_unticked
 
 _LESION = ("tumour", "lesion", "signal")
 _UNREAD = (Section.EXAMINATION, Section.TECHNIQUE)
 _CLAUSE_END = re.compile(r"[,，;；]")
 #: Characters between "lesion" and the word that explains it ("ischaemic lesion", "lesion, likely an infarct").
 _EXPLAINS_WITHIN = 60
+# Between "resection of" and a lesion that is there after it.
+_LEFT_BEHIND = re.compile(
+    r"\b(?:with|now|new|residual|recurr\w*|remain\w*|show\w*|reveal\w*|demonstrat\w*)\b", re.IGNORECASE
+)
 
 
 @dataclass
@@ -41,7 +45,7 @@ class _Memory:
 def read_report(text: str, id: str = "", lexicon: Lexicon | None = None) -> Reading:
     """Read one report.
 
-    It is English or Chinese, with or without headings.
+    It is English or Chinese, with or without headings; of a text in another language nothing is read.
 
     Example:
         >>> reading = read_report("Mass in the right frontal lobe, 41 x 60 x 38 mm. Midline shift to the left.")
@@ -49,7 +53,10 @@ def read_report(text: str, id: str = "", lexicon: Lexicon | None = None) -> Read
         ('right', ('frontal',), 'present')
     """
     lexicon = lexicon or Lexicon.load()
-    plain = lexicon.plain(text)  # character by character, so that every span holds in the text itself
+    language = language_of(text, lexicon.other_languages, lexicon.english_words)
+    if language == "other":  # "kein Tumor" has one English word, and that is no finding
+        return assemble(id, text, language, (), (), lexicon)
+    plain = without_unticked(lexicon.plain(text))  # length unchanged, so that every span holds in the text itself
     sentences = sentences_of(plain, lexicon.sections)
     items = lexicon.scan(plain)
     memory = _Memory()
@@ -61,7 +68,7 @@ def read_report(text: str, id: str = "", lexicon: Lexicon | None = None) -> Read
         while position < len(items) and items[position].end <= sentence.span.end:
             position += 1
         _SentenceReader(plain, index, sentence, items[first:position], lexicon, memory).read()
-    return assemble(id, text, language_of(text), sentences, tuple(memory.findings), lexicon)
+    return assemble(id, text, language, sentences, tuple(memory.findings), lexicon)
 
 
 class _SentenceReader:
@@ -82,6 +89,7 @@ class _SentenceReader:
                 self.memory.note_study(study)
             return
         places, lonely, side_cues = places_in(self.text, self.items, self.lexicon, self.memory.lesion_side)
+        places = [place for place in places if not self._spared(place)]
         every_kind = [item for item in self.items if item.category == "kind"]
         certainties = {id(kind): certainty_of(self.text, kind, self.items) for kind in every_kind}
         kinds = [kind for kind in every_kind if not self._only_describes(kind, every_kind, certainties)]
@@ -128,6 +136,17 @@ class _SentenceReader:
         for study in self.studies:
             if study.start > kinds[-1].start:
                 self.memory.note_study(study)
+
+    def _spared(self, place: Place) -> bool:
+        """Whether the sentence says that a lesion does not reach there: "without involvement of the insula"."""
+        ends = [item for item in self.items if item.category in ("breaks", "extends", "kind")]
+        return any(
+            item.category == "spares"
+            and item.end <= place.span.start
+            and not any(item.end <= end.start < place.span.start for end in ends)
+            and not re.search(r"[;；,，]\s*(?!or|nor)", self.text[item.end : place.span.start])
+            for item in self.items
+        )
 
     def _only_describes(
         self, kind: Item, kinds: Sequence[Item], certainties: dict[int, tuple[Certainty, list[Cue]]]
@@ -186,13 +205,19 @@ class _SentenceReader:
         )
 
     def _history_cues(self, kind: Item) -> list[Cue]:
-        return [
-            Cue("past", Span(item.start, item.end))
-            for item in self.items
-            if item.category in ("history", "prior")
-            and item.end <= kind.start
-            and not any(item.end <= wall.start < kind.start for wall in self.breaks)
-        ]
+        return [Cue("past", Span(item.start, item.end)) for item in self.items if self._tells_the_past(item, kind)]
+
+    def _tells_the_past(self, item: Item, kind: Item) -> bool:
+        if item.category == "removed" and item.form == "after":
+            kinds = [other for other in self.items if other.category == "kind"]
+            return reaches_back(self.text, item, kind, self.breaks, kinds)
+        if item.category not in ("history", "prior", "removed") or item.end > kind.start:
+            return False
+        if any(item.end <= wall.start < kind.start for wall in self.breaks):
+            return False
+        if item.category == "prior":  # "the previously seen mass is unchanged" is there today
+            return not any(other.category == "present" for other in self.items)
+        return item.category == "history" or not _LEFT_BEHIND.search(self.text, item.end, kind.start)
 
     def _give_lonely_sides(self, lonely: Sequence[Place], kinds: Sequence[Item], own_places: list[list[Place]]) -> None:
         """A side that no region claimed is the lesion's when it stands beside it: "left-sided mass"."""

@@ -23,6 +23,38 @@ _ENUMERATION = re.compile(r"[\s,、/]*(?:\b(?:and|or|nor)\b|[及和与或])?[\s,
 _DEFINITE = re.compile(
     r"(?:\b(?:the|this|these|those|its|said|of|her|his|their)|该|此|上述|原)\s*(?:\w+[\s\-]+){0,2}\Z", re.IGNORECASE
 )
+# "No MRI evidence of": what is denied is what follows, although "of" stands before it.
+_EVIDENCE = re.compile(
+    r"\s*(?:[\w\-]+\s+){0,3}?(?:evid\w*|signs?|features?|suggestions?|indications?|findings?|hints?|suspicion|proof|concern|stigmata)"
+    r"\s+(?:of|for|to\s+suggest|suggest\w*|suspicious\s+for|that\s+suggests?|indicat\w+|consistent\s+with)\b",
+    re.IGNORECASE,
+)
+_PLACED = re.compile(r"\w\s+(?:with)?in(?:side)?\b|\w\s+(?:around|surrounding|near|adjacent)\b", re.IGNORECASE)
+_ARTICLE = re.compile(
+    r"\b(?:the|this|these|those|its|said|of|her|his|their)\b(?:(?!\b(?:and|or|nor)\b)[^.,;:])*\Z", re.IGNORECASE
+)
+# "Mass: none", "Tumor (yes/no): no", "Number of lesions: 0", "Mass ☒ no": an answer that denies the word before it.
+_ANSWER = re.compile(
+    r"(?:[ \t]*\([^()\n]{1,20}\)|[ \t]+(?:present|seen|identified|count|number))?"
+    r"(?:[ \t]*(?:[:：=–—-]|[☑☒✓✔]|[\[(][xX✓✔][\])]))+[ \t]*"
+    r"(?:(?:no|none)(?:[ \t]+(?:seen|identified|present|detected|evident))?|nil|absent|negative|neg|n|n/a|"
+    r"not[ \t]+applicable|not[ \t]+(?:seen|present|identified|detected)|0|无|否|未见)"
+    r"[ \t]*(?=[.,;)\]](?!\d)|[。；，\n]|\Z)",
+    re.IGNORECASE,
+)
+_ASKED = re.compile(r"[?？][ \t]*(?:\w+[ \t]+){0,3}\Z")
+# In "edema around the mass is not seen" the mass is not what is not seen.
+_PART_OF = re.compile(
+    r"[\s,]*\b(?:of|in|within|inside|around|surrounding|from|by|near|about|along|at|on|adjacent\s+to|due\s+to|to)\b"
+    r"(?:\s+(?:the|this|a|an|that|its))?(?:[\s\-]+(?!(?:is|are|was|were|and|or|with|but)\b)[\w']+){0,4}[\s\-]*\Z",
+    re.IGNORECASE,
+)
+# Between what is denied and the word behind it that denies: where it lies, and the verb's first part.
+_TO_VERB = re.compile(
+    r"(?:\s*(?:,\s*)?(?:(?:seen|noted|described|located)\s+)?\b(?:in|of|within|at|on|along|involving|previously|seen|noted|described)\b[^,;:.]{0,70}?)?"
+    r"[\s,]*(?:\w+\s+){0,2}\Z",
+    re.IGNORECASE,
+)
 _DOUBTFUL_MARK = re.compile(r"[^.。;；,，:：\n?？]{0,40}[?？]")
 
 
@@ -36,44 +68,78 @@ def certainty_of(text: str, trigger: Item, items: Sequence[Item]) -> tuple[Certa
     triggers = [item for item in items if item.category == "kind"]
     cues: list[Cue] = []
     doubt: Certainty | None = None
+    if (answer := _answer(text, trigger, triggers, items[-1].end)) is not None:
+        return Certainty.ABSENT, [Cue("absent", answer)]
     for item in items:
         if item.category not in ("negation", "uncertainty"):
             continue
         if any(other.start <= item.start and item.end <= other.end for other in apparent):
             continue
         ahead = item.form == "before"
-        if not (_reaches(text, item, trigger, walls) if ahead else _reaches_back(text, item, trigger, walls, triggers)):
+        reach = _reaches if ahead else reaches_back
+        if not reach(text, item, trigger, walls, triggers):
             continue
         cues.append(Cue(item.key, Span(item.start, item.end)))
         if item.category == "negation":
             return Certainty.ABSENT, cues
         level = Certainty(item.key)
         doubt = level if doubt is None or level.weight < doubt.weight else doubt
-    if _DOUBTFUL_MARK.match(text, trigger.end):
+    if _DOUBTFUL_MARK.match(text, trigger.end) or _ASKED.search(text, max(0, trigger.start - 40), trigger.start):
         doubt = Certainty.POSSIBLE
     return doubt or Certainty.PRESENT, cues
 
 
-def _reaches(text: str, cue: Item, trigger: Item, walls: Sequence[Item]) -> bool:
+def _reaches(text: str, cue: Item, trigger: Item, walls: Sequence[Item], triggers: Sequence[Item]) -> bool:
     if cue.end > trigger.start:
         return False
     gap = text[cue.end : trigger.start]
     if _WALL.search(gap) or any(cue.end <= wall.start < trigger.start for wall in walls):
         return False
+    if cue.category != "negation":
+        return True
+    between = any(cue.end <= kind.start < trigger.start and kind.key != "tumour" for kind in triggers)
+    of = _EVIDENCE.match(gap) or text[cue.start : cue.end].lower().endswith((" of", " for"))
+    if of and not between and not _PLACED.search(gap):
+        return True
     # "no edema around the mass": a mass with an article was there before; only a "no" right before it takes it away
-    return not (cue.category == "negation" and len(gap) > 6 and is_definite(text, trigger, cue.end))
+    return not (len(gap) > 6 and _ARTICLE.search(gap))
 
 
-def _reaches_back(text: str, cue: Item, trigger: Item, walls: Sequence[Item], triggers: Sequence[Item]) -> bool:
-    if cue.start < trigger.end:
+def reaches_back(text: str, cue: Item, trigger: Item, walls: Sequence[Item], triggers: Sequence[Item]) -> bool:
+    """Whether a word that stands behind its findings ("is not seen", "was removed") speaks of one.
+
+    It speaks of what its clause is about, not of what that surrounds or lies in, and of the whole list.
+    """
+    ahead = [
+        other
+        for other in triggers
+        if other.end <= cue.start
+        and not _WALL_BEHIND.search(text[other.end : cue.start])
+        and not any(other.end <= wall.start < cue.start for wall in walls)
+    ]
+    if trigger not in ahead:
         return False
-    if _WALL_BEHIND.search(text[trigger.end : cue.start]) or any(
-        trigger.end <= wall.start < cue.start for wall in walls
-    ):
+    about = len(ahead) - 1
+    while about > 0 and _PART_OF.match(text[ahead[about - 1].end : ahead[about].start]):
+        about -= 1
+    if not _TO_VERB.match(text[ahead[about].end : cue.start]):
         return False
-    between = [other for other in triggers if trigger.end <= other.start and other.end <= cue.start]
-    ends = [trigger.end, *(other.end for other in between)]
-    return all(_ENUMERATION.match(text[end : other.start]) for end, other in zip(ends, between, strict=False))
+    first = about
+    while first > 0 and _ENUMERATION.match(text[ahead[first - 1].end : ahead[first].start]):
+        first -= 1
+    return trigger in ahead[first : about + 1]
+
+
+def _answer(text: str, trigger: Item, triggers: Sequence[Item], last: int) -> Span | None:
+    """The answer that denies a word of a form, or the list in which it stands: "mass, infarct, hemorrhage: none"."""
+    end = trigger.end
+    for other in (*(item for item in triggers if item.start >= trigger.end), None):
+        if (found := _ANSWER.match(text, end, last + 60)) is not None:
+            return Span(end, found.end())
+        if other is None or not _ENUMERATION.match(text[end : other.start]):
+            return None
+        end = other.end
+    return None
 
 
 def is_definite(text: str, trigger: Item, since: int = 0) -> bool:

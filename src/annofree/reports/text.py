@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import pairwise
 
 from annofree.reports.findings import Section, Sentence, Span
@@ -19,7 +19,7 @@ _ABBREVIATIONS = "".join(rf"(?<!\b{word})" for word in _WITH_POINT)
 _SENTENCE_END = re.compile(
     # a full stop that is no decimal point
     rf"{_ABBREVIATIONS}\.(?=[\s,，)]|$|[A-Z][a-z]|[\u4e00-\u9fff])(?![\s]*(?:mm|cm)\b)"
-    r"|[!?。！？]+"
+    r"|[!。！]+|[?？]+(?![?？]|[ \t]+[a-z(])"
     r"|\n[ \t]*(?=\n)"  # an empty line
     # a new item, a capital or a Chinese line
     r"|\n(?=[ \t]*(?:[-*•·]|\d{1,2}[.)、]|[A-Z][a-z]|[A-Z ]{4,}:|[\u4e00-\u9fff]|【))"
@@ -28,13 +28,51 @@ _SENTENCE_END = re.compile(
 _LONGEST_SENTENCE = 500
 _PAUSE = re.compile(r"[,，、;；\s]")
 _CHINESE = re.compile(r"[\u4e00-\u9fff]")
+_LATIN_WORD = re.compile(r"[A-Za-z\u00c0-\u024f\u1e00-\u1eff]+")
+# Kana, Hangul, Cyrillic, Greek, Hebrew, Arabic, Indic and Thai letters: words of a language that is not read.
+_OTHER_SCRIPT = re.compile(r"[\u0370-\u0fff\u3040-\u30ff\uac00-\ud7af]{2,}")
+_BOX = re.compile(r"[☐□▢❏❑]|\[[ \t_]*\]|\([ \t_]+\)|(?P<ticked>[☑☒✓✔]|[\[(][xX✓✔][\])])")
 _WORTH = re.compile(r"[A-Za-z\u4e00-\u9fff]{2}")
 
 
-def language_of(text: str) -> str:
-    """Return "zh" when at least a tenth of the visible characters are Chinese, else "en"."""
+def language_of(text: str, other_languages: Collection[str] = (), english: Collection[str] = ()) -> str:
+    """The language of a report.
+
+    "zh" when at least a tenth of the visible characters are Chinese, "other" when words of another script, with accents
+    or among `other_languages` outnumber those among `english`, else "en".
+    """
     visible = len(text) - text.count(" ")
-    return "zh" if visible and len(_CHINESE.findall(text)) >= 0.1 * visible else "en"
+    chinese = len(_CHINESE.findall(text))
+    scripts = _OTHER_SCRIPT.findall(text)
+    if visible and chinese >= 0.1 * visible:
+        return "other" if 10 * sum(map(len, scripts)) > chinese else "zh"
+    words = [word.lower() for word in _LATIN_WORD.findall(text)]
+    foreign = len(scripts) + sum(word in other_languages or not word.isascii() for word in words)
+    return "other" if foreign > sum(word in english for word in words) else "en"
+
+
+def without_unticked(text: str) -> str:
+    """The text with the options of a form that are not ticked as spaces, length unchanged: "[ ] mass [x] infarct".
+
+    A square stands as a box where something of the text is ticked, else it may be a bullet.
+    """
+    boxes = list(_BOX.finditer(text))
+    if not boxes:
+        return text
+    ticked = any(box["ticked"] for box in boxes)
+    out, start = [], 0
+    for line in text.splitlines(keepends=True):
+        end = start + len(line)
+        own = [box for box in boxes if start <= box.start() < end]
+        behind = bool(own) and not text[own[-1].end() : end].strip() and bool(text[start : own[0].start()].strip())
+        edges = [start, *(box.end() for box in own)] if behind else [*(box.start() for box in own), end]
+        cut = list(line)
+        for (first, last), box in zip(pairwise(edges), own, strict=True):
+            if not box["ticked"] and (ticked or box.group() != "□"):
+                cut[first - start : last - start] = ["\n" if char == "\n" else " " for char in text[first:last]]
+        out.append("".join(cut))
+        start = end
+    return "".join(out)
 
 
 def sections_of(text: str, headings: Mapping[str, str]) -> list[tuple[int, Section]]:

@@ -1,0 +1,139 @@
+"""Forms, languages, operations and older studies: phrases that once turned an answer round without a word."""
+
+from __future__ import annotations
+
+import pytest
+
+from annofree.reports import Certainty, Reading, Side, read_report
+
+LEFT, RIGHT = Side.LEFT, Side.RIGHT
+
+ABSENT = [
+    # a denial and the noun between it and the tumour
+    "No CT features to suggest an intracranial neoplasm.",
+    "No radiographic hint of malignancy.",
+    "No sign of recurrence of the tumour.",
+    "No abnormality of the brain stem or mass lesion.",
+    "Brain metastases are unlikely.",
+    "There is nothing to suggest a meningioma.",
+    # a denial behind it
+    "A mass in the left temporal lobe is not seen.",
+    "The tumour in the right thalamus can no longer be identified.",
+    "Previously described right occipital lesion is no longer visible.",
+    "The right occipital lesion has disappeared.",
+    "Disappearance of the right occipital lesion.",
+    "Interval resolution of the left pontine lesion.",
+    "右枕叶病灶已吸收。",
+    # answers of a form
+    "Neoplasm: none.\nInfarct: none.",
+    "Neoplasm (y/n): n",
+    "Glioma, metastasis, lymphoma: none.",
+    "Number of metastases: 0",
+    "Neoplasm - negative. Bleed - negative.",
+    "[ ] neoplasm [ ] haemorrhage [X] no acute finding, ventricles normal",
+    "☐ Neoplasm\n☒ Ventricles normal",
+    "Neoplasm [ ]   Infarct [x]",
+    "Neoplasm: ☐ yes ☑ no",
+    "□占位 ☑正常",
+    # taken out
+    "The right cerebellar metastasis has been excised.",
+    "Left insular glioma and right frontal meningioma were removed.",
+    "Patient underwent resection of a right occipital metastasis.",
+    "Changes after removal of the left frontal tumour.",
+    "左额叶胶质瘤切除术后，未见复发征象。",
+    # words that hold "tumour" and are none
+    "Tumour markers are raised. The brain is normal.",
+    "The tumour bed does not enhance. No recurrence.",
+]
+
+PRESENT = [
+    ("Oedema around the left temporal tumour is not seen.", LEFT, {"temporal"}),
+    ("There is no haemorrhage in the large left temporal tumour.", LEFT, {"temporal"}),
+    ("No evidence of bleeding within the right parietal tumour.", RIGHT, {"parietal"}),
+    ("Haemorrhage in the left temporal tumour has resolved.", LEFT, {"temporal"}),
+    ("Partial resolution of the right occipital lesion.", RIGHT, {"occipital"}),
+    ("A right occipital lesion not seen previously.", RIGHT, {"occipital"}),
+    ("Previously described right occipital lesion persists.", RIGHT, {"occipital"}),
+    ("Previously noted right occipital lesion measures 12 mm.", RIGHT, {"occipital"}),
+    ("Subtotal resection of the right occipital glioma.", RIGHT, {"occipital"}),
+    ("After excision of a left insular glioma there is a new enhancing nodule in the left insula.", LEFT, {"insula"}),
+    ("The left thalamic mass was not resected.", LEFT, {"thalamus"}),
+    ("Neoplasm: no change since 2012, left parietal.", LEFT, {"parietal"}),
+    ("Metastases: 0.9 cm in the left occipital lobe.", LEFT, {"occipital"}),
+    ("□ Left occipital mass\n□ Oedema", LEFT, {"occipital"}),  # bullets: nothing is ticked
+    # words for a tumour beside words that are understood
+    ("Ventricles normal. Two mets in the left parietal lobe.", LEFT, {"parietal"}),
+    ("No shift. HGG of the right insula.", RIGHT, {"insula"}),
+    ("No hydrocephalus. Recurrence at the right occipital resection margin.", RIGHT, {"occipital"}),
+    ("Focal enhancement in the right hippocampus. Ventricles normal.", RIGHT, {"hippocampus"}),
+    # where it is not
+    ("Left temporal glioma without invasion of insula or thalamus.", LEFT, {"temporal"}),
+    ("Right parietal tumour; it does not reach the corpus callosum.", RIGHT, {"parietal"}),
+    ("Right parietal tumour sparing the thalamus.", RIGHT, {"parietal"}),
+    ("左额叶占位，未累及岛叶。", LEFT, {"frontal"}),
+    # sides by a letter
+    ("(L) occipital metastasis.", LEFT, {"occipital"}),
+    ("Metastasis in the R cerebellum.", RIGHT, {"cerebellum"}),
+]
+
+OTHER_LANGUAGES = [
+    "Kein Lymphom, kein Infarkt, kein Tumor.",
+    "Im linken Frontallappen findet sich ein Glioblastom von 4 cm. Tumor.",
+    "Aucun meningioma, pas de tumor.",
+    "Ventrículos normales, sin tumor.",
+    "Não se identifica glioma ou meningioma.",
+    "Assenza di meningioma o glioma.",
+    "Geen glioma, geen tumor.",
+    "Нет признаков tumor.",
+    "明らかな占拠性病変を認めず。転移なし。",
+]
+
+ENGLISH = [
+    "MRI of the brain in a patient with Sjögren syndrome. Glioma.",
+    "Glioma de novo in the left insula.",
+    "Dr. van der Berg: left frontal mass.",
+    "Tumor left frontal.",
+]
+
+
+def told(reading: Reading) -> str:
+    """The column `tumour` of the table."""
+    return reading.tumour.value if reading.understood else "n/a"
+
+
+@pytest.mark.parametrize("text", ABSENT)
+def test_what_is_denied_or_taken_out_is_absent(text: str) -> None:
+    assert told(read_report(text)) == "absent"
+
+
+@pytest.mark.parametrize(("text", "side", "regions"), PRESENT)
+def test_what_is_there_stays_there(text: str, side: Side, regions: set[str]) -> None:
+    reading = read_report(text)
+    assert reading.tumour is Certainty.PRESENT
+    assert reading.side is side
+    assert set(reading.regions) == regions
+
+
+@pytest.mark.parametrize("text", OTHER_LANGUAGES)
+def test_another_language_is_not_read(text: str) -> None:
+    reading = read_report(text)
+    assert (reading.language, told(reading), reading.flags) == ("other", "n/a", ("not understood",))
+
+
+@pytest.mark.parametrize("text", ENGLISH)
+def test_names_and_latin_words_leave_a_text_english(text: str) -> None:
+    reading = read_report(text)
+    assert (reading.language, told(reading)) == ("en", "present")
+
+
+def test_an_empty_form_says_nothing() -> None:
+    assert told(read_report("[ ] tumour\n[ ] infarct\n[ ] normal")) == "n/a"
+
+
+def test_asked_is_not_found() -> None:
+    assert read_report("? left frontal glioma").tumour is Certainty.POSSIBLE
+
+
+def test_impression_on_the_other_side_is_flagged() -> None:
+    reading = read_report("FINDINGS: Right thalamic glioma, 22 mm.\nIMPRESSION: Left thalamic glioma.")
+    assert "contradictory side" in reading.flags
