@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,9 @@ from annofree.formats.names import no_volume
 
 _FIX = "Give <id>.txt files, or a JSON or CSV file by id"
 _IDS = ("id", "case", "scan", "subject", "patient", "note_id")
-_TEXTS = ("text", "report", "transcription", "findings")
+_TEXTS = ("text", "report", "transcription")
+#: Parts of a report that stand in columns of their own; they are put together, each below its heading.
+_PARTS = ("history", "indication", "technique", "comparison", "findings", "impression", "conclusion")
 
 
 def read_report(report: str | Path | None) -> str | None:
@@ -31,10 +33,11 @@ def read_reports(source: str | Path | Mapping[str, str] | None) -> dict[str, str
 
     Args:
         source: A folder of `.txt` files, a `.json` file (`{id: text}`, `{id: {"text": ...}}` or a list of records), a
-            `.csv` or `.tsv` table with a column of ids and one of texts, or a mapping.
+            `.csv` or `.tsv` table with a column of ids and one of texts (or of findings, impression and the like), or
+            a mapping.
 
     Raises:
-        InputError: The source cannot be read or holds no report.
+        InputError: The source cannot be read, holds no report, or two of one id.
     """
     if source is None:
         return {}
@@ -46,7 +49,8 @@ def read_reports(source: str | Path | Mapping[str, str] | None) -> dict[str, str
     if (held := no_volume(path.name)) is not None and held[0] in ("the record of a run", "a page"):
         raise InputError("This is no report", file=path, why=f"it is {held[0]}", fix=_FIX)
     if path.is_dir():
-        texts = {file.stem: read_text(file) for file in sorted(path.glob("*.txt"))}
+        files = sorted(file for file in path.iterdir() if file.suffix.lower() == ".txt")
+        texts = _once(((file.stem, read_text(file)) for file in files), path)
     elif path.suffix.lower() == ".json":
         texts = _from_json(path)
     elif path.suffix.lower() in (".csv", ".tsv"):
@@ -60,11 +64,11 @@ def read_reports(source: str | Path | Mapping[str, str] | None) -> dict[str, str
 
 def _from_json(path: Path) -> dict[str, str]:
     try:
-        content = json.loads(read_text(path))
+        content = json.loads(read_text(path), object_pairs_hook=lambda pairs: _once(pairs, path))
     except (ValueError, RecursionError) as error:
         raise InputError("A file is no JSON", file=path, why=str(error)[:100]) from None
     if isinstance(content, list):
-        return dict(_pair(record) for record in content if isinstance(record, dict) and _pair(record)[1])
+        return _once((_pair(record) for record in content if isinstance(record, dict) and _pair(record)[1]), path)
     if not isinstance(content, dict):
         return {}
     texts: dict[str, str] = {}
@@ -74,7 +78,11 @@ def _from_json(path: Path) -> dict[str, str]:
         elif isinstance(value, dict) and (text := _pair(value)[1]):
             texts[key] = text
             # One text under every name that its record gives the patient, such as BraTS 2020 and 2021 ids.
-            others = (v for k, v in value.items() if k.lower() not in _TEXTS and isinstance(v, str) and len(v) < 60)
+            others = (
+                v
+                for k, v in value.items()
+                if k.lower() not in (*_TEXTS, *_PARTS) and isinstance(v, str) and len(v) < 60
+            )
             texts.update({other: text for other in others if other not in content})
     return texts
 
@@ -82,12 +90,29 @@ def _from_json(path: Path) -> dict[str, str]:
 def _pair(record: Mapping[str, Any]) -> tuple[str, str]:
     lower = {str(key).lower(): value for key, value in record.items()}
     name = next((str(lower[key]) for key in _IDS if key in lower), "")
-    return name, next((str(lower[key]) for key in _TEXTS if lower.get(key)), "")
+    parts = "\n".join(f"{key.upper()}: {lower[key]}" for key in _PARTS if lower.get(key))
+    return name, next((str(lower[key]) for key in _TEXTS if lower.get(key)), parts)
+
+
+def _once(pairs: Iterable[tuple[str, Any]], path: Path) -> dict[str, Any]:
+    """As a mapping; a second report of one id would replace the first."""
+    found: dict[str, Any] = {}
+    for name, text in pairs:
+        if not name:
+            raise InputError("A report has no id", file=path, why=f"it begins {str(text)[:40]!r}", fix=_FIX)
+        if name in found and found[name] != text:
+            why, fix = "which of them is the scan's cannot be told", "Keep one, or put both texts into one"
+            raise InputError(f"Two different reports have the id '{name}'", file=path, why=why, fix=fix)
+        found[name] = text
+    return found
 
 
 def _from_table(path: Path) -> dict[str, str]:
-    rows = csv.DictReader(read_text(path).splitlines(True), delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
+    text = read_text(path)
+    head = text.partition("\n")[0]
+    delimiter = "\t" if path.suffix.lower() == ".tsv" else ";" if head.count(";") > head.count(",") else ","
     try:
-        return dict(_pair(row) for row in rows if _pair(row)[1])
+        rows = csv.DictReader(text.splitlines(True), delimiter=delimiter)
+        return _once((_pair(row) for row in rows if _pair(row)[1]), path)
     except csv.Error as error:
         raise InputError("A table cannot be read", file=path, why=str(error)) from None

@@ -144,12 +144,13 @@ def _load(file: str) -> Lexicon:
         if region.parent is not None and region.parent not in regions:
             raise InputError(f"region '{region.key}' has the unknown parent '{region.parent}'", file=file)
     by_language = {language: _trie(term for own, term, _ in terms if own == language) for language in _LANGUAGES}
-    pattern = rf"(?<![a-z]){by_language['en']}(?:e?s)?(?![a-z])|{by_language['zh']}"
+    words = rf"(?<![a-z]){by_language['en']}(?:e?s)?(?![a-z])|{by_language['zh']}"
     plain = {wide: chr(wide - 0xFEE0) for wide in range(0xFF01, 0xFF5F) if chr(wide) not in "，：；？！（）"}
     pairs = "".join(data.get("traditional", "")).split()
     plain |= {ord(pair[0]): pair[1] for pair in pairs}
-    told = (frozenset(str(data.get(key, "")).split()) for key in ("other_languages", "english_words"))
-    return Lexicon(regions, roles, sections, *told, _meanings(terms, file), re.compile(pattern, re.IGNORECASE), plain)
+    other, english = (frozenset(str(data.get(key, "")).split()) for key in ("other_languages", "english_words"))
+    pattern = re.compile(words, re.IGNORECASE)
+    return Lexicon(regions, roles, sections, other, english, _meanings(terms, file), pattern, plain)
 
 
 def _unreadable(file: str, why: str, fix: str = "") -> InputError:
