@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from annofree.borders import BORDERS
-from annofree.prepare.regrid import carried_mask, carried_scores
+from annofree.formats.carried import carried_mask, carried_scores
 from annofree.scan import Grid, Modality, Scan
 from annofree.synthesis import LabelMapBank, acquisition
 from annofree.synthesis.bank import FRAME_CENTRE_MM, BrainMap

@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
+from annofree.formats.carried import carried_mask
 from annofree.formats.nifti import read_labels, read_volume
 from annofree.prepare.brain_ladder import network_brain
-from annofree.prepare.regrid import carried_mask
 from annofree.prepare.rigid import register
 from annofree.scan import Grid, canonical_grid, to_canonical
 

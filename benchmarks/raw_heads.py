@@ -21,9 +21,9 @@ from raw_registration import same_contrast
 
 import annofree as af
 from annofree.formats import open_scan
+from annofree.formats.carried import carried_mask, carried_scores
 from annofree.formats.nifti import write_volume
 from annofree.prepare import Recipe
-from annofree.prepare.regrid import carried_mask, carried_scores
 from annofree.scan import Scan
 
 

@@ -18,11 +18,11 @@ from made_heads import moved, painted_around, photographed
 
 import annofree as af
 from annofree.formats import open_scan
+from annofree.formats.carried import carried_mask
 from annofree.formats.nifti import read_labels
 from annofree.formats.study import Study
 from annofree.masks import bounding_box
 from annofree.prepare import Recipe
-from annofree.prepare.regrid import carried_mask
 from annofree.scan import Modality, to_canonical
 from annofree.synthesis import LabelMapBank
 

@@ -17,8 +17,8 @@ import numpy as np
 
 import annofree as af
 from annofree.formats import open_scan
+from annofree.formats.carried import carried_mask, carried_scores
 from annofree.phantom import phantom_subject
-from annofree.prepare.regrid import carried_mask, carried_scores
 from annofree.prepare.resample import resample
 from annofree.scan import Grid, Scan
 

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from annofree.prepare.regrid import carried_mask, carried_scores
+from annofree.formats.carried import carried_mask, carried_scores
 from annofree.scan import Grid
 
 millimetres = st.floats(-6, 6)

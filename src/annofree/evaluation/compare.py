@@ -14,11 +14,11 @@ from annofree.errors import AnnofreeError, InputError
 from annofree.evaluation.pairs import Visit, find_pairs
 from annofree.evaluation.rescan import Change, rescans
 from annofree.formats.bids_names import bids_folder, bids_stem, participant_of
+from annofree.formats.carried import carried_labels, carried_mask
 from annofree.formats.derivatives import read_segmentation, written_ids
 from annofree.formats.outfolder import atomic_write, claimed, read_table, table
 from annofree.grid import apply_affine
-from annofree.prepare.natives import carried_labels
-from annofree.prepare.regrid import carried_mask, drawn
+from annofree.prepare.regrid import drawn
 from annofree.prepare.visits import SURE_LIKENESS, Visits, align_visits
 from annofree.review.change_page import ADDED, REMOVED, STAYED, change_page
 from annofree.review.remake import read_again
@@ -148,7 +148,8 @@ def _compare(earlier: Visit, later: Visit, root: Path, method: str | None, revie
     _refuse_same(*scans)
     visits = align_visits(*scans, first.mask("WT"), second.mask("WT"))
     _refuse_unseen(first, second, visits)
-    carried = carried_labels(second, first.grid, np.linalg.inv(visits.movement))
+    back = np.linalg.inv(visits.movement)
+    carried = carried_labels(second.labels, second.regions, second.grid, first.grid, back)
     regions = [region for region in REGIONS if region in first.regions and region in second.regions]
     method_name = str(first.provenance.get("method", ""))
     rescan = rescans().get(method_name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from annofree.errors import InputError, some
 from annofree.formats import dicom
+from annofree.formats.carried import carried_labels
 from annofree.formats.case import Case
-from annofree.formats.dicom.drawn import find_dicom_segs, read_dicom_seg
+from annofree.formats.dicom.drawn import find_dicom_segs, in_frame_of, read_dicom_seg
 from annofree.formats.drawn import label_map
 from annofree.formats.folders import find_truths, passed_over
 from annofree.formats.label_sets import ALL, LABEL_SETS, LabelSet, choose_label_set
@@ -24,6 +25,7 @@ from annofree.formats.outfolder import is_ours
 from annofree.formats.slicer import read_slicer
 from annofree.formats.slices import read_mask_stack
 from annofree.formats.volume_files import DICOM_MASKS
+from annofree.grid import apply_affine
 from annofree.registry import named
 from annofree.scan import Grid, Truth, canonical_grid, to_canonical
 
@@ -32,6 +34,8 @@ from annofree.scan import Grid, Truth, canonical_grid, to_canonical
 LARGEST_OFFSET = 0.3
 #: Stored numbers with a scale in the header miss whole labels by rounding; interpolated maps miss them by far more.
 _NEAR_WHOLE = 0.01
+#: So much of what was drawn on another series has to lie in the scan's field of view.
+_LEAST_SHOWN = 0.95
 
 
 def open_truth(
@@ -55,6 +59,9 @@ def open_truth(
         native: The grid of the scan's own file, whose axis order an array without geometry (`.npy`) has.
         files: Where the scan's sequences are from (`Scan.files`): a DICOM SEG has to be of the same study.
 
+    A DICOM SEG that was drawn on another series in the frame of reference of all the scan's is resampled, and the
+    truth's note says so.
+
     Raises:
         InputError: No truth is found, it lies on another grid, or its labels are unknown or unclear.
     """
@@ -66,22 +73,43 @@ def open_truth(
         array, source, labels=named or labels, scan_id=scan_id, beside=beside
     )
     own = canonical_grid(stored)
+    held = np.ascontiguousarray(to_canonical(understood, stored))
     offset = _offset_mm(own, grid)
-    if offset is None or offset > LARGEST_OFFSET * min(grid.spacing_mm):
-        raise InputError(
-            f"The truth of scan '{scan_id}' lies on another grid than the scan",
-            file=source,
-            why=_difference(own, grid),
-            fix="Use the label map that belongs to these images, or resample it (nearest neighbour) beforehand",
-        )
     note = ""
-    if not own.same_as(grid):
+    if offset is None or offset > LARGEST_OFFSET * min(grid.spacing_mm):
+        if not in_frame_of(source, files):
+            raise InputError(
+                f"The truth of scan '{scan_id}' lies on another grid than the scan",
+                file=source,
+                why=_difference(own, grid),
+                fix="Use the label map that belongs to these images, or resample it (nearest neighbour) beforehand",
+            )
+        held = _carried(held, regions, own, grid, source)
+        note = (
+            f"The truth of '{scan_id}' was drawn on another series of the same frame of reference, and is taken onto "
+            f"the scan's grid by place, a voxel where about half of it is inside: {_difference(own, grid)}."
+        )
+    elif not own.same_as(grid):
         note = (
             f"The truth of '{scan_id}' is taken voxel by voxel although its header differs: {_difference(own, grid)}."
         )
-    held = np.ascontiguousarray(to_canonical(understood, stored))
     held.flags.writeable = False
     return Truth(scan_id, lambda: held, grid, regions, str(source), convention, note)
+
+
+def _carried(
+    labels: NDArray[np.uint8], regions: Collection[str], own: Grid, grid: Grid, source: Path
+) -> NDArray[np.uint8]:
+    """Labels that were drawn on another grid of the scan's world, on the scan's."""
+    points = apply_affine(np.linalg.inv(grid.affine) @ own.affine, np.argwhere(labels))
+    if len(points) and (share := grid.share_inside(points)) < _LEAST_SHOWN:
+        raise InputError(
+            "A segmentation reaches beyond the scan",
+            file=source,
+            why=f"{share:.0%} of it lies in the scan's field of view",
+            fix="Give the one that was drawn on these images",
+        )
+    return carried_labels(labels, regions, own, grid, np.eye(4))
 
 
 def locate_truth(path: str | Path, scan_id: str) -> Path:

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from annofree.borders import BORDERS
 from annofree.errors import InputError, SettingsError
+from annofree.formats.carried import carried_mask
 from annofree.labels import NESTED
 from annofree.prepare.brain import brain_of
-from annofree.prepare.regrid import carried_mask
 from annofree.prepare.resample import back, to_grid
 from annofree.progress import stage
 from annofree.refine import REFINERS

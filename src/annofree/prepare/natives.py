@@ -3,40 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from annofree.formats.bids_names import bids_folder, bids_label, bids_stem
+from annofree.formats.carried import carried_labels
 from annofree.formats.label_tables import write_label_table
 from annofree.formats.nifti import write_volume
 from annofree.formats.outfolder import write_json
-from annofree.labels import NESTED
-from annofree.prepare.regrid import carried_mask
 from annofree.scan import Grid, Scan, canonical_grid, to_native
 from annofree.segmentation import LABEL_NAMES, Segmentation
 
 
 def on_grid_of(result: Segmentation, native: Grid, movement: NDArray[np.float64]) -> NDArray[np.uint8]:
     """The labels on the own grid of one sequence's file, uint8 in that file's axis order; see `carried_labels`."""
-    found: NDArray[np.uint8] = to_native(carried_labels(result, canonical_grid(native), movement), native)
+    there = carried_labels(result.labels, result.regions, result.grid, canonical_grid(native), movement)
+    found: NDArray[np.uint8] = to_native(there, native)
     return found
-
-
-def carried_labels(result: Segmentation, grid: Grid, movement: NDArray[Any]) -> NDArray[np.uint8]:
-    """The labels, uint8 (X, Y, Z), on another grid, to whose world `movement` leads.
-
-    Each region is carried as an indicator, narrower ones inside wider ones, so that volumes stay within 1 %.
-    """
-    labels = np.zeros(grid.shape, np.uint8)
-    inside: NDArray[np.bool_] | None = None
-    for region, label in NESTED:
-        if region in result.regions:
-            mask = carried_mask(result.mask(region), result.grid, grid, movement)
-            inside = mask if inside is None else mask & inside
-            labels[inside] = label
-    return labels
 
 
 def write_natives(result: Segmentation, scan: Scan, out: str | Path) -> None:

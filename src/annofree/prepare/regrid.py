@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annofree.errors import InputError
+from annofree.formats.carried import carried_mask, coarser
 from annofree.formats.grids import MIN_OVERLAP
 from annofree.formats.scans import background
 from annofree.grid import apply_affine
@@ -81,48 +82,5 @@ def drawn(image: NDArray[np.float32], own: Grid, grid: Grid, movement: Affine) -
     `movement` (4, 4) leads from the world of `grid` to that of `own`, the image's.
     """
     there = Grid(grid.shape, movement @ grid.affine)
-    smooth = low_passed(image, _coarser(own, there))
+    smooth = low_passed(image, coarser(own, there))
     return np.asarray(resample(smooth, own, there, 1, outside=background(image)), dtype=np.float32)
-
-
-def carried_mask(
-    mask: NDArray[np.bool_] | NDArray[np.float32], own: Grid, grid: Grid, movement: NDArray[Any]
-) -> NDArray[np.bool_]:
-    """A mask on another grid, of the same volume as far as it lies inside that grid.
-
-    Its indicator is carried as a float and averaged over the voxels there. As many voxels as that adds up to are taken,
-    fullest first: a cut near one half. At exactly one half, thin and small parts lose volume on thick slices (2.4 % of
-    a glioma from one grid with slices of 5.5 mm to another).
-
-    Args:
-        mask: (X, Y, Z) on `own`, or the share of each voxel that lies inside.
-        own: The mask's grid, in its own world.
-        grid: The grid wanted, in its world.
-        movement: (4, 4) from the world of `own` to that of `grid`.
-    """
-    share = carried_scores(mask.astype(np.float32), own, grid, movement).ravel()
-    touched = np.flatnonzero(share > 0)
-    fullest = touched[np.argsort(-share[touched], kind="stable")]
-    found = np.zeros(share.size, dtype=bool)
-    found[fullest[: int(np.rint(share.sum(dtype=np.float64)))]] = True
-    return found.reshape(grid.shape)
-
-
-def carried_scores(values: NDArray[np.float32], own: Grid, grid: Grid, movement: Affine) -> NDArray[np.float32]:
-    """Scores on another grid, averaged over the voxels there; 0 where there are none. Arguments as `carried_mask`."""
-    there = Grid(grid.shape, np.linalg.inv(movement) @ grid.affine)
-    fine = np.ceil(np.round(_coarser(there, own) ** -1, 6)).clip(1, 8).astype(int)
-    # every coarse voxel is the mean of a block of finer ones that are about as large as the mask's
-    step = np.array(there.affine, dtype=float)
-    step[:3, :3] = step[:3, :3] / fine
-    step[:3, 3] = there.affine[:3, 3] - there.affine[:3, :3] @ ((fine - 1) / 2 / fine)
-    found = resample(values, own, Grid(tuple((np.asarray(grid.shape) * fine).tolist()), step), 1)
-    blocks = found.reshape(grid.shape[0], fine[0], grid.shape[1], fine[1], grid.shape[2], fine[2])
-    return np.asarray(blocks.mean(axis=(1, 3, 5)), dtype=np.float32)
-
-
-def _coarser(own: Grid, other: Grid) -> NDArray[np.float64]:
-    """How many times as long as a voxel of `own` one of `other` is, along each axis of `own`."""
-    directions = np.asarray(own.affine)[:3, :3] / np.asarray(own.spacing_mm)
-    voxels_per_mm = np.linalg.norm(np.linalg.inv(np.asarray(other.affine)[:3, :3]) @ directions, axis=0)
-    return np.asarray(1.0 / voxels_per_mm / np.asarray(own.spacing_mm))

@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annofree.errors import InputError
+from annofree.formats.carried import carried_mask
 from annofree.grid import apply_affine
 from annofree.masks import away_mm
-from annofree.prepare.regrid import carried_mask, drawn
+from annofree.prepare.regrid import drawn
 from annofree.prepare.resample import grid_at
 from annofree.prepare.rigid import Movement, register
 from annofree.prepare.work import BRAIN_ORDER

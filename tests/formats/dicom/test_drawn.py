@@ -195,6 +195,80 @@ def test_a_seg_on_other_slices_is_refused(tmp_path: Path) -> None:
         open_truth(path, result.scan_id, short)
 
 
+def finer(grid: Grid, times: int) -> Grid:
+    """The same field of view in thinner slices."""
+    thin = np.diag([1, 1, 1 / times, 1])
+    thin[2, 3] = (1 - times) / (2 * times)
+    return Grid((*grid.shape[:2], times * grid.shape[2]), grid.affine @ thin)
+
+
+def source_of(case: Any) -> str:
+    volume = _volume(case.id, case.verdicts[0])
+    assert isinstance(volume, Volume)
+    return volume.source
+
+
+@pytest.mark.parametrize("tilt", [0.0, 0.6])
+def test_a_seg_on_another_series_of_the_frame_of_reference_is_carried_onto_the_scan(
+    tmp_path: Path, tilt: float
+) -> None:
+    result, case, own = made(tmp_path / "a", oblique(tilt))
+    segments = [("Edema", EDEMA), ("Core", CORE), ("Enhancing", ENHANCING)]
+    path = drawn(tmp_path / "b", result, case, segments, parts(own))
+    grid, files = canonical_grid(result.native), [source_of(case)]
+    axis = int(np.argmax(grid.spacing_mm))
+    assert axis == 2
+    truth = open_truth(path, result.scan_id, finer(grid, 3), files=files)
+    assert "another series of the same frame of reference" in truth.note
+    assert truth.regions == ("WT", "TC", "ET")
+    with scoring():
+        labels = truth.labels
+    wanted = np.repeat(result.labels, 3, axis=2)
+    for members in ((1, 2, 3), (1, 3), (3,)):
+        one, other = np.isin(labels, members), np.isin(wanted, members)
+        assert one.sum() == pytest.approx(other.sum(), rel=0.01)
+        assert 2 * (one & other).sum() / (one.sum() + other.sum()) > 0.93
+    with pytest.raises(InputError, match="another frame of reference"):
+        open_truth(path, result.scan_id, finer(grid, 3), files=[files[0][:-4] + "0000"])
+    for unknown in ([], [files[0].split(" in ")[0]], [*files, "t1.nii.gz"]):
+        with pytest.raises(InputError, match="lies on another grid than the scan"):
+            open_truth(path, result.scan_id, finer(grid, 3), files=unknown)
+    part = Grid((grid.shape[0], grid.shape[1], 4), finer(grid, 3).affine)
+    with pytest.raises(InputError, match=r"reaches beyond the scan .*% of it lies in the scan's field of view"):
+        open_truth(path, result.scan_id, part, files=files)
+
+
+def test_slices_that_are_missing_between_two_that_are_drawn_are_empty_on_another_grid_too(tmp_path: Path) -> None:
+    result, case, own = made(tmp_path / "a", oblique())
+    lesions = np.zeros(own.shape, bool)
+    lesions[3:9, 4:9, 2], lesions[9:12, 4:8, 15] = True, True
+    path = drawn(tmp_path / "b", result, case, [("Tumor", "Neoplasm")], [lesions])
+    grid, files = canonical_grid(result.native), [source_of(case)]
+
+    def state(between: float | None, thickness: float | None) -> None:
+        def change(held: Any) -> None:
+            measures = held.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
+            for name, value in (("SpacingBetweenSlices", between), ("SliceThickness", thickness)):
+                if name in measures:
+                    delattr(measures, name)
+                if value is not None:
+                    setattr(measures, name, value)
+
+        changed(path, change)
+
+    step = float(grid.spacing_mm[2])
+    state(step, None)
+    with scoring():
+        labels = open_truth(path, result.scan_id, finer(grid, 3), files=files).labels
+    assert np.count_nonzero(labels) == pytest.approx(3 * lesions.sum(), rel=0.01)
+    for thickness in (step, None):
+        state(None, thickness)
+        with pytest.raises(InputError, match="How far apart the slices of a DICOM SEG lie cannot be told"):
+            open_truth(path, result.scan_id, finer(grid, 3), files=files)
+        if thickness:
+            assert np.count_nonzero(read(path, result)[0]) == lesions.sum()  # the scan's own slices tell it
+
+
 def test_the_seg_of_a_study_is_found_among_its_pictures_and_scored(tmp_path: Path) -> None:
     result, case, own = made(tmp_path / "a", oblique())
     result = result.replace(

@@ -28,8 +28,11 @@ from annofree.scan import Grid
 #: Segmentations, and segmentations as label maps.
 _CLASSES = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
 _AGAIN = "Export it again"
+_ON_THE_SCAN = "Give the one that was drawn on the scan's own pictures"
 #: Parts of a step, and of the smallest edge, by which frames may lie off the scan's slices.
 _SAME_STEP, _OFF = 0.05, 0.3
+#: Slices whose distance is less than so many times their thickness have no other between them.
+_CONTIGUOUS = 1.5
 
 
 def read_dicom_seg(
@@ -86,6 +89,19 @@ def read_dicom_seg(
     return segments, native
 
 
+def in_frame_of(path: Path, files: Iterable[str]) -> bool:
+    """Whether a file is a DICOM SEG in the one frame of reference of all series that a scan's `files` tell of."""
+    known = list(files)
+    if not known or not is_dicom_file(path) or is_zip(path):
+        return False
+    import pydicom
+
+    with quiet():
+        held: Any = pydicom.dcmread(path, stop_before_pixels=True)
+    own = frame_name(str(held.get("FrameOfReferenceUID", "")))
+    return bool(own) and all(words.startswith("DICOM series") and words.endswith(f" in {own}") for words in known)
+
+
 def find_dicom_segs(folder: Path, scan_id: str) -> Iterator[tuple[Path, bool]]:
     """The DICOM SEG below a folder that are of a scan, and whether a person drew at least a part of each.
 
@@ -128,7 +144,7 @@ def _refuse_another(held: Any, files: Iterable[str], path: Path) -> None:
                 f"A DICOM SEG is of another {what} than the scan",
                 file=path,
                 why=f"it is of {own}, and the scan is {says[0]}",
-                fix="Give the one that was drawn on the scan's own pictures",
+                fix=_ON_THE_SCAN,
             )
 
 
@@ -180,7 +196,7 @@ def _placed(frames: list[Frame], grid: Grid | None, path: Path) -> tuple[list[in
     points = np.array([frame.position for frame in frames], dtype=float)
     origin = points[np.argmin(points @ normal)]
     points_from = points - origin
-    step = _step(first, points_from, normal, grid)
+    step = _step(first, points_from, normal, grid, path)
     places = np.rint(points_from @ normal / (step @ normal)).astype(int)
     if np.ptp(planes, axis=0).max() > 1e-3 or np.abs(points_from - places[:, None] * step).max() > _OFF * abs(
         step @ normal
@@ -196,13 +212,16 @@ def _placed(frames: list[Frame], grid: Grid | None, path: Path) -> tuple[list[in
 
 
 def _step(
-    first: Frame, points: NDArray[np.float64], normal: NDArray[np.float64], grid: Grid | None
+    first: Frame, points: NDArray[np.float64], normal: NDArray[np.float64], grid: Grid | None, path: Path
 ) -> NDArray[np.float64]:
     """From one slice to the next, mm in DICOM's LPS+: the scan's own step where the frames lie on its slices."""
     along = np.sort(points @ normal)
     gaps = np.diff(along)[np.diff(along) > 0.02]
-    told = first.spacing_between_mm or first.thickness_mm or 0.0
-    smallest = float(gaps.min()) if gaps.size else told or 1.0
+    between = abs(first.spacing_between_mm or 0.0)
+    told = between or first.thickness_mm or 0.0
+    steps = gaps / between if between else gaps
+    whole = bool(between) and bool((np.abs(steps - np.rint(steps)) <= _SAME_STEP).all())
+    smallest = between if whole else float(gaps.min()) if gaps.size else told or 1.0
     if grid is not None:
         axes = RAS @ np.asarray(grid.affine)[:3, :3]
         heights = normal @ axes
@@ -213,6 +232,13 @@ def _step(
             np.abs(off).max() <= _OFF * min(grid.spacing_mm)
         ):
             return step
+        if not (whole or (told and smallest < _CONTIGUOUS * told)):
+            raise InputError(
+                "How far apart the slices of a DICOM SEG lie cannot be told",
+                file=path,
+                why="those in which nothing is drawn are missing, it states no distance, and the scan has other slices",
+                fix=_ON_THE_SCAN,
+            )
     if not gaps.size:
         return normal * smallest
     last = points[np.argmax(points @ normal)]
