@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import shutil
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from annofree.evaluation.accept import accept
 from annofree.evaluation.evaluate import evaluate
 from annofree.formats import open_cohort, open_truth
 from annofree.formats.dicom.case import _volume
+from annofree.formats.dicom.drawn import find_dicom_segs
 from annofree.formats.dicom.results import export_dicom_seg
 from annofree.formats.dicom.seg import code, save_dicom, source_series, sources_of, write_dicom_seg
 from annofree.formats.dicom.study import frame_name
@@ -297,6 +300,22 @@ def test_a_seg_is_found_by_the_name_of_a_scan(tmp_path: Path, name: str) -> None
     assert find_truth(tmp_path / "truth", "p") is None
     shutil.copy(path, tmp_path / "truth" / "p2_1_seg.dcm")
     assert find_truth(tmp_path / "truth", "p2") is None  # another visit's
+
+
+def test_each_file_is_opened_once_to_find_a_seg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    result, case, own = made(tmp_path / "a", oblique())
+    shutil.copy(drawn(tmp_path / "b", result, case, [("Tumor", "Neoplasm")], [own > 0]), tmp_path / "a" / "IM9000")
+    opened: Counter[str] = Counter()
+    real = io.open
+
+    def counting(file: Any, *rest: Any, **more: Any) -> Any:
+        opened[str(file)] += 1
+        return real(file, *rest, **more)
+
+    monkeypatch.setattr(io, "open", counting)
+    monkeypatch.setattr("builtins.open", counting)
+    assert [path.name for path, _ in find_dicom_segs(tmp_path / "a", case.id)] == ["IM9000"]
+    assert opened == {str(path): 1 for path in (tmp_path / "a").iterdir()}
 
 
 def test_a_corrected_seg_is_accepted(tmp_path: Path) -> None:

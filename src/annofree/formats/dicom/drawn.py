@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annofree.errors import InputError
-from annofree.formats.dicom.files import is_dicom_file, is_zip, walk
-from annofree.formats.dicom.header import Frame, quiet, read_frames
+from annofree.formats.dicom.files import is_dicom_file, is_zip, may_be_dicom, walk
+from annofree.formats.dicom.header import Frame, begins_like_dicom, quiet, read_frames
 from annofree.formats.dicom.stack import RAS, affine_of, normal_of
 from annofree.formats.dicom.study import frame_name, study_name
 from annofree.formats.drawn import Segment
@@ -91,15 +91,10 @@ def read_dicom_seg(
 
 def in_frame_of(path: Path, files: Iterable[str]) -> bool:
     """Whether a file is a DICOM SEG in the one frame of reference of all series that a scan's `files` tell of."""
-    known = list(files)
-    if not known or not is_dicom_file(path) or is_zip(path):
-        return False
-    import pydicom
-
-    with quiet():
-        held: Any = pydicom.dcmread(path, stop_before_pixels=True)
-    own = frame_name(str(held.get("FrameOfReferenceUID", "")))
-    return bool(own) and all(words.startswith("DICOM series") and words.endswith(f" in {own}") for words in known)
+    known, held = list(files), _seg_header(path)
+    own = "" if held is None else frame_name(str(held.get("FrameOfReferenceUID", "")))
+    told = (words.startswith("DICOM series") and words.endswith(f" in {own}") for words in known)
+    return bool(own and known) and all(told)
 
 
 def find_dicom_segs(folder: Path, scan_id: str) -> Iterator[tuple[Path, bool]]:
@@ -107,14 +102,11 @@ def find_dicom_segs(folder: Path, scan_id: str) -> Iterator[tuple[Path, bool]]:
 
     A scan's are those of its study or patient, and those that it names or whose folder it names.
     """
-    import pydicom
-
     for path in walk(folder, tolerant=True):
-        if not is_dicom_file(path) or is_zip(path) or not any(kind.encode() in _start(path) for kind in _CLASSES):
+        if (held := _seg_header(path)) is None:
             continue
         with quiet():
             try:
-                held: Any = pydicom.dcmread(path, stop_before_pixels=True)
                 study, person = study_name(str(held.StudyInstanceUID)), str(held.get("PatientID", ""))
                 by_persons = any(item.SegmentAlgorithmType != "AUTOMATIC" for item in held.SegmentSequence)
             except Exception:  # damaged: no truth
@@ -126,9 +118,23 @@ def find_dicom_segs(folder: Path, scan_id: str) -> Iterator[tuple[Path, bool]]:
             yield path, by_persons
 
 
-def _start(path: Path) -> bytes:
-    with path.open("rb") as handle:
-        return handle.read(1024)  # where the kind of object stands
+def _seg_header(path: Path) -> Any:
+    """The header of a DICOM SEG, or None for any other file and for a damaged one; the file is opened once."""
+    if not may_be_dicom(path):
+        return None
+    import pydicom
+
+    with quiet():
+        try:
+            with path.open("rb") as handle:
+                if not begins_like_dicom(handle):
+                    return None
+                start = handle.read(1024)  # where the kind of object stands
+                handle.seek(0)
+                ours = any(kind.encode() in start for kind in _CLASSES)
+                return pydicom.dcmread(handle, stop_before_pixels=True) if ours else None
+        except Exception:  # pydicom raises a dozen classes
+            return None
 
 
 def _refuse_another(held: Any, files: Iterable[str], path: Path) -> None:

@@ -75,8 +75,12 @@ def zip_holds(path: Path, *, unpacked_beside: bool = True) -> str | None:
 
 def is_dicom_file(path: Path) -> bool:
     """Whether a path is a DICOM file, or a zip archive, which may hold some."""
-    other = path.name.lower().endswith(_OTHER_ENDINGS) or is_volume(path)
-    return is_zip(path) or (path.is_file() and not other and looks_like_dicom(path))
+    return is_zip(path) or (path.is_file() and may_be_dicom(path) and looks_like_dicom(path))
+
+
+def may_be_dicom(path: Path) -> bool:
+    """Whether a file's name leaves it open that it is one picture or object of DICOM."""
+    return not path.name.lower().endswith(_OTHER_ENDINGS) and not is_volume(path)
 
 
 def holds_dicom(folder: Path) -> bool:
