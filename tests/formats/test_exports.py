@@ -139,3 +139,36 @@ def test_segmentations_in_the_plural_are_truth(tmp_path: Path) -> None:
     found = find_truth(tmp_path, open_cohort(tmp_path).ids[0])
     assert found is not None
     assert found.name == "RHUH-0001_0_segmentations.nii.gz"
+
+
+@pytest.mark.parametrize(
+    ("images", "others"),
+    [
+        (("T1/T1", "FLAIR/FLAIR"), ("DWI/DWI", "ADC/ADC")),
+        (("T1/P1", "FLAIR/P1"), ("DWI/P1",)),
+        (("1_T1/NIFTI/a", "2_FLAIR/NIFTI/a"), ("3_DWI/NIFTI/a", "3_DWI/NIFTI/b")),
+        (("T1", "FLAIR"), ("SWI/SWI",)),
+        (("T1", "FLAIR"), ("localizer/image",)),
+    ],
+)
+def test_diffusion_in_a_folder_of_its_own_is_no_scan(
+    tmp_path: Path, images: tuple[str, ...], others: tuple[str, ...]
+) -> None:
+    for name in ("P1", "P2"):
+        save_patient(tmp_path / name, *(f"{stem}.nii.gz" for stem in (*images, *others)))
+    cohort = open_cohort(tmp_path)
+    assert cohort.ids == ("P1", "P2")
+    for scan in cohort:
+        assert scan.sequences == ("T1", "FLAIR")
+        (note,) = (note for note in scan.notes if note.startswith("Not taken as images"))
+        assert all(f"{Path(other).name}.nii.gz" in note for other in others)
+
+
+def test_each_patients_diffusion_is_told_with_its_scan_and_a_patients_own_image_stays(tmp_path: Path) -> None:
+    for name in ("T1/P1", "T1/P2", "FLAIR/P1", "FLAIR/P2", "DWI/P1", "DWI/P3"):
+        save_patient(tmp_path / "data" / Path(name).parent, f"{Path(name).name}.nii.gz")
+    cohort = open_cohort(tmp_path / "data")
+    assert set(cohort.ids) == {"P1", "P2", "P3"}  # P3 fails with a sentence
+    told = {scan_id: " ".join(cohort[scan_id].notes) for scan_id in ("P1", "P2")}
+    assert "Not taken as images: P1.nii.gz" in told["P1"]
+    assert "Not taken" not in told["P2"]

@@ -16,7 +16,7 @@ from pathlib import Path
 from annofree.errors import InputError
 from annofree.formats.case import Case, case_of_files, is_a_map, of_one_visit
 from annofree.formats.dicom.files import zip_holds
-from annofree.formats.joined import joined_sequences
+from annofree.formats.joined import joined_sequences, without_others
 from annofree.formats.names import (
     GENERIC,
     ImageName,
@@ -92,7 +92,7 @@ def _walk(folder: Path, seen: dict[str, Path], leave_out: frozenset[Path]) -> li
             raw = {_person(case, folder) for case in found if case.images}
             below = [case for case in below if not raw or _person(case, folder) not in {*raw, ""}]
         found += below
-    found = joined_sequences(folder, subfolders, found)
+    found = without_others(folder, joined_sequences(folder, subfolders, found))
     return [case for case in found if not _is_beside_the_point(case, found)]
 
 
