@@ -216,6 +216,28 @@ def test_scans_are_paired_by_person_and_sessions_by_number(tmp_path: Path) -> No
         find_pairs(empty(tmp_path / "odd", "sub-3_ses-may", "sub-3_ses-april"), None)
 
 
+@pytest.mark.parametrize(
+    ("earlier", "later"),
+    [
+        ("15012023", "03022024"),  # 15 January 2023 and 3 February 2024
+        ("310123", "290224"),
+        ("20230115", "20240203"),
+        ("990115", "990203"),
+        ("000015", "000120"),
+        ("12312022", "01152023"),  # the month in front
+    ],
+)
+def test_sessions_called_by_days_are_in_the_order_of_the_days(tmp_path: Path, earlier: str, later: str) -> None:
+    ((first, second),) = find_pairs(empty(tmp_path, f"sub-1_ses-{later}", f"sub-1_ses-{earlier}"), None)
+    assert (first.scan_id, second.scan_id) == (f"sub-1_ses-{earlier}", f"sub-1_ses-{later}")
+
+
+def test_days_that_may_be_months_are_asked_for(tmp_path: Path) -> None:
+    for number, (one, other) in enumerate((("05062023", "06042023"), ("150123", "030224"))):
+        with pytest.raises(InputError, match=r"which session of '1' came first.*--pair"):
+            find_pairs(empty(tmp_path / str(number), f"sub-1_ses-{one}", f"sub-1_ses-{other}"), None)
+
+
 def test_a_pair_that_fails_leaves_the_others(first: Path, grown: Path, tmp_path: Path) -> None:
     for name, source, number in (("then", first, 1), ("now", grown, 2)):
         shutil.copytree(source, tmp_path / name)

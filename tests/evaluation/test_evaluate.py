@@ -58,6 +58,31 @@ def test_a_false_enhancing_tumour_counts_where_the_truth_has_none(tmp_path: Path
     assert scores.cases[1].value("lesionwise_dice", "ET") == 0.0
 
 
+@pytest.mark.parametrize(
+    ("name", "labels", "region"),
+    [
+        ("p_core_seg.nii.gz", "core", "TC"),
+        ("p_ET_mask.nii.gz", "enhancing", "ET"),
+        ("enhancing/p_seg.nii.gz", "enhancing", "ET"),
+        ("p_edema_seg.nii.gz", "binary", "WT"),
+    ],
+)
+def test_a_map_of_a_part_is_no_map_of_the_whole(tmp_path: Path, name: str, labels: str, region: str) -> None:
+    parts = {"WT": blocks(2), "TC": blocks(1, 2), "ET": blocks(3, 1, 2)}
+    write_segmentation(answer("p", parts[region]), tmp_path / "out")
+    path = tmp_path / "truth" / name
+    path.parent.mkdir(parents=True)
+    nib.save(nib.Nifti1Image(blocks(1), np.eye(4)), path)
+    with pytest.raises(UnclearLabels, match=r"is a part of the tumour.*--labels core, enhancing or binary"):
+        evaluate(tmp_path / "out", tmp_path / "truth")
+    scores = evaluate(tmp_path / "out", tmp_path / "truth", labels=labels)
+    assert [case.regions for case in scores.cases] == [(region,)]
+    assert scores.cases[0].value("dice", region) == 1.0
+    assert ("whole-tumour" in repr(scores)) is (region == "WT")
+    assert (scores.cases[0].strata["volume"] == "unstated") is (region != "WT")
+    assert scores.summary_table()[1]
+
+
 def test_a_region_that_no_image_shows_is_left_out_and_the_tables_say_so(tmp_path: Path) -> None:
     out, truth = cohort(tmp_path, {"p": blocks(1, 2, 3)}, {"p": blocks(1, 2, 3)})
     told = {"method": "made", "tier": "T0", "guessed_ml": {"ET": 0.2}}

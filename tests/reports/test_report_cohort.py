@@ -118,6 +118,12 @@ def test_half_an_atlas_and_a_foreign_folder_are_refused(tmp_path: Path) -> None:
         write_readings([], tmp_path)
 
 
+def test_reports_whose_names_would_share_a_folder_are_refused(tmp_path: Path) -> None:
+    two = [read_report("Left frontal mass.", "P-1"), read_report("No mass.", "P1")]
+    with pytest.raises(OutputError, match="the reports of 'P-1' and 'P1' would lie in one folder"):
+        write_readings(two, tmp_path / "read")
+
+
 def test_own_lexicon_with_a_term_in_two_places_is_refused(tmp_path: Path) -> None:
     from annofree.reports import Lexicon
 

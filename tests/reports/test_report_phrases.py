@@ -137,3 +137,10 @@ def test_asked_is_not_found() -> None:
 def test_impression_on_the_other_side_is_flagged() -> None:
     reading = read_report("FINDINGS: Right thalamic glioma, 22 mm.\nIMPRESSION: Left thalamic glioma.")
     assert "contradictory side" in reading.flags
+
+
+def test_two_sizes_at_two_places_are_several_lesions() -> None:
+    (lesion,) = read_report("Lesions in the left frontal lobe (12 mm) and the right occipital lobe (8 mm).").lesions
+    assert lesion.several
+    (lesion,) = read_report("Lesion of the left frontal and parietal lobes, 12 mm.").lesions
+    assert not lesion.several

@@ -73,8 +73,10 @@ class Evaluation:
     read_as: str = ""
 
     def __repr__(self) -> str:
-        whole = self.summary.row("dice", "WT")
-        mean = f"whole-tumour Dice {_shown('dice', whole.mean)} over {whole.n} of {len(self.cases)} scans"
+        region = next(region for region in REGIONS if any(region in case.regions for case in self.cases))
+        whole = self.summary.row("dice", region)
+        name = "whole-tumour" if region == "WT" else region
+        mean = f"{name} Dice {_shown('dice', whole.mean)} over {whole.n} of {len(self.cases)} scans"
         return f"<Evaluation of {self.method}, tier {self.tier}: {mean}; {self.path}>"
 
     def case_table(self) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:

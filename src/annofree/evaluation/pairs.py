@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from annofree.errors import AnnofreeError, InputError, some
@@ -93,7 +94,9 @@ def _in_order(folder: Path, ids: Sequence[str], examined: Mapping[str, tuple[str
     names = {scan_id: scan_id.rpartition("_ses-")[2] for scan_id in ids}
     numbered = {i: match for i, name in names.items() if (match := re.fullmatch(r"([A-Za-z]*)(\d+)", name))}
     if len(numbered) == len(ids) and len({match[1] for match in numbered.values()}) == 1:
-        return sorted(ids, key=lambda i: int(numbered[i][2]))
+        orders = _orders({i: match[2] for i, match in numbered.items()})
+        if len(orders) == 1:
+            return list(orders.pop())
     first = [i for i in ids if names[i].lower() in _FIRST]
     if len(ids) == 2 and len(first) == 1:
         return sorted(ids, key=lambda i: i not in first)
@@ -103,6 +106,25 @@ def _in_order(folder: Path, ids: Sequence[str], examined: Mapping[str, tuple[str
         why=f"{', '.join(ids)} have no days of their own" if days else f"they are called {', '.join(names.values())}",
         fix="Name them with --pair EARLIER=LATER",
     )
+
+
+def _orders(digits: Mapping[str, str]) -> set[tuple[str, ...]]:
+    """Every order that numbered sessions may have: of the days that they can be called by, else of the numbers."""
+    number = {len(number) for number in digits.values()}
+    year = "%Y" if number == {8} else "%y"
+    forms = (f"{year}%m%d", f"%d%m{year}", f"%m%d{year}") if number in ({6}, {8}) else ()
+    days = [found for form in forms if (found := _days(digits, form)) is not None]
+    orders: list[Mapping[str, datetime] | Mapping[str, int]] = [*days] or [{i: int(n) for i, n in digits.items()}]
+    return {tuple(sorted(digits, key=order.__getitem__)) for order in orders}
+
+
+def _days(digits: Mapping[str, str], form: str) -> dict[str, datetime] | None:
+    """The numbers as days of a calendar's form; None where one of them is none, or yet to come."""
+    try:
+        days = {i: datetime.strptime(number, form) for i, number in digits.items()}
+    except ValueError:
+        return None
+    return days if all(day.year >= 1970 and day <= datetime.now() for day in days.values()) else None
 
 
 def _by_person(ids: Iterable[str], examined: Mapping[str, tuple[str, str]]) -> dict[str, list[str]]:

@@ -74,8 +74,12 @@ LABEL_SETS: dict[str, LabelSet] = {
         ),
         LabelSet("hd-glio", {1: 2, 2: 3}, "labels 0/1/2 (HD-GLIO), 1 read as oedema, 2 as enhancing", ("WT", "ET")),
         LabelSet("binary", {1: 2, 255: 2}, "binary: whole tumour only", ("WT",)),
+        LabelSet("core", {1: 1, 255: 1}, "binary: tumour core only", ("TC",)),
+        LabelSet("enhancing", {1: 3, 255: 3}, "binary: enhancing tumour only", ("ET",)),
     )
 }
+#: Words of a name that say that a map of one label is of a part of the tumour.
+_PART = re.compile(r"et|enhancing|tc|core|tumou?rcore|ncr|netc|necro\w*|ed|o?edema|snfh|cavity", flags=re.IGNORECASE)
 _NO_TUMOUR = LabelSet("empty", {}, "no tumour marked, so none of its parts either")
 
 
@@ -97,6 +101,11 @@ def choose_label_set(values: Iterable[int], source: Path, *, scan_id: str = "", 
     own = set(values) - {0}
     together = (own | set(beside)) - {0}
     if own == {255} or (together and together <= {1, 255}):
+        own_name = source.name.partition(".")[0].replace(scan_id, "") if scan_id else source.name.partition(".")[0]
+        words = re.split(r"[-_. ]+", f"{source.parent.name} {own_name}")
+        if own and (part := next(filter(_PART.fullmatch, words), None)) is not None:
+            why = f"'{part}' in its name is a part of the tumour, and a map of one label is read as the whole"
+            raise _unclear(own, together, source, ("core", "enhancing", "binary"), why)
         return LABEL_SETS["binary"]
     if strange := own - {1, 2, 3, 4}:
         shown = ", ".join(f"{value:g}" for value in sorted(strange)[:5])

@@ -21,7 +21,7 @@ from annofree.metrics.overlap import Overlap
 from annofree.metrics.ranking import RankCounts
 from annofree.metrics.rules import RULES, score_by_rule
 from annofree.metrics.slices import SliceDice
-from annofree.metrics.strata import strata_of
+from annofree.metrics.strata import UNSTATED, strata_of
 from annofree.metrics.surface import Spacing, area_surface, surface_distances, voxel_surface
 from annofree.registry import named
 from annofree.segmentation import REGIONS
@@ -163,7 +163,10 @@ def score_case(
     else:
         told_apart = "ET" in truth_regions
     enhancing_ml = np.count_nonzero(true == 3) * voxel_ml if told_apart else None
-    return CaseScores(case, task, tuple(rows), strata_of(whole_ml, enhancing_ml, kind), ranks, tuple(notes))
+    strata = strata_of(whole_ml, enhancing_ml, kind)
+    if truth_regions is not None and "WT" not in truth_regions and whole_ml:
+        strata["volume"] = UNSTATED  # of a part of the tumour alone
+    return CaseScores(case, task, tuple(rows), strata, ranks, tuple(notes))
 
 
 @dataclass(frozen=True, eq=False)

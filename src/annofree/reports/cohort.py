@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from annofree.errors import InputError
+from annofree.errors import InputError, OutputError
 from annofree.formats.bids_names import bids_label
 from annofree.formats.nifti import write_volume
 from annofree.formats.outfolder import atomic_write, claim_folder, read_table, refuse_beside, write_json
@@ -51,15 +51,23 @@ def write_readings(
         The table's rows.
 
     Raises:
-        OutputError: the folder holds somebody else's files or cannot be written.
+        OutputError: the folder holds somebody else's files or cannot be written, or two reports would share one.
     """
     folder = claim_folder(out, "readings")
     refuse_beside(folder, "results.tsv", "segmentations")
     earlier = {row["id"]: row for row in read_table(folder / "reports.tsv")}
     rows = []
+    of = {bids_label(scan_id): scan_id for scan_id in earlier}
     for reading in readings:
         prior = None
         name = f"sub-{bids_label(reading.id)}"
+        if (other := of.setdefault(bids_label(reading.id), reading.id)) != reading.id:
+            raise OutputError(
+                f"the reports of '{other}' and '{reading.id}' would lie in one folder",
+                file=folder / name,
+                why="letters and digits are all that counts in its name",
+                fix="rename one of them, or write into another folder",
+            )
         if regions is not None:
             prior = report_prior(reading, regions)
             _write_maps(folder / name / "anat" / f"{name}_space-MNI152NLin2009aSym", reading, prior, regions, table)

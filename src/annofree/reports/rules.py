@@ -111,8 +111,11 @@ class _SentenceReader:
         ]
         self._give_lonely_sides(lonely, kinds, own_places)
         sizes: dict[int, Size] = {}
+        again: set[int] = set()  # "lesions in the frontal (12 mm) and the occipital lobe (8 mm)"
         for size in found:
-            sizes.setdefault(size_owner(self.text, size, kinds, self.lexicon, sizes), size)
+            owner = size_owner(self.text, size, kinds, self.lexicon, sizes)
+            again |= {owner} & sizes.keys()
+            sizes.setdefault(owner, size)
         if self.studies and all(study.key == "elsewhere" for study in self.studies):
             self.memory.elsewhere = True
         for number, kind in enumerate(kinds):
@@ -125,6 +128,7 @@ class _SentenceReader:
                 replace(
                     finding,
                     size=sizes.get(number),
+                    several=finding.several or (number in again and len(finding.places) > 1),
                     explained=self._explanation(number, kinds, own_places, certainties),
                     cues=(
                         *cues,
