@@ -128,3 +128,28 @@ def test_a_sign_that_may_be_a_minus_or_a_hyphen_is_asked_about_as_such(name: str
     found = read_words(name)
     assert found.possible == ("T1", "T1C")
     assert re.fullmatch(r"'-\w+' may be a minus \(no contrast agent\) or a hyphen \(with.*", found.doubt or "")
+
+
+@pytest.mark.parametrize(
+    ("name", "sequence"),
+    [
+        ("sub-01_UNIT1", "T1"),
+        ("sub-01_acq-highres_UNIT1", "T1"),
+        ("UNIT1", "T1"),
+        ("unit1_FLAIR", "FLAIR"),
+        ("P1_T1_Eq_1", "T1"),
+        ("t2_flair_20200101120000_7_Tilt_1", "FLAIR"),
+        ("t1_mprage_post_7_Tilt_Eq_1", "T1C"),
+        ("4_T1_MoCo", "T1"),
+        ("T1_mprage_e1", "T1"),
+        ("T1_mprage_ph", None),
+        ("T1_mprage_e2_real", None),
+        ("FLAIR_5_imaginary", None),
+        ("T1_fieldmaphz", None),
+    ],
+)
+def test_what_bids_and_dcm2niix_put_behind_is_read(name: str, sequence: str | None) -> None:
+    found = read_words(name)
+    assert found.sequence == sequence
+    assert found.doubt is None
+    assert found.other is (sequence is None)

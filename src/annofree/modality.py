@@ -20,6 +20,7 @@ from annofree.modality_words import (
     AGENT_FREE,
     ATOMS,
     BASES,
+    COMPONENTS,
     CONTRAST,
     ENTITY,
     GRADIENT,
@@ -32,9 +33,11 @@ from annofree.modality_words import (
     OTHER,
     PLAIN,
     REGISTERED,
+    SPELT,
     SPOKEN_ENTITIES,
     SUSPECT,
     TECHNICAL,
+    UNIFORM,
     VISIT_SECOND,
     WITH,
 )
@@ -119,6 +122,7 @@ def read_words(stem: str, *, known_case: str = "") -> NameReading:
         >>> read_words("T1_xyz").doubt
         "the word 'xyz' is not known and could change the meaning of T1"
     """
+    stem = UNIFORM.sub(r"\1T1w  ", stem)
     skipped = len(known_case) if known_case and stem.startswith(known_case) else 0
     words = _joined(list(_words(stem, skipped)))
     spoken = [i for i, word in enumerate(words) if word.kind == "base"]
@@ -141,7 +145,7 @@ def read_words(stem: str, *, known_case: str = "") -> NameReading:
         wide = _possible({*possible, *extra})
         return NameReading(None, why, wide, start=start, trailing_id=trailing)
 
-    if any(word.kind == "other" for word in said):
+    if any(word.kind == "other" or word.text in COMPONENTS for word in said):
         return NameReading(other=True, start=start, trailing_id=trailing)
     strange = next((w for w in after if w.kind in ("unknown", "link", "negator")), None)
     strange = strange or next((w for w in before if SUSPECT.search(w.text)), None)
@@ -278,7 +282,8 @@ def _kinds(word: str, start: int) -> list[_Word]:
     for text, suffix in ((word, ""), (bare, "digits")):
         atoms = _split(text)
         if atoms and not (suffix and BASES.get(atoms[-1])):
-            return [_Word(a, _kind_of(a) or "neutral", start, _base(a)) for a in _meanings(atoms)]
+            spelt = [SPELT.get(atom, atom) for atom in atoms]
+            return [_Word(a, _kind_of(a) or "neutral", start, _base(a)) for a in spelt]
     if any(letter.isdigit() for letter in word):
         return [_Word(word, "neutral" if TECHNICAL.fullmatch(word) else "id", start)]
     return [_Word(word, "contrast" if AGENT_BEGINS.fullmatch(word) else "unknown", start)]
@@ -319,12 +324,6 @@ def _split(word: str) -> list[str] | None:
         return atoms or None
     meaningful = [atom for atom in atoms if _kind_of(atom) in ("contrast", "plain", "negator")]
     return atoms if len(meaningful) == len(atoms) > 1 and max(map(len, atoms)) > 2 else None
-
-
-def _meanings(atoms: list[str]) -> list[str]:
-    """Atoms with their letters spelt out."""
-    spelt = {"c": "contrast", "k": "km", "n": "nocontrast", "f": "flair"}
-    return [spelt.get(atom, atom) for atom in atoms]
 
 
 def _joined(words: list[_Word]) -> list[_Word]:

@@ -61,9 +61,15 @@ NEUTRAL = _set(
     "rsri ssfinal reoriented reorient ras lps lpi las "
     "rai rsa img image vol volume mr mri scan nii nifti head hdbet synthstrip brainextracted extracted anat "
     "anatomical structural clean input full matched hist "
+    # dcm2niix: slices made equidistant, a tilt of the gantry undone, motion corrected
+    "eq tilt moco "
     # visits
     "preop postop intraop preoperative postoperative baseline followup tp visit session day week month year "
 )
+#: What dcm2niix puts behind the names of a complex image's parts and of field maps; elsewhere they may be initials.
+COMPONENTS = _set("ph phmag real imaginary imag fieldmaphz")
+#: BIDS' suffix of the uniform image of an MP2RAGE, which is weighted by T1.
+UNIFORM = re.compile(r"^(sub-.*_)?UNIT1$")
 VISIT_SECOND = _set(
     "op operative operation operativ treatment surgery surgical rt radiotherapy chemo biopsy resection "
 )
@@ -88,6 +94,8 @@ ATOMS = sorted(
     key=lambda atom: (-len(atom), atom),
 )
 LETTERS = frozenset("wcnfk")
+#: What letters mean in a compound.
+SPELT = {"c": "contrast", "k": "km", "n": "nocontrast", "f": "flair"}
 BASES = {
     "t1": "T1",
     "t2": "T2",

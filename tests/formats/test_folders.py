@@ -245,6 +245,23 @@ def test_an_image_with_its_shading_evened_out_does_not_stop_the_one_without(tmp_
     assert any("Of T1C with and without bias correction the one without was taken" in note for note in scan.notes)
 
 
+@pytest.mark.parametrize(
+    ("files", "taken"),
+    [
+        (("T1_mprage_5", "T1_mprage_5_Eq_1", "FLAIR_7"), "T1_mprage_5_Eq_1"),
+        (("P1_T1", "P1_T1_Tilt_1", "P1_FLAIR", "P1_T1_ROI1"), "P1_T1_Tilt_1"),
+        (("P1_T1", "P1_T1_Crop_1", "P1_FLAIR"), "P1_T1"),
+    ],
+)
+def test_of_an_image_that_dcm2niix_wrote_twice_the_right_one_is_taken(
+    tmp_path: Path, files: tuple[str, ...], taken: str
+) -> None:
+    save_patient(tmp_path / "P1", *(f"{name}.nii.gz" for name in files))
+    scan = open_scan(tmp_path / "P1")
+    assert Path(scan.files["T1"]).name == f"{taken}.nii.gz"
+    assert any(note.startswith("Of T1 with and without ") for note in scan.notes)
+
+
 def test_what_lies_beside_the_raw_data_of_bids_is_no_patient(tmp_path: Path) -> None:
     (tmp_path / "dataset_description.json").write_text('{"Name": "x", "BIDSVersion": "1.8.0"}')
     save_patient(tmp_path / "sub-01" / "anat", "sub-01_FLAIR.nii.gz")

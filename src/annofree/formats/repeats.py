@@ -37,8 +37,12 @@ _VISIT = re.compile(
     r"|(?P<date>(?:19|20)\d\d(?P<sep>[-.]?)(?:0[1-9]|1[0-2])(?P=sep)(?:0[1-9]|[12]\d|3[01])))",
     flags=re.IGNORECASE,
 )
-#: Words of an image whose shading was evened out.
-_SHADING = frozenset({"bias", "bfc", "n4", "n4itk", "biascorrected"})
+#: Words of an image in another form, whether that is the one to take, and what it is.
+_TWINS = (
+    (frozenset({"bias", "bfc", "n4", "n4itk", "biascorrected"}), False, "bias correction the one without"),
+    (frozenset({"crop"}), False, "the neck cut off the one without"),
+    (frozenset({"eq", "tilt"}), True, "slices put in their places the one with"),
+)
 
 
 @dataclass(frozen=True)
@@ -123,8 +127,8 @@ def one_of_each(
                 numbers = {path: number for path, number in numbers.items() if agent and number < min(agent)}
             best, said = _last(kind, numbers, "series") if numbers else (None, "")
         elif len(paths) > 1:
-            best = _without_twin(paths)
-            said = f"Of {kind} with and without bias correction the one without was taken"
+            best, which = _without_twin(paths)
+            said = f"Of {kind} with and without {which} was taken"
         if best is not None:
             others = ", ".join(below(folder, path) for path in paths if path != best)
             notes.append(f"{said}: {below(folder, best)}, not {others}.")
@@ -165,9 +169,19 @@ def _last(kind: Modality, order: Mapping[Path, int], what: str) -> tuple[Path, s
     return best, f"Of several {kind} the {said} was taken"
 
 
-def _without_twin(paths: list[Path]) -> Path | None:
-    """The image as it was taken where the others are the same one with its shading evened out (`T1`, `T1_bias`)."""
+def _without_twin(paths: list[Path]) -> tuple[Path | None, str]:
+    """Of one image in two forms the one that counts, and what to say of it.
+
+    The one as it was taken, and not the one with its shading evened out (`T1`, `T1_bias`) or its neck cut off
+    (`T1_Crop_1`); the one whose slices dcm2niix put in their places (`T1_Eq_1`, `T1_Tilt_1`), and not the other.
+    """
     spoken = {path: [word.lower() for word in words_of(path.name)] for path in paths}
-    plain = {path: [word for word in words if word not in _SHADING] for path, words in spoken.items()}
-    own = [path for path in paths if spoken[path] == plain[path]]
-    return own[0] if len(own) == 1 and len({tuple(words) for words in plain.values()}) == 1 else None
+    for added, takes, said in _TWINS:
+        plain = {path: [word for word in words if word not in added] for path, words in spoken.items()}
+        changed = [path for path in paths if spoken[path] != plain[path]]
+        # dcm2niix numbers what it adds
+        own = {tuple(w[:-1] if path in changed and w[-1:] == ["1"] else w) for path, w in plain.items()}
+        chosen = changed if takes else [path for path in paths if path not in changed]
+        if len(chosen) == 1 and len(own) == 1 < len(paths):
+            return chosen[0], said
+    return None, ""
