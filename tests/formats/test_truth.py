@@ -226,6 +226,7 @@ def test_a_refusal_shows_numbers_that_differ(tmp_path: Path) -> None:
     [
         *("p1_brain_segmentation", "p1_brain_seg", "p1_seg_brain", "p1_brain_mask", "p1_bet_mask", "p1_brain_labels"),
         *("p1_T1_brain_seg", "p1_aseg_seg", "p1_tissue_seg", "p1_skull_mask", "p1_wm_mask", "p1_synthseg_labels"),
+        *("p1_desc-aparcaseg_dseg", "p1_desc-aseg_dseg", "p1_label-GM_probseg"),
         *("p1_pred_seg", "p1_fusion_seg", "p1_tumorMask_fused-staple", "p1_tumour_prediction_mask", "p1_GlistrBoost"),
         *(
             "p1_automated_approx_segm",
@@ -238,6 +239,29 @@ def test_what_is_no_tumour_never_becomes_the_truth(tmp_path: Path, name: str) ->
     assert "/" in name or truth_rank(f"{name}.nii.gz", "p1") is None
     save(tmp_path / f"{name}.nii.gz", np.ones((4, 4, 4), np.uint8))
     assert find_truth(tmp_path, "p1") is None
+
+
+@pytest.mark.parametrize("told", ["table", "inherited", "sidecar", "beside"])
+def test_a_map_of_tissues_by_a_bids_name_is_no_truth(tmp_path: Path, told: str) -> None:
+    """`sub-01_dseg` of fMRIPrep holds 1, 2 and 3: CSF, grey and white matter."""
+    anat = tmp_path / "fmriprep" / "sub-01" / "anat"
+    path = save(anat / "sub-01_dseg.nii.gz", np.arange(64, dtype=np.uint8).reshape(4, 4, 4) % 4)
+    table = "index\tname\tabbreviation\n1\tGray Matter\tGM\n2\tWhite Matter\tWM\n3\tCSF\tCSF\n"
+    if told == "beside":
+        for tissue in ("CSF", "GM", "WM"):
+            save(anat / f"sub-01_label-{tissue}_probseg.nii.gz", np.ones((4, 4, 4), np.float32))
+    elif told == "sidecar":
+        (anat / "sub-01_dseg.json").write_text('{"LabelMap": {"CSF": 1, "GM": 2, "WM": 3}}')
+    else:
+        (anat / "sub-01_dseg.tsv" if told == "table" else tmp_path / "fmriprep" / "dseg.tsv").write_text(table)
+    assert find_truth(tmp_path, "sub-01") is None
+    with pytest.raises(InputError, match=r"No truth for scan .*sub-01_dseg.nii.gz, a map of tissues by "):
+        open_truth(tmp_path, "sub-01", Grid((4, 4, 4), np.eye(4)))
+    with pytest.raises(InputError, match=r"The truth of scan 'sub-01' is no tumour map.*it is a map of tissues by "):
+        open_truth(path, "sub-01", Grid((4, 4, 4), np.eye(4)))
+    own = save(tmp_path / "manual" / "sub-01_dseg.nii.gz", np.ones((4, 4, 4), np.uint8))
+    (tmp_path / "manual" / "sub-01_dseg.json").write_text('{"LabelMap": {"1": "tumour", "0": "background"}}')
+    assert find_truth(tmp_path, "sub-01") == own
 
 
 @pytest.mark.parametrize(
@@ -404,7 +428,7 @@ def test_maps_of_programs_that_were_passed_over_are_named(tmp_path: Path, name: 
     save(tmp_path / "HD-GLIO-AUTO" / "p2_seg.nii.gz", np.ones((4, 4, 4), np.uint8))
     with pytest.raises(InputError, match="No truth for scan 'p1'") as caught:
         open_truth(tmp_path, "p1", Grid(SHAPE, np.eye(4)))
-    assert f"drawn by programs, by their names or headers: {path}. Name the file itself" in str(caught.value)
+    assert f"by their names, headers or label tables: {path}. Name the file itself" in str(caught.value)
 
 
 def test_an_answer_of_annofree_is_no_truth(tmp_path: Path) -> None:

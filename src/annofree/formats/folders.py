@@ -39,6 +39,7 @@ from annofree.formats.nifti import holds_labels
 from annofree.formats.outfolder import is_ours
 from annofree.formats.repeats import numbered_behind, numbered_in_front, series_or_patients
 from annofree.formats.standing import refuse_unsettled
+from annofree.formats.tissue_maps import tissues_of
 from annofree.processes import side_by_side
 
 #: What annofree calls its answers.
@@ -270,14 +271,19 @@ def _says_no_patient(name: str) -> bool:
     return name.lower() in GENERIC or is_map_folder(name)
 
 
-def passed_over(folder: Path, scan_id: str) -> list[Path]:
-    """Label maps of a scan below a folder that programs drew, by their names or those of their folders: no truth."""
+def passed_over(folder: Path, scan_id: str) -> list[str]:
+    """Label maps of a scan below a folder that are no truth, with what they are where it is not said by their names.
+
+    Programs drew them, by their names or those of their folders, or they are of tissues.
+    """
     found = []
     for path in sorted(folder.rglob("*")):
         parts = path.relative_to(folder).parts
         words = [word for part in parts for word in words_of(part, scan_id)]
-        if is_volume(path) and (by_programs(words) or "nnunet" in map(str.lower, words)):
-            found += [path] if own_part(stem_of(path.name), scan_id) or scan_id in (folder.name, *parts) else []
+        if is_volume(path) and (own_part(stem_of(path.name), scan_id) or scan_id in (folder.name, *parts)):
+            programs = by_programs(words) or "nnunet" in map(str.lower, words)
+            tissues = tissues_of(path) if truth_rank(path.name, scan_id) is not None else ""
+            found += [f"{path}{f', {tissues}' if tissues else ''}"] if programs or tissues else []
     return found
 
 
@@ -315,7 +321,7 @@ def _truths(folder: Path, scan_id: str, seen: set[str], ours: bool) -> list[tupl
             bare = bare or read_name(path.name, known).start == len(known) + 1
         if known and rank is None and bare:
             rank = folder_rank(folder.name)
-        if rank is not None and (known or scan_id in owners):
+        if rank is not None and (known or scan_id in owners) and not tissues_of(path):
             of_a_visit = bool(known) and anothers(stem[len(known) :])  # counts where there is no other
             found.append((rank + 9 * of_a_visit, path))
     for sub in subfolders:

@@ -77,7 +77,7 @@ _TRUTH_RANKS = (
 )
 #: Words of what is no tumour: wherever they stand, and beside the word that speaks of a label map.
 _NO_TUMOUR = re.compile(
-    r"dlmuse|muse|aseg|aparc|synthseg|samseg|fastsurfer|tissues?|pve(seg)?|probseg|wm|gm|csf|ventricles?|lobes?|"
+    r"dlmuse|muse|aseg|aparc(aseg)?|synthseg|samseg|fastsurfer|tissues?|pve(seg)?|probseg|wm|gm|csf|ventricles?|lobes?|"
     r"atlas|parc(ellation)?|parenchyma|icv|vessels?|nnunet",
     flags=re.IGNORECASE,
 )

@@ -11,7 +11,7 @@ from annofree.formats.names import stem_of
 from annofree.formats.outfolder import read_table
 
 _TISSUE = re.compile(
-    r"csf|gm|wm|(gr[ae]y|white)[-_ ]?matter|(left|right|ctx)[-_ ].*|cerebro[-_ ]?spinal.*|.*ventricles?|.*cortex",
+    r"csf|gm|wm|.*(gr[ae]y|white)[-_ ]?matter|cerebro[-_ ]?spinal.*|.*(ventricles?|cortex|thalamus|hippocampus)",
     flags=re.IGNORECASE,
 )
 #: So many folders up a label table of BIDS may lie: session, subject, data set.

@@ -24,6 +24,7 @@ from annofree.formats.npy import SPLITS, load_array
 from annofree.formats.outfolder import is_ours
 from annofree.formats.slicer import read_slicer
 from annofree.formats.slices import read_mask_stack
+from annofree.formats.tissue_maps import tissues_of
 from annofree.formats.volume_files import DICOM_MASKS
 from annofree.grid import apply_affine
 from annofree.registry import named
@@ -66,6 +67,9 @@ def open_truth(
         InputError: No truth is found, it lies on another grid, or its labels are unknown or unclear.
     """
     source = locate_truth(path, scan_id)
+    if tissues := tissues_of(source):
+        what, fix = f"The truth of scan '{scan_id}' is no tumour map", "Give the expert's tumour map"
+        raise InputError(what, file=source, why=f"it is {tissues}", fix=fix)
     array, stored, named = _read(source, grid, files)
     if stored is None:  # the mask of PNG slices lies where they do
         stored = grid if source.suffix.lower() == ".png" else Grid(array.shape[:3], (native or grid).affine)
@@ -124,10 +128,8 @@ def locate_truth(path: str | Path, scan_id: str) -> Path:
     found = find_truth(source, scan_id)
     if found is None:
         only_dicom = dicom.recognises(source)
-        passed = [*passed_over(source, scan_id), *(path for path, _ in find_dicom_segs(source, scan_id))]
-        told = (
-            f"; drawn by programs, by their names or headers: {some([str(path) for path in passed])}" if passed else ""
-        )
+        passed = [*passed_over(source, scan_id), *(str(path) for path, _ in find_dicom_segs(source, scan_id))]
+        told = f"; drawn by programs, by their names, headers or label tables: {some(passed)}" if passed else ""
         raise InputError(
             f"No truth for scan '{scan_id}' was found",
             file=source,
