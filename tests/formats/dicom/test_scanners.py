@@ -52,6 +52,29 @@ def test_the_agent_in_a_header_may_say_that_there_was_none(
     assert ("nothing says contrast agent" in case.verdicts[0].reasons) == (given is None)
 
 
+@pytest.mark.parametrize(
+    ("fields", "given"),
+    [
+        ({"ContrastBolusAgent": "Gadovist", "ContrastBolusVolume": "0"}, None),
+        ({"ContrastBolusAgent": "Gadovist", "ContrastBolusVolume": "7.5"}, True),
+        ({"ContrastBolusAgent": "Gadovist", "ContrastBolusVolume": ""}, True),
+        ({"ContrastBolusAgent": "NONE", "ContrastBolusVolume": "0"}, False),
+        ({"ContrastBolusAgent": "NONE", "ContrastBolusVolume": "7.5"}, False),
+        ({"ContrastBolusAgent": "", "ContrastBolusVolume": "0"}, False),
+        ({"ContrastBolusVolume": "0"}, False),
+        ({"ContrastBolusVolume": "15"}, True),
+    ],
+)
+def test_an_agent_that_is_named_with_no_volume_says_both(
+    tmp_path: Path, phantom: Any, fields: dict[str, str], given: bool | None
+) -> None:
+    images, affine = phantom
+    (case,) = find(save(tmp_path, slices(images["T1"], affine, header("T1", 1, **fields))))
+    assert isinstance(case, DicomCase)
+    assert case.verdicts[0].series.first.contrast is given
+    assert str(case.verdicts[0].modality) == ("T1C" if given else "T1")
+
+
 def test_two_visits_under_one_study_uid_are_two_scans(tmp_path: Path, phantom: Any) -> None:
     """Some anonymisers leave one UID, or none; an examination past midnight stays one."""
     images, affine = phantom

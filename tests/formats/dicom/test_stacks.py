@@ -348,15 +348,20 @@ def test_phase_in_an_enhanced_file_is_no_picture_of_the_head(tmp_path: Path, ins
         assert ("is a phase picture" in verdict.reasons) == said
 
 
-@pytest.mark.parametrize(("given", "contrast"), [(None, True), ("YES", True), ("NO", False)])
+@pytest.mark.parametrize(
+    ("given", "volume_ml", "contrast"),
+    [(None, None, True), (None, "7.5", True), (None, "0", None), ("YES", "0", True), ("NO", None, False)],
+)
 def test_an_agent_that_an_enhanced_file_names_need_not_have_been_given(
-    tmp_path: Path, given: str | None, contrast: bool
+    tmp_path: Path, given: str | None, volume_ml: str | None, contrast: bool | None
 ) -> None:
     from pydicom.dataset import Dataset
 
     file = enhanced(made(tmp_path), range(SHAPE[2]))
     file.ContrastBolusAgentSequence = [Dataset()]
     file.ContrastBolusAgentSequence[0].ContrastBolusAgentNumber = 1
+    if volume_ml:
+        file.ContrastBolusAgentSequence[0].ContrastBolusVolume = volume_ml
     if given:
         usage = Dataset()
         usage.ContrastBolusAgentNumber, usage.ContrastBolusAgentAdministered = 1, given

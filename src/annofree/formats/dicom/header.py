@@ -224,17 +224,24 @@ _BESIDE = ("image_type", "tr_ms", "te_ms", "ti_ms")
 
 
 def _contrast(dataset: Any) -> bool | None:
-    """Whether contrast agent was given, where the header says so."""
+    """Whether contrast agent was given, where the header says so.
+
+    An agent that is named with a volume of 0 says both: some scanners fill in the one, some the other by themselves.
+    """
     agent = _text(dataset, "ContrastBolusAgent").lower()
     word = next(iter(re.findall(r"\w+", agent)), "unknown")
+    volume = _number(dataset, "ContrastBolusVolume")
     if word not in ("unknown", "unk"):
-        return not (read_words(agent).contrast is False or word in _NO_AGENT or _NOTHING.fullmatch(agent))
-    if _get(dataset, "ContrastBolusAgentSequence"):
+        if read_words(agent).contrast is False or word in _NO_AGENT or _NOTHING.fullmatch(agent):
+            return False
+        return None if volume == 0 else True
+    if agents := _get(dataset, "ContrastBolusAgentSequence"):
         # Enhanced files name the agent before it is given, too.
         shared = _get(dataset, "SharedFunctionalGroupsSequence")
         usage = _get(shared[0], "ContrastBolusUsageSequence") if shared else None
-        return not (usage and all(_text(each, "ContrastBolusAgentAdministered") == "NO" for each in usage))
-    volume = _number(dataset, "ContrastBolusVolume")
+        if usage:
+            return not all(_text(each, "ContrastBolusAgentAdministered") == "NO" for each in usage)
+        return None if all(_number(each, "ContrastBolusVolume") == 0 for each in agents) else True
     return None if volume is None else volume > 0
 
 
