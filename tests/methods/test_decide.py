@@ -64,6 +64,20 @@ def test_refiners_can_be_left_out() -> None:
         Choice("intensity", refine=("nonne",)).build()
 
 
+def test_filled_holes_keep_the_labels_inside_of_them() -> None:
+    """Necrosis in an enhancing rim in oedema, with one hole in the oedema: that alone is filled."""
+    away = np.sqrt(((np.indices((40, 40, 40)) - 20) ** 2).sum(axis=0))
+    wanted = np.select([away < 8, away < 12, away < 17], [1, 3, 2], 0).astype(np.uint8)
+    drawn = wanted.copy()
+    drawn[20, 20, 34] = 0
+    images = {Modality.FLAIR: drawn.astype(np.float32), Modality.T1C: drawn.astype(np.float32)}
+    scan = Scan("p", images, np.eye(4), brain=np.ones(drawn.shape, bool))
+    regions = {"WT": drawn > 0, "TC": np.isin(drawn, (1, 3)), "ET": drawn == 3}
+    scores = {name: ScoreMap(mask.astype(np.float32), name, "probability", scan.grid) for name, mask in regions.items()}
+    rules = Rules(dict.fromkeys(regions, parse("fixed:0.5")), dict.fromkeys(("WT", "TC"), parse_chain("fill-holes")))
+    assert np.array_equal(decide(Scored(scores, rules), scan).labels, wanted)
+
+
 @pytest.mark.parametrize("shown", list(Modality))
 def test_what_neither_flair_nor_t2_shows_may_be_missed(shown: Modality) -> None:
     told = "oedema shows on FLAIR and T2, and both are missing"

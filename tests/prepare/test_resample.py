@@ -106,6 +106,16 @@ def test_the_same_spacing_changes_nothing() -> None:
     assert to_spacing(scan, 1.0) is scan
 
 
+def test_thick_slices_keep_their_value_to_both_ends() -> None:
+    """What lies past the middle of the last slice belongs to it and is no air."""
+    image = np.full((8, 8, 10), 100, np.float32)
+    fine = to_spacing(Scan("s", {Modality.T1: image}, np.diag([1.0, 1, 5, 1]), brain=image > 0), 1.0)
+    assert fine.shape == (8, 8, 50)
+    assert np.allclose(fine.images[Modality.T1], 100)
+    assert fine.brain is not None
+    assert fine.brain.all()
+
+
 def test_strong_coarsening_does_not_alias() -> None:
     stripes = np.zeros((48, 12, 12), np.float32)
     stripes[::2] = 1

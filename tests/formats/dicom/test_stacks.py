@@ -183,6 +183,19 @@ def test_one_file_of_a_series_is_said_to_be_one_slice(tmp_path: Path) -> None:
             open_cohort(file, sequence=sequence)
 
 
+@pytest.mark.parametrize(("step", "places"), [(1.25, 1), (0.75, 1), (1.3333, 2)])
+def test_rounded_positions_keep_the_mean_step(tmp_path: Path, step: float, places: int) -> None:
+    """The first gap is 1.2 mm of 1.25: taken for all slices, it would move the far end of a head by millimetres."""
+    datasets = made(tmp_path, np.diag([1.0, 1, step, 1]))
+    for dataset in datasets:
+        dataset.ImagePositionPatient = [round(float(x), places) for x in dataset.ImagePositionPatient]
+    series = only(save(tmp_path / "a", datasets))
+    assert series.stack is not None
+    grid = series.stack.grid
+    assert grid.spacing_mm[2] == pytest.approx(step, abs=0.004)
+    assert (grid.affine @ [0, 0, SHAPE[2] - 1, 1])[2] == pytest.approx(step * (SHAPE[2] - 1), abs=0.06)
+
+
 def test_uneven_slices_are_refused(tmp_path: Path) -> None:
     datasets = made(tmp_path, np.diag([1.0, 1, 3, 1]))
     for number, dataset in enumerate(datasets):
