@@ -103,6 +103,9 @@ SIZES: list[tuple[str, tuple[float, ...] | None]] = [
     ("Right parietal tumour, 12 mm. It was 21 x 20 mm on the prior MRI.", (12,)),
     ("The right parietal tumour was 21 x 20 mm in size.", (21, 20)),
     ("Compared with the previous scan, the right parietal tumour measures 3.3 cm.", (33,)),
+    ("The right parietal tumour is larger than before, 29 mm vs. 18 mm.", (29,)),
+    ("Midline shift from a 33 mm right parietal tumour.", (33,)),
+    ("Right parietal tumour of 33 x 28 mm compressing the ventricle.", (33, 28)),
     # distances, and sizes of something else
     ("Right parietal tumour 3 cm from the falx.", None),
     ("Right parietal tumour, lying 12 mm deep to the cortex, 26 mm in diameter.", (26,)),

@@ -88,7 +88,8 @@ def _head_behind(text: str, position: int, kinds: Sequence[Item], lexicon: Lexic
         if head is not None and (joined := _AND.match(text, position)) is not None:
             position = joined.end()
         gap = text[position : kind.start]
-        if len(gap) > 70 or not (_ADJECTIVES.match(gap) or _ADJECTIVES_ZH.match(gap)):
+        acts = lexicon.roles[kind.key] == "effect" and text[kind.start : kind.end].lower().endswith("ing")
+        if acts or len(gap) > 70 or not (_ADJECTIVES.match(gap) or _ADJECTIVES_ZH.match(gap)):
             break
         head, position = index, kind.end
         describes = lexicon.roles[kind.key] in ("part", "other", "signal") and (

@@ -31,9 +31,11 @@ _SIZE = re.compile(
 )
 # What was measured at another time: "previously 4.5 cm", "(was 45 mm)", "from 2.1 cm to ...".
 _EARLIER = re.compile(
-    r"(?:\b(?:previously|prior|formerly|initially|earlier|before|compared\s+(?:to|with)|versus|vs\.?|from)\b|[(,]\s*was\b|原|前次)[\s:,]*"
-    r"(?:(?:it|they|this|measured|measuring|was|were|been|had|a|of|about|approximately|approx\.?|up|to|at|on|the|size|diameter|study|exam|"
-    r"examination|scan|mri|lesion|mass|tumou?r|约为?|大小|直径|为)[\s:,]*)*\Z",
+    r"(?:\b(?:previously|prior|formerly|initially|earlier|(?<!than )before|compared\s+(?:to|with)|versus|vs)\b"
+    r"|[(,]\s*was\b|原|前次)[\s:.]*"
+    r"(?:(?:it|they|this|measured|measuring|was|were|been|had|a|of|about|approximately|approx\.?|up to|at|on|the|size"
+    r"|diameter|study|exam|examination|scan|mri|lesion|mass|tumou?r|约为?|大小|直径|为)[\s:]*)*\Z"
+    r"|\bfrom\s+(?:about\s+|approximately\s+)?\Z",
     re.IGNORECASE,
 )
 _EARLIER_BEHIND = re.compile(
