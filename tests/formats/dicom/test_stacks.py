@@ -361,6 +361,21 @@ def test_phase_in_an_enhanced_file_is_no_picture_of_the_head(tmp_path: Path, ins
         assert ("is a phase picture" in verdict.reasons) == said
 
 
+@pytest.mark.parametrize(("bits", "high", "shift"), [(12, 15, 4), (12, 13, 2), (10, 15, 6)])
+def test_grey_levels_that_do_not_begin_at_the_first_bit_are_refused(
+    tmp_path: Path, bits: int, high: int, shift: int
+) -> None:
+    """ACR-NEMA allowed it, and pydicom 3.0.2 hands out the lower bits: 717 at bit 4 becomes 3280."""
+    datasets = slices(ramp((24, 18, 20)) % 1000, oblique(), header("T2", 1))
+    for one in datasets:
+        one.BitsStored, one.HighBit = bits, high
+        one.PixelData = (np.frombuffer(one.PixelData, np.uint16) << shift).astype(np.uint16).tobytes()
+    stack = only(save(tmp_path / "a", datasets)).stack
+    assert stack is not None
+    with pytest.raises(InputError, match=rf"grey levels of DICOM series 1 cannot be told.*begin at bit {shift} "):
+        read_stack(stack, "series 1")
+
+
 @pytest.mark.parametrize(
     ("given", "volume_ml", "contrast"),
     [(None, None, True), (None, "7.5", True), (None, "0", None), ("YES", "0", True), ("NO", None, False)],

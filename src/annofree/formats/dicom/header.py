@@ -31,7 +31,7 @@ TAGS = (
     *("PhotometricInterpretation", "RescaleSlope", "RescaleIntercept", "PixelRepresentation"),
     *("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence", "EchoTrainLength", "ImagedNucleus"),
     *("BitsAllocated", "ContrastBolusAgentSequence", "PixelPaddingValue", "PixelPaddingRangeLimit"),
-    *("ComplexImageComponent", "ContrastBolusAgentAdministered"),
+    *("ComplexImageComponent", "ContrastBolusAgentAdministered", "BitsStored", "HighBit"),
 )
 
 
@@ -48,6 +48,7 @@ class Frame:
         position: Centre of the first pixel in DICOM's LPS+ world.
         orientation: Direction of a row and of a column, six numbers.
         spacing_mm: Distance between rows and between columns.
+        low_bit: The bit at which its numbers begin: 0 by the standard.
         padding: Lowest and highest stored value that say that there is no picture; None where the header names none.
         begun: Time of day of the acquisition.
     """
@@ -78,6 +79,7 @@ class Frame:
     columns: int
     samples: int
     photometric: str
+    low_bit: int
     padding: tuple[float, float] | None
     spacing_mm: tuple[float, float] | None
     orientation: tuple[float, ...] | None
@@ -178,6 +180,7 @@ def _common(dataset: Any, path: Path, uid: str, rows: int, columns: int) -> dict
         "columns": columns,
         "samples": _whole(dataset, "SamplesPerPixel") or 1,
         "photometric": _text(dataset, "PhotometricInterpretation").upper(),
+        "low_bit": (_whole(dataset, "HighBit") or 0) + 1 - bits if (bits := _whole(dataset, "BitsStored")) else 0,
         "padding": _padding(dataset),
         "contrast": _contrast(dataset),
     }

@@ -46,6 +46,8 @@ def read_picture(series: Series) -> PictureEvidence | None:
     picks = sorted({round(len(present) * share) for share in (0.4, 0.45, 0.5, 0.55, 0.6)} & set(range(len(present))))
     try:
         chosen = [present[i] for i in picks]
+        if any(frame.low_bit for frame in chosen):
+            return None
         slices = [without_padding(decode(f.path, f.index), f).astype(np.float32) * np.float32(f.slope) for f in chosen]
         if series.first.photometric == "MONOCHROME1":
             slices = [picture.max() - picture for picture in slices]

@@ -80,6 +80,12 @@ def read_stack(stack: Stack, name: str) -> NDArray[np.float32]:
 
 def _slice(frame: Frame, name: str, number: int, files: dict[Any, NDArray[Any]]) -> NDArray[Any]:
     """The stored values of a slice, (rows, columns)."""
+    if frame.low_bit:  # pydicom reads the lower bits, which hold something else or the wrong part of the numbers
+        raise InputError(
+            f"The grey levels of DICOM {name} cannot be told",
+            why=f"its header says that they begin at bit {frame.low_bit} of a number and not at the first",
+            fix="Export it again, so that HighBit is one less than BitsStored",
+        )
     try:
         if frame.index is None:
             stored = decode(frame.path, None)
