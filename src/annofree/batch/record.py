@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -13,7 +12,7 @@ from annofree.batch.fingerprint import machine, result_hashes
 from annofree.errors import OutputError
 from annofree.formats.bids_names import bids_folder, bids_label, name_digest
 from annofree.formats.derivatives import mask_path, sidecar_path
-from annofree.formats.outfolder import atomic_write, table, write_json
+from annofree.formats.outfolder import atomic_write, read_json, table, write_json
 from annofree.formats.participants import FILE as PARTICIPANTS
 from annofree.formats.participants import participants_table
 from annofree.segmentation import REGIONS, Segmentation
@@ -94,23 +93,16 @@ def record_path(out: Path, scan_id: str) -> Path:
 def read_record(out: Path, scan_id: str, method: str | None = None) -> dict[str, Any] | None:
     """A scan's record, or None where it is not done: that of the method that ran last, or of the one named."""
     path = record_path(out, scan_id)
-    last = _read(path)
+    last: dict[str, Any] | None = read_json(path)
     if last is None or method in (None, last["provenance"].get("method")):
         return last
-    return _read(_of_method(path, str(method)))
+    named: dict[str, Any] | None = read_json(_of_method(path, str(method)))
+    return named
 
 
 def _of_method(path: Path, method: str) -> Path:
     """Where a record makes room for that of another method."""
     return path.with_suffix(f".{bids_label(method)}.json")
-
-
-def _read(path: Path) -> dict[str, Any] | None:
-    try:
-        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return record
 
 
 def _has_mask(out: Path, record: Mapping[str, Any]) -> bool:
@@ -119,7 +111,7 @@ def _has_mask(out: Path, record: Mapping[str, Any]) -> bool:
 
 def standing_rows(out: Path) -> list[dict[str, str]]:
     """A row of `results.tsv` for every answer that lies in a folder, whichever run put it there, by name."""
-    records = (_read(path) for path in (out / RECORDS).glob("*.json"))
+    records = (read_json(path) for path in (out / RECORDS).glob("*.json"))
     rows = [record["row"] for record in records if record is not None and _has_mask(out, record)]
     return sorted(rows, key=lambda row: (row["id"], row["method"]))
 

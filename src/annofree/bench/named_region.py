@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,7 @@ from annofree.bench.runs import Place
 from annofree.errors import AnnofreeError
 from annofree.evaluation.sanity import SanityRow
 from annofree.formats import open_truth
-from annofree.formats.outfolder import write_json
+from annofree.formats.outfolder import read_json, write_json
 from annofree.metrics.sanity import quick_scores
 from annofree.scan import scoring
 
@@ -34,7 +33,7 @@ def named_region(place: Place, folder: Path) -> tuple[SanityRow, ...]:
     cohort = place.cohort()
     texts = {scan_id: text for scan_id in cohort.ids if (text := cohort.report(scan_id))}
     kept, stamp = folder / "named_region.json", text_hash(texts, str(place.truth), list(cohort.ids))
-    known = json.loads(kept.read_text()) if kept.is_file() else {}
+    known = read_json(kept) or {}
     if known.get("stamp") != stamp:
         regions = _regions() if texts else None
         cases = [_score(place, scan_id, regions) for scan_id in texts] if regions is not None else []

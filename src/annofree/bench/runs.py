@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from annofree.bench.folders import Folders
 from annofree.bench.plan import NONE, OWN, Contender, Data
 from annofree.errors import AnnofreeError
 from annofree.formats import open_cohort, written_ids
-from annofree.formats.outfolder import write_json
+from annofree.formats.outfolder import read_json, write_json
 from annofree.pipeline import Choice
 from annofree.prepare import Recipe
 from annofree.scan import Cohort
@@ -99,8 +98,7 @@ def run_own(place: Place, one: Contender, choice: Choice, folders: Folders) -> C
     ((_, told),) = as_they_come(partial(_run, place, choice), [out], 1)
     if told is None:
         raise AnnofreeError(f"The process of '{one.name}' on '{place.data.name}' died", why="perhaps memory ran out")
-    earlier = json.loads((out / COST).read_text()) if (out / COST).is_file() else {}
-    peak = told["peak_gb"] if told["done"] else earlier.get("peak_gb")
+    peak = told["peak_gb"] if told["done"] else (read_json(out / COST) or {}).get("peak_gb")
     write_json(out / COST, {"peak_gb": peak})
     seconds = [record["seconds"] for scan_id in place.cohort().ids if (record := read_record(out, scan_id))]
     if not seconds:
@@ -139,7 +137,7 @@ def run_rules(place: Place, one: Contender, threshold: str, refiners: str, folde
         return out
     records = {scan_id: (read_record(own, scan_id) or {}).get("key") for scan_id in written_ids(own)}
     done = out / RULES
-    if done.is_file() and json.loads(done.read_text()) == records:
+    if read_json(done) == records:
         return out
     chain = None if refiners == OWN else () if refiners == NONE else parse_chain(refiners)
     rethreshold(own, None if threshold == OWN else threshold, refine=chain, out=out, locate=False)

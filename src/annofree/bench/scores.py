@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -16,7 +15,7 @@ from annofree.errors import InputError
 from annofree.evaluation.evaluate import Evaluation, evaluate
 from annofree.evaluation.sanity import SanityRow
 from annofree.formats import locate_truth, written_ids
-from annofree.formats.outfolder import read_table, write_json
+from annofree.formats.outfolder import read_json, read_table, write_json
 from annofree.metrics import CaseScores, Score
 from annofree.metrics.sensitivity import sensitivity
 from annofree.version import VERSION
@@ -95,10 +94,7 @@ def _stamp(answers: Path, truth: Path) -> str:
 
 
 def _known(answers: Path, stamp: str) -> Scored | None:
-    try:
-        told = json.loads((answers / KEPT).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
+    told = read_json(answers / KEPT) or {}
     if told.get("stamp") != stamp:
         return None
     rows: dict[str, list[Score]] = {}

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 
 from annofree.errors import InputError
-from annofree.formats.outfolder import atomic_write, read_table, table
+from annofree.formats.outfolder import atomic_write, read_json, read_table, table
 from annofree.segmentation import LABEL_NAMES, Lesion
 
 _LABELS = tuple(name for label, name in LABEL_NAMES.items() if label)
@@ -59,11 +58,11 @@ def _rows(path: Path, asker: str) -> list[dict[str, str]]:
     off: dict[str, tuple[float, float]] = {}
     for sidecar in sorted(path.parent.glob("anat/*_space-orig_label-lesion_desc-*_mask.json")):
         try:
-            record = json.loads(sidecar.read_text(encoding="utf-8"))
+            record = read_json(sidecar)
             told = {"TC": 0.0, "ET": 0.0, **record["VolumesMl"]}
             whole, *parts = (abs(float(told[region]) - here_ml[region]) for region in here_ml)
             off[record["Method"]] = round(whole, 2), sum(parts)
-        except (OSError, ValueError, KeyError, TypeError):  # not a record of an answer
+        except (ValueError, KeyError, TypeError):  # not a record of an answer
             continue
     writer = min(off, key=lambda name: off[name], default=asker)
     return [{**row, "method": writer} for row in rows]

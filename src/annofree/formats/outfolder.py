@@ -98,6 +98,14 @@ def write_json(path: Path, content: Any) -> None:
     atomic_write(path, json.dumps(content, indent=2, ensure_ascii=False, default=_plain) + "\n")
 
 
+def read_json(file: Path) -> Any:
+    """What a JSON file holds; None where there is none that can be read."""
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+
+
 def table(rows: Iterable[Mapping[str, Any]], columns: Iterable[str] = (), *, delimiter: str = "\t") -> str:
     """Rows as the text of a table: a header line, then a line a row.
 
@@ -155,9 +163,8 @@ def _is_number(text: str) -> bool:
 def is_ours(folder: Path) -> bool:
     """Whether annofree made this output folder."""
     try:
-        content = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
-        return any(entry.get("Name") == "annofree" for entry in content["GeneratedBy"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return any(entry.get("Name") == "annofree" for entry in read_json(folder / DESCRIPTION)["GeneratedBy"])
+    except (KeyError, TypeError, AttributeError):
         return False
 
 

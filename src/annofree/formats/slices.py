@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from annofree.errors import InputError
 from annofree.formats.case import Case
 from annofree.formats.nifti import Volume
-from annofree.formats.outfolder import atomic_write, write_json
+from annofree.formats.outfolder import atomic_write, read_json, write_json
 from annofree.scan import Grid, Modality
 
 IMAGES, MASKS, REPORTS, PLACES = "img", "seg", "TXT", "slices.json"
@@ -252,7 +252,7 @@ def write_places(folder: Path, subjects: Mapping[str, Place], asked: Mapping[str
 
 def asked(folder: Path) -> dict[str, Any] | None:
     """What the slices of a folder were cut by; None where an older version wrote them."""
-    told: dict[str, Any] | None = json.loads((folder / PLACES).read_text(encoding="utf-8")).get("asked")
+    told: dict[str, Any] | None = (read_json(folder / PLACES) or {}).get("asked")
     return told
 
 

@@ -18,7 +18,7 @@ from annofree.errors import InputError, OutputError
 from annofree.formats.lock import LOCK, only_run
 from annofree.formats.names import is_volume
 from annofree.formats.network_folder import file_hash
-from annofree.formats.outfolder import leaving_nothing, refuse_no_folder, write_json
+from annofree.formats.outfolder import leaving_nothing, read_json, refuse_no_folder, write_json
 from annofree.scan import Cohort
 from annofree.settings import Settings
 
@@ -255,10 +255,7 @@ def _refuse_other_fit(folder: Path, method: str, wanted: Mapping[str, Any]) -> N
 
 
 def _begun(folder: Path) -> dict[str, Any] | None:
-    try:
-        begun = json.loads((folder / MARK).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
+    begun = read_json(folder / MARK)
     return begun if isinstance(begun, dict) and "method" in begun else None
 
 

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from annofree.formats.nifti import write_volume
-from annofree.formats.outfolder import atomic_write, write_json
+from annofree.formats.outfolder import atomic_write, read_json, write_json
 from annofree.formats.standing import refuse_filled, settle, whole_or_nothing
 from annofree.scan import Modality, Scan
 
@@ -30,9 +28,8 @@ def prepared_before(scan_id: str, out: str | Path, order: Sequence[str]) -> bool
     """
     folder = Path(out) / scan_id
     settle(folder)
-    with suppress(OSError, ValueError):
-        if json.loads((folder / _RECORD).read_text(encoding="utf-8")).get("order") == list(order):
-            return True
+    if (read_json(folder / _RECORD) or {}).get("order") == list(order):
+        return True
     refuse_filled(folder, _WHAT)
     return False
 

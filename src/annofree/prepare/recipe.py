@@ -14,6 +14,7 @@ import numpy as np
 from annofree.errors import InputError
 from annofree.formats import open_cohort
 from annofree.formats.grids import choose_reference
+from annofree.formats.outfolder import read_json
 from annofree.formats.study import Study
 from annofree.intensity import air_level
 from annofree.preparation import Preparation, StepRecord
@@ -122,10 +123,7 @@ def opened_again(folder: Path, scan_id: str) -> Cohort:
         InputError: Nobody knows, or they are gone.
     """
     for path in sorted(folder.glob("run*.json")):
-        try:
-            told = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            continue
+        told = read_json(path)
         if isinstance(told, dict) and told.get("opened") and scan_id in told.get("scans", ()):
             refuse_gone(told["opened"]["source"])
             return _same_cohort(json.dumps(told["opened"]))

@@ -6,7 +6,6 @@ whatever the number of workers.
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -22,7 +21,7 @@ from annofree.errors import InputError, OutputError
 from annofree.formats.names import is_volume
 from annofree.formats.nifti import write_volume
 from annofree.formats.nnunet import write_description
-from annofree.formats.outfolder import atomic_write, table, write_json
+from annofree.formats.outfolder import atomic_write, read_json, table, write_json
 from annofree.formats.standing import listed, refuse_standing, unfinished_fit
 from annofree.processes import in_order
 from annofree.scan import Cohort, Modality, Scan
@@ -74,9 +73,9 @@ class MadeFolder:
     def once(self, case: str, make: Callable[[], Row]) -> Row:
         """Make and write a case unless a run that was stopped did; its row either way."""
         file = self.root / _ROWS / f"{case}.json"
-        if not file.is_file():
+        if read_json(file) is None:
             write_json(file, make())
-        row: Row = json.loads(file.read_text(encoding="utf-8"))
+        row: Row = read_json(file)
         return row
 
     def write(

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from annofree.errors import AnnofreeError
-from annofree.formats.outfolder import write_json
+from annofree.formats.outfolder import read_json, write_json
 from annofree.methods.synthtumour.cases import folder_name
 from annofree.scan import Cohort
 
@@ -24,7 +23,7 @@ def write_carriers(healthy: Cohort, patients: Cohort, folder: Path, *, most: int
     from annofree.synthesis.pseudo_healthy import pseudo_healthy
 
     notes = folder / "carriers.json"
-    known: dict[str, bool] = json.loads(notes.read_text(encoding="utf-8")) if notes.is_file() else {}
+    known: dict[str, bool] = read_json(notes) or {}
     files = []
     for kind, cohort, make in (("healthy", healthy, carrier_of), ("mirrored", patients, pseudo_healthy)):
         usable = 0

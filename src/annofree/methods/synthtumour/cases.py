@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annofree.formats.nifti import read_labels, read_volume, write_volume
-from annofree.formats.outfolder import write_json
+from annofree.formats.outfolder import read_json, write_json
 from annofree.methods.synthtumour.partial import LABEL_BITS
 from annofree.scan import Grid, Modality, Scan
 
@@ -50,10 +49,7 @@ def write_case(folder: Path, scan: Scan, packed: NDArray[np.uint8], record: Mapp
 
 def read_record(folder: Path) -> dict[str, Any] | None:
     """The record of a case, or None where the case is not whole."""
-    file = folder / RECORD
-    if not file.is_file():
-        return None
-    found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    found: dict[str, Any] | None = read_json(folder / RECORD)
     return found
 
 

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annofree.errors import InputError, OutputError
-from annofree.formats.outfolder import write_json
+from annofree.formats.outfolder import read_json, write_json
 from annofree.masks import dice
 from annofree.methods.network_method import NetworkMethod
 from annofree.methods.synthtumour.carriers import write_carriers
@@ -281,7 +281,7 @@ def _flair_alone(cohort: Cohort) -> Cohort:
 def _claim(file: Path, content: Mapping[str, Any]) -> None:
     """Refuse a folder whose artefacts belong to other scans, settings or another junior."""
     wanted = json.loads(json.dumps(content))
-    if file.is_file() and json.loads(file.read_text(encoding="utf-8")) != wanted:
+    if read_json(file) not in (None, wanted):
         raise OutputError(
             "The folder holds an unfinished fit of other scans, other settings or another junior",
             file=file,

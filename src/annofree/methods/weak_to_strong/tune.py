@@ -7,7 +7,6 @@ and the test volumes are looked at once, for the chosen pair.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import product
@@ -18,7 +17,7 @@ from typing import Any
 from pydantic import Field
 
 from annofree.errors import InputError
-from annofree.formats.outfolder import atomic_write, table, write_json
+from annofree.formats.outfolder import atomic_write, read_json, table, write_json
 from annofree.methods.weak_to_strong.lessons import Lessons
 from annofree.methods.weak_to_strong.scores import VolumeScores, score_volumes
 from annofree.methods.weak_to_strong.settings import WeakToStrongSettings
@@ -125,8 +124,8 @@ def _place(root: Path, rate: float, weight: float, seed: int) -> Path:
 
 def _one(lessons: Lessons, settings: TuneSettings, rate: float, weight: float, seed: int, place: Path) -> Run:
     done = place / "run.json"
-    if done.is_file():
-        return Run(**json.loads(done.read_text(encoding="utf-8")))
+    if known := read_json(done):
+        return Run(**known)
     size = size_of(settings).model_copy(update={"learning_rate": rate, "bce_weight": weight})
     # The last weights of equal budgets are compared; choosing the best moment as well would favour noisy runs.
     network, _ = train_strong(lessons, size, place, steps=settings.steps, seed=seed, validations=0)
