@@ -10,12 +10,12 @@ import torch
 
 from annofree.errors import InputError
 from annofree.methods.reconstruction.adversarial import AdversarialSettings, gradient_penalty, train_fanogan
-from annofree.methods.reconstruction.corruption import coarse_noise
 from annofree.methods.reconstruction.fanogan import FAnoGANSettings
 from annofree.methods.reconstruction.slice_samples import (
     HeldOutSlices,
     SliceSampler,
     Stack,
+    coarse_noise,
     reconstruction_objective,
     stacks_of,
 )

@@ -16,18 +16,25 @@ from annofree.formats import open_cohort
 from annofree.inference.torch_network import TorchNetwork
 from annofree.methods.weak_to_strong import WeakToStrong, lessons, sizes
 from annofree.methods.weak_to_strong import tune as tuner
-from annofree.methods.weak_to_strong.bridge import HiddenBlocks, fill_in_loss, pretrain, start_from
 from annofree.methods.weak_to_strong.lessons import cut_sentences, split_patients
 from annofree.methods.weak_to_strong.loss import bce_dice, smoothed_dice
-from annofree.methods.weak_to_strong.made import MadeWindows, made_volume
 from annofree.methods.weak_to_strong.otsu import tumour_mask
 from annofree.methods.weak_to_strong.predict import probabilities
 from annofree.methods.weak_to_strong.scores import VolumeScores, score_volumes
 from annofree.methods.weak_to_strong.sizes import SIZES, Size
 from annofree.methods.weak_to_strong.steps import run_step
+from annofree.methods.weak_to_strong.strong import HiddenBlocks, fill_in_loss, pretrain, start_from
 from annofree.methods.weak_to_strong.student import StudentSettings, framed, student_mask, tumour_masks
 from annofree.methods.weak_to_strong.unetr import UNETRSettings
-from annofree.methods.weak_to_strong.volumes import Volume, VolumeSampler, cut_share, random_start, volume_of
+from annofree.methods.weak_to_strong.volumes import (
+    MadeWindows,
+    Volume,
+    VolumeSampler,
+    cut_share,
+    made_volume,
+    random_start,
+    volume_of,
+)
 from annofree.networks import build
 from annofree.phantom import PhantomSubject, phantom_subject
 from annofree.scan import Cohort, Grid, Modality, learning

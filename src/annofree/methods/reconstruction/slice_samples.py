@@ -14,7 +14,6 @@ from torch.nn import functional
 
 from annofree.errors import InputError
 from annofree.methods.reconstruction.ae import split
-from annofree.methods.reconstruction.corruption import corrupt
 from annofree.prepare.slices import SliceSettings, framed, to_slices
 from annofree.scan import Modality, Scan
 from annofree.training.healthy import bank_of, made_scan
@@ -29,6 +28,8 @@ _FIRST_MADE = 5_000_000
 _TURN_DEG, _SCALE, _SHIFT_PX, _GAMMA, _BRIGHTNESS = 8.0, 0.08, 3.0, 0.1, 0.05
 #: Share of FLAIR slices where there are any; the rest is shared by the other sequences.
 _FLAIR_SHARE = 0.5
+#: Standard deviation on the coarse grid, in grey levels of 0..1, and cells a side of that grid, as published.
+_DEVIATION, _CELLS = 0.2, 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,6 +108,25 @@ def vary(clean: Tensor, rng: np.random.Generator) -> Tensor:
     power = float(np.exp(rng.normal(0.0, _GAMMA)))
     factor = float(np.exp(rng.normal(0.0, _BRIGHTNESS)))
     return (moved.clamp(1 / 255, 1.0) ** power * factor).clamp(1 / 255, 1.0) * inside
+
+
+def coarse_noise(size: tuple[int, int], rng: np.random.Generator) -> Tensor:
+    """Noise ``(H, W)`` for one slice: drawn on a grid as coarse as lesions, enlarged bilinearly, rolled at random.
+
+    A network cannot tell it from a lesion, so it learns to remove both (Kascenas et al., MIDL 2022, who roll all slices
+    of a batch alike).
+    """
+    coarse = torch.from_numpy(rng.normal(0.0, _DEVIATION, (1, 1, _CELLS, _CELLS)))
+    fine = functional.interpolate(coarse.float(), size=size, mode="bilinear", align_corners=True)[0, 0]
+    shift = (int(rng.integers(size[0])), int(rng.integers(size[1])))
+    return torch.roll(fine, shift, dims=(0, 1))
+
+
+def corrupt(clean: Tensor, rng: np.random.Generator) -> Tensor:
+    """A slice ``(C, H, W)`` with coarse noise on its foreground (what is not 0); each channel has its own."""
+    size = (clean.shape[1], clean.shape[2])
+    noise = torch.stack([coarse_noise(size, rng) for _ in range(clean.shape[0])])
+    return clean + noise * (clean > 0)
 
 
 def reconstruction_objective(model: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:

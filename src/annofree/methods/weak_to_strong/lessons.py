@@ -17,7 +17,16 @@ from annofree.methods.weak_to_strong.labels import FromResults, FromTruth, Label
 from annofree.methods.weak_to_strong.otsu import tumour_mask
 from annofree.methods.weak_to_strong.settings import OTSU, WeakToStrongSettings
 from annofree.methods.weak_to_strong.sizes import Size
-from annofree.methods.weak_to_strong.volumes import Volume, VolumeSampler, at_border, cut_share, volume_of
+from annofree.methods.weak_to_strong.volumes import (
+    VALIDATION_SEEDS,
+    MadeWindows,
+    Volume,
+    VolumeSampler,
+    at_border,
+    cut_share,
+    made_volume,
+    volume_of,
+)
 from annofree.scan import Cohort, Scan
 from annofree.training.healthy import bank_of
 from annofree.training.stream import Sampler
@@ -100,7 +109,6 @@ class Lessons:
 
 def made_lessons(settings: WeakToStrongSettings, size: Size) -> Lessons:
     """Lessons from made brains with made tumours."""
-    from annofree.methods.weak_to_strong.made import VALIDATION_SEEDS, MadeWindows, made_volume
     from annofree.synthesis import SynthesisSettings
     from annofree.training.sources import MadeCases
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -24,16 +22,9 @@ def bce_dice(logits: Tensor, target: Tensor, bce_weight: float) -> Tensor:
     return bce_weight * entropy + (1.0 - bce_weight) * (1.0 - dice)
 
 
-@dataclass(frozen=True)
-class BceDice:
-    """The objective of a run: :func:`bce_dice` of a batch with input ``x`` and ``target``, of one w."""
-
-    bce_weight: float
-
-    def __call__(self, model: nn.Module, batch: Batch) -> Tensor:
-        """The loss of one batch."""
-        loss: Tensor = bce_dice(model(batch["x"])[0], batch["target"].float(), self.bce_weight)
-        return loss
+def bce_dice_objective(model: nn.Module, batch: Batch, *, bce_weight: float) -> Tensor:
+    """:func:`bce_dice` of a batch with input ``x`` and ``target``."""
+    return bce_dice(model(batch["x"])[0], batch["target"].float(), bce_weight)
 
 
 def smoothed_dice(mask: Tensor, truth: Tensor) -> float:

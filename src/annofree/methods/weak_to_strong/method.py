@@ -57,8 +57,7 @@ class WeakToStrong(NetworkMethod):
         Raises:
             InputError: The model was not fitted.
         """
-        from annofree.methods.weak_to_strong.predict import probabilities
-        from annofree.methods.weak_to_strong.view import view_of
+        from annofree.methods.weak_to_strong.predict import probabilities, view_of
         from annofree.prepare.resample import back
 
         network, brain = self.needed_network(), scan.foreground()

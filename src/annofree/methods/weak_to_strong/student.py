@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from annofree.errors import InputError
 from annofree.inference.network import by_parts
 from annofree.inference.torch_network import TorchNetwork
 from annofree.methods.weak_to_strong.flat_unet import FlatUNetSettings, fit_flat_unet
-from annofree.methods.weak_to_strong.loss import BceDice
+from annofree.methods.weak_to_strong.loss import bce_dice_objective
 from annofree.methods.weak_to_strong.otsu import tumour_mask
 from annofree.methods.weak_to_strong.volumes import Volume, volume_of
 from annofree.prepare.brain import filled_brain
@@ -107,7 +108,9 @@ def fit_student(volumes: Sequence[Volume], folder: Path, settings: StudentSettin
     recipe = TrainSettings(warmup=min(50, settings.steps // 10), ema=0.98, ahead=0, **own)
     sampler = SliceSampler(volumes, side_for(volumes, FlatUNetSettings().divisor), settings.seed)
     # the Dice over the whole batch: many slices hold no tumour
-    return fit_flat_unet(FlatUNetSettings(in_channels=4), sampler, BceDice(0.5), folder, recipe)
+    return fit_flat_unet(
+        FlatUNetSettings(in_channels=4), sampler, partial(bce_dice_objective, bce_weight=0.5), folder, recipe
+    )
 
 
 def student_mask(network: nn.Module, volume: Volume) -> Tensor:
