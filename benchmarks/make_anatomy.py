@@ -25,8 +25,7 @@ from scipy import ndimage
 from annofree.anatomy import lobes as lobes_file
 from annofree.anatomy.align import register_to_mni
 from annofree.anatomy.coarse import block_mean, coarse_brain
-from annofree.anatomy.lobes import UNPAIRED
-from annofree.anatomy.regions import LOBES
+from annofree.anatomy.regions import LOBES, UNPAIRED
 from annofree.anatomy.template import COARSE_FILE, STEPS, template
 from annofree.grid import Grid, canonical_grid, to_canonical
 from annofree.masks import components

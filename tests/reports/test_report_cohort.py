@@ -18,9 +18,8 @@ from annofree.errors import InputError, OutputError
 from annofree.formats.outfolder import read_table
 from annofree.page import DISCLAIMER, style
 from annofree.reports import Certainty, Side, read_report
-from annofree.reports.audit import audit_page
+from annofree.reports.audit import audit_page, planes
 from annofree.reports.cohort import read_and_write, write_readings
-from annofree.reports.pictures import planes
 from annofree.reports.prior import report_prior
 from annofree.reports.regions import AtlasRegions
 from command_line import call

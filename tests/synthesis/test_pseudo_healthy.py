@@ -12,10 +12,10 @@ from annofree.errors import InputError
 from annofree.phantom import PhantomSubject, phantom_subject
 from annofree.scan import Cohort, Modality
 from annofree.synthesis.carrier import Carrier, carrier_of, upright
+from annofree.synthesis.export import carriers_from, write_in_real_brains
 from annofree.synthesis.generator import Window
 from annofree.synthesis.pseudo_healthy import MOST_BRIGHT_ML, join, pseudo_healthy
 from annofree.synthesis.real_brain import paint_tumour_into
-from annofree.synthesis.real_dataset import carriers_from, write_in_real_brains
 from annofree.synthesis.settings import Acquisition, Anatomy, LookAlikes, SynthesisSettings, Tumours
 from annofree.synthesis.tissues import Tissue
 

@@ -15,8 +15,7 @@ from safetensors.torch import load_file
 
 from annofree.networks import ThinUNetSettings, build, load_network
 from annofree.training.checkpoint import STATE, load_state
-from annofree.training.guard import step_if_finite
-from annofree.training.loop import train
+from annofree.training.loop import step_if_finite, train
 from annofree.training.losses import region_objective
 from annofree.training.samples import SampleSettings
 from annofree.training.settings import TrainSettings

@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from annofree.anatomy.fill import BRAINSTEM, CALLOSUM, fill_brain
-from annofree.anatomy.lobes import lobe_map
-from annofree.anatomy.regions import LOBES, Region, Side, aal_region, check_sides, parse_side, side_in_name
+from annofree.anatomy.regions import LOBES, Region, Side, aal_region, check_sides, lobe_map, parse_side, side_in_name
 from annofree.anatomy.template import template
 from annofree.errors import InputError, OptionalDependency
 
@@ -169,7 +168,7 @@ class Atlas:
 
 @cache
 def default_atlas() -> Atlas:
-    """The lobes of either side on a grid of 2 mm, see `annofree.anatomy.lobes`: what lesions are named by.
+    """The lobes of either side on a grid of 2 mm, see `annofree.anatomy.regions`: what lesions are named by.
 
     Example:
         >>> default_atlas().sample(np.array([[-40.0, 30.0, 25.0]])).tolist()  # the left middle frontal gyrus

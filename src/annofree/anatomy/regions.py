@@ -5,7 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from annofree.errors import InputError, some
 
@@ -118,3 +123,27 @@ def check_sides(table: Iterable[Region], centroid_x_mm: Mapping[int, float], sou
             why=some(wrong, 6),
             fix="Swap the sides of these rows, or use the label table that belongs to this image; x < 0 is left in MNI",
         )
+
+
+FILE = Path(__file__).parent / "data" / "lobes.npz"
+#: Without sides.
+UNPAIRED = ("Corpus callosum", "Brainstem")
+
+
+@cache
+def lobe_map() -> tuple[NDArray[np.int32], NDArray[np.float64], tuple[Region, ...]]:
+    """Labels (X, Y, Z) in voxels of 2 mm, their affine to MNI mm, and what they mean; 0 outside the brain."""
+    with np.load(FILE) as kept:
+        return kept["labels"].astype(np.int32), kept["affine"], _table()
+
+
+def _table() -> tuple[Region, ...]:
+    """A lobe on the midline, on the left, on the right: three times its number, one more, two more."""
+    rows = []
+    for number, lobe in enumerate(LOBES, start=1):
+        name = lobe.replace(" ", "_")
+        rows.append(Region(3 * number, name, "midline", lobe))
+        if lobe not in UNPAIRED:
+            rows.append(Region(3 * number + 1, f"{name}_L", "left", lobe))
+            rows.append(Region(3 * number + 2, f"{name}_R", "right", lobe))
+    return tuple(rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
@@ -12,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from annofree.batch.fingerprint import model_hashes, software, text_hash
 from annofree.batch.manifest import write_manifest
-from annofree.batch.progress import with_progress
 from annofree.batch.record import RECORDS, now, read_record, standing_rows, start_mark, sweep, write_results
 from annofree.batch.worker import BatchReport, Failure, Outcome, Worker
 from annofree.errors import InputError
@@ -21,6 +21,7 @@ from annofree.formats.lock import only_run
 from annofree.formats.outfolder import atomic_write, claimed, read_table, refuse_beside, table
 from annofree.pipeline import Choice
 from annofree.processes import as_they_come, sensible
+from annofree.progress import listening
 
 if TYPE_CHECKING:
     from annofree.methods.base import Method
@@ -151,6 +152,42 @@ def _collisions(ids: Iterable[str]) -> Iterator[Failure]:
         if other != scan_id:
             what = f"Scans '{other}' and '{scan_id}' would share the files of {bids_stem(scan_id)}"
             yield Failure(scan_id, what, "BIDS names keep letters and digits only", "Rename one of them")
+
+
+def with_progress(outcomes: Iterator[Outcome], total: int) -> Iterator[Outcome]:
+    """The same outcomes; on stderr stands which scan is at which stage, how many are done, and for how long still."""
+    return _bar(outcomes, total) if sys.stderr.isatty() else _lines(outcomes, total)
+
+
+def _bar(outcomes: Iterator[Outcome], total: int) -> Iterator[Outcome]:
+    from rich import progress as shown
+    from rich.console import Console
+
+    columns = (
+        *(shown.TextColumn("{task.description}", markup=False), shown.BarColumn(), shown.MofNCompleteColumn()),
+        *(shown.TimeElapsedColumn(), shown.TextColumn("left"), shown.TimeRemainingColumn()),
+    )
+    with shown.Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("segmenting", total=total)
+        with listening(lambda scan_id, what: bar.update(task, description=f"{scan_id}: {what}")):
+            for outcome in outcomes:
+                bar.update(task, advance=1, description=outcome.id)
+                yield outcome
+
+
+def _lines(outcomes: Iterator[Outcome], total: int) -> Iterator[Outcome]:
+    """One line a stage where this process does the work, one a scan where others do."""
+    done, started = 0, time.monotonic()
+
+    def say(scan_id: str, what: str) -> None:
+        print(f"[{done + 1}/{total}] {scan_id}: {what}", file=sys.stderr, flush=True)
+
+    with listening(say):
+        for outcome in outcomes:
+            how = "failed" if outcome.failure is not None else "done"
+            say(outcome.id, f"{how}, {time.monotonic() - started:.0f} s since the start")
+            done += 1
+            yield outcome
 
 
 class _Tables:

@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 
 from annofree.errors import InputError, SettingsError
 from annofree.intensity import without_extremes
-from annofree.methods.decide import Decision, Rules, Scored, decide, refuse_impossible
+from annofree.methods.decide import Decision, Rules, Scored, decide, doubted, refuse_impossible, set_on
 from annofree.methods.model_folder import CARD, CONFIG, FORM, read_model
-from annofree.methods.set_on import doubted, set_on
 from annofree.prepare.brain import brain_of
 from annofree.processes import side_by_side
 from annofree.refine import REFINERS

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Self
 
@@ -16,7 +16,7 @@ from annofree.formats.carried import carried_mask
 from annofree.labels import NESTED
 from annofree.prepare.brain import brain_of
 from annofree.prepare.resample import back, to_grid
-from annofree.progress import stage
+from annofree.progress import say, stage
 from annofree.refine import REFINERS
 from annofree.refine.base import RefineContext, Refiner, refine
 from annofree.scan import Grid, Modality, Scan
@@ -304,3 +304,24 @@ def _thinned(
             moved = [ndimage.shift(share, step, order=1, mode="nearest") for step in (far, -far)]
             share = np.minimum(share, np.minimum(*moved))
     return share
+
+
+#: In a model's card: the sequences of the scans that the threshold was set on.
+SET_ON = "threshold set on"
+
+
+def set_on(seen: Collection[str]) -> dict[str, list[str]]:
+    """What a card keeps of the sequences that scores were of; several are said."""
+    if len(seen) > 1:
+        mixed = " and on those of ".join(sorted(seen))
+        say(f"The threshold was set on scores of {mixed}, which need not be alike: give scans of one kind")
+    return {SET_ON: sorted(seen)} if any(seen) else {}
+
+
+def doubted(scored: Scored, card: Mapping[str, Any], threshold: Threshold) -> Scored:
+    """The scores, with a note where the threshold was set on others."""
+    known = card.get(SET_ON)
+    if not known or known == [scored.looked_at] or isinstance(threshold, Fixed):
+        return scored
+    differ = f"The scores are of {scored.looked_at}, and the threshold was set on {', '.join(known)}"
+    return replace(scored, notes=(*scored.notes, f"{differ}: too much or too little may be called."))

@@ -15,7 +15,7 @@ from annofree.methods.base import Method
 from annofree.methods.decide import Rules, decide
 from annofree.prepare.brain import filled_brain
 from annofree.refine.base import Refiner
-from annofree.refine.healthy import healthy_min_ml
+from annofree.refine.components import healthy_min_ml
 from annofree.scan import Scan
 
 if TYPE_CHECKING:

@@ -4,8 +4,7 @@ from collections.abc import Iterable
 
 from annofree.refine.base import RefineContext, Refiner, refine
 from annofree.refine.brain import ErodedBrain
-from annofree.refine.components import KeepComponents
-from annofree.refine.healthy import healthy_min_ml
+from annofree.refine.components import KeepComponents, healthy_min_ml
 from annofree.refine.holes import FillHoles
 from annofree.refine.median import Median
 from annofree.refine.mirror import MirrorFilter

@@ -14,7 +14,7 @@ from annofree.formats.outfolder import atomic_write
 from annofree.page import DISCLAIMER, style
 from annofree.processes import side_by_side
 from annofree.review import assets, panels
-from annofree.review.cards import RIM_SENTENCE, checks_card, preparation_card
+from annofree.review.panels import RIM_SENTENCE, checks_card, preparation_card
 from annofree.review.pictures import (
     LABEL_COLOURS,
     PLANE_NAMES,

@@ -72,7 +72,7 @@ def synthesise(
     number = _USUAL_NUMBER if n is None else n
     own = SynthesisSettings().changed(changes or {})
     if healthy is not None or patients is not None:
-        from annofree.synthesis.real_dataset import carriers_from, write_in_real_brains
+        from annofree.synthesis.export import carriers_from, write_in_real_brains
 
         if labelmaps is not None:
             raise InputError("Label maps and scans were given at once", fix="Make one folder of each")

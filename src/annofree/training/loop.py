@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from annofree.networks.store import save_network
 from annofree.training.checkpoint import STATE, load_state, save_state
 from annofree.training.fabric import launched
-from annofree.training.guard import step_if_finite
 from annofree.training.log import RunLog
 from annofree.training.settings import TrainSettings
 from annofree.training.stop import Interrupted, stoppable
@@ -181,6 +180,20 @@ def _laid_out(tensor: Tensor, accelerator: str) -> Tensor:
     if accelerator == "cpu" or tensor.ndim not in formats:
         return tensor
     return tensor.contiguous(memory_format=formats[tensor.ndim])
+
+
+def step_if_finite(optimiser: Any) -> bool:
+    """Take an optimiser's step unless a gradient is no finite number: one broken batch must not break a network.
+
+    The step is then left out, and the moments that the optimiser keeps stay what they were. Processes that share
+    their gradients decide alike. Returns whether the step was taken.
+    """
+    parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    if gradients and not bool(torch.stack([torch.isfinite(gradient).all() for gradient in gradients]).all()):
+        return False
+    optimiser.step()
+    return True
 
 
 @torch.no_grad()

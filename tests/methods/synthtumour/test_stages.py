@@ -17,10 +17,9 @@ from annofree.inference.torch_network import TorchNetwork
 from annofree.methods.synthtumour import SynthTumour, labelling, stages
 from annofree.methods.synthtumour.cases import folder_name, read_case, read_scan, write_case
 from annofree.methods.synthtumour.coarse import Coarse, coarse_of
-from annofree.methods.synthtumour.gate import passes
 from annofree.methods.synthtumour.pseudo_labels import PseudoLabelSettings, assess_quality, near_tumour
 from annofree.methods.synthtumour.senior import HeldCases
-from annofree.methods.synthtumour.validation import MadeValidation, Together
+from annofree.methods.synthtumour.validation import MadeValidation, Together, passes
 from annofree.networks import ThinUNetSettings, build
 from annofree.phantom import phantom_subject
 from annofree.pipeline import fit

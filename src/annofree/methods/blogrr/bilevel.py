@@ -18,8 +18,8 @@ from annofree.networks.store import save_network
 from annofree.progress import say
 from annofree.training.checkpoint import load_state, save_state
 from annofree.training.fabric import launched
-from annofree.training.guard import step_if_finite
 from annofree.training.log import RunLog
+from annofree.training.loop import step_if_finite
 from annofree.training.stop import stoppable
 from annofree.training.stream import Batch, Sampler, stacked
 

@@ -20,9 +20,8 @@ from annofree.errors import InputError, no_folder
 from annofree.formats.outfolder import write_json
 from annofree.inference.network import by_parts
 from annofree.methods.blogrr.settings import BlogrrSettings
-from annofree.methods.decide import Scored
+from annofree.methods.decide import SET_ON, Scored
 from annofree.methods.reconstruction import DAE
-from annofree.methods.set_on import SET_ON
 from annofree.prepare.slices import framed, mni_alignment, pick_sequence, to_slices
 from annofree.scan import Cohort, Modality, Scan, learning
 from annofree.thresholds.base import Threshold

@@ -14,17 +14,21 @@ from numpy.typing import NDArray
 from annofree.errors import InputError
 from annofree.labels import NESTED
 from annofree.methods.decide import Rules, Scored
-from annofree.methods.mvit_ae.frame import Frame, frame
+from annofree.methods.mvit_ae.frame import Frame, Map, frame
 from annofree.methods.mvit_ae.fusion import DIRECTION, Fusion, fuse
 from annofree.methods.mvit_ae.healthy import HOLD_OUT_SEEDS
-from annofree.methods.mvit_ae.rules import healthy_scores, region_refiners
 from annofree.methods.mvit_ae.settings import MViTAESettings
 from annofree.methods.network_method import SMALLEST_ML, NetworkMethod
+from annofree.refine.base import Refiner
+from annofree.refine.brain import ErodedBrain, eroded
+from annofree.refine.components import KeepComponents
 from annofree.refine.half_height import HalfHeight
+from annofree.refine.holes import FillHoles
 from annofree.refine.mirror import MirrorFilter
+from annofree.refine.morphology import Morphology
 from annofree.scan import Cohort, Modality, Scan
 from annofree.segmentation import ScoreMap
-from annofree.thresholds.base import Threshold
+from annofree.thresholds.base import HealthyScores, Threshold
 from annofree.thresholds.fixed import Fixed
 from annofree.thresholds.healthy import HealthyQuantile
 from annofree.training.healthy import bank_of, made_scan
@@ -44,7 +48,41 @@ HELD_OUT = 4
 #: Slice in voxels, left-right and back-front, where no network says.
 SLICE = (64, 80)
 
-Map = NDArray[np.float32]
+
+#: Width of the brain's rim in which nothing is called and no level is measured, mm.
+RIM_MM = 3.0
+
+#: A level is measured away from the rim where that leaves this many voxels.
+_LEAST_VOX = 1000
+
+
+def healthy_scores(scan_id: str, framed: Frame, values: Map) -> HealthyScores:
+    """Scores of a healthy framed scan, away from the brain's rim where that leaves anything."""
+    x, y, z = framed.grid.spacing_mm
+    inner = eroded(framed.brain, RIM_MM, (z, x, y))
+    brain = inner if inner.sum() > _LEAST_VOX else framed.brain
+    return HealthyScores(scan_id, values, brain, framed.grid.voxel_ml)
+
+
+def region_refiners(min_ml: float) -> dict[str, tuple[Refiner, ...]]:
+    """From thresholded scores to regions; findings smaller than `min_ml` are dropped."""
+    return {
+        "WT": (
+            ErodedBrain(mm=RIM_MM),
+            Morphology(operation="opening", mm=2.0),
+            MirrorFilter(),
+            KeepComponents(connectivity=26, min_ml=min_ml),
+            HalfHeight(reach_mm=5.0),
+            Morphology(operation="closing", mm=2.0),
+            FillHoles(),
+        ),
+        "TC": (
+            KeepComponents(connectivity=26, min_ml=0.1),
+            Morphology(operation="closing", mm=3.0),
+            FillHoles(axial=True),
+        ),
+        "ET": (),
+    }
 
 
 class MViTAE(NetworkMethod):

@@ -20,9 +20,8 @@ from annofree.methods.reconstruction.fanogan import FAnoGAN, FAnoGANSettings
 from annofree.networks.build import build
 from annofree.settings import Seed, Settings
 from annofree.training.checkpoint import STATE, load_state, save_state
-from annofree.training.guard import step_if_finite
 from annofree.training.log import RunLog
-from annofree.training.loop import train
+from annofree.training.loop import step_if_finite, train
 from annofree.training.settings import TrainSettings
 from annofree.training.stop import stoppable
 from annofree.training.stream import Sampler

@@ -1,4 +1,7 @@
-"""Pseudo-labels of a whole cohort on disk, one folder a patient, with a table and a sheet of pictures."""
+"""Pseudo-labels of a whole cohort on disk, one folder a patient, with a table and a sheet of pictures.
+
+And the mixing step of a fit: pseudo-labelled tumours in healthy people's scans, on the networks' grid.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from annofree.errors import AnnofreeError
 from annofree.formats.outfolder import atomic_write, table, write_json
@@ -16,7 +20,8 @@ from annofree.methods.synthtumour.coarse import coarse_of
 from annofree.methods.synthtumour.pictures import draw_sheet
 from annofree.methods.synthtumour.pseudo_labels import PseudoLabelSettings, assess_quality, predict_views
 from annofree.refine.appearance import Appearance
-from annofree.scan import Cohort
+from annofree.scan import Cohort, Scan
+from annofree.synthesis.mix import MixSettings, best_mix, plan_pairs
 
 if TYPE_CHECKING:
     from annofree.inference import Network
@@ -70,3 +75,34 @@ def pseudo_label(
     atomic_write(folder / "cases.csv", table(rows, delimiter=","))
     draw_sheet([folder / folder_name(str(r["id"])) for r in rows if r["why"] != UNUSABLE], folder / "sheet.png")
     return kept, {"given": len(rows), "kept": len(kept), "left out": dict(reasons)}
+
+
+def write_mixed_cases(
+    tumours: Mapping[str, tuple[Scan, NDArray[np.uint8]]],
+    healthy: Mapping[str, Scan],
+    folder: Path,
+    *,
+    n: int,
+    seed: int,
+    settings: MixSettings,
+) -> list[Path]:
+    """Mix patients with partial labels into healthy scans: write the cases that are not there yet, give their folders.
+
+    Where less than half of a tumour lies inside the healthy brain, side and size are drawn again, up to four times.
+    A tumour that falls outside altogether is left out. There are at most `most_pairs` cases; the seed decides each
+    independently of the others.
+    """
+    pairs = plan_pairs(list(tumours), list(healthy), n, np.random.default_rng([seed, 1]), settings)
+    made = []
+    for number, (tumour, host) in enumerate(pairs):
+        target = folder / f"{number:04d}_{folder_name(tumour)}_in_{folder_name(host)}"
+        record = read_record(target)
+        if record is None:
+            scan, packed = tumours[tumour]
+            mixed = best_mix(scan, packed, healthy[host], np.random.default_rng([seed, 2, number]), settings)
+            volume = float(((mixed.labels & 3) > 0).sum()) * healthy[host].voxel_ml
+            record = {"id": target.name, "tumour": tumour, "healthy": host, "kept": mixed.kept, "volume_ml": volume}
+            write_case(target, healthy[host].replace(images=mixed.images), mixed.labels, record)
+        if record["volume_ml"] > 0:
+            made.append(target)
+    return made
