@@ -1,4 +1,4 @@
-"""Dice plus cross-entropy on overlapping regions, at several resolutions."""
+"""Dice plus cross-entropy: on overlapping regions, at several resolutions, and on one mask."""
 
 from __future__ import annotations
 
@@ -90,3 +90,18 @@ def region_objective(model: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
     Voxels outside ``brain`` are not looked at.
     """
     return deep_dice_ce(model(batch["x"]), regions_of(batch["labels"]), batch["brain"][:, None].float())
+
+
+def bce_dice(logits: Tensor, target: Tensor, bce_weight: float) -> Tensor:
+    """``w BCE + (1 - w) (1 - Dice)`` of logits and targets ``(B, 1, ...)``, the Dice over all voxels of the batch."""
+    logits = logits.float()
+    entropy = functional.binary_cross_entropy_with_logits(logits, target)
+    probability = torch.sigmoid(logits)
+    overlap = (probability * target).sum()
+    dice = (2.0 * overlap + 1e-5) / (probability.sum() + target.sum() + 1e-5)
+    return bce_weight * entropy + (1.0 - bce_weight) * (1.0 - dice)
+
+
+def bce_dice_objective(model: nn.Module, batch: Mapping[str, Tensor], *, bce_weight: float) -> Tensor:
+    """:func:`bce_dice` of a batch with input ``x`` and ``target``."""
+    return bce_dice(model(batch["x"])[0], batch["target"].float(), bce_weight)

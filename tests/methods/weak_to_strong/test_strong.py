@@ -17,10 +17,9 @@ from annofree.inference.torch_network import TorchNetwork
 from annofree.methods.weak_to_strong import WeakToStrong, lessons, sizes
 from annofree.methods.weak_to_strong import tune as tuner
 from annofree.methods.weak_to_strong.lessons import cut_sentences, split_patients
-from annofree.methods.weak_to_strong.loss import bce_dice, smoothed_dice
 from annofree.methods.weak_to_strong.otsu import tumour_mask
 from annofree.methods.weak_to_strong.predict import probabilities
-from annofree.methods.weak_to_strong.scores import VolumeScores, score_volumes
+from annofree.methods.weak_to_strong.scores import VolumeScores, score_volumes, smoothed_dice
 from annofree.methods.weak_to_strong.sizes import SIZES, Size
 from annofree.methods.weak_to_strong.steps import run_step
 from annofree.methods.weak_to_strong.strong import HiddenBlocks, fill_in_loss, pretrain, start_from
@@ -38,6 +37,7 @@ from annofree.methods.weak_to_strong.volumes import (
 from annofree.networks import build
 from annofree.phantom import PhantomSubject, phantom_subject
 from annofree.scan import Cohort, Grid, Modality, learning
+from annofree.training.losses import bce_dice
 
 TINY = SIZES["small"].model_copy(
     update={

@@ -194,7 +194,7 @@ class MViTAE(NetworkMethod):
         Healthy scans may be of any sequences; the better half of patients is mirrored over the worse one where that can
         be checked.
         """
-        from annofree.methods.mvit_ae.fit import fit
+        from annofree.methods.mvit_ae.learn import fit
 
         learner = self.with_network(*fit(self.settings, healthy, patients, workspace))
         return learner.calibrate(healthy if healthy is not None else Cohort({}))

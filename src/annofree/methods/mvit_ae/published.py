@@ -85,7 +85,7 @@ class MViTAEPublished(NetworkMethod):
         Healthy scans without all four sequences are left out; the better half of patients is mirrored over the worse
         one where that can be checked.
         """
-        from annofree.methods.mvit_ae.fit import fit
+        from annofree.methods.mvit_ae.learn import fit
 
         return self.with_network(*fit(self.settings, healthy, patients, workspace))
 

@@ -18,13 +18,13 @@ from torch import Tensor, nn
 
 from annofree.errors import InputError
 from annofree.methods.weak_to_strong.lessons import Lessons
-from annofree.methods.weak_to_strong.loss import bce_dice_objective
 from annofree.methods.weak_to_strong.scores import VolumeValidation
 from annofree.methods.weak_to_strong.sizes import Size
 from annofree.methods.weak_to_strong.volumes import Volume, VolumeSampler
 from annofree.networks.build import build
 from annofree.networks.store import load_network
 from annofree.training.loop import Trained, train
+from annofree.training.losses import bce_dice_objective
 from annofree.training.settings import TrainSettings
 from annofree.training.stream import Batch, Sampler
 

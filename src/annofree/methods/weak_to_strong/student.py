@@ -22,7 +22,6 @@ from annofree.errors import InputError
 from annofree.inference.network import by_parts
 from annofree.inference.torch_network import TorchNetwork
 from annofree.methods.weak_to_strong.flat_unet import FlatUNetSettings, fit_flat_unet
-from annofree.methods.weak_to_strong.loss import bce_dice_objective
 from annofree.methods.weak_to_strong.otsu import tumour_mask
 from annofree.methods.weak_to_strong.volumes import Volume, volume_of
 from annofree.prepare.brain import filled_brain
@@ -30,6 +29,7 @@ from annofree.prepare.resample import back
 from annofree.scan import Cohort, Scan, learning
 from annofree.segmentation import Segmentation, told_of
 from annofree.settings import Settings
+from annofree.training.losses import bce_dice_objective
 from annofree.training.settings import TrainSettings
 from annofree.training.stream import Batch
 
