@@ -20,7 +20,7 @@ from pathlib import Path
 import torch
 
 from annofree.formats import open_cohort
-from annofree.methods.synthtumour.carriers import write_carriers
+from annofree.methods.synthtumour.cases import write_carriers
 from annofree.methods.synthtumour.coarse import coarse_of
 from annofree.methods.synthtumour.made_junior import JuniorSettings
 from annofree.methods.synthtumour.validation import MadeValidation

@@ -24,9 +24,8 @@ from annofree.synthesis.place import PLACES, draw_centre
 from annofree.synthesis.plan import draw_plans
 from annofree.synthesis.seeds import Seeds
 from annofree.synthesis.settings import Acquisition, Anatomy, Tumours
-from annofree.synthesis.shape import noisy_ellipsoid, uniform_rotation
 from annofree.synthesis.tissues import Tissue
-from annofree.synthesis.tumour import COMPARTMENTS, fractions, labels_of, permitted
+from annofree.synthesis.tumour import COMPARTMENTS, fractions, labels_of, noisy_ellipsoid, permitted, uniform_rotation
 from annofree.synthesis.tumour_look import TumourLook, draw_tumour_look
 
 STILL = Acquisition(mask_errors=False, missing_slab=False)

@@ -16,9 +16,8 @@ from annofree.methods.synthtumour.made_junior import JuniorSettings
 from annofree.networks.build import build
 from annofree.networks.dyn_unet import DynUNetSettings
 from annofree.scan import Cohort, Modality, Scan
-from annofree.training.memory import OVERHEAD, PER_PARAMETER, estimate_gb
 from annofree.training.plan import read_plan
-from annofree.training.planner import Fingerprint, fingerprint, make_plan
+from annofree.training.planner import OVERHEAD, PER_PARAMETER, Fingerprint, estimate_gb, fingerprint, make_plan
 
 
 def data(spacing: tuple[float, float, float], cases: int = 30) -> Fingerprint:

@@ -168,7 +168,7 @@ class Atlas:
 
 @cache
 def default_atlas() -> Atlas:
-    """The lobes of either side on a grid of 2 mm, see `annofree.anatomy.regions`: what lesions are named by.
+    """The lobes of either side on a grid of 2 mm, see `annofree.anatomy.regions.lobe_map`: what lesions are named by.
 
     Example:
         >>> default_atlas().sample(np.array([[-40.0, 30.0, 25.0]])).tolist()  # the left middle frontal gyrus

@@ -132,7 +132,11 @@ UNPAIRED = ("Corpus callosum", "Brainstem")
 
 @cache
 def lobe_map() -> tuple[NDArray[np.int32], NDArray[np.float64], tuple[Region, ...]]:
-    """Labels (X, Y, Z) in voxels of 2 mm, their affine to MNI mm, and what they mean; 0 outside the brain."""
+    """The lobes of the MNI brain: labels (X, Y, Z) in voxels of 2 mm, their affine to MNI mm, and what they mean.
+
+    0 is outside the brain. `python benchmarks/make_anatomy.py lobes FOLDER_OF_LABEL_MAPS` writes the file anew from
+    label maps and landmarks, and says how.
+    """
     with np.load(FILE) as kept:
         return kept["labels"].astype(np.int32), kept["affine"], _table()
 

@@ -25,8 +25,7 @@ def plan(
     from annofree.cli.show import say
     from annofree.formats import open_cohort
     from annofree.formats.standing import refuse_standing
-    from annofree.training.memory import activations_are_half, memory_gb
-    from annofree.training.planner import fingerprint, make_plan
+    from annofree.training.planner import activations_are_half, fingerprint, make_plan, memory_gb
 
     refuse_standing(out, overwrite=overwrite)
     found = fingerprint(open_cohort(data, brain_mask=brain_mask))

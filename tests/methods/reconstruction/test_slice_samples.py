@@ -10,7 +10,7 @@ import torch
 
 from annofree.errors import InputError
 from annofree.methods.reconstruction.adversarial import AdversarialSettings, gradient_penalty, train_fanogan
-from annofree.methods.reconstruction.fanogan import FAnoGANSettings
+from annofree.methods.reconstruction.ae import FAnoGANSettings
 from annofree.methods.reconstruction.slice_samples import (
     HeldOutSlices,
     SliceSampler,

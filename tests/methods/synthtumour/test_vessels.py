@@ -7,8 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from annofree.methods.synthtumour.leak import with_enhancement
-from annofree.methods.synthtumour.vessels import thin_parts, without_vessels
+from annofree.methods.synthtumour.leak import thin_parts, with_enhancement, without_vessels
 from annofree.scan import Modality, Scan
 
 SHAPE = (60, 60, 60)

@@ -16,7 +16,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from annofree.methods.reconstruction.fanogan import FAnoGAN, FAnoGANSettings
+from annofree.methods.reconstruction.ae import FAnoGAN, FAnoGANSettings
 from annofree.networks.build import build
 from annofree.settings import Seed, Settings
 from annofree.training.checkpoint import STATE, load_state, save_state

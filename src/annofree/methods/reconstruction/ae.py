@@ -1,4 +1,4 @@
-"""The plain and the variational autoencoder of slices, and the encoder and decoder that their relatives share.
+"""Autoencoders of slices, plain, variational and with a code of words, and f-AnoGAN.
 
 After Baur et al., Medical Image Analysis 69 (2021) 101952: strided convolutions down to a coarse grid, few channels
 there, a dense bottleneck.
@@ -12,6 +12,7 @@ from typing import Literal
 import torch
 from pydantic import Field
 from torch import Tensor, nn
+from torch.nn import functional
 
 from annofree.settings import Settings
 
@@ -147,3 +148,103 @@ def split(output: Tensor | tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
     if isinstance(output, tuple):
         return output
     return output, torch.zeros((), device=output.device)
+
+
+class VQVAESettings(Settings):
+    """Shape of a :class:`VectorQuantisedAutoEncoder`.
+
+    Attributes:
+        widths: Channels a level; each level halves the grid.
+        words: Words in the book.
+        length: Numbers in a word.
+        commitment: Weight of the pull of codes towards their words.
+    """
+
+    kind: Literal["vq_vae"] = "vq_vae"
+    in_channels: int = 1
+    widths: tuple[int, ...] = (16, 32, 64, 64)
+    words: int = Field(128, ge=2)
+    length: int = Field(16, ge=1)
+    commitment: float = Field(0.25, ge=0)
+
+    @property
+    def divisor(self) -> int:
+        """Both sides of a slice must be multiples of this many pixels."""
+        return int(2 ** len(self.widths))
+
+
+class VectorQuantisedAutoEncoder(nn.Module):
+    """An autoencoder whose code is a grid of words of a book (van den Oord et al. 2017, arXiv:1711.00937).
+
+    Each code is replaced by the nearest word; gradients pass straight through.
+    """
+
+    def __init__(self, settings: VQVAESettings) -> None:
+        super().__init__()
+        self.settings = settings
+        self.down = down(settings.in_channels, settings.widths)
+        self.to_code = nn.Conv2d(settings.widths[-1], settings.length, 1)
+        self.book = nn.Embedding(settings.words, settings.length)
+        nn.init.uniform_(self.book.weight, -1.0, 1.0)
+        self.from_code = nn.Conv2d(settings.length, settings.widths[-1], 1)
+        self.up = up(settings.widths, settings.in_channels)
+
+    def forward(self, x: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        """Reconstruct ``(B, C, H, W)``, sides multiples of ``settings.divisor``; while training with the penalty.
+
+        That is words towards codes plus ``commitment`` times codes towards words.
+        """
+        code = self.to_code(self.down(x))  # (B, length, h, w)
+        flat = code.permute(0, 2, 3, 1).reshape(-1, code.shape[1])
+        nearest = torch.cdist(flat, self.book.weight).argmin(1)
+        words = self.book(nearest).view(code.shape[0], *code.shape[2:], -1).permute(0, 3, 1, 2)
+        penalty = functional.mse_loss(words, code.detach())
+        penalty = penalty + self.settings.commitment * functional.mse_loss(code, words.detach())
+        straight = code + (words - code).detach()
+        out: Tensor = self.up(self.from_code(straight))
+        return (out, penalty) if self.training else out
+
+
+class FAnoGANSettings(AESettings):
+    """Shape of an :class:`FAnoGAN`."""
+
+    kind: Literal["fanogan"] = "fanogan"  # type: ignore[assignment]
+
+
+class Critic(nn.Module):
+    """``(B, C, size, size)`` to a score and the features below it; no norm over the batch, for the gradient penalty."""
+
+    def __init__(self, settings: AESettings) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        inside = settings.in_channels
+        for width in settings.widths:
+            layers += [nn.Conv2d(inside, width, 4, 2, 1), nn.LeakyReLU(0.2)]
+            inside = width
+        self.features = nn.Sequential(*layers)
+        self.score = nn.Linear(inside * settings.coarse**2, 1)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Scores ``(B,)`` and features ``(B, W, coarse, coarse)``."""
+        features = self.features(x)
+        return self.score(features.flatten(1))[:, 0], features
+
+
+class FAnoGAN(nn.Module):
+    """Encoder, generator and critic; as a reconstructor it is generator after encoder.
+
+    Schlegl et al., Medical Image Analysis 54 (2019) 30: a Wasserstein GAN with gradient penalty learns healthy slices;
+    then, with it frozen, an encoder learns to find the slice's code.
+    """
+
+    def __init__(self, settings: FAnoGANSettings) -> None:
+        super().__init__()
+        self.settings = settings
+        self.encoder = DenseEncoder(settings, settings.latent)
+        self.generator = DenseDecoder(settings)
+        self.critic = Critic(settings)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(B, C, size, size)`` to the healthy slice nearest to it that the generator knows."""
+        out: Tensor = self.generator(self.encoder(x))
+        return out

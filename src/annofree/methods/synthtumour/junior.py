@@ -86,7 +86,7 @@ def fit_or_load_junior(
     Tumours are made in the scans that `teach`; those that `check` help to choose the weights; patients' healthier
     halves, mirrored, carry made tumours too. The training is kept in `junior/` below the work folder.
     """
-    from annofree.methods.synthtumour.carriers import write_carriers
+    from annofree.methods.synthtumour.cases import write_carriers
     from annofree.training.plan import read_plan
     from annofree.training.settings import TrainSettings
 

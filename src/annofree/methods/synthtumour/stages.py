@@ -22,12 +22,10 @@ from annofree.errors import InputError, OutputError
 from annofree.formats.outfolder import read_json, write_json
 from annofree.masks import dice
 from annofree.methods.network_method import NetworkMethod
-from annofree.methods.synthtumour.carriers import write_carriers
-from annofree.methods.synthtumour.cases import read_case, read_scan
+from annofree.methods.synthtumour.cases import read_case, read_scan, write_carriers
 from annofree.methods.synthtumour.coarse import coarse_of, flair_alone
 from annofree.methods.synthtumour.junior import MAPS, M, fit_or_load_junior
-from annofree.methods.synthtumour.labelling import pseudo_label, write_mixed_cases
-from annofree.methods.synthtumour.pictures import draw_sheet
+from annofree.methods.synthtumour.labelling import draw_sheet, pseudo_label, write_mixed_cases
 from annofree.methods.synthtumour.pseudo_labels import PseudoLabelSettings, near_tumour
 from annofree.methods.synthtumour.settings import SynthTumourSettings
 from annofree.methods.synthtumour.validation import passes
