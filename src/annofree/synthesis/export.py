@@ -45,37 +45,31 @@ def export_cases(
     seed: int = 0,
     layout: str = "nnunet",
     workers: int = 1,
-    *,
-    spacing_mm: float = 2.0,
 ) -> Path:
     """Make ``n`` cases and write them; case ``i`` depends on ``seed`` and ``i`` alone, whatever the number of workers.
 
     ``nnunet`` writes ``imagesTr/made_00000_0000.nii.gz`` (T1, T1C, T2, FLAIR = 0000..0003), ``labelsTr`` and
     ``dataset.json``; ``folders`` writes ``made_00000/made_00000_t1.nii.gz`` and so on. Both write ``cases.csv`` with
     every drawn parameter, a row a case. Images are int16, labels uint8, in RAS with the frame's place in MNI space.
-    The folder is new or empty, or what the same order left when it was stopped, and is given back; `spacing_mm` is 2.0
-    or 1.0.
+    The folder is new or empty, or what the same order left when it was stopped, and is given back.
 
     Raises:
         OutputError: The folder holds files already.
     """
     settings = settings or SynthesisSettings()
-    asked = {"n": n, "seed": seed, "settings": settings.model_dump(mode="json"), "spacing_mm": spacing_mm}
+    asked = {"n": n, "seed": seed, "settings": settings.model_dump(mode="json")}
     asked["maps"] = [held(brain.name, brain.tissue, brain.depth) for brain in bank.maps]
     with MadeFolder.new(Path(out), layout, Modality, asked) as folder:
-        make = partial(_make, folder, bank, settings, spacing_mm)
-        rows = list(in_order(make, list(enumerate(case_seeds(seed, n))), workers))
+        rows = list(in_order(partial(_make, folder, bank, settings), list(enumerate(case_seeds(seed, n))), workers))
         return folder.finish(rows, _LABELS, regions=(2, 1, 3))
 
 
-def _make(
-    folder: MadeFolder, bank: LabelMapBank, settings: SynthesisSettings, spacing_mm: float, job: tuple[int, int]
-) -> Row:
+def _make(folder: MadeFolder, bank: LabelMapBank, settings: SynthesisSettings, job: tuple[int, int]) -> Row:
     number, seed = job
     name = f"made_{number:05d}"
 
     def write() -> Row:
-        case = of_human_size(lambda own: make_case(bank, settings, own, spacing_mm=spacing_mm), seed)
+        case = of_human_size(lambda own: make_case(bank, settings, own), seed)
         images = {
             sequence: np.rint(image * (_BRIGHTEST / max(float(image.max()), 1e-6))).astype(np.int16)
             for sequence, image in zip(Modality, case.images.numpy(), strict=True)
@@ -138,12 +132,11 @@ def write_in_real_brains(
     settings: SynthesisSettings | None = None,
     workers: int = 1,
     layout: str = "nnunet",
-    spacing_mm: float = 2.0,
 ) -> Path:
     """Write made cases in real brains; carriers (from `carriers_from`) take turns.
 
     Only sequences that all carriers have are written. The folder is absent or empty, and is given back with its
-    `cases.csv`; `spacing_mm` is 2.0 or 1.0.
+    `cases.csv`.
 
     Raises:
         InputError: The carriers share no sequence.
@@ -157,19 +150,17 @@ def write_in_real_brains(
     settings = settings or SynthesisSettings()
     names = [(f"real_{i:05d}", s) for i, s in enumerate(case_seeds(seed, n))]
     jobs = [(carrier, names[at :: len(carriers)]) for at, carrier in enumerate(carriers) if names[at :: len(carriers)]]
-    asked = {"n": n, "seed": seed, "settings": settings.model_dump(mode="json"), "spacing_mm": spacing_mm}
+    asked = {"n": n, "seed": seed, "settings": settings.model_dump(mode="json")}
     asked["carriers"] = [held(carrier.id, carrier.images, carrier.tissue, carrier.levels) for carrier in carriers]
     with MadeFolder.new(out, layout, shared, asked) as folder:
-        made = in_order(partial(_paint, settings, spacing_mm, folder), jobs, workers)
+        made = in_order(partial(_paint, settings, folder), jobs, workers)
         rows = sorted((row for rows in made for row in rows), key=lambda row: row["case"])
         return folder.finish(rows, {"background": 0, "core": 1, "oedema": 2, "enhancing": 3})
 
 
-def _paint(
-    settings: SynthesisSettings, spacing_mm: float, folder: MadeFolder, job: tuple[Carrier, list[tuple[str, int]]]
-) -> list[Row]:
+def _paint(settings: SynthesisSettings, folder: MadeFolder, job: tuple[Carrier, list[tuple[str, int]]]) -> list[Row]:
     def write(name: str, seed: int) -> Row:
-        made = of_human_size(lambda own: paint_tumour_into(job[0], settings, own, spacing_mm=spacing_mm), seed)
+        made = of_human_size(lambda own: paint_tumour_into(job[0], settings, own), seed)
         images = dict(zip(Modality, made.images.numpy(), strict=True))
         return write_case(folder, name, {s: images[s] for s in folder.sequences}, made)
 

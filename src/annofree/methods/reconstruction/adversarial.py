@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,9 @@ from annofree.training.settings import TrainSettings
 from annofree.training.stop import stoppable
 from annofree.training.stream import Sampler
 
+#: Rate of generator and critic, and weight of the gradient penalty.
+_RATE, _PENALTY = 2e-4, 10.0
+
 
 class AdversarialSettings(Settings):
     """How f-AnoGAN is trained.
@@ -34,9 +36,6 @@ class AdversarialSettings(Settings):
         generator_steps: Steps of the generator.
         critic_steps: Steps of the critic for each of the generator.
         encoder_steps: Steps of the encoder afterwards.
-        learning_rate: Of generator and critic, by Adam with betas 0 and 0.9.
-        penalty: Weight of the gradient penalty.
-        feature_weight: Weight of the distance of critic features in the encoder's loss.
         checkpoint_minutes: Longest time between two checkpoints.
     """
 
@@ -44,9 +43,6 @@ class AdversarialSettings(Settings):
     critic_steps: int = Field(3, ge=1)
     encoder_steps: int = Field(2000, ge=1)
     batch: int = Field(8, ge=1)
-    learning_rate: float = Field(2e-4, gt=0)
-    penalty: float = Field(10.0, ge=0)
-    feature_weight: float = Field(1.0, ge=0)
     seed: Seed = 0
     checkpoint_minutes: float = Field(2.0, gt=0)
 
@@ -68,7 +64,7 @@ def train_fanogan(network: FAnoGANSettings, sampler: Sampler, folder: Path, sett
     done = train(
         model,
         lambda step, lane: sampler(step + settings.generator_steps * settings.critic_steps, lane),
-        partial(encoder_objective, feature_weight=settings.feature_weight),
+        encoder_objective,
         folder / "encoder",
         settings=TrainSettings(
             steps=settings.encoder_steps, batch=settings.batch, seed=settings.seed, ema=0.99, ahead=0
@@ -77,7 +73,7 @@ def train_fanogan(network: FAnoGANSettings, sampler: Sampler, folder: Path, sett
     return done.folder / "last"
 
 
-def encoder_objective(model: nn.Module, batch: Mapping[str, Tensor], *, feature_weight: float) -> Tensor:
+def encoder_objective(model: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
     """Squared error of the slice plus that of the critic's features; gradients reach what is not frozen."""
     whole: Any = getattr(model, "module", model)
     critic: nn.Module = whole.critic
@@ -85,16 +81,16 @@ def encoder_objective(model: nn.Module, batch: Mapping[str, Tensor], *, feature_
     answer = model(clean)
     error = functional.mse_loss(answer, clean)
     features: Tensor = functional.mse_loss(critic(answer)[1], critic(clean)[1])
-    return error + feature_weight * features
+    return error + features
 
 
 def _adversarial(model: FAnoGAN, sampler: Sampler, folder: Path, settings: AdversarialSettings) -> None:
     from lightning.fabric import Fabric
 
     fabric = Fabric(accelerator="cuda" if torch.cuda.is_available() else "cpu", devices=1)
-    rates = {"lr": settings.learning_rate, "betas": (0.0, 0.9)}
-    makers = torch.optim.Adam(model.generator.parameters(), **rates)  # type: ignore[arg-type]
-    critic_optimiser = torch.optim.Adam(model.critic.parameters(), **rates)  # type: ignore[arg-type]
+    makers, critic_optimiser = (
+        torch.optim.Adam(part.parameters(), lr=_RATE, betas=(0.0, 0.9)) for part in (model.generator, model.critic)
+    )
     step = 0
     maker, judge = folder / "maker" / STATE, folder / "judge" / STATE
     if maker.is_file():
@@ -120,7 +116,7 @@ def _adversarial(model: FAnoGAN, sampler: Sampler, folder: Path, settings: Adver
                 distance = model.critic(fake)[0].mean() - model.critic(real)[0].mean()
                 penalty = gradient_penalty(model.critic, real, fake, settings.seed + number)
                 critic_optimiser.zero_grad()
-                fabric.backward(distance + settings.penalty * penalty)
+                fabric.backward(distance + _PENALTY * penalty)
                 step_if_finite(critic_optimiser)
             code = _codes(model, settings, 2 * step * settings.critic_steps + 1, fabric.device)
             answer = -model.critic(model.generator(code))[0].mean()

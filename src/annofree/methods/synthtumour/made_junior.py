@@ -9,6 +9,7 @@ import torch
 from pydantic import Field
 
 from annofree.errors import SettingsError
+from annofree.formats.outfolder import write_json
 from annofree.inference.channels import CHANNELS
 from annofree.methods.synthtumour.validation import MadeValidation
 from annofree.networks.build import build
@@ -98,8 +99,7 @@ def fit_junior(
         apart = settings.stream.model_copy(update={"first_seed": settings.stream.first_seed + 500_000_000})
         painted = PaintedCases(carriers, settings.synthesis, settings.spacing_mm)
         sampler = Turns([sampler, _sampler(painted, settings, apart)])
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "recipe.json").write_text(settings.model_dump_json(indent=1), encoding="utf-8")
+    write_json(folder / "recipe.json", settings)
     return train(
         network,
         sampler,

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from torch import nn
 
+from annofree.formats.outfolder import write_json
 from annofree.methods.synthtumour.cases import read_case
 from annofree.methods.synthtumour.partial import PartialSampler, partial_objective
 from annofree.segmentation import REGIONS
-from annofree.settings import Settings
 from annofree.training.loop import Trained, Validate, train
 from annofree.training.losses import CALIBRATED
 from annofree.training.samples import SampleSettings
@@ -23,21 +23,10 @@ from annofree.training.settings import TrainSettings
 from annofree.training.sources import Turns
 from annofree.training.stream import CaseMaker, MadeSampler, Sampler, StreamSettings, TrainingCase
 
-
-class SeniorSettings(Settings):
-    """How a senior is trained.
-
-    Attributes:
-        train: The loop; few steps at a low rate, because it starts from a trained network.
-        sample: Variation put on cases.
-        reuse: How many samples one made case serves.
-    """
-
-    train: TrainSettings = TrainSettings(
-        steps=400, batch=2, learning_rate=4e-4, warmup=20, ema=0.99, validate_every=100
-    )
-    sample: SampleSettings = SampleSettings()
-    reuse: int = 2
+#: The loop where it goes on from a trained network: few steps at a low rate.
+GOING_ON = TrainSettings(steps=400, batch=2, learning_rate=4e-4, warmup=20, ema=0.99, validate_every=100)
+#: How many samples one made case serves.
+_REUSE = 2
 
 
 class HeldCases:
@@ -59,32 +48,30 @@ def fit_senior(
     network: nn.Module,
     sources: Mapping[str, CaseMaker],
     folder: Path,
-    settings: SeniorSettings | None = None,
+    settings: TrainSettings,
     *,
     spacing_mm: float,
-    validate: Validate | None = None,
+    validate: Validate,
 ) -> Trained:
     """Train a senior from the junior, or fresh weights; the network to use is ``folder/best``.
 
     Sources are case makers by name, with partial labels (see `partial.py`), that take turns.
     """
-    settings = settings or SeniorSettings()
-    batch, seed = settings.train.batch, settings.train.seed
     samplers: list[Sampler] = []
     for number, make in enumerate(sources.values()):
         held = isinstance(make, HeldCases)
         stream = StreamSettings(
-            kept=1 if held else 24, reuse=1 if held else settings.reuse, first_seed=(2 + number) * 10_000_000
+            kept=1 if held else 24, reuse=1 if held else _REUSE, first_seed=(2 + number) * 10_000_000
         )
-        samplers.append(MadeSampler(make, stream, settings.sample, batch=batch, seed=seed + number))
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "recipe.json").write_text(settings.model_dump_json(indent=1), encoding="utf-8")
+        seed = settings.seed + number
+        samplers.append(MadeSampler(make, stream, SampleSettings(), batch=settings.batch, seed=seed))
+    write_json(folder / "recipe.json", settings)
     return train(
         network,
         PartialSampler(Turns(samplers)),
         partial(partial_objective, mix=CALIBRATED),
         folder,
-        settings=settings.train,
+        settings=settings,
         validate=validate,
         extra={"spacing_mm": spacing_mm, "regions": list(REGIONS)},
     )

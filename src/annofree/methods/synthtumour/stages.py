@@ -174,7 +174,7 @@ def _senior(method: M, material: Material, work: Path) -> tuple[M, dict[str, Any
 
     from annofree.inference.torch_network import TorchNetwork
     from annofree.methods.synthtumour.published_junior import shifted_validation
-    from annofree.methods.synthtumour.senior import HeldCases, SeniorSettings, fit_senior
+    from annofree.methods.synthtumour.senior import GOING_ON, HeldCases, fit_senior
     from annofree.methods.synthtumour.validation import MadeValidation, Together
     from annofree.networks import build, load_network
     from annofree.training.settings import TrainSettings
@@ -184,7 +184,6 @@ def _senior(method: M, material: Material, work: Path) -> tuple[M, dict[str, Any
     junior = method.networks[0][0].module()
     spacing_mm = float(config["spacing_mm"])
     checking = [coarse_of(scan, spacing_mm).tumour_free() for scan in material.check]
-    settings = SeniorSettings()
     sources: dict[str, CaseMaker]
     validate: Validate
     if own.published:
@@ -197,10 +196,9 @@ def _senior(method: M, material: Material, work: Path) -> tuple[M, dict[str, Any
         made, sources = _sources(method, material, spacing_mm, work)
         validate = MadeValidation(made, range(VALIDATION_CASES), voxel_ml=spacing_mm**3 / 1000.0, healthy=checking)
         network = copy.deepcopy(junior)
-        train = settings.train.model_copy(update={"steps": own.second_steps, "seed": own.seed})
+        train = GOING_ON.model_copy(update={"steps": own.second_steps, "seed": own.seed})
     say(f"senior: {own.second_steps} steps on {', '.join(sources)}")
-    recipe = settings.model_copy(update={"train": train})
-    fit_senior(network, sources, work / "senior", recipe, spacing_mm=spacing_mm, validate=validate)
+    fit_senior(network, sources, work / "senior", train, spacing_mm=spacing_mm, validate=validate)
     say("checking the senior on healthy scans")
     module, learned = load_network(work / "senior" / "best")
     challenger = method.replace(networks=[(TorchNetwork(module), learned), *method.networks[1:]])

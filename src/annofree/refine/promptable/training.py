@@ -13,7 +13,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from annofree.formats.outfolder import atomic_path
+from annofree.formats.outfolder import atomic_path, write_json
 from annofree.inference.channels import normalise
 from annofree.inference.torch_network import TorchNetwork
 from annofree.masks import dice
@@ -180,8 +180,7 @@ def fit_prompt_net(
     torch.manual_seed(settings.train.seed)
     crop = {"around": "lesion", "size": settings.made_vox}
     make = MadeCases(bank, settings.synthesis, SPACING_MM, crop)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "recipe.json").write_text(settings.model_dump_json(indent=1), encoding="utf-8")
+    write_json(folder / "recipe.json", settings)
     files = describe_cases(make, settings, folder / "cases")
     return train(
         build(settings.network),
