@@ -18,10 +18,9 @@ from torch import nn
 
 from annofree import methods
 from annofree.inference.torch_network import TorchNetwork
-from annofree.methods.mvit_ae.frame import Frame
+from annofree.methods.mvit_ae.frame import Frame, reconstruct
 from annofree.methods.mvit_ae.method import MViTAE
 from annofree.methods.mvit_ae.network import ViTAESettings
-from annofree.methods.mvit_ae.reconstruct import reconstruct
 from annofree.networks import build
 from annofree.scan import Grid
 

@@ -18,8 +18,8 @@ from annofree.inference import OnnxNetwork, channels, load_network, predict, pre
 from annofree.inference.export import FORMS, main, onnx_of
 from annofree.inference.network import providers
 from annofree.inference.torch_network import TorchNetwork
+from annofree.methods.blogrr.levels import error_map as error_map_of_tensors
 from annofree.methods.reconstruction.error_map import ErrorSettings, error_map
-from annofree.methods.reconstruction.torch_error_map import error_map as error_map_of_tensors
 from annofree.networks import ThinUNetSettings, build, save_network
 from annofree.training.samples import SampleSettings, make_sample
 

@@ -19,7 +19,7 @@ from annofree.phantom import write_cohort
 from annofree.pipeline import Choice
 from annofree.refine import RefineContext, Sam, from_dict, parse
 from annofree.refine.sam import model, refiner
-from annofree.refine.sam.prompts import prompt_for
+from annofree.refine.sam.picture import prompt_for
 from annofree.scan import Modality
 
 needs_transformers = pytest.mark.skipif(

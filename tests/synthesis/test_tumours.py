@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from annofree.borders import BORDERS
 from annofree.synthesis import LabelMapBank, SynthesisSettings, make_case
 from annofree.synthesis.acquisition import _slabs, through_slices
-from annofree.synthesis.contrast import Palette
+from annofree.synthesis.contrast import Palette, TumourLook, draw_tumour_look
 from annofree.synthesis.deform import COARSE_MM, FINE_MM, draw_source, finer, grid_mm
 from annofree.synthesis.generator import drawn_labels, grow_in
 from annofree.synthesis.growth import FAR, arrival
@@ -26,7 +26,6 @@ from annofree.synthesis.seeds import Seeds
 from annofree.synthesis.settings import Acquisition, Anatomy, Tumours
 from annofree.synthesis.tissues import Tissue
 from annofree.synthesis.tumour import COMPARTMENTS, fractions, labels_of, noisy_ellipsoid, permitted, uniform_rotation
-from annofree.synthesis.tumour_look import TumourLook, draw_tumour_look
 
 STILL = Acquisition(mask_errors=False, missing_slab=False)
 

@@ -7,13 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from annofree.reports.assembly import assemble
-from annofree.reports.attachment import beside, owners_of
 from annofree.reports.findings import Certainty, Cue, Finding, Place, Reading, Section, Sentence, Side, Size, Span
 from annofree.reports.laterality import places_in
 from annofree.reports.lexicon import Item, Lexicon
-from annofree.reports.scope import certainty_of, is_definite, reaches_back
-from annofree.reports.size_owner import size_owner
-from annofree.reports.sizes import sizes_in
+from annofree.reports.scope import beside, certainty_of, is_definite, owners_of, reaches_back
+from annofree.reports.sizes import size_owner, sizes_in
 from annofree.reports.text import language_of, sentences_of, without_unticked
 
 _LESION = ("tumour", "lesion", "signal")

@@ -16,6 +16,7 @@ from torch import Tensor
 from annofree.borders import BORDERS
 from annofree.synthesis import acquisition, resample
 from annofree.synthesis.bank import FRAME_CENTRE_MM, BrainMap, LabelMapBank
+from annofree.synthesis.contrast import TumourLook
 from annofree.synthesis.deform import (
     COARSE_MM,
     FINE_MM,
@@ -32,7 +33,6 @@ from annofree.synthesis.plan import TumourPlan, draw_plans
 from annofree.synthesis.seeds import Seeds
 from annofree.synthesis.settings import SynthesisSettings
 from annofree.synthesis.tumour import Grown, fractions, grow_all, joined, labels_of, permitted
-from annofree.synthesis.tumour_look import TumourLook
 
 
 @dataclass(frozen=True)

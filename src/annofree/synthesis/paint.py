@@ -6,14 +6,13 @@ import torch
 from torch import Tensor
 
 from annofree.synthesis import resample
-from annofree.synthesis.contrast import bright_lesion, draw_palette
+from annofree.synthesis.contrast import TumourLook, bright_lesion, draw_palette, draw_tumour_look
 from annofree.synthesis.look_alikes import bright_regions, pituitary, vessel_tubes
 from annofree.synthesis.matter import Matter
 from annofree.synthesis.plan import TumourPlan
 from annofree.synthesis.seeds import Seeds
 from annofree.synthesis.settings import SynthesisSettings
 from annofree.synthesis.tissues import Tissue
-from annofree.synthesis.tumour_look import TumourLook, draw_tumour_look
 
 
 def paint(

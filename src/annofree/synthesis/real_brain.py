@@ -11,7 +11,7 @@ from torch import Tensor
 from annofree.scan import Modality
 from annofree.synthesis import acquisition
 from annofree.synthesis.carrier import Carrier
-from annofree.synthesis.contrast import Palette, bright_lesion
+from annofree.synthesis.contrast import Palette, bright_lesion, draw_tumour_look
 from annofree.synthesis.deform import draw_source, sample
 from annofree.synthesis.generator import MadeCase, Window, drawn_labels, grow_in, window_of
 from annofree.synthesis.look_alikes import hyperintensities
@@ -21,7 +21,6 @@ from annofree.synthesis.plan import draw_plans
 from annofree.synthesis.seeds import Seeds
 from annofree.synthesis.settings import SynthesisSettings
 from annofree.synthesis.tissues import Tissue
-from annofree.synthesis.tumour_look import draw_tumour_look
 
 
 @torch.no_grad()

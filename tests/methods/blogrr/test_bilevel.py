@@ -19,10 +19,9 @@ from torch import Tensor
 from annofree.errors import SettingsError
 from annofree.methods.blogrr.bilevel import train_pair
 from annofree.methods.blogrr.hypergradient import Params, first_order, implicit, unrolled
-from annofree.methods.blogrr.levels import BilevelSettings, Levels, soft_dice_loss, soft_mask
+from annofree.methods.blogrr.levels import BilevelSettings, Levels, error_map, soft_dice_loss, soft_mask
 from annofree.methods.blogrr.threshold_net import ThresholdNet, ThresholdNetSettings
 from annofree.methods.reconstruction.denoising_unet import DenoisingUNet, DenoisingUNetSettings
-from annofree.methods.reconstruction.torch_error_map import error_map
 
 SIDE = 16
 

@@ -11,13 +11,11 @@ import torch
 from annofree.errors import InputError
 from annofree.inference.torch_network import TorchNetwork
 from annofree.methods.mvit_ae import MViTAE, MViTAEPublished, MViTAESettings, method
-from annofree.methods.mvit_ae.frame import frame
+from annofree.methods.mvit_ae.frame import BRATS_MM3, frame, network_settings, reconstruct, whole_volume_z
 from annofree.methods.mvit_ae.fusion import fuse
 from annofree.methods.mvit_ae.healthy import HealthySlices, HealthyVolume
 from annofree.methods.mvit_ae.learn import SliceSampler, fit_autoencoder, hide, slice_loss
 from annofree.methods.mvit_ae.network import MaskedViTAE, MaskedViTAESettings, ViTAESettings, patches
-from annofree.methods.mvit_ae.published import BRATS_MM3, network_settings, whole_volume_z
-from annofree.methods.mvit_ae.reconstruct import reconstruct
 from annofree.networks import build
 from annofree.phantom import phantom_subject
 from annofree.refine.published_mvit import PublishedMViT

@@ -11,6 +11,7 @@ from scipy import ndimage
 from torch import nn
 
 from annofree.errors import SettingsError
+from annofree.methods.blogrr.levels import error_map
 from annofree.methods.reconstruction import DAE
 from annofree.methods.reconstruction.ae import split
 from annofree.methods.reconstruction.denoising_unet import (
@@ -20,7 +21,6 @@ from annofree.methods.reconstruction.denoising_unet import (
     groups_of,
 )
 from annofree.methods.reconstruction.error_map import ErrorSettings
-from annofree.methods.reconstruction.torch_error_map import error_map
 from annofree.networks import build, load_network, save_network
 
 SMALL = {

@@ -18,10 +18,10 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 from torch.func import functional_call
+from torch.nn import functional
 
 from annofree.methods.blogrr.hypergradient import Params
-from annofree.methods.reconstruction.error_map import ErrorSettings
-from annofree.methods.reconstruction.torch_error_map import error_map
+from annofree.methods.reconstruction.error_map import PUBLISHED, ErrorSettings, window
 from annofree.settings import Settings
 from annofree.training.stream import Batch
 
@@ -129,6 +129,28 @@ def soft_dice_loss(
     if pooled:
         return loss - (1.0 - 1.0 / world) * loss.detach()
     return loss.mean() / world
+
+
+def error_map(
+    image: Tensor, reconstruction: Tensor, foreground: Tensor | None = None, settings: ErrorSettings = PUBLISHED
+) -> Tensor:
+    """The twin of `annofree.methods.reconstruction.error_map` for tensors ``(B, C, H, W)``; differentiable in both."""
+    difference = image - reconstruction
+    if settings.side == "both":
+        difference = difference.abs()
+    else:
+        difference = functional.relu(difference if settings.side == "bright" else -difference)
+    if settings.kernel > 1:
+        difference = _blur(difference, settings.kernel)
+    return difference if foreground is None else difference * foreground.to(difference.dtype)
+
+
+def _blur(values: Tensor, kernel: int) -> Tensor:
+    channels, half = values.shape[1], kernel // 2
+    line = torch.tensor(window(kernel), dtype=values.dtype, device=values.device)
+    padded = functional.pad(values, (half, half, half, half), mode="reflect")
+    rows = functional.conv2d(padded, line.view(1, 1, -1, 1).expand(channels, 1, -1, 1), groups=channels)
+    return functional.conv2d(rows, line.view(1, 1, 1, -1).expand(channels, 1, 1, -1), groups=channels)
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from torch import Tensor, nn
 
-from annofree.methods.mvit_ae.frame import CLIP, Frame, frame
+from annofree.methods.mvit_ae.frame import CLIP, Frame, frame, network_settings, published_frame
 from annofree.methods.mvit_ae.healthy import HOLD_OUT_SEEDS, LEARN_SEEDS, HealthySlices, healthy_volumes
 from annofree.methods.mvit_ae.network import MaskedViTAE, MaskedViTAESettings, ViTAE, ViTAESettings
-from annofree.methods.mvit_ae.published import network_settings, published_frame
 from annofree.methods.mvit_ae.settings import MViTAEPublishedSettings, MViTAESettings
 from annofree.networks.build import build
 from annofree.networks.store import load_network

@@ -154,7 +154,7 @@ class MViTAE(NetworkMethod):
         return residuals
 
     def _reconstruct(self, framed: Frame, shown: NDArray[np.bool_]) -> Map:
-        from annofree.methods.mvit_ae.reconstruct import reconstruct
+        from annofree.methods.mvit_ae.frame import reconstruct
 
         if self.settings.reconstruction == "constant":
             return np.zeros_like(framed.images)

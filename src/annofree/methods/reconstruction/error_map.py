@@ -1,4 +1,4 @@
-"""How far a reconstruction is from its slice; `torch_error_map.py` is the same for gradients."""
+"""How far a reconstruction is from its slice; `blogrr/levels.py` has the same for gradients."""
 
 from __future__ import annotations
 

@@ -13,8 +13,7 @@ from annofree.masks import Mask, bounding_box, components
 from annofree.prepare.slices import PREFERRED
 from annofree.refine.base import RefineContext, Refiner
 from annofree.refine.sam.model import SamNetwork, check_folder, load_sam
-from annofree.refine.sam.picture import Plane, grey_levels
-from annofree.refine.sam.prompts import Prompt, prompt_for
+from annofree.refine.sam.picture import Plane, Prompt, grey_levels, prompt_for
 from annofree.scan import Modality
 
 _AXES = {"axial": (2,), "three": (2, 1, 0)}
