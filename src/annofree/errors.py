@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Sequence
+from functools import partial
 from os import PathLike, fspath
 from os.path import isfile
 
@@ -23,10 +24,6 @@ def some(names: Sequence[str], most: int = 3) -> str:
 _OF_THE_SYSTEM = re.compile(r"\[(?:Errno|WinError) -?\d+\] ([^:<>]+)(?:: (?:b?'[^']*'|\"[^\"]*\"))?")
 
 
-def _plainly(found: re.Match[str]) -> str:
-    return f"{found[1][0].lower()}{found[1][1:]}"
-
-
 class AnnofreeError(Exception):
     """Base of every error meant for a user; the command line prints it without a traceback.
 
@@ -42,12 +39,13 @@ class AnnofreeError(Exception):
     ) -> None:
         self.what = what
         self.file = None if file is None else fspath(file)
-        self.why = why if why is None else " ".join(_OF_THE_SYSTEM.sub(_plainly, why).split())
+        plain = why and _OF_THE_SYSTEM.sub(lambda told: told[1][0].lower() + told[1][1:], why)
+        self.why = plain and " ".join(plain.split())
         self.fix = fix
         super().__init__(str(self))
 
     def __reduce__(self) -> tuple[object, ...]:
-        return (_rebuild, (type(self), self.what, self.file, self.why, self.fix))
+        return partial(type(self), self.what, file=self.file, why=self.why, fix=self.fix), ()
 
     def __str__(self) -> str:
         text = self.what
@@ -59,10 +57,6 @@ class AnnofreeError(Exception):
         if self.fix:
             text += f" {self.fix.rstrip('.')}" + ("" if self.fix.endswith("?") else ".")
         return text
-
-
-def _rebuild(kind: type[AnnofreeError], what: str, file: str | None, why: str | None, fix: str | None) -> AnnofreeError:
-    return kind(what, file=file, why=why, fix=fix)
 
 
 class InputError(AnnofreeError):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import platform
 import time
@@ -29,12 +28,6 @@ PACKAGES = ("numpy", "scipy", "onnxruntime", "SimpleITK", "nibabel")
 _STAMP = ("path", "size", "mtime_ns", "ctime_ns", "inode")
 #: Clocks of file systems tick as seldom as every two seconds.
 _YOUNG_NS = 2_000_000_000
-
-
-def text_hash(*parts: Any) -> str:
-    """A short hash of anything that JSON can hold."""
-    text = json.dumps(parts, sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def array_hash(array: NDArray[Any]) -> str:

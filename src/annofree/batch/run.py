@@ -11,13 +11,14 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from annofree.batch.fingerprint import model_hashes, software, text_hash
+from annofree.batch.fingerprint import model_hashes, software
 from annofree.batch.manifest import write_manifest
 from annofree.batch.record import RECORDS, now, read_record, standing_rows, start_mark, sweep, write_results
 from annofree.batch.worker import BatchReport, Failure, Outcome, Worker
 from annofree.errors import InputError
 from annofree.formats.bids_names import bids_stem
 from annofree.formats.lock import only_run
+from annofree.formats.network_folder import text_hash
 from annofree.formats.outfolder import atomic_write, claimed, read_table, refuse_beside, table
 from annofree.pipeline import Choice
 from annofree.processes import as_they_come, sensible

@@ -13,9 +13,10 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from annofree.batch.fingerprint import origin_hashes, scan_hashes, text_hash
+from annofree.batch.fingerprint import origin_hashes, scan_hashes
 from annofree.batch.record import forget, is_done, now, read_record, refuse_another, start_mark, write_record
 from annofree.errors import AnnofreeError
+from annofree.formats.network_folder import text_hash
 from annofree.formats.outfolder import atomic_write
 from annofree.pipeline import Choice, segment_scan
 from annofree.progress import stage

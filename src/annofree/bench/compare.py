@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from annofree.batch.fingerprint import text_hash
 from annofree.bench.runs import Place
 from annofree.errors import AnnofreeError
 from annofree.evaluation.sanity import SanityRow
 from annofree.formats import open_truth
+from annofree.formats.network_folder import text_hash
 from annofree.formats.outfolder import read_json, write_json
 from annofree.metrics.sanity import quick_scores
 from annofree.scan import scoring

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from annofree.batch.fingerprint import text_hash
 from annofree.bench.plan import OWN, Contender, Data
 from annofree.formats.bids_names import bids_label
+from annofree.formats.network_folder import text_hash
 from annofree.formats.outfolder import write_json
 from annofree.formats.standing import refuse_filled
 

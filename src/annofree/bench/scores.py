@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from annofree.batch.fingerprint import text_hash
 from annofree.batch.record import read_record
 from annofree.errors import InputError
 from annofree.evaluation.evaluate import Evaluation, evaluate
 from annofree.evaluation.sanity import SanityRow
 from annofree.formats import locate_truth, written_ids
+from annofree.formats.network_folder import text_hash
 from annofree.formats.outfolder import read_json, read_table, write_json
 from annofree.metrics import CaseScores, Score
 from annofree.metrics.sensitivity import sensitivity

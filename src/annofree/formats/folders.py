@@ -267,10 +267,6 @@ def _entries(folder: Path) -> tuple[list[Path], list[Path]]:
     return files, subfolders
 
 
-def _says_no_patient(name: str) -> bool:
-    return name.lower() in GENERIC or is_map_folder(name)
-
-
 def passed_over(folder: Path, scan_id: str) -> list[str]:
     """Label maps of a scan below a folder that are no truth, with what they are where it is not said by their names.
 
@@ -307,7 +303,8 @@ def _truths(folder: Path, scan_id: str, seen: set[str], ours: bool) -> list[tupl
     here = folder.absolute()
     of_maps = is_map_folder(folder.name)
     owners = {here.name, here.parent.name} if of_maps else {here.name}
-    owners.add(next((at.name for at in (here, *here.parents) if not _says_no_patient(at.name)), here.name))
+    telling = (at.name for at in (here, *here.parents) if at.name.lower() not in GENERIC and not is_map_folder(at.name))
+    owners.add(next(telling, here.name))
     for path in files:
         if ours and _ANSWER.fullmatch(path.name):  # no truth, and neither is a correction of it
             continue

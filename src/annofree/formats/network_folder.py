@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,12 @@ def mixed(source: Path, why: str) -> InputError:
         why=why,
         fix="Copy the model folder again; after changing the weights run python -m annofree.inference.export FOLDER",
     )
+
+
+def text_hash(*parts: Any) -> str:
+    """A short hash of anything that JSON can hold."""
+    text = json.dumps(parts, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def file_hash(path: Path) -> str:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from annofree.errors import InputError, OutputError
 from annofree.formats.lock import LOCK, only_run
 from annofree.formats.names import is_volume
-from annofree.formats.network_folder import file_hash
+from annofree.formats.network_folder import file_hash, text_hash
 from annofree.formats.outfolder import leaving_nothing, read_json, refuse_no_folder, write_json
 from annofree.scan import Cohort
 from annofree.settings import Settings
@@ -161,8 +161,7 @@ def stamped(name: str, files: Iterable[tuple[str, Path]], more: Any = None) -> s
             told.append(f"{role} {path.name} {_content(path)}")
         except OSError:  # a link that leads nowhere: whoever reads it says so
             told.append(f"{role} {path.name}")
-    text = json.dumps([sorted(told), more], sort_keys=True, default=str)
-    return f"{name} {hashlib.sha256(text.encode()).hexdigest()[:16]}"
+    return f"{name} {text_hash(sorted(told), more)}"
 
 
 def _content(path: Path) -> str:

@@ -105,16 +105,20 @@ def coordinates(brain: Mask) -> Floats:
     """
     out = np.zeros((3, *brain.shape), dtype=np.float32)
     for axis in range(3):
-        line = np.arange(brain.shape[axis], dtype=np.float64)
-        count = brain.sum(axis=tuple(a for a in range(3) if a != axis))
-        total = max(float(count.sum()), 1.0)
-        middle = float((line * count).sum()) / total
-        spread = max(float(np.sqrt(((line - middle) ** 2 * count).sum() / total)), 1.0)
-        place = ((line - middle) / (2.0 * spread)).astype(np.float32)
+        place = along(brain.sum(axis=tuple(a for a in range(3) if a != axis)))
         shape = [1, 1, 1]
         shape[axis] = -1
         out[axis] = (np.abs(place) if axis == 0 else place).reshape(shape) * brain
     return out
+
+
+def along(count: NDArray[Any]) -> Floats:
+    """How far each slice lies from the brain's middle, about -1 to 1, by the brain's voxels in each."""
+    line = np.arange(len(count), dtype=np.float64)
+    total = max(float(count.sum()), 1.0)
+    middle = float((line * count).sum()) / total
+    spread = max(float(np.sqrt(((line - middle) ** 2 * count).sum() / total)), 1.0)
+    return ((line - middle) / (2.0 * spread)).astype(np.float32)
 
 
 def network_input(normalised: Floats, brain: Mask, present: Mask) -> Floats:

@@ -76,7 +76,7 @@ def _rows(model: type[BaseModel], prefix: str) -> typing.Iterator[SettingInfo]:
         yield SettingInfo(
             prefix + name,
             _kind(inner),
-            _unit(name),
+            next((unit for end, unit in _UNITS.items() if f"_{name}".endswith(f"_{end}")), ""),
             _default(field),
             field.description or meanings.get(name, ""),
         )
@@ -97,10 +97,6 @@ def _meanings(model: type[BaseModel]) -> dict[str, str]:
             elif inside and last:
                 found.update({name: f"{found[name]} {line.strip()}".strip() for name in last})
     return found
-
-
-def _unit(name: str) -> str:
-    return next((unit for end, unit in _UNITS.items() if name == end or name.endswith(f"_{end}")), "")
 
 
 def _default(field: FieldInfo) -> str:

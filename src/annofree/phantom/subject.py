@@ -221,14 +221,12 @@ def _compressed_ventricle(head: Head) -> str | None:
 
 
 def _clear_places(rng: np.random.Generator, lesions: list[dict[str, Any]]) -> list[dict[str, str]]:
-    taken = {(side, lobe) for one in lesions for lobe in one["lobes"] for side in _both(str(one["side"]))}
-    free = [(s, lobe) for s in ("left", "right") for lobe in LOBES[:5] if (s, lobe) not in taken]
+    taken = {(one["side"], lobe) for one in lesions for lobe in one["lobes"]}
+    free = [
+        (s, lobe) for s in ("left", "right") for lobe in LOBES[:5] if taken.isdisjoint({(s, lobe), ("bilateral", lobe)})
+    ]
     chosen = rng.choice(len(free), size=int(rng.integers(1, 3)), replace=False)
     return [{"side": free[int(i)][0], "lobe": free[int(i)][1]} for i in chosen]
-
-
-def _both(side: str) -> tuple[str, ...]:
-    return ("left", "right") if side == "bilateral" else (side,)
 
 
 def _incidental(rng: np.random.Generator) -> dict[str, str] | None:

@@ -38,7 +38,8 @@ class CheckInput(Settings):
             extent = float(min(n * s for n, s in zip(grid.shape, grid.spacing_mm, strict=True)))
             why = None
             if name in study.heads and looks_like_ct(image, self.air_hu):
-                why = f"its air has the value {np.median(_corners(image)):.0f}, as in CT; annofree reads MRI"
+                corners = image[tuple(slice(None, None, n - 1) for n in image.shape)]
+                why = f"its air has the value {np.median(corners):.0f}, as in CT; annofree reads MRI"
             elif fewest < self.least_slices:
                 why = f"it has {fewest} slices, and {self.least_slices} are the least that show a brain"
             elif extent < self.least_mm:
@@ -72,10 +73,6 @@ def looks_like_ct(image: NDArray[np.float32], air_hu: float = -900.0) -> bool:
     low, high = np.quantile(image[::3, ::3, ::2], (0.001, 0.999))
     tissue = float(((image > -20) & (image < 120)).mean())
     return bool(low <= air_hu and high > 300 and tissue > 0.05)
-
-
-def _corners(image: NDArray[np.float32]) -> NDArray[np.float32]:
-    return image[:: image.shape[0] - 1, :: image.shape[1] - 1, :: image.shape[2] - 1].ravel()
 
 
 def _size(grid: Grid) -> str:

@@ -71,7 +71,7 @@ def optics(images: Tensor, spacing_mm: float, seeds: Seeds, settings: Acquisitio
         size = images.shape[axis + 1]
         rows = []
         for s in range(4):
-            matrix = _shift(size, float(shifts[s, axis]) / spacing_mm)
+            matrix = resample.cubic(torch.arange(size, dtype=torch.float32) + float(shifts[s, axis]) / spacing_mm, size)
             if blurs[s] != 0:
                 matrix = _three_point(size, float(blurs[s])) @ matrix
             if slabs[s][0] == axis and slabs[s][1] > 1.2 * spacing_mm:
@@ -123,10 +123,6 @@ def _slabs(seeds: Seeds) -> list[tuple[int, float]]:
         thickness = seeds.uniform(2.0, 6.0)
         out.append((axis, thickness if thick and seeds.happens(0.75) else 0.0))
     return out
-
-
-def _shift(size: int, voxels: float) -> Tensor:
-    return resample.cubic(torch.arange(size, dtype=torch.float32) + voxels, size)
 
 
 def _three_point(size: int, weight: float) -> Tensor:

@@ -13,7 +13,7 @@ healthy scans say" in the place of "simple").
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
@@ -88,7 +88,9 @@ class Learned(Threshold):
                 "The learned threshold has not been learned yet",
                 fix="Call learn(...) with scores and reports, load one with learned:FILE.json, or use healthy-quantile",
             )
-        found = float(np.dot(self.weights, _features(brain_scores(scores, brain), self.quantiles)))
+        values = brain_scores(scores, brain)
+        features = np.concatenate([[1.0], np.quantile(values, self.quantiles)]) if self.quantiles else np.ones(1)
+        found = float(np.dot(self.weights, features))
         low = -np.inf if self.lowest is None else self.lowest
         return float(np.clip(found, low, np.inf if self.highest is None else self.highest))
 
@@ -170,7 +172,3 @@ class Learned(Threshold):
             return "learned from reports, one value for all"
         levels = ", ".join(f"{100 * q:g} %" for q in self.quantiles)
         return f"learned from reports, by the scores' quantiles {levels}"
-
-
-def _features(values: NDArray[Any], quantiles: Sequence[float]) -> NDArray[np.float64]:
-    return np.concatenate([[1.0], np.quantile(values, quantiles)]) if quantiles else np.ones(1)

@@ -68,19 +68,24 @@ def dice_ce(logits: Tensor, target: Tensor, brain: Tensor, *, smooth: float = 20
     return (mix.dice * dice + mix.mean * mean + mix.worst * worst).mean()
 
 
-def deep_dice_ce(levels: Sequence[Tensor], target: Tensor, brain: Tensor) -> Tensor:
+def deep_dice_ce(
+    levels: Sequence[Tensor], target: Tensor, inside: Tensor, *, mix: Mix = EVEN, partly: bool = False
+) -> Tensor:
     """:func:`dice_ce` over the levels of a deeply supervised network, finest first, weights 1, 1/2, 1/4 ... normalised.
 
-    Targets ``(B, R, X, Y, Z)`` and brain ``(B, 1, X, Y, Z)`` are at the finest; coarse targets are block means: the
-    fraction of tumour in the coarse voxel.
+    Targets ``(B, R, X, Y, Z)`` and what is looked at ``(B, 1 or R, X, Y, Z)`` are at the finest; coarse targets are
+    block means: the fraction of tumour in the coarse voxel, or, where it is known `partly`, in what is looked at of it.
     """
     weights = [0.5**i for i in range(len(levels))]
     total = torch.zeros((), device=target.device)
     for weight, logits in zip(weights, levels, strict=True):
+        here, looked = target, inside
         size = (logits.shape[2], logits.shape[3], logits.shape[4])
-        here = target if size == target.shape[2:] else functional.adaptive_avg_pool3d(target, size)
-        inside = brain if size == brain.shape[2:] else functional.adaptive_avg_pool3d(brain, size)
-        total = total + weight / sum(weights) * dice_ce(logits, here, inside)
+        if size != target.shape[2:]:
+            here, looked = (functional.adaptive_avg_pool3d(values, size) for values in (target, inside))
+            if partly:
+                here = (here / looked.clamp_min(1e-3)).clamp(0.0, 1.0)
+        total = total + weight / sum(weights) * dice_ce(logits, here, looked, mix=mix)
     return total
 
 

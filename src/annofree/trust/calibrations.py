@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from annofree.errors import InputError
+from annofree.formats.network_folder import text_hash
 from annofree.formats.outfolder import write_json
 
 FORM = 1
@@ -65,8 +66,7 @@ def _short(value: Any) -> Any:
 
 def rules_fingerprint(settings: Mapping[str, Any], rules: Mapping[str, Any]) -> str:
     """A fingerprint of what decides beside the weights: run settings, thresholds, refiners."""
-    text = json.dumps([dict(settings), dict(rules)], sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return text_hash(dict(settings), dict(rules))
 
 
 def weights_fingerprint(folder: str | Path) -> str:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from annofree.errors import InputError
+from annofree.inference.channels import along
 from annofree.inference.network import Network, by_parts
 from annofree.intensity import Normalisation
 from annofree.masks import Mask
@@ -99,11 +100,7 @@ def frame(
             z = np.clip(rules[sequence](coarse.images[sequence]), -clip, clip) * brain
             images[channel] = _cut(z, start, shape)
     cut = _cut(brain, start, shape)
-    count = cut.sum(axis=(1, 2)).astype(np.float64)
-    line = np.arange(len(count))
-    centre = (line * count).sum() / count.sum()
-    spread = max(1.0, float(np.sqrt(((line - centre) ** 2 * count).sum() / count.sum())))
-    height = ((line - centre) / (2.0 * spread)).astype(np.float32)
+    height = along(cut.sum(axis=(1, 2)))
     present = np.array([s in rules for s in Modality])
     return Frame(images, cut, height, present, coarse.grid, start), rules
 

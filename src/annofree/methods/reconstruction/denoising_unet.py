@@ -65,10 +65,6 @@ class StandardisedConv2d(nn.Conv2d):
         return out
 
 
-def _norm(kind: str, channels: int) -> nn.Module:
-    return nn.BatchNorm2d(channels) if kind == "batch" else nn.GroupNorm(groups_of(channels), channels)
-
-
 class _Block(nn.Sequential):
     """Twice: reflection padding, weight-standardised 3x3 convolution, swish, norm."""
 
@@ -76,7 +72,7 @@ class _Block(nn.Sequential):
         layers: list[nn.Module] = []
         for channels in (inside, out):
             conv = StandardisedConv2d(channels, out, 3, padding=1, padding_mode="reflect")
-            layers += [conv, nn.SiLU(), _norm(norm, out)]
+            layers += [conv, nn.SiLU(), nn.BatchNorm2d(out) if norm == "batch" else nn.GroupNorm(groups_of(out), out)]
         super().__init__(*layers)
 
 

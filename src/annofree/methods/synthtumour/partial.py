@@ -12,9 +12,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional
 
-from annofree.training.losses import EVEN, Mix, dice_ce, regions_of
+from annofree.training.losses import EVEN, Mix, deep_dice_ce, regions_of
 from annofree.training.stream import Batch, Sampler, TrainingCase
 
 LABEL_BITS = 0b11
@@ -71,17 +70,6 @@ def partial_objective(model: nn.Module, batch: Mapping[str, Tensor], *, mix: Mix
     its fine voxels that are known, and it counts as much as they are many. The batch has ``x``, ``labels``
     (B, X, Y, Z) 0..3 and ``known`` (B, 3, X, Y, Z).
     """
-    levels = model(batch["x"])
     known = batch["known"].float()
     target = regions_of(batch["labels"]) * known
-    weights = [0.5**i for i in range(len(levels))]
-    total = torch.zeros((), device=known.device)
-    for weight, logits in zip(weights, levels, strict=True):
-        size = (logits.shape[2], logits.shape[3], logits.shape[4])
-        if size == target.shape[2:]:
-            here, looked = target, known
-        else:
-            looked = functional.adaptive_avg_pool3d(known, size)
-            here = (functional.adaptive_avg_pool3d(target, size) / looked.clamp_min(1e-3)).clamp(0.0, 1.0)
-        total = total + weight / sum(weights) * dice_ce(logits, here, looked, mix=mix)
-    return total
+    return deep_dice_ce(model(batch["x"]), target, known, mix=mix, partly=True)
