@@ -27,8 +27,7 @@ from annofree.inference.torch_network import TorchNetwork
 from annofree.methods.blogrr import Blogrr
 from annofree.methods.blogrr.bilevel import train_pair
 from annofree.methods.blogrr.hypergradient import Params, first_order, implicit, unrolled
-from annofree.methods.blogrr.levels import BilevelSettings, Levels
-from annofree.methods.blogrr.patient_slices import PatientSampler
+from annofree.methods.blogrr.levels import BilevelSettings, Levels, PatientSampler
 from annofree.methods.reconstruction.autoencoders import COARSE
 from annofree.methods.reconstruction.slice_samples import SliceSampler, Stack
 from annofree.networks import build, load_network, save_network

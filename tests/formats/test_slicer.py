@@ -13,8 +13,8 @@ from annofree.errors import InputError
 from annofree.evaluation.accept import accept
 from annofree.evaluation.evaluate import evaluate
 from annofree.formats import open_scan, open_truth
+from annofree.formats.drawn import read_slicer
 from annofree.formats.nifti import read_labels
-from annofree.formats.slicer import read_slicer
 from annofree.scan import Grid, canonical_grid, scoring
 
 from .conftest import AFFINE, SHAPE, brain_image, save

@@ -14,7 +14,7 @@ from annofree.formats import dicom
 from annofree.formats.carried import carried_labels
 from annofree.formats.case import Case
 from annofree.formats.dicom.drawn import find_dicom_segs, in_frame_of, read_dicom_seg
-from annofree.formats.drawn import label_map
+from annofree.formats.drawn import label_map, read_slicer
 from annofree.formats.folders import find_truths, passed_over
 from annofree.formats.label_sets import ALL, LABEL_SETS, LabelSet, choose_label_set
 from annofree.formats.layouts import LAYOUTS
@@ -22,7 +22,6 @@ from annofree.formats.named_labels import stated_set
 from annofree.formats.nifti import read_labels
 from annofree.formats.npy import SPLITS, load_array
 from annofree.formats.outfolder import is_ours
-from annofree.formats.slicer import read_slicer
 from annofree.formats.slices import read_mask_stack
 from annofree.formats.tissue_maps import tissues_of
 from annofree.formats.volume_files import DICOM_MASKS

@@ -12,9 +12,9 @@ from annofree.errors import InputError
 from annofree.inference.torch_network import TorchNetwork
 from annofree.methods.mvit_ae import MViTAE, MViTAEPublished, MViTAESettings, method
 from annofree.methods.mvit_ae.frame import BRATS_MM3, frame, network_settings, reconstruct, whole_volume_z
-from annofree.methods.mvit_ae.fusion import fuse
 from annofree.methods.mvit_ae.healthy import HealthySlices, HealthyVolume
 from annofree.methods.mvit_ae.learn import SliceSampler, fit_autoencoder, hide, slice_loss
+from annofree.methods.mvit_ae.method import fuse
 from annofree.methods.mvit_ae.network import MaskedViTAE, MaskedViTAESettings, ViTAESettings, patches
 from annofree.networks import build
 from annofree.phantom import phantom_subject

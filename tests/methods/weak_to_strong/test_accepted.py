@@ -16,8 +16,7 @@ from annofree.formats import open_cohort
 from annofree.formats.accepted import accepted_masks
 from annofree.methods.weak_to_strong import sizes
 from annofree.methods.weak_to_strong.labels import FromTruth
-from annofree.methods.weak_to_strong.sizes import SIZES
-from annofree.methods.weak_to_strong.unetr import UNETRSettings
+from annofree.methods.weak_to_strong.unetr import SIZES, UNETRSettings
 from annofree.phantom import phantom_subject
 from annofree.scan import learning, scoring
 from command_line import call

@@ -31,8 +31,7 @@ from annofree.thresholds.learned import Learned, ReportedScores
 
 if TYPE_CHECKING:
     from annofree.inference import Network
-    from annofree.methods.blogrr.levels import BilevelSettings
-    from annofree.methods.blogrr.patient_slices import PatientStack
+    from annofree.methods.blogrr.levels import BilevelSettings, PatientStack
     from annofree.reports import AtlasRegions, RegionTable
     from annofree.thresholds.report_targets import ReportTarget
 
@@ -245,8 +244,8 @@ class Blogrr(DAE):
 
         from annofree.inference.torch_network import TorchNetwork
         from annofree.methods.blogrr.bilevel import train_pair
+        from annofree.methods.blogrr.levels import PatientSampler
         from annofree.methods.blogrr.monitor import monitor_on
-        from annofree.methods.blogrr.patient_slices import PatientSampler
         from annofree.methods.reconstruction.slice_samples import SliceSampler, Stack, made_stacks
         from annofree.networks import build, load_network
 
@@ -302,7 +301,7 @@ class _Looked:
         return to_slices(np.round(self.slices.images[self.sequence] * 255.0).astype(np.uint8))
 
     def stack(self) -> PatientStack:
-        from annofree.methods.blogrr.patient_slices import PatientStack
+        from annofree.methods.blogrr.levels import PatientStack
         from annofree.thresholds.report_losses import soft_target
 
         assert self.target is not None

@@ -7,8 +7,9 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from annofree.methods.mvit_ae.fusion import Fusion
 from annofree.settings import Seed, Settings
+
+Fusion = Literal["early", "late", "early-late"]
 
 
 class _FitSettings(Settings):

@@ -16,7 +16,7 @@ from annofree.formats.npy import SPLITS
 from annofree.methods.weak_to_strong.labels import FromResults, FromTruth, Label
 from annofree.methods.weak_to_strong.otsu import tumour_mask
 from annofree.methods.weak_to_strong.settings import OTSU, WeakToStrongSettings
-from annofree.methods.weak_to_strong.sizes import Size
+from annofree.methods.weak_to_strong.unetr import Size
 from annofree.methods.weak_to_strong.volumes import (
     VALIDATION_SEEDS,
     MadeWindows,

@@ -26,7 +26,7 @@ from annofree.thresholds.base import Threshold
 from annofree.thresholds.fixed import Fixed
 
 if TYPE_CHECKING:
-    from annofree.methods.weak_to_strong.sizes import Size
+    from annofree.methods.weak_to_strong.unetr import Size
     from annofree.methods.weak_to_strong.volumes import Volume
 
 _TIER = "tier of the labels"
@@ -108,7 +108,7 @@ class WeakToStrong(NetworkMethod):
         Raises:
             InputError: The labels need patients and there are none, or a label does not fit its scan.
         """
-        from annofree.methods.weak_to_strong.sizes import size_of
+        from annofree.methods.weak_to_strong.unetr import size_of
         from annofree.methods.weak_to_strong.volumes import volume_of
 
         size = size_of(self.settings)

@@ -58,8 +58,8 @@ def _tune(source: Path, out: Path, settings: dict[str, Any]) -> list[str]:
     from annofree.formats import open_cohort
     from annofree.methods.weak_to_strong.lessons import made_lessons, patient_lessons
     from annofree.methods.weak_to_strong.settings import MADE
-    from annofree.methods.weak_to_strong.sizes import size_of
     from annofree.methods.weak_to_strong.tune import TuneSettings, tune
+    from annofree.methods.weak_to_strong.unetr import size_of
     from annofree.prepare import Recipe
     from annofree.prepare.brain import filled_brain
     from annofree.scan import learning, scoring

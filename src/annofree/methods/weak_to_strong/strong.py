@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from annofree.errors import InputError
 from annofree.methods.weak_to_strong.lessons import Lessons
 from annofree.methods.weak_to_strong.scores import VolumeValidation
-from annofree.methods.weak_to_strong.sizes import Size
+from annofree.methods.weak_to_strong.unetr import Size
 from annofree.methods.weak_to_strong.volumes import Volume, VolumeSampler
 from annofree.networks.build import build
 from annofree.networks.store import load_network

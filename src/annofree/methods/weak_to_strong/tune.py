@@ -21,8 +21,8 @@ from annofree.formats.outfolder import atomic_write, read_json, table, write_jso
 from annofree.methods.weak_to_strong.lessons import Lessons
 from annofree.methods.weak_to_strong.scores import VolumeScores, score_volumes
 from annofree.methods.weak_to_strong.settings import WeakToStrongSettings
-from annofree.methods.weak_to_strong.sizes import size_of
 from annofree.methods.weak_to_strong.strong import train_strong
+from annofree.methods.weak_to_strong.unetr import size_of
 from annofree.networks.store import load_network
 from annofree.progress import say
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from annofree.errors import InputError
 from annofree.inference.channels import contrast_power
 from annofree.methods.weak_to_strong.predict import view_of
-from annofree.methods.weak_to_strong.sizes import Size
+from annofree.methods.weak_to_strong.unetr import Size
 from annofree.prepare.resample import to_spacing
 from annofree.scan import Grid, Modality, Scan
 from annofree.training.samples import SampleSettings, centre_start, cut, draw_present
