@@ -18,10 +18,10 @@ from annofree.scan import Grid, Modality, Scan
 from annofree.synthesis import LabelMapBank, acquisition
 from annofree.synthesis.bank import FRAME_CENTRE_MM, BrainMap
 from annofree.synthesis.deform import COARSE_MM, FINE_MM, draw_source, finer, push_aside
+from annofree.synthesis.generator import draw_centre
 from annofree.synthesis.look_alikes import hyperintensities
 from annofree.synthesis.matter import look_up
 from annofree.synthesis.paint import paint
-from annofree.synthesis.place import draw_centre
 from annofree.synthesis.plan import draw_plans
 from annofree.synthesis.seeds import Seeds
 from annofree.synthesis.settings import Acquisition, Anatomy, Contrast, SynthesisSettings, Tumours

@@ -22,10 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from annofree.anatomy import lobes as lobes_file
 from annofree.anatomy.align import register_to_mni
 from annofree.anatomy.coarse import block_mean, coarse_brain
-from annofree.anatomy.regions import LOBES, UNPAIRED
+from annofree.anatomy.regions import FILE, LOBES, UNPAIRED
 from annofree.anatomy.template import COARSE_FILE, STEPS, template
 from annofree.grid import Grid, canonical_grid, to_canonical
 from annofree.masks import components
@@ -163,6 +162,6 @@ def _give_fluid_to_what_is_near(lobes: NDArray[Any], most: NDArray[Any], brain: 
 
 if __name__ == "__main__":
     if sys.argv[1] == "lobes":
-        np.savez_compressed(lobes_file.FILE, **make_lobes(sys.argv[2]))  # type: ignore[arg-type]
+        np.savez_compressed(FILE, **make_lobes(sys.argv[2]))  # type: ignore[arg-type]
     else:
         np.savez_compressed(COARSE_FILE, **make_template())  # type: ignore[arg-type]

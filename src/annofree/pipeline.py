@@ -269,7 +269,7 @@ def ready_to_fit(
     """
     from annofree import methods
     from annofree.formats import open_cohort
-    from annofree.formats.apart import refuse_shared
+    from annofree.formats.standing import refuse_shared
     from annofree.prepare import Recipe
 
     learner = methods.create(method, **settings)

@@ -11,8 +11,7 @@ import pytest
 from annofree import processes
 from annofree.bench import compare
 from annofree.bench.compare import _learned_from, bench
-from annofree.bench.folders import MARK, Folders
-from annofree.bench.plan import PLAIN, Contender, Data, Phantoms, Plan
+from annofree.bench.plan import MARK, PLAIN, Contender, Data, Folders, Phantoms, Plan
 from annofree.bench.results import Bench
 from annofree.bench.runs import Cost, Place
 from annofree.cli.main import main

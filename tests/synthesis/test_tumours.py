@@ -16,11 +16,10 @@ from annofree.synthesis import LabelMapBank, SynthesisSettings, make_case
 from annofree.synthesis.acquisition import _slabs, through_slices
 from annofree.synthesis.contrast import Palette, TumourLook, draw_tumour_look
 from annofree.synthesis.deform import COARSE_MM, FINE_MM, draw_source, finer, grid_mm
-from annofree.synthesis.generator import drawn_labels, grow_in
+from annofree.synthesis.generator import PLACES, draw_centre, drawn_labels, grow_in
 from annofree.synthesis.growth import FAR, arrival
 from annofree.synthesis.kinds import KINDS
 from annofree.synthesis.matter import CLASSES, look_up
-from annofree.synthesis.place import PLACES, draw_centre
 from annofree.synthesis.plan import draw_plans
 from annofree.synthesis.seeds import Seeds
 from annofree.synthesis.settings import Acquisition, Anatomy, Tumours

@@ -23,9 +23,8 @@ import json
 from collections.abc import Callable
 from math import nan
 
-from annofree.bench.folders import Folders
 from annofree.bench.page import write_page
-from annofree.bench.plan import OWN, PLAIN, Contender, read_plan
+from annofree.bench.plan import OWN, PLAIN, Contender, Folders, read_plan
 from annofree.bench.results import Bench, Entry, Group
 from annofree.bench.runs import fitted, placed, run_own, run_rules
 from annofree.bench.scores import scored

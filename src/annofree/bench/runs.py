@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from annofree.batch.record import read_record
-from annofree.bench.folders import Folders
-from annofree.bench.plan import NONE, OWN, Contender, Data
+from annofree.bench.plan import NONE, OWN, Contender, Data, Folders
 from annofree.errors import AnnofreeError
 from annofree.formats import open_cohort, written_ids
 from annofree.formats.outfolder import read_json, write_json

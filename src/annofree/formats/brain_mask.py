@@ -3,6 +3,11 @@
 A mask may be binary, a label map of the whole brain, a stripped image, or soft: probabilities, a blurred mask, one that
 a spline carried to another grid. Soft masks are cut at one half. What comes out must have a brain's volume, hang
 together, and lie where the scan's head or brain lies; a tumour mask, an inverted or a shifted one does not.
+
+Without a mask a whole head is told from a brain that was taken out of its skull. A stripped brain lies in one constant
+background and fills 0.8 to 2 litres; the largest adult brains with their cerebrospinal fluid stay below 2.1 litres
+(MNI's mask, itself large, has 1.9). A whole head fills 2.3 litres and more, and the air around it is noise unless
+somebody cleaned it. Grey levels, their scale and their sign do not matter.
 """
 
 from __future__ import annotations
@@ -18,9 +23,8 @@ from annofree.errors import InputError
 from annofree.formats.contents import has_few_values
 from annofree.formats.grids import resample
 from annofree.formats.nifti import read_labels
-from annofree.formats.skull import MAX_BRAIN_L, largest_body, why_whole_head
-from annofree.masks import bounding_box, components, faces
-from annofree.scan import Grid, Modality, canonical_grid, foreground, to_canonical
+from annofree.masks import Mask, bounding_box, components, faces, largest_component
+from annofree.scan import Grid, Modality, Scan, canonical_grid, foreground, to_canonical
 
 #: Litres of the smallest brain that is believed: a newborn's in part. Masks of all but the largest tumours stay below.
 MIN_BRAIN_L = 0.2
@@ -227,3 +231,51 @@ def _body(image: NDArray[Any]) -> NDArray[np.bool_]:
     """The head in a coarse picture: what is brighter than air, in one piece, its cavities filled."""
     low, high = np.percentile(image, (1, 99))
     return largest_body(image > low + 0.1 * (high - low))
+
+
+#: Litres; above any brain, below any adult head.
+MAX_BRAIN_L = 2.2
+#: A field of view this small holds neither (litres).
+MIN_VIEW_L = 0.5
+#: Part of the voxels (and of the faces) that has the one background value at least, when a brain was stripped.
+MIN_CONSTANT = 0.2
+
+
+def head_in(scan: Scan) -> str | None:
+    """Why an image of a scan without a brain mask looks like a whole head, or None; known since it was read."""
+    whys = (why_whole_head(image, scan.grid) for image in scan.images.values())
+    return scan.once("whole head", lambda: next((why for why in whys if why), None))
+
+
+def why_whole_head(image: NDArray[Any], grid: Grid) -> str | None:
+    """Why an image looks like a head with its skull, or None for a stripped brain.
+
+    Grey levels (X, Y, Z) may be of any scale.
+    """
+    spacing = np.asarray(grid.spacing_mm)
+    view_l = grid.voxel_ml * image.size / 1000
+    if view_l < MIN_VIEW_L:
+        return None
+    steps = np.maximum(1, np.round(_COARSE_MM / spacing).astype(int))
+    coarse = image[:: steps[0], :: steps[1], :: steps[2]]
+    outer = faces(image)
+    values, counts = np.unique(outer, return_counts=True)
+    background = values[np.argmax(counts)]
+    on_faces, inside = counts.max() / outer.size, float((coarse == background).mean())
+    if min(on_faces, inside) < MIN_CONSTANT:
+        return f"only {min(on_faces, inside):.0%} of it is constant background, so the air was not removed"
+    low, high = np.percentile(coarse, (0.5, 99.5))
+    body = largest_body(np.abs(coarse - background) > 0.02 * (high - low))
+    litres = int(body.sum()) * float(np.prod(spacing * steps)) / 1e6
+    if litres > MAX_BRAIN_L:
+        return f"what is not background fills {litres:.1f} litres, more than any brain"
+    return None
+
+
+def largest_body(bright: Mask) -> Mask:
+    """The largest connected thing in a coarse (X, Y, Z) mask, with its cavities."""
+    from scipy import ndimage
+
+    body = largest_component(ndimage.binary_opening(bright), 6)
+    body = ndimage.binary_closing(np.pad(body, 4), iterations=3)[4:-4, 4:-4, 4:-4]
+    return np.asarray(np.stack([ndimage.binary_fill_holes(body[:, :, z]) for z in range(body.shape[2])], axis=2))

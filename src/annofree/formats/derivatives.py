@@ -1,7 +1,8 @@
 """`Segmentation` to disk and back: BIDS-derivative names, the scan's own space, atomic files.
 
 Masks and label maps are exact. Score maps are kept as int16 with one scale, so a threshold can be changed later
-without running a method again; the JSON beside each says unit, scale and the largest rounding error.
+without running a method again; the JSON beside each says unit, scale and the largest rounding error. Tables
+tell each program what the numbers of a label map mean.
 """
 
 from __future__ import annotations
@@ -20,10 +21,9 @@ from numpy.typing import NDArray
 
 from annofree.errors import InputError, OutputError, no_folder
 from annofree.formats.bids_names import bids_folder, bids_label, bids_stem, scan_folders
-from annofree.formats.label_tables import write_label_table, write_viewer_tables
 from annofree.formats.lesion_table import read_lesions, write_lesions
 from annofree.formats.nifti import read_labels, write_volume
-from annofree.formats.outfolder import claim_folder, is_ours, write_json
+from annofree.formats.outfolder import atomic_write, claim_folder, is_ours, write_json
 from annofree.processes import side_by_side
 from annofree.progress import say
 from annofree.scan import Grid, Modality, canonical_grid, to_canonical, to_native
@@ -348,3 +348,35 @@ def _json(path: Path) -> dict[str, Any]:
             "A record cannot be read", file=path, why=str(error)[:120], fix="Segment the scan again"
         ) from None
     return content if isinstance(content, dict) else {}
+
+
+#: Colours of the labels, red, green, blue: those of BraTS.
+COLOURS = {0: (0, 0, 0), 1: (255, 0, 0), 2: (0, 255, 0), 3: (255, 255, 0)}
+_ABBREVIATIONS = {0: "BG", 1: "NCR", 2: "ED", 3: "ET"}
+
+
+def write_label_table(dseg: Path) -> None:
+    """Write the BIDS table beside a label map: index, name, abbreviation, colour."""
+    lines = ["index\tname\tabbreviation\tcolor"]
+    for index, name in LABEL_NAMES.items():
+        red, green, blue = COLOURS[index]
+        lines.append(f"{index}\t{name}\t{_ABBREVIATIONS[index]}\t#{red:02x}{green:02x}{blue:02x}")
+    atomic_write(dseg.with_name(dseg.name.removesuffix(".nii.gz") + ".tsv"), "\n".join(lines) + "\n")
+
+
+def write_viewer_tables(folder: Path) -> None:
+    """Write the colours and names of the labels for ITK-SNAP (`.label`) and for 3D Slicer (`.ctbl`) into a folder.
+
+    Both programs then show the label maps in the colours and under the names that the pages use.
+    """
+    snap = ["################################################", "# ITK-SnAP Label Description File"]
+    snap += ["# IDX   -R-  -G-  -B-  -A--  VIS MSH  LABEL", "################################################"]
+    slicer = ["# Color table file", f"# {len(LABEL_NAMES)} values"]
+    for index, name in LABEL_NAMES.items():
+        red, green, blue = COLOURS[index]
+        seen = int(index > 0)
+        shown = "Clear Label" if index == 0 else name
+        snap.append(f'{index:5d} {red:5d} {green:4d} {blue:4d} {seen:8.2f} {seen:2d} {seen:2d}    "{shown}"')
+        slicer.append(f"{index} {name} {red} {green} {blue} {255 * seen}")
+    atomic_write(folder / "labels.label", "\n".join(snap) + "\n")
+    atomic_write(folder / "labels.ctbl", "\n".join(slicer) + "\n")

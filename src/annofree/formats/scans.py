@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from annofree.errors import InputError
 from annofree.formats.bids_names import participant_of
-from annofree.formats.brain_mask import is_pattern, mask_file, open_brain_mask
+from annofree.formats.brain_mask import is_pattern, mask_file, open_brain_mask, why_whole_head
 from annofree.formats.case import Case, case_of_file, case_of_mapping, contradiction, with_unique_ids
 from annofree.formats.dicom import DicomSettings, recognises
 from annofree.formats.geometry import refuse_impossible_brain, refuse_impossible_view
@@ -24,7 +24,6 @@ from annofree.formats.nifti import Volume, read_volume
 from annofree.formats.npy import NpyCase
 from annofree.formats.participants import read_groups
 from annofree.formats.report_texts import read_report, read_reports
-from annofree.formats.skull import why_whole_head
 from annofree.formats.study import Study
 from annofree.intensity import air_level
 from annofree.masks import bounding_box, faces

@@ -1,4 +1,7 @@
-"""What stands already is not written over: files, folders, and the folder of a fit or data set while it is made."""
+"""What stands already is not written over: files, folders, and the folder of a fit or data set while it is made.
+
+And what an order was made of, which must be the same for it to go on.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from annofree.errors import InputError, OutputError
+from annofree.errors import InputError, OutputError, some
 from annofree.formats.lock import LOCK, only_run
 from annofree.formats.names import is_volume
 from annofree.formats.network_folder import file_hash, text_hash
@@ -281,3 +284,27 @@ def _names(entries: list[Any]) -> list[Any]:
 
 def _count(entries: Any) -> int:
     return len(entries) if isinstance(entries, list) else int(entries is not None)
+
+
+def refuse_shared(healthy: Cohort | None, patients: Cohort | None) -> None:
+    """Refuse files that are given as a healthy scan's and as a patient's: a tumour would be taken for healthy.
+
+    A DICOM study is known by its id, which is made from the study's UID.
+
+    Raises:
+        InputError: There are such.
+    """
+
+    def sources(cohort: Cohort | None) -> dict[Path | str, str]:
+        origins = {} if cohort is None else {scan_id: cohort.origin(scan_id) for scan_id in cohort.ids}
+        found: dict[Path | str, str] = {}
+        for scan_id, own in origins.items():
+            if own is not None:
+                images = [path.resolve() for role, path in own.files if role != "brain mask"]
+                found |= dict.fromkeys(images, scan_id) if images else {scan_id: scan_id}
+        return found
+
+    well, ill = sources(healthy), sources(patients)
+    if both := sorted({well[source] for source in well.keys() & ill.keys()}):
+        what = f"{some(both)} {'is' if len(both) == 1 else 'are'} among the healthy scans and among the patients"
+        raise InputError(what, why="who has a tumour must not teach what is healthy", fix="Give two folders")

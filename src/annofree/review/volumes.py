@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annofree.errors import InputError
+from annofree.formats.brain_mask import head_in
 from annofree.formats.grids import on_grid
 from annofree.formats.gz import compress
-from annofree.formats.skull import head_in
 from annofree.masks import bounding_box
 from annofree.processes import side_by_side
 from annofree.review.levels import Levels, make_levels

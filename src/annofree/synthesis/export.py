@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annofree.errors import InputError, some
-from annofree.formats.skull import head_in
+from annofree.formats.brain_mask import head_in
 from annofree.formats.standing import held
 from annofree.processes import in_order
 from annofree.progress import say

@@ -16,7 +16,7 @@ class TumourPlan:
 
     Attributes:
         kind: See `annofree.synthesis.kinds.KINDS`.
-        place: See `annofree.synthesis.place.PLACES`.
+        place: See `annofree.synthesis.generator.PLACES`.
         whole_ml: Volume of everything.
         core_ml: Volume inside the oedema.
         elongation: Longest over shortest half axis of the core.

@@ -12,8 +12,7 @@ from annofree.batch.run import run
 from annofree.errors import InputError
 from annofree.evaluation.pairs import find_pairs
 from annofree.formats import open_cohort, read_segmentation
-from annofree.formats.apart import refuse_shared
-from annofree.formats.standing import listed
+from annofree.formats.standing import listed, refuse_shared
 from annofree.phantom import phantom_subject
 from annofree.pipeline import Choice
 from annofree.prepare import Recipe

@@ -14,7 +14,7 @@ import annofree as af
 from annofree.errors import InputError, LeakError
 from annofree.formats import open_cohort
 from annofree.formats.accepted import accepted_masks
-from annofree.methods.weak_to_strong import sizes
+from annofree.methods.weak_to_strong import unetr
 from annofree.methods.weak_to_strong.labels import FromTruth
 from annofree.methods.weak_to_strong.unetr import SIZES, UNETRSettings
 from annofree.phantom import phantom_subject
@@ -55,7 +55,7 @@ def test_from_segment_to_a_fit_on_what_was_accepted(
     assert call("accept", back, "-o", out) == 0
     network = UNETRSettings(window=(16, 16, 16), feature_size=2, hidden_size=8, mlp_dim=8, num_heads=2)
     tiny = SIZES["small"].model_copy(update={"network": network, "spacing_mm": 12.0, "ema": 0.0})
-    monkeypatch.setitem(sizes.SIZES, "small", tiny)
+    monkeypatch.setitem(unetr.SIZES, "small", tiny)
     assert call(*fit) == 0
     card = json.loads((tmp_path / "model" / "card.json").read_text())
     assert card["tier"] == "S"

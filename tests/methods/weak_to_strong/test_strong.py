@@ -14,7 +14,7 @@ from annofree import methods
 from annofree.errors import AnnofreeError, InputError, LeakError, OutputError, SettingsError
 from annofree.formats import open_cohort
 from annofree.inference.torch_network import TorchNetwork
-from annofree.methods.weak_to_strong import WeakToStrong, lessons, sizes
+from annofree.methods.weak_to_strong import WeakToStrong, lessons, unetr
 from annofree.methods.weak_to_strong import tune as tuner
 from annofree.methods.weak_to_strong.lessons import cut_sentences, split_patients
 from annofree.methods.weak_to_strong.otsu import tumour_mask
@@ -49,7 +49,7 @@ TINY = SIZES["small"].model_copy(
 
 @pytest.fixture
 def tiny(monkeypatch: pytest.MonkeyPatch) -> Size:
-    monkeypatch.setitem(sizes.SIZES, "small", TINY)
+    monkeypatch.setitem(unetr.SIZES, "small", TINY)
     return TINY
 
 
@@ -57,7 +57,7 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> Size:
 def tiny_npy(monkeypatch: pytest.MonkeyPatch) -> Size:
     """For `.npy` sets, which carry no geometry and are taken as 1 mm."""
     size = TINY.model_copy(update={"spacing_mm": 2.0})
-    monkeypatch.setitem(sizes.SIZES, "small", size)
+    monkeypatch.setitem(unetr.SIZES, "small", size)
     return size
 
 
