@@ -28,7 +28,7 @@ from annofree.methods.blogrr import Blogrr
 from annofree.methods.blogrr.bilevel import train_pair
 from annofree.methods.blogrr.hypergradient import Params, first_order, implicit, unrolled
 from annofree.methods.blogrr.levels import BilevelSettings, Levels, PatientSampler
-from annofree.methods.reconstruction.autoencoders import COARSE
+from annofree.methods.reconstruction.method import COARSE
 from annofree.methods.reconstruction.slice_samples import SliceSampler, Stack
 from annofree.networks import build, load_network, save_network
 from annofree.phantom import PhantomSubject, phantom_cohort

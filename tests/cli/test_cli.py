@@ -242,7 +242,7 @@ def test_ctrl_c_promises_to_go_on_only_where_the_form_of_synth_does(
     def stop(*given: object, **named: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("annofree.phantom.class_folders.write_class_folders", stop)
+    monkeypatch.setattr("annofree.phantom.disk.write_class_folders", stop)
     for name in ("synthesise", "synthesise_one", "mix"):
         monkeypatch.setattr(f"annofree.synthesis.synthesise.{name}", stop)
     assert call("synth", *words) == 130

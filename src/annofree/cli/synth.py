@@ -100,7 +100,7 @@ def synth(
         return
     if files == [Path("class-folders")]:
         from annofree.errors import SettingsError
-        from annofree.phantom.class_folders import write_class_folders
+        from annofree.phantom.disk import write_class_folders
 
         if out is None:
             raise SettingsError("There is no folder to write the pictures to", fix="Name it with -o FOLDER")

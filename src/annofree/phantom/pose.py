@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+from scipy.spatial.transform import Rotation
 
 from annofree.formats.grids import resample
 from annofree.scan import Grid, Scan
@@ -31,7 +32,7 @@ def reposed(
     edges = own if spacing_mm is None else np.asarray(spacing_mm)
     middle = scan.affine[:3, :3] @ ((shape - 1) / 2) + scan.affine[:3, 3]
     movement = np.eye(4)
-    movement[:3, :3] = _turn(*np.deg2rad(turn_deg))
+    movement[:3, :3] = Rotation.from_euler("xyz", turn_deg, degrees=True).as_matrix()
     movement[:3, 3] = middle + np.asarray(shift_mm) - movement[:3, :3] @ middle
     x, y, z = (int(n) for n in np.ceil(shape * own / edges))
     affine = np.eye(4)
@@ -45,10 +46,3 @@ def reposed(
         for name, image in scan.images.items()
     }
     return scan.replace(images=images, affine=affine, native=Grid((x, y, z), affine), brain=brain), movement
-
-
-def _turn(x: float, y: float, z: float) -> NDArray[np.float64]:
-    about_x = np.array([[1, 0, 0], [0, np.cos(x), -np.sin(x)], [0, np.sin(x), np.cos(x)]])
-    about_y = np.array([[np.cos(y), 0, np.sin(y)], [0, 1, 0], [-np.sin(y), 0, np.cos(y)]])
-    about_z = np.array([[np.cos(z), -np.sin(z), 0], [np.sin(z), np.cos(z), 0], [0, 0, 1]])
-    return np.asarray(about_z @ about_y @ about_x)

@@ -120,9 +120,10 @@ def blend(
         rough = own.smooth(matter.shape, own.uniform(4.0, 9.0) / matter.spacing_mm, 4)
         slow = own.smooth(matter.shape, own.uniform(14.0, 30.0) / matter.spacing_mm, 4)
         strongest = (0.1, 0.1) if real else (0.13, 0.12)
-        remains = (
-            own.uniform(0.3, 1.0) * _fine(images, matter) * (1.0 - csf - ventricle).clamp_min(0.0) if real else None
-        )
+        remains = None
+        if real:  # what the images are beyond their mean over cubes of about 8 mm
+            fine = images - resample.box_mean(images, round(4.0 / matter.spacing_mm))
+            remains = own.uniform(0.3, 1.0) * fine * (1.0 - csf - ventricle).clamp_min(0.0)
         for s in range(4):
             gain = 1.0 + own.uniform(0.02, strongest[0]) * rough[s] + own.uniform(0.02, strongest[1]) * slow[s]
             target[s] *= gain.clamp_min(0.3)
@@ -133,8 +134,3 @@ def blend(
     # target holds brightness times fraction: the kept share of a voxel is taken from both sides alike
     share = 1.0 - keep / total.clamp_min(1e-3)
     return images * (1.0 - total * share) + target * share
-
-
-def _fine(images: Tensor, matter: Matter) -> Tensor:
-    """What images (4, X, Y, Z) are beyond their mean over cubes of about 8 mm."""
-    return images - resample.box_mean(images, round(4.0 / matter.spacing_mm))

@@ -16,7 +16,7 @@ from annofree.export import export_slices
 from annofree.formats import open_cohort
 from annofree.inference.torch_network import TorchNetwork
 from annofree.methods.blogrr import Blogrr, BlogrrSettings
-from annofree.methods.blogrr.monitor import monitor_on
+from annofree.methods.blogrr.bilevel import monitor_on
 from annofree.methods.blogrr.threshold_net import ThresholdNetSettings
 from annofree.networks import build
 from annofree.phantom import PhantomSubject, phantom_subject

@@ -15,7 +15,7 @@ from annofree.errors import InputError, LeakError
 from annofree.formats import open_cohort
 from annofree.formats.accepted import accepted_masks
 from annofree.methods.weak_to_strong import unetr
-from annofree.methods.weak_to_strong.labels import FromTruth
+from annofree.methods.weak_to_strong.lessons import FromTruth
 from annofree.methods.weak_to_strong.unetr import SIZES, UNETRSettings
 from annofree.phantom import phantom_subject
 from annofree.scan import learning, scoring

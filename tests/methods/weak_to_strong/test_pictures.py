@@ -19,7 +19,7 @@ from annofree.formats.class_folders import (
 )
 from annofree.methods.weak_to_strong.foreground import ForegroundSettings, Pictures, learn_foreground, make_masks
 from annofree.methods.weak_to_strong.otsu import foreground_mask
-from annofree.phantom.class_folders import write_class_folders
+from annofree.phantom.disk import write_class_folders
 from annofree.scan import Modality
 
 

@@ -243,9 +243,8 @@ class Blogrr(DAE):
         import torch
 
         from annofree.inference.torch_network import TorchNetwork
-        from annofree.methods.blogrr.bilevel import train_pair
+        from annofree.methods.blogrr.bilevel import monitor_on, train_pair
         from annofree.methods.blogrr.levels import PatientSampler
-        from annofree.methods.blogrr.monitor import monitor_on
         from annofree.methods.reconstruction.slice_samples import SliceSampler, Stack, made_stacks
         from annofree.networks import build, load_network
 

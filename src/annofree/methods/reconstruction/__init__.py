@@ -1,6 +1,14 @@
 """Methods that know healthy slices only: what a network trained on them cannot restore is abnormal."""
 
-from annofree.methods.reconstruction.autoencoders import AE, DAE, VAE, VQVAE, DAESettings, FAnoGANMethod
-from annofree.methods.reconstruction.method import Reconstruction, ReconstructionSettings
+from annofree.methods.reconstruction.method import (
+    AE,
+    DAE,
+    VAE,
+    VQVAE,
+    DAESettings,
+    FAnoGANMethod,
+    Reconstruction,
+    ReconstructionSettings,
+)
 
 __all__ = ["AE", "DAE", "VAE", "VQVAE", "DAESettings", "FAnoGANMethod", "Reconstruction", "ReconstructionSettings"]
