@@ -24,12 +24,11 @@ from annofree.formats.derivatives import read_segmentation
 from annofree.pipeline import Choice
 from annofree.refine import REFINERS
 from annofree.review import review, write_cohort_review, write_review
-from annofree.review.levels import make_levels
 from annofree.review.patient import page_path
 from annofree.review.pictures import COLOURS, key_voxel, make_tile, outline_picture
 from annofree.review.remake import read_again
 from annofree.review.summary import Summary, read_summary
-from annofree.review.volumes import cut_brain, pack
+from annofree.review.volumes import cut_brain, make_levels, pack
 from annofree.review.words import CLEAN_UP, RULES, centre_words, clean_up_sentence
 from annofree.scan import Modality, Scan
 from annofree.segmentation import Lesion

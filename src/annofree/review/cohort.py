@@ -180,7 +180,6 @@ def _told(text: str | None) -> str:
     return "" if text in (None, "n/a") else _FOLDERS.sub("", str(text))
 
 
-
 _WIDTH, _EDGE = 1200.0, 24.0
 #: Fewer dots than this show no distribution.
 FEWEST = 3

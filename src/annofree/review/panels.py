@@ -11,10 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annofree.prepare.pictures import RIM_MM
-from annofree.review.levels import Levels
 from annofree.review.pictures import EDGES, PLANE_NAMES, Tile
 from annofree.review.summary import CERTAINTIES, Summary, certainty_of, headline_of, in_figures
-from annofree.review.volumes import Brain, Packed
+from annofree.review.volumes import Brain, Levels, Packed
 from annofree.review.words import (
     REGION_MEANINGS,
     REGION_NAMES,

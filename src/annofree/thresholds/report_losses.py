@@ -105,7 +105,7 @@ def losses(
         return np.asarray(1.0 - 2.0 * np.minimum(counts.positives, size) / (counts.positives + size))
     if form == "soft-target" or (form == "auto" and target.volume is not None):
         soft = soft_target(scores, brain, target, voxel_ml)
-        return _with_penalties(counts, scores, brain, soft, target.volume, voxel_ml, values)
+        return _with_penalties(counts, scores, brain, soft, target.volume, voxel_ml)
     return 1.0 - expected_dice(counts, target.volume, voxel_ml)
 
 
@@ -162,7 +162,6 @@ def _with_penalties(
     soft: NDArray[np.float32],
     volume: VolumeRange | None,
     voxel_ml: float,
-    values: Values,
 ) -> Values:
     """1 - Dice with a soft target, plus what lies outside, plus the squared log-distance from the volume range."""
     order = np.argsort(scores[brain], kind="stable")

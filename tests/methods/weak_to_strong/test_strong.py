@@ -19,9 +19,16 @@ from annofree.methods.weak_to_strong import tune as tuner
 from annofree.methods.weak_to_strong.lessons import cut_sentences, split_patients
 from annofree.methods.weak_to_strong.otsu import tumour_mask
 from annofree.methods.weak_to_strong.predict import probabilities
-from annofree.methods.weak_to_strong.scores import VolumeScores, score_volumes, smoothed_dice
 from annofree.methods.weak_to_strong.steps import run_step
-from annofree.methods.weak_to_strong.strong import HiddenBlocks, fill_in_loss, pretrain, start_from
+from annofree.methods.weak_to_strong.strong import (
+    HiddenBlocks,
+    VolumeScores,
+    fill_in_loss,
+    pretrain,
+    score_volumes,
+    smoothed_dice,
+    start_from,
+)
 from annofree.methods.weak_to_strong.student import StudentSettings, framed, student_mask, tumour_masks
 from annofree.methods.weak_to_strong.unetr import SIZES, Size, UNETRSettings
 from annofree.methods.weak_to_strong.volumes import (

@@ -125,8 +125,7 @@ class WeakToStrong(NetworkMethod):
 
     def _learn(self, size: Size, patients: Cohort | None, unlabelled: list[Volume], workspace: Path) -> Self:
         from annofree.methods.weak_to_strong.lessons import made_lessons, patient_lessons
-        from annofree.methods.weak_to_strong.scores import score_volumes
-        from annofree.methods.weak_to_strong.strong import train_strong
+        from annofree.methods.weak_to_strong.strong import score_volumes, train_strong
         from annofree.methods.weak_to_strong.volumes import VolumeSampler
 
         settings = self.settings

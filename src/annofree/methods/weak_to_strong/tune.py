@@ -19,9 +19,8 @@ from pydantic import Field
 from annofree.errors import InputError
 from annofree.formats.outfolder import atomic_write, read_json, table, write_json
 from annofree.methods.weak_to_strong.lessons import Lessons
-from annofree.methods.weak_to_strong.scores import VolumeScores, score_volumes
 from annofree.methods.weak_to_strong.settings import WeakToStrongSettings
-from annofree.methods.weak_to_strong.strong import train_strong
+from annofree.methods.weak_to_strong.strong import VolumeScores, score_volumes, train_strong
 from annofree.methods.weak_to_strong.unetr import size_of
 from annofree.networks.store import load_network
 from annofree.progress import say
