@@ -90,6 +90,17 @@ def test_a_quaternion_a_little_too_long_is_no_unusable_qform_beside_an_sform(tmp
     assert [note for note in open_scan(path).notes if "unusable qform" in note]
 
 
+@pytest.mark.parametrize("degrees", [179.9, 176, 170, 165])
+def test_forms_that_agree_close_to_a_half_turn_are_not_said_to_disagree(tmp_path: Path, degrees: float) -> None:
+    turn = nib.eulerangles.angle_axis2euler(np.deg2rad(degrees), [0.1, 0.2, 0.97])  # a tilted head, stored as LPS
+    affine = nib.affines.from_matvec(SPACING * nib.eulerangles.euler2mat(*turn), (90, 75, -40))
+    path = save(tmp_path / "flair.nii", brain_image(), affine, qform_code=1)
+    header = nib.load(path).header
+    assert np.allclose(header.get_qform(), header.get_sform(), atol=1e-3)
+    scan = open_scan(path)
+    assert not [note for note in scan.notes if "qform" in note]
+
+
 def test_a_quaternion_that_is_damage_is_refused(tmp_path: Path) -> None:
     path = save(tmp_path / "flair.nii", brain_image(), np.diag([-SPACING, -SPACING, SPACING, 1]))
     header_only(path, sform_code=0, qform_code=1, quatern_d=3)

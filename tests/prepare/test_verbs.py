@@ -12,8 +12,10 @@ import pytest
 from prepare_made_head import brain_of, grid, head, points_of
 
 import annofree as af
+from annofree.formats import open_cohort
 from annofree.formats.outfolder import write_json
 from annofree.prepare import Recipe
+from annofree.progress import listening
 from annofree.scan import Modality
 from command_line import call
 
@@ -50,6 +52,13 @@ def test_prepare_writes_a_folder_that_needs_no_preparation(
     assert abs(litres / whole - 1) < 0.01
     assert call("prepare", patient, "-o", out, "--coregister", "headers") == 2
     assert "not empty" in capsys.readouterr().out
+
+
+def test_the_long_steps_are_told_one_after_the_other(patient: Path) -> None:
+    heard: list[str] = []
+    with listening(lambda _, what: heard.append(what)):
+        open_cohort(patient, prepare=Recipe())["p7"]
+    assert heard == ["reading", "finding the brain", "bringing sequences together"]
 
 
 def test_a_stopped_prepare_goes_on(

@@ -31,6 +31,7 @@ def prepare(
     from annofree.formats.standing import listed
     from annofree.prepare import Recipe
     from annofree.prepare.folder import prepared_before, write_prepared
+    from annofree.progress import heard
     from annofree.scan import Modality
 
     wanted = None if reference is None else Modality.parse(reference)
@@ -44,7 +45,8 @@ def prepare(
             if prepared_before(scan_id, out, order):
                 say(f"{scan_id}: prepared before, left as it is")
                 continue
-            scan = cohort[scan_id]
+            with heard():
+                scan = cohort[scan_id]
             folder = write_prepared(scan, out, order)
         except AnnofreeError as error:
             failed += 1

@@ -89,7 +89,7 @@ def repeats(header: Any, affine: Array, shape: tuple[int, ...]) -> bool:
     """
     if int(header["xyzt_units"]) & 7 in (1, 3):
         return False
-    if int(header["qform_code"]) > 0 and sum(float(header[f"quatern_{part}"]) ** 2 for part in "bcd") > 1 + 3e-7:
+    if int(header["qform_code"]) > 0 and _too_long(header):
         return False  # nibabel would refuse the result
     if shear(affine) > SHEAR_COSINE:
         return True
@@ -130,9 +130,15 @@ def geometry_notes(image: Any, name: str, affine: Array) -> tuple[str, ...]:
     return tuple(notes)
 
 
+def _too_long(header: Any) -> bool:
+    """Whether rounding made the quaternion longer than nibabel reads."""
+    return sum(float(header[f"quatern_{part}"]) ** 2 for part in "bcd") > 1 + 3e-7
+
+
 def _forms(image: Any, title: str, affine: Array, q: int, s: int) -> list[str]:
     header, shape = image.header.copy(), image.shape[:3]
-    header.quaternion_threshold = 1 - LONGEST_QUATERNION**2
+    if _too_long(header):  # for nibabel the threshold works on both sides: a turn by nearly a half would become a half
+        header.quaternion_threshold = 1 - LONGEST_QUATERNION**2
     notes = []
     if q > 0 and s > 0:
         try:

@@ -18,6 +18,7 @@ from annofree.masks import faces
 from annofree.preparation import StepRecord
 from annofree.prepare.pictures import outline_picture
 from annofree.prepare.work import Work
+from annofree.progress import stage
 from annofree.scan import Grid, Modality, canonical_grid, foreground
 from annofree.settings import Settings
 
@@ -55,6 +56,7 @@ class FindBrain(Settings):
 
     def __call__(self, work: Work) -> Work:
         """Find the brain."""
+        stage("finding the brain")
         on, quality = work.hub, {}
         if work.study.brain is not None and self.by == "auto":
             on = self._grid_of_mask(work)

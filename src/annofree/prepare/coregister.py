@@ -15,6 +15,7 @@ from annofree.masks import away_mm
 from annofree.preparation import StepRecord
 from annofree.prepare.rigid import Movement, register
 from annofree.prepare.work import Work
+from annofree.progress import stage
 from annofree.scan import Modality
 from annofree.settings import Settings
 
@@ -49,6 +50,7 @@ class Coregister(Settings):
         if self.mode == "headers":
             did = "Nothing was registered; positions are the headers'."
             return work.after(StepRecord("co-registration", did, self.model_dump()))
+        stage("bringing sequences together")
         hub, grid = work.hub, work.grids[work.hub]
         region = None if work.brain is None else away_mm(work.brain, grid.spacing_mm) <= self.margin_mm
 
