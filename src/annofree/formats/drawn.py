@@ -7,7 +7,7 @@ the names are the program's own (`Segment_2`).
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ WHOLE = 255
 _OUTER_FIRST = {2: 1, 1: 2, 3: 3}
 _FIX = "Name the segments necrosis, oedema and enhancing tumour (or one tumour), or export them as a label map"
 _OWN_NAME = re.compile(r"(?:segment|label)?[ _]*(\d+)", flags=re.IGNORECASE)
-_NAMED = LabelSet("segments", {1: 1, 2: 2, 3: 3}, "segments as they are named (core, oedema, enhancing)")
+_PARTS = {1: "core", 2: "oedema", 3: "enhancing"}
 _ONE = LabelSet("segments", {WHOLE: 2}, "segments as they are named: whole tumour only", ("WT",))
 
 
@@ -75,7 +75,18 @@ def label_map(
     if grid is not None:
         turned, own = _spread(turned, own, grid, path)
     drawn = set(numbers) - {0}
-    return turned, own, None if not (named and turned.any()) or drawn == {1} else _ONE if WHOLE in drawn else _NAMED
+    named = named and drawn != {1} and bool(turned.any())
+    return turned, own, None if not named else _ONE if WHOLE in drawn else _named(drawn)
+
+
+def _named(drawn: Collection[int]) -> LabelSet:
+    """The label set of a file with these parts: core and enhancing tumour are told where there is a segment of them.
+
+    An empty segment says that there is none; without one nobody said anything, as where no image showed it.
+    """
+    regions = ("WT", *(("TC",) if 1 in drawn else ()), *(("ET",) if 3 in drawn else ()))
+    names = ", ".join(name for number, name in _PARTS.items() if number in drawn)
+    return LabelSet("segments", {number: number for number in _PARTS}, f"segments as they are named ({names})", regions)
 
 
 def _depth(number: int, segment: Segment, enhancing: NDArray[np.bool_]) -> int:

@@ -141,6 +141,22 @@ def test_segments_that_overlap_are_nested(tmp_path: Path) -> None:
     assert told == ("WT", "TC", "ET")
 
 
+@pytest.mark.parametrize(
+    ("segments", "regions"),
+    [
+        ([("Edema", EDEMA), ("Core", CORE)], ("WT", "TC")),
+        ([("Edema", EDEMA)], ("WT",)),
+        ([("Edema", EDEMA), ("Core", CORE), ("Enhancing", ENHANCING)], ("WT", "TC", "ET")),
+    ],
+)
+def test_a_part_without_a_segment_is_not_told_and_one_with_an_empty_segment_is(
+    tmp_path: Path, segments: list[tuple[str, str]], regions: tuple[str, ...]
+) -> None:
+    result, case, own = made(tmp_path / "a", oblique())
+    masks = [own == 2, own == 1, np.zeros_like(own, bool)][: len(segments)]
+    assert read(drawn(tmp_path / "b", result, case, segments, masks), result)[1] == regions
+
+
 def test_labels_of_a_set_do_not_change_what_names_say(tmp_path: Path) -> None:
     """Numbers of segments are the order of drawing, whatever a label set calls them."""
     result, case, own = made(tmp_path / "a", oblique())
