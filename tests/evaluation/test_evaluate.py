@@ -286,3 +286,11 @@ def test_a_truth_that_is_not_there_is_told_once(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such file or folder") as told:
         evaluate(out, tmp_path / "no truth")
     assert str(told.value).count("no truth") == 1
+
+
+def test_a_sentence_that_differs_in_the_scans_name_alone_is_said_once(tmp_path: Path) -> None:
+    out, truth = cohort(tmp_path, {"one": blocks(2), "two": blocks(2)}, {"other": blocks(2)})
+    with pytest.raises(InputError, match="Nothing could be scored") as caught:
+        evaluate(out, truth)
+    assert str(caught.value).count("No truth for scan") == 1
+    assert "No truth for scan 'one'" in str(caught.value)

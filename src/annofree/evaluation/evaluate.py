@@ -200,7 +200,8 @@ def evaluate(
     skipped += _lost(failed, truth, ids)
     notes += [(case.case, _EARLIER) for case in cases if case.case in failed]
     if not cases:
-        first_two = list(dict.fromkeys(sentence for _, sentence in skipped))[:2]
+        unlike = {sentence.replace(scan_id, ""): sentence for scan_id, sentence in reversed(skipped)}
+        first_two = list(reversed(unlike.values()))[:2]
         raise InputError("Nothing could be scored", file=results, why=" ".join(first_two))
     summary = summarise(cases)
     write_case_scores(cases, paths[0])
