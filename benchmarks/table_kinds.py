@@ -1,8 +1,8 @@
 """Whole tumour, core and enhancing tumour on phantoms by kind: found or not, Dice, precision and recall.
 
-    python benchmarks/table_kinds.py OUT.tsv --first 700 --cases 88 [--model FOLDER] [--sequence T1 FLAIR]
+    python benchmarks/table_kinds.py OUT.tsv --first 700 --cases 88 [--spacing 1] [--model FOLDER] [--sequence T1 FLAIR]
 
-Phantoms at 1 mm, kinds in turn; they teach no method and no seed from 700 on has chosen anything. Each finished phantom
+Phantoms at 2 mm (or `--spacing`), kinds in turn; they teach no method and no seed from 700 on has chosen anything. Each finished phantom
 is a line in OUT.tsv, and a run that was stopped goes on from there.
 """
 
@@ -30,6 +30,7 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--first", type=int, default=700)
     parser.add_argument("--cases", type=int, default=88)
+    parser.add_argument("--spacing", type=float, default=2.0, help="edge of the voxels, mm; patients are judged at 1")
     parser.add_argument("--model", type=Path)
     parser.add_argument("--sequence", choices=[m.name for m in Modality], nargs="+", help="those that are there")
     parser.add_argument("--minutes", type=float, default=60.0)
@@ -40,7 +41,7 @@ def main() -> None:
     for seed in range(given.first, given.first + given.cases):
         if str(seed) in done or time.monotonic() - started > 60 * given.minutes:
             continue
-        subject = phantom_subject(seed, kind=KINDS[seed % len(KINDS)])
+        subject = phantom_subject(seed, KINDS[seed % len(KINDS)], given.spacing)
         scan = subject.scan
         if given.sequence is not None:
             scan = scan.replace(images={Modality[name]: scan.images[Modality[name]] for name in given.sequence})

@@ -51,12 +51,12 @@ class Appearance(Refiner):
         depth_mm: Depth below the mask's surface from which a voxel stays in any case.
         thin_mm: Parts of the mask that are nowhere deeper stay as they are: blurred as they are here, they would grow.
         gap_mm: Distance from the mask from which brain counts as healthy.
-        around_mm: Brain further from the mask's box than this is not looked at.
+        around_mm: Brain further from the mask's box than this is not looked at: shading and tissue change with the way.
         weight: Trust in the score map: 0 ignores it, 1 takes its log-odds as they are.
         certain_above: Score from which voxels of the mask are examples of lesion.
         certain_below: Score up to which brain away from the mask is an example of healthy.
         lesion_kinds: Gaussians of the lesion's mixture.
-        healthy_kinds: Gaussians of the healthy brain's mixture.
+        healthy_kinds: Gaussians of the healthy brain's mixture: grey, white, fluid, and what lies between them.
         smooth_mm: Width (sigma) of the Gaussian that the sequences are smoothed with first.
         smooth_odds_mm: Width (sigma) of the Gaussian that the log-odds are smoothed with.
         limit: Largest log-likelihood ratio that one voxel can have.
@@ -74,12 +74,12 @@ class Appearance(Refiner):
     depth_mm: float = Field(default=6.0, ge=0.0)
     thin_mm: float = Field(default=2.5, ge=0.0)
     gap_mm: float = Field(default=6.0, ge=0.0)
-    around_mm: float = Field(default=25.0, gt=0.0)
+    around_mm: float = Field(default=16.0, gt=0.0)
     weight: float = Field(default=0.25, ge=0.0)
     certain_above: float = Field(default=0.7, ge=0.0, lt=1.0)
     certain_below: float = Field(default=0.1, gt=0.0, le=1.0)
     lesion_kinds: int = Field(default=2, ge=1)
-    healthy_kinds: int = Field(default=4, ge=1)
+    healthy_kinds: int = Field(default=6, ge=1)
     smooth_mm: float = Field(default=0.7, ge=0.0)
     smooth_odds_mm: float = Field(default=1.0, ge=0.0)
     limit: float = Field(default=4.0, gt=0.0)
