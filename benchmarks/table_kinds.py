@@ -2,8 +2,8 @@
 
     python benchmarks/table_kinds.py OUT.tsv --first 700 --cases 88 [--spacing 1] [--model FOLDER] [--sequence T1 FLAIR]
 
-Phantoms at 2 mm (or `--spacing`), kinds in turn; they teach no method and no seed from 700 on has chosen anything. Each finished phantom
-is a line in OUT.tsv, and a run that was stopped goes on from there.
+Phantoms at 2 mm (or `--spacing`), kinds in turn; they teach no method and no seed from 700 on has chosen anything.
+Each finished phantom is a line in OUT.tsv, and a run that was stopped goes on from there.
 """
 
 from __future__ import annotations
