@@ -183,8 +183,7 @@ def owners_of(
         if after and _modifies(text[place.span.end : kinds[after[0]].start]):
             owners.append(_noun(text, after[0], kinds))
         else:
-            walls = [*(wall.start for wall in breaks), *(found.start() for found in re.finditer(r"[;；]", text))]
-            here = [i for i in before if not any(kinds[i].end <= wall < place.span.start for wall in walls)]
+            here = [i for i in before if not _new_clause(text, kinds[i].end, place.span.start, breaks)]
             owners.append(next(reversed(here), next(iter(after), next(reversed(before), None))))
     # a list keeps together: "right frontal, temporal and insular lobe mass"
     for index in range(len(places) - 2, -1, -1):
@@ -193,6 +192,10 @@ def owners_of(
         if "structure" not in (place.role, following.role) and _LIST.fullmatch(gap):
             owners[index] = owners[index + 1]
     return owners
+
+
+def _new_clause(text: str, start: int, end: int, breaks: Sequence[Item]) -> bool:
+    return bool(re.search(r"[;；]", text[start:end])) or any(start <= wall.start < end for wall in breaks)
 
 
 def _modifies(gap: str) -> bool:
