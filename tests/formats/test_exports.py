@@ -52,6 +52,8 @@ def test_images_of_two_visits_are_never_one_scan(tmp_path: Path, first: str, sec
     "names",
     [
         ("preop_FLAIR", "preop_T1"),
+        ("FLAIR_baseline", "T1_preop"),
+        ("FLAIR_pre_treatment", "T1_baseline"),
         ("FLAIR_followup_reg_baseline", "T1_followup"),
         ("FLAIR_followup2_reg_baseline", "T1_fu02"),
         ("FLAIR_tp01", "T1_tp1"),

@@ -71,6 +71,12 @@ PRESENT = [
     ("Right parietal tumour; it does not reach the corpus callosum.", RIGHT, {"parietal"}),
     ("Right parietal tumour sparing the thalamus.", RIGHT, {"parietal"}),
     ("左额叶占位，未累及岛叶。", LEFT, {"frontal"}),
+    ("The tumour spares the right motor cortex and lies in the right parietal lobe.", RIGHT, {"parietal"}),
+    ("The tumour does not involve the insula and is centred in the left temporal lobe.", LEFT, {"temporal"}),
+    # a change of what is there
+    ("No features of high-grade transformation of the left frontal glioma.", LEFT, {"frontal"}),
+    ("No evidence of progression of the known left frontal glioma.", LEFT, {"frontal"}),
+    ("No growth of the right parietal meningioma.", RIGHT, {"parietal"}),
     # sides by a letter
     ("(L) occipital metastasis.", LEFT, {"occipital"}),
     ("Metastasis in the R cerebellum.", RIGHT, {"cerebellum"}),
@@ -104,6 +110,11 @@ def told(reading: Reading) -> str:
 @pytest.mark.parametrize("text", ABSENT)
 def test_what_is_denied_or_taken_out_is_absent(text: str) -> None:
     assert told(read_report(text)) == "absent"
+
+
+def test_a_question_ends_with_its_mark() -> None:
+    assert read_report("Is there a tumour? Left frontal mass of 2 cm.").lesions[0].certainty is Certainty.PRESENT
+    assert read_report("? left frontal mass").lesions[0].certainty is Certainty.POSSIBLE
 
 
 @pytest.mark.parametrize(("text", "side", "regions"), PRESENT)

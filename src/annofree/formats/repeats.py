@@ -149,7 +149,10 @@ def of_two_visits(images: Iterable[Path], folder: Path) -> tuple[Path, Path] | N
         for other, theirs in said:
             shared = own.keys() & theirs.keys()
             in_words = own.keys() - {"date"} and theirs.keys() - {"date"}  # `preop` and `followup`: each says its own
-            if any(own[kind].isdisjoint(theirs[kind]) for kind in shared) or (in_words and not shared):
+            first = {"baseline", "pre"} >= set().union(
+                *own.values(), *theirs.values()
+            )  # `baseline` and `preop` are one
+            if any(own[kind].isdisjoint(theirs[kind]) for kind in shared) or (in_words and not (shared or first)):
                 return other, path
         said.append((path, own))
     return None

@@ -17,6 +17,10 @@ from annofree.reports.text import language_of, sentences_of, without_unticked
 _LESION = ("tumour", "lesion", "signal")
 _UNREAD = (Section.EXAMINATION, Section.TECHNIQUE)
 _CLAUSE_END = re.compile(r"[,，;；]")
+# Behind where a lesion is not the sentence goes on about the lesion: ", in the left lobe", "and lies in the left lobe".
+_GOES_ON = re.compile(
+    r"[;；,，]\s*(?!or|nor)|\band\s+(?:is|are|was|were|has|lies|sits|arises|occupies|remains|appears)\b", re.IGNORECASE
+)
 #: Characters between "lesion" and the word that explains it ("ischaemic lesion", "lesion, likely an infarct").
 _EXPLAINS_WITHIN = 60
 # Between "resection of" and a lesion that is there after it.
@@ -146,7 +150,7 @@ class _SentenceReader:
             item.category == "spares"
             and item.end <= place.span.start
             and not any(item.end <= end.start < place.span.start for end in ends)
-            and not re.search(r"[;；,，]\s*(?!or|nor)", self.text[item.end : place.span.start])
+            and not _GOES_ON.search(self.text, item.end, place.span.start)
             for item in self.items
         )
 

@@ -33,6 +33,12 @@ _PLACED = re.compile(r"\w\s+(?:with)?in(?:side)?\b|\w\s+(?:around|surrounding|ne
 _ARTICLE = re.compile(
     r"\b(?:the|this|these|those|its|said|of|her|his|their)\b(?:(?!\b(?:and|or|nor)\b)[^.,;:])*\Z", re.IGNORECASE
 )
+# "No evidence of progression of the tumour": what is denied is a change of something that is there.
+_CHANGE_OF = re.compile(
+    r"\b(?:progression|growth|transformation|enlargement|dedifferentiation|(?:increase|change)\s+in(?:\s+the)?\s+size)\s+of\b"
+    r"(?:(?!\b(?:and|or|nor)\b)[^.,;:])*\Z",
+    re.IGNORECASE,
+)
 # "Mass: none", "Tumor (yes/no): no", "Number of lesions: 0", "Mass ☒ no": an answer that denies the word before it.
 _ANSWER = re.compile(
     r"(?:[ \t]*\([^()\n]{1,20}\)|[ \t]+(?:present|seen|identified|count|number))?"
@@ -42,7 +48,8 @@ _ANSWER = re.compile(
     r"[ \t]*(?=[.,;)\]](?!\d)|[。；，\n]|\Z)",
     re.IGNORECASE,
 )
-_ASKED = re.compile(r"[?？][ \t]*(?:\w+[ \t]+){0,3}\Z")
+# "? left frontal tumour" asks; in "tumour? Left frontal mass" the question ends with its mark.
+_ASKED = re.compile(r"(?:(?<![\w)])[?？][ \t]*|[?？])(?:\w+[ \t]+){0,3}\Z")
 # In "edema around the mass is not seen" the mass is not what is not seen.
 _PART_OF = re.compile(
     r"[\s,]*\b(?:of|in|within|inside|around|surrounding|from|by|near|about|along|at|on|adjacent\s+to|due\s+to|to)\b"
@@ -97,6 +104,8 @@ def _reaches(text: str, cue: Item, trigger: Item, walls: Sequence[Item], trigger
         return False
     if cue.category != "negation":
         return True
+    if _CHANGE_OF.search(gap[-120:]):
+        return False
     between = any(cue.end <= kind.start < trigger.start and kind.key != "tumour" for kind in triggers)
     of = _EVIDENCE.match(gap) or text[cue.start : cue.end].lower().endswith((" of", " for"))
     if of and not between and not _PLACED.search(gap):
