@@ -128,6 +128,18 @@ def test_what_does_not_belong_is_refused_before_anything_is_written(results: tup
     assert not list(out.rglob("*Corrected*"))
 
 
+@pytest.mark.parametrize("kind", ["mask", "dseg"])
+def test_a_record_that_is_gone_is_named_before_anything_is_written(results: tuple[Path, Path], kind: str) -> None:
+    out, back = results
+    (gone,) = (path for path in out.rglob(f"*_{kind}.json") if "label-brain" not in path.name)
+    gone.unlink()
+    before = set(out.rglob("*"))
+    with pytest.raises(InputError, match="A record cannot be read") as caught:
+        accept(back, out)
+    assert gone.name in str(caught.value)
+    assert set(out.rglob("*")) == before
+
+
 def test_a_corrected_mask_is_no_result_of_the_run(results: tuple[Path, Path]) -> None:
     out, back = results
     for path in back.iterdir():

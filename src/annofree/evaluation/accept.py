@@ -5,7 +5,6 @@ The original is never touched. A corrected mask was drawn by a person: whatever 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 from annofree.errors import InputError, OutputError, some
 from annofree.formats.accepted import FILE
 from annofree.formats.bids_names import scan_folders
-from annofree.formats.derivatives import mask_path, sidecar_path
+from annofree.formats.derivatives import mask_path, read_record, sidecar_path
 from annofree.formats.drawn import WHOLE
 from annofree.formats.names import is_volume, stem_of
 from annofree.formats.nifti import read_labels, write_volume
@@ -58,6 +57,8 @@ def accept(corrected: str | Path, out: str | Path, *, overwrite: bool = False) -
     before_this = read_table(root / FILE)
     accepted = {root / row["file"] for row in before_this}
     checked = [_check(path, original) for original, path in _paired(Path(corrected), originals).items()]
+    records = [read_record(sidecar_path(original)) for original, *_ in checked]
+    apart = [_told_apart(root, original, told) for (original, *_), told in zip(checked, records, strict=True)]
     if not overwrite:
         for original, after, *_ in checked:
             _refuse_standing(_target(original), after, accepted)
@@ -66,12 +67,11 @@ def accept(corrected: str | Path, out: str | Path, *, overwrite: bool = False) -
     if len(earlier) < len(before_this):  # the masks that it tells of are about to go
         atomic_write(root / FILE, table(earlier, COLUMNS))
     rows: list[dict[str, Any]] = []
-    for original, after, before, grid in checked:
-        told = json.loads(sidecar_path(original).read_text(encoding="utf-8"))
-        changes = _changes(before, after, canonical_grid(grid).voxel_ml, _told_apart(root, original, told))
+    for (original, after, before, grid), told, regions in zip(checked, records, apart, strict=True):
+        changes = _changes(before, after, canonical_grid(grid).voxel_ml, regions)
         target = _target(original)
         write_volume(target, to_native(after, grid), grid, description="corrected by a person")
-        about = {key: told[key] for key in ("SpatialReference", "LabelMap", "Type") if key in told}
+        about: dict[str, Any] = {key: told[key] for key in ("SpatialReference", "LabelMap", "Type") if key in told}
         about |= {"Description": "Corrected by a person", "Corrects": original.name, "Tier": "S", "Changes": changes}
         write_json(sidecar_path(target), about)
         rows += [{"id": told.get("ScanId"), "file": target.relative_to(root).as_posix(), **row} for row in changes]
@@ -165,8 +165,7 @@ def _told_apart(root: Path, original: Path, about: Mapping[str, Any]) -> Collect
     """The regions that the answer tells apart, by the record beside its whole-tumour mask."""
     if "_dseg" not in original.name:
         return ("WT",)
-    record = sidecar_path(mask_path(root, about["ScanId"], about["Method"]))
-    regions: list[str] = json.loads(record.read_text(encoding="utf-8"))["Regions"]
+    regions: list[str] = read_record(sidecar_path(mask_path(root, about["ScanId"], about["Method"])))["Regions"]
     return regions
 
 
