@@ -202,7 +202,7 @@ def test_a_misspelt_setting_names_its_neighbour() -> None:
         ("training.settings:TrainSettings", {"seed": -1}, "greater than or equal to 0"),
         ("training.settings:TrainSettings", {"learning_rate": float("inf")}, "finite"),
         ("methods.intensity:IntensitySettings", {"sigma_mm": -1}, "greater than or equal to 0"),
-        ("methods.reconstruction.autoencoders:DAESettings", {"seed": -1}, "greater than or equal to 0"),
+        ("methods.reconstruction.method:DAESettings", {"seed": -1}, "greater than or equal to 0"),
         ("refine.components:KeepComponents", {"min_ml": float("inf")}, "finite"),
     ],
 )
