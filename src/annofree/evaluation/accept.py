@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from annofree.errors import InputError, OutputError, some
 from annofree.formats.accepted import FILE
 from annofree.formats.bids_names import scan_folders
-from annofree.formats.derivatives import mask_path, read_record, sidecar_path
+from annofree.formats.derivatives import mask_path, read_sidecar, sidecar_path
 from annofree.formats.drawn import WHOLE
 from annofree.formats.names import is_volume, stem_of
 from annofree.formats.nifti import read_labels, write_volume
@@ -57,7 +57,7 @@ def accept(corrected: str | Path, out: str | Path, *, overwrite: bool = False) -
     before_this = read_table(root / FILE)
     accepted = {root / row["file"] for row in before_this}
     checked = [_check(path, original) for original, path in _paired(Path(corrected), originals).items()]
-    records = [read_record(sidecar_path(original)) for original, *_ in checked]
+    records = [read_sidecar(sidecar_path(original)) for original, *_ in checked]
     apart = [_told_apart(root, original, told) for (original, *_), told in zip(checked, records, strict=True)]
     if not overwrite:
         for original, after, *_ in checked:
@@ -165,7 +165,7 @@ def _told_apart(root: Path, original: Path, about: Mapping[str, Any]) -> Collect
     """The regions that the answer tells apart, by the record beside its whole-tumour mask."""
     if "_dseg" not in original.name:
         return ("WT",)
-    regions: list[str] = read_record(sidecar_path(mask_path(root, about["ScanId"], about["Method"])))["Regions"]
+    regions: list[str] = read_sidecar(sidecar_path(mask_path(root, about["ScanId"], about["Method"])))["Regions"]
     return regions
 
 

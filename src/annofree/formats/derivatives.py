@@ -153,7 +153,7 @@ def _is_there(result: Segmentation, root: Path, method: str) -> bool:
 def _refuse_collision(sidecar: Path, result: Segmentation) -> None:
     if not sidecar.is_file():
         return
-    record = read_record(sidecar)
+    record = read_sidecar(sidecar)
     other, scan_id = record.get("ScanId"), result.scan_id
     if other != scan_id:
         raise OutputError(
@@ -211,7 +211,7 @@ class StoredThreshold:
 
 def written_ids(out: str | Path) -> tuple[str, ...]:
     """Ids of the scans that have a finished segmentation below an output folder, sorted."""
-    return tuple(sorted({str(read_record(path).get("ScanId")) for path in _sidecars(Path(out))}))
+    return tuple(sorted({str(read_sidecar(path).get("ScanId")) for path in _sidecars(Path(out))}))
 
 
 def no_results(folder: Path) -> InputError:
@@ -230,7 +230,7 @@ def _sidecars(out: Path, scan_id: str | None = None) -> list[Path]:
     folders = scan_folders(out) if scan_id is None else [bids_folder(out, scan_id)]
     found = (path for folder in folders for path in folder.glob("anat/sub-*_space-orig_label-lesion_desc-*_mask.json"))
     # a mask that a person corrected lies beside ours and is no answer of a run
-    return sorted(path for path in found if "Corrects" not in read_record(path))
+    return sorted(path for path in found if "Corrects" not in read_sidecar(path))
 
 
 def read_segmentation(
@@ -256,10 +256,10 @@ def read_segmentation(
     """
     root = Path(out)
     # Only this scan's folder is read: a cohort is read scan by scan, and would be read all over for each.
-    records = {path: read_record(path) for path in _sidecars(root, scan_id)}
+    records = {path: read_sidecar(path) for path in _sidecars(root, scan_id)}
     fitting = [p for p, r in records.items() if r.get("ScanId") == scan_id and method in (None, r.get("Method"))]
     if len(fitting) != 1:
-        records = {path: read_record(path) for path in _sidecars(root)}
+        records = {path: read_sidecar(path) for path in _sidecars(root)}
         known = sorted({str(record.get("ScanId")) for record in records.values()})
         methods = sorted({str(records[path].get("Method")) for path in fitting})
         others = sorted({str(record.get("Method")) for record in records.values() if record.get("ScanId") == scan_id})
@@ -314,7 +314,7 @@ def _rebuild(
 
     def score_map(name: str) -> ScoreMap:
         path = _image_path(root, scan_id, method, "probseg", name)
-        about = read_record(sidecar_path(path))
+        about = read_sidecar(sidecar_path(path))
         values, where = read_labels(path)[0], grid
         if "Affine" in about:
             where = Grid(values.shape, np.asarray(about["Affine"], dtype=float))
@@ -340,7 +340,7 @@ def _rebuild(
     )
 
 
-def read_record(path: Path) -> dict[str, Any]:
+def read_sidecar(path: Path) -> dict[str, Any]:
     """What `segment` wrote beside a mask.
 
     Raises:

@@ -101,7 +101,7 @@ def choose_label_set(values: Iterable[int], source: Path, *, scan_id: str = "", 
     own = set(values) - {0}
     together = (own | set(beside)) - {0}
     if own == {255} or (together and together <= {1, 255}):
-        own_name = source.name.partition(".")[0].replace(scan_id, "") if scan_id else source.name.partition(".")[0]
+        own_name = source.name.partition(".")[0].replace(scan_id, "")
         words = re.split(r"[-_. ]+", f"{source.parent.name} {own_name}")
         if own and (part := next(filter(_PART.fullmatch, words), None)) is not None:
             why = f"'{part}' in its name is a part of the tumour, and a map of one label is read as the whole"
