@@ -28,7 +28,7 @@ from annofree.methods.blogrr import Blogrr
 from annofree.methods.blogrr.bilevel import train_pair
 from annofree.methods.blogrr.hypergradient import Params, first_order, implicit, unrolled
 from annofree.methods.blogrr.levels import BilevelSettings, Levels, PatientSampler
-from annofree.methods.reconstruction.method import COARSE
+from annofree.methods.reconstruction.method import AE
 from annofree.methods.reconstruction.slice_samples import SliceSampler, Stack
 from annofree.networks import build, load_network, save_network
 from annofree.phantom import PhantomSubject, phantom_cohort
@@ -45,7 +45,7 @@ Judged = list[tuple[Scan, Modality, NDArray[np.bool_]]]
 class Coarse(Blogrr):
     """BLOGRR on slices of 48 x 48 pixels of 4 mm."""
 
-    default_slices = COARSE
+    default_slices = AE.default_slices
 
 
 def cut_for_judging(subjects: list[PhantomSubject], method: Blogrr) -> Judged:

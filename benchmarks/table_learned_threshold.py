@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,10 @@ from annofree.phantom import PhantomSubject, phantom_cohort
 from annofree.reports import AtlasRegions, VolumeRange
 from annofree.thresholds import HealthyScores, Threshold, parse
 from annofree.thresholds.learned import Learned, ReportedScores
-from annofree.thresholds.report_targets import USES, ReportTarget, ReportTargetSettings, report_target
+from annofree.thresholds.report_targets import ReportTarget, ReportTargetSettings, Use, report_target
+
+#: What of a report may be used.
+USES: tuple[Use, ...] = get_args(Use)
 
 FIXED = (
     "healthy-quantile:0.95",

@@ -83,9 +83,18 @@ def test_every_command_has_the_verb_and_the_options_that_it_names(page: Path) ->
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_snippet_can_be_read_and_imports_what_is_there(page: Path) -> None:
     for text in code(page, "python"):
-        for node in ast.walk(ast.parse(text)):
-            if isinstance(node, ast.ImportFrom) and str(node.module).startswith("annofree"):
-                module = import_module(str(node.module))
-                missing = [alias.name for alias in node.names if not hasattr(module, alias.name)]
-                modules = [f"{node.module}.{name}" for name in missing]
-                assert all(find_spec(name) for name in modules), f"{missing} in {node.module}"
+        check_imports(text)
+
+
+@pytest.mark.parametrize("script", sorted((ROOT / "benchmarks").glob("*.py")), ids=lambda script: script.name)
+def test_every_benchmark_imports_what_is_there(script: Path) -> None:
+    check_imports(script.read_text(encoding="utf-8"))
+
+
+def check_imports(text: str) -> None:
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.ImportFrom) and str(node.module).startswith("annofree"):
+            module = import_module(str(node.module))
+            missing = [alias.name for alias in node.names if not hasattr(module, alias.name)]
+            modules = [f"{node.module}.{name}" for name in missing]
+            assert all(find_spec(name) for name in modules), f"{missing} in {node.module}"
