@@ -110,6 +110,21 @@ def test_signs_other_languages_and_presets_are_read(name: str, sequence: str | N
     assert (found.doubt is not None) == (sequence is None)
 
 
+@pytest.mark.parametrize("name", ["t1pc", "P1_t1kmw", "T1_PC", "P1_T1_c1"])
+def test_what_begins_like_a_sequence_and_goes_on_unknown_is_asked_about(name: str) -> None:
+    """An image after contrast agent was passed over, or taken for the one before."""
+    found = read_words(name)
+    assert (found.doubt is not None, found.possible) == (True, ("T1", "T1C"))
+
+
+@pytest.mark.parametrize(
+    ("name", "sequence"),
+    [("T1Gd_postRT", "T1C"), ("FLAIR_presurgery", "FLAIR"), ("T1_BL", "T1"), ("T2_C01", "T2"), ("T2DM01_T1", "T1")],
+)
+def test_a_visit_in_one_word_and_ids_leave_no_doubt(name: str, sequence: str) -> None:
+    assert read_words(name).sequence == sequence
+
+
 @pytest.mark.parametrize("patient", ["Sem", "Sin", "Con", "Met", "Wout", "PP", "Bez", "Pred"])
 @pytest.mark.parametrize(("word", "sequence"), [("T1", "T1"), ("T1c", "T1C"), ("CT1", "T1C"), ("flair", "FLAIR")])
 def test_small_words_are_names_where_no_contrast_word_follows(patient: str, word: str, sequence: str) -> None:

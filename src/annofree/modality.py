@@ -16,6 +16,7 @@ from pathlib import Path
 
 from annofree.errors import InputError
 from annofree.modality_words import (
+    AGENT,
     AGENT_BEGINS,
     AGENT_FREE,
     ATOMS,
@@ -36,8 +37,10 @@ from annofree.modality_words import (
     SPELT,
     SPOKEN_ENTITIES,
     SUSPECT,
+    TAILED,
     TECHNICAL,
     UNIFORM,
+    VISIT,
     VISIT_SECOND,
     WITH,
 )
@@ -98,10 +101,6 @@ class NameReading:
     remark: str | None = None
 
 
-#: Words of contrast agent that a minus turns round.
-_AGENT = re.compile(r"c|ce|gd|gad|gado|km|cm|contrast|kontrast", flags=re.IGNORECASE)
-
-
 @dataclass(frozen=True)
 class _Word:
     text: str
@@ -127,11 +126,15 @@ def read_words(stem: str, *, known_case: str = "") -> NameReading:
     words = _joined(list(_words(stem, skipped)))
     spoken = [i for i, word in enumerate(words) if word.kind == "base"]
     if not spoken:
+        if tailed := next((word for word in words if word.kind == "id" and TAILED.fullmatch(word.text)), None):
+            why = f"the word '{tailed.text}' begins like a sequence and is not known"
+            return NameReading(None, why, _possible({_base(tailed.text[:2])}), start=tailed.start)
         return NameReading(other=any(word.kind == "other" for word in words), start=len(stem))
     last = spoken[-1]
-    first = last
-    while first > 0 and words[first - 1].kind not in ("id", "unknown") and not _with_number(words[first - 1]):
-        first -= 1
+    apart = [
+        w.kind in ("id", "unknown") or (w.kind == "contrast" and w.text[-1].isdigit()) for w in words
+    ]  # KM7: an id
+    first = max((at + 1 for at in range(last) if apart[at]), default=0)
     before, role, after = words[:first], words[first : last + 1], words[last + 1 :]
     start = next((word.start for word in role if word.kind != "neutral" and not word.ignored), words[last].start)
     start = min(start, words[first].start)
@@ -213,10 +216,6 @@ def _possible(kinds: set[Modality | None]) -> tuple[Modality, ...]:
     return tuple(kind for kind in Modality if kind in wide)
 
 
-def _with_number(word: _Word) -> bool:
-    return word.kind == "contrast" and word.text[-1].isdigit()  # KM7 may be a patient
-
-
 def _like_an_id(text: str) -> bool:
     return sum(letter.isdigit() for letter in text) >= 2 or (any(c.isdigit() for c in text) and text[0].isalpha())
 
@@ -235,7 +234,7 @@ def _words(stem: str, skipped: int) -> list[_Word]:
             chunk = re.sub(r"\(([-+])\)", r"\1  ", chunk)
             for match in re.finditer(r"[^-. ,;()\[\]{}&+]+|\+", chunk):
                 spoken = _kinds(match.group().lower(), start + match.start())
-                if _AGENT.fullmatch(spoken[-1].text):
+                if AGENT.fullmatch(spoken[-1].text):
                     before = chunk[: match.start()]
                     sign = re.match(r"([-+])($|[ .,;)])", chunk[match.end() :])  # `C-`, `T1C-`, `Gd+ T1`
                     if sign is not None:
@@ -295,7 +294,8 @@ def _base(word: str) -> Modality | None:
 
 def _kind_of(word: str) -> str | None:
     kinds = {"base": BASES, "contrast": CONTRAST, "plain": PLAIN, "negator": NEGATORS, "other": OTHER, "link": LINKS}
-    return next((kind for kind, words in kinds.items() if word in words), "neutral" if word in NEUTRAL else None)
+    neutral = word in NEUTRAL or VISIT.fullmatch(word) is not None
+    return next((kind for kind, words in kinds.items() if word in words), "neutral" if neutral else None)
 
 
 def _split(word: str) -> list[str] | None:
@@ -338,14 +338,12 @@ def _joined(words: list[_Word]) -> list[_Word]:
         said = following is not None and (second == "c" or following.kind == "contrast")
         start = following.start if following is not None else -1
         said = said and not any(w.kind == "base" and w.start == start for w in words[at + 2 :])  # no part of `CT1`
-        if (text, second) in (("dark", "fluid"), ("da", "fl")):
+        attenuated = text == "fluid" and second.startswith("attenuat")
+        if attenuated or (text, second) in (("dark", "fluid"), ("da", "fl")):
             found.append(_Word("dark fluid", "base", word.start, Modality.FLAIR))
             step = 2
         elif text in NAMES_TOO and not (said or any(w.kind == "base" for w in found)):
             found.append(_Word(text, "unknown", word.start))
-        elif text == "fluid" and second.startswith("attenuat"):
-            found.append(_Word("fluid attenuated", "base", word.start, Modality.FLAIR))
-            step = 2
         elif text in GRADIENT and {w.base for w in words} - {None} == {Modality.T2}:
             found.append(_Word(text, "other", word.start))
         # r2s is FSL's reorient2std, as HD-GLIO writes it; else a map
@@ -384,6 +382,9 @@ def _joined(words: list[_Word]) -> list[_Word]:
             step = 2
             while at + step < len(words) and words[at + step].start == following.start:
                 step += 1  # the rest of the compound qualifies the target
+        # `T1_PC` is rather T1 post contrast than phase contrast, and `T1_c1` contrast, a coil or a control
+        elif (text == "pc" or re.fullmatch(r"c\d", text)) and before is not None and before.base is Modality.T1:
+            found.append(_Word(text, "unknown", word.start))
         elif text in ("c", "n") and before is not None and (before.kind == "base" or before.text in ("w", "weighted")):
             found.append(_Word(text, "contrast" if text == "c" else "plain", word.start))
         elif text in ("tirm", "stir"):

@@ -34,6 +34,10 @@ NAMES_TOO = _set(
 #: Endings that take contrast agent away (`kontrastsiz`, `kontrastfrei`), and what begins like contrast agent and is.
 AGENT_FREE = re.compile(r"(gado|[ck]ontrast)[a-z]*?(s[iı]z|frei|free|fri|los|loos|less|itt?a)")
 AGENT_BEGINS = re.compile(r"(gado|[ck]ontrast)[a-z]+")
+#: Words for contrast agent that a minus turns round.
+AGENT = re.compile(r"c|ce|gd|gad|gado|km|cm|contrast|kontrast", flags=re.IGNORECASE)
+#: A sequence with letters behind it (`t1pc`), where they are not understood and no patient's number.
+TAILED = re.compile(r"t[12][a-z]{1,4}")
 WITH = _set("with w plus + con com mit met med avec")
 #: FLAIR by its Chinese name.
 WATER_SUPPRESSED = _set("压水 抑水 水抑制")
@@ -64,7 +68,7 @@ NEUTRAL = _set(
     # dcm2niix: slices made equidistant, a tilt of the gantry undone, motion corrected
     "eq tilt moco "
     # visits
-    "preop postop intraop preoperative postoperative baseline followup tp visit session day week month year "
+    "intraop baseline bl initial followup fu fup tp visit session day week month year "
 )
 #: What dcm2niix puts behind the names of a complex image's parts and of field maps; elsewhere they may be initials.
 COMPONENTS = _set("ph phmag real imaginary imag fieldmaphz")
@@ -73,6 +77,8 @@ UNIFORM = re.compile(r"^(sub-.*_)?UNIT1$")
 VISIT_SECOND = _set(
     "op operative operation operativ treatment surgery surgical rt radiotherapy chemo biopsy resection "
 )
+#: Before or after a treatment in one word (`preop`, `postRT`).
+VISIT = re.compile(f"(pre|post)({'|'.join(sorted(VISIT_SECOND))})")
 SUSPECT = re.compile(r"contrast|kontrast|enhanc|gado|postc|postg|gbca|synth|fake|predict|generat|simul|subtr|quant")
 ENTITY = re.compile(
     r"(sub|ses|run|task|space|echo|part|hemi|res|den|split|dir|recording|chunk|acq|ce|rec|desc|mod|trc|inv|mt|flip)-([^_]+)",

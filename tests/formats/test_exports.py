@@ -38,6 +38,15 @@ LABELS[18:22, 22:26, 20:23] = 4
         ("FLAIR_post-op", "T1_post-treatment"),
         ("FLAIR_3mo", "T1_6mo"),
         ("FLAIR_baseline", "T1_6months"),
+        ("FLAIR_v1", "T1_v2"),
+        ("P1_FLAIR_m3", "P1_T1_m06"),
+        ("FLAIR_12m", "T1_24m"),
+        ("FLAIR_d0", "T1_day30"),
+        ("FLAIR_bl", "T1_w12"),
+        ("FLAIR_post-op_d1", "T1_postop_d90"),
+        ("FLAIR_exam1", "T1_exam2"),
+        ("FLAIR_12-03-2019", "T1_13-09-2019"),
+        ("FLAIR_2019-03", "T1_2020-04"),
     ],
 )
 def test_images_of_two_visits_are_never_one_scan(tmp_path: Path, first: str, second: str) -> None:
@@ -62,6 +71,12 @@ def test_images_of_two_visits_are_never_one_scan(tmp_path: Path, first: str, sec
         ("P1_20190102103000_FLAIR_5", "P1_20190102103000_T1_7"),
         ("FLAIR_preop", "T1"),
         ("T1_pre", "T1_post"),
+        ("FLAIR_12m", "T1_month12"),
+        ("FLAIR_v01", "T1_visit-1"),
+        ("FLAIR_m0", "T1_baseline"),
+        ("FLAIR_3d", "T1_2d"),
+        ("FLAIR_1mm", "T1_3mm"),
+        ("FLAIR_s4", "T1_s7"),
     ],
 )
 def test_images_of_one_visit_stay_one_scan(tmp_path: Path, names: tuple[str, str]) -> None:

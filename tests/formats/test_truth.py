@@ -332,6 +332,48 @@ def test_another_visits_truth_is_not_taken(tmp_path: Path) -> None:
     assert find_truth(tmp_path, "p3") == tmp_path / "p3" / "p3_seg.nii.gz"
 
 
+@pytest.mark.parametrize(
+    ("images", "truth", "found"),
+    [
+        ("", "p1_postop_seg", False),
+        ("", "p1_m6_seg", False),
+        ("p1/p1_preop_flair", "p1/p1_postop_seg", False),
+        ("p1/preop_flair", "p1/seg/postop_seg", False),
+        ("p1/p1_preop_flair", "p1/p1_preop_seg", True),
+        ("p1/p1_1996.08.23_flair", "p1/p1_1996.08.23_GlistrBoost_ManuallyCorrected", True),
+        ("p1/p1_1996.08.23_flair", "p1/p1_1997.01.02_seg", False),
+        ("", "p1/p1_2019-01-02_seg", True),
+    ],
+)
+def test_a_truth_is_of_the_visit_of_the_images(tmp_path: Path, images: str, truth: str, found: bool) -> None:
+    if images:
+        save_patient(tmp_path, f"{images}.nii.gz")
+    path = save(tmp_path / f"{truth}.nii.gz", np.ones((4, 4, 4), np.uint8))
+    assert find_truth(tmp_path, "p1") == (path if found else None)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "hippocampus_seg",
+        "brainstem_mask",
+        "thalamus_seg",
+        "white_matter_mask",
+        "artery_mask",
+        "optic_chiasm_mask",
+        "background_mask",
+        "face_mask",
+    ],
+)
+def test_maps_of_places_are_no_truth_and_are_named(tmp_path: Path, name: str) -> None:
+    path = save(tmp_path / "p1" / f"{name}.nii.gz", np.ones((4, 4, 4), np.uint8))
+    with pytest.raises(InputError, match="No truth for scan 'p1'") as caught:
+        open_truth(tmp_path, "p1", Grid(SHAPE, np.eye(4)))
+    assert str(path) in str(caught.value)
+    gtv = save(tmp_path / "p1" / "brainstem_glioma_mask.nii.gz", np.ones((4, 4, 4), np.uint8))
+    assert find_truth(tmp_path, "p1") == gtv
+
+
 def test_one_hot_maps() -> None:
     labels = np.random.default_rng(0).integers(0, 4, (5, 6, 7))
     found, regions, convention = understand_labels(np.eye(4)[labels], HERE)
@@ -428,7 +470,7 @@ def test_maps_of_programs_that_were_passed_over_are_named(tmp_path: Path, name: 
     save(tmp_path / "HD-GLIO-AUTO" / "p2_seg.nii.gz", np.ones((4, 4, 4), np.uint8))
     with pytest.raises(InputError, match="No truth for scan 'p1'") as caught:
         open_truth(tmp_path, "p1", Grid(SHAPE, np.eye(4)))
-    assert f"by their names, headers or label tables: {path}. Name the file itself" in str(caught.value)
+    assert f"by names, headers or label tables: {path}. Name the file itself" in str(caught.value)
 
 
 def test_an_answer_of_annofree_is_no_truth(tmp_path: Path) -> None:

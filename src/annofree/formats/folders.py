@@ -24,6 +24,7 @@ from annofree.formats.names import (
     belongs,
     by_programs,
     folder_rank,
+    is_brain_mask,
     is_map_folder,
     is_volume,
     known_case_of,
@@ -40,6 +41,7 @@ from annofree.formats.outfolder import is_ours
 from annofree.formats.repeats import numbered_behind, numbered_in_front, series_or_patients
 from annofree.formats.standing import refuse_unsettled
 from annofree.formats.tissue_maps import tissues_of
+from annofree.formats.visits import another_visit, visits_in
 from annofree.processes import side_by_side
 
 #: What annofree calls its answers.
@@ -270,7 +272,8 @@ def _entries(folder: Path) -> tuple[list[Path], list[Path]]:
 def passed_over(folder: Path, scan_id: str) -> list[str]:
     """Label maps of a scan below a folder that are no truth, with what they are where it is not said by their names.
 
-    Programs drew them, by their names or those of their folders, or they are of tissues.
+    Programs drew them, by their names or those of their folders, or they are of tissues, of a place in the head or of
+    another visit.
     """
     found = []
     for path in sorted(folder.rglob("*")):
@@ -278,18 +281,28 @@ def passed_over(folder: Path, scan_id: str) -> list[str]:
         words = [word for part in parts for word in words_of(part, scan_id)]
         if is_volume(path) and (own_part(stem_of(path.name), scan_id) or scan_id in (folder.name, *parts)):
             programs = by_programs(words) or "nnunet" in map(str.lower, words)
+            label_map = map_certainty(path.name, scan_id) == "yes" and not is_brain_mask(path.name, scan_id)
             tissues = tissues_of(path) if truth_rank(path.name, scan_id) is not None else ""
-            found += [f"{path}{f', {tissues}' if tissues else ''}"] if programs or tissues else []
+            found += [f"{path}{f', {tissues}' if tissues else ''}"] if programs or label_map else []
     return found
+
+
+def _behind(path: Path, scan_id: str) -> str:
+    """A name without its ending and the id that it may begin with."""
+    stem = stem_of(path.name)
+    return stem[len(own_part(stem, scan_id)) :]
 
 
 def find_truths(folder: Path, scan_id: str) -> list[tuple[int, Path]]:
     """Label maps for a scan below a folder: beside its images, in a folder of its name, or named after it."""
     here = folder.absolute()
-    return _truths(folder, scan_id, set(), any(map(is_ours, here.parents)))
+    return _truths(folder, scan_id, set(), any(map(is_ours, here.parents)), ())
 
 
-def _truths(folder: Path, scan_id: str, seen: set[str], ours: bool) -> list[tuple[int, Path]]:
+def _truths(
+    folder: Path, scan_id: str, seen: set[str], ours: bool, visits: Iterable[dict[str, set[str]]]
+) -> list[tuple[int, Path]]:
+    """`find_truths`; `visits` is what the images in the folders above say of theirs."""
     real = os.path.realpath(folder)
     if real in seen:
         return []
@@ -305,8 +318,13 @@ def _truths(folder: Path, scan_id: str, seen: set[str], ours: bool) -> list[tupl
     owners = {here.name, here.parent.name} if of_maps else {here.name}
     telling = (at.name for at in (here, *here.parents) if at.name.lower() not in GENERIC and not is_map_folder(at.name))
     owners.add(next(telling, here.name))
+    spoken = {path: visits_in(_behind(path, scan_id)) for path in files}
+    images = (path for path in files if map_certainty(path.name) == "no" and read_name(path.name).sequence)
+    visits = [*visits, *(spoken[path] for path in images if scan_id in owners)]
     for path in files:
         if ours and _ANSWER.fullmatch(path.name):  # no truth, and neither is a correction of it
+            continue
+        if any(another_visit(spoken[path], visit) for visit in visits):
             continue
         stem = stem_of(path.name)
         known = own_part(stem, scan_id)
@@ -323,5 +341,5 @@ def _truths(folder: Path, scan_id: str, seen: set[str], ours: bool) -> list[tupl
             found.append((rank + 9 * of_a_visit, path))
     for sub in subfolders:
         if not by_programs(words_of(sub.name, scan_id)):
-            found += _truths(sub, scan_id, seen, ours)
+            found += _truths(sub, scan_id, seen, ours, visits)
     return found

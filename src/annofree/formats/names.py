@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from annofree.formats.bids_names import bids_stem
+from annofree.formats.visits import visits_in, without_visits
 from annofree.modality import NameReading, read_words
 
 #: Files that hold one volume each. An Analyze or NIfTI pair is its `.hdr`.
@@ -75,10 +76,14 @@ _TRUTH_RANKS = (
     re.compile(r"gt|truth|groundtruth|gold|goldstandard|labels?|annotations?", flags=re.IGNORECASE),
     re.compile(r"mask|masks|tumou?rmask|lesionmask", flags=re.IGNORECASE),
 )
-#: Words of what is no tumour: wherever they stand, and beside the word that speaks of a label map.
+#: Words of what is no tumour, wherever they stand: programs' maps, tissues, places of the head, the picture itself.
 _NO_TUMOUR = re.compile(
-    r"dlmuse|muse|aseg|aparc(aseg)?|synthseg|samseg|fastsurfer|tissues?|pve(seg)?|probseg|wm|gm|csf|ventricles?|lobes?|"
-    r"atlas|parc(ellation)?|parenchyma|icv|vessels?|nnunet",
+    r"dlmuse|muse|aseg|aparc(aseg)?|synthseg|samseg|fastsurfer|tissues?|pve(seg)?|probseg|wm|gm|csf|nawm|ventric.*|"
+    r"lobes?|atlas|parc(ellation)?|parenchyma|icv|nnunet|matter|hemispheres?|hippocamp.*|amygdala.*|(hypo)?thalam.*|"
+    r"caudate|putamen|pallid.*|ganglia|capsule|callosum|insula|cingulate|gyr(us|i)|sulc(us|i)|fornix|plexus|tracts?|"
+    r"brainstem|pons|midbrain|medulla|pituitary|chiasm|optic|nerves?|eyes?|orbits?|lens(es)?|cochleas?|"
+    r"vessels?|vasc.*|arter.*|veins?|venous|sinus(es)?|dura|scalp|skin|bones?|(de)?fac(e|ed|ing)|air|background|"
+    r"foreground|fov|valid|ptv",
     flags=re.IGNORECASE,
 )
 #: Words of what programs drew, tumour or not, and of what a person did to it.
@@ -89,7 +94,7 @@ _BY_PROGRAMS = re.compile(
 )
 _BY_PERSONS = re.compile(r"manual(ly)?(corrected)?|corrected|experts?|raters?|readers?", flags=re.IGNORECASE)
 _HEAD = re.compile(r"brain|bet|hdbet|head|skull|skullstrip(ped)?|cortex|cerebrum|cerebellum", flags=re.IGNORECASE)
-_LESION = re.compile(r".*(tumou?r|lesion|glioma|metastas).*|gbm|gtv|mets?", flags=re.IGNORECASE)
+_LESION = re.compile(r".*(tumou?r|lesion|metastas|[a-z]{3}oma).*|gbm|gtv|mets?", flags=re.IGNORECASE)
 
 
 def is_volume(path: Path) -> bool:
@@ -156,7 +161,7 @@ def folder_rank(name: str) -> int | None:
     """
     words = words_of(re.sub(r"(?<=labels)(tr|ts|val)$", "", name, flags=re.IGNORECASE))
     rank = truth_rank("_".join(words))
-    if rank is None and (is_brain_mask("_".join(words)) or any(_NO_TUMOUR.fullmatch(word) for word in words)):
+    if rank is None and (is_brain_mask("_".join(words)) or any(map(_NO_TUMOUR.fullmatch, words))):
         return None
     if by_programs(words):
         return None
@@ -258,11 +263,12 @@ def anothers(rest: str, *, at_home: bool = False) -> bool:
 
     In a folder of the id's own (`at_home`) a visit may be the one whose images lie there.
     """
-    words = [word for word in re.split(r"[-_. ]+", rest) if word]
-    before = words[: next((i for i, word in enumerate(words) if truth_rank(word) is not None), len(words))]
-    visit = r"(ses|tp|timepoint|visit|run|follow(up)?|fu)\d*"
-    said = r"\d+[a-z]?" if at_home else rf"\d+[a-z]?|{visit}"
-    return any(re.fullmatch(said, word, re.IGNORECASE) for word in before)
+    words = re.finditer(r"[^-_. ]+", rest)
+    before = rest[: next((word.start() for word in words if truth_rank(word[0]) is not None), len(rest))]
+    numbers = re.split(r"[-_. ]+", without_visits(before))
+    if any(re.fullmatch(r"\d+[a-z]?", word, re.IGNORECASE) for word in numbers):
+        return True
+    return not at_home and bool(visits_in(before) or re.search(r"[-_. ]run[-_]?\d", before, re.IGNORECASE))
 
 
 def known_case_of(stem: str, folder: Path) -> str:

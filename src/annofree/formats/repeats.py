@@ -15,6 +15,7 @@ from pathlib import Path
 from annofree.formats.bids_names import run_of
 from annofree.formats.names import ImageName, stem_of, words_of
 from annofree.formats.nifti import coarsest_edge_mm
+from annofree.formats.visits import another_visit, visits_in
 from annofree.modality import Modality
 
 #: What stands in front of names where a converter wrote the number of the series.
@@ -27,16 +28,6 @@ _BEHIND = re.compile(r"(.*?)[-_. ](?:s|se|ser|series|scan)?(?!(?:19|20)\d\d$)(\d
 _IDS = re.compile(r"\d{4}|0\d+|s0\d", flags=re.IGNORECASE)
 #: In one examination hardly a sequence is taken more often than this: so many numbers are those of patients.
 _MOST_REPEATS = 3
-#: What says a visit: before or after a treatment, the first or a later one, its number, the time since, its date.
-_VISIT = re.compile(
-    r"(?<![a-z0-9])(?:(?P<stage>pre|post|intra)[-_ ]?"
-    r"(?P<event>op(?:erati(?:ve|on))?|treatment|surgery|rt|radiotherapy|chemo|biopsy|resection)(?![a-z])"
-    r"|(?P<which>baseline|follow[-_ ]?up(?:[-_ ]?\d{1,2}(?![a-z0-9]))?|fu[-_ ]?\d{1,2}(?![a-z0-9]))"
-    r"|(?:tp|time[-_ ]?point|visit|ses|session|week|month|day|year)[-_ ]?(?P<number>\d+)(?![a-z0-9])"
-    r"|(?P<since>\d+)[-_ ]?(?:days?|weeks?|months?|mo|years?)(?![a-z0-9])"
-    r"|(?P<date>(?:19|20)\d\d(?P<sep>[-.]?)(?:0[1-9]|1[0-2])(?P=sep)(?:0[1-9]|[12]\d|3[01])))",
-    flags=re.IGNORECASE,
-)
 #: Words of an image in another form, whether that is the one to take, and what it is.
 _TWINS = (
     (frozenset({"bias", "bfc", "n4", "n4itk", "biascorrected"}), False, "bias correction the one without"),
@@ -140,20 +131,9 @@ def of_two_visits(images: Iterable[Path], folder: Path) -> tuple[Path, Path] | N
     """Two images whose names below a folder say different visits (`preop_FLAIR`, `postop_T1`); None if no two do."""
     said: list[tuple[Path, dict[str, set[str]]]] = []
     for path in images:
-        own: dict[str, set[str]] = {}
-        for match in _VISIT.finditer(below(folder, path)):
-            kind = next(kind for kind, word in match.groupdict().items() if word)
-            unit = match["event"] or (re.sub(r"[\W\d_]", "", match[0]) if kind in ("number", "since") else "")
-            word = re.sub(r"[\W_]|(?<!\d)0+(?=\d)", "", match[kind]).lower()
-            own.setdefault(kind + unit[:2].lower(), set()).add(re.sub(r"^fu", "followup", word))
-        for other, theirs in said:
-            shared = own.keys() & theirs.keys()
-            in_words = own.keys() - {"date"} and theirs.keys() - {"date"}  # `preop` and `followup`: each says its own
-            first = {"baseline", "pre"} >= set().union(
-                *own.values(), *theirs.values()
-            )  # `baseline` and `preop` are one
-            if any(own[kind].isdisjoint(theirs[kind]) for kind in shared) or (in_words and not (shared or first)):
-                return other, path
+        own = visits_in(below(folder, path))
+        if other := next((other for other, theirs in said if another_visit(own, theirs)), None):
+            return other, path
         said.append((path, own))
     return None
 

@@ -128,7 +128,9 @@ def locate_truth(path: str | Path, scan_id: str) -> Path:
     if found is None:
         only_dicom = dicom.recognises(source)
         passed = [*passed_over(source, scan_id), *(str(path) for path, _ in find_dicom_segs(source, scan_id))]
-        told = f"; drawn by programs, by their names, headers or label tables: {some(passed)}" if passed else ""
+        told = (
+            f"; of programs, places or other visits by names, headers or label tables: {some(passed)}" if passed else ""
+        )
         raise InputError(
             f"No truth for scan '{scan_id}' was found",
             file=source,
