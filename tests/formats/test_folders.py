@@ -412,3 +412,20 @@ def test_a_mask_called_flair_is_no_image(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="mask or a label map"):
         open_scan(path)
     assert MASK.shape == SHAPE
+
+
+def test_initials_that_look_like_contrast_belong_to_the_patient_beside_a_label_map_too(tmp_path: Path) -> None:
+    for case in ("CE_012", "CE_013"):
+        save_patient(tmp_path / "flat", f"{case}_T1.nii.gz", f"{case}_FLAIR.nii.gz")
+        save(tmp_path / "flat" / f"{case}_seg.nii.gz", MASK)
+    assert {scan.id: scan.sequences for scan in open_cohort(tmp_path / "flat")} == {
+        "CE_012": ("T1", "FLAIR"),
+        "CE_013": ("T1", "FLAIR"),
+    }
+
+
+def test_a_folder_is_read_alike_from_within_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save_patient(tmp_path / "GD_1", "GD_1_T1.nii.gz", "GD_1_T1_gd.nii.gz")
+    monkeypatch.chdir(tmp_path / "GD_1")
+    scan = open_scan(".")
+    assert (scan.id, scan.sequences) == ("GD_1", ("T1", "T1C"))

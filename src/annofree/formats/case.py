@@ -12,12 +12,12 @@ from typing import Any
 from annofree.errors import InputError, MissingSequence, some
 from annofree.formats.names import (
     GENERIC,
+    ImageName,
     is_brain_mask,
     known_case_of,
     map_certainty,
     read_name,
     stem_of,
-    truth_rank,
     words_of,
 )
 from annofree.formats.nifti import Volume, holds_labels, read_channels, read_volume
@@ -29,12 +29,28 @@ _RENAME = "Rename the file (t1, t1ce, t2, flair); or segment it alone with --seq
 
 
 @dataclass(frozen=True)
-class Doubt:
-    """An image file whose name leaves a doubt about its sequence."""
+class NamedFile:
+    """A file as it was found, looked at once: whoever sorts files asks this record.
+
+    Attributes:
+        path: The file.
+        known: The beginning of its name that is known to be an id.
+        name: What its name says.
+        image: Whether it is no mask and no other map, by its name and, where that leaves it open, by its voxels.
+    """
 
     path: Path
-    why: str
-    possible: tuple[Modality, ...]
+    known: str
+    name: ImageName
+    image: bool
+
+    @classmethod
+    def at(cls, path: Path, known: str | None = None) -> NamedFile:
+        """A file with what is known to be an id, by default what its folders are called."""
+        known = known_case_of(stem_of(path.name), path.absolute().parent) if known is None else known
+        certainty = map_certainty(path.name, known)
+        is_map = certainty == "yes" or (certainty == "maybe" and holds_labels(path))
+        return cls(path, known, read_name(path.name, known), not is_map)
 
 
 @dataclass(frozen=True)
@@ -47,10 +63,10 @@ class Case:
         images: (sequence, file) pairs; a sequence may still occur twice here, `read` refuses that.
         unnamed: Image files whose names do not tell the sequence.
         brain_mask: A brain mask found beside the images.
-        truths: Label maps found beside the images, by rank.
+        truths: Label maps that its layout has a place for.
         ignored: Files that are not taken.
         text: The report beside the images, in layouts that have a place for it.
-        doubts: Image files whose names leave a doubt.
+        doubts: Image files whose names leave a doubt about their sequence, with what these say.
         problem: Why these files cannot be a scan; reading the case raises it.
         remarks: What a reader of the result should know about the names.
         channels: What the channels of a single 4-D file are, where that is known.
@@ -62,10 +78,10 @@ class Case:
     images: tuple[tuple[Modality, Path], ...] = ()
     unnamed: tuple[Path, ...] = ()
     brain_mask: Path | None = None
-    truths: tuple[tuple[int, Path], ...] = ()
+    truths: tuple[Path, ...] = ()
     ignored: tuple[Path, ...] = ()
     text: Path | None = None
-    doubts: tuple[Doubt, ...] = ()
+    doubts: tuple[tuple[Path, ImageName], ...] = ()
     problem: InputError | None = None
     remarks: tuple[str, ...] = ()
     channels: tuple[Modality, ...] = ()
@@ -75,7 +91,7 @@ class Case:
     def files(self) -> tuple[tuple[str, Path], ...]:
         """Role and path of every image file, taken or not; empty where only reading tells."""
         named = tuple((str(sequence), path) for sequence, path in self.images)
-        return (*named, *(("image", path) for path in (*self.unnamed, *(doubt.path for doubt in self.doubts))))
+        return (*named, *(("image", path) for path in (*self.unnamed, *dict(self.doubts))))
 
     @property
     def examination(self) -> tuple[str, str] | None:
@@ -101,7 +117,7 @@ class Case:
         notes = list(self.remarks)
         images = one_of_each(self.images, dict(self.series), self.folder, notes)
         chosen = replace(self, images=tuple(images))._choose(None if sequence is None else Modality.parse(sequence))
-        loose = {*self.unnamed, *(doubt.path for doubt in self.doubts)}
+        loose = {*self.unnamed, *dict(self.doubts)}
         if self.ignored or not loose <= set(chosen.values()):
             left = sorted({path.name for path in (*self.ignored, *loose)})
             notes.append(f"Not taken as images: {some(left, 6)}.")
@@ -168,21 +184,18 @@ class Case:
 
     def _refuse_contradiction(self, sequence: Modality) -> None:
         """A file whose name says one sequence is not taken for another: one of the two is wrong."""
-        said = [(path, (name,)) for name, path in self.images] + [(doubt.path, doubt.possible) for doubt in self.doubts]
+        said = [(path, (name,)) for name, path in self.images] + [(path, name.possible) for path, name in self.doubts]
         for path, possible in said:
             if possible and sequence not in possible:
                 raise contradiction(path.name, possible, sequence, path)
 
     def _ask_about_doubts(self, known: set[Modality], sequence: Modality | None) -> None:
         """A doubtful file matters where it may be a sequence that no other file is."""
-        for doubt in self.doubts:
-            open_ones = set(doubt.possible) - known
+        for path, name in self.doubts:
+            open_ones = set(name.possible) - known
             if open_ones and (sequence is None or sequence in open_ones):
                 raise InputError(
-                    f"The sequence of a file of scan '{self.id}' is doubtful",
-                    file=doubt.path,
-                    why=doubt.why,
-                    fix=_RENAME,
+                    f"The sequence of a file of scan '{self.id}' is doubtful", file=path, why=name.doubt, fix=_RENAME
                 )
 
 
@@ -195,36 +208,22 @@ def contradiction(name: str, possible: Iterable[Modality], sequence: Modality, f
     )
 
 
-def case_of_files(
-    scan_id: str, folder: Path, files: Iterable[Path], *, known_case: str | None = None, images: Iterable[Path] = ()
-) -> Case:
-    """Sort the files of one visit into images, brain mask, label maps and the rest.
-
-    `known_case` is the id at the beginning of the names where it is known, else the folder's name; `images` were found
-    to be images by their voxels, whatever their names say of maps.
-    """
+def case_of_files(scan_id: str, folder: Path, files: Iterable[NamedFile]) -> Case:
+    """Sort the files of one visit into images, brain mask and the rest."""
     named: list[tuple[Modality, Path]] = []
     unnamed: list[Path] = []
-    doubts: list[Doubt] = []
-    truths: list[tuple[int, Path]] = []
+    doubts: list[tuple[Path, ImageName]] = []
     ignored: list[Path] = []
     masks: list[Path] = []
     remarks: list[str] = []
-    proven = set(images)
-    for path in sorted(files):
-        known = known_case_of(stem_of(path.name), folder) if known_case is None else known_case
-        name = read_name(path.name, known)
-        rank = truth_rank(path.name, known or scan_id)
-        if path not in proven and is_a_map(path, known):
-            if is_brain_mask(path.name, known):
-                masks.append(path)
-                continue
-            truths += [] if rank is None else [(rank, path)]
-            ignored.append(path)
-        elif name.other:
+    for file in sorted(files, key=lambda file: file.path):
+        path, name = file.path, file.name
+        if not file.image and is_brain_mask(path.name, file.known):
+            masks.append(path)
+        elif not file.image or name.other:
             ignored.append(path)
         elif name.doubt is not None:
-            doubts.append(Doubt(path, name.doubt, name.possible))
+            doubts.append((path, name))
         elif name.sequence is not None:
             named.append((name.sequence, path))
             remarks += [] if name.remark is None else [f"{path.name}: {name.remark}."]
@@ -240,8 +239,7 @@ def case_of_files(
         tuple(named),
         tuple(unnamed),
         masks[0] if masks else None,
-        tuple(sorted(truths)),
-        tuple(sorted([*ignored, *masks[1:]])),
+        ignored=tuple(sorted([*ignored, *masks[1:]])),
         doubts=tuple(doubts),
         remarks=tuple(remarks),
     )
@@ -267,12 +265,6 @@ def _before_and_after(named: list[tuple[Modality, Path]], unnamed: list[Path]) -
     return [(Modality.T1, last["pre"]), (Modality.T1C, last["post"])]
 
 
-def is_a_map(path: Path, known_case: str = "") -> bool:
-    """Whether a file is a mask or another map, by its name and, where that leaves it open, by its voxels."""
-    certainty = map_certainty(path.name, known_case)
-    return certainty == "yes" or (certainty == "maybe" and holds_labels(path))
-
-
 def case_of_file(path: Path) -> Case:
     """One image file as a case of its own; its id is its name without the sequence, or its folder's name.
 
@@ -280,18 +272,17 @@ def case_of_file(path: Path) -> Case:
         InputError: The name says that it is a mask or another map, or no image at all.
     """
     refuse_no_image(path)
-    folder = path.absolute().parent
-    known = known_case_of(stem_of(path.name), folder)
-    if is_a_map(path, known):
+    folder, file = path.absolute().parent, NamedFile.at(path)
+    if not file.image:
         raise InputError(
             "This looks like a mask or a label map, not an image",
             file=path,
             why="its name says so",
             fix="Name an image, or segment it with --sequence if it is one",
         )
-    name = read_name(path.name, known)
+    name = file.name
     scan_id = name.case or (folder.name if name.sequence is not None else stem_of(path.name)) or "scan"
-    case = case_of_files(scan_id, folder, [path], known_case=known, images=[path])
+    case = case_of_files(scan_id, folder, [file])
     return replace(case, ignored=(), unnamed=(path,)) if name.other else case
 
 

@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from annofree.errors import InputError
-from annofree.formats.case import Case, case_of_files, is_a_map, of_one_visit
+from annofree.formats.case import Case, NamedFile, case_of_files, of_one_visit
 from annofree.formats.dicom.files import zip_holds
 from annofree.formats.joined import joined_sequences, without_others
 from annofree.formats.names import (
@@ -27,7 +27,6 @@ from annofree.formats.names import (
     is_brain_mask,
     is_map_folder,
     is_volume,
-    known_case_of,
     map_certainty,
     name_of_folder,
     own_part,
@@ -144,18 +143,19 @@ def _is_beside_the_point(case: Case, found: list[Case]) -> bool:
     return others and any(scan.images and scan.folder.parent == case.folder.parent for scan in found)
 
 
-def _here(folder: Path, files: list[Path]) -> list[Case]:
+def _here(folder: Path, paths: list[Path]) -> list[Case]:
     """The cases of the files that lie directly in a folder."""
-    known = _known_cases(folder, files)
-    pictures = [path for path in files if not is_a_map(path, known[path])]
-    if pictures and is_map_folder(folder.name):  # `seg/P1.nii.gz`: labels, unless their voxels say otherwise
-        grey = [path for path, are in zip(pictures, side_by_side(holds_labels, pictures), strict=True) if not are]
-        if len(grey) < len(pictures) and all(holds_labels(path, unreadable=True) for path in grey):
+    files = _looked_at(paths)
+    pictures = [file for file in files if file.image]
+    shown = [file.path for file in pictures]
+    if shown and is_map_folder(folder.name):  # `seg/P1.nii.gz`: labels, unless their voxels say otherwise
+        grey = [path for path, are in zip(shown, side_by_side(holds_labels, shown), strict=True) if not are]
+        if len(grey) < len(shown) and all(holds_labels(path, unreadable=True) for path in grey):
             return []
     if not pictures:
         # Called maps, all of them: one that holds grey levels is a patient with an unlucky name, and not to be lost.
         grey = [
-            path for path in files if not _A_MAP.search(stem_of(path.name)) and not holds_labels(path, unreadable=True)
+            path for path in paths if not _A_MAP.search(stem_of(path.name)) and not holds_labels(path, unreadable=True)
         ]
         if not grey:
             return []
@@ -164,42 +164,36 @@ def _here(folder: Path, files: list[Path]) -> list[Case]:
             "there is no other image in its folder",
         )
         fix = "Rename it if it is an image (t1, t1ce, t2, flair), or segment it alone with --sequence"
-        return [replace(_unusable(folder, what, why, fix, grey, grey[0]), ignored=tuple(files))]
-    names = {path: read_name(path.name, known[path]) for path in pictures}
-    telling = {path: name for path, name in names.items() if name.sequence or name.doubt}
+        return [replace(_unusable(folder, what, why, fix, grey, grey[0]), ignored=tuple(paths))]
+    telling = {file.path: file.name for file in pictures if file.name.sequence or file.name.doubt}
     if telling:
-        return _scans(folder, files, telling, known, pictures)
-    rest = [path for path in pictures if not names[path].other]
+        return _scans(folder, files, telling)
+    rest = [file for file in pictures if not file.name.other]
     if not rest:
-        shown = ", ".join(path.name for path in pictures[:3])
+        names = ", ".join(path.name for path in shown[:3])
         fix = "Add one of them, or segment a single file with --sequence"
-        return [_unusable(folder, "A folder holds no T1, T1C, T2 or FLAIR", f"its images are {shown}", fix, pictures)]
+        return [_unusable(folder, "A folder holds no T1, T1C, T2 or FLAIR", f"its images are {names}", fix, shown)]
     if len(rest) == 1:
-        return [case_of_files(name_of_folder(folder), folder, files, known_case=known[rest[0]], images=pictures)]
+        return [case_of_files(name_of_folder(folder), folder, files)]
     # Names that tell no sequence: one scan a file, for --sequence to name.
-    return [Case(stem_of(path.name), folder, unnamed=(path,)) for path in rest]
+    return [Case(stem_of(file.path.name), folder, unnamed=(file.path,)) for file in rest]
 
 
-def _known_cases(folder: Path, files: list[Path]) -> dict[Path, str]:
-    """The part of each name that is known to be an id: the folder's name, or what several sequences share."""
-    known = {path: known_case_of(stem_of(path.name), folder) for path in files}
-    names = {path: read_name(path.name, known[path]) for path in files}
-    for path, name in names.items():
+def _looked_at(paths: Iterable[Path]) -> list[NamedFile]:
+    """The files of a folder; what is known of their ids is what their folders are called, or what several share."""
+    files = [NamedFile.at(path) for path in paths]
+
+    def shares_its_beginning(file: NamedFile) -> bool:
+        name = file.name
         if not name.doubt or not re.search(r"\d", name.prefix) or _NO_INITIALS.search(name.prefix):
-            continue
-        same = [other for other in names.values() if other is not name and other.prefix == name.prefix]
-        if any(set(other.possible or (other.sequence,)) - set(name.possible) for other in same):
-            known[path] = name.prefix
-    return known
+            return False
+        same = (other.name for other in files if other is not file and other.name.prefix == name.prefix)
+        return any(set(other.possible or (other.sequence,)) - set(name.possible) for other in same)
+
+    return [NamedFile.at(file.path, file.name.prefix) if shares_its_beginning(file) else file for file in files]
 
 
-def _scans(
-    folder: Path,
-    files: list[Path],
-    telling: dict[Path, ImageName],
-    known: dict[Path, str],
-    pictures: list[Path],
-) -> list[Case]:
+def _scans(folder: Path, files: list[NamedFile], telling: dict[Path, ImageName]) -> list[Case]:
     if all(name.trailing and not name.case for name in telling.values()):  # `T1_P01`, `FLAIR_P01`
         telling = {path: replace(name, case=name.trailing) for path, name in telling.items()}
     remarks: tuple[str, ...] = ()
@@ -211,7 +205,7 @@ def _scans(
         case = next(iter(cases), "")
         says_nothing = folder.name.lower() in GENERIC or folder.name.lower().startswith("ses-")
         scan_id = case if says_nothing and case.lower().startswith("sub-") else name_of_folder(folder)
-        scan = _sorted_out(scan_id, folder, files, known, pictures)
+        scan = of_one_visit(case_of_files(scan_id, folder, files))
         series = series or numbered_behind(telling)
         return [replace(scan, remarks=(*scan.remarks, *remarks), series=tuple(series.items()))]
     if series_or_patients(telling):
@@ -226,24 +220,18 @@ def _scans(
         what = "The files of one folder seem to belong to different patients or visits"
         fix = "Put each patient's files into a folder of their own, or give them one beginning"
         return [_unusable(folder, what, f"their names speak of {shown[0]} and {shown[1]}", fix, sorted(telling))]
-    members: dict[str, list[Path]] = {name.case: [] for name in telling.values()}
+    members: dict[str, list[NamedFile]] = {name.case: [] for name in telling.values()}
     by_length = sorted((case for case in members if case), key=len, reverse=True)
-    for path in files:
-        stem = stem_of(path.name)
-        if path in telling:
-            members[telling[path].case].append(path)
+    for file in files:
+        stem = stem_of(file.path.name)
+        if file.path in telling:
+            members[telling[file.path].case].append(file)
         elif owner := next((case for case in by_length if belongs(stem, case)), None):
-            members[owner].append(path)
-        elif path in pictures and not read_name(path.name, known[path]).other:
-            members[stem] = [path]
+            members[owner].append(file)
+        elif file.image and not file.name.other:
+            members[stem] = [file]
     own = name_of_folder(folder)
-    return [_sorted_out(case or own, folder, paths, known, pictures) for case, paths in sorted(members.items())]
-
-
-def _sorted_out(scan_id: str, folder: Path, files: list[Path], known: dict[Path, str], pictures: list[Path]) -> Case:
-    shared = {known[path] for path in files}
-    known_case = shared.pop() if len(shared) == 1 else None
-    return of_one_visit(case_of_files(scan_id, folder, files, known_case=known_case, images=pictures))
+    return [of_one_visit(case_of_files(case or own, folder, found)) for case, found in sorted(members.items())]
 
 
 def _share_a_sequence(telling: dict[Path, ImageName]) -> bool:

@@ -84,7 +84,6 @@ def _together(name: str, folder: Path, members: list[Member], numbers: Mapping[P
             folder,
             tuple((kind, path) for kind, path, _ in members),
             brain_mask=next((case.brain_mask for case in cases if case.brain_mask), None),
-            truths=tuple(sorted(truth for case in cases for truth in case.truths)),
             ignored=tuple(path for case in cases for path in case.ignored),
             remarks=(*(remark for case in cases for remark in case.remarks), "Each sequence lay in its own folder."),
             series=tuple((path, numbers[path]) for _, path, _ in members if path in numbers),

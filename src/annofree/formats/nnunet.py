@@ -85,9 +85,9 @@ def _cases(place: Path, names: Mapping[int, Modality]) -> list[Case]:
     return cases
 
 
-def _truths(labels: Path, case: str) -> tuple[tuple[int, Path], ...]:
+def _truths(labels: Path, case: str) -> tuple[Path, ...]:
     found = (labels / f"{case}{ending}" for ending in (".nii.gz", ".nii"))
-    return tuple((0, path) for path in found if path.is_file())
+    return tuple(path for path in found if path.is_file())
 
 
 def _channel_names(root: Path) -> dict[int, Modality]:
@@ -115,8 +115,7 @@ def read_case_labels(folder: Path, case: str, grid: Grid) -> NDArray[np.uint8] |
     Raises:
         InputError: It lies on another grid, or does not hold whole numbers from 0 to 255.
     """
-    files = [folder / f"{case}{ending}" for ending in (".nii.gz", ".nii")]
-    file = next((path for path in files if path.is_file()), None)
+    file = next(iter(_truths(folder, case)), None)
     if file is None:
         return None
     values, native = read_labels(file)

@@ -109,7 +109,7 @@ def find(folder: Path) -> list[Case]:
         for path in files:
             if not _is_mask(path) and _key(path.name):
                 truth = masks.get(_key(path.name))
-                truths = () if truth is None else ((0, truth),)
+                truths = () if truth is None else (truth,)
                 cases.append(NpyCase(prefix + _key(path.name), place, unnamed=(path,), truths=truths))
     return cases
 

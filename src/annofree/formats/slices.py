@@ -139,7 +139,7 @@ def find(folder: Path) -> list[Case]:
     texts = {file.stem: file for file in (images.parent / REPORTS).glob("*.txt")} if beside else {}
     cases: list[Case] = []
     for subject, files in subjects_in(images).items():
-        truths = ((0, masks[subject][0]),) if subject in masks else ()
+        truths = tuple(masks.get(subject, ())[:1])
         cases.append(SliceCase(subject, images, unnamed=tuple(files), truths=truths, text=texts.get(subject)))
     return cases
 

@@ -193,7 +193,7 @@ def _from_layout(root: Path, scan_id: str) -> list[tuple[int, Path]]:
     special = (layout for layout in LAYOUTS[:-1] if layout is not dicom)  # which holds no label map that is read
     layout = next((layout for layout in special if layout.recognises(root)), None)
     cases: list[Case] = layout.find(root) if layout else []
-    return [truth for case in cases if case.id == scan_id for truth in case.truths]
+    return [(0, truth) for case in cases if case.id == scan_id for truth in case.truths]
 
 
 def _labels_folder(root: Path, scan_id: str) -> list[tuple[int, Path]]:
