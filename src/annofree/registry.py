@@ -19,11 +19,7 @@ V = TypeVar("V")
 
 
 def named(table: Mapping[str, V], name: str, what: str) -> V:
-    """What a table has under a name.
-
-    Raises:
-        InputError: Nothing; the nearest name and all others are told.
-    """
+    """What a table has under a name. Raises `InputError`: nothing; the nearest name and all others are told."""
     if name not in table:
         near = nearest(name, table)
         hint = f"; did you mean '{near}'?" if near else ""
@@ -91,11 +87,7 @@ class Registry(Mapping[str, R], Generic[R, T]):
         self._found: Callable[[], Iterable[R]] | None = found
 
     def __getitem__(self, name: str) -> R:
-        """The row of a name.
-
-        Raises:
-            SettingsError: Nothing has that name; the nearest is named.
-        """
+        """The row of a name. Raises `SettingsError`: nothing has that name; the nearest is named."""
         return self._row(name)
 
     def _row(self, name: str, words: Iterable[str] = ()) -> R:
@@ -187,11 +179,7 @@ class Kind(Settings):
 
     @classmethod
     def from_text(cls, text: str) -> Self:
-        """From what follows the colon of the short form.
-
-        Raises:
-            SettingsError: It cannot be read.
-        """
+        """From what follows the colon of the short form. Raises `SettingsError`: it cannot be read."""
         values: dict[str, Any] = {}
         for position, part in enumerate(p.strip() for p in text.split(",") if p.strip()):
             key, equals, value = (word.strip() for word in part.partition("="))

@@ -93,11 +93,7 @@ def side_in_name(name: str) -> Side | None:
 
 
 def parse_side(text: str) -> Side:
-    """The side that a table's cell means.
-
-    Raises:
-        InputError: It is no side.
-    """
+    """The side that a table's cell means. Raises `InputError`: it is no side."""
     for side, pattern in _SIDE_WORDS.items():
         if re.fullmatch(pattern, text.strip().lower()):
             return side

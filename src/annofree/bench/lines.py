@@ -29,11 +29,7 @@ class Lines:
 
     @classmethod
     def read(cls, path: str | Path) -> Lines:
-        """Read a file.
-
-        Raises:
-            InputError: There is none, or it is no YAML.
-        """
+        """Read a file. Raises `InputError`: there is none, or it is no YAML."""
         import yaml
 
         file = Path(path)

@@ -61,11 +61,7 @@ class Scored:
 
 
 def scored(answers: Path, truth: Path) -> Scored:
-    """Score a folder of answers, or read what was scored before.
-
-    Raises:
-        InputError: Nothing could be scored.
-    """
+    """Score a folder of answers, or read what was scored before. Raises `InputError`: nothing could be scored."""
     stamp = _stamp(answers, truth)
     known = _known(answers, stamp)
     if known is not None:

@@ -45,11 +45,7 @@ def sort_arguments(
 
 
 def take_participants(cohort: Cohort, labels: Sequence[str]) -> Cohort:
-    """The scans of these persons.
-
-    Raises:
-        InputError: A label belongs to no scan.
-    """
+    """The scans of these persons. Raises `InputError`: a label belongs to no scan."""
     from annofree.formats.bids_names import participant_of
 
     if not labels:

@@ -341,11 +341,7 @@ def _rebuild(
 
 
 def read_sidecar(path: Path) -> dict[str, Any]:
-    """What `segment` wrote beside a mask.
-
-    Raises:
-        InputError: It is not there or cannot be read.
-    """
+    """What `segment` wrote beside a mask. Raises `InputError`: it is not there or cannot be read."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:

@@ -181,11 +181,7 @@ _FIX = "Check voxel size and unit in the header against the scanner's protocol, 
 
 
 def refuse_impossible_view(grid: Grid, file: str) -> None:
-    """Refuse a field of view that no head has.
-
-    Raises:
-        InputError: It is too small or too large.
-    """
+    """Refuse a field of view that no head has. Raises `InputError`: it is too small or too large."""
     extent = [n * edge for n, edge in zip(grid.shape, grid.spacing_mm, strict=True)]
     if min(extent) < MIN_EXTENT_MM or max(extent) > MAX_EXTENT_MM:
         shown = " x ".join(f"{length:.3g}" for length in extent)

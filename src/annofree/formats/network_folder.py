@@ -17,11 +17,7 @@ WEIGHTS_HASH = "weights_sha256"
 
 
 def read_config(source: Path) -> dict[str, Any]:
-    """The `config.yaml` of a network's folder.
-
-    Raises:
-        InputError: It is no table that names a network.
-    """
+    """The `config.yaml` of a network's folder. Raises `InputError`: it is no table that names a network."""
     import yaml
 
     try:

@@ -118,22 +118,14 @@ def _picture(array: Array, grid: FileGrid, name: str, notes: tuple[str, ...], sh
 
 
 def coarsest_edge_mm(source: str | Path) -> float:
-    """The longest voxel edge that a file's header gives.
-
-    Raises:
-        InputError: The file cannot be opened.
-    """
+    """The longest voxel edge that a file's header gives. Raises `InputError`: the file cannot be opened."""
     image, name = _open(source)
     with _one_sentence(name):
         return float(max(np.sqrt((np.asarray(image.affine, dtype=float)[:3, :3] ** 2).sum(axis=0))))
 
 
 def holds_channels(source: str | Path) -> bool:
-    """Whether a file's header gives it a fourth axis.
-
-    Raises:
-        InputError: The file cannot be opened.
-    """
+    """Whether a file's header gives it a fourth axis. Raises `InputError`: the file cannot be opened."""
     shape = _open(source)[0].shape
     return len(shape) > 3 and shape[3] > 1
 

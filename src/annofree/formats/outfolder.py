@@ -126,11 +126,7 @@ def table(rows: Iterable[Mapping[str, Any]], columns: Iterable[str] = (), *, del
 
 
 def read_table(path: Path) -> list[dict[str, str]]:
-    """The rows of a table that `table` wrote; none where there is no file.
-
-    Raises:
-        InputError: It cannot be read.
-    """
+    """The rows of a table that `table` wrote; none where there is no file. Raises `InputError`: it cannot be read."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             with_tabs = path.suffix != ".csv"

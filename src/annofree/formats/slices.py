@@ -120,11 +120,7 @@ def recognises(folder: Path) -> bool:
 
 
 def find(folder: Path) -> list[Case]:
-    """One case a subject.
-
-    Raises:
-        InputError: The folder holds several of the published folders.
-    """
+    """One case a subject. Raises `InputError`: the folder holds several of the published folders."""
     inside = _published_in(folder)
     if inside and not _has_slices(folder / IMAGES) and not _has_slices(folder):
         raise InputError(
@@ -193,11 +189,7 @@ def read_stack(
 
 
 def number_of(file: Path) -> int:
-    """The slice number at the end of a name.
-
-    Raises:
-        InputError: The name does not end in `_<number>.png`.
-    """
+    """The slice number at the end of a name. Raises `InputError`: the name does not end in `_<number>.png`."""
     match = _NAME.fullmatch(file.name)
     if match is None:
         raise InputError("A slice's name tells no number", file=file, fix="Name slices <dataset>_<subject>_<slice>.png")
@@ -205,11 +197,7 @@ def number_of(file: Path) -> int:
 
 
 def read_png(file: Path) -> NDArray[np.uint8]:
-    """One slice as uint8 (X, Y), RAS.
-
-    Raises:
-        InputError: Missing, damaged, or not a grey image of 8 bits.
-    """
+    """One slice as uint8 (X, Y), RAS. Raises `InputError`: missing, damaged, or not a grey image of 8 bits."""
     from PIL import Image
 
     try:
@@ -257,11 +245,7 @@ def asked(folder: Path) -> dict[str, Any] | None:
 
 
 def places(folder: Path) -> dict[str, Place]:
-    """Where the slices of each subject lie; empty where nobody said.
-
-    Raises:
-        InputError: `slices.json` is damaged.
-    """
+    """Where the slices of each subject lie; empty where nobody said. Raises `InputError`: `slices.json` is damaged."""
     file = folder / PLACES
     return dict(_places(file, file.stat().st_mtime_ns)) if file.is_file() else {}
 

@@ -149,11 +149,7 @@ def onnx_of(module: nn.Module) -> bytes:
 
 
 def write_onnx(module: nn.Module, folder: str | PathLike[str]) -> Path:
-    """Write `model.onnx` into a network's folder.
-
-    Raises:
-        AnnofreeError: Its answers differ from the module's.
-    """
+    """Write `model.onnx` into a network's folder. Raises `AnnofreeError`: its answers differ from the module's."""
     path = Path(folder) / MODEL
     atomic_write(path, onnx_of(module))
     if (path.parent / WEIGHTS).is_file():

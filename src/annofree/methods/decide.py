@@ -64,11 +64,7 @@ class Rules:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """The inverse of `to_dict`.
-
-        Raises:
-            SettingsError: A threshold or refiner is not known.
-        """
+        """The inverse of `to_dict`. Raises `SettingsError`: a threshold or refiner is not known."""
         return cls(
             {region: THRESHOLDS.from_dict(rule) for region, rule in values["thresholds"].items()},
             {

@@ -50,11 +50,7 @@ class NetworkMethod(Method):
         return filled_brain(scan)
 
     def needed_network(self) -> Network:
-        """The network.
-
-        Raises:
-            InputError: The model is not fitted.
-        """
+        """The network. Raises `InputError`: the model is not fitted."""
         if self.network is None:
             raise self.no_network()
         return self.network

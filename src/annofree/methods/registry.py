@@ -141,10 +141,6 @@ METHODS: Registry[MethodInfo, Method] = Registry(
 
 
 def method_class(name: str) -> type[Method]:
-    """The class of a method, loaded now.
-
-    Raises:
-        SettingsError: No method has that name; the nearest is named.
-    """
+    """The class of a method, loaded now. Raises `SettingsError`: no method has that name; the nearest is named."""
     cls: type[Method] = METHODS[name].load()
     return cls

@@ -52,11 +52,7 @@ NETWORKS: Registry[NetworkRow, Settings] = Registry(
 
 
 def parse(config: Mapping[str, Any] | Settings) -> Settings:
-    """Settings of a network from a mapping with a ``kind``.
-
-    Raises:
-        SettingsError: The kind or a key is unknown.
-    """
+    """Settings of a network from a mapping with a ``kind``. Raises `SettingsError`: the kind or a key is unknown."""
     if isinstance(config, Settings):
         return config
     found: Settings = NETWORKS[str(config.get("kind", ""))].load()(**dict(config))

@@ -59,11 +59,7 @@ class Environment:
         return shutil.which(command, path=str(self.python.parent))
 
     def command(self, name: str) -> str:
-        """Path of one of nnU-Net's commands.
-
-        Raises:
-            OptionalDependency: nnU-Net is not installed there.
-        """
+        """Path of one of nnU-Net's commands. Raises `OptionalDependency`: nnU-Net is not installed there."""
         path = self.found(name)
         if path is None:
             raise OptionalDependency(

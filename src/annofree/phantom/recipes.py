@@ -77,11 +77,7 @@ KINDS: tuple[str, ...] = (*RECIPES, "healthy")
 
 
 def check_kind(kind: str) -> str:
-    """The kind itself.
-
-    Raises:
-        InputError: It is none of `KINDS`.
-    """
+    """The kind itself. Raises `InputError`: it is none of `KINDS`."""
     if kind not in KINDS:
         raise InputError(f"'{kind}' is not a kind of phantom", fix=f"Use one of {', '.join(KINDS)}")
     return kind

@@ -11,11 +11,7 @@ from annofree.scan import Scan
 
 
 def brain_of(scan: Scan) -> NDArray[np.bool_]:
-    """The scan's brain mask or its foreground, (X, Y, Z).
-
-    Raises:
-        InputError: There is none.
-    """
+    """The scan's brain mask or its foreground, (X, Y, Z). Raises `InputError`: there is none."""
     brain = scan.foreground()
     if not brain.any():
         raise InputError(f"Scan '{scan.id}' has no foreground", fix="Give a brain mask with --brain-mask")
@@ -23,11 +19,7 @@ def brain_of(scan: Scan) -> NDArray[np.bool_]:
 
 
 def filled_brain(scan: Scan) -> NDArray[np.bool_]:
-    """The same with its holes filled: dark fluid may equal the background.
-
-    Raises:
-        InputError: There is none.
-    """
+    """The same with its holes filled: dark fluid may equal the background. Raises `InputError`: there is none."""
     brain = brain_of(scan)
     return scan.once("filled brain", lambda: _without_holes(brain))
 

@@ -51,11 +51,7 @@ def brain_probability(image: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def largest_part(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The largest 26-connected part of a mask.
-
-    Raises:
-        InputError: The mask is empty.
-    """
+    """The largest 26-connected part of a mask. Raises `InputError`: the mask is empty."""
     if not mask.any():
         raise InputError("No brain was found in the image", fix="Give a brain mask with --brain-mask FILE")
     return largest_component(mask)

@@ -151,11 +151,7 @@ class Learned(Threshold):
 
     @classmethod
     def load(cls, file: str | Path) -> Self:
-        """Read a rule that `save` wrote.
-
-        Raises:
-            InputError: The file holds none.
-        """
+        """Read a rule that `save` wrote. Raises `InputError`: the file holds none."""
         try:
             values: dict[str, Any] = json.loads(Path(file).read_text(encoding="utf-8"))
             if values.pop("kind") != cls.kind:

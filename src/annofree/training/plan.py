@@ -42,11 +42,7 @@ class TrainingPlan(Settings):
 
     @property
     def cube_mm(self) -> float:
-        """The voxel's edge.
-
-        Raises:
-            SettingsError: The edges differ.
-        """
+        """The voxel's edge. Raises `SettingsError`: the edges differ."""
         if len(set(self.spacing_mm)) > 1:
             raise SettingsError(
                 f"The plan's voxels of {by(self.spacing_mm)} mm are no cubes",

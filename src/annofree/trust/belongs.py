@@ -58,11 +58,7 @@ def note_of(check: Check) -> str:
 
 
 def refuse_misfit(scan: Scan, checks: tuple[Check, ...]) -> None:
-    """Refuse a scan with a warning.
-
-    Raises:
-        InputError: There is one; it names the first check.
-    """
+    """Refuse a scan with a warning. Raises `InputError`: there is one; it names the first check."""
     warned = [check for check in checks if check.warning]
     if warned:
         raise InputError(

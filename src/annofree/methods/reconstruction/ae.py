@@ -36,11 +36,7 @@ class AESettings(Settings):
 
     @property
     def coarse(self) -> int:
-        """Pixels a side of the coarsest grid.
-
-        Raises:
-            ValueError: The size cannot be halved that often.
-        """
+        """Pixels a side of the coarsest grid. Raises `ValueError`: the size cannot be halved that often."""
         if self.size % 2 ** len(self.widths):
             raise ValueError(f"size {self.size} is no multiple of {2 ** len(self.widths)}")
         return int(self.size // 2 ** len(self.widths))

@@ -55,11 +55,7 @@ def error_map(
 
 
 def window(kernel: int) -> NDArray[np.float64]:
-    """Weights of the blur along one axis, of sum 1.
-
-    Raises:
-        ValueError: The window has an even side.
-    """
+    """Weights of the blur along one axis, of sum 1. Raises `ValueError`: the window has an even side."""
     if kernel % 2 == 0:
         raise ValueError(f"the blurring window must have an odd side, not {kernel}")
     weight = np.exp(-0.5 * ((np.arange(kernel) - kernel // 2) / _SIGMA_PX) ** 2)

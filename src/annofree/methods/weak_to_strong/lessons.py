@@ -82,11 +82,7 @@ class FromTruth:
         self.accepted = accepted_masks(self.folder) if is_ours(self.folder) else None
 
     def labelled(self, ids: Iterable[str]) -> list[str]:
-        """The scans to learn from: all, or those with an accepted mask.
-
-        Raises:
-            InputError: None of them has one.
-        """
+        """The scans to learn from: all, or those with an accepted mask. Raises `InputError`: none of them has one."""
         asked = list(ids)
         kept = [i for i in asked if self.accepted is None or i in self.accepted]
         if not kept:
