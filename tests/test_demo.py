@@ -9,6 +9,7 @@ import pytest
 
 import annofree.demo as rooms
 from annofree.batch.worker import Failure
+from annofree.cli.demo import demo
 from annofree.errors import OutputError
 from annofree.pipeline import DEFAULT_METHOD
 
@@ -29,6 +30,17 @@ def test_the_default_method_finds_the_phantoms(made: rooms.Demo) -> None:
 def test_there_are_pictures(made: rooms.Demo) -> None:
     assert "data:image/jpeg" in (made.report.out / "index.html").read_text()
     assert len(list(made.report.out.glob("sub-*/sub-*.html"))) == 2
+
+
+def test_its_own_scores_are_not_called_old(
+    made: rooms.Demo, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The first command of the README said of the table that it had just made that it was of older answers."""
+    monkeypatch.setattr(rooms, "demo", lambda *_, **__: made)
+    demo(Path("demo"))
+    told = capsys.readouterr()
+    assert "all of it is good" in told.out
+    assert told.err == ""
 
 
 def test_a_poor_result_is_not_called_good(made: rooms.Demo) -> None:

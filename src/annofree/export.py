@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from annofree.errors import InputError, OutputError
+from annofree.formats.dicom.drawn import Segs, segs_below
 from annofree.formats.grids import resample
 from annofree.formats.nifti import write_volume
 from annofree.formats.outfolder import atomic_write
@@ -87,6 +89,7 @@ def export_slices(
             fix="Name another folder",
         )
     counts: dict[str, int] = {}
+    segs = cache(segs_below)
     for scan_id in cohort.ids:
         name = f"{dataset}_{scan_id}" if dataset else scan_id
         if name in known:
@@ -99,7 +102,7 @@ def export_slices(
             write_slices(folder, name, _report_mask(scan, cut, settings, regions), kind=MASKS)
         levels = np.round(cut.images[shown] * 255.0).astype(np.uint8)
         if masks is not None:
-            write_slices(folder, name, _mask(scan, cut, masks), kind=MASKS)
+            write_slices(folder, name, _mask(scan, cut, masks, segs), kind=MASKS)
         if scan.report:
             atomic_write(folder / REPORTS / f"{name}.txt", scan.report)
         write_slices(folder, name, levels)
@@ -110,9 +113,9 @@ def export_slices(
     return counts
 
 
-def _mask(scan: Scan, cut: Scan, masks: str | Path) -> NDArray[np.uint8]:
+def _mask(scan: Scan, cut: Scan, masks: str | Path, segs: Segs) -> NDArray[np.uint8]:
     with scoring("export of a test set"):
-        file = find_truth(masks, scan.id)
+        file = find_truth(masks, scan.id, segs)
         if file is None:
             raise InputError(f"There is no mask for scan '{scan.id}'", file=masks, fix="Name it <id>_seg.nii.gz")
         labels = open_truth(file, scan.id, scan.grid, native=scan.native, files=scan.files.values()).labels

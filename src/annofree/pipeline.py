@@ -270,7 +270,7 @@ def ready_to_fit(
     from annofree import methods
     from annofree.formats import open_cohort
     from annofree.formats.standing import refuse_shared
-    from annofree.prepare import Recipe
+    from annofree.prepare.recipe import Remembered
 
     learner = methods.create(method, **settings)
     check_sources(methods.info(method), healthy, patients, reports, brought=learner.brings_material)
@@ -278,9 +278,11 @@ def ready_to_fit(
         fix = "--brain-mask goes with --healthy, --patients-mask with --patients"
         raise InputError("A brain mask was given without the scans that it belongs to", fix=fix)
     if isinstance(healthy, str | Path):
-        healthy = open_cohort(healthy, brain_mask=brain_mask, sequence=sequence, prepare=Recipe())
+        healthy = open_cohort(healthy, brain_mask=brain_mask, sequence=sequence, prepare=Remembered())
     if isinstance(patients, str | Path):
-        patients = open_cohort(patients, reports=reports, brain_mask=patients_mask, sequence=sequence, prepare=Recipe())
+        patients = open_cohort(
+            patients, reports=reports, brain_mask=patients_mask, sequence=sequence, prepare=Remembered()
+        )
     refuse_shared(healthy, patients)
     learner.check_fit(healthy, patients)
     return learner, healthy, patients

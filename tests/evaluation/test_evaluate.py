@@ -247,6 +247,17 @@ def test_a_scan_that_failed_is_named(tmp_path: Path) -> None:
     assert "b\tno\t" in (out / "evaluation_notes.tsv").read_text()
 
 
+@pytest.mark.parametrize("failed", [["b"], ["b", "c"]])
+def test_one_file_is_no_truth_of_the_scans_that_failed(tmp_path: Path, failed: list[str]) -> None:
+    """One was said to have truth; two ended the command by "One truth was given for 2 scans"."""
+    out, truth = cohort(tmp_path, {"a": blocks(2)}, {"a": blocks(2)})
+    (out / "failures.tsv").write_text("".join(f"{row}\tno brain\n" for row in ["id", *failed]))
+    (file,) = truth.rglob("a*.nii.gz")
+    scores = evaluate(out, file)
+    assert [case.value("dice", "WT") for case in scores.cases] == [1.0]
+    assert scores.skipped == ()
+
+
 @pytest.mark.parametrize("rule", ["brats2023", "brats2025", "panoptic"])
 def test_every_rule_keeps_every_case(tmp_path: Path, rule: str, capsys: pytest.CaptureFixture[str]) -> None:
     nothing = np.zeros(SHAPE, np.uint8)

@@ -18,11 +18,11 @@ from annofree.prepare import Recipe
 from annofree.prepare.bias import CorrectBias, bias_field
 from annofree.prepare.brain_ladder import FindBrain
 from annofree.prepare.check import looks_like_ct
-from annofree.prepare.recipe import again
+from annofree.prepare.recipe import Remembered, again
 from annofree.prepare.regrid import Regrid
 from annofree.prepare.rigid import register
 from annofree.prepare.work import Work
-from annofree.scan import Modality, Scan
+from annofree.scan import Grid, Modality, Scan
 
 MOVED = movement((9.0, -6.0, 14.0), 7.0)
 FINE = grid((64, 76, 60), (3.0, 3.0, 3.0))
@@ -102,6 +102,35 @@ def test_a_stored_record_prepares_the_same_scan_again(prepared: Scan) -> None:
     for name, image in prepared.images.items():
         assert np.array_equal(image, same.images[name])
     assert again({}) is None
+
+
+def test_a_head_that_is_read_again_is_not_registered_again(prepared: Scan, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fit reads each scan several times: after the first it is drawn from what was found, refusals too."""
+    once = Remembered(reference=Modality.FLAIR)
+    first = once(study())
+    with monkeypatch.context() as nothing_else:
+        nothing_else.setattr(Recipe, "steps", ())
+        second = once(study())
+    for scan in (first, second):
+        assert scan.brain is not None
+        assert prepared.brain is not None
+        assert np.array_equal(scan.brain, prepared.brain)
+        assert all(np.array_equal(image, prepared.images[name]) for name, image in scan.images.items())
+        assert scan.notes == prepared.notes
+    assert second.preparation is first.preparation
+    with pytest.raises(InputError, match="4 slices") as refused:
+        once(_flat())
+    monkeypatch.setattr(Recipe, "steps", ())
+    with pytest.raises(InputError) as again_refused:
+        once(_flat())
+    assert str(again_refused.value) == str(refused.value)
+
+
+def _flat() -> Study:
+    """What has too few slices to be a head."""
+    grids = {Modality.T1: Grid((64, 64, 4), np.diag([3.0, 3.0, 30.0, 1.0]))}
+    images = {Modality.T1: np.ones((64, 64, 4), np.float32)}
+    return Study("flat", images, grids, grids, heads={Modality.T1: "made"})
 
 
 def test_the_movement_is_the_same_to_the_last_bit_on_one_and_two_threads() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from annofree.errors import InputError
 from annofree.evaluation.evaluate import Evaluation, evaluate
 from annofree.evaluation.sanity import SanityRow
 from annofree.formats import locate_truth, written_ids
+from annofree.formats.dicom.drawn import segs_below
 from annofree.formats.network_folder import text_hash
 from annofree.formats.outfolder import read_json, read_table, write_json
 from annofree.metrics import CaseScores, Score
@@ -78,9 +80,10 @@ def scored(answers: Path, truth: Path) -> Scored:
 
 def _stamp(answers: Path, truth: Path) -> str:
     parts: list[Any] = [VERSION]
+    segs = cache(segs_below)
     for scan_id in written_ids(answers):
         try:
-            file = locate_truth(truth, scan_id)
+            file = locate_truth(truth, scan_id, segs)
             status = file.stat()
             place: Any = (str(file), status.st_size, status.st_mtime_ns)
         except InputError:

@@ -30,7 +30,7 @@ def rethreshold(
 ) -> None:
     """Change masks from saved scores, without running a method again: another threshold, other refiners, or both."""
     from annofree.batch.rethreshold import rethreshold as run
-    from annofree.cli.show import show_failures, show_rows
+    from annofree.cli.show import show_failures, show_rows, warn_of_old_scores
     from annofree.errors import InputError
 
     if threshold is None and refine is None:
@@ -38,6 +38,7 @@ def rethreshold(
     rules: dict[str, Any] = {"method": method, "refine": refine, "region": region}
     report = run(results, threshold, **rules, out=out, overwrite=overwrite, locate=locate)
     show_rows(report)
+    warn_of_old_scores(report)
     if report.failures:
         show_failures(report)
         raise typer.Exit(3)

@@ -73,7 +73,7 @@ def segment(
     with quick_imports():
         from annofree.batch.run import run
         from annofree.cli.bids_app import sort_arguments, take_participants
-        from annofree.cli.show import say, show_failures, show_rows
+        from annofree.cli.show import say, show_failures, show_rows, warn_of_old_scores
         from annofree.errors import InputError
         from annofree.formats import open_cohort
         from annofree.pipeline import Choice
@@ -116,6 +116,7 @@ def segment(
         cohort, choice, folder, workers=workers, scheduler=scheduler, locate=locate, review=review, progress=True
     )
     show_rows(report)
+    warn_of_old_scores(report)
     if (dicom_seg or dicom_sr) and report.rows:
         from annofree.formats.dicom import DicomSettings
         from annofree.formats.dicom.results import export_dicom_seg

@@ -71,10 +71,14 @@ def show_rows(report: BatchReport) -> None:
             + (f", {len(report.reused)} done before" if report.reused else "")
         )
         say(f"written to {report.out}")
-        if len(report.reused) < len(report.rows) and (report.out / "evaluation.tsv").is_file():
-            warn(f"{report.out / 'evaluation.tsv'} has the scores of older answers; annofree evaluate makes it anew")
     elif report.failures:
         say(f"no scan was segmented; {report.out / 'failures.tsv'} says why")
+
+
+def warn_of_old_scores(report: BatchReport) -> None:
+    """Say so where a run gave new answers and a table of scores beside them is of the old ones."""
+    if len(report.reused) < len(report.rows) and (report.out / "evaluation.tsv").is_file():
+        warn(f"{report.out / 'evaluation.tsv'} has the scores of older answers; annofree evaluate makes it anew")
 
 
 def _notes(report: BatchReport) -> list[list[tuple[str, str]]]:

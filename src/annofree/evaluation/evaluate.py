@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import cache
 from math import isnan
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from annofree.evaluation.foretold import Foretold, foretold_sentence
 from annofree.evaluation.sanity import SanityRow, SanityRows
 from annofree.formats import label_values, locate_truth, open_truth, read_segmentation, written_ids
 from annofree.formats.derivatives import no_results
+from annofree.formats.dicom.drawn import Segs, segs_below
 from annofree.formats.grids import on_grid
 from annofree.formats.label_sets import LABEL_SETS, UnclearLabels, named_to_2021
 from annofree.formats.outfolder import read_table
@@ -148,8 +150,10 @@ def evaluate(
     if not ids:
         raise no_results(results)
     paths = _claim(results, out, overwrite=overwrite)
-    files = _truth_files(truth, ids)
-    beside = frozenset[int]().union(*map(label_values, files.values())) if labels is None else frozenset[int]()
+    segs = cache(segs_below)
+    files = _truth_files(truth, ids, segs)
+    maps = [file for file in files.values() if isinstance(file, Path)]
+    beside = frozenset[int]().union(*map(label_values, maps)) if labels is None else frozenset[int]()
 
     cases: list[CaseScores] = []
     skipped: list[tuple[str, str]] = []
@@ -160,7 +164,8 @@ def evaluate(
         try:
             left_out: list[str] = []
             answer = read_segmentation(results, scan_id, method, scores=tuple(REGIONS), left_out=left_out)
-            source = files.get(scan_id, Path(truth))
+            if isinstance(source := files[scan_id], InputError):
+                raise source
             expert = open_truth(
                 source,
                 scan_id,
@@ -197,7 +202,7 @@ def evaluate(
         methods[str(answer.provenance.get("method", "unknown"))] = None
         tiers[str(answer.provenance.get("tier", "unknown"))] = None
     failed = [row.get("id", "") for row in read_table(results / _FAILURES)]
-    skipped += _lost(failed, truth, ids)
+    skipped += _lost(failed, truth, ids, segs)
     notes += [(case.case, _EARLIER) for case in cases if case.case in failed]
     if not cases:
         unlike = {sentence.replace(scan_id, ""): sentence for scan_id, sentence in reversed(skipped)}
@@ -227,8 +232,8 @@ def evaluate(
     )
 
 
-def _truth_files(truth: str | Path, ids: Sequence[str]) -> dict[str, Path]:
-    """The truth of each scan, as far as there is one."""
+def _truth_files(truth: str | Path, ids: Sequence[str], segs: Segs) -> dict[str, Path | InputError]:
+    """The truth of each scan, or why there is none."""
     if not Path(truth).exists():
         raise InputError("There is no such file or folder", file=truth, fix="Check the path given as truth")
     if Path(truth).is_file() and len(ids) > 1:
@@ -238,12 +243,12 @@ def _truth_files(truth: str | Path, ids: Sequence[str]) -> dict[str, Path]:
             why=f"the results hold {some(ids)}",
             fix="Give the folder that holds a label map for each",
         )
-    files: dict[str, Path] = {}
+    files: dict[str, Path | InputError] = {}
     for scan_id in ids:
         try:
-            files[scan_id] = locate_truth(truth, scan_id)
-        except InputError:
-            continue  # scoring says why
+            files[scan_id] = locate_truth(truth, scan_id, segs)
+        except InputError as error:
+            files[scan_id] = error
     return files
 
 
@@ -309,12 +314,15 @@ def _mirrored(called: np.ndarray, true: np.ndarray, case: CaseScores) -> str:
     return f"With {sides} exchanged the truth would fit (Dice {dice:.2f}): look whether it lies where its header says."
 
 
-def _lost(failed: Sequence[str], truth: str | Path, ids: Sequence[str]) -> list[tuple[str, str]]:
+def _lost(failed: Sequence[str], truth: str | Path, ids: Sequence[str], segs: Segs) -> list[tuple[str, str]]:
     """Scans that `segment` failed on although there is truth: they are in no mean, which has to be said."""
-    missing = _truth_files(truth, [scan_id for scan_id in failed if scan_id and scan_id not in ids])
+    if Path(truth).is_file():  # which is of the one scan that was segmented
+        return []
+    missing = _truth_files(truth, [scan_id for scan_id in failed if scan_id and scan_id not in ids], segs)
     return [
         (scan_id, f"Scan '{scan_id}' has truth but no segmentation ({_FAILURES} says why); it is in no mean.")
-        for scan_id in missing
+        for scan_id, file in missing.items()
+        if isinstance(file, Path)
     ]
 
 

@@ -13,7 +13,7 @@ from annofree.errors import InputError, some
 from annofree.formats import dicom
 from annofree.formats.carried import carried_labels
 from annofree.formats.case import Case
-from annofree.formats.dicom.drawn import find_dicom_segs, in_frame_of, read_dicom_seg
+from annofree.formats.dicom.drawn import Segs, find_dicom_segs, in_frame_of, read_dicom_seg, segs_below
 from annofree.formats.drawn import label_map, read_slicer
 from annofree.formats.folders import find_truths, passed_over
 from annofree.formats.label_sets import ALL, LABEL_SETS, LabelSet, choose_label_set
@@ -115,8 +115,10 @@ def _carried(
     return carried_labels(labels, regions, own, grid, np.eye(4))
 
 
-def locate_truth(path: str | Path, scan_id: str) -> Path:
+def locate_truth(path: str | Path, scan_id: str, segs: Segs = segs_below) -> Path:
     """The file of a scan's truth: `path` itself, or what `find_truth` finds below it.
+
+    For many scans `segs` is `functools.cache(segs_below)`, so that DICOM below the folder is opened once.
 
     Raises:
         InputError: There is none.
@@ -124,10 +126,10 @@ def locate_truth(path: str | Path, scan_id: str) -> Path:
     source = Path(path)
     if not source.is_dir():
         return source
-    found = find_truth(source, scan_id)
+    found = find_truth(source, scan_id, segs)
     if found is None:
         only_dicom = dicom.recognises(source)
-        passed = [*passed_over(source, scan_id), *(str(path) for path, _ in find_dicom_segs(source, scan_id))]
+        passed = [*passed_over(source, scan_id), *(str(seg.path) for seg in find_dicom_segs(source, scan_id, segs))]
         told = (
             f"; of programs, places or other visits by names, headers or label tables: {some(passed)}" if passed else ""
         )
@@ -155,12 +157,12 @@ def label_values(source: Path) -> frozenset[int]:
         return frozenset()  # opening it says why
 
 
-def find_truth(folder: str | Path, scan_id: str) -> Path | None:
+def find_truth(folder: str | Path, scan_id: str, segs: Segs = segs_below) -> Path | None:
     """The label map of a scan below a folder, or None.
 
     Looks beside the scan's images, in a folder of its name, for files named after it, in `labelsTr` and among the
     masks of `.npy` folders, and last for a DICOM SEG of its study. What programs drew, anatomical maps and brain masks
-    are no truth.
+    are no truth. `segs` is as for `locate_truth`.
 
     Raises:
         InputError: The folder does not exist, or two files claim to be the truth.
@@ -174,7 +176,7 @@ def find_truth(folder: str | Path, scan_id: str) -> Path | None:
     if not found and (root / scan_id).is_dir():
         found = find_truths(root / scan_id, scan_id)  # spares a walk through thousands of other patients
     found = found or find_truths(root, scan_id)
-    found = found or [(0, path) for path, by_persons in find_dicom_segs(root, scan_id) if by_persons]
+    found = found or [(0, seg.path) for seg in find_dicom_segs(root, scan_id, segs) if seg.by_persons]
     if not found:
         return None
     best = min(rank for rank, _ in found)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from copy import copy
 from dataclasses import replace
 from functools import lru_cache
+from math import prod
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
+from pydantic import PrivateAttr
 
 from annofree.errors import InputError
 from annofree.formats import open_cohort
@@ -170,3 +174,39 @@ class Again(Settings):
             work = CorrectBias(**bias[0])(work)
         scan = as_scan(work)
         return scan.replace(preparation=replace(told, natives=study.natives), notes=study.notes)
+
+
+class Remembered(Recipe):
+    """A recipe for a cohort whose scans are read several times, as a fit reads them.
+
+    What was found the first time (brain and movements, or why a scan was refused) is kept by the scan's id, a megabyte
+    each; later readings draw the same images from it in a hundredth of the time.
+    """
+
+    _found: dict[str, InputError | tuple[Preparation, tuple[str, ...], tuple[int, ...], NDArray[np.uint8]]] = (
+        PrivateAttr(default_factory=dict)
+    )
+
+    def __call__(self, study: Study) -> Scan:
+        """Prepare a study, or draw it as it was prepared before.
+
+        Raises:
+            InputError: A step could not do its work.
+        """
+        found = self._found.get(study.id)
+        if isinstance(found, InputError):
+            raise copy(found)  # which holds no images by its traceback
+        if found is not None:
+            told, notes, shape, packed = found
+            brain = np.unpackbits(packed, count=prod(shape)).reshape(shape)
+            drawn = Again(record=told.to_dict())(replace(study, brain=brain))
+            return drawn.replace(preparation=told, notes=notes)
+        try:
+            scan = super().__call__(study)
+        except InputError as error:
+            self._found[study.id] = copy(error)
+            raise
+        assert scan.brain is not None
+        assert scan.preparation is not None
+        self._found[study.id] = scan.preparation, scan.notes, scan.shape, np.packbits(scan.brain)
+        return scan

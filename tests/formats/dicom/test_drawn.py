@@ -16,6 +16,7 @@ from annofree.errors import InputError
 from annofree.evaluation.accept import accept
 from annofree.evaluation.evaluate import evaluate
 from annofree.formats import open_cohort, open_truth
+from annofree.formats.dicom import drawn as drawn_files
 from annofree.formats.dicom.case import _volume
 from annofree.formats.dicom.drawn import find_dicom_segs
 from annofree.formats.dicom.results import export_dicom_seg
@@ -330,8 +331,32 @@ def test_each_file_is_opened_once_to_find_a_seg(tmp_path: Path, monkeypatch: pyt
 
     monkeypatch.setattr(io, "open", counting)
     monkeypatch.setattr("builtins.open", counting)
-    assert [path.name for path, _ in find_dicom_segs(tmp_path / "a", case.id)] == ["IM9000"]
+    assert [seg.path.name for seg in find_dicom_segs(tmp_path / "a", case.id)] == ["IM9000"]
     assert opened == {str(path): 1 for path in (tmp_path / "a").iterdir()}
+
+
+def test_dicom_is_opened_once_to_score_many_scans(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder of truth with thousands of slices in it was opened file by file for each scan again."""
+    result, case, own = made(tmp_path / "a", oblique())
+    for name in ("p1", "p2", "p3"):
+        result.replace(scan_id=name).save(tmp_path / "out", page=False)
+    (tmp_path / "truth").mkdir()
+    for name in ("p1", "p2"):
+        shutil.copy(
+            drawn(tmp_path / name, result, case, [("Tumor", "Neoplasm")], [own > 0]), tmp_path / "truth" / f"{name}.dcm"
+        )
+    looked: Counter[str] = Counter()
+    real = drawn_files._seg_header
+
+    def counting(path: Path) -> Any:
+        looked[path.name] += 1
+        return real(path)
+
+    monkeypatch.setattr(drawn_files, "_seg_header", counting)
+    found = evaluate(tmp_path / "out", tmp_path / "truth")
+    assert [case.case for case in found.cases] == ["p1", "p2"]
+    assert ["'p3'" in sentence for sentence in found.skipped] == [True]
+    assert looked == {"p1.dcm": 1, "p2.dcm": 1}
 
 
 def test_a_corrected_seg_is_accepted(tmp_path: Path) -> None:

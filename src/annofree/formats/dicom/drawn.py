@@ -6,9 +6,9 @@ of the scan says it where it fits.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -97,25 +97,45 @@ def in_frame_of(path: Path, files: Iterable[str]) -> bool:
     return bool(own and known) and all(told)
 
 
-def find_dicom_segs(folder: Path, scan_id: str) -> Iterator[tuple[Path, bool]]:
-    """The DICOM SEG below a folder that are of a scan, and whether a person drew at least a part of each.
+class SegFile(NamedTuple):
+    """A DICOM SEG: its study, its person, and whether a person drew at least a part of it."""
 
-    A scan's are those of its study or patient, and those that it names or whose folder it names.
-    """
+    path: Path
+    study: str
+    person: str
+    by_persons: bool
+
+
+#: From a folder to what `segs_below` finds there.
+Segs: TypeAlias = Callable[[Path], Sequence[SegFile]]
+
+
+def segs_below(folder: Path) -> tuple[SegFile, ...]:
+    """The DICOM SEG below a folder; every file is opened for it, so who asks for many scans keeps the answer."""
+    found = []
     for path in walk(folder, tolerant=True):
         if (held := _seg_header(path)) is None:
             continue
         with quiet():
             try:
-                study, person = study_name(str(held.StudyInstanceUID)), str(held.get("PatientID", ""))
                 by_persons = any(item.SegmentAlgorithmType != "AUTOMATIC" for item in held.SegmentSequence)
+                study, person = study_name(str(held.StudyInstanceUID)), str(held.get("PatientID", ""))
             except Exception:  # damaged: no truth
                 continue
+        found.append(SegFile(path, study, person, by_persons))
+    return tuple(found)
+
+
+def find_dicom_segs(folder: Path, scan_id: str, segs: Segs = segs_below) -> Iterator[SegFile]:
+    """The DICOM SEG below a folder that are of a scan: of its study or patient, or its name or its folder's says so."""
+    for seg in segs(folder):
+        path = seg.path
         parts = (folder.absolute().name, *path.relative_to(folder).parts[:-1])
         own = own_part(path.name, scan_id)
         named = own and not anothers(path.stem[len(own) :])
-        if study in scan_id or scan_id in parts or named or (person and scan_id.split("_visit-")[0] == person):
-            yield path, by_persons
+        patients = seg.person and scan_id.split("_visit-")[0] == seg.person
+        if seg.study in scan_id or scan_id in parts or named or patients:
+            yield seg
 
 
 def _seg_header(path: Path) -> Any:

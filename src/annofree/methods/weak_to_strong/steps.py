@@ -45,9 +45,9 @@ def _foreground(source: Path, out: Path, settings: dict[str, Any]) -> list[str]:
 def _tumour(source: Path, out: Path, settings: dict[str, Any]) -> list[str]:
     from annofree.formats import open_cohort
     from annofree.methods.weak_to_strong.student import StudentSettings, tumour_masks
-    from annofree.prepare import Recipe
+    from annofree.prepare.recipe import Remembered
 
-    asked, patients = StudentSettings(**settings), open_cohort(source, prepare=Recipe())
+    asked, patients = StudentSettings(**settings), open_cohort(source, prepare=Remembered())
     order = {"settings": ordered(asked), "patients": listed(patients)}
     with unfinished_fit(out, "weak tumour", order):
         last = tumour_masks(patients, out, asked)
@@ -60,8 +60,8 @@ def _tune(source: Path, out: Path, settings: dict[str, Any]) -> list[str]:
     from annofree.methods.weak_to_strong.settings import MADE
     from annofree.methods.weak_to_strong.tune import TuneSettings, tune
     from annofree.methods.weak_to_strong.unetr import size_of
-    from annofree.prepare import Recipe
     from annofree.prepare.brain import filled_brain
+    from annofree.prepare.recipe import Remembered
     from annofree.scan import learning, scoring
 
     asked = TuneSettings(**settings)
@@ -74,7 +74,7 @@ def _tune(source: Path, out: Path, settings: dict[str, Any]) -> list[str]:
             why=f"labels={MADE} are those of made brains",
             fix=f"Choose --set labels=otsu or a folder of masks, or write '{MADE}' in place of the scans",
         )
-    patients = None if asked.labels == MADE else open_cohort(source, prepare=Recipe())
+    patients = None if asked.labels == MADE else open_cohort(source, prepare=Remembered())
     order = {"settings": ordered(asked), "patients": listed(patients)}
     with scoring("a sweep of tier S") if truth else learning(), unfinished_fit(out, "weak tune", order):
         tuned = tune(
