@@ -306,7 +306,7 @@ def test_a_verb_that_reads_results_says_what_it_was_given_instead(
     assert call("segment", scan, "-o", out, "--method", "intensity-published", "--no-locate", "--no-review") == 0
     (tmp_path / "empty").mkdir()
     assert call("review", out, "--method", "atlas-z") == 2  # not one page
-    assert "There is no segmentation of" in capsys.readouterr().err
+    assert "No segmentation is by 'atlas-z'" in capsys.readouterr().err
     verb, *options = [{"TRUTH": phantoms / "truth", "NEW": new, "OUT": out}.get(word, word) for word in words]
     (subject,) = out.glob("sub-*")
     for given, said in (

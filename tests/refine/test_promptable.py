@@ -15,7 +15,7 @@ from annofree.refine import Promptable, RefineContext, parse
 from annofree.refine.promptable.training import PromptSampler, PromptSettings, describe_cases, fit_prompt_net, prompted
 from annofree.refine.promptable.voxels import FEATURES, describe_voxels, squashed
 from annofree.scan import Modality
-from annofree.synthesis.rough_mask import rough_mask
+from annofree.synthesis.rough_mask import _bright, rough_mask
 from annofree.training.samples import SampleSettings
 from annofree.training.stream import TrainingCase
 
@@ -86,6 +86,25 @@ def test_rough_masks_lie_in_the_brain_and_fit_their_scores(seed: int) -> None:
     assert score.min() >= 0
     assert score.max() <= 1
     assert not ((score > 0.5) & ~mask).any()
+
+
+@pytest.mark.parametrize("spacing_mm", [6.0, 14.0])
+def test_a_rough_mask_on_coarse_voxels_is_not_eroded_to_nothing_nor_grown_over_all(
+    spacing_mm: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fewer than one iteration was rounded to none, which ndimage takes as "until nothing changes"."""
+    brain, truth = np.ones((20, 20, 20), bool), np.zeros((20, 20, 20), bool)
+    truth[4:8, 4:8, 4:8] = True
+    bright = truth.copy()
+    bright[12:16, 12:16, 12:16] = True  # as bright, and far away
+    levels = np.repeat(bright[None] * np.float32(9), 4, axis=0)
+    monkeypatch.setattr("annofree.synthesis.rough_mask._wavy", None)  # what is drawn where nothing bright is left
+    drawn = [
+        _bright(truth, levels, brain, np.ones(4, bool), spacing_mm, np.random.default_rng(seed)) > 0.5
+        for seed in range(40)
+    ]
+    assert all(mask[6, 6, 6] for mask in drawn)
+    assert 0 < sum(mask[14, 14, 14] for mask in drawn) < 20  # in three of ten
 
 
 def test_the_shipped_network_improves_masks_of_phantoms_and_stays_near() -> None:

@@ -184,6 +184,12 @@ def test_what_does_not_fit_is_coarser_and_numbers_stay(cases: tuple[Case, ...], 
     assert not np.asarray(small.dataobj)[~brain.inside[::step, ::step, ::step]].any()
 
 
+def test_a_method_that_answered_nothing_is_said_once(out: Path) -> None:
+    """The sentence came once for each of thousands of scans."""
+    with pytest.raises(InputError, match=r"^No segmentation is by 'wrong' \(.*out\)\. Name made\.$"):
+        review(out, method="wrong")
+
+
 def test_pages_are_the_same_bytes_twice_and_kept_while_nothing_changed(tmp_path: Path) -> None:
     from annofree.batch.run import run
     from annofree.formats import open_cohort

@@ -76,7 +76,7 @@ def rethreshold(
     if chain is not None:
         described["refiners"] = [one if isinstance(one, str) else one.to_dict() for one in chain]
     source = Path(results)
-    ids = [scan_id for scan_id in written_ids(source) if only is None or scan_id in only]
+    ids = [scan_id for scan_id in written_ids(source, method) if only is None or scan_id in only]
     if not ids:
         raise no_results(source)
     if (out is None or Path(out).resolve() == source.resolve()) and not overwrite:

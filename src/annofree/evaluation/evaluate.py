@@ -146,7 +146,7 @@ def evaluate(
     named(RULES, rule, "scoring rule")
     if labels is not None:
         named(LABEL_SETS, labels, "label set")
-    ids = written_ids(results)
+    ids = written_ids(results, method)
     if not ids:
         raise no_results(results)
     paths = _claim(results, out, overwrite=overwrite)

@@ -209,9 +209,17 @@ class StoredThreshold:
         return dict(self.record)
 
 
-def written_ids(out: str | Path) -> tuple[str, ...]:
-    """Ids of the scans that have a finished segmentation below an output folder, sorted."""
-    return tuple(sorted({str(read_sidecar(path).get("ScanId")) for path in _sidecars(Path(out))}))
+def written_ids(out: str | Path, method: str | None = None) -> tuple[str, ...]:
+    """Ids of the scans that have a finished segmentation below an output folder, sorted.
+
+    Raises:
+        InputError: There is no such folder, or not one of its segmentations is by `method`.
+    """
+    records = [read_sidecar(path) for path in _sidecars(Path(out))]
+    methods = sorted({str(record.get("Method")) for record in records})
+    if methods and method not in (None, *methods):
+        raise InputError(f"No segmentation is by '{method}'", file=out, fix=f"Name {' or '.join(methods)}")
+    return tuple(sorted({str(record.get("ScanId")) for record in records}))
 
 
 def no_results(folder: Path) -> InputError:

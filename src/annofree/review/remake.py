@@ -44,7 +44,7 @@ def review(out: str | Path, *, method: str | None = None, again: bool = False) -
     """
     root = Path(out)
     made, kept, failed = [], [], []
-    for scan_id in written_ids(root):
+    for scan_id in written_ids(root, method):
         try:
             page = page_path(root, scan_id)
             old = read_summary(page)

@@ -123,14 +123,16 @@ def _bright(
     channel = wanted[-1] if wanted else int(np.flatnonzero(present)[-1])
     smooth = ndimage.gaussian_filter(values[channel], rng.uniform(0.5, 1.5))
     inside = brain
-    if rng.random() < 0.5:
-        inside = ndimage.binary_erosion(brain, iterations=round(3.0 / spacing_mm))
+    # no iterations would mean as many as change something
+    if rng.random() < 0.5 and (steps := round(3.0 / spacing_mm)):
+        inside = ndimage.binary_erosion(brain, iterations=steps)
     threshold = rng.uniform(0.8, 3.5)
     parts, count = components((smooth > threshold) & inside)
     kept = np.ones(count + 1, dtype=bool)
     if rng.random() < 0.7:
         kept[:] = False
-        kept[np.unique(parts[ndimage.binary_dilation(truth, iterations=round(6.0 / spacing_mm))])] = True
+        steps = round(6.0 / spacing_mm)
+        kept[np.unique(parts[ndimage.binary_dilation(truth, iterations=steps) if steps else truth])] = True
     kept[0] = False
     if not kept.any():
         return _wavy(truth, spacing_mm, rng)

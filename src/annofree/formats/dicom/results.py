@@ -34,7 +34,7 @@ def export_dicom_seg(
         InputError: No segmentation belongs to any study, or one cannot be placed on its series.
     """
     settings, several = settings or DicomSettings(), [sources] if isinstance(sources, Path) else sources
-    known = set(written_ids(results))
+    known = set(written_ids(results, method))
     named = with_unique_ids(case for source in several for case in find(source, settings))
     cases = [case for case in named.values() if case.id in known and isinstance(case, DicomCase)]
     if not cases:
