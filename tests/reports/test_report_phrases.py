@@ -35,6 +35,12 @@ ABSENT = [
     "Neoplasm [ ]   Infarct [x]",
     "Neoplasm: ☐ yes ☑ no",
     "□占位 ☑正常",
+    # a relative's
+    "Mother had a glioblastoma. Normal MRI of the brain.",
+    "His father died of a brain tumor. The brain is normal.",
+    "The patient's brother has neurofibromatosis with optic glioma. Normal brain MRI.",
+    "Glioma in his father. Normal brain.",
+    "母亲患有胶质瘤。颅脑未见异常。",
     # taken out
     "The right cerebellar metastasis has been excised.",
     "Left insular glioma and right frontal meningioma were removed.",
@@ -70,6 +76,14 @@ PRESENT = [
     ("Left temporal glioma without invasion of insula or thalamus.", LEFT, {"temporal"}),
     ("Right parietal tumour; it does not reach the corpus callosum.", RIGHT, {"parietal"}),
     ("Right parietal tumour sparing the thalamus.", RIGHT, {"parietal"}),
+    ("Mass without involvement of the corpus callosum in the right frontal lobe.", RIGHT, {"frontal"}),
+    ("A mass without evidence of invasion of the insula in the left temporal lobe.", LEFT, {"temporal"}),
+    ("Left temporal mass without involvement of the cortex in the frontal lobe.", LEFT, {"temporal"}),
+    ("Mass does not extend across the midline in the left frontal lobe.", LEFT, {"frontal"}),
+    ("未累及胼胝体的右额叶肿块", RIGHT, {"frontal"}),
+    ("MRI ordered by father shows a mass in the left parietal lobe.", LEFT, {"parietal"}),
+    ("Daughter lesions are seen in the right cerebellum.", RIGHT, {"cerebellum"}),
+    ("Left frontal glioma, brother has lung cancer.", LEFT, {"frontal"}),
     ("左额叶占位，未累及岛叶。", LEFT, {"frontal"}),
     ("The tumour spares the right motor cortex and lies in the right parietal lobe.", RIGHT, {"parietal"}),
     ("The tumour does not involve the insula and is centred in the left temporal lobe.", LEFT, {"temporal"}),
@@ -150,8 +164,17 @@ def test_impression_on_the_other_side_is_flagged() -> None:
     assert "contradictory side" in reading.flags
 
 
-def test_two_sizes_at_two_places_are_several_lesions() -> None:
-    (lesion,) = read_report("Lesions in the left frontal lobe (12 mm) and the right occipital lobe (8 mm).").lesions
-    assert lesion.several
+def test_each_lesion_has_its_size() -> None:
+    for text in (
+        "Lesions in the left frontal lobe (12 mm) and the right occipital lobe (8 mm).",
+        "Two enhancing masses measuring 12 mm and 8 mm in the left frontal and right occipital lobes.",
+        "左额叶及右枕叶见多发结节，大小分别约12mm和8mm。",
+    ):
+        told = [(x.size and x.size.diameters_mm, x.side, x.several) for x in read_report(text).lesions]
+        assert told == [((12.0,), LEFT, False), ((8.0,), RIGHT, False)]
     (lesion,) = read_report("Lesion of the left frontal and parietal lobes, 12 mm.").lesions
     assert not lesion.several
+    (lesion,) = read_report("A 14 mm and a 6 mm metastasis in the left cerebellum.").lesions
+    assert lesion.several
+    (lesion,) = read_report("Right frontal and temporal mass measuring 4.1 cm and necrosis measuring 1.2 cm.").lesions
+    assert (lesion.size and lesion.size.diameters_mm, lesion.several) == ((41.0,), False)

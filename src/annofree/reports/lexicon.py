@@ -192,7 +192,18 @@ def _terms(data: Mapping[str, Any]) -> Iterator[tuple[str, str, Meaning]]:
         yield from words(entry, Meaning("region", key, regions=(key,)))
     for key, entry in data["change"].items():
         yield from words(entry, Meaning("change", key))
-    for block in ("ignored", "history", "prior", "present", "several", "continues", "extends", "spares", "breaks"):
+    for block in (
+        "ignored",
+        "history",
+        "kin",
+        "prior",
+        "present",
+        "several",
+        "continues",
+        "extends",
+        "spares",
+        "breaks",
+    ):
         yield from words(data.get(block, {}), Meaning(block, block))
     for form in ("before", "after"):
         yield from words(data.get("removed", {}).get(form, {}), Meaning("removed", "removed", form))

@@ -23,10 +23,25 @@ _GOES_ON = re.compile(
 )
 #: Characters between "lesion" and the word that explains it ("ischaemic lesion", "lesion, likely an infarct").
 _EXPLAINS_WITHIN = 60
+#: Characters between a denial and the reach that it denies ("without any definite sign of extension").
+_DENIES_WITHIN = 30
 # Between "resection of" and a lesion that is there after it.
 _LEFT_BEHIND = re.compile(
     r"\b(?:with|now|new|residual|recurr\w*|remain\w*|show\w*|reveal\w*|demonstrat\w*)\b", re.IGNORECASE
 )
+# "Mother had a glioma", "glioma in his father"; not "mother reports", nor "MRI for the father shows".
+_SUFFERS = re.compile(
+    r"(?:[\s:：']*(?:s\b|\b(?:(?:was|were|is|being)\s+)?(?:had|has|have|with|who|died|dead|deceased|passed|diagnosed|suffer\w*"
+    r"|treated|operated|history)\b|[患因死有得脑曾])"
+    r"(?:(?!\b(?:shows?|showed|reveal\w*|demonstrat\w*|seen|found|notic\w+)\b)[^.;,，；。])*|\s*[:：][^.;；。]*)\Z",
+    re.IGNORECASE,
+)
+_OF_KIN = re.compile(
+    r"\s+(?:in|of)\s+(?:(?:an?|the|his|her|their|patient'?s|maternal|paternal|older|younger)\s+)*\Z", re.IGNORECASE
+)
+# What says that a place behind one that a lesion spares is the lesion's again: "in the frontal lobe", "的右额叶".
+_LIES_IN = re.compile(r"[,\s]*\b(?:with)?in\b|的", re.IGNORECASE)
+_SECOND = re.compile(r"\s*,?\s*(?:and|及|和)\s*(?:an?|another)\s*\Z", re.IGNORECASE)
 
 
 @dataclass
@@ -91,7 +106,7 @@ class _SentenceReader:
                 self.memory.note_study(study)
             return
         places, lonely, side_cues = places_in(self.text, self.items, self.lexicon, self.memory.lesion_side)
-        places = [place for place in places if not self._spared(place)]
+        places = [place for place in places if not self._spared(place, places)]
         every_kind = [item for item in self.items if item.category == "kind"]
         certainties = {id(kind): certainty_of(self.text, kind, self.items) for kind in every_kind}
         kinds = [kind for kind in every_kind if not self._only_describes(kind, every_kind, certainties)]
@@ -112,12 +127,9 @@ class _SentenceReader:
             for number in range(len(kinds))
         ]
         self._give_lonely_sides(lonely, kinds, own_places)
-        sizes: dict[int, Size] = {}
-        again: set[int] = set()  # "lesions in the frontal (12 mm) and the occipital lobe (8 mm)"
+        sizes: dict[int, list[Size]] = {}  # "lesions in the frontal (12 mm) and the occipital lobe (8 mm)"
         for size in found:
-            owner = size_owner(self.text, size, kinds, self.lexicon, sizes)
-            again |= {owner} & sizes.keys()
-            sizes.setdefault(owner, size)
+            sizes.setdefault(size_owner(self.text, size, kinds, self.lexicon, sizes), []).append(size)
         if self.studies and all(study.key == "elsewhere" for study in self.studies):
             self.memory.elsewhere = True
         for number, kind in enumerate(kinds):
@@ -126,33 +138,68 @@ class _SentenceReader:
                     self.memory.note_study(study)
             certainty, cues = certainties[id(kind)]
             finding = self._finding(kind, certainty, own_places[number])
-            self._add(
-                replace(
-                    finding,
-                    size=sizes.get(number),
-                    several=finding.several or (number in again and len(finding.places) > 1),
-                    explained=self._explanation(number, kinds, own_places, certainties),
-                    cues=(
-                        *cues,
-                        *self._history_cues(kind),
-                        *(cue for cue in side_cues if any(place.side for place in finding.places)),
-                    ),
+            for each in self._one_a_size(finding, sizes.get(number, [])):
+                self._add(
+                    replace(
+                        each,
+                        explained=self._explanation(number, kinds, own_places, certainties),
+                        cues=(
+                            *cues,
+                            *self._history_cues(kind),
+                            *(cue for cue in side_cues if any(place.side for place in each.places)),
+                        ),
+                    )
                 )
-            )
         for study in self.studies:
             if study.start > kinds[-1].start:
                 self.memory.note_study(study)
 
-    def _spared(self, place: Place) -> bool:
-        """Whether the sentence says that a lesion does not reach there: "without involvement of the insula"."""
+    def _one_a_size(self, finding: Finding, sizes: Sequence[Size]) -> list[Finding]:
+        """The finding with its size; one a place where as many lesions as places have a size each."""
+        if len(sizes) < 2:
+            return [replace(finding, size=sizes[0] if sizes else None)]
+        many = finding.several or re.search(r"(?:[^si]s|foci)\Z", finding.span.of(self.text), re.IGNORECASE)
+        if many and len(sizes) == len(finding.places):
+            pairs = zip(finding.places, sizes, strict=True)
+            return [replace(finding, places=(place,), size=size, several=False) for place, size in pairs]
+        second = _SECOND.match(self.text, sizes[0].span.end, sizes[1].span.start) is not None
+        several = finding.several or second or len(finding.places) > 1
+        return [replace(finding, size=sizes[0], several=several)]
+
+    def _spared(self, place: Place, places: Sequence[Place]) -> bool:
+        """Whether the sentence says that a lesion does not reach there: "without involvement of the insula".
+
+        What is named behind such a place by "in" is where the lesion lies, unless that was said before.
+        """
         ends = [item for item in self.items if item.category in ("breaks", "extends", "kind")]
-        return any(
-            item.category == "spares"
-            and item.end <= place.span.start
-            and not any(item.end <= end.start < place.span.start for end in ends)
-            and not _GOES_ON.search(self.text, item.end, place.span.start)
-            for item in self.items
-        )
+        for item in self._sparing():
+            spared = [other.span for other in places] + [Span(i.start, i.end) for i in self.items if i.key == "midline"]
+            between = [other for other in spared if item.end <= other.start < place.span.start]
+            lies = any(_LIES_IN.match(self.text, other.end, place.span.start) for other in between)
+            told = any(other.span.end <= item.start for other in places)
+            if (
+                item.end <= place.span.start
+                and not any(item.end <= end.start < place.span.start for end in ends)
+                and not _GOES_ON.search(self.text, item.end, place.span.start)
+                and (told or not lies)
+            ):
+                return True
+        return False
+
+    def _sparing(self) -> list[Item]:
+        """The words that say where a lesion is not: "sparing", and a denied reach ("without evidence of invasion")."""
+        denials = [item for item in self.items if item.category == "negation" and item.form == "before"]
+        walls = [item for item in self.items if item.category in ("breaks", "kind")]
+        denied = [
+            reach
+            for reach in self.items
+            if reach.category == "extends"
+            for no in denials
+            if 0 <= reach.start - no.end <= _DENIES_WITHIN
+            and not re.search(r"[,;:.，；：。]", self.text[no.end : reach.start])
+            and not any(no.end <= wall.start < reach.start for wall in walls)
+        ]
+        return [item for item in self.items if item.category == "spares"] + denied
 
     def _only_describes(
         self, kind: Item, kinds: Sequence[Item], certainties: dict[int, tuple[Certainty, list[Cue]]]
@@ -217,10 +264,14 @@ class _SentenceReader:
         if item.category == "removed" and item.form == "after":
             kinds = [other for other in self.items if other.category == "kind"]
             return reaches_back(self.text, item, kind, self.breaks, kinds)
-        if item.category not in ("history", "prior", "removed") or item.end > kind.start:
+        if item.category == "kin" and item.start >= kind.end:
+            return _OF_KIN.fullmatch(self.text, kind.end, item.start) is not None
+        if item.category not in ("history", "kin", "prior", "removed") or item.end > kind.start:
             return False
         if any(item.end <= wall.start < kind.start for wall in self.breaks):
             return False
+        if item.category == "kin":
+            return _SUFFERS.match(self.text, item.end, kind.start) is not None
         if item.category == "prior":  # "the previously seen mass is unchanged" is there today
             return not any(other.category == "present" for other in self.items)
         return item.category == "history" or not _LEFT_BEHIND.search(self.text, item.end, kind.start)
