@@ -104,7 +104,8 @@ def score_case(
         truth_labels: (X, Y, Z) truth on the same grid, likewise.
         spacing_mm: Voxel size (x, y, z).
         case: Id for the table.
-        regions: Names among WT, TC, ET, or labels by name. By default all three, or WT where a mask is boolean.
+        regions: Names among WT, TC, ET, or labels by name. By default all three; WT where a mask is boolean or of 0 and
+            1 alone, which a note says.
         scores: Score maps (X, Y, Z) by name, higher is more abnormal. A map named like a region is ranked against that
             region; any other against the first region, and its rows carry its name ("auroc:residual-FLAIR").
         brain: Boolean (X, Y, Z): voxels that ranking looks at; None for all.
@@ -121,10 +122,14 @@ def score_case(
     """
     spacing = _spacing(spacing_mm)
     boolean = np.asarray(labels).dtype == bool or np.asarray(truth_labels).dtype == bool
-    chosen = _regions(regions, boolean=boolean)
+    predicted, true = _label_map(labels, "prediction"), _label_map(truth_labels, "truth")
+    notes: list[str] = []
+    binary = regions is None and truth_regions is None and not boolean and 1 in (predicted.max(), true.max())
+    if binary:
+        notes.append("A mask of 0 and 1 is taken for the whole tumour; with regions=('WT', 'TC', 'ET') 1 is the core")
+    chosen = _regions(regions, boolean=boolean or binary)
     if boolean and (apart := [name for name, members in chosen.items() if _WHOLE not in members]):
         raise InputError(f"A boolean mask does not tell {apart} apart", fix="Pass labels 0..3, or regions=('WT',)")
-    predicted, true = _label_map(labels, "prediction"), _label_map(truth_labels, "truth")
     maps = {name: np.asarray(values) for name, values in (scores or {}).items()}
     for name, array in {"prediction": predicted, "brain mask": brain, **maps}.items():
         if array is not None and array.shape != true.shape:
@@ -136,7 +141,6 @@ def score_case(
     named(RULES, rule, "scoring rule")
     voxel_ml = prod(spacing) / 1000 if voxel_ml is None else voxel_ml
 
-    notes: list[str] = []
     rows: list[Score] = []
     ranks: dict[tuple[str, str], RankCounts] = {}
     box = joint_box(true, predicted, margin_vox=constants.dilation_vox) or (slice(0, 1),) * 3
