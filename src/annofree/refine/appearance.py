@@ -22,8 +22,10 @@ from annofree.scan import Modality
 
 #: Fewer certain voxels than these say nothing about a lesion or a brain.
 _LEAST_LESION_VOX, _LEAST_HEALTHY_VOX = 30, 500
-#: Probabilities of the score map are believed no further than this, and its complement.
-_SUREST = 0.99
+#: The log-odds of the score map are believed no further than this: 99 %.
+_SUREST = float(np.log(99.0))
+#: Scores are kept this far from 0 and 1, whose log-odds are infinite.
+_TINY = 1e-5
 #: Share of a standard deviation (squared) that is added to every variance.
 _RIDGE = 0.02
 #: Powers of the number g with g^4 = g + 1: multiples of them fill the unit cube evenly.
@@ -37,7 +39,8 @@ class Appearance(Refiner):
     are fitted to all sequences at once: one to voxels that are certainly lesion (inside the mask, high score), one to
     brain that is certainly not (away from the mask, low score). A voxel near the mask then belongs to the lesion where
 
-        weight * log-odds of the score + log-likelihood ratio of the two mixtures, smoothed over smooth_odds_mm, > 0
+        weight * (log-odds of the score - log-odds of even) + log-likelihood ratio of the two mixtures,
+        smoothed over smooth_odds_mm, > 0
 
     which is Bayes' rule with the network as a tempered prior. Only what touches the mask's inside is kept, so that
     nothing new appears; what lies deeper than `depth_mm` inside the mask stays. Scores must be probabilities.
@@ -53,6 +56,8 @@ class Appearance(Refiner):
         gap_mm: Distance from the mask from which brain counts as healthy.
         around_mm: Brain further from the mask's box than this is not looked at: shading and tissue change with the way.
         weight: Trust in the score map: 0 ignores it, 1 takes its log-odds as they are.
+        even: Score at which half of the voxels are lesion. A network that learned by Dice says more than one half
+            there, because a doubtful voxel costs Dice less called than missed.
         certain_above: Score from which voxels of the mask are examples of lesion.
         certain_below: Score up to which brain away from the mask is an example of healthy.
         lesion_kinds: Gaussians of the lesion's mixture.
@@ -68,14 +73,15 @@ class Appearance(Refiner):
     kind: ClassVar[str] = "appearance"
     draws_border: ClassVar[bool] = True
     main: ClassVar[tuple[str, ...]] = ("reach_mm",)
-    later: ClassVar[Mapping[str, Any]] = {"thin_mm": 0.0, "rounds": 1}
+    later: ClassVar[Mapping[str, Any]] = {"thin_mm": 0.0, "rounds": 1, "even": 0.5}
 
     reach_mm: float = Field(default=16.0, gt=0.0)
     depth_mm: float = Field(default=6.0, ge=0.0)
     thin_mm: float = Field(default=2.5, ge=0.0)
     gap_mm: float = Field(default=6.0, ge=0.0)
     around_mm: float = Field(default=16.0, gt=0.0)
-    weight: float = Field(default=0.25, ge=0.0)
+    weight: float = Field(default=0.5, ge=0.0)
+    even: float = Field(default=0.8, gt=0.0, lt=1.0)
     certain_above: float = Field(default=0.7, ge=0.0, lt=1.0)
     certain_below: float = Field(default=0.1, gt=0.0, le=1.0)
     lesion_kinds: int = Field(default=2, ge=1)
@@ -111,8 +117,8 @@ class Appearance(Refiner):
         smooth = Smoothing(brain, self.smooth_mm, spacing)
         smoothed = side_by_side(smooth, images)
         smooth_odds = Smoothing(brain, self.smooth_odds_mm, spacing)
-        believed = np.clip(scores[near], 1.0 - _SUREST, _SUREST)
-        prior = self.weight * np.log(believed / (1.0 - believed))
+        believed = _log_odds(np.clip(scores[near], _TINY, 1.0 - _TINY)) - _log_odds(np.float64(self.even))
+        prior = self.weight * np.clip(believed, -_SUREST, _SUREST)
         numbers = _numbers(box)
         found = inner
         for turn in range(self.rounds):
@@ -186,6 +192,11 @@ class Smoothing:
             return inside
         smooth: NDArray[np.float32] = ndimage.gaussian_filter(inside, self._sigma) / self._share
         return smooth
+
+
+def _log_odds(probability: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Of probabilities above 0 and below 1, the same shape."""
+    return np.log(probability / (1.0 - probability))
 
 
 def _away(mask: Mask, reach_mm: float, spacing_mm: tuple[float, float, float]) -> NDArray[np.float32]:
