@@ -40,7 +40,7 @@ def scene(seed: int = 0) -> tuple[NDArray[np.bool_], RefineContext]:
 def test_a_timid_mask_grows_to_the_border_that_the_images_show() -> None:
     lesion, context = scene()
     mask = context.scores > 0.5
-    found = Appearance().apply(mask, context)
+    found = Appearance(even=0.5).apply(mask, context)
     assert overlap(mask, lesion) < 0.55
     assert overlap(found, lesion) > 0.85
 
