@@ -1,4 +1,4 @@
-"""No rule of borders shrinks or grows what it cannot see better: volumes stay within 3 % on noise, 4 % on soft edges."""
+"""No rule of borders moves what it cannot see better: volumes stay within 3 % on noise, within 4 % on soft edges."""
 
 from __future__ import annotations
 
