@@ -117,7 +117,8 @@ class Appearance(Refiner):
         smooth = Smoothing(brain, self.smooth_mm, spacing)
         smoothed = side_by_side(smooth, images)
         smooth_odds = Smoothing(brain, self.smooth_odds_mm, spacing)
-        believed = _log_odds(np.clip(scores[near], _TINY, 1.0 - _TINY)) - _log_odds(np.float64(self.even))
+        given = np.clip(scores[near], _TINY, 1.0 - _TINY)
+        believed = np.log(given / (1.0 - given)) - np.log(self.even / (1.0 - self.even))
         prior = self.weight * np.clip(believed, -_SUREST, _SUREST)
         numbers = _numbers(box)
         found = inner
@@ -192,11 +193,6 @@ class Smoothing:
             return inside
         smooth: NDArray[np.float32] = ndimage.gaussian_filter(inside, self._sigma) / self._share
         return smooth
-
-
-def _log_odds(probability: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Of probabilities above 0 and below 1, the same shape."""
-    return np.log(probability / (1.0 - probability))
 
 
 def _away(mask: Mask, reach_mm: float, spacing_mm: tuple[float, float, float]) -> NDArray[np.float32]:
