@@ -12,12 +12,43 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from annofree.errors import InputError
 from annofree.grid import Box as Box
 
 Mask = NDArray[np.bool_]
 
 #: Connectivity to scipy's.
 _RANK = {6: 1, 18: 2, 26: 3}
+
+
+def as_mask(array: NDArray[Any], what: str = "mask") -> Mask:
+    """An array of 0 and 1 as the boolean mask that it stands for; a boolean one as it is.
+
+    Raises:
+        InputError: It holds other values, which would be read as numbers of voxels, bits or labels.
+    """
+    array = np.asarray(array)
+    if array.dtype == bool:
+        return array
+    if not np.isin(array, (0, 1)).all():
+        other = next(value for value in np.unique(array).tolist() if value not in (0, 1))
+        raise InputError(f"A {what} holds {other:g}", why="it has to be boolean", fix="Pass labels > 0, or labels == 1")
+    return array.astype(bool)
+
+
+def both_masks(truth: NDArray[Any], prediction: NDArray[Any]) -> tuple[Mask, Mask]:
+    """Truth and prediction as boolean masks of one shape.
+
+    Raises:
+        InputError: One is no mask, or their shapes differ.
+    """
+    first, second = as_mask(truth, "truth"), as_mask(prediction, "prediction")
+    if first.shape != second.shape:
+        raise InputError(
+            f"The prediction has shape {second.shape} and the truth {first.shape}",
+            fix="Put both on one grid before scoring",
+        )
+    return first, second
 
 
 def bounding_box(mask: NDArray[Any], margin_vox: int | Sequence[int] = 0) -> Box | None:

@@ -12,7 +12,18 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from annofree.errors import InputError
-from annofree.metrics import EMPTY_CASES, Overlap, SliceDice, score_case
+from annofree.metrics import (
+    EMPTY_CASES,
+    Overlap,
+    RankCounts,
+    SliceDice,
+    hd95_mm,
+    hd_mm,
+    lesionwise,
+    match_lesions,
+    score_case,
+    surface_dice,
+)
 from annofree.metrics.empty_cases import EmptyCase
 from annofree.metrics.strata import strata_of
 from annofree.metrics.surfels import surfel_areas
@@ -106,6 +117,33 @@ def test_boolean_masks_are_whole_tumour():
         score_case(truth > 0, truth, SPACING, regions=("WT", "ET"))
 
 
+def test_masks_of_0_and_1_are_whole_tumour_and_a_note_says_so():
+    truth = (tumour(3) > 0).astype(np.int64)
+    scores = score_case((tumour(4) > 0).astype(float), truth, SPACING)
+    assert scores.regions == ("WT",)
+    assert scores.value("dice") == score_case(tumour(4) > 0, truth > 0, SPACING).value("dice")
+    assert any("whole tumour" in note for note in scores.notes)
+    core = score_case(truth, truth, SPACING, regions=("WT", "TC"))
+    assert (core.regions, core.notes) == (("WT", "TC"), ())
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.int64, float])
+def test_masks_of_numbers_give_what_boolean_ones_give(kind):
+    """An index, a bit and a corner's code were made of them."""
+    rng = np.random.default_rng(1)
+    truth, other, ranked = rng.random((8, 9, 10)) > 0.85, rng.random((8, 9, 10)) > 0.85, rng.random((8, 9, 10))
+    measures = [
+        lambda a, b: RankCounts.of(ranked, a, b).figures(),
+        lambda a, b: (surface_dice(a, b, SPACING), hd95_mm(a, b, SPACING), hd_mm(a, b, SPACING)),
+        lambda a, b: (Overlap.of(a, b), match_lesions(a, b), lesionwise(a, b, SPACING)),
+        lambda a, b: (SliceDice.of(a, b).over_truth, SliceDice.of(a, b).over_any),
+    ]
+    for measure in measures:
+        assert measure(truth.astype(kind), other.astype(kind)) == measure(truth, other)
+        with pytest.raises(InputError, match="holds 2"):
+            measure(truth.astype(kind) * 2, other)
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -114,7 +152,7 @@ def test_boolean_masks_are_whole_tumour():
         ({"labels": np.full((4, 4, 4), 0.5)}, r"0\.5"),
         ({"labels": np.full((4, 4, 4), 257)}, "257"),
         ({"labels": np.full((4, 4, 4), np.nan)}, "nan"),
-        ({"truth_labels": np.zeros((4, 4))}, "2 dimensions"),
+        ({"truth_labels": np.zeros((4, 4))}, r"shape \(4, 4\)"),
         ({"spacing_mm": (1, 0, 1)}, "three positive"),
         ({"spacing_mm": (1, 1)}, "three positive"),
         ({"regions": ("core",)}, "no region 'core'"),
@@ -122,6 +160,9 @@ def test_boolean_masks_are_whole_tumour():
         ({"scores": {"WT": np.zeros((4, 4, 3))}}, r"The WT has shape"),
         ({"scores": {"WT": np.full((4, 4, 4), np.nan)}}, "NaN"),
         ({"brain": np.ones((4, 4, 5), bool)}, "brain mask"),
+        ({"brain": np.full((4, 4, 4), 2), "scores": {"WT": np.zeros((4, 4, 4))}}, "brain mask holds 2.*boolean"),
+        ({"labels": np.zeros((0, 4, 4)), "truth_labels": np.zeros((0, 4, 4))}, "at least one voxel"),
+        ({"spacing_mm": ("a", 1, 1)}, "three positive"),
     ],
 )
 def test_bad_input_is_one_clear_sentence(change, words):

@@ -268,16 +268,19 @@ def _regions(
 
 
 def _spacing(spacing_mm: Sequence[float]) -> Spacing:
-    values = tuple(float(value) for value in spacing_mm)
+    try:
+        values = tuple(float(value) for value in spacing_mm)
+    except (TypeError, ValueError):
+        values = ()
     if len(values) != 3 or any(isnan(value) or not 0 < value < float("inf") for value in values):
-        raise InputError(f"The voxel size must be three positive numbers in mm, not {values}")
+        raise InputError(f"The voxel size must be three positive numbers in mm, not {spacing_mm}")
     return values
 
 
 def _label_map(labels: NDArray[Any], what: str) -> NDArray[np.uint8]:
     labels = np.asarray(labels)
-    if labels.ndim != 3:
-        raise InputError(f"The {what} has {labels.ndim} dimensions; a label map is (X, Y, Z)")
+    if labels.ndim != 3 or not labels.size:
+        raise InputError(f"The {what} has shape {labels.shape}; a label map is (X, Y, Z) with at least one voxel")
     if labels.dtype == bool:
         return labels.view(np.uint8) * np.uint8(_WHOLE)
     with np.errstate(invalid="ignore"):

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from annofree.masks import both_masks
 from annofree.metrics.components import Components, shared_voxels
 
 #: A pair counts from this Dice on: any overlap at all, in the 2026 package.
@@ -71,6 +72,7 @@ def match_lesions(
     intersection over union and must reach that. `lesions` and `predicted` are the components, when the caller has them
     already.
     """
+    truth, prediction = both_masks(truth, prediction)
     lesions = lesions if lesions is not None else Components.of(truth)
     found = predicted if predicted is not None else Components.of(prediction)
     first, second, both = shared_voxels(lesions.numbers, found.numbers)

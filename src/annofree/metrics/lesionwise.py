@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from annofree.masks import Box, around, bounding_box, components, joint_box
+from annofree.masks import Box, around, both_masks, bounding_box, components, joint_box
 from annofree.metrics.components import Components, dilate18, shared_voxels
 from annofree.metrics.empty_cases import WORST_MM
 from annofree.metrics.surface import Spacing, area_surface, surface_distances
@@ -98,6 +98,7 @@ def lesionwise(
     Returns:
         The scores; hits and misses in the order of the truth's lesions, then the false components.
     """
+    truth, prediction = both_masks(truth, prediction)
     if predicted is None:
         box = joint_box(truth, prediction, margin_vox=rule.dilation_vox)
         if box is None:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from annofree.masks import both_masks
+
 
 @dataclass(frozen=True)
 class Overlap:
@@ -27,6 +29,7 @@ class Overlap:
     @classmethod
     def of(cls, truth: NDArray[np.bool_], prediction: NDArray[np.bool_]) -> Overlap:
         """Count two boolean masks of equal shape (any number of dimensions)."""
+        truth, prediction = both_masks(truth, prediction)
         both = int(np.count_nonzero(truth & prediction))
         return cls(both, int(np.count_nonzero(truth)) - both, int(np.count_nonzero(prediction)) - both)
 

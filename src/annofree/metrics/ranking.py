@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annofree.errors import InputError
+from annofree.masks import as_mask
 
 #: Bits of a float32 that `coarse` drops: nine significant bits remain, scores are kept to 0.2-0.4 %.
 _DROPPED_BITS = 15
@@ -51,7 +52,8 @@ class RankCounts:
         Raises:
             InputError: A score is NaN.
         """
-        domain = slice(None) if brain is None else brain | truth
+        truth = as_mask(truth, "truth")
+        domain = slice(None) if brain is None else as_mask(brain, "brain mask") | truth
         values = np.asarray(scores, dtype=np.float32)[domain].ravel()
         if np.isnan(values).any():
             raise InputError("A score map holds NaN", fix="Give voxels that were not scored the lowest score")

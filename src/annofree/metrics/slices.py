@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from annofree.masks import both_masks
+
 
 @dataclass(frozen=True, eq=False)
 class SliceDice:
@@ -27,6 +29,7 @@ class SliceDice:
     @classmethod
     def of(cls, truth: NDArray[np.bool_], prediction: NDArray[np.bool_], axis: int = 2) -> SliceDice:
         """Slice two boolean (X, Y, Z) masks along `axis`; 2 gives axial slices."""
+        truth, prediction = both_masks(truth, prediction)
         within = tuple(other for other in range(3) if other != axis % 3)
         true, predicted = np.count_nonzero(truth, axis=within), np.count_nonzero(prediction, axis=within)
         both = np.count_nonzero(truth & prediction, axis=within)

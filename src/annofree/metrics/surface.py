@@ -18,7 +18,7 @@ from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from annofree.errors import InputError
-from annofree.masks import joint_box
+from annofree.masks import as_mask, both_masks, joint_box
 from annofree.metrics.surfels import surfel_areas, surfel_codes
 
 Spacing = tuple[float, float, float]
@@ -45,7 +45,7 @@ class Surface:
 
 def area_surface(mask: NDArray[np.bool_], spacing_mm: Spacing) -> Surface:
     """Surface elements of a boolean (X, Y, Z) mask, weighted by area."""
-    codes = surfel_codes(mask)
+    codes = surfel_codes(as_mask(mask))
     where = np.flatnonzero((codes != 0) & (codes != 255))
     weights = surfel_areas(spacing_mm)[codes.reshape(-1)[where]]
     return Surface(np.array(np.unravel_index(where, codes.shape)), weights, codes.shape)
@@ -53,6 +53,7 @@ def area_surface(mask: NDArray[np.bool_], spacing_mm: Spacing) -> Surface:
 
 def voxel_surface(mask: NDArray[np.bool_]) -> Surface:
     """Border voxels of a boolean (X, Y, Z) mask; beyond its edge there is background."""
+    mask = as_mask(mask)
     padded = np.pad(mask, 1)
     inner = padded[1:-1, 1:-1, 1:-1].copy()
     for axis in range(3):
@@ -148,6 +149,7 @@ def surface_dice(
 def _between(
     truth: NDArray[np.bool_], prediction: NDArray[np.bool_], spacing_mm: Spacing, *, area: bool
 ) -> SurfaceDistances:
+    truth, prediction = both_masks(truth, prediction)
     box = joint_box(truth, prediction)
     masks = (truth, prediction) if box is None else (truth[box], prediction[box])
     first, second = (area_surface(mask, spacing_mm) if area else voxel_surface(mask) for mask in masks)
