@@ -199,3 +199,10 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert int(done.stdout) < 1000  # 64 MB are 16384 pages
+
+
+def test_a_training_says_nothing_of_another_program() -> None:
+    """Lightning told every user "Using bfloat16 Automatic Mixed Precision (AMP)"."""
+    code = "from annofree.training.fabric import launched; launched('bf16')"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ended.stdout + ended.stderr == ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import logging
 import os
 import sys
 from pathlib import Path
@@ -17,6 +18,8 @@ def launched(precision: str = "fp32") -> Any:
     """A Lightning Fabric for this process, on the GPU where there is one; precision "auto", "fp32" or "bf16"."""
     from lightning.fabric import Fabric
 
+    for part in ("fabric", "pytorch"):  # how numbers are held is the recipe's to tell
+        logging.getLogger(f"lightning.{part}").setLevel(logging.WARNING)
     keep_memory()
     world = int(os.environ.get("WORLD_SIZE", "1"))
     local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))

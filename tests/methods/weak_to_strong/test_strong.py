@@ -192,6 +192,13 @@ def test_patients_are_split_by_folders_where_there_are_any_else_by_seed() -> Non
         split_patients(["train_a", "test_b"], seed=0)
 
 
+def test_too_few_patients_are_refused_before_one_is_read() -> None:
+    """Each was read, and a raw head prepared, before the sentence came."""
+    unread = Cohort(dict.fromkeys(["a", "b"], lambda: pytest.fail("a scan was read")))
+    with pytest.raises(InputError, match="2 scans cannot be split"):
+        WeakToStrong(labels="otsu", steps=1).fit(patients=unread)
+
+
 def test_sliding_windows_cover_a_volume_larger_than_the_window() -> None:
     torch.manual_seed(0)
     network = build(TINY.network).eval()

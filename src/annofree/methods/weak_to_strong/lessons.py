@@ -219,6 +219,7 @@ def patient_lessons(
     asked = len(patients)
     if isinstance(label, FromTruth):
         patients = patients.subset(label.labelled(patients.ids))
+    split_patients(patients.ids, seed=settings.seed)  # too few are refused before minutes of reading
     volumes: dict[str, Volume] = {}
     for scan in patients:
         brain = brain_of(scan)
