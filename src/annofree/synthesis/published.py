@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from annofree.errors import InputError
-from annofree.masks import Box, Mask, bounding_box, widened
+from annofree.masks import Box, Mask, bounding_box, smoothed_inside, widened
 from annofree.synthesis.placement import Tissue
 from annofree.synthesis.published_settings import PublishedSettings
 from annofree.synthesis.published_shapes import Drawn, add_clot, draw_tumour, rooms_of
@@ -189,9 +189,7 @@ def _smoothed(image: Image, brain: Mask, box: Box, sigma: NDArray[np.float64], b
     back = tuple(slice(b.start - w.start, b.stop - w.start) for b, w in zip(box, wide, strict=True))
     if not brain_only:
         return np.asarray(ndimage.gaussian_filter(image[wide], sigma)[back])
-    inside = brain[wide].astype(np.float32)
-    share = ndimage.gaussian_filter(inside, sigma)[back]
-    return np.asarray(ndimage.gaussian_filter(image[wide] * inside, sigma)[back] / np.maximum(share, 1e-3))
+    return smoothed_inside(image[wide], brain[wide], sigma, least=1e-3)[back]
 
 
 def _texture(

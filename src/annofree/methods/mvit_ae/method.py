@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from annofree.errors import InputError
 from annofree.labels import NESTED
+from annofree.masks import smoothed_inside
 from annofree.methods.decide import Rules, Scored
 from annofree.methods.mvit_ae.frame import Frame, Map, frame
 from annofree.methods.mvit_ae.healthy import HOLD_OUT_SEEDS
@@ -125,11 +126,7 @@ class MViTAE(NetworkMethod):
         return Scored(scores, self.rules)
 
     def framed(self, scan: Scan) -> Frame:
-        """The scan as the network sees it.
-
-        Raises:
-            InputError: The model is not fitted, or the scan has no brain.
-        """
+        """The scan as the network sees it. Raises `InputError`: the model is not fitted, or the scan has no brain."""
         if self.settings.reconstruction == "network":
             self.needed_network()
         size = tuple(self.network.settings.size) if self.network is not None else SLICE
@@ -163,13 +160,9 @@ class MViTAE(NetworkMethod):
         return reconstruct(self.network, framed, shown, rounds=settings.rounds, hide_share=settings.hide_share)
 
     def _smoothed(self, framed: Frame, residual: Map) -> Map:
-        from scipy.ndimage import gaussian_filter
-
         x, y, z = framed.grid.spacing_mm
         sigma = [self.settings.sigma_mm / step for step in (z, x, y)]
-        share = gaussian_filter(framed.brain.astype(np.float32), sigma)
-        smooth: Map = gaussian_filter(residual * framed.brain, sigma) / np.maximum(share, np.float32(0.1))
-        return smooth * framed.brain
+        return smoothed_inside(residual, framed.brain, sigma, least=0.1) * framed.brain
 
     def _key(self, fusion: Fusion, what: str) -> str:
         """Name of a level: levels differ with what the network is shown."""

@@ -14,7 +14,7 @@ from scipy import ndimage
 from annofree.errors import InputError
 from annofree.inference.channels import mirror_x
 from annofree.intensity import otsu_cut
-from annofree.masks import components
+from annofree.masks import components, smoothed_inside
 from annofree.scan import Modality, Scan
 from annofree.volumes import reaches
 
@@ -67,7 +67,7 @@ def tumour_mask(scan: Scan, brain: NDArray[np.bool_]) -> NDArray[np.bool_]:
     assert sequence is not None
     spacing = np.asarray(scan.spacing_mm)
     nothing = np.zeros(brain.shape, dtype=bool)
-    smooth = _smoothed(scan.images[sequence], brain, _SIGMA_MM / spacing)
+    smooth = smoothed_inside(scan.images[sequence], brain, _SIGMA_MM / spacing, least=1e-6)
     depth = ndimage.distance_transform_edt(np.pad(brain, 1), sampling=spacing)[1:-1, 1:-1, 1:-1]
     deep = depth > 3.0
     levels = smooth[deep]
@@ -93,13 +93,6 @@ def tumour_mask(scan: Scan, brain: NDArray[np.bool_]) -> NDArray[np.bool_]:
             mask: NDArray[np.bool_] = ndimage.binary_fill_holes(np.isin(pieces, number[ml > 0]))
             return mask
     return nothing
-
-
-def _smoothed(image: NDArray[np.float32], brain: NDArray[np.bool_], sigma: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Gaussian smoothing inside the brain alone: the dark outside does not darken its edge."""
-    weight = ndimage.gaussian_filter(brain.astype(np.float32), sigma)
-    smooth: NDArray[np.float32] = ndimage.gaussian_filter(image * brain, sigma) / np.maximum(weight, 1e-6)
-    return smooth
 
 
 def _ball(radius_mm: float, spacing_mm: NDArray[np.float64]) -> NDArray[np.bool_]:
