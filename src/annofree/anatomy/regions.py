@@ -101,11 +101,7 @@ def parse_side(text: str) -> Side:
 
 
 def check_sides(table: Iterable[Region], centroid_x_mm: Mapping[int, float], source: str) -> None:
-    """Refuse a table whose left and right do not fit the x of each region's centre of mass, mm (negative is left).
-
-    Raises:
-        InputError: A row called left lies right or the reverse; the rows are named.
-    """
+    """Refuse by an `InputError` rows whose left and right do not fit the x of their centre, mm (negative is left)."""
     other = {"left": 1.0, "right": -1.0, "midline": 0.0}
     wrong = [
         f"{row.index} {row.name} (called {row.side}, lies at x = {centroid_x_mm[row.index]:+.0f} mm)"

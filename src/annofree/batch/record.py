@@ -125,12 +125,9 @@ def write_results(out: Path, rows: Iterable[Mapping[str, str]]) -> None:
 
 
 def refuse_another(out: Path, scan_id: str, inputs: Iterable[Mapping[str, Any]]) -> None:
-    """Refuse to write over what lies there of another scan with the same name.
+    """Refuse by an `OutputError` to write over what lies there of another scan with the same name.
 
     A scan is another where none of its files has the place or the content of one that was segmented under this name.
-
-    Raises:
-        OutputError: There is one.
     """
     before = list(_images((read_record(out, scan_id) or {}).get("inputs", ())))
     now = list(_images(inputs))

@@ -190,12 +190,9 @@ def refuse_impossible_view(grid: Grid, file: str) -> None:
 
 
 def refuse_impossible_brain(grid: Grid, inside: NDArray[np.bool_], file: str) -> None:
-    """Refuse a brain that no person has.
+    """Refuse by an `InputError` a brain that no person has: too small, too large, or too coarse.
 
     `inside` is an (X, Y, Z) brain mask, or what is not background.
-
-    Raises:
-        InputError: It is too small, too large, or too coarse.
     """
     widths = [axis.stop - axis.start for axis in bounding_box(inside) or (slice(0, 0),)]
     if min(widths) < MIN_VOXELS:

@@ -40,11 +40,7 @@ def state_weights(source: Path) -> None:
 
 
 def require_one_network(source: Path, config: dict[str, Any]) -> None:
-    """Refuse weights that are not those that `model.onnx` was made from, where the config says which they are.
-
-    Raises:
-        InputError: They are missing, damaged or others.
-    """
+    """Refuse by an `InputError` other weights than those that `model.onnx` was made from, where the config tells."""
     if WEIGHTS_HASH not in config:
         return
     if not (source / WEIGHTS).is_file():

@@ -206,11 +206,7 @@ def claim_folder(out: str | Path, of: str = "segmentations") -> Path:
 
 
 def refuse_no_folder(folder: Path) -> None:
-    """Refuse an output folder that is a file, lies below one, or in which nothing may be written; nothing is made.
-
-    Raises:
-        OutputError: It is so.
-    """
+    """Refuse by an `OutputError` a folder that is a file, lies below one, or may not be written in; nothing is made."""
     place = next((place for place in (folder, *folder.parents) if _is_there(place)), folder)
     why = None
     if place.is_file():
@@ -263,11 +259,7 @@ def _names(folder: Path) -> set[str]:
 
 
 def refuse_beside(folder: Path, table: str, what: str) -> None:
-    """Refuse an output folder where a table shows that its index.html is a page for something else, said in words.
-
-    Raises:
-        OutputError: It is there.
-    """
+    """Refuse by an `OutputError` a folder where a table shows that its index.html is of something else, `what`."""
     if (folder / table).is_file():
         raise OutputError(
             f"The output folder holds {what}",

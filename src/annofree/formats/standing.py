@@ -32,12 +32,9 @@ _HALF, _WHOLE = ".annofree-half", ".annofree-whole"
 
 
 def refuse_standing(*outputs: str | Path, inputs: tuple[str | Path, ...] = (), overwrite: bool | None = None) -> None:
-    """Refuse output files that are inputs, that are one another, or that stand already.
+    """Refuse by an `OutputError` output files that are inputs, that are one another, or that stand already.
 
     `overwrite` lets files that stand be replaced; inputs never are. None is for verbs that have no such option.
-
-    Raises:
-        OutputError: One of them would be lost.
     """
     seen = {Path(os.path.realpath(path)): "is read as well" for path in inputs}
     for path in map(Path, outputs):
@@ -54,10 +51,9 @@ def refuse_standing(*outputs: str | Path, inputs: tuple[str | Path, ...] = (), o
 
 
 def refuse_filled(folder: Path, what: str) -> None:
-    """Refuse a folder to write, named by `what` such as "folder for the masks", that holds something or cannot be.
+    """Refuse by an `OutputError` a folder to write that holds something, cannot be, or is written into by another run.
 
-    Raises:
-        OutputError: It does, or another run is writing into it.
+    `what` names it, such as "folder for the masks".
     """
     refuse_no_folder(folder)
     _refuse_filled(folder, what, settle(folder))
@@ -99,11 +95,7 @@ def _settle(folder: Path) -> bool:
 
 
 def refuse_unsettled(folder: Path) -> None:
-    """Refuse to read a folder of which a part has not moved up (`settle`).
-
-    Raises:
-        InputError: A process was killed as it made the folder.
-    """
+    """Refuse by an `InputError` to read a folder whose making was killed before all had moved up (`settle`)."""
     if (folder / _WHOLE).is_dir():
         why, fix = "the run that made it was stopped as it put its files in place", "Run the same command again"
         raise InputError("A folder is not whole", file=folder, why=why, fix=fix)
@@ -287,12 +279,9 @@ def _count(entries: Any) -> int:
 
 
 def refuse_shared(healthy: Cohort | None, patients: Cohort | None) -> None:
-    """Refuse files that are given as a healthy scan's and as a patient's: a tumour would be taken for healthy.
+    """Refuse by an `InputError` files of both a healthy scan and a patient: a tumour would be taken for healthy.
 
     A DICOM study is known by its id, which is made from the study's UID.
-
-    Raises:
-        InputError: There are such.
     """
 
     def sources(cohort: Cohort | None) -> dict[Path | str, str]:

@@ -94,11 +94,7 @@ def open_image(path: Path, *, layers: bool = False) -> Any:
 
 
 def refuse_no_image(path: Path) -> None:
-    """Refuse tables, pages, records and the like by their names, with what takes them.
-
-    Raises:
-        InputError: It is one of these.
-    """
+    """Refuse by an `InputError` tables, pages, records and the like, told by their names, with what takes them."""
     if (held := no_volume(path.name)) is not None:
         raise InputError("This is no image", file=path, why=f"it is {held[0]}", fix=held[1])
 
