@@ -13,7 +13,7 @@ import pytest
 from annofree.errors import InputError, LeakError
 from annofree.formats import find_truth, open_cohort, open_scan, open_truth
 from annofree.formats.label_sets import UnclearLabels
-from annofree.formats.names import is_brain_mask, truth_rank
+from annofree.formats.names import FileName
 from annofree.formats.nifti import write_volume
 from annofree.formats.truth import understand_labels
 from annofree.scan import Grid, canonical_grid, scoring
@@ -236,7 +236,7 @@ def test_a_refusal_shows_numbers_that_differ(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_no_tumour_never_becomes_the_truth(tmp_path: Path, name: str) -> None:
-    assert "/" in name or truth_rank(f"{name}.nii.gz", "p1") is None
+    assert "/" in name or FileName(Path(f"{name}.nii.gz"), "p1").rank is None
     save(tmp_path / f"{name}.nii.gz", np.ones((4, 4, 4), np.uint8))
     assert find_truth(tmp_path, "p1") is None
 
@@ -280,7 +280,7 @@ def test_a_map_of_tissues_by_a_bids_name_is_no_truth(tmp_path: Path, told: str) 
 def test_a_tumour_map_stays_the_truth_although_it_speaks_of_the_brain(tmp_path: Path, name: str, scan_id: str) -> None:
     path = save(tmp_path / f"{name}.nii.gz", np.ones((4, 4, 4), np.uint8))
     assert find_truth(tmp_path, scan_id) == path
-    assert not is_brain_mask(name)
+    assert not FileName(Path(name)).brain_mask
 
 
 def test_an_array_without_geometry_has_the_axis_order_of_the_scans_file(patient: Path) -> None:

@@ -6,20 +6,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from annofree.errors import InputError, MissingSequence, some
-from annofree.formats.names import (
-    GENERIC,
-    ImageName,
-    is_brain_mask,
-    known_case_of,
-    map_certainty,
-    read_name,
-    stem_of,
-    words_of,
-)
+from annofree.formats.names import GENERIC, FileName, ImageName, known_case_of, read_name, stem_of, words_of
 from annofree.formats.nifti import Volume, holds_labels, read_channels, read_volume
 from annofree.formats.repeats import Numbered, below, of_two_visits, one_of_each
 from annofree.formats.volume_files import refuse_no_image
@@ -28,29 +20,18 @@ from annofree.modality import Modality
 _RENAME = "Rename the file (t1, t1ce, t2, flair); or segment it alone with --sequence, or give a dictionary in Python"
 
 
-@dataclass(frozen=True)
-class NamedFile:
-    """A file as it was found, looked at once: whoever sorts files asks this record.
-
-    Attributes:
-        path: The file.
-        known: The beginning of its name that is known to be an id.
-        name: What its name says.
-        image: Whether it is no mask and no other map, by its name and, where that leaves it open, by its voxels.
-    """
-
-    path: Path
-    known: str
-    name: ImageName
-    image: bool
+class NamedFile(FileName):
+    """A file whose voxels may be asked too, where its name leaves open what it is."""
 
     @classmethod
-    def at(cls, path: Path, known: str | None = None) -> NamedFile:
-        """A file with what is known to be an id, by default what its folders are called."""
-        known = known_case_of(stem_of(path.name), path.absolute().parent) if known is None else known
-        certainty = map_certainty(path.name, known)
-        is_map = certainty == "yes" or (certainty == "maybe" and holds_labels(path))
-        return cls(path, known, read_name(path.name, known), not is_map)
+    def at(cls, path: Path) -> NamedFile:
+        """A file whose id, as far as it is known, is what its folders are called."""
+        return cls(path, known_case_of(stem_of(path.name), path.absolute().parent))
+
+    @cached_property
+    def image(self) -> bool:
+        """Whether it is no mask and no other map."""
+        return self.map_certainty == "no" or (self.map_certainty == "maybe" and not holds_labels(self.path))
 
 
 @dataclass(frozen=True)
@@ -218,7 +199,7 @@ def case_of_files(scan_id: str, folder: Path, files: Iterable[NamedFile]) -> Cas
     remarks: list[str] = []
     for file in sorted(files, key=lambda file: file.path):
         path, name = file.path, file.name
-        if not file.image and is_brain_mask(path.name, file.known):
+        if not file.image and file.brain_mask:
             masks.append(path)
         elif not file.image or name.other:
             ignored.append(path)

@@ -24,15 +24,11 @@ from annofree.formats.names import (
     belongs,
     by_programs,
     folder_rank,
-    is_brain_mask,
     is_map_folder,
     is_volume,
-    map_certainty,
     name_of_folder,
     own_part,
-    read_name,
     stem_of,
-    truth_rank,
     words_of,
 )
 from annofree.formats.nifti import holds_labels
@@ -190,7 +186,7 @@ def _looked_at(paths: Iterable[Path]) -> list[NamedFile]:
         same = (other.name for other in files if other is not file and other.name.prefix == name.prefix)
         return any(set(other.possible or (other.sequence,)) - set(name.possible) for other in same)
 
-    return [NamedFile.at(file.path, file.name.prefix) if shares_its_beginning(file) else file for file in files]
+    return [NamedFile(file.path, file.name.prefix) if shares_its_beginning(file) else file for file in files]
 
 
 def _scans(folder: Path, files: list[NamedFile], telling: dict[Path, ImageName]) -> list[Case]:
@@ -268,17 +264,11 @@ def passed_over(folder: Path, scan_id: str) -> list[str]:
         parts = path.relative_to(folder).parts
         words = [word for part in parts for word in words_of(part, scan_id)]
         if is_volume(path) and (own_part(stem_of(path.name), scan_id) or scan_id in (folder.name, *parts)):
-            programs = by_programs(words) or "nnunet" in map(str.lower, words)
-            label_map = map_certainty(path.name, scan_id) == "yes" and not is_brain_mask(path.name, scan_id)
-            tissues = tissues_of(path) if truth_rank(path.name, scan_id) is not None else ""
-            found += [f"{path}{f', {tissues}' if tissues else ''}"] if programs or label_map else []
+            programs, file = by_programs(words) or "nnunet" in map(str.lower, words), NamedFile(path, scan_id)
+            tissues = tissues_of(path) if file.rank is not None else ""
+            passed = programs or (file.map_certainty == "yes" and not file.brain_mask)
+            found += [f"{path}{f', {tissues}' if tissues else ''}"] if passed else []
     return found
-
-
-def _behind(path: Path, scan_id: str) -> str:
-    """A name without its ending and the id that it may begin with."""
-    stem = stem_of(path.name)
-    return stem[len(own_part(stem, scan_id)) :]
 
 
 def find_truths(folder: Path, scan_id: str) -> list[tuple[int, Path]]:
@@ -296,9 +286,10 @@ def _truths(
         return []
     seen.add(real)
     try:
-        files, subfolders = _entries(folder)
+        paths, subfolders = _entries(folder)
     except OSError:
         return []
+    files = [NamedFile(path, own_part(stem_of(path.name), scan_id)) for path in paths]
     ours = ours or is_ours(folder)
     found: list[tuple[int, Path]] = []
     here = folder.absolute()
@@ -306,27 +297,24 @@ def _truths(
     owners = {here.name, here.parent.name} if of_maps else {here.name}
     telling = (at.name for at in (here, *here.parents) if at.name.lower() not in GENERIC and not is_map_folder(at.name))
     owners.add(next(telling, here.name))
-    spoken = {path: visits_in(_behind(path, scan_id)) for path in files}
-    images = (path for path in files if map_certainty(path.name) == "no" and read_name(path.name).sequence)
-    visits = [*visits, *(spoken[path] for path in images if scan_id in owners)]
-    for path in files:
-        if ours and _ANSWER.fullmatch(path.name):  # no truth, and neither is a correction of it
+    spoken = {file: visits_in(file.behind) for file in files}
+    images = (file for file in files if file.map_certainty == "no" and file.name.sequence)
+    visits = [*visits, *(spoken[file] for file in images if scan_id in owners)]
+    for file in files:
+        if ours and _ANSWER.fullmatch(file.path.name):  # no truth, and neither is a correction of it
             continue
-        if any(another_visit(spoken[path], visit) for visit in visits):
+        if any(another_visit(spoken[file], visit) for visit in visits):
             continue
-        stem = stem_of(path.name)
-        known = own_part(stem, scan_id)
-        if known and anothers(stem[len(known) :], at_home=scan_id in owners):
+        if file.known and anothers(file.behind, at_home=scan_id in owners):
             continue
-        rank = truth_rank(path.name, known)
-        bare = stem == scan_id
-        if of_maps and map_certainty(path.name, known) == "no":  # `seg/P1_flair`
-            bare = bare or read_name(path.name, known).start == len(known) + 1
-        if known and rank is None and bare:
+        rank, bare = file.rank, not file.behind
+        if of_maps and file.map_certainty == "no":  # `seg/P1_flair`
+            bare = bare or file.name.start == len(file.known) + 1
+        if file.known and rank is None and bare:
             rank = folder_rank(folder.name)
-        if rank is not None and (known or scan_id in owners) and not tissues_of(path):
-            of_a_visit = bool(known) and anothers(stem[len(known) :])  # counts where there is no other
-            found.append((rank + 9 * of_a_visit, path))
+        if rank is not None and (file.known or scan_id in owners) and not tissues_of(file.path):
+            of_a_visit = bool(file.known) and anothers(file.behind)  # counts where there is no other
+            found.append((rank + 9 * of_a_visit, file.path))
     for sub in subfolders:
         if not by_programs(words_of(sub.name, scan_id)):
             found += _truths(sub, scan_id, seen, ours, visits)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -123,27 +124,6 @@ def words_of(name: str, known_case: str = "") -> list[str]:
     return ["truth" if word == "OT" and words[0] == "VSD" else word for word in words]
 
 
-def map_certainty(name: str, known_case: str = "") -> Literal["no", "maybe", "yes"]:
-    """Whether a name says that the file is a mask, a segmentation or another map.
-
-    "maybe": a word of a sequence or a number stands behind the map's word, which may so belong to an id; only the
-    voxels can tell then.
-    """
-    if _BIDS_MAPS.fullmatch(stem_of(name)):
-        return "yes"
-    words = words_of(name, known_case)
-    found = [at for at, word in enumerate(words) if _MAPS.fullmatch(word)]
-    if not found:
-        return "no"
-    behind = words[found[-1] + 1 :]
-    return "maybe" if any(re.search(r"\d", word) or read_words(word).sequence for word in behind) else "yes"
-
-
-def is_map(name: str) -> bool:
-    """Whether the name says without a doubt that the file is a mask or another map, which is never an image."""
-    return map_certainty(name) == "yes"
-
-
 def is_archive(name: str) -> bool:
     """Whether a name ends like a packed folder of a kind that is not opened; zip archives of DICOM are."""
     return re.search(r"\.(tar(\.\w{1,4})?|tgz|tbz2?|txz|7z|rar)$", name, re.IGNORECASE) is not None
@@ -159,54 +139,18 @@ def folder_rank(name: str) -> int | None:
 
     A folder whose name says nothing comes last.
     """
-    words = words_of(re.sub(r"(?<=labels)(tr|ts|val)$", "", name, flags=re.IGNORECASE))
-    rank = truth_rank("_".join(words))
-    if rank is None and (is_brain_mask("_".join(words)) or any(map(_NO_TUMOUR.fullmatch, words))):
+    said = FileName(Path(re.sub(r"(?<=labels)(tr|ts|val)$", "", name, flags=re.IGNORECASE)))
+    if said.rank is None and (said.brain_mask or any(map(_NO_TUMOUR.fullmatch, said.words))):
         return None
-    if by_programs(words):
+    if by_programs(said.words):
         return None
-    return len(_TRUTH_RANKS) if rank is None else rank
-
-
-def is_brain_mask(name: str, known_case: str = "") -> bool:
-    """Whether the file is a brain mask (`brainmask`, `brain_mask`, `bet_mask`), and not a brain-tumour mask."""
-    words = [word.lower() for word in words_of(name, known_case)]
-    if any(_LESION.fullmatch(word) for word in words):
-        return False
-    if any(word in {"brainmask", "betmask", "hdbetmask"} for word in words):
-        return True
-    return "mask" in words and any(word in {"brain", "bet", "hdbet"} for word in words)
-
-
-def truth_rank(name: str, scan_id: str = "") -> int | None:
-    """How surely a file is an expert's label map: 0 is surest; None if it is something else.
-
-    `ID_brain_segmentation`, tissue maps, anatomy and predictions are something else. The words of the scan's id say
-    nothing about what the file is.
-    """
-    words = words_of(name, scan_id)
-    rank, place = _truth_word(words)
-    if by_programs(words):
-        return None
-    if rank is None or any(_LESION.fullmatch(word) for word in words):
-        return rank
-    if is_brain_mask("_".join(words)) or any(_NO_TUMOUR.fullmatch(word) for word in words):
-        return None
-    return None if any(_HEAD.fullmatch(word) for word in words[max(place - 1, 0) : place + 2]) else rank
+    return len(_TRUTH_RANKS) if said.rank is None else said.rank
 
 
 def by_programs(words: Iterable[str]) -> bool:
     """Whether words of a name say that programs drew something, and no person corrected it."""
     held = list(words)
     return any(map(_BY_PROGRAMS.fullmatch, held)) and not any(map(_BY_PERSONS.fullmatch, held))
-
-
-def _truth_word(words: list[str]) -> tuple[int | None, int]:
-    for rank, pattern in enumerate(_TRUTH_RANKS):
-        for place, word in enumerate(words):
-            if pattern.fullmatch(word):
-                return rank, place
-    return None, 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -244,6 +188,76 @@ def read_name(name: str, known_case: str = "") -> ImageName:
     return ImageName(**vars(found), case=case, prefix=prefix, trailing=trailing)
 
 
+@dataclass(frozen=True)
+class FileName:
+    """The name of a file, taken apart once: whoever sorts files asks this record what it says.
+
+    Attributes:
+        path: The file.
+        known: The beginning of its name that is known to be an id, which says nothing about what the file is.
+    """
+
+    path: Path
+    known: str = ""
+
+    @cached_property
+    def words(self) -> list[str]:
+        """Its words without the id."""
+        return words_of(self.path.name, self.known)
+
+    @property
+    def behind(self) -> str:
+        """What follows the id, without the ending."""
+        return stem_of(self.path.name)[len(self.known) :]
+
+    @cached_property
+    def name(self) -> ImageName:
+        """What it says of an image."""
+        return read_name(self.path.name, self.known)
+
+    @cached_property
+    def map_certainty(self) -> Literal["no", "maybe", "yes"]:
+        """Whether it says that the file is a mask, a segmentation or another map.
+
+        "maybe": a word of a sequence or a number stands behind the map's word, which may so belong to an id; only the
+        voxels can tell then.
+        """
+        if _BIDS_MAPS.fullmatch(stem_of(self.path.name)):
+            return "yes"
+        found = [at for at, word in enumerate(self.words) if _MAPS.fullmatch(word)]
+        if not found:
+            return "no"
+        behind = self.words[found[-1] + 1 :]
+        return "maybe" if any(re.search(r"\d", word) or read_words(word).sequence for word in behind) else "yes"
+
+    @property
+    def brain_mask(self) -> bool:
+        """Whether the file is a brain mask (`brainmask`, `brain_mask`, `bet_mask`), and not a brain-tumour mask."""
+        words = {word.lower() for word in self.words}
+        if any(map(_LESION.fullmatch, words)):
+            return False
+        return bool(
+            words & {"brainmask", "betmask", "hdbetmask"} or ("mask" in words and words & {"brain", "bet", "hdbet"})
+        )
+
+    @cached_property
+    def rank(self) -> int | None:
+        """How surely the file is an expert's label map: 0 is surest; None if it is something else.
+
+        `ID_brain_segmentation`, tissue maps, anatomy and predictions are something else.
+        """
+        ranks = enumerate(_TRUTH_RANKS)
+        told = ((rank, at) for rank, said in ranks for at, word in enumerate(self.words) if said.fullmatch(word))
+        rank, at = next(told, (None, 0))
+        if by_programs(self.words):
+            return None
+        if rank is None or any(map(_LESION.fullmatch, self.words)):
+            return rank
+        if self.brain_mask or any(map(_NO_TUMOUR.fullmatch, self.words)):
+            return None
+        return None if any(map(_HEAD.fullmatch, self.words[max(at - 1, 0) : at + 2])) else rank
+
+
 def belongs(stem: str, case: str) -> bool:
     """Whether a name without its ending begins with the id of a case."""
     return stem == case or (stem.startswith(case) and not stem[len(case)].isalnum())
@@ -264,7 +278,7 @@ def anothers(rest: str, *, at_home: bool = False) -> bool:
     In a folder of the id's own (`at_home`) a visit may be the one whose images lie there.
     """
     words = re.finditer(r"[^-_. ]+", rest)
-    before = rest[: next((word.start() for word in words if truth_rank(word[0]) is not None), len(rest))]
+    before = rest[: next((word.start() for word in words if FileName(Path(word[0])).rank is not None), len(rest))]
     numbers = re.split(r"[-_. ]+", without_visits(before))
     if any(re.fullmatch(r"\d+[a-z]?", word, re.IGNORECASE) for word in numbers):
         return True

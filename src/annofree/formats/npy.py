@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from annofree.errors import InputError
 from annofree.formats.case import Case
 from annofree.formats.contents import refuse_no_picture
-from annofree.formats.names import is_map, read_name, stem_of, truth_rank, words_of
+from annofree.formats.names import FileName, read_name, stem_of, words_of
 from annofree.formats.nifti import MAX_VOXELS, Volume
 from annofree.scan import Grid, Modality
 
@@ -134,7 +134,8 @@ def _mask_files(place: Path, files: list[Path]) -> list[Path]:
 
 
 def _is_mask(path: Path) -> bool:
-    return is_map(path.name) or truth_rank(path.name) is not None
+    said = FileName(path)
+    return said.map_certainty == "yes" or said.rank is not None
 
 
 def _key(name: str) -> str:

@@ -19,7 +19,7 @@ from annofree.formats.dicom import DicomSettings, recognises
 from annofree.formats.geometry import refuse_impossible_brain, refuse_impossible_view
 from annofree.formats.grids import MIN_OVERLAP, choose_reference, overlap, resample
 from annofree.formats.layouts import find_cases
-from annofree.formats.names import is_map
+from annofree.formats.names import FileName
 from annofree.formats.nifti import Volume, read_volume
 from annofree.formats.npy import NpyCase
 from annofree.formats.participants import read_groups
@@ -259,7 +259,7 @@ def _require_a_name(source: Any) -> None:
 
 def _one_case(path: Path, sequence: str | None, dicom: DicomSettings | None = None) -> Case:
     if sequence is not None and path.is_file() and path.suffix != ".npy" and not recognises(path):
-        if is_map(path.name):
+        if FileName(path).map_certainty == "yes":
             return Case(path.name.split(".")[0], path.absolute().parent, unnamed=(path,))
         return case_of_file(path)
     cases = find_cases(path, dicom)
