@@ -464,6 +464,23 @@ def test_truth_is_found_in_a_patients_folder_that_is_called_after_maps(tmp_path:
     assert find_truth(tmp_path, "study_seg_01") == tmp_path / "study_seg_01" / "tumor_seg.nii.gz"
 
 
+@pytest.mark.parametrize("patient", ["seg_001", "mask_2"])
+def test_images_of_a_patient_who_is_called_like_a_map_are_no_truth(tmp_path: Path, patient: str) -> None:
+    save_patient(tmp_path / patient, f"{patient}_T1.nii.gz", f"{patient}_FLAIR.nii.gz")
+    assert find_truth(tmp_path, patient) is None
+    truth = save(tmp_path / patient / f"{patient}_seg.nii.gz", np.ones(SHAPE, np.uint8))
+    assert find_truth(tmp_path, patient) == truth
+
+
+@pytest.mark.parametrize("folder", ["tumor", "lesion", "rois", "labels"])
+def test_images_in_folders_of_sequences_are_no_truth(tmp_path: Path, folder: str) -> None:
+    for kind in ("T1", "FLAIR", "DWI"):
+        save_patient(tmp_path / kind, "p1.nii.gz")
+    assert find_truth(tmp_path, "p1") is None
+    truth = save(tmp_path / folder / "p1.nii.gz", np.ones(SHAPE, np.uint8))
+    assert find_truth(tmp_path, "p1") == truth
+
+
 @pytest.mark.parametrize("name", ["HD-GLIO-AUTO/p1_seg.nii.gz", "p1/p1_pred_seg.nii.gz", "p1_nnunet_seg.nii.gz"])
 def test_maps_of_programs_that_were_passed_over_are_named(tmp_path: Path, name: str) -> None:
     path = save(tmp_path / name, np.ones((4, 4, 4), np.uint8))

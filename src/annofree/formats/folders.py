@@ -293,7 +293,7 @@ def _truths(
     ours = ours or is_ours(folder)
     found: list[tuple[int, Path]] = []
     here = folder.absolute()
-    of_maps = is_map_folder(folder.name)
+    of_maps = is_map_folder(folder.name) and folder.name != scan_id  # a patient may be called `seg_001`
     owners = {here.name, here.parent.name} if of_maps else {here.name}
     telling = (at.name for at in (here, *here.parents) if at.name.lower() not in GENERIC and not is_map_folder(at.name))
     owners.add(next(telling, here.name))

@@ -137,9 +137,11 @@ def is_map_folder(name: str) -> bool:
 def folder_rank(name: str) -> int | None:
     """How surely a label map that is called by a bare id is an expert's, by its folder; None if it is something else.
 
-    A folder whose name says nothing comes last.
+    A folder whose name says nothing comes last; one that is called after a sequence holds images.
     """
     said = FileName(Path(re.sub(r"(?<=labels)(tr|ts|val)$", "", name, flags=re.IGNORECASE)))
+    if said.map_certainty == "no" and (said.name.sequence or said.name.other):
+        return None
     if said.rank is None and (said.brain_mask or any(map(_NO_TUMOUR.fullmatch, said.words))):
         return None
     if by_programs(said.words):
