@@ -220,7 +220,7 @@ def test_of_two_methods_one_is_decided_again(tmp_path: Path, balls: Path) -> Non
         run(open_cohort([first, second]), Choice(method=method), out, locate=False)
     with pytest.raises(InputError, match=r"more than one segmentation.*Name the method \(--method\)\.$"):
         rethreshold(out, "fixed:2", overwrite=True, locate=False)
-    with pytest.raises(InputError, match=r"'anna' by 'dae'.*Name intensity or intensity-published\.$"):
+    with pytest.raises(InputError, match=r"No segmentation is by 'dae'.*Name intensity or intensity-published\.$"):
         rethreshold(out, "fixed:2", method="dae", overwrite=True, locate=False)
     report = rethreshold(out, "fixed:2", method="intensity-published", overwrite=True, locate=False)
     assert {row["threshold_WT"] for row in report.rows} == {"2"}
