@@ -13,6 +13,8 @@ LESIONS = [
     ("Ill-defined high T2 signal in the right temporal lobe. No midline shift.", RIGHT, {"temporal"}),
     ("Increased T2/FLAIR signal in the left insula.", LEFT, {"insula"}),
     ("Ring-enhancing process in the left temporal lobe.", LEFT, {"temporal"}),
+    ("MRI without contrast: a mass in the left frontal lobe.", LEFT, {"frontal"}),
+    ("No progression; the mass in the left frontal lobe is stable.", LEFT, {"frontal"}),
     ("Enhancing mass in the left frontal lobe.", LEFT, {"frontal"}),
     ("There is a right parieto-occipital mass.", RIGHT, {"parietal", "occipital"}),
     ("Right-sided frontotemporal glioma.", RIGHT, {"frontal", "temporal"}),

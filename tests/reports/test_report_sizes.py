@@ -13,6 +13,7 @@ SIZES: list[tuple[str, tuple[float, ...] | None]] = [
     ("A 3.2 x 2.1 cm heterogeneously enhancing, centrally necrotic mass in the left temporal lobe.", (32, 21)),
     ("Right frontal ring-enhancing lesion of 4.2 cm with edema.", (42,)),
     ("A 4.2 x 3.1 x 2.8 cm (AP x TV x CC) ring-enhancing mass in the right frontal lobe.", (42, 31, 28)),
+    ("A 5x5mm mass in the right frontal lobe.", (5, 5)),
     ("A 4,2 x 3,1 x 2,8 cm ring-enhancing mass in the right frontal lobe.", (42, 31, 28)),
     ("A 42x31x28mm ring-enhancing mass in the right frontal lobe.", (42, 31, 28)),
     ("4.2-cm ring-enhancing mass in the right frontal lobe.", (42,)),

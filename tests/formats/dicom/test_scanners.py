@@ -1,4 +1,4 @@
-"""Headers as scanners, technologists and anonymisers fill them: Dixon series, agents that were not given, lost UIDs."""
+"""Headers as scanners, technologists and anonymisers fill them: Dixon series, agents not given, lost UIDs, bits."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from annofree.formats.dicom import DicomCase, find
+from annofree.formats.dicom.pixels import read_stack
 from annofree.phantom import phantom_subject
 
 from .made import header, save, slices
@@ -83,3 +84,21 @@ def test_two_visits_under_one_study_uid_are_two_scans(tmp_path: Path, phantom: A
         save(tmp_path / str(number), slices(images[kind], affine, common))
     found = [(set(map(str, case.read()[0])), case.study.days) for case in find(tmp_path) if isinstance(case, DicomCase)]
     assert found == [({"T1", "FLAIR"}, 0), ({"FLAIR"}, 374)]
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_bits_above_the_grey_levels_do_not_count(tmp_path: Path, phantom: Any, signed: bool) -> None:
+    """Old scanners kept a drawing there, and a negative number of 12 bits may have zeros there."""
+    images, affine = phantom
+    array = images["T2"] % 1000 - (500 if signed else 0)
+    datasets = slices(array, affine, header("T2", 1))
+    for one in datasets:
+        one.BitsStored, one.HighBit = 12, 11
+        stored = np.frombuffer(one.PixelData, np.uint16) & 0xFFF
+        one.PixelData = (stored if signed else stored | 0x1000).astype(np.uint16).tobytes()
+    (case,) = find(save(tmp_path, datasets))
+    assert isinstance(case, DicomCase)
+    stack = case.verdicts[0].series.stack
+    assert stack is not None
+    read = read_stack(stack, "series 1")
+    assert (read.min(), read.max()) == (array.min(), array.max())
