@@ -72,6 +72,14 @@ def test_a_segmenter_loads_once_and_takes_objects_where_strings_are(
     assert np.array_equal(af.segment(scan, method=seg.method, locate=False).labels, one.labels)
 
 
+def test_an_array_that_is_no_picture_and_a_mask_that_is_no_file_are_refused(scan: Scan) -> None:
+    images = {name: np.where(scan.foreground(), image, np.nan) for name, image in scan.images.items()}
+    with pytest.raises(InputError, match=r"not numbers \(scan 'p'\)"):
+        af.segment(Scan("p", images, scan.affine), method="intensity-published", locate=False)
+    with pytest.raises(InputError, match="A dict is no brain mask"):
+        af.segment(scan, method="intensity-published", brain_mask={}, locate=False)
+
+
 def test_a_segmenter_takes_a_model_folder_and_runs_cohorts(tmp_path: Path) -> None:
     write_cohort(tmp_path / "in", 2, seed=3, spacing_mm=4.0)
     folder = methods.shipped("intensity-published").save(tmp_path / "model")

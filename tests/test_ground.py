@@ -102,6 +102,28 @@ def test_impossible_scans_are_refused(changes: dict) -> None:
         make_scan(**changes)
 
 
+def test_a_brain_mask_of_probabilities_or_labels_is_refused() -> None:
+    """Every voxel above 0 was brain, and the whole head a tumour."""
+    image = np.random.default_rng(0).random((4, 4, 4))
+    brain = image > 0.5
+    for values, said in (
+        (np.where(brain, 0.9, 0.01), "holds 0.01"),
+        (np.where(brain, 1, np.nan), "nan"),
+        (brain * 3, "3"),
+    ):
+        with pytest.raises(InputError, match=rf"brain mask of scan 'p' holds.*{said[-3:]}"):
+            Scan("p", {Modality.T1: image}, np.eye(4), brain=values)
+    scan = Scan("p", {"flair": image}, np.eye(4), brain=brain.astype(int))  # type: ignore[dict-item]
+    assert scan.sequences == ("FLAIR",)
+    assert np.array_equal(scan.foreground(), brain)
+
+
+def test_arrays_in_another_order_than_ras_are_refused() -> None:
+    """Left and right were exchanged without a word."""
+    with pytest.raises(InputError, match=r"not in RAS\+ order.*to_canonical"):
+        Scan("p", {Modality.T1: np.ones((4, 5, 6))}, np.diag([-1.0, -1, 1, 1]))
+
+
 def test_a_missing_sequence_is_named_with_what_there_is() -> None:
     with pytest.raises(MissingSequence, match=r"lacks T1C.*it has FLAIR"):
         make_scan().require(Modality.T1C)

@@ -139,11 +139,14 @@ def segment_scan(
     does not seem to belong.
 
     Raises:
-        InputError: It is.
+        InputError: It is, or a scan from memory holds what is no grey level.
     """
+    from annofree.formats.contents import refuse_no_picture
     from annofree.trust.belongs import note_of, refuse_misfit
     from annofree.trust.expectation import CHANGED
 
+    for name, image in () if scan.files else scan.images.items():  # files were looked at when they were read
+        refuse_no_picture(image, f"scan '{scan.id}'", name)
     stage("finding the tumour")
     with ThreadPoolExecutor(1) as beside:
         looking = beside.submit(_look, scan)

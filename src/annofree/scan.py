@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annofree.errors import InputError, LeakError, MissingSequence, some
-from annofree.grid import Array, Box, Grid, canonical_grid, to_canonical, to_native
-from annofree.masks import faces
+from annofree.grid import Array, Box, Grid, axis_order, canonical_grid, to_canonical, to_native
+from annofree.masks import as_mask, faces
 from annofree.modality import Modality
 from annofree.preparation import Preparation
 from annofree.progress import stage, working_on
@@ -89,10 +89,9 @@ class Scan:
         images: dict[Modality, NDArray[np.float32]] = {}
         for sequence, image in self.images.items():
             array = np.asarray(image, dtype=np.float32)
-            if array is image and array.flags.writeable:
-                array = array.view()
+            array = array.view() if array is image and array.flags.writeable else array
             array.flags.writeable = False
-            images[Modality(sequence)] = array
+            images[sequence if isinstance(sequence, Modality) else Modality.parse(sequence)] = array
         shapes = {array.shape for array in images.values()}
         if len(shapes) != 1 or len(next(iter(shapes))) != 3:
             raise InputError(
@@ -103,13 +102,16 @@ class Scan:
         affine = np.array(self.affine, dtype=np.float64)
         if affine.shape != (4, 4) or not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
             raise InputError(f"Scan '{self.id}' has no usable affine", why="it is singular or not 4x4")
+        if axis_order(affine) != ((0, 1, 2), (False, False, False)):
+            fix = "Give a nibabel image, whose axes are put in order, or arrays turned by annofree.scan.to_canonical"
+            raise InputError(f"The arrays of scan '{self.id}' are not in RAS+ order by its affine", fix=fix)
         affine.flags.writeable = False
         order = [s for s in Modality if s in images]
         held = MappingProxyType({s: images[s] for s in order}), MappingProxyType(dict(self.files))
         self.__dict__.update(images=held[0], affine=affine, files=held[1], notes=tuple(self.notes))
         self.__dict__["native"] = self.native or Grid(self.shape, affine)
         if self.brain is not None:
-            brain = np.asarray(self.brain, dtype=bool).view()
+            brain = as_mask(self.brain, f"brain mask of scan '{self.id}'").view()
             if brain.shape != self.shape:
                 raise InputError(f"The brain mask of scan '{self.id}' has shape {brain.shape}, its images {self.shape}")
             brain.flags.writeable = False

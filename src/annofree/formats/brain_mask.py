@@ -61,6 +61,9 @@ def mask_file(given: str | Path | None, folder: Path, own: Path | None) -> Path 
     """
     if given is None:
         return own
+    if not isinstance(given, str | Path):
+        fix = "Give its file, or an array on the scan's grid"
+        raise InputError(f"A {type(given).__name__} is no brain mask", fix=fix)
     if not is_pattern(given):
         return Path(given)
     found = sorted(folder.glob(str(given)))

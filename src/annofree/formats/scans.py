@@ -394,6 +394,6 @@ def _with_extras(scan: Scan, sequence: str | None, brain_mask: Any, report: str 
         scan.require(wanted, why="the choice of --sequence")
         scan = scan.replace(images={wanted: scan.images[wanted]})
     if brain_mask is not None:
-        mask = brain_mask if isinstance(brain_mask, np.ndarray) else Path(brain_mask)
+        mask: Any = brain_mask if isinstance(brain_mask, np.ndarray) else mask_file(brain_mask, Path(), None)
         scan = scan.replace(brain=open_brain_mask(mask, scan.id, scan.grid, scan.images)[0])
     return scan if report is None else scan.replace(report=read_report(report))
