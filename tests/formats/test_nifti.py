@@ -149,6 +149,15 @@ def test_singular_affine(tmp_path: Path) -> None:
     refused(tmp_path / "flair.nii.gz", "no usable affine", "singular")
 
 
+def test_voxels_that_begin_in_the_header_are_refused(tmp_path: Path) -> None:
+    """The header was read as 176 voxels, and the image moved by as many."""
+    path = save(tmp_path / "flair.nii", brain_image().astype(np.int16))
+    held = bytearray(path.read_bytes())
+    held[108:112] = np.float32(0).tobytes()
+    path.write_bytes(bytes(held))
+    refused(path, "header is damaged", "begin at byte 0")
+
+
 def test_missing_path(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no such file or folder.*nowhere"):
         open_scan(tmp_path / "nowhere.nii.gz")

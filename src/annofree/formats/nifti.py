@@ -184,7 +184,11 @@ def _open(source: Any, layers: bool = False) -> tuple[Any, str]:
         )
     path = Path(source)
     with _one_sentence(str(path)):
-        return open_image(path, layers=layers), str(path)
+        image = open_image(path, layers=layers)
+    if isinstance(image, nib.Nifti1Image) and getattr(image.dataobj, "offset", None) == 0:
+        why = "its voxels begin at byte 0, where its header lies"
+        raise InputError("A file's header is damaged", file=path, why=why, fix="Export the file again")
+    return image, str(path)
 
 
 def _grid(image: Any, name: str, channels: bool = False) -> tuple[FileGrid, tuple[str, ...]]:
