@@ -33,12 +33,17 @@ _LEFT_BEHIND = re.compile(
 _SUFFERS = re.compile(
     r"(?:[\s:：']*(?:s\b|\b(?:(?:was|were|is|being)\s+)?(?:had|has|have|with|who|died|dead|deceased|passed|diagnosed|suffer\w*"
     r"|treated|operated|history)\b|[患因死有得脑曾])"
-    r"(?:(?!\b(?:shows?|showed|reveal\w*|demonstrat\w*|seen|found|notic\w+)\b)[^.;,，；。])*|\s*[:：][^.;；。]*)\Z",
+    r"(?:(?!\b(?:shows?|showed|reveal\w*|demonstrat\w*|seen|found|notic\w+"
+    r"|report(?:s|ed)(?!\s+to\b)|states?|stated|describ\w+|complain\w*)\b)[^.;,，；。])*|\s*[:：][^.;；。]*)\Z",
     re.IGNORECASE,
 )
 _OF_KIN = re.compile(
     r"\s+(?:in|of)\s+(?:(?:an?|the|his|her|their|patient'?s|maternal|paternal|older|younger)\s+)*\Z", re.IGNORECASE
 )
+# The patient, or who comes along: "a 38-year-old mother with", "brought by her son", "father of two".
+_NO_RELATIVE = re.compile(r"(?:\b(?:old|y/?o|by|per)|\b(?:by|per)\s+(?:the|his|her|their)|岁的?)\s*\Z", re.IGNORECASE)
+_ONE_WITH = re.compile(r"(?:\A|[.;:]\s*|\bis\s+)an?\s+\w+\s+with\b", re.IGNORECASE)
+_WITH_CHILDREN = re.compile(r"\s+of\s+(?:an?|one|two|three|four|five|\d+)\b", re.IGNORECASE)
 # What says that a place behind one that a lesion spares is the lesion's again: "in the frontal lobe", "的右额叶".
 _LIES_IN = re.compile(r"[,\s]*\b(?:with)?in\b|的", re.IGNORECASE)
 _SECOND = re.compile(r"\s*,?\s*(?:and|及|和)\s*(?:an?|another)\s*\Z", re.IGNORECASE)
@@ -264,6 +269,8 @@ class _SentenceReader:
         if item.category == "removed" and item.form == "after":
             kinds = [other for other in self.items if other.category == "kind"]
             return reaches_back(self.text, item, kind, self.breaks, kinds)
+        if item.category == "kin" and self._is_the_patient(item):
+            return False
         if item.category == "kin" and item.start >= kind.end:
             return _OF_KIN.fullmatch(self.text, kind.end, item.start) is not None
         if item.category not in ("history", "kin", "prior", "removed") or item.end > kind.start:
@@ -275,6 +282,12 @@ class _SentenceReader:
         if item.category == "prior":  # "the previously seen mass is unchanged" is there today
             return not any(other.category == "present" for other in self.items)
         return item.category == "history" or not _LEFT_BEHIND.search(self.text, item.end, kind.start)
+
+    def _is_the_patient(self, kin: Item) -> bool:
+        """Whether a relative's word names the patient, or who came along."""
+        before = self.text[: kin.start]
+        one = any(found.end() > kin.end > found.start() for found in _ONE_WITH.finditer(self.text))
+        return bool(one or _NO_RELATIVE.search(before) or _WITH_CHILDREN.match(self.text, kin.end))
 
     def _give_lonely_sides(self, lonely: Sequence[Place], kinds: Sequence[Item], own_places: list[list[Place]]) -> None:
         """A side that no region claimed is the lesion's when it stands beside it: "left-sided mass"."""
