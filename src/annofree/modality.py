@@ -40,7 +40,7 @@ from annofree.modality_words import (
     TAILED,
     TECHNICAL,
     UNIFORM,
-    VISIT,
+    VISIT_OF_ID,
     VISIT_SECOND,
     WITH,
 )
@@ -132,7 +132,8 @@ def read_words(stem: str, *, known_case: str = "") -> NameReading:
         return NameReading(other=any(word.kind == "other" for word in words), start=len(stem))
     last = spoken[-1]
     apart = [
-        w.kind in ("id", "unknown") or (w.kind == "contrast" and w.text[-1].isdigit()) for w in words
+        w.kind in ("id", "unknown") or (w.kind == "contrast" and w.text[-1].isdigit()) or w.text in VISIT_OF_ID
+        for w in words
     ]  # KM7: an id
     first = max((at + 1 for at in range(last) if apart[at]), default=0)
     before, role, after = words[:first], words[first : last + 1], words[last + 1 :]
@@ -294,8 +295,7 @@ def _base(word: str) -> Modality | None:
 
 def _kind_of(word: str) -> str | None:
     kinds = {"base": BASES, "contrast": CONTRAST, "plain": PLAIN, "negator": NEGATORS, "other": OTHER, "link": LINKS}
-    neutral = word in NEUTRAL or VISIT.fullmatch(word) is not None
-    return next((kind for kind, words in kinds.items() if word in words), "neutral" if neutral else None)
+    return next((kind for kind, words in kinds.items() if word in words), "neutral" if word in NEUTRAL else None)
 
 
 def _split(word: str) -> list[str] | None:

@@ -50,7 +50,14 @@ OTHER = _set(
     "ktrans pd pdw pdt2 mra tof mrv angio localizer localiser scout survey phase qsm r2star r2s mt mtr mtsat pet "
     "fdg cta spect inv1 inv2 t1rho hemo haemo t1map t2map pc mrs spectroscopy "
 )
-NEUTRAL = _set(
+VISIT_SECOND = _set(
+    "op operative operation operativ treatment surgery surgical rt radiotherapy chemo biopsy resection "
+)
+#: Words of a visit that belong to the id in front of a sequence (`P1_bl_T1` and `P1_fu_T1` are two scans).
+VISIT_OF_ID = _set("bl initial fu fup") | {
+    f"{when}{what}" for when in ("pre", "post") for what in VISIT_SECOND if not what.startswith("op")
+}
+NEUTRAL = VISIT_OF_ID | _set(
     "ax axi axial axiale tra trans transversal transverse cor coronal sag sagittal obl oblique se tse fse ffe tfe "
     "gre space cube vista spc ns nonselective wip ir tir fs fatsat fatsuppressed spir spair blade haste "
     "propeller iso isotropic hr hires "
@@ -68,17 +75,13 @@ NEUTRAL = _set(
     # dcm2niix: slices made equidistant, a tilt of the gantry undone, motion corrected
     "eq tilt moco "
     # visits
-    "intraop baseline bl initial followup fu fup tp visit session day week month year "
+    "preop postop preoperation postoperation preoperative postoperative preoperativ postoperativ "
+    "intraop baseline followup tp visit session day week month year "
 )
 #: What dcm2niix puts behind the names of a complex image's parts and of field maps; elsewhere they may be initials.
 COMPONENTS = _set("ph phmag real imaginary imag fieldmaphz")
 #: BIDS' suffix of the uniform image of an MP2RAGE, which is weighted by T1.
 UNIFORM = re.compile(r"^(sub-.*_)?UNIT1$")
-VISIT_SECOND = _set(
-    "op operative operation operativ treatment surgery surgical rt radiotherapy chemo biopsy resection "
-)
-#: Before or after a treatment in one word (`preop`, `postRT`).
-VISIT = re.compile(f"(pre|post)({'|'.join(sorted(VISIT_SECOND))})")
 SUSPECT = re.compile(r"contrast|kontrast|enhanc|gado|postc|postg|gbca|synth|fake|predict|generat|simul|subtr|quant")
 ENTITY = re.compile(
     r"(sub|ses|run|task|space|echo|part|hemi|res|den|split|dir|recording|chunk|acq|ce|rec|desc|mod|trc|inv|mt|flip)-([^_]+)",

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from annofree.errors import InputError
-from annofree.formats import open_cohort, open_scan
+from annofree.formats import find_truth, open_cohort, open_scan
 
 from .conftest import SHAPE, brain_image, save, save_patient
 
@@ -291,6 +291,17 @@ def test_two_dates_are_two_visits(tmp_path: Path) -> None:
     save_patient(tmp_path / "x", "P1_T1_20200101.nii.gz", "P1_FLAIR_20210505.nii.gz")
     with pytest.raises(InputError, match="different patients or visits"):
         open_cohort(tmp_path)["x"]
+
+
+@pytest.mark.parametrize("visits", [("bl", "fu1"), ("initial", "fu"), ("prert", "postrt")])
+def test_two_visits_in_front_of_the_sequence_are_two_scans_with_their_truths(
+    tmp_path: Path, visits: tuple[str, str]
+) -> None:
+    for visit in visits:
+        save_patient(tmp_path, f"P1_{visit}_t1.nii.gz", f"P1_{visit}_flair.nii.gz")
+        save(tmp_path / f"P1_{visit}_seg.nii.gz", MASK)
+    found = {scan.id: find_truth(tmp_path, scan.id) for scan in open_cohort(tmp_path)}
+    assert found == {f"P1_{visit}": tmp_path / f"P1_{visit}_seg.nii.gz" for visit in visits}
 
 
 def test_two_patients_with_a_shared_sequence_are_two_scans(tmp_path: Path) -> None:

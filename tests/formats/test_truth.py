@@ -343,6 +343,16 @@ def test_another_visits_truth_is_not_taken(tmp_path: Path) -> None:
         ("p1/p1_1996.08.23_flair", "p1/p1_1996.08.23_GlistrBoost_ManuallyCorrected", True),
         ("p1/p1_1996.08.23_flair", "p1/p1_1997.01.02_seg", False),
         ("", "p1/p1_2019-01-02_seg", True),
+        ("", "p1_preop_seg", True),
+        ("", "masks/p1_baseline_seg", True),
+        ("p1_postop_flair", "p1_postop_seg", True),
+        ("p1_postop_flair", "p1_fu_seg", False),
+        ("p1_m3_flair", "p1_m3_seg", False),
+        ("p1_bl_flair", "p1_m3_seg", False),
+        ("p1/p1_preop_flair", "p1/p1_seg_v2", True),
+        ("p1/p1_v1_flair", "p1/p1_v2_seg", False),
+        ("p1/t1", "masks_valid/p1", True),
+        ("p1/t1", "valid/p1", True),
     ],
 )
 def test_a_truth_is_of_the_visit_of_the_images(tmp_path: Path, images: str, truth: str, found: bool) -> None:

@@ -28,6 +28,7 @@ from annofree.formats.names import (
     is_volume,
     name_of_folder,
     own_part,
+    read_name,
     stem_of,
     words_of,
 )
@@ -271,6 +272,11 @@ def passed_over(folder: Path, scan_id: str) -> list[str]:
     return found
 
 
+def _against(drawn: dict[str, set[str]], seen: dict[str, set[str]]) -> dict[str, set[str]]:
+    """What a drawing says of its visit beside images: `seg_v2` is its second version where these know no `v1`."""
+    return {kind: words for kind, words in drawn.items() if kind != "whenv" or kind in seen}
+
+
 def find_truths(folder: Path, scan_id: str) -> list[tuple[int, Path]]:
     """Label maps for a scan below a folder: beside its images, in a folder of its name, or named after it."""
     here = folder.absolute()
@@ -299,13 +305,15 @@ def _truths(
     owners.add(next(telling, here.name))
     spoken = {file: visits_in(file.behind) for file in files}
     images = (file for file in files if file.map_certainty == "no" and file.name.sequence)
-    visits = [*visits, *(spoken[file] for file in images if scan_id in owners)]
+    named = (file for file in images if scan_id in owners or (file.known and read_name(file.path.name).case == scan_id))
+    visits = [*visits, *map(spoken.__getitem__, named)]
     for file in files:
         if ours and _ANSWER.fullmatch(file.path.name):  # no truth, and neither is a correction of it
             continue
-        if any(another_visit(spoken[file], visit) for visit in visits):
+        if any(another_visit(_against(spoken[file], visit), visit) for visit in visits):
             continue
-        if file.known and anothers(file.behind, at_home=scan_id in owners):
+        agreed = file.map_certainty != "no" and any(spoken[file].keys() & visit.keys() for visit in visits)
+        if file.known and anothers(file.behind, at_home=agreed or scan_id in owners):
             continue
         rank, bare = file.rank, not file.behind
         if of_maps and file.map_certainty == "no":  # `seg/P1_flair`

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from annofree.formats.bids_names import bids_stem
-from annofree.formats.visits import visits_in, without_visits
+from annofree.formats.visits import later_visit, without_visits
 from annofree.modality import NameReading, read_words
 
 #: Files that hold one volume each. An Analyze or NIfTI pair is its `.hdr`.
@@ -139,7 +139,8 @@ def folder_rank(name: str) -> int | None:
 
     A folder whose name says nothing comes last; one that is called after a sequence holds images.
     """
-    said = FileName(Path(re.sub(r"(?<=labels)(tr|ts|val)$", "", name, flags=re.IGNORECASE)))
+    part = r"(?<=labels)(tr|ts|val)$|(?<![a-z])valid(?![a-z])"  # `masks_valid`: of the validation part
+    said = FileName(Path(re.sub(part, "", name, flags=re.IGNORECASE)))
     if said.map_certainty == "no" and (said.name.sequence or said.name.other):
         return None
     if said.rank is None and (said.brain_mask or any(map(_NO_TUMOUR.fullmatch, said.words))):
@@ -284,7 +285,7 @@ def anothers(rest: str, *, at_home: bool = False) -> bool:
     numbers = re.split(r"[-_. ]+", without_visits(before))
     if any(re.fullmatch(r"\d+[a-z]?", word, re.IGNORECASE) for word in numbers):
         return True
-    return not at_home and bool(visits_in(before) or re.search(r"[-_. ]run[-_]?\d", before, re.IGNORECASE))
+    return not at_home and bool(later_visit(before) or re.search(r"[-_. ]run[-_]?\d", before, re.IGNORECASE))
 
 
 def known_case_of(stem: str, folder: Path) -> str:

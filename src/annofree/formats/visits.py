@@ -18,6 +18,8 @@ _VISIT = re.compile(
     flags=re.IGNORECASE,
 )
 _DATES = frozenset({"date", "month"})
+#: The first visit, in words.
+_FIRST = frozenset({"baseline", "bl", "initial", "pre"})
 
 
 def visits_in(text: str) -> dict[str, set[str]]:
@@ -46,9 +48,14 @@ def without_visits(text: str) -> str:
     return _VISIT.sub("", text)
 
 
+def later_visit(text: str) -> bool:
+    """Whether a name speaks of a visit that is not the first, which a name without a visit may mean as well."""
+    return any(not words <= _FIRST for words in visits_in(text).values())
+
+
 def another_visit(own: dict[str, set[str]], theirs: dict[str, set[str]]) -> bool:
     """Whether two names that say this of their visits (`visits_in`) say different ones."""
     shared = own.keys() & theirs.keys()
     in_words = own.keys() - _DATES and theirs.keys() - _DATES  # `preop` and `followup`: each says its own
-    first = {"baseline", "bl", "initial", "pre", "0"} >= set().union(*own.values(), *theirs.values())  # one visit
+    first = {*_FIRST, "0"} >= set().union(*own.values(), *theirs.values())  # one visit
     return not first and (any(own[kind].isdisjoint(theirs[kind]) for kind in shared) or bool(in_words and not shared))
