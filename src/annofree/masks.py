@@ -32,7 +32,7 @@ def as_mask(array: NDArray[Any], what: str = "mask") -> Mask:
         return array
     if not np.isin(array, (0, 1)).all():
         other = next(value for value in np.unique(array).tolist() if value not in (0, 1))
-        raise InputError(f"A {what} holds {other:g}", why="it has to be boolean", fix="Pass labels > 0, or labels == 1")
+        raise InputError(f"A {what} holds {other}", why="it has to be boolean", fix="Pass labels > 0, or labels == 1")
     return array.astype(bool)
 
 

@@ -55,7 +55,7 @@ VISIT_SECOND = _set(
 )
 #: Words of a visit that belong to the id in front of a sequence (`P1_bl_T1` and `P1_fu_T1` are two scans).
 VISIT_OF_ID = _set("bl initial fu fup") | {
-    f"{when}{what}" for when in ("pre", "post") for what in VISIT_SECOND if not what.startswith("op")
+    f"{when}{what}" for when in ("pre", "post") for what in VISIT_SECOND - {"op", "operative"}
 }
 NEUTRAL = VISIT_OF_ID | _set(
     "ax axi axial axiale tra trans transversal transverse cor coronal sag sagittal obl oblique se tse fse ffe tfe "
@@ -75,8 +75,7 @@ NEUTRAL = VISIT_OF_ID | _set(
     # dcm2niix: slices made equidistant, a tilt of the gantry undone, motion corrected
     "eq tilt moco "
     # visits
-    "preop postop preoperation postoperation preoperative postoperative preoperativ postoperativ "
-    "intraop baseline followup tp visit session day week month year "
+    "preop postop preoperative postoperative intraop baseline followup tp visit session day week month year "
 )
 #: What dcm2niix puts behind the names of a complex image's parts and of field maps; elsewhere they may be initials.
 COMPONENTS = _set("ph phmag real imaginary imag fieldmaphz")

@@ -293,7 +293,7 @@ def test_two_dates_are_two_visits(tmp_path: Path) -> None:
         open_cohort(tmp_path)["x"]
 
 
-@pytest.mark.parametrize("visits", [("bl", "fu1"), ("initial", "fu"), ("prert", "postrt")])
+@pytest.mark.parametrize("visits", [("bl", "fu1"), ("initial", "fu"), ("prert", "postrt"), ("preoperation", "fup2")])
 def test_two_visits_in_front_of_the_sequence_are_two_scans_with_their_truths(
     tmp_path: Path, visits: tuple[str, str]
 ) -> None:

@@ -142,6 +142,8 @@ def test_masks_of_numbers_give_what_boolean_ones_give(kind):
         assert measure(truth.astype(kind), other.astype(kind)) == measure(truth, other)
         with pytest.raises(InputError, match="holds 2"):
             measure(truth.astype(kind) * 2, other)
+        with pytest.raises(InputError, match="holds no"):
+            measure(np.where(truth, "yes", "no"), other)
 
 
 @pytest.mark.parametrize(
