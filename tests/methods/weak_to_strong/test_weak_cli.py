@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -60,6 +61,11 @@ def test_mistakes_end_in_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert run("weak", "tune", cohort.scans, "-o", tmp_path / "x") == 2
     assert "Nothing would be learned from the scans" in capsys.readouterr().err
     assert run("weak", "tune", picture, "-o", tmp_path / "x", "--set", "labels=otsu") == 2
+    assert "1 scan cannot be split into training, validation and test" in capsys.readouterr().err
+    (tmp_path / "t1").mkdir()
+    for one in cohort.scans.rglob("*_t1.nii.gz"):
+        shutil.copy(one, tmp_path / "t1")
+    assert run("weak", "tune", tmp_path / "t1", "-o", tmp_path / "x", "--set", "labels=otsu") == 2
     assert "lacks FLAIR, T2" in capsys.readouterr().err
     assert not (tmp_path / "x").exists()  # or the command put right would find an unfinished run of other scans
     assert run("weak", "tune", cohort.scans, "-o", tmp_path / "x", "--set", "seeds=1") == 2

@@ -134,7 +134,8 @@ def split_patients(ids: Iterable[str], *, seed: int) -> Split:
         return parts
     if len(known) < 3:
         raise InputError(
-            f"{len(known)} scans cannot be split into training, validation and test", fix="Give at least three"
+            f"{len(known)} scan{'s' * (len(known) != 1)} cannot be split into training, validation and test",
+            fix="Give at least three",
         )
     order = [known[i] for i in np.random.default_rng([seed, 4]).permutation(len(known))]
     held = max(1, floor(0.15 * len(known)))
