@@ -52,6 +52,34 @@ ABSENT = [
     # words that hold "tumour" and are none
     "Tumour markers are raised. The brain is normal.",
     "The tumour bed does not enhance. No recurrence.",
+    # a relative's, whatever is said of the relative in between
+    "The father of the patient had a glioma. Normal brain.",
+    "Father (deceased) had a glioma. Normal brain.",
+    "The patient's father, who lives in Italy, had a glioma. Normal brain.",
+    "Father and uncle had gliomas. Normal brain.",
+    # what the sender asks, answered
+    "Rule out glioma. Normal brain.",
+    "R/o mets. Brain normal.",
+    "Request: ?SOL. Findings: Normal intracranial appearances.",
+    "Screening for brain metastases. Normal MRI of the brain.",
+    "Patient is concerned about a brain tumor. The MRI is normal.",
+    "Metastases? No.",
+    # adverbs between the words that deny
+    "Tumor not definitely seen.",
+    "Metastasis has been definitively excluded.",
+    "The examination fails to demonstrate a mass.",
+    "Left frontal artifact, not a true lesion.",
+    "Prior MRI showed a left frontal lesion, which is no longer visualized.",
+    # another disease, and other places
+    "Lesion in the left MCA territory with gyriform enhancement, favoured to represent an infarct rather than tumour.",
+    "Multiple sclerosis with enhancing lesions in the left frontal white matter.",
+    "Lytic lesion in the right frontal bone. No intracranial mass.",
+    "Scalp lesion overlying the left parietal bone. Brain normal.",
+    "Left orbital mass; brain parenchyma normal.",
+    # lists that deny
+    "No hydrocephalus, hemorrhage or mass is seen.",
+    "No hydrocephalus, mass, midline shift.",
+    "No recurrence, right frontal mass or edema.",
 ]
 
 PRESENT = [
@@ -98,6 +126,28 @@ PRESENT = [
     ("No features of high-grade transformation of the left frontal glioma.", LEFT, {"frontal"}),
     ("No evidence of progression of the known left frontal glioma.", LEFT, {"frontal"}),
     ("No growth of the right parietal meningioma.", RIGHT, {"parietal"}),
+    # a list that denies ends where something with a side, a size or an article of its own comes
+    ("No hydrocephalus, left frontal mass extends to the insula.", LEFT, {"frontal", "insula"}),
+    ("No acute infarct, large left temporal mass with edema.", LEFT, {"temporal"}),
+    ("No hydrocephalus, 3 cm left temporal mass.", LEFT, {"temporal"}),
+    ("Negative for hemorrhage with a large mass in the left frontal lobe.", LEFT, {"frontal"}),
+    ("No significant interval change in left frontal mass.", LEFT, {"frontal"}),
+    ("Left frontal mass, not present in 2019.", LEFT, {"frontal"}),
+    # beside another disease, or with it inside
+    ("Left frontal mass with internal hemorrhage.", LEFT, {"frontal"}),
+    ("Right parietal mass is not associated with hemorrhage.", RIGHT, {"parietal"}),
+    ("Right frontal mass and adjacent hemorrhage.", RIGHT, {"frontal"}),
+    ("Hemorrhage within a left frontal mass.", LEFT, {"frontal"}),
+    ("Left frontal enhancing lesion adjacent to an old infarct.", LEFT, {"frontal"}),
+    # after an operation, after a history
+    ("Status post right frontal craniotomy with residual enhancing tumor. No new lesion.", RIGHT, {"frontal"}),
+    ("Post-surgical changes of left parietal craniotomy with residual enhancing nodule.", LEFT, {"parietal"}),
+    ("Patient with history of GBM presents with a new 2 cm right temporal mass.", RIGHT, {"temporal"}),
+    ("History of glioma, now with recurrent mass in the right temporal lobe.", RIGHT, {"temporal"}),
+    ("Rule out glioma. Left frontal mass of 3 cm. Ventricles normal.", LEFT, {"frontal"}),
+    # the place of a part is the lesion's
+    ("A cystic lesion with an enhancing nodule is present in the right cerebellar hemisphere.", RIGHT, {"cerebellum"}),
+    ("Right cavernous sinus meningioma.", RIGHT, {"skull_base"}),
     # sides by a letter
     ("(L) occipital metastasis.", LEFT, {"occipital"}),
     ("Metastasis in the R cerebellum.", RIGHT, {"cerebellum"}),
@@ -166,6 +216,28 @@ def test_asked_is_not_found() -> None:
     assert read_report("? left frontal glioma").tumour is Certainty.POSSIBLE
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Left frontal glioma cannot be completely excluded.",
+        "Cannot definitively exclude a left frontal glioma.",
+        "Abnormal enhancement in the left frontal lobe, rule out glioma. Ventricles normal.",
+        "Rule out left frontal glioma.",
+    ],
+)
+def test_what_is_not_excluded_stays_possible(text: str) -> None:
+    reading = read_report(text)
+    assert (reading.tumour, reading.side) == (Certainty.POSSIBLE, LEFT)
+
+
+@pytest.mark.parametrize(
+    "text", ["Left frontal mass without contrast enhancement.", "The left frontal mass does not enhance."]
+)
+def test_a_mass_that_does_not_enhance(text: str) -> None:
+    said = [f.certainty for f in read_report(text).findings if f.kind == "enhancement"]
+    assert set(said) <= {Certainty.ABSENT}
+
+
 def test_impression_on_the_other_side_is_flagged() -> None:
     reading = read_report("FINDINGS: Right thalamic glioma, 22 mm.\nIMPRESSION: Left thalamic glioma.")
     assert "contradictory side" in reading.flags
@@ -176,9 +248,16 @@ def test_each_lesion_has_its_size() -> None:
         "Lesions in the left frontal lobe (12 mm) and the right occipital lobe (8 mm).",
         "Two enhancing masses measuring 12 mm and 8 mm in the left frontal and right occipital lobes.",
         "左额叶及右枕叶见多发结节，大小分别约12mm和8mm。",
+        "Left frontal lesion 12 mm and right occipital lesion 8 mm.",
+        "Two metastases, 12 and 8 mm, in the left frontal and the right occipital lobe.",
+        "A 12 mm left frontal and an 8 mm right occipital metastasis.",
     ):
         told = [(x.size and x.size.diameters_mm, x.side, x.several) for x in read_report(text).lesions]
         assert told == [((12.0,), LEFT, False), ((8.0,), RIGHT, False)]
+    (lesion,) = read_report("Metastases of 5, 8 and 12 mm in the left cerebellum.").lesions
+    assert (lesion.size and lesion.size.diameters_mm, lesion.several) == ((12.0,), True)
+    (lesion,) = read_report("Two centimeter mass in the left frontal lobe.").lesions
+    assert (lesion.size and lesion.size.diameters_mm, lesion.several) == ((20.0,), False)
     (lesion,) = read_report("Lesion of the left frontal and parietal lobes, 12 mm.").lesions
     assert not lesion.several
     (lesion,) = read_report("A 14 mm and a 6 mm metastasis in the left cerebellum.").lesions

@@ -94,6 +94,17 @@ SIZES: list[tuple[str, tuple[float, ...] | None]] = [
     ("Right parietal tumour, 41/33/29 mm.", (41, 33, 29)),
     ("Right parietal tumour: 41 mm AP, 33 mm TV and 29 mm CC.", (41, 33, 29)),
     ("Right parietal tumour, ca. 3 cms.", (30,)),
+    ("Right parietal tumour of half a centimeter.", (5,)),
+    ("Right parietal tumour of one and a half centimeters.", (15,)),
+    ("Right parietal tumour measuring 30 x 20 mm axially and 25 mm craniocaudally.", (30, 20, 25)),
+    ("Right parietal tumour, 30 x 20 mm in the axial plane with a craniocaudal extent of 25 mm.", (30, 20, 25)),
+    ("Right parietal tumour: AP 2.4 cm, TV 1.8 cm, CC 2.0 cm.", (24, 18, 20)),
+    ("Right parietal tumour, 24 (AP) x 18 (T) x 20 (CC)mm.", (24, 18, 20)),
+    ("Right parietal tumour measures 4.2 x 3.1 x approximately 2.8 cm.", (42, 31, 28)),
+    # how much it grew is not how large it is
+    ("Right parietal tumour, 4 mm larger than before.", None),
+    ("Right parietal tumour has grown by 4 mm.", None),
+    ("Right parietal tumour, 8 mm -> 12 mm.", (12,)),
     # what was measured at an earlier time
     ("The right parietal tumour has enlarged from 1.8 cm to 2.9 cm.", (29,)),
     ("The right parietal tumour shrank from 31 x 22 mm to 18 x 11 mm.", (18, 11)),

@@ -32,6 +32,7 @@ def assemble(
 
     `reader` proposed the findings.
     """
+    findings = _answered(findings)
     groups = _groups(findings, lexicon) if not _explained_by_impression(findings) else []
     lesions = tuple(_lesion(group, findings, lexicon) for group in groups)
     sides = {lesion.side for lesion in lesions}
@@ -46,6 +47,20 @@ def assemble(
     oedema = finest(oedema, lexicon)
     reading = Reading(id, text, language, sentences, findings, lesions, oedema, nothing, (), reader)
     return replace(reading, flags=_flags(reading))
+
+
+def _answered(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    """The findings, what a report only asks at its beginning ("Rule out glioma.") as history where it answers."""
+    asked = [
+        any(cue.means == "asked" or (cue.means == "?" and not finding.places) for cue in finding.cues)
+        for finding in findings
+    ]
+    first = next((n for n, finding in enumerate(findings) if _of_today(finding) and not asked[n]), len(findings))
+    told = [finding for finding in findings[first:] if _of_today(finding)]
+    answers = any(finding.role == "normal" or finding.certainty is Certainty.ABSENT for finding in told)
+    if not answers or any(f.role == "part" and f.certainty is not Certainty.ABSENT for f in told):
+        return findings
+    return tuple(replace(f, historical=True) if asked[n] and n < first else f for n, f in enumerate(findings))
 
 
 def finest(places: Sequence[Place], lexicon: Lexicon) -> tuple[Place, ...]:
@@ -121,10 +136,13 @@ def _lesion(group: Sequence[int], findings: Sequence[Finding], lexicon: Lexicon)
     if not places:  # "suspicious for recurrence": the operated place; "underlying mass": that of the haemorrhage
         near = (
             f
-            for f in findings[: group[0]]
-            if f.kind == "postoperative"
-            or (f.role == "other" and f.sentence == own[0].sentence)
-            or (f.historical and f.section.speaks_of_today)
+            for n, f in enumerate(findings)
+            if (n < group[0] and (f.kind == "postoperative" or (f.historical and f.section.speaks_of_today)))
+            or (
+                f.sentence == own[0].sentence
+                and f.certainty is not Certainty.ABSENT
+                and (f.role == "part" or f.kind == "postoperative" or (n < group[0] and f.role == "other"))
+            )
         )
         hosts = [finding for finding in near if not finding.outside and _brain([finding])]
         places = [replace(place, stated=False) for place in _brain(hosts[-1:])]

@@ -122,11 +122,11 @@ def _adjectives_only(gap: str) -> bool:
 
 
 def _modifies_structure(text: str, item: Item, anatomy: Sequence[Item]) -> bool:
-    """In "right frontotemporal sulci" the region tells where the sulci are, not where a lesion is."""
+    """In "right frontotemporal sulci", "frontal bone" the region tells where the sulci are, not where a lesion is."""
     if item.category != "region":
         return False
     following = next((other for other in anatomy if other.start >= item.end), None)
-    if following is None or following.category != "structure":
+    if following is None or following.category == "region" or item.key == "brain":
         return False
     return bool(_BESIDE.match(text[item.end : following.start]))
 

@@ -15,6 +15,16 @@ from annofree.errors import InputError
 _JOIN = re.compile(r"[\s\-~]+")
 _EXCLUSIVE = ("side", "region", "structure", "outside", "kind")
 _LANGUAGES = ("en", "zh")
+# Words between those that deny or doubt, which leave them what they are: "cannot be entirely excluded", "not definitely
+# seen", "no significant interval change", "without contrast enhancement".
+_FILLERS = re.compile(
+    r"\b(?:definite|definitive|entire|complete|ful|total|absolute|reliab|convincing|confident|conclusive)ly(?=\s+(?:exclude|rule))"
+    r"|\b(?:definite|definitive|convincing|confident|conclusive|current)ly(?=\s+(?:seen|identified|visuali[sz]ed|detected))"
+    r"|(?<=\bno\s)(?:(?:significant|interval|appreciable|substantial|definite|obvious|major|relevant|overall|further|clear)\s+)+"
+    r"(?=(?:change|increase)\b)"
+    r"|(?:(?<=\bwithout\s)|(?<=\bw/o\s))contrast(?=\s+(?:enhance|uptake))",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +87,8 @@ class Lexicon:
         return _load(str(file or Path(__file__).with_name("lexicon.yaml")))
 
     def plain(self, text: str) -> str:
-        """The text with traditional characters as simplified and full-width letters as plain ones, length unchanged."""
-        return text.translate(self._plain)
+        """The text in simplified characters and plain letters, words that say nothing as spaces; length unchanged."""
+        return _FILLERS.sub(lambda match: " " * len(match.group()), text.translate(self._plain))
 
     def scan(self, text: str) -> list[Item]:
         """Every known word in `text`, longest first at each place, in order."""
@@ -210,6 +220,7 @@ def _terms(data: Mapping[str, Any]) -> Iterator[tuple[str, str, Meaning]]:
         yield from words(data["negation"][form], Meaning("negation", "absent", form))
         for level in ("likely", "possible"):
             yield from words(data["uncertainty"][level][form], Meaning("uncertainty", level, form))
+    yield from words(data["uncertainty"].get("asked", {}), Meaning("uncertainty", "possible", "asked"))
     yield from words(data["negation"]["apparent"], Meaning("apparent", "apparent"))
     english, chinese = data["compounds"]["en"], data["compounds"]["zh"]
     for count in (1, 2, 3):

@@ -29,9 +29,16 @@ _DENIES_WITHIN = 30
 _LEFT_BEHIND = re.compile(
     r"\b(?:with|now|new|residual|recurr\w*|remain\w*|show\w*|reveal\w*|demonstrat\w*)\b", re.IGNORECASE
 )
+# "Status post craniotomy with residual tumour", "history of glioma, now with a mass": what is there after all that.
+_SINCE = re.compile(
+    r"\b(?:now|shows|reveals|demonstrates|(?:with|and)\s+(?:(?:an?|the|some|small|large|increasing)\s+){0,2}"
+    r"(?:residual|recurrent|remaining|persistent|new|progressive|growing|enlarging))\s",
+    re.IGNORECASE,
+)
 # "Mother had a glioma", "glioma in his father"; not "mother reports", nor "MRI for the father shows".
 _SUFFERS = re.compile(
-    r"(?:[\s:：']*(?:s\b|\b(?:(?:was|were|is|being)\s+)?(?:had|has|have|with|who|died|dead|deceased|passed|diagnosed|suffer\w*"
+    r"(?:(?:\s*[,(][^.;:()]{0,40}[,)])?(?:\s+(?:of\s+(?:the|this|our)\s+patient|also|both|recently|reportedly|and\s+\w+))*"
+    r"[\s:：']*(?:s\b|\b(?:(?:was|were|is|being)\s+)?(?:had|has|have|with|who|died|dead|deceased|passed|diagnosed|suffer\w*"
     r"|treated|operated|history)\b|[患因死有得脑曾])"
     r"(?:(?!\b(?:shows?|showed|reveal\w*|demonstrat\w*|seen|found|notic\w+"
     r"|report(?:s|ed)(?!\s+to\b)|states?|stated|describ\w+|complain\w*)\b)[^.;,，；。])*|\s*[:：][^.;；。]*)\Z",
@@ -44,8 +51,19 @@ _OF_KIN = re.compile(
 _NO_RELATIVE = re.compile(r"(?:\b(?:old|y/?o|by|per)|\b(?:by|per)\s+(?:the|his|her|their)|岁的?)\s*\Z", re.IGNORECASE)
 _ONE_WITH = re.compile(r"(?:\A|[.;:]\s*|\bis\s+)an?\s+\w+\s+with\b", re.IGNORECASE)
 _WITH_CHILDREN = re.compile(r"\s+of\s+(?:an?|one|two|three|four|five|\d+)\b", re.IGNORECASE)
+# Between a lesion and another disease: words that say that the one is the other, or lies beside it or in it.
+_IS_THAT = re.compile(
+    r"(?i)consistent|compatible|in (?:keeping|line)|represent|reflect|likely|probab|suggest|favou?r|due to|typical"
+    r"|characteristic|diagnos|suspicious|\b(?:is|are) an?\b|[:=?]|考虑|提示|符合"
+)
+_COMPANY = (
+    r"(?i)\b(?:within|adjacent|near|beside|around|surrounding|containing|underlying|separate|additional|residual|recurrent|new"
+    r"|in\s+an?)\b|[伴并内旁周]"
+)
+_COMPANY_BEHIND = rf"{_COMPANY}|\b(?:with|associated)\b|\band\s+(?:\w+\s+){{0,2}}\Z"
 # What says that a place behind one that a lesion spares is the lesion's again: "in the frontal lobe", "的右额叶".
 _LIES_IN = re.compile(r"[,\s]*\b(?:with)?in\b|的", re.IGNORECASE)
+_LENGTH = re.compile(r"(?i)[\s\-]+(?:(?:by|to|and)\s+(?:\w+\s+){1,2})?(?:mm|cm|milli|centi)")  # "two by three cm"
 _SECOND = re.compile(r"\s*,?\s*(?:and|及|和)\s*(?:an?|another)\s*\Z", re.IGNORECASE)
 
 
@@ -164,12 +182,14 @@ class _SentenceReader:
         if len(sizes) < 2:
             return [replace(finding, size=sizes[0] if sizes else None)]
         many = finding.several or re.search(r"(?:[^si]s|foci)\Z", finding.span.of(self.text), re.IGNORECASE)
-        if many and len(sizes) == len(finding.places):
+        between = self.text[sizes[0].span.end : sizes[-1].span.start]
+        if (many or re.search(r"\band\s+(?:an?|another)\b", between)) and len(sizes) == len(finding.places):
             pairs = zip(finding.places, sizes, strict=True)
             return [replace(finding, places=(place,), size=size, several=False) for place, size in pairs]
         second = _SECOND.match(self.text, sizes[0].span.end, sizes[1].span.start) is not None
-        several = finding.several or second or len(finding.places) > 1
-        return [replace(finding, size=sizes[0], several=several)]
+        several = bool(many) or second or len(finding.places) > 1
+        largest = max(sizes, key=lambda size: max(size.diameters_mm)) if many else sizes[0]
+        return [replace(finding, size=largest, several=several)]
 
     def _spared(self, place: Place, places: Sequence[Place]) -> bool:
         """Whether the sentence says that a lesion does not reach there: "without involvement of the insula".
@@ -250,7 +270,12 @@ class _SentenceReader:
             anaphora=anaphora,
             extends=anaphora and self.extends and brain,
             several=lesion
-            and any(item.category == "several" and 0 <= kind.start - item.end < 60 for item in self.items),
+            and any(
+                item.category == "several"
+                and 0 <= kind.start - item.end < 60
+                and not _LENGTH.match(self.text, item.end)
+                for item in self.items
+            ),
             historical=self.sentence.section in (Section.HISTORY, Section.PLAN) or bool(self._history_cues(kind)),
             outside=outside,
         )
@@ -281,7 +306,9 @@ class _SentenceReader:
             return _SUFFERS.match(self.text, item.end, kind.start) is not None
         if item.category == "prior":  # "the previously seen mass is unchanged" is there today
             return not any(other.category == "present" for other in self.items)
-        return item.category == "history" or not _LEFT_BEHIND.search(self.text, item.end, kind.start)
+        if item.category == "history":
+            return not _SINCE.search(self.text, item.end, kind.end)
+        return not _LEFT_BEHIND.search(self.text, item.end, kind.start)
 
     def _is_the_patient(self, kin: Item) -> bool:
         """Whether a relative's word names the patient, or who came along."""
@@ -305,12 +332,16 @@ class _SentenceReader:
         """The other disease that a "lesion" or a signal is, when the sentence says so."""
         kind, roles = kinds[number], self.lexicon.roles
         doubted = certainties[id(kind)][0] is Certainty.POSSIBLE  # "haemorrhage, an underlying mass cannot be excluded"
-        tumour = any(roles[other.key] == "tumour" for other in kinds)
+        tumour = any(
+            roles[other.key] == "tumour" and certainties[id(other)][0] is not Certainty.ABSENT for other in kinds
+        )
         if doubted or tumour or roles[kind.key] not in ("lesion", "signal"):
             return None
         for index, other in enumerate(kinds):
             gap = max(other.start - kind.end, kind.start - other.end)
-            near = roles[kind.key] == "signal" or gap <= _EXPLAINS_WITHIN
+            between = self.text[min(kind.end, other.end) : max(kind.start, other.start)]
+            company = re.search(_COMPANY_BEHIND if kind.start < other.start else _COMPANY, between)
+            near = roles[kind.key] == "signal" or (gap <= _EXPLAINS_WITHIN and not company) or _IS_THAT.search(between)
             apart = bool(own_places[index]) and bool(own_places[number])
             if roles[other.key] == "other" and near and not apart and certainties[id(other)][0] is not Certainty.ABSENT:
                 return other.key

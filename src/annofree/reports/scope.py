@@ -17,7 +17,8 @@ _WALL = re.compile(
 )
 # Ends the reach of a negation or doubt that stands behind.
 _WALL_BEHIND = re.compile(
-    r"[;；，:：。]|,\s*(?:and\s+|but\s+|with\s+)?(?!(?:or|nor)\b)(?=\w+\s+(?:is|are|was|were)\b)", re.IGNORECASE
+    r"[;；，:：。]|,\s*(?:and\s+|but\s+|with\s+)?(?!(?:or|nor|which|that)\b)(?=\w+\s+(?:is|are|was|were)\b)",
+    re.IGNORECASE,
 )
 _ENUMERATION = re.compile(r"[\s,、/]*(?:\b(?:and|or|nor)\b|[及和与或])?[\s,、/]*(?:\w+\s+){0,2}\Z", re.IGNORECASE)
 _DEFINITE = re.compile(
@@ -25,8 +26,23 @@ _DEFINITE = re.compile(
 )
 # "No MRI evidence of": what is denied is what follows, although "of" stands before it.
 _EVIDENCE = re.compile(
-    r"\s*(?:[\w\-]+\s+){0,3}?(?:evid\w*|signs?|features?|suggestions?|indications?|findings?|hints?|suspicion|proof|concern|stigmata)"
-    r"\s+(?:of|for|to\s+suggest|suggest\w*|suspicious\s+for|that\s+suggests?|indicat\w+|consistent\s+with)\b",
+    r"\s*(?:[\w\-]+\s+){0,3}?(?:(?:evid\w*|signs?|features?|suggestions?|indications?|findings?|hints?|suspicion|proof|concern|stigmata)"
+    r"\s+(?:of|for|to\s+suggest|suggest\w*|suspicious\s+for|that\s+suggests?|indicat\w+|consistent\s+with)"
+    r"|(?:foc(?:us|i)|areas?|regions?|zones?)\s+of(?!\s+(?:the|this|that|its|his|her)\b))\b",
+    re.IGNORECASE,
+)
+# "No bleeding, left frontal mass", "negative for bleeding with a mass": a list that denies ends in "or" and names no
+# side or size, and what an article brings in is there.
+_ANOTHER = re.compile(
+    r",\s*(?:(?!(?:or|nor)\b)[\w\-]+\s+){0,3}?(?:(?:left|right|bilateral)\b|\d+(?:[.,]\d+)?[\s\-]*[cm]m\b)"
+    r"(?:(?!\b(?:or|nor)\b)[^.,;:])*\Z|\bwith\s+an?\b",
+    re.IGNORECASE,
+)
+_OR = re.compile(r"[^.;:\n]{0,60}\b(?:or|nor)\b", re.IGNORECASE)
+# "Not present in 2019", "not seen on the prior study": new, and there today.
+_AT_THAT_TIME = re.compile(
+    r"\s*(?:previously|before|earlier|(?:on|in|at|by|until)\s+(?:(?:the|an?|any|his|her)\s+)?(?:(?:most\s+)?recent\s+)?"
+    r"(?:prior|previous|earlier|old|last|baseline|outside|initial|\d|(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)))",
     re.IGNORECASE,
 )
 _PLACED = re.compile(r"\w\s+(?:with)?in(?:side)?\b|\w\s+(?:around|surrounding|near|adjacent)\b", re.IGNORECASE)
@@ -42,7 +58,7 @@ _CHANGE_OF = re.compile(
 # "Mass: none", "Tumor (yes/no): no", "Number of lesions: 0", "Mass ☒ no": an answer that denies the word before it.
 _ANSWER = re.compile(
     r"(?:[ \t]*\([^()\n]{1,20}\)|[ \t]+(?:present|seen|identified|count|number))?"
-    r"(?:[ \t]*(?:[:：=–—-]|[☑☒✓✔]|[\[(][xX✓✔][\])]))+[ \t]*"
+    r"(?:[ \t]*(?:[:：=–—?？-]|[☑☒✓✔]|[\[(][xX✓✔][\])]))+[ \t]*"
     r"(?:(?:no|none)(?:[ \t]+(?:seen|identified|present|detected|evident))?|nil|absent|negative|neg|n|n/a|"
     r"not[ \t]+applicable|not[ \t]+(?:seen|present|identified|detected)|0|无|否|未见)"
     r"[ \t]*(?=[.,;)\]](?!\d)|[。；，\n]|\Z)",
@@ -82,17 +98,21 @@ def certainty_of(text: str, trigger: Item, items: Sequence[Item]) -> tuple[Certa
             continue
         if any(other.start <= item.start and item.end <= other.end for other in apparent):
             continue
-        ahead = item.form == "before"
+        if item.form == "after" and _AT_THAT_TIME.match(text, item.end):
+            continue
+        ahead = item.form != "after"
         reach = _reaches if ahead else reaches_back
         if not reach(text, item, trigger, walls, triggers):
             continue
-        cues.append(Cue(item.key, Span(item.start, item.end)))
+        cues.append(Cue("asked" if item.form == "asked" else item.key, Span(item.start, item.end)))
         if item.category == "negation":
             return Certainty.ABSENT, cues
         level = Certainty(item.key)
         doubt = level if doubt is None or level.weight < doubt.weight else doubt
-    if _DOUBTFUL_MARK.match(text, trigger.end) or _ASKED.search(text, max(0, trigger.start - 40), trigger.start):
+    asked = _ASKED.search(text, max(0, trigger.start - 40), trigger.start) or _DOUBTFUL_MARK.match(text, trigger.end)
+    if asked:
         doubt = Certainty.POSSIBLE
+        cues.append(Cue("?", Span(asked.start(), asked.end())))
     return doubt or Certainty.PRESENT, cues
 
 
@@ -102,6 +122,10 @@ def _reaches(text: str, cue: Item, trigger: Item, walls: Sequence[Item], trigger
     gap = text[cue.end : trigger.start]
     if _WALL.search(gap) or any(cue.end <= wall.start < trigger.start for wall in walls):
         return False
+    if (another := _ANOTHER.search(gap)) is not None and not _OR.match(text, trigger.end):
+        listed = range(cue.end, cue.end + another.start())
+        if any(kind.start in listed for kind in triggers):
+            return False
     if cue.category != "negation":
         return True
     if _CHANGE_OF.search(gap[-120:]):
@@ -119,6 +143,7 @@ def reaches_back(text: str, cue: Item, trigger: Item, walls: Sequence[Item], tri
 
     It speaks of what its clause is about, not of what that surrounds or lies in, and of the whole list.
     """
+    walls = [wall for wall in walls if text[wall.start : wall.end].lower() != "which"]
     ahead = [
         other
         for other in triggers

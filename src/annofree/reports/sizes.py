@@ -15,22 +15,33 @@ from annofree.reports.findings import Size, Span
 from annofree.reports.lexicon import Item, Lexicon
 
 # A comma is a decimal sign too ("4,2 x 3,1 cm"), and a fraction may stand behind ("1½ cm", "1 1/2 cm") or alone.
-_NUMBER = r"(\d{1,3}(?:[.,]\d{1,4}|\s?[½¼¾]|\s[13]/[24])?|[.,]\d{1,2}|[½¼¾])"
+_SPOKEN = {"half": 0.5, "one": 1.0, "two": 2.0, "three": 3.0, "four": 4.0, "five": 5.0, "six": 6.0}
+_NUMBER = (
+    r"(\d{1,3}(?:[.,]\d{1,4}|\s?[½¼¾]|\s[13]/[24])?|[.,]\d{1,2}|[½¼¾]"
+    rf"|\b(?:half(?:\s+an?)?|(?:{'|'.join([*_SPOKEN][1:])})(?:\s+and\s+a\s+half)?)\b)"
+)
 _FRACTION = re.compile(r"(\d*)\s*(?:([13])/([24])|([½¼¾]))")
 _UNIT = r"(mms?\b|cms?\b|mm|cm|millimet(?:er|re)s?|centimet(?:er|re)s?|毫米|厘米|公分|㎜|㎝)"
 # "4.2 cm (AP) x 3.1 cm TR": the direction of a diameter, before or after its number.
+_NAMED = (
+    r"\b(?:AP|TV|TR|TRV|TRANS|CC|SI|ML|(?:antero-?posterior|transverse|(?:trans)?axial|cranio-?caudal|supero-?inferior|medio-?lateral|coronal|sagittal)"
+    r"(?:ly)?|width|height|length)\b(?:\s+(?:plane|dimension|direction|diameter|extent|axis)s?\b)?"
+)
 _DIRECTION = (
-    r"(?:\s*[(（]?(?:\bin\s+)?\b(?:AP|TV|TR|TRV|TRANS|CC|SI|LR|RL|ML|[WLHD]|anteroposterior|antero-posterior|transverse|craniocaudal|cranio-caudal|"
-    r"superoinferior|mediolateral|left[- ]right|axial|coronal|sagittal|width|height|length|depth)\b[)）]?"
+    rf"(?:\s*[(（]?(?:\bin\s+)?(?:the\s+)?(?:{_NAMED}|\b(?:LR|RL|[TWLHD]|depth|left[- ]right)\b)[)）]?"
     r"|\s*[(（]?(?:前后|左右|上下|横)径?[)）]?)"
 )
 _AXIS = rf"{_DIRECTION}?"
-_BY = rf"(?:{_AXIS}\s*(?:[x×X*✕✖╳хХ＊﹡]|\bby\b|乘以?)\s*{_AXIS}|{_DIRECTION}\s*(?:,\s*and|,|and))\s*"
+_BY = (
+    rf"(?:{_AXIS}\s*(?:[x×X*✕✖╳хХ＊﹡]|\bby\b|乘以?)\s*(?:approximately|approx\.?|about|~)?\s*{_AXIS}|{_DIRECTION}\s*(?:,\s*and|,|and)"
+    rf"|{_AXIS}\s*(?:,\s*and|,|and|with)\s+(?:an?\s+)?{_NAMED}\s*(?:of|:|is)?)\s*"
+)
 _SIZE = re.compile(
     rf"(?<![\d.A-Za-z/]){_NUMBER}\s*-?{_UNIT}?{_BY}{_NUMBER}\s*-?{_UNIT}?(?:{_BY}{_NUMBER}{_AXIS}\s*-?{_UNIT}?)?{_AXIS}\s*"
     rf"(?:[(（\s]*{_UNIT}(?![A-Za-z]))?(?![\d/])"
     rf"|(?<![\d.,A-Za-z/\-]){_NUMBER}(?P<joint>[/-]){_NUMBER}(?P=joint){_NUMBER}\s*-?{_UNIT}(?![A-Za-z\d²³/])"
     rf"|(?<![\d.,A-Za-z/])(?:(?:between\s+{_NUMBER}\s+and|{_NUMBER}\s*(?:-|–|~|～|to|至))\s*)?"
+    rf"(?P<others>(?:\d{{1,3}}(?:\.\d+)?(?:,\s+|、))*\d{{1,3}}(?:\.\d+)?,?\s*(?:\band|&|及|和)\s*)?"  # "12, 8 and 5 mm"
     rf"{_NUMBER}\s*-?{_UNIT}(?![A-Za-z\d²³/]|\s*(?:slice|thick|section|gap|层厚))",
     re.IGNORECASE,
 )
@@ -40,11 +51,13 @@ _EARLIER = re.compile(
     r"|[(,]\s*was\b|原|前次)[\s:.]*"
     r"(?:(?:it|they|this|measured|measuring|was|were|been|had|a|of|about|approximately|approx\.?|up to|at|on|the|size"
     r"|diameter|study|exam|examination|scan|mri|lesion|mass|tumou?r|约为?|大小|直径|为)[\s:]*)*\Z"
-    r"|\bfrom\s+(?:about\s+|approximately\s+)?\Z",
+    r"|\bfrom\s+(?:about\s+|approximately\s+)?\Z"
+    r"|\b(?:gr[eo]w\w*|increased|decreased|enlarged|shr[aiu]nk\w*|reduced)\s+(?:in\s+size\s+)?by\s+(?:about\s+)?\Z",
     re.IGNORECASE,
 )
 _EARLIER_BEHIND = re.compile(
-    r"\s*(?:previously|formerly|before|earlier|at baseline|(?:on|in) (?:the )?(?:prior|previous))\b"
+    r"\s*(?:->|→|=>|(?:larger|smaller|bigger|longer|wider)\s+than\b)"
+    r"|\s*(?:previously|formerly|before|earlier|at baseline|(?:on|in) (?:the )?(?:prior|previous))\b"
 )
 # How far something lies from something else: "2 cm from the midline", "8 mm below the cortex".
 _DISTANCE = re.compile(
@@ -78,7 +91,7 @@ def sizes_in(text: str, start: int = 0, end: int | None = None) -> list[Size]:
     end = len(text) if end is None else end
     found = []
     for match in _SIZE.finditer(text, start, end):
-        a, unit_a, b, unit_b, c, unit_c, unit_end, i, _, j, k, unit_joint, low, until, single, unit_single = (
+        a, unit_a, b, unit_b, c, unit_c, unit_end, i, _, j, k, unit_joint, low, until, others, single, unit_single = (
             match.groups()
         )
         before = text[max(start, match.start() - 80) : match.start()]
@@ -97,17 +110,24 @@ def sizes_in(text: str, start: int = 0, end: int | None = None) -> list[Size]:
                 continue
             own = [(a, unit_a or unit), (b, unit_b or unit), (c, unit_c or unit)]
             values = [_number(number) * _millimetres(name) for number, name in own if number is not None]
-        span = Span(match.start(), match.start() + len(match.group().rstrip()))
+        begin = max(match.start(), match.end("others"))
+        span = Span(begin, match.start() + len(match.group().rstrip()))
         elsewhere = _DISTANCE.match(text, span.end, end) or _EARLIER_BEHIND.match(text, span.end, end)
         if elsewhere or _EARLIER.search(before):
             continue
+        for other in re.finditer(r"\d+(?:\.\d+)?", others or ""):
+            at = match.start("others") + other.start()
+            found.append(Size((_number(other[0]) * _millimetres(unit_single),), Span(at, at + len(other[0]))))
         if all(0 < value <= _LARGEST_MM for value in values):
             found.append(Size(tuple(round(value, 2) for value in values), span))
     return found
 
 
 def _number(digits: str) -> float:
-    """A number as it is written: "4.2", "4,2", ".8", "1½", "1 1/2"."""
+    """A number as it is written: "4.2", "4,2", ".8", "1½", "1 1/2", "half a", "two"."""
+    first, *rest = digits.lower().split()
+    if first in _SPOKEN:
+        return _SPOKEN[first] + (0.5 if rest[-1:] == ["half"] else 0.0)
     if (fraction := _FRACTION.fullmatch(digits)) is None:
         return float(digits.replace(",", "."))
     whole, numerator, denominator, sign = fraction.groups()
@@ -156,6 +176,7 @@ _ADJECTIVES = re.compile(
     re.IGNORECASE,
 )
 _ADJECTIVES_ZH = re.compile(r"[\s\-]*(?:大小)?的?(?![^。]*[伴并见呈示及和与周边缘内中])[\u4e00-\u9fff\s]{0,14}\Z")
+_AND_THEN = re.compile(r"[,，]|\s*(?:and\b|[&+/])")  # "a lesion of 12 mm and a ..."
 _AND = re.compile(r"\s*(?:,\s*)?(?:and|or|but)\b")  # "peripherally enhancing and centrally necrotic mass"
 # A noun that makes a part a thing with a size of its own: "enhancing component measuring 2 cm".
 _NOUN_OF_PART = re.compile(
@@ -220,9 +241,9 @@ def _head_behind(text: str, position: int, kinds: Sequence[Item], lexicon: Lexic
     head, closed = None, False
     for index, kind in enumerate(kinds):
         if kind.start < position:
-            closed = True  # "mass, 4 cm, enhancing": a comma behind the size ends what began before it
+            closed = True  # "mass, 4 cm, enhancing": a comma or "and" behind the size ends what began before it
             continue
-        if head is None and closed and text[position] in ",，":
+        if head is None and closed and _AND_THEN.match(text, position):
             break
         if head is not None and (joined := _AND.match(text, position)) is not None:
             position = joined.end()
