@@ -103,6 +103,13 @@ CERTAINTIES = [
     ("There is no hemorrhage, and a left frontal mass is seen.", Certainty.PRESENT),
     ("左侧额叶占位，胶质瘤可能。", Certainty.PRESENT),
     ("左侧额叶占位不除外。", Certainty.POSSIBLE),
+    ("不能排除左侧额叶转移瘤。", Certainty.POSSIBLE),
+    ("左侧额叶转移瘤不能完全排除。", Certainty.POSSIBLE),
+    ("不能除外左侧额叶转移瘤。", Certainty.POSSIBLE),
+    ("左侧额叶胶质瘤难以除外。", Certainty.POSSIBLE),
+    ("左侧额叶肿瘤未排除。", Certainty.POSSIBLE),
+    ("建议增强扫描排除左侧额叶肿瘤。", Certainty.POSSIBLE),
+    ("已排除左侧额叶肿瘤。", Certainty.ABSENT),
     ("考虑左侧额叶胶质瘤。", Certainty.LIKELY),
     ("左侧额叶占位，未见明显强化。", Certainty.PRESENT),
 ]
