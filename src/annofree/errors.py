@@ -11,8 +11,8 @@ from os.path import isfile
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
-    """The known word that is most like a misspelt one, if any is."""
-    return next(iter(difflib.get_close_matches(word, list(known), n=1, cutoff=0.4)), None)
+    """The known word that a misspelt one was meant to be; None where none is so like it."""
+    return next(iter(difflib.get_close_matches(word, list(known), n=1)), None)
 
 
 def some(names: Sequence[str], most: int = 3) -> str:

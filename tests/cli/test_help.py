@@ -42,6 +42,9 @@ def test_both_levels_look_alike_and_name_types_in_words(verb: str, capsys: pytes
 def test_misspelt_names_get_the_nearest_one(capsys: pytest.CaptureFixture[str]) -> None:
     assert call("segmnt") == 2
     assert "There is no command 'segmnt'; did you mean 'segment'?" in capsys.readouterr().err
+    for word in ("nosuch", "foo", "rebuild", "phantom"):  # like none of them: "bench" would be no advice
+        assert call(word) == 2
+        assert f"There is no command '{word}'; 'annofree --help' lists them." in capsys.readouterr().err
     assert call("segment", "x", "--metod", "dae", "-o", "y") == 2
     assert "--method" in capsys.readouterr().err
     for verb in ("cite", "methods"):
