@@ -164,6 +164,46 @@ def test_a_change_of_thresholds_that_is_stopped_leaves_tables_that_fit_the_masks
     assert sorted(told) == sorted(before)
 
 
+def test_new_masks_that_find_no_room_leave_the_old_answers_whole(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+
+    def full(*_: object, **__: object) -> None:
+        raise OutputError("A result cannot be written", why="No space left on device")
+
+    monkeypatch.setattr("annofree.batch.rethreshold.write_record", full)
+    with pytest.raises(InputError, match=r"No scan could be decided again.*cannot be written.*No space left"):
+        rethreshold(out, "fixed:2.5", overwrite=True, locate=False)
+    told = ("run.json", "results.tsv", "participants.tsv")  # written anew, of the same answers
+    assert {p: p.read_bytes() for p in out.rglob("*") if p.is_file() and p.name not in told} == {
+        path: content for path, content in before.items() if path.name not in told
+    }
+    assert (out / "results.tsv").read_bytes() == before[out / "results.tsv"]
+
+
+def test_pages_that_find_no_room_are_named(
+    phantoms: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from annofree.review import patient
+
+    write = patient.atomic_write
+
+    def full(path: Path, content: str) -> None:
+        if path.stem == "sub-phantom001":
+            raise OutputError("A result cannot be written", file=path, why="No space left on device")
+        write(path, content)
+
+    monkeypatch.setattr(patient, "atomic_write", full)
+    command = ("segment", phantoms / "scans", "-o", tmp_path / "out", "--method", "intensity-published", "--no-locate")
+    assert call(*command) == 3
+    said = capsys.readouterr()
+    assert "3 of 3 scans" in said.out
+    assert "no page for phantom-001: A result cannot be written" in said.err
+    assert "No space left on device" in said.err
+    monkeypatch.undo()
+    assert call(*command) == 0
+    assert (tmp_path / "out" / "sub-phantom001" / "sub-phantom001.html").is_file()
+
+
 def test_scores_against_truth_match_what_was_written(phantoms: Path, out: Path) -> None:
     evaluation = evaluate(out, phantoms / "truth")
     assert len(evaluation.cases) == 3

@@ -59,6 +59,13 @@ def test_a_lock_is_free_again_after_its_block(tmp_path: Path) -> None:
             pass
 
 
+def test_a_lock_on_a_full_disk_holds_without_words(tmp_path: Path) -> None:
+    """What is written next tells of the disk, and which file it had no room for."""
+    (tmp_path / LOCK).symlink_to("/dev/full")
+    with only_run(tmp_path):
+        pass
+
+
 def test_a_file_replaced_within_the_second_is_noticed(tmp_path: Path) -> None:
     path = tmp_path / "flair.nii.gz"
     path.write_bytes(b"one content")

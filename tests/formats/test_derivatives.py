@@ -14,7 +14,7 @@ from annofree.errors import InputError, OutputError
 from annofree.formats import open_scan, read_segmentation, write_segmentation, written_ids
 from annofree.formats.bids_names import bids_label
 from annofree.formats.derivatives import claim_folder, mask_path
-from annofree.formats.outfolder import atomic_write, claimed
+from annofree.formats.outfolder import atomic_write, claimed, together
 from annofree.segmentation import Lesion, ScoreMap, Segmentation
 
 from .conftest import save_patient
@@ -175,6 +175,36 @@ def test_a_killed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.
         atomic_write(path, b"new")
     assert path.read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["mask.nii.gz"]
+
+
+def test_files_take_their_places_together_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mask, record, elsewhere = tmp_path / "a" / "mask.nii.gz", tmp_path / "a" / "mask.json", tmp_path / "table.tsv"
+    for path in (mask, record, elsewhere):
+        atomic_write(path, "old")
+
+    def stop_halfway() -> None:
+        with together(tmp_path / "a"):
+            for path in (mask, record, elsewhere):
+                atomic_write(path, "new")
+            assert [path.read_text() for path in (mask, record, elsewhere)] == ["old", "old", "new"]
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stop_halfway()
+    assert [path.read_text() for path in (mask, record)] == ["old", "old"]
+    assert sorted(os.listdir(tmp_path / "a")) == ["mask.json", "mask.nii.gz"]
+    replace, places = Path.replace, []
+
+    def noted(path: Path, place: Path) -> Path:
+        places.append((place.name, record.exists()))
+        return replace(path, place)
+
+    monkeypatch.setattr(Path, "replace", noted)
+    with together(tmp_path / "a"):
+        atomic_write(record, "new")
+        atomic_write(mask, "new")
+    assert places == [("mask.nii.gz", False), ("mask.json", False)]  # no record while the mask is another
+    assert [path.read_text() for path in (mask, record)] == ["new", "new"]
 
 
 def test_ids_that_would_share_a_bids_name_are_refused(tmp_path: Path) -> None:

@@ -6,7 +6,9 @@ import base64
 import gzip
 import io
 import json
+import os
 import re
+from dataclasses import replace
 from html import unescape
 from pathlib import Path
 
@@ -18,7 +20,7 @@ from hypothesis import strategies as st
 
 from annofree import segment
 from annofree.batch.run import run
-from annofree.errors import InputError
+from annofree.errors import InputError, OutputError
 from annofree.formats import open_cohort
 from annofree.formats.derivatives import read_segmentation
 from annofree.pipeline import Choice
@@ -33,6 +35,7 @@ from annofree.review.words import CLEAN_UP, RULES, centre_words, clean_up_senten
 from annofree.scan import Modality, Scan
 from annofree.segmentation import Lesion
 from annofree.thresholds import THRESHOLDS
+from command_line import call
 
 from .conftest import NASTY, Case, make_case
 
@@ -281,6 +284,52 @@ def test_a_folder_of_which_no_page_can_be_made_says_why(tmp_path: Path) -> None:
     make_case(1, "memory").result.save(tmp_path / "out", page=False)
     with pytest.raises(InputError, match=r"Not one page could be made .*memory: Images are not where they were"):
         review(tmp_path / "out")
+
+
+def test_pages_of_results_that_may_not_be_written_to_go_elsewhere(
+    cases: tuple[Case, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scan = cases[0].scan
+    image = tmp_path / "flair.nii.gz"
+    nib.save(nib.Nifti1Image(scan.to_native(scan.images[Modality.FLAIR]), scan.native.affine), image)
+    result = segment(image, method="intensity-published", locate=False)
+    results, pages = tmp_path / "results", tmp_path / "pages"
+    result.save(results)
+    review(results)
+    beside = page_path(results, result.scan_id).read_bytes()
+    page_path(results, result.scan_id).unlink()
+    before = {path: path.read_bytes() for path in results.rglob("*") if path.is_file()}
+    with monkeypatch.context() as context:
+        context.setattr("os.access", lambda place, mode: Path(place) != results or not mode & os.W_OK)
+        assert call("review", results) == 2
+        assert "nothing may be written in it. Choose another folder with -o" in capsys.readouterr().err
+        assert call("review", results, "-o", pages) == 0
+    assert {path: path.read_bytes() for path in results.rglob("*") if path.is_file()} == before
+    assert page_path(pages, result.scan_id).read_bytes() == beside
+    assert (pages / "index.html").read_bytes() == (results / "index.html").read_bytes()
+    assert len(review(results, pages=pages).kept) == 1
+    with pytest.raises(OutputError, match="holds results of its own"):
+        review(results, pages=_tabled(tmp_path / "other"))
+
+
+def _tabled(folder: Path) -> Path:
+    (_claimed(folder) / "results.tsv").write_text("id\tmethod\n")
+    return folder
+
+
+def test_a_page_made_again_from_the_table_of_lesions_has_the_same_bytes(tmp_path: Path) -> None:
+    case = make_case(1, "p-1")
+    image = tmp_path / "flair.nii.gz"
+    nib.save(nib.Nifti1Image(case.scan.to_native(case.scan.images[Modality.FLAIR]), case.scan.native.affine), image)
+    told = {**case.result.provenance, "files": {"FLAIR": str(image)}}
+    lesion = replace(case.result.lesions[0], confidence=0.9357262253761292)
+    case.result.replace(lesions=(lesion,), provenance=told).save(tmp_path / "out", page=False)
+    stored = read_segmentation(tmp_path / "out", "p-1")
+    first_hand = stored.replace(lesions=(replace(stored.lesions[0], confidence=lesion.confidence),))
+    page = write_review(first_hand, read_again(stored, tmp_path / "out"), tmp_path / "out")
+    first = page.read_bytes()
+    review(tmp_path / "out", again=True)
+    assert page.read_bytes() == first
 
 
 def _claimed(folder: Path) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -181,6 +182,7 @@ def start_mark(out: Path, scan_id: str) -> Path:
 
 
 def sweep(folder: Path, *, deep: bool = True) -> None:
-    """Remove the temporary files that a killed process left behind."""
+    """Remove the temporary files that a killed process left behind, and none of this one."""
     for path in folder.rglob(".*.tmp") if deep else folder.glob(".*.tmp"):
-        path.unlink(missing_ok=True)
+        if f".{os.getpid()}-" not in path.name:
+            path.unlink(missing_ok=True)

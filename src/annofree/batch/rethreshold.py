@@ -18,13 +18,13 @@ from annofree.formats import read_segmentation, written_ids
 from annofree.formats.derivatives import no_results
 from annofree.formats.lock import only_run
 from annofree.formats.network_folder import file_hash
-from annofree.formats.outfolder import claimed
+from annofree.formats.outfolder import claimed, together
 from annofree.methods.decide import Rules, Scored, decide
 from annofree.methods.model_folder import FORM
 from annofree.methods.registry import method_class
 from annofree.refine import chosen_chain
 from annofree.refine.base import Refiner
-from annofree.review.remake import read_again
+from annofree.review.remake import read_again, write_own_page
 from annofree.segmentation import Segmentation
 from annofree.thresholds import parse
 from annofree.thresholds.base import Threshold, worst_tier
@@ -95,9 +95,11 @@ def rethreshold(
                     after = _decide_again(before, source, region, rule, chain, locate)
                     key = f"rethreshold {region} {described} of {old.get('key', 'unknown')}"
                     touched = True
-                    forget(target, scan_id, str(after.provenance.get("method", "")))
-                    after.save(target)
-                    write_record(target, after, key, float(old.get("seconds", 0.0)), inputs=inputs)
+                    with together(target):
+                        after.save(target, page=False)
+                        write_record(target, after, key, float(old.get("seconds", 0.0)), inputs=inputs)
+                        forget(target, scan_id, str(after.provenance.get("method", "")))
+                    write_own_page(after, target)
                     report.rows.append(make_row(after))
                 except AnnofreeError as error:
                     if len(ids) == 1:
@@ -116,7 +118,8 @@ def rethreshold(
                 if (target / "index.html").exists():
                     from annofree.review import review as make_pages
 
-                    make_pages(target)
+                    missing = make_pages(target).failed
+                    report.pageless = [(scan_id, why) for scan_id, why in missing if scan_id in done]
         return report
 
 

@@ -119,7 +119,8 @@ def run(
         if review:
             from annofree.review import review as make_pages
 
-            make_pages(out)  # those that an earlier run left out, and the cohort's
+            missing = make_pages(out).failed  # those that an earlier run left out are made, and the cohort's
+            report.pageless = [(scan_id, why) for scan_id, why in missing if scan_id in cohort.ids]
         elif (out / "index.html").is_file() and (report.rows or report.failures):
             from annofree.review import write_cohort_review
 

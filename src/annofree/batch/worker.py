@@ -69,7 +69,7 @@ class Outcome:
 class BatchReport:
     """How a run ended: its rows of `results.tsv` and `failures.tsv` in cohort order, and its wall time.
 
-    `reused` are the ids that an earlier run had done already.
+    `reused` are the ids that an earlier run had done already; `pageless` those whose page could not be made, and why.
     """
 
     out: Path
@@ -77,6 +77,7 @@ class BatchReport:
     failures: list[Failure] = field(default_factory=list)
     reused: list[str] = field(default_factory=list)
     seconds: float = 0.0
+    pageless: list[tuple[str, str]] = field(default_factory=list)
 
     def __repr__(self) -> str:
         return f"<BatchReport: {len(self.rows)} done, {len(self.failures)} failed; {self.out}>"
@@ -190,7 +191,7 @@ class Worker:
         return Outcome(scan_id)
 
     def _write_page(self, result: Segmentation, scan: Scan) -> None:
-        """The scan's page; one that cannot be made takes nothing from the answer, and the cohort page says so."""
+        """The scan's page; one that cannot be made takes nothing from the answer, and the run's report names it."""
         from annofree.review import write_review
 
         with suppress(AnnofreeError):

@@ -26,7 +26,7 @@ def sort_arguments(
     if out is not None:
         return inputs, out, named
     if len(inputs) < 3 or str(inputs[2]) not in _LEVELS:
-        raise InputError("No output folder was given", fix="Name it with -o, or use: BIDS OUT participant")
+        raise InputError("No output folder was given", fix="Name it with -o, such as -o results")
     if str(inputs[2]) == "group":
         raise InputError(
             "annofree has no group level", fix="Use 'participant'; its results.tsv and index.html show all scans"

@@ -35,4 +35,5 @@ def methods(
     )
     say("* the default of 'annofree segment'; 'annofree methods NAME' lists the settings of one")
     say("tier: T0 no lesion information, R reports, T1 image labels, T2 masks chose something, S masks trained")
+    say("fitted: yes, it can be used as it is; no, 'annofree fit' has to make a model of it first")
     say("regions: WT whole tumour, TC tumour core, ET enhancing tumour")

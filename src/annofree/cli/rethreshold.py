@@ -39,6 +39,6 @@ def rethreshold(
     report = run(results, threshold, **rules, out=out, overwrite=overwrite, locate=locate)
     show_rows(report)
     warn_of_old_scores(report)
-    if report.failures:
-        show_failures(report)
+    show_failures(report)
+    if report.failures or report.pageless:
         raise typer.Exit(3)

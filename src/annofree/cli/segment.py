@@ -16,7 +16,15 @@ def segment(
         list[Path],
         typer.Argument(help="Patient folders, image files, or a folder of many patients.", show_default=False),
     ],
-    out: Annotated[Path | None, typer.Option("-o", "--out", help="Output folder.", show_default=False)] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "-o",
+            "--out",
+            help="Output folder; needed, but where inputs are those of a BIDS app: DATA OUT participant.",
+            show_default=False,
+        ),
+    ] = None,
     participant_label: Annotated[
         list[str] | None,
         typer.Option("--participant-label", "--participant_label", help="BIDS: these persons only; may be repeated."),
@@ -67,8 +75,8 @@ def segment(
 ) -> None:
     """Segment scans: masks, score maps and a table, in each scan's own space.
 
-    A scan that fails is told and stops no other. Exit code 0: all done; 3: some failed; 2: all failed, or the command
-    could not be carried out. The same command again goes on with what is not done.
+    A scan that fails is told and stops no other. Exit code 0: all done; 3: some failed or got no page; 2: all failed,
+    or the command could not be carried out. The same command again goes on with what is not done.
     """
     with quick_imports():
         from annofree.batch.run import run
@@ -126,6 +134,6 @@ def segment(
             say(f"DICOM {'SR' if path.name.endswith('_sr.dcm') else 'SEG'} written to {path}")
     if review and report.rows:
         say(f"open {report.out / 'index.html'} to look at them")
-    if report.failures:
-        show_failures(report)
-        raise typer.Exit(2 if not report.rows else 3)
+    show_failures(report)
+    if report.failures or report.pageless:
+        raise typer.Exit(3 if report.rows else 2)

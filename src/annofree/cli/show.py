@@ -71,6 +71,8 @@ def show_rows(report: BatchReport) -> None:
             + (f", {len(report.reused)} done before" if report.reused else "")
         )
         say(f"written to {report.out}")
+        for scan_id, why in report.pageless:
+            warn(f"no page for {scan_id}: {why}")
     elif report.failures:
         say(f"no scan was segmented; {report.out / 'failures.tsv'} says why")
 

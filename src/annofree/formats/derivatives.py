@@ -23,7 +23,7 @@ from annofree.errors import InputError, OutputError, no_folder
 from annofree.formats.bids_names import bids_folder, bids_label, bids_stem, scan_folders
 from annofree.formats.lesion_table import read_lesions, write_lesions
 from annofree.formats.nifti import read_labels, write_volume
-from annofree.formats.outfolder import atomic_write, claim_folder, is_ours, write_json
+from annofree.formats.outfolder import atomic_write, claim_folder, is_ours, together, write_json
 from annofree.processes import side_by_side
 from annofree.progress import say
 from annofree.scan import Grid, Modality, canonical_grid, to_canonical, to_native
@@ -66,8 +66,6 @@ def write_segmentation(result: Segmentation, out: str | Path) -> Path:
     standing = _beside(path, result.scan_id, method)
     derived = {file for file in standing if "_space-orig_" not in file.name or file.suffix == ".dcm"}
     stays = derived if derived and _is_there(result, root, method) else set()
-    write_lesions(path.parents[1] / "lesions.tsv", result.lesions, method)
-    sidecar_path(path).unlink(missing_ok=True)
     about = f"annofree {method}"
     common = {"SpatialReference": "orig", "ScanId": result.scan_id, "Method": method}
     volumes: list[Callable[[], None]] = []
@@ -79,34 +77,6 @@ def write_segmentation(result: Segmentation, out: str | Path) -> Path:
             partial(write_volume, file, to_native(array, result.native), result.native, description=description)
         )
 
-    if len(result.regions) > 1:
-        dseg = _image_path(root, result.scan_id, method, "dseg")
-        keep(dseg, result.labels)
-        write_json(
-            sidecar_path(dseg),
-            {**common, "Description": "Tumour labels", "LabelMap": {str(k): v for k, v in LABEL_NAMES.items()}},
-        )
-        write_label_table(dseg)
-        write_viewer_tables(root)
-    for name, score in result.scores.items():
-        now.add(file := _image_path(root, result.scan_id, method, "probseg", name))
-        volumes.append(partial(_write_score, file, score, result, common))
-    if result.brain is not None:
-        brain = _image_path(root, result.scan_id, method, "mask", "brain")
-        keep(brain, result.brain.view(np.uint8))
-        write_json(sidecar_path(brain), {**common, "Type": "Brain", "Description": "Voxels that the method looked at"})
-    keep(path, result.mask("WT").view(np.uint8), f"{about}: whole tumour")
-    side_by_side(call, volumes)
-    kept = {file.name.removesuffix(".nii.gz") for file in now}
-    gone = [old for old in standing if old not in stays and old.name.split(".")[0] not in kept]
-    for old in gone:
-        old.unlink(missing_ok=True)
-    if objects := sorted(old.name for old in gone if old.suffix == ".dcm"):
-        report = " --dicom-sr" * any(name.endswith("_sr.dcm") for name in objects)
-        say(
-            f"{result.scan_id}: removed {' and '.join(objects)}, which described the answer before; "
-            f"write anew with: annofree export dicom-seg {root} -o FOLDER --dicom STUDY{report}"
-        )
     record = {
         **common,
         "Type": "Lesion",
@@ -118,7 +88,39 @@ def write_segmentation(result: Segmentation, out: str | Path) -> Path:
         "Thresholds": {name: threshold.to_dict() for name, threshold in result.thresholds.items()},
         "Provenance": dict(result.provenance),
     }
-    write_json(sidecar_path(path), record)
+    with together(path.parents[1]):
+        write_lesions(path.parents[1] / "lesions.tsv", result.lesions, method)
+        if len(result.regions) > 1:
+            dseg = _image_path(root, result.scan_id, method, "dseg")
+            keep(dseg, result.labels)
+            write_json(
+                sidecar_path(dseg),
+                {**common, "Description": "Tumour labels", "LabelMap": {str(k): v for k, v in LABEL_NAMES.items()}},
+            )
+            write_label_table(dseg)
+            write_viewer_tables(root)
+        for name, score in result.scores.items():
+            now.add(file := _image_path(root, result.scan_id, method, "probseg", name))
+            volumes.append(partial(_write_score, file, score, result, common))
+        if result.brain is not None:
+            brain = _image_path(root, result.scan_id, method, "mask", "brain")
+            keep(brain, result.brain.view(np.uint8))
+            write_json(
+                sidecar_path(brain), {**common, "Type": "Brain", "Description": "Voxels that the method looked at"}
+            )
+        keep(path, result.mask("WT").view(np.uint8), f"{about}: whole tumour")
+        side_by_side(call, volumes)
+        write_json(sidecar_path(path), record)
+    kept = {file.name.removesuffix(".nii.gz") for file in now}
+    gone = [old for old in standing if old not in stays and old.name.split(".")[0] not in kept]
+    for old in gone:
+        old.unlink(missing_ok=True)
+    if objects := sorted(old.name for old in gone if old.suffix == ".dcm"):
+        report = " --dicom-sr" * any(name.endswith("_sr.dcm") for name in objects)
+        say(
+            f"{result.scan_id}: removed {' and '.join(objects)}, which described the answer before; "
+            f"write anew with: annofree export dicom-seg {root} -o FOLDER --dicom STUDY{report}"
+        )
     return path
 
 

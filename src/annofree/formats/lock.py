@@ -32,7 +32,8 @@ def only_run(folder: Path) -> Iterator[None]:
         if held is not None:
             with suppress(OSError):
                 (folder / LOCK).unlink()
-            held.close()
+            with suppress(OSError):
+                held.close()
 
 
 def _take(path: Path) -> IO[str] | None:
@@ -64,9 +65,10 @@ def _take(path: Path) -> IO[str] | None:
             if os.fstat(file.fileno()).st_ino == path.stat().st_ino:
                 break
         file.close()  # the run before it took its file away in between
-    file.seek(0)
-    file.truncate()
     started = datetime.now(UTC).isoformat(timespec="seconds")
-    file.write(f"process {os.getpid()} on {platform.node()}, begun {started}\n")
-    file.flush()
+    with suppress(OSError):  # on a full disk the lock holds without words, and what is written next tells of the disk
+        file.seek(0)
+        file.truncate()
+        file.write(f"process {os.getpid()} on {platform.node()}, begun {started}\n")
+        file.flush()
     return file

@@ -41,6 +41,11 @@ index.html shows all reports; reports.tsv has a row for each. Below each subject
 findings (findings.json) and, with an atlas, in MNI space: where the lesion may be (probseg), the regions that the
 report names (label-lesion) and those that it calls normal (label-healthy), both whole.
 """,
+    "pages": """Pages by annofree that show its brain-tumour segmentations, which lie elsewhere.
+Research software, not a medical device.
+
+index.html shows all scans, and leads to a page of each.
+""",
     "comparisons": """Comparisons by annofree of two examinations of one person.
 Research software, not a medical device.
 
@@ -81,7 +86,11 @@ def atomic_path(path: Path) -> Iterator[Path]:
             yield temporary
             if temporary.stat().st_mode & 0o777 != usual:  # safetensors makes files that their owner alone may read
                 temporary.chmod(usual)
-            temporary.replace(path)
+            waiting = next((files for folder, files in list(_TOGETHER.items()) if folder in path.parents), None)
+            if waiting is None:
+                temporary.replace(path)
+            else:
+                waiting[path] = temporary
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
@@ -91,6 +100,31 @@ def atomic_path(path: Path) -> Iterator[Path]:
             errno.ENOSPC: "Make room there and give the same command again, or choose another folder",
         }.get(error.errno or 0, "Choose another folder")
         raise OutputError("A result cannot be written", file=path, why=error.strerror, fix=fix) from None
+
+
+#: Folders whose new files wait for each other: place and temporary name of each.
+_TOGETHER: dict[Path, dict[Path, Path]] = {}
+
+
+@contextmanager
+def together(folder: Path) -> Iterator[None]:
+    """Files written atomically below a folder take their places at the end of the block, or none does where it fails.
+
+    Until then what lies there stays. JSON, which tells that other files are there, goes first and comes last.
+    """
+    waiting: dict[Path, Path] = {}
+    _TOGETHER[folder] = waiting
+    try:
+        yield
+        told = [path for path in waiting if path.suffix == ".json"]
+        for path in reversed(told):
+            path.unlink(missing_ok=True)
+        for path in (*(path for path in waiting if path not in told), *told):
+            waiting[path].replace(path)
+    finally:
+        del _TOGETHER[folder]
+        for temporary in waiting.values():
+            temporary.unlink(missing_ok=True)
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -167,7 +201,7 @@ def is_ours(folder: Path) -> bool:
 def claim_folder(out: str | Path, of: str = "segmentations") -> Path:
     """Make an output folder ours: it must be absent, empty, or written by annofree before.
 
-    It will hold `of`: "segmentations", "readings" (of reports) or "comparisons".
+    It will hold `of`: "segmentations", "readings" (of reports), "comparisons" or "pages".
 
     Raises:
         OutputError: It holds others' files, is a file, or is not writable.
@@ -175,9 +209,9 @@ def claim_folder(out: str | Path, of: str = "segmentations") -> Path:
     if isinstance(out, str) and not out.strip():
         raise OutputError("An empty text was given instead of an output folder", fix="Name a folder with -o")
     folder = Path(out)
+    refuse_no_folder(folder)
     if is_ours(folder):
         return folder
-    refuse_no_folder(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         others = [p.name for p in folder.iterdir() if p.name not in _HARMLESS and not p.name.endswith(".tmp")]
@@ -214,8 +248,9 @@ def refuse_no_folder(folder: Path) -> None:
     elif os.path.isdir(place) and not os.access(place, os.W_OK | os.X_OK):
         why = f"nothing may be written in {place.resolve() if place != folder else 'it'}"
     if why is not None:
+        verb = "made" if place.is_file() or place != folder else "used"
         fix = "Choose another folder with -o"
-        raise OutputError("The output folder cannot be made", file=folder, why=why, fix=fix)
+        raise OutputError(f"The output folder cannot be {verb}", file=folder, why=why, fix=fix)
 
 
 @contextmanager

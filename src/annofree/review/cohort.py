@@ -28,8 +28,8 @@ _FOLDERS = re.compile(
 )
 
 
-def write_cohort_review(out: str | Path) -> Path:
-    """Write `index.html` of an output folder from its tables and its patients' pages.
+def write_cohort_review(out: str | Path, pages: Path | None = None) -> Path:
+    """Write `index.html` of an output folder from its tables and its patients' pages, beside those (`pages`).
 
     Scans without a finding come first, then the least certain ones. Certainty is the expected Dice where the model
     was calibrated, else the method's own confidence in the largest finding, or, where the method has none, how little
@@ -42,13 +42,14 @@ def write_cohort_review(out: str | Path) -> Path:
     root = Path(out)
     if not root.is_dir():
         raise no_results(root)
-    rows, failures = _summaries(root), read_table(root / "failures.tsv")
+    pages = pages or root
+    rows, failures = _summaries(root, pages), read_table(root / "failures.tsv")
     if not rows and not failures:
         raise no_results(root)
-    claim_folder(root)
-    path = root / "index.html"
+    claim_folder(pages)
+    path = pages / "index.html"
     kind = certainty_of(rows)
-    atomic_write(path, _page(root, sorted(rows, key=lambda row: attention(row, kind)), failures, kind))
+    atomic_write(path, _page(pages, sorted(rows, key=lambda row: attention(row, kind)), failures, kind))
     return path
 
 
@@ -59,13 +60,13 @@ def attention(row: Summary, kind: str) -> tuple[float, ...]:
     return (0.0 if nothing else 1.0, -1.0 if certainty is None else certainty, -row.volumes_ml.get("WT", 0.0))
 
 
-def _summaries(root: Path) -> list[Summary]:
+def _summaries(root: Path, pages: Path) -> list[Summary]:
     """Rows of the results table in its order, completed from pages; without a table, whatever pages there are."""
-    paths = [path for folder in scan_folders(root) for path in sorted(folder.glob("sub-*.html"))]
-    pages = [summary for path in paths if (summary := read_summary(path)) is not None]
-    of = {(page.scan_id, page.method): page for page in pages}
+    paths = [path for folder in scan_folders(pages) for path in sorted(folder.glob("sub-*.html"))]
+    known = [summary for path in paths if (summary := read_summary(path)) is not None]
+    of = {(page.scan_id, page.method): page for page in known}
     table = read_table(root / "results.tsv")
-    return [of.get((row["id"], row.get("method", ""))) or _from_row(row) for row in table] if table else pages
+    return [of.get((row["id"], row.get("method", ""))) or _from_row(row) for row in table] if table else known
 
 
 def _from_row(row: dict[str, str]) -> Summary:

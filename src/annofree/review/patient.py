@@ -46,8 +46,8 @@ def source_digest(out: Path, scan_id: str, method: str) -> str:
     return hashlib.sha256(content + assets.stamp().encode()).hexdigest()[:16]
 
 
-def write_review(result: Segmentation, scan: Scan, out: str | Path) -> Path:
-    """Write a patient's page.
+def write_review(result: Segmentation, scan: Scan, out: str | Path, *, results: Path | None = None) -> Path:
+    """Write a patient's page below a folder: that of the results, or where those lie elsewhere (`results`) any.
 
     The page holds the images, the mask and the score maps inside the brain; voxels outside it are blanked, so no face
     can be seen. Volumes that would make the page larger than 12 MB are shown on a coarser grid, which the page says;
@@ -60,7 +60,8 @@ def write_review(result: Segmentation, scan: Scan, out: str | Path) -> Path:
     root = claim_folder(out)
     brain = cut_brain(result, scan)
     packed = pack(brain, VOLUME_BUDGET)
-    summary = summarise(result, brain, source_digest(root, result.scan_id, str(result.provenance.get("method", ""))))
+    digest = source_digest(results or root, result.scan_id, str(result.provenance.get("method", "")))
+    summary = summarise(result, brain, digest)
     path = page_path(root, result.scan_id)
     atomic_write(path, _page(result, brain, packed, summary))
     return path
@@ -80,7 +81,8 @@ def summarise(result: Segmentation, brain: Brain, source: str = "") -> Summary:
         lesions=len(result.lesions),
         where=place(first) if first else "",
         expected_dice=result.expected_dice,
-        confidence=first.confidence if first else None,
+        # as the table of lesions has it: a page made again, from that table, has the same bytes
+        confidence=float(f"{first.confidence:.6g}") if first and first.confidence is not None else None,
         steadiness=whole.steadiness() if whole else None,
         notes=tuple(note for note in map(str, told.get("notes", ())) if is_note(note)),
         thumbnail=thumbnail(brain),

@@ -11,6 +11,7 @@ from annofree.formats import open_scan
 from annofree.formats.derivatives import read_segmentation, written_ids
 from annofree.formats.names import is_volume
 from annofree.formats.nifti import holds_channels
+from annofree.formats.outfolder import claim_folder, refuse_beside
 from annofree.prepare.recipe import again, opened_again, refuse_gone
 from annofree.review.cohort import write_cohort_review
 from annofree.review.patient import page_path, source_digest, write_review
@@ -29,7 +30,9 @@ class ReviewReport:
     failed: tuple[tuple[str, str], ...]
 
 
-def review(out: str | Path, *, method: str | None = None, again: bool = False) -> ReviewReport:
+def review(
+    out: str | Path, *, method: str | None = None, again: bool = False, pages: str | Path | None = None
+) -> ReviewReport:
     """Make the pages of every segmentation in a folder, then the cohort page.
 
     Pages that were made from the same result are kept. A scan whose images are gone costs its own page only.
@@ -38,26 +41,33 @@ def review(out: str | Path, *, method: str | None = None, again: bool = False) -
         out: A folder that `annofree segment` wrote.
         method: Whose answers, where a folder holds those of several methods.
         again: Whether to make pages again that are up to date.
+        pages: Folder for the pages, where the results may not be written to.
 
     Raises:
         InputError: The folder holds nothing to review.
+        OutputError: Pages may not be written there.
     """
-    root = Path(out)
+    root, there = Path(out), Path(pages or out)
     made, kept, failed = [], [], []
-    for scan_id in written_ids(root, method):
+    ids = written_ids(root, method)
+    if there.resolve() != root.resolve():
+        for table in ("results.tsv", "reports.tsv", "changes.tsv"):
+            refuse_beside(there, table, "results of its own")
+        claim_folder(there, "pages")
+    for scan_id in ids:
         try:
-            page = page_path(root, scan_id)
+            page = page_path(there, scan_id)
             old = read_summary(page)
             digest = old and source_digest(root, old.scan_id, old.method)
             if not again and old is not None and method in (None, old.method) and old.source == digest:
                 kept.append(page)
                 continue
             result = read_segmentation(root, scan_id, method)
-            made.append(write_review(result, read_again(result, root), root))
+            made.append(write_review(result, read_again(result, root), there, results=root))
         except AnnofreeError as error:
             failed.append((scan_id, str(error)))
     try:
-        index = write_cohort_review(root)
+        index = write_cohort_review(root, there)
     except InputError:
         if not failed:
             raise
