@@ -67,7 +67,8 @@ def test_a_4d_file_is_read_by_the_names_of_its_channels(tmp_path: Path) -> None:
     (tmp_path / "Task01" / "dataset.json").write_text(json.dumps({"tensorImageSize": "4D", "modality": modality}))
     named = open_cohort(tmp_path / "Task01")["BRATS_001"]
     said = open_scan(path, sequence="FLAIR,T1,T1C,T2")
-    for scan in (named, said):
+    by_itk = save(tmp_path / "itk" / "BRATS_001.nii.gz", np.stack(images, axis=-1)[:, :, :, None])  # a fifth axis
+    for scan in (named, said, open_scan(by_itk, sequence="FLAIR,T1,T1C,T2")):
         assert scan.sequences == ("T1", "T1C", "T2", "FLAIR")
         assert "The channels of BRATS_001.nii.gz were taken as FLAIR, T1, T1C, T2." in scan.notes
         for kind, image in zip(("FLAIR", "T1", "T1C", "T2"), images, strict=True):

@@ -9,6 +9,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+import SimpleITK as sitk  # noqa: N813
 
 from annofree.errors import InputError, LeakError
 from annofree.formats import find_truth, open_cohort, open_scan, open_truth
@@ -395,6 +396,21 @@ def test_one_hot_maps() -> None:
     assert regions == ("WT",)
     with pytest.raises(InputError, match="not one-hot"):
         understand_labels(np.ones((5, 6, 7, 3)), HERE)
+
+
+def test_one_hot_maps_as_itk_and_torchio_write_them(tmp_path: Path) -> None:
+    """Channels lie on a fifth axis of a NIfTI, and are no axis of a MetaImage."""
+    labels = np.random.default_rng(0).integers(0, 4, SHAPE)
+    channels = np.eye(4, dtype=np.uint8)[labels]
+    save(tmp_path / "nifti" / "p1_seg.nii.gz", channels[:, :, :, None], np.eye(4))
+    (tmp_path / "itk").mkdir()
+    image = sitk.GetImageFromArray(channels.transpose(2, 1, 0, 3), isVector=True)
+    image.SetDirection((-1, 0, 0, 0, -1, 0, 0, 0, 1))
+    sitk.WriteImage(image, str(tmp_path / "itk" / "p1_seg.mha"))
+    for kind in ("nifti", "itk"):
+        truth = open_truth(tmp_path / kind, "p1", Grid(SHAPE, np.eye(4)))
+        with scoring():
+            assert np.array_equal(truth.labels, labels)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,7 +90,7 @@ def read_channels(source: str | Path, count: int) -> list[Volume]:
     """
     image, name = _open(source)
     grid, notes = _grid(image, name, channels=True)
-    shape = tuple(image.shape)
+    shape = _without_ones(image.shape)
     if len(shape) != 4 or shape[3] != count:
         raise InputError(
             f"{count} sequences are named for one file, and it does not hold as many",
@@ -100,7 +100,7 @@ def read_channels(source: str | Path, count: int) -> list[Volume]:
         )
     with _one_sentence(name):
         _refuse_odd_types(image.get_data_dtype(), name)
-        values = verified(image, Path(name)).get_fdata(dtype=np.float32, caching="unchanged")
+        values = verified(image, Path(name)).get_fdata(dtype=np.float32, caching="unchanged").reshape(shape)
     arrays = (np.ascontiguousarray(values[..., channel]) for channel in range(count))
     return [_picture(array, grid, name, notes, f"{name}, channel {n}") for n, array in enumerate(arrays, 1)]
 
@@ -126,8 +126,12 @@ def coarsest_edge_mm(source: str | Path) -> float:
 
 def holds_channels(source: str | Path) -> bool:
     """Whether a file's header gives it a fourth axis. Raises `InputError`: the file cannot be opened."""
-    shape = _open(source)[0].shape
-    return len(shape) > 3 and shape[3] > 1
+    return len(_without_ones(_open(source)[0].shape)) > 3
+
+
+def _without_ones(shape: Sequence[int]) -> tuple[int, ...]:
+    """A shape without axes of one past the third: ITK and TorchIO write channels as a fifth axis behind one time."""
+    return (*shape[:3], *(size for size in shape[3:] if size != 1))
 
 
 def read_labels(source: str | Path | nib.Nifti1Image, *, layers: bool = False) -> tuple[Array, Grid]:
@@ -146,7 +150,7 @@ def read_labels(source: str | Path | nib.Nifti1Image, *, layers: bool = False) -
         array = np.asanyarray(verified(image, Path(name)).dataobj)
     if not np.isfinite(array).all():
         raise InputError("A label map holds values that are not numbers", file=name, fix="Export the map again")
-    return (array if array.ndim == 4 and array.shape[3] > 1 else array.reshape(grid.shape)), grid
+    return array.reshape(_without_ones(array.shape)), grid
 
 
 def _refuse_odd_types(kind: np.dtype[Any], name: str) -> None:
@@ -198,8 +202,7 @@ def _grid(image: Any, name: str, channels: bool = False) -> tuple[FileGrid, tupl
             "A file's header is damaged", file=name, why=f"it claims the shape {shape}", fix="Export the file again"
         )
     _refuse_more_than_the_file_holds(image, name, shape)
-    while len(shape) > 3 and shape[-1] == 1:
-        shape = shape[:-1]
+    shape = _without_ones(shape)
     if len(shape) > (4 if channels else 3):
         raise InputError(
             f"An image is {len(shape)}-D",

@@ -236,12 +236,11 @@ def _with_itk(path: Path, layers: bool) -> Any:
         reader.ReadImageInformation()
         size = tuple(int(n) for n in reader.GetSize())
         drawn = reader.HasMetaDataKey("Segment0_ID")  # by 3-D Slicer, in layers where segments overlap
-        if (reader.GetNumberOfComponents() != 1 and not drawn) or len(size) != 3:
-            shape = (*size, reader.GetNumberOfComponents()) if reader.GetNumberOfComponents() > 1 else size
+        if len(size) != 3:
             raise InputError(
-                f"An image is {len(shape)}-D",
+                f"An image is {len(size)}-D",
                 file=path,
-                why=f"its shape is {shape}; one sequence is one 3-D volume",
+                why=f"its shape is {size}; one sequence is one 3-D volume",
                 fix="Split it into one file a sequence",
             )
         read = reader.Execute()
@@ -253,7 +252,7 @@ def _with_itk(path: Path, layers: bool) -> Any:
     affine[:3, 3] = read.GetOrigin()
     affine[:2] *= -1
     array = sitk.GetArrayFromImage(read)
-    array = array.max(axis=-1) if array.ndim == 4 and not layers else array
+    array = array.max(axis=-1) if array.ndim == 4 and drawn and not layers else array
     array = array.transpose(2, 1, 0, *range(3, array.ndim))
     return _in_mm(nib.Nifti1Image(_plain(array), affine, extra={UNPLACED: not _PLACED.search(head)}))
 
