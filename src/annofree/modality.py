@@ -274,7 +274,7 @@ def _entity(key: str, value: str, start: int) -> list[_Word]:
 
 def _kinds(word: str, start: int) -> list[_Word]:
     """What one word without separators says; a compound such as `t1wce` says several things."""
-    word = re.sub(r"^[sv](?=t[12]w)", "", word.replace("*", "star"))  # Philips calls its presets sT1W and vT1W
+    word = re.sub(r"^(wip)?[sv]?(?=t[12]w)|^wip(?=flair)", "", word.replace("*", "star"))  # Philips: WIP, sT1W, vT1W
     bare = word.rstrip("0123456789")
     kind = _kind_of(word) or ("contrast" if bare in CONTRAST else "plain" if AGENT_FREE.fullmatch(word) else None)
     if kind is not None:
@@ -339,8 +339,8 @@ def _joined(words: list[_Word]) -> list[_Word]:
         start = following.start if following is not None else -1
         said = said and not any(w.kind == "base" and w.start == start for w in words[at + 2 :])  # no part of `CT1`
         attenuated = text == "fluid" and second.startswith("attenuat")
-        if attenuated or (text, second) in (("dark", "fluid"), ("da", "fl")):
-            found.append(_Word("dark fluid", "base", word.start, Modality.FLAIR))
+        if attenuated or (text, second) in (("dark", "fluid"), ("da", "fl"), ("mp", "rage")):
+            found.append(_Word(f"{text} {second}", "base", word.start, Modality.T1 if text == "mp" else Modality.FLAIR))
             step = 2
         elif text in NAMES_TOO and not (said or any(w.kind == "base" for w in found)):
             found.append(_Word(text, "unknown", word.start))

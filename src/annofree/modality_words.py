@@ -9,7 +9,7 @@ def _set(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-T1_NAMES = _set("mprage mp2rage bravo spgr fspgr")
+T1_NAMES = _set("mprage memprage mp2rage bravo spgr fspgr")
 CONTRAST = _set(
     "ce gd gad gado gadolinium gadovist gadavist gadobutrol gadoterate gadoteridol gadopiclenol gadobenate gadodiamide "
     "dotarem clariscan magnevist prohance "
@@ -71,7 +71,7 @@ NEUTRAL = VISIT_OF_ID | _set(
     "final new copy defaced deface anon anonymized anonymised crop cropped unstripped pp "
     "rsri ssfinal reoriented reorient ras lps lpi las "
     "rai rsa img image vol volume mr mri scan nii nifti head hdbet synthstrip brainextracted extracted anat "
-    "anatomical structural clean input full matched hist "
+    "anatomical structural clean input full matched hist rms br "
     # dcm2niix: slices made equidistant, a tilt of the gantry undone, motion corrected
     "eq tilt moco "
     # visits
@@ -93,7 +93,7 @@ REGISTERED = _set("reg registered registration coreg coregistered aligned align 
 ATOMS = sorted(
     _set(
         "t1 t2 flair weighted wi w c n tse fse se fs fatsat 3d 2d ax axial tra sag cor to in 2 darkfluid space pre "
-        "post non no star map f k gre without brain reg bet mni ir iso with"
+        "post non no star map f k gre without brain reg bet mni ir iso with mri"
     )
     | T1_NAMES
     | CONTRAST

@@ -88,6 +88,8 @@ class Scan:
             raise InputError(f"Scan '{self.id}' has no image", fix="Give at least one of T1, T1C, T2, FLAIR")
         images: dict[Modality, NDArray[np.float32]] = {}
         for sequence, image in self.images.items():
+            if (kind := np.asarray(image).dtype).kind not in "biuf":
+                raise InputError(f"{sequence} of scan '{self.id}' holds {kind}", fix="Give real numbers: np.abs(image)")
             array = np.asarray(image, dtype=np.float32)
             array = array.view() if array is image and array.flags.writeable else array
             array.flags.writeable = False
@@ -106,8 +108,7 @@ class Scan:
             fix = "Give a nibabel image, whose axes are put in order, or arrays turned by annofree.scan.to_canonical"
             raise InputError(f"The arrays of scan '{self.id}' are not in RAS+ order by its affine", fix=fix)
         affine.flags.writeable = False
-        order = [s for s in Modality if s in images]
-        held = MappingProxyType({s: images[s] for s in order}), MappingProxyType(dict(self.files))
+        held = MappingProxyType({s: images[s] for s in Modality if s in images}), MappingProxyType(dict(self.files))
         self.__dict__.update(images=held[0], affine=affine, files=held[1], notes=tuple(self.notes))
         self.__dict__["native"] = self.native or Grid(self.shape, affine)
         if self.brain is not None:

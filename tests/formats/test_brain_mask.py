@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import nibabel as nib
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -12,7 +13,7 @@ from scipy import ndimage
 
 from annofree.errors import InputError
 from annofree.formats import open_cohort, open_scan
-from annofree.scan import Grid
+from annofree.scan import Grid, Modality, Scan, to_canonical
 
 from .conftest import AFFINE, SHAPE, SPACING, brain_image, ellipsoid, head_image, save
 
@@ -158,3 +159,26 @@ def test_masks_in_memory_are_checked_too(tmp_path: Path) -> None:
     assert open_scan(path, brain_mask=BRAIN[::-1, ::-1]).brain is not None
     with pytest.raises(InputError, match="ml"):
         open_scan(path, brain_mask=sphere(25) > 0)
+
+
+def test_an_array_of_any_plain_numbers_is_a_brain_mask_and_no_other() -> None:
+    head, brain = nib.Nifti1Image(head_image(), AFFINE), ellipsoid(SHAPE, (66, 80, 58), SPACING)
+    inside = to_canonical(brain, Grid(SHAPE, AFFINE))
+    for mask in (inside, inside * 255, inside.astype(np.uint8) * 255, inside * 65535.0):
+        scan = open_scan(head, sequence="FLAIR", brain_mask=mask)
+        np.testing.assert_array_equal(scan.brain, inside)
+    for other in (inside * 1j, inside.astype(str)):
+        with pytest.raises(InputError, match="holds no plain numbers but"):
+            open_scan(head, sequence="FLAIR", brain_mask=other)
+
+
+def test_a_cohort_takes_no_array_as_brain_mask(tmp_path: Path) -> None:
+    save(tmp_path / "p1" / "flair.nii.gz", brain_image())
+    with pytest.raises(InputError, match="A ndarray is no brain mask"):
+        open_cohort(tmp_path, brain_mask=np.ones(SHAPE, bool))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", [complex, str])
+def test_images_of_other_than_real_numbers_are_refused(kind: type) -> None:
+    with pytest.raises(InputError, match="T1 of scan 'p1' holds"):
+        Scan("p1", {Modality.T1: np.ones((2, 2, 2)).astype(kind)}, np.eye(4))

@@ -97,6 +97,26 @@ def test_a_session_of_xnat_is_one_scan(tmp_path: Path, pattern: str) -> None:
     assert any("AX_DWI" in note for note in scan.notes)
 
 
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("anat2/sub-OAS3_ses-d9_run-01_T1w", "anat3/sub-OAS3_ses-d9_run-02_T1w", "anat5/sub-OAS3_ses-d9_FLAIR"),
+        ("3.000000-AX_T1-12345/3_AX_T1", "4.000000-AX_FLAIR-22345/4_AX_FLAIR"),
+        ("3.000000-AX_T1-12345/AX_T1_19970608_3", "4.000000-AX_FLAIR-22345/AX_FLAIR_19970608_4"),
+        (
+            "MP-RAGE/2006-04-18/I13722/ADNI_MP-RAGE_br_raw_1_I13722",
+            "FLAIR/2006-04-18/I13723/ADNI_FLAIR_br_raw_1_I13723",
+        ),
+        ("P9_MP_RAGE", "P9_FLAIR"),
+        ("T1_MEMPRAGE_RMS_5", "WIPFLAIR_6"),
+    ],
+)
+def test_folders_and_names_of_archives_and_converters_are_one_scan(tmp_path: Path, names: tuple[str, ...]) -> None:
+    save_patient(tmp_path / "P9", *(f"{name}.nii.gz" for name in names))
+    scan = open_scan(tmp_path)
+    assert (scan.id, scan.sequences) == ("P9", ("T1", "FLAIR"))
+
+
 def test_patients_with_numbers_in_a_folder_called_scans_stay_patients(tmp_path: Path) -> None:
     for number in ("01", "02"):
         save_patient(tmp_path / "scans" / number, "T1.nii.gz", "FLAIR.nii.gz")

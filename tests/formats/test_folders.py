@@ -287,6 +287,65 @@ def test_ids_behind_the_sequence(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.parametrize("ids", [("c1", "c2"), ("p1", "p2"), ("s1", "s2")])
+def test_short_ids_behind_every_sequence(tmp_path: Path, ids: tuple[str, str]) -> None:
+    save_patient(tmp_path, *(f"{kind}_{patient}.nii.gz" for patient in ids for kind in ("t1", "t1ce", "flair")))
+    found = {scan.id: scan.sequences for scan in open_cohort(tmp_path)}
+    assert found == dict.fromkeys(ids, ("T1", "T1C", "FLAIR"))
+
+
+def test_one_id_behind_every_sequence_is_one_where_t1c_has_a_name_of_its_own(tmp_path: Path) -> None:
+    save_patient(tmp_path / "a", "t1_c1.nii.gz", "t1ce_c1.nii.gz", "flair_c1.nii.gz")
+    assert open_scan(tmp_path / "a").sequences == ("T1", "T1C", "FLAIR")
+    save_patient(tmp_path / "b", "t1_c1.nii.gz", "flair_c1.nii.gz")  # c1 may be contrast agent
+    with pytest.raises(InputError, match=r"doubtful.*t1_c1"):
+        open_scan(tmp_path / "b")
+    save_patient(tmp_path / "c", *(f"{kind}_{echo}.nii.gz" for kind in ("t2", "flair") for echo in ("e1", "e2")))
+    with pytest.raises(InputError, match="two files that look like FLAIR"):
+        open_scan(tmp_path / "c")
+
+
+@pytest.mark.parametrize("pattern", ["P1_{visit}_{kind}", "P1_{kind}_{visit}"])
+@pytest.mark.parametrize("visits", [("preop", "postop"), ("pre-op", "post-op"), ("baseline", "followup"), ("v1", "v2")])
+def test_two_visits_with_a_sequence_in_common_are_two_scans(
+    tmp_path: Path, visits: tuple[str, str], pattern: str
+) -> None:
+    for visit in visits:
+        save_patient(tmp_path, *(f"{pattern.format(visit=visit, kind=kind)}.nii.gz" for kind in ("t1", "flair")))
+        save(tmp_path / f"P1_{visit}_seg.nii.gz", MASK)
+    found = {scan.id: scan.sequences for scan in open_cohort(tmp_path)}
+    assert found == {f"P1_{visit}": ("T1", "FLAIR") for visit in visits}
+    for visit in visits:
+        assert find_truth(tmp_path, f"P1_{visit}") == tmp_path / f"P1_{visit}_seg.nii.gz"
+
+
+def test_patients_of_one_visit_each_keep_their_ids(tmp_path: Path) -> None:
+    for case in ("P1_preop", "P2_postop"):
+        save_patient(tmp_path, f"{case}_t1.nii.gz", f"{case}_flair.nii.gz")
+    assert open_cohort(tmp_path).ids == ("P1", "P2")
+
+
+def test_sessions_whose_files_do_not_name_them_are_two_scans(tmp_path: Path) -> None:
+    for session in ("ses-1", "ses-2"):
+        save_patient(tmp_path / "sub-01" / session / "anat", "sub-01_T1w.nii.gz")
+    assert open_cohort(tmp_path).ids == ("sub-01_ses-1", "sub-01_ses-2")
+
+
+def test_post_behind_every_sequence_may_be_the_visit(tmp_path: Path) -> None:
+    save_patient(tmp_path / "a", "T1_post_m3.nii.gz", "FLAIR_post_m3.nii.gz")
+    with pytest.raises(InputError, match=r"doubtful.*T1_post_m3.*'post' stands in the name of every image"):
+        open_scan(tmp_path / "a")
+    save_patient(tmp_path / "b", "T1_post_m3.nii.gz", "FLAIR_m3.nii.gz")
+    assert open_scan(tmp_path / "b").sequences == ("T1C", "FLAIR")
+
+
+def test_what_a_program_put_beside_a_scan_is_no_patient(tmp_path: Path) -> None:
+    save_patient(tmp_path / "week-1", "T1.nii.gz", "FLAIR.nii.gz")
+    save_patient(tmp_path / "week-1" / "DeepBraTumIA-segmentation" / "skull_strip", "flair_skull_strip.nii.gz")
+    save_patient(tmp_path / "predicted" / "week-2", "T1.nii.gz")  # beside a patient lie other patients
+    assert set(open_cohort(tmp_path).ids) == {"week-1", "week-2"}
+
+
 def test_two_dates_are_two_visits(tmp_path: Path) -> None:
     save_patient(tmp_path / "x", "P1_T1_20200101.nii.gz", "P1_FLAIR_20210505.nii.gz")
     with pytest.raises(InputError, match="different patients or visits"):

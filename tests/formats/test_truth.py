@@ -354,6 +354,14 @@ def test_another_visits_truth_is_not_taken(tmp_path: Path) -> None:
         ("p1/p1_v1_flair", "p1/p1_v2_seg", False),
         ("p1/t1", "masks_valid/p1", True),
         ("p1/t1", "valid/p1", True),
+        ("p1/t1", "p1/p1_seg_valid", True),
+        ("p1/t1", "p1/p1_mask_valid", False),
+        ("p1/t1_v1", "p1/seg_m1", True),
+        ("p1/t1_v1", "p1/seg_m2", False),
+        ("images/p1/postop_t1", "masks/p1_postop_seg", True),
+        ("images/p1/preop_t1", "masks/p1_postop_seg", False),
+        ("images/p1/postop_t1", "masks/p1_preop_seg", False),
+        ("p1/t1", "p1/p1_gtv", True),
     ],
 )
 def test_a_truth_is_of_the_visit_of_the_images(tmp_path: Path, images: str, truth: str, found: bool) -> None:

@@ -221,3 +221,27 @@ def test_lesions_do_not_split_where_the_label_changes():
     labels = np.asfortranarray(np.where(mask, rng.integers(1, 4, mask.shape), 0).astype(np.uint8))
     pieces = ndimage.label(mask, np.ones((3, 3, 3)))[1]
     assert score_case(labels, labels, SPACING, regions="WT").value("lesion_hits") == pieces
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 0, -1, "a", None])
+def test_impossible_tolerances_and_volumes_are_refused_in_one_sentence(value):
+    mask = np.zeros((4, 4, 4), bool)
+    mask[1:3, 1:3, 1:3] = True
+    tolerance = "The tolerance must be a positive number of mm, not"
+    with pytest.raises(InputError, match=tolerance):
+        score_case(mask, mask, SPACING, tolerance_mm=value)
+    with pytest.raises(InputError, match=tolerance):
+        surface_dice(mask, mask, SPACING, value)
+    with pytest.raises(InputError, match="The voxel size must be three positive numbers in mm, not"):
+        hd95_mm(mask, mask, (1, value, 1))
+    if value is not None:
+        with pytest.raises(InputError, match="The volume of a voxel must be a positive number of ml, not"):
+            score_case(mask, mask, SPACING, voxel_ml=value)
+        with pytest.raises(InputError, match="The volume of a voxel must be positive, not"):
+            lesionwise(mask, mask, SPACING, voxel_mm3=value)
+
+
+def test_complex_scores_are_refused():
+    mask = np.zeros((4, 4, 4), bool)
+    with pytest.raises(InputError, match="holds complex numbers"):
+        score_case(mask, mask, SPACING, scores={"WT": mask * 1j})

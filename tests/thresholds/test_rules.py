@@ -357,3 +357,11 @@ def test_oracle_needs_some_truth() -> None:
     scores, brain = made(0)
     with scoring(), pytest.raises(InputError, match="truth inside"):
         Oracle().fit([(scores, brain, truth_of(np.zeros(SHAPE, bool)))])
+
+
+@pytest.mark.parametrize("text", ["fixed:True", "fixed:false", "mad:true", "healthy-quantile:True"])
+def test_true_is_no_number(text: str) -> None:
+    with pytest.raises(SettingsError, match="Input should be a number"):
+        thresholds.parse(text)
+    with pytest.raises(SettingsError, match="Input should be a number"):
+        Fixed(True)

@@ -49,7 +49,14 @@ _FIX = "Give the mask of this scan's whole brain: non-zero inside the brain, 0 o
 
 
 def is_pattern(mask: str | Path) -> bool:
-    """Whether it names a mask in each patient's folder instead of one file."""
+    """Whether it names a mask in each patient's folder instead of one file.
+
+    Raises:
+        InputError: It is neither a name nor a path.
+    """
+    if not isinstance(mask, str | Path):
+        fix = "Give its file; open_scan also takes an array on the scan's grid"
+        raise InputError(f"A {type(mask).__name__} is no brain mask", fix=fix)
     return any(sign in str(mask) for sign in "*?")
 
 
@@ -61,9 +68,6 @@ def mask_file(given: str | Path | None, folder: Path, own: Path | None) -> Path 
     """
     if given is None:
         return own
-    if not isinstance(given, str | Path):
-        fix = "Give its file, or an array on the scan's grid"
-        raise InputError(f"A {type(given).__name__} is no brain mask", fix=fix)
     if not is_pattern(given):
         return Path(given)
     found = sorted(folder.glob(str(given)))
@@ -90,6 +94,8 @@ def open_brain_mask(
     """
     file = None if isinstance(mask, np.ndarray) else mask
     if isinstance(mask, np.ndarray):
+        if mask.dtype.kind not in "biuf":
+            raise _refusal(scan_id, None, f"it holds no plain numbers but {mask.dtype}")
         if mask.shape != tuple(grid.shape):
             raise InputError(
                 f"The brain mask has shape {mask.shape}, scan '{scan_id}' {tuple(grid.shape)}",

@@ -210,6 +210,14 @@ def case_of_files(scan_id: str, folder: Path, files: Iterable[NamedFile]) -> Cas
             remarks += [] if name.remark is None else [f"{path.name}: {name.remark}."]
         else:
             unnamed.append(path)
+    if {kind for kind, _ in named} > {Modality.T1C} and all("post" in words_of(path.name.lower()) for _, path in named):
+        why = "'post' stands in the name of every image, and may say contrast agent or the visit"
+        doubts += [
+            (path, replace(read_name(path.name), sequence=None, doubt=why, possible=(Modality.T1, Modality.T1C)))
+            for kind, path in named
+            if kind is Modality.T1C
+        ]
+        named = [(kind, path) for kind, path in named if kind is not Modality.T1C]
     said = _before_and_after(named, unnamed)
     if said:
         named, unnamed = [*named, *said], [path for path in unnamed if path not in dict(said).values()]
@@ -296,7 +304,10 @@ def with_unique_ids(cases: Iterable[Case]) -> dict[str, Case]:
 def _longer(case: Case, name: str, depth: int) -> str:
     parts = [part.name for part in (case.folder.absolute(), *case.folder.absolute().parents) if part.name]
     if case.id in parts:
-        parts = parts[parts.index(case.id) + 1 :]
+        inside = [part for part in parts[: parts.index(case.id)] if part.lower() not in GENERIC]
+        if inside and depth == 0:  # `sub-01/ses-1/sub-01_T1w`
+            return f"{name}_{inside[-1]}"
+        parts, depth = parts[parts.index(case.id) + 1 :], depth - bool(inside)
     above = [part for part in parts if part.lower() not in GENERIC]
     return f"{above[depth]}_{name}" if depth < len(above) else name
 

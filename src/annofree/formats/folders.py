@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,10 +34,11 @@ from annofree.formats.names import (
 )
 from annofree.formats.nifti import holds_labels
 from annofree.formats.outfolder import is_ours
-from annofree.formats.repeats import numbered_behind, numbered_in_front, series_or_patients
+from annofree.formats.repeats import numbered_behind, numbered_in_front, of_two_visits, series_or_patients
 from annofree.formats.standing import refuse_unsettled
 from annofree.formats.tissue_maps import tissues_of
-from annofree.formats.visits import another_visit, visits_in
+from annofree.formats.visits import another_visit, visit_of, visits_in
+from annofree.modality import Modality
 from annofree.processes import side_by_side
 
 #: What annofree calls its answers.
@@ -48,6 +49,8 @@ _BIDS_OTHERS = frozenset("func dwi fmap perf meg eeg ieeg beh pet micr nirs mrs"
 _BIDS_BESIDE = frozenset({"derivatives", "sourcedata"})
 #: Letters that may be initials as well as a contrast agent's short name; words such as post or contrast are not.
 _NO_INITIALS = re.compile(r"post|pre|contr|enhan|gado|nativ", flags=re.IGNORECASE)
+#: Letters and a number at the end of a name, and no number of an echo or a run.
+_ID_BEHIND = re.compile(r"[-_. ](?!(?:e|echo|r|run|rep)\d)[A-Za-z]+\d+[A-Za-z]?$", flags=re.IGNORECASE)
 #: Names of files that are maps and nothing else.
 _A_MAP = re.compile(r"_(dseg|probseg)$|brain_?mask$", flags=re.IGNORECASE)
 
@@ -86,6 +89,8 @@ def _walk(folder: Path, seen: dict[str, Path], leave_out: frozenset[Path]) -> li
             what = "A folder was taken already under another name"
             found.append(_unusable(sub, what, f"it links to {again}", "Remove one"))
             continue
+        if by_programs(words_of(sub.name)) and any(case.images and case.folder == folder for case in found):
+            continue  # the scan again, as a program took it
         below = _walk(sub, seen, leave_out)
         if bids and sub.name in _BIDS_BESIDE:
             raw = {_person(case, folder) for case in found if case.images}
@@ -162,7 +167,11 @@ def _here(folder: Path, paths: list[Path]) -> list[Case]:
         )
         fix = "Rename it if it is an image (t1, t1ce, t2, flair), or segment it alone with --sequence"
         return [replace(_unusable(folder, what, why, fix, grey, grey[0]), ignored=tuple(paths))]
-    telling = {file.path: file.name for file in pictures if file.name.sequence or file.name.doubt}
+    telling = {
+        file.path: replace(file.name, case=file.id_behind[1:] or file.name.case)
+        for file in pictures
+        if file.name.sequence or file.name.doubt
+    }
     if telling:
         return _scans(folder, files, telling)
     rest = [file for file in pictures if not file.name.other]
@@ -187,10 +196,44 @@ def _looked_at(paths: Iterable[Path]) -> list[NamedFile]:
         same = (other.name for other in files if other is not file and other.name.prefix == name.prefix)
         return any(set(other.possible or (other.sequence,)) - set(name.possible) for other in same)
 
+    files = _with_ids_behind(files)
     return [NamedFile(file.path, file.name.prefix) if shares_its_beginning(file) else file for file in files]
 
 
+def _with_ids_behind(files: list[NamedFile]) -> list[NamedFile]:
+    """The files, with what stands behind several sequences alike as patients' ids: `T1_c1`, `T1ce_c1`, `FLAIR_c1`.
+
+    One id alone is one where T1C has a name of its own: else `T1_c1` may be the one after contrast agent.
+    """
+    images = [file for file in files if file.map_certainty == "no" and (file.name.sequence or file.name.doubt)]
+    matches = ((file.path, _ID_BEHIND.search(stem_of(file.path.name))) for file in images)
+    ends = {path: match[0] for path, match in matches if match is not None and not visits_in(match[0])}
+    cut = [replace(file, id_behind=ends.get(file.path, "")) for file in images]
+    if not ends or any(f.name.sequence is None or f.name.case or not f.id_behind for f in cut):
+        return files
+    kinds = Counter((file.id_behind, file.name.sequence) for file in cut)
+    several = Counter(end for end, _ in kinds)
+    ids = {ends[file.path] for file in images if ends[file.path][1:] == file.name.trailing_id}
+    alone = len(ids) == 1 and not any(kind is Modality.T1C for _, kind in kinds)
+    if alone or ids != set(several) or max(kinds.values()) > 1 or min(several.values()) < 2:
+        return files
+    return [replace(file, id_behind=ends.get(file.path, "")) for file in files]
+
+
+def _of_visits(folder: Path, telling: dict[Path, ImageName]) -> dict[Path, ImageName]:
+    """Names whose case is of one visit, where two visits of a case each say so and have a sequence in common."""
+    for case in {name.case for name in telling.values() if not visits_in(name.case)}:
+        own = {path: name for path, name in telling.items() if name.case == case}
+        said = {path: visit for path in own if (visit := visit_of(stem_of(path.name)))}
+        first = case or name_of_folder(folder)
+        apart = {path: replace(own[path], case=f"{first}_{visit}") for path, visit in said.items()}
+        if len(said) == len(own) and of_two_visits(own, folder) and _share_a_sequence(apart):
+            telling = telling | apart
+    return telling
+
+
 def _scans(folder: Path, files: list[NamedFile], telling: dict[Path, ImageName]) -> list[Case]:
+    telling = _of_visits(folder, telling)
     if all(name.trailing and not name.case for name in telling.values()):  # `T1_P01`, `FLAIR_P01`
         telling = {path: replace(name, case=name.trailing) for path, name in telling.items()}
     remarks: tuple[str, ...] = ()
@@ -273,47 +316,70 @@ def passed_over(folder: Path, scan_id: str) -> list[str]:
 
 
 def _against(drawn: dict[str, set[str]], seen: dict[str, set[str]]) -> dict[str, set[str]]:
-    """What a drawing says of its visit beside images: `seg_v2` is its second version where these know no `v1`."""
-    return {kind: words for kind, words in drawn.items() if kind != "whenv" or kind in seen}
+    """What a drawing says of its visit beside images: `seg_v2` is its second version where these know no `v1`.
+
+    `m1` beside `v1`, one number in two units, is one visit.
+    """
+    same = set().union(*(words for kind, words in seen.items() if kind.startswith("when")))
+    return {
+        kind: words
+        for kind, words in drawn.items()
+        if kind in seen or (kind != "whenv" and not (kind.startswith("when") and words <= same))
+    }
+
+
+_Place = tuple[Path, list[NamedFile], set[str], bool]
 
 
 def find_truths(folder: Path, scan_id: str) -> list[tuple[int, Path]]:
     """Label maps for a scan below a folder: beside its images, in a folder of its name, or named after it."""
-    here = folder.absolute()
-    return _truths(folder, scan_id, set(), any(map(is_ours, here.parents)), ())
+    places = list(_places(folder, scan_id, set(), any(map(is_ours, folder.absolute().parents))))
+    visits: list[dict[str, set[str]]] = []  # what the scan's images say of theirs
+    for _, files, owners, _ in places:
+        images = (file for file in files if file.map_certainty == "no" and file.name.sequence)
+        own = (f for f in images if scan_id in owners or (f.known and read_name(f.path.name).case == scan_id))
+        visits += [visits_in(file.behind) for file in own]
+    return [found for place in places for found in _truths(place, scan_id, visits)]
 
 
-def _truths(
-    folder: Path, scan_id: str, seen: set[str], ours: bool, visits: Iterable[dict[str, set[str]]]
-) -> list[tuple[int, Path]]:
-    """`find_truths`; `visits` is what the images in the folders above say of theirs."""
+def _places(folder: Path, scan_id: str, seen: set[str], ours: bool) -> Iterator[_Place]:
+    """The folders in which a scan's images and label maps may lie: files, whose they may be, whether annofree wrote."""
     real = os.path.realpath(folder)
     if real in seen:
-        return []
+        return
     seen.add(real)
     try:
         paths, subfolders = _entries(folder)
     except OSError:
-        return []
-    files = [NamedFile(path, own_part(stem_of(path.name), scan_id)) for path in paths]
-    ours = ours or is_ours(folder)
-    found: list[tuple[int, Path]] = []
+        return
     here = folder.absolute()
-    of_maps = is_map_folder(folder.name) and folder.name != scan_id  # a patient may be called `seg_001`
-    owners = {here.name, here.parent.name} if of_maps else {here.name}
+    owners = {here.name, here.parent.name} if _holds_maps(folder, scan_id) else {here.name}
     telling = (at.name for at in (here, *here.parents) if at.name.lower() not in GENERIC and not is_map_folder(at.name))
     owners.add(next(telling, here.name))
-    spoken = {file: visits_in(file.behind) for file in files}
-    images = (file for file in files if file.map_certainty == "no" and file.name.sequence)
-    named = (file for file in images if scan_id in owners or (file.known and read_name(file.path.name).case == scan_id))
-    visits = [*visits, *map(spoken.__getitem__, named)]
+    ours = ours or is_ours(folder)
+    yield folder, [NamedFile(path, own_part(stem_of(path.name), scan_id)) for path in paths], owners, ours
+    for sub in subfolders:
+        if not by_programs(words_of(sub.name, scan_id)):
+            yield from _places(sub, scan_id, seen, ours)
+
+
+def _holds_maps(folder: Path, scan_id: str) -> bool:
+    return is_map_folder(folder.name) and folder.name != scan_id  # a patient may be called `seg_001`
+
+
+def _truths(place: _Place, scan_id: str, visits: Iterable[dict[str, set[str]]]) -> Iterator[tuple[int, Path]]:
+    """The label maps of a scan in one folder; `visits` is what its images say of theirs."""
+    folder, files, owners, ours = place
+    of_maps = _holds_maps(folder, scan_id)
     for file in files:
         if ours and _ANSWER.fullmatch(file.path.name):  # no truth, and neither is a correction of it
             continue
-        if any(another_visit(_against(spoken[file], visit), visit) for visit in visits):
+        spoken = visits_in(file.behind)
+        if any(another_visit(_against(spoken, visit), visit) for visit in visits):
             continue
-        agreed = file.map_certainty != "no" and any(spoken[file].keys() & visit.keys() for visit in visits)
-        if file.known and anothers(file.behind, at_home=agreed or scan_id in owners):
+        agreed = file.map_certainty != "no" and any(spoken.keys() & visit.keys() for visit in visits)
+        other = anothers(file.behind) if file.known else ""
+        if other == "other" or (other and not (agreed or scan_id in owners)):
             continue
         rank, bare = file.rank, not file.behind
         if of_maps and file.map_certainty == "no":  # `seg/P1_flair`
@@ -321,9 +387,4 @@ def _truths(
         if file.known and rank is None and bare:
             rank = folder_rank(folder.name)
         if rank is not None and (file.known or scan_id in owners) and not tissues_of(file.path):
-            of_a_visit = bool(file.known) and anothers(file.behind)  # counts where there is no other
-            found.append((rank + 9 * of_a_visit, file.path))
-    for sub in subfolders:
-        if not by_programs(words_of(sub.name, scan_id)):
-            found += _truths(sub, scan_id, seen, ours, visits)
-    return found
+            yield rank + 9 * bool(other), file.path  # one of a visit counts where there is no other

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -45,11 +46,11 @@ def joined_sequences(folder: Path, subfolders: list[Path], found: list[Case]) ->
 def _spoken(folder: Path, subfolders: Iterable[Path], found: Iterable[Case]) -> dict[Path, Modality]:
     """The folders that are called after a sequence, or are numbers of XNAT, and the sequence of each."""
     spoken = {sub: kind for sub in subfolders if (kind := read_words(sub.name).sequence)}
-    if folder.name.lower() == "scans":  # XNAT's `scans/4/resources/NIFTI/files/T1.nii.gz`
-        for case in found:
-            scan = next((sub for sub in subfolders if case.folder.is_relative_to(sub)), folder)
-            if SERIES.fullmatch(scan.name) and len(case.images) == 1 and "NIFTI" in case.folder.parts:
-                spoken[scan] = case.images[0][0]
+    for case in found:  # XNAT's `scans/4/resources/NIFTI/files/T1.nii.gz`, and `anat2/sub-1_T1w.nii.gz`
+        scan = next((sub for sub in subfolders if case.folder.is_relative_to(sub)), folder)
+        xnat = folder.name.lower() == "scans" and "NIFTI" in case.folder.parts
+        if len(case.images) == 1 and SERIES.fullmatch(scan.name) and (xnat or scan.name.startswith("anat")):
+            spoken[scan] = case.images[0][0]
     return spoken
 
 
@@ -70,9 +71,12 @@ def _key(case: Case, sub: Path, group: str) -> str:
     image = case.files[0][1]
     own = read_name(image.name, known_case_of(stem_of(image.name), case.folder)).case
     own = own if case.images else stem_of(image.name)
-    if own in (sub.name, group):  # XNAT and BraTS to 2016 say it twice
+    if own in (sub.name, group, group.removesuffix(".000000")):  # XNAT, BraTS to 2016 and TCIA say it twice
         own = ""
-    below = (part for part in (*case.folder.relative_to(sub).parts, own) if part.lower() not in GENERIC)
+    parts = (*case.folder.relative_to(sub).parts, own)
+    below = (
+        part for part in parts if part.lower() not in GENERIC and not re.fullmatch(r"I\d{4,}", part)
+    )  # ADNI's images
     return "_".join(part for part in ("" if SERIES.fullmatch(group) else group, *below) if part)
 
 

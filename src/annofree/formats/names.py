@@ -55,7 +55,7 @@ _MAPS = re.compile(
     r"(.*(mask|seg|segm|segmentation|segmented|parc)s?|glistr(boost)?|manually?corrected|labels?|gt|truth|"
     r"groundtruth|gold|goldstandard|dlmuse|muse|fusion|"
     r"annotations?|annotated|annot|lesions?|rois?|vois?|gtv|ctv|contours?|delineations?|tumou?rs?|o?edema|necrosis|"
-    r"prob|probs|probability|probabilities|heatmap|prediction|pred|pve|xfm|warp|jacobian|staple)\d*",
+    r"prob|probs|probability|probabilities|heatmap|prediction|pred|pve|xfm|\d*(inverse)?warp|jacobian|staple)\d*",
     flags=re.IGNORECASE,
 )
 #: Endings of BIDS files that are maps by the standard.
@@ -75,7 +75,7 @@ _DATE = re.compile(r"(19|20)\d\d(0[1-9]|1[0-2])([0-2]\d|3[01])")
 _TRUTH_RANKS = (
     re.compile(r"segm?|segmentations?|tumou?rseg|dseg|manually?corrected", flags=re.IGNORECASE),
     re.compile(r"gt|truth|groundtruth|gold|goldstandard|labels?|annotations?", flags=re.IGNORECASE),
-    re.compile(r"mask|masks|tumou?rmask|lesionmask", flags=re.IGNORECASE),
+    re.compile(r"mask|masks|tumou?rmask|lesionmask|gtv", flags=re.IGNORECASE),
 )
 #: Words of what is no tumour, wherever they stand: programs' maps, tissues, places of the head, the picture itself.
 _NO_TUMOUR = re.compile(
@@ -198,10 +198,12 @@ class FileName:
     Attributes:
         path: The file.
         known: The beginning of its name that is known to be an id, which says nothing about what the file is.
+        id_behind: The end of its name, where that is known to be an id.
     """
 
     path: Path
     known: str = ""
+    id_behind: str = ""
 
     @cached_property
     def words(self) -> list[str]:
@@ -216,7 +218,7 @@ class FileName:
     @cached_property
     def name(self) -> ImageName:
         """What it says of an image."""
-        return read_name(self.path.name, self.known)
+        return read_name(stem_of(self.path.name).removesuffix(self.id_behind), self.known)
 
     @cached_property
     def map_certainty(self) -> Literal["no", "maybe", "yes"]:
@@ -256,7 +258,10 @@ class FileName:
             return None
         if rank is None or any(map(_LESION.fullmatch, self.words)):
             return rank
-        if self.brain_mask or any(map(_NO_TUMOUR.fullmatch, self.words)):
+        told_by = [
+            word for word in self.words if rank or word.lower() != "valid"
+        ]  # `seg_valid`: of the validation part
+        if self.brain_mask or any(map(_NO_TUMOUR.fullmatch, told_by)):
             return None
         return None if any(map(_HEAD.fullmatch, self.words[max(at - 1, 0) : at + 2])) else rank
 
@@ -275,17 +280,17 @@ def own_part(stem: str, scan_id: str) -> str:
     return scan_id if belongs(stem, scan_id) else ours if stem.startswith(f"{ours}_space-") else ""
 
 
-def anothers(rest: str, *, at_home: bool = False) -> bool:
-    """Whether what follows an id in a label map's name says another visit or patient: `p1_2_seg` is not of `p1`.
+def anothers(rest: str) -> Literal["", "visit", "other"]:
+    """Whether what follows an id in a label map's name says a later visit, or another patient (`p1_2_seg` for `p1`).
 
-    In a folder of the id's own (`at_home`) a visit may be the one whose images lie there.
+    The visit may be that of the images, where these say the same or lie beside it.
     """
     words = re.finditer(r"[^-_. ]+", rest)
     before = rest[: next((word.start() for word in words if FileName(Path(word[0])).rank is not None), len(rest))]
     numbers = re.split(r"[-_. ]+", without_visits(before))
     if any(re.fullmatch(r"\d+[a-z]?", word, re.IGNORECASE) for word in numbers):
-        return True
-    return not at_home and bool(later_visit(before) or re.search(r"[-_. ]run[-_]?\d", before, re.IGNORECASE))
+        return "other"
+    return "visit" if later_visit(before) or re.search(r"[-_. ]run[-_]?\d", before, re.IGNORECASE) else ""
 
 
 def known_case_of(stem: str, folder: Path) -> str:

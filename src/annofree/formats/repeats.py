@@ -19,7 +19,7 @@ from annofree.formats.visits import another_visit, visits_in
 from annofree.modality import Modality
 
 #: What stands in front of names where a converter wrote the number of the series.
-SERIES = re.compile(r"(?:s|se|ser|series|scan)?[-_. ]?(\d{1,4})", flags=re.IGNORECASE)
+SERIES = re.compile(r"(?:s|se|ser|series|scan|anat)?[-_. ]?(\d{1,4})(?:\.0{6})?", flags=re.IGNORECASE)
 #: The same with words in front that may be a patient's id, and behind the words of the sequence.
 _NUMBERED = re.compile(r"(.*[-_. ])?(?:s|se|ser|series|scan)?\d{1,4}", flags=re.IGNORECASE)
 #: Numbers behind, which are no years.

@@ -43,6 +43,12 @@ def visits_in(text: str) -> dict[str, set[str]]:
     return found
 
 
+def visit_of(text: str) -> str:
+    """The one visit that a name speaks of, in its own word; empty where it speaks of none or of several."""
+    words = [match[0] for match in _VISIT.finditer(text)]
+    return words[0] if len(words) == 1 else ""
+
+
 def without_visits(text: str) -> str:
     """A name without what it says of its visit."""
     return _VISIT.sub("", text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
-from math import isnan, prod
+from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,7 +22,15 @@ from annofree.metrics.ranking import RankCounts
 from annofree.metrics.rules import RULES, score_by_rule
 from annofree.metrics.slices import SliceDice
 from annofree.metrics.strata import UNSTATED, strata_of
-from annofree.metrics.surface import Spacing, area_surface, surface_distances, voxel_surface
+from annofree.metrics.surface import (
+    TOLERANCE,
+    VOXEL_SIZE,
+    Spacing,
+    area_surface,
+    checked,
+    surface_distances,
+    voxel_surface,
+)
 from annofree.registry import named
 from annofree.segmentation import REGIONS
 
@@ -118,9 +126,14 @@ def score_case(
         policy: Values for empty cases.
 
     Raises:
-        InputError: Shapes differ, labels are unknown, the spacing is impossible, or region or task do not exist.
+        InputError: Shapes differ, labels are unknown, spacing, tolerance or the volume of a voxel is impossible, or
+            region or task do not exist.
     """
-    spacing = _spacing(spacing_mm)
+    x, y, z = checked(spacing_mm, VOXEL_SIZE, 3)
+    spacing = (x, y, z)
+    (tolerance_mm,) = checked((tolerance_mm,), TOLERANCE)
+    if voxel_ml is not None:
+        (voxel_ml,) = checked((voxel_ml,), "volume of a voxel must be a positive number of ml")
     boolean = np.asarray(labels).dtype == bool or np.asarray(truth_labels).dtype == bool
     predicted, true = _label_map(labels, "prediction"), _label_map(truth_labels, "truth")
     notes: list[str] = []
@@ -265,16 +278,6 @@ def _regions(
         return dict(regions)
     names = (regions,) if isinstance(regions, str) else tuple(regions)
     return {name: named(REGIONS, name, "region") for name in names}
-
-
-def _spacing(spacing_mm: Sequence[float]) -> Spacing:
-    try:
-        values = tuple(float(value) for value in spacing_mm)
-    except (TypeError, ValueError):
-        values = ()
-    if len(values) != 3 or any(isnan(value) or not 0 < value < float("inf") for value in values):
-        raise InputError(f"The voxel size must be three positive numbers in mm, not {spacing_mm}")
-    return values
 
 
 def _label_map(labels: NDArray[Any], what: str) -> NDArray[np.uint8]:

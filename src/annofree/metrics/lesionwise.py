@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from annofree.masks import Box, around, both_masks, bounding_box, components, joint_box
 from annofree.metrics.components import Components, dilate18, shared_voxels
 from annofree.metrics.empty_cases import WORST_MM
-from annofree.metrics.surface import Spacing, area_surface, surface_distances
+from annofree.metrics.surface import VOXEL_SIZE, Spacing, area_surface, checked, surface_distances
 from annofree.volumes import exceeds
 
 
@@ -106,7 +106,10 @@ def lesionwise(
         truth, prediction = truth[box], prediction[box]
         predicted = Components.of(prediction)
     lesions, reach = _lesions(truth, rule.dilation_vox)
-    voxel_mm3 = float(np.prod(spacing_mm)) if voxel_mm3 is None else voxel_mm3
+    spacing = checked(spacing_mm, VOXEL_SIZE, 3)
+    (voxel_mm3,) = checked(
+        (np.prod(spacing) if voxel_mm3 is None else voxel_mm3,), "volume of a voxel must be positive"
+    )
 
     touched: dict[int, list[int]] = {}
     by_lesion, by_component, _ = shared_voxels(reach, predicted.numbers)

@@ -50,10 +50,12 @@ class RankCounts:
                 None counts the whole grid.
 
         Raises:
-            InputError: A score is NaN.
+            InputError: A score is NaN or complex.
         """
         truth = as_mask(truth, "truth")
         domain = slice(None) if brain is None else as_mask(brain, "brain mask") | truth
+        if np.iscomplexobj(scores):
+            raise InputError("A score map holds complex numbers", fix="Give their magnitude, np.abs(scores)")
         values = np.asarray(scores, dtype=np.float32)[domain].ravel()
         if np.isnan(values).any():
             raise InputError("A score map holds NaN", fix="Give voxels that were not scored the lowest score")

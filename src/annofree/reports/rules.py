@@ -117,7 +117,8 @@ class _SentenceReader:
     def __init__(
         self, text: str, index: int, sentence: Sentence, items: Sequence[Item], lexicon: Lexicon, memory: _Memory
     ) -> None:
-        self.text, self.index, self.sentence, self.items = text, index, sentence, items
+        self.text, self.index, self.sentence = text, index, sentence
+        self.items = [item for item in items if item.category != "several" or not _LENGTH.match(text, item.end)]
         self.lexicon, self.memory = lexicon, memory
         self.studies = [item for item in items if item.category == "study"]
         self.breaks = [item for item in items if item.category == "breaks"]
@@ -270,12 +271,7 @@ class _SentenceReader:
             anaphora=anaphora,
             extends=anaphora and self.extends and brain,
             several=lesion
-            and any(
-                item.category == "several"
-                and 0 <= kind.start - item.end < 60
-                and not _LENGTH.match(self.text, item.end)
-                for item in self.items
-            ),
+            and any(item.category == "several" and 0 <= kind.start - item.end < 60 for item in self.items),
             historical=self.sentence.section in (Section.HISTORY, Section.PLAN) or bool(self._history_cues(kind)),
             outside=outside,
         )
