@@ -7,6 +7,7 @@ constants: https://synapse.org/Synapse:syn51156910/discussion/threadId=10357
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from typing import Literal
 
 import numpy as np
@@ -107,9 +108,7 @@ def lesionwise(
         predicted = Components.of(prediction)
     lesions, reach = _lesions(truth, rule.dilation_vox)
     spacing = checked(spacing_mm, VOXEL_SIZE, 3)
-    (voxel_mm3,) = checked(
-        (np.prod(spacing) if voxel_mm3 is None else voxel_mm3,), "volume of a voxel must be positive"
-    )
+    (voxel_mm3,) = checked((prod(spacing) if voxel_mm3 is None else voxel_mm3,), "volume of a voxel must be positive")
 
     touched: dict[int, list[int]] = {}
     by_lesion, by_component, _ = shared_voxels(reach, predicted.numbers)
