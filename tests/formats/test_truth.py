@@ -161,6 +161,28 @@ def test_labels_mean_what_the_data_set_calls_them(
     assert asked.tolist() == [0, 1, 2, 3]
 
 
+def test_labels_mean_what_the_table_of_bids_calls_them(tmp_path: Path) -> None:
+    """Its own, or one in the folders above; other tables beside a map say nothing."""
+    where = tmp_path / "derivatives" / "manual" / "sub-01" / "anat"
+    where.mkdir(parents=True)
+    for table in (where / "sub-01_desc-manual_dseg.tsv", where.parents[1] / "desc-manual_dseg.tsv"):
+        table.write_text("index\tname\n0\tBackground\n1\tenhancing tumour\n2\toedema\n3\tnecrotic core\n")
+        found, told, words = understand_labels(np.arange(4).reshape(-1, 1, 1), where / "sub-01_desc-manual_dseg.nii.gz")
+        assert (found.ravel().tolist(), told) == ([0, 3, 2, 1], ("WT", "TC", "ET"))
+        assert table.name in words
+        table.unlink()
+    (where / "sub-01_desc-manual_dseg.json").write_text('{"LabelMap": {"1": "ET", "2": "ED", "3": "NCR"}}')
+    (where / "p2_seg.tsv").write_text("index\tname\nfirst\tenhancing tumour\n")
+    (where / "p3_seg.json").write_text("[1]")
+    for name, expected in {
+        "sub-01_desc-manual_dseg": [0, 3, 2, 1],
+        "p2_seg": [0, 1, 2, 3],
+        "p3_seg": [0, 1, 2, 3],
+    }.items():
+        found, _, _ = understand_labels(np.arange(4).reshape(-1, 1, 1), where / f"{name}.nii.gz")
+        assert found.ravel().tolist() == expected
+
+
 def test_a_data_sets_description_that_no_label_map_can_fit_is_refused(tmp_path: Path) -> None:
     (tmp_path / "dataset.json").write_text(json.dumps({"labels": {"background": 0, "tumour": 300}}))
     with pytest.raises(InputError, match=r"dataset.json cannot be read.*--labels"):

@@ -1,4 +1,4 @@
-"""What a label is where a name says it: segments of 3-D Slicer, and the labels of nnU-Net's `dataset.json`.
+"""What a label is where a name says it: segments of 3-D Slicer, nnU-Net's `dataset.json`, BIDS's label tables.
 
 Numbers differ from program to program (nnU-Net's BraTS data sets have oedema 1 and core 2), names do not.
 """
@@ -13,6 +13,8 @@ from typing import Any
 
 from annofree.errors import InputError
 from annofree.formats.label_sets import LabelSet
+from annofree.formats.outfolder import read_table
+from annofree.formats.tissue_maps import label_tables
 
 _SURROUNDING = ("edema", "oedem", "snfh", "flair", "hyperintens", "surrounding")
 _CORE = ("core", "necro", "ncr", "cyst")
@@ -72,32 +74,49 @@ def predicted_numbers(description: Mapping[str, Any]) -> dict[int, int]:
 
 
 def stated_set(source: Path) -> LabelSet | None:
-    """The label set that a data set's `dataset.json` states for a map in its `labelsTr`; None where none tells.
+    """The label set that a map's data set states; None where none tells.
 
-    Labels without a region each are of the smallest region that holds them.
+    That is nnU-Net's `dataset.json` above `labelsTr`, or BIDS's table of a map's labels (`dseg.tsv`, `LabelMap` in its
+    JSON). Labels without a region each are of the smallest region that holds them.
 
     Raises:
-        InputError: The file cannot be read.
+        InputError: `dataset.json` cannot be read.
     """
-    file = source.absolute().parent.parent / "dataset.json"
-    if not source.absolute().parent.name.startswith("labels") or not file.is_file():
-        return None
-    try:
-        stated = json.loads(file.read_text(encoding="utf-8")).get("labels") or {}
-        regions = dict(_regions(stated.items()))
-    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
-        raise InputError("dataset.json cannot be read", file=file, fix="Repair it, or give --labels") from None
+    folder = source.absolute().parent
+    above = folder.parent / "dataset.json"
+    nnunet = [above] if folder.name.startswith("labels") and above.is_file() else []
+    for file in (*nnunet, *label_tables(source)):
+        try:
+            regions = dict(_regions(_labels_in(file).items()))
+        except (OSError, ValueError, TypeError, AttributeError, RecursionError, InputError):
+            if file in nnunet:
+                fix = "Repair it, or give --labels"
+                raise InputError("dataset.json cannot be read", file=file, fix=fix) from None
+            continue
+        if stated := _set_of(file.name, regions):
+            return stated
+    return None
+
+
+def _labels_in(file: Path) -> Mapping[Any, Any]:
+    if file.suffix == ".tsv":
+        return {row["index"]: row["name"] for row in read_table(file) if row.get("index") and row.get("name")}
+    key = "labels" if file.name == "dataset.json" else "LabelMap"
+    return json.loads(file.read_text(encoding="utf-8")).get(key) or {}
+
+
+def _set_of(name: str, regions: Mapping[str, tuple[int, ...]]) -> LabelSet | None:
     apart = all(len(numbers) == 1 for numbers in regions.values())
     found = dict(zip(regions, meanings_of(list(regions), apart=apart), strict=True))
     if not found or None in found.values():
         return None  # `tumour_a`, `class 1`: the rules decide
     meaning: dict[int, int] = {}
-    for name, numbers in sorted(regions.items(), key=lambda item: -len(item[1])):
-        meaning |= dict.fromkeys(numbers, found[name] or 0)
+    for region, numbers in sorted(regions.items(), key=lambda item: -len(item[1])):
+        meaning |= dict.fromkeys(numbers, found[region] or 0)
     told = set(meaning.values())
     parts = ("WT", *(("TC",) if 1 in told else ()), *(("ET",) if 3 in told else ()))
     shown = ", ".join(f"{number} {_WORDS[own]}" for number, own in sorted(meaning.items()))
-    return LabelSet("dataset.json", meaning, f"labels as dataset.json names them ({shown})", parts)
+    return LabelSet(name, meaning, f"labels as {name} names them ({shown})", parts)
 
 
 _WORDS = {0: "no tumour", 1: "core", 2: "oedema or tumour", 3: "enhancing"}

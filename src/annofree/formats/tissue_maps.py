@@ -26,7 +26,7 @@ def tissues_of(path: Path) -> str:
         ''
     """
     stem = stem_of(path.name)
-    for table in _tables(path, stem):
+    for table in label_tables(path):
         tissues = [name for name in _names(table) if _TISSUE.fullmatch(name)]
         if len(tissues) > 1:
             return f"a map of tissues by {table.name} ({', '.join(tissues[:3])}{', ...' if len(tissues) > 3 else ''})"
@@ -36,8 +36,9 @@ def tissues_of(path: Path) -> str:
     return ""
 
 
-def _tables(path: Path, stem: str) -> list[Path]:
+def label_tables(path: Path) -> list[Path]:
     """The label tables of a map that are there: its own, and those of BIDS in the folders above."""
+    stem = stem_of(path.name)
     described = re.search(r"_(desc-[A-Za-z0-9]+_)?dseg$", stem)
     names = [f"{described[1] or ''}dseg", "dseg"] if described else []
     above = list(path.absolute().parents)[:_ABOVE]

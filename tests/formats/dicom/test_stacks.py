@@ -71,6 +71,20 @@ def test_every_axis_order_comes_back_in_its_place(tmp_path: Path, order: Any, si
     assert np.sort(read.ravel()).tolist() == np.sort(array.ravel()).tolist()
 
 
+def test_slices_numbered_as_they_were_acquired_go_by_position(tmp_path: Path) -> None:
+    """Every second slice first: neither instance numbers nor the order of files is that of the head."""
+    datasets = made(tmp_path, np.diag([1.0, 1, 3, 1]))
+    half = (len(datasets) + 1) // 2
+    for number, dataset in enumerate(datasets):
+        dataset.InstanceNumber = number // 2 + 1 + half * (number % 2)
+    series = only(save(tmp_path / "a", sorted(datasets, key=lambda dataset: dataset.InstanceNumber)))
+    assert series.stack is not None
+    read = read_stack(series.stack, "1")
+    up = series.stack.grid.affine[2, 2] > 0
+    levels = read.reshape(-1, read.shape[-1]).min(axis=0)
+    assert np.diff(levels if up else levels[::-1]).tolist() == [100] * (len(datasets) - 1)
+
+
 def test_slopes_differ_from_slice_to_slice(tmp_path: Path) -> None:
     datasets = made(tmp_path, np.diag([1.0, 1, 3, 1]))
     for number, dataset in enumerate(datasets):
