@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from annofree.scan import Grid, canonical_grid, scoring
 from .conftest import AFFINE, SHAPE, brain_image, save
 from .test_bids import made
 
+MITK = "org.mitk.multilabel.segmentation.labelgroups"
 BOX = (slice(8, 24), slice(16, 36), slice(14, 30))
 OEDEMA, CORE, ENHANCING = (np.zeros(SHAPE, bool) for _ in range(3))
 OEDEMA[10:22, 18:34, 16:28] = True
@@ -29,7 +31,12 @@ DISJOINT = (OEDEMA & ~CORE, CORE & ~ENHANCING, ENHANCING)
 
 
 def slicer(
-    path: Path, layers: NDArray[Any], segments: list[tuple[str, int, int]], affine: NDArray[Any], cut: bool = True
+    path: Path,
+    layers: NDArray[Any],
+    segments: list[tuple[str, int, int]],
+    affine: NDArray[Any],
+    cut: bool = True,
+    **told: str,
 ) -> Path:
     """Write a `.seg.nrrd` as Slicer does: (layer, X, Y, Z), segments as name, layer, value; cut to the box."""
     moved = np.array(affine)
@@ -50,7 +57,9 @@ def slicer(
     for number, (name, layer, value) in enumerate(segments):
         said = {"ID": f"Segment_{number + 1}", "Name": name, "Layer": layer, "LabelValue": value}
         lines += [f"Segment{number}_{key}:={what}" for key, what in said.items()]
-    lines += [f"Segmentation_ConversionParameters:={'x' * 9000}", f"Segmentation_ReferenceImageExtentOffset:={BOX}"]
+    if segments:
+        lines += [f"Segmentation_ConversionParameters:={'x' * 9000}", f"Segmentation_ReferenceImageExtentOffset:={BOX}"]
+    lines += [f"{key}:={value}" for key, value in told.items()]
     path.write_bytes("\n".join(lines).encode() + b"\n\n" + stored.astype(np.uint8).tobytes(order="F"))
     return path
 
@@ -92,6 +101,28 @@ def test_segments_that_overlap_lie_in_layers_and_the_inner_one_counts(tmp_path: 
     layers = np.stack([CORE, OEDEMA, ENHANCING]).astype(np.uint8)
     segments = [("TC", 0, 1), ("WT", 1, 1), ("ET", 2, 1)]
     assert regions(slicer(tmp_path / "p.seg.nrrd", layers, segments, AFFINE)) == (("WT", "TC", "ET"), ALL)
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+def test_names_of_mitk_say_what_a_label_is_and_its_groups_are_layers(tmp_path: Path, groups: int) -> None:
+    """Labels get numbers as they are added; a second group may overlap the first."""
+    oedema, core, enhancing = DISJOINT
+    names = ["Enhancing tumour", "Oedema", "Necrosis"]
+    layers = (
+        one_layer(enhancing, oedema, core) if groups == 1 else np.stack([one_layer(ENHANCING)[0], 2 * OEDEMA + CORE])
+    )
+    listed = [names] if groups == 1 else [names[:1], names[1:]]
+    values = [[1, 2, 3]] if groups == 1 else [[1], [2, 3]]
+    said = [
+        {"labels": [{"name": name, "value": value} for name, value in zip(*group, strict=True)]}
+        for group in zip(listed, values, strict=True)
+    ]
+    told = {"modality": "org.mitk.multilabel.segmentation", "org.mitk.multilabel.segmentation.version": "1"}
+    file = slicer(tmp_path / "p_seg.nrrd", layers, [], AFFINE, cut=False, **told, **{MITK: json.dumps(said)})
+    assert regions(file) == (("WT", "TC", "ET"), ALL)
+    broken = slicer(tmp_path / "q_seg.nrrd", layers, [], AFFINE, cut=False, **told, **{MITK: '[{"labels": [{}]}]'})
+    with pytest.raises(InputError, match=r"header is damaged .*q_seg\.nrrd"):
+        regions(broken)
 
 
 def test_slicers_own_names_keep_the_numbers(tmp_path: Path) -> None:

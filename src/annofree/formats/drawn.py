@@ -1,4 +1,4 @@
-"""Segments with names, as 3-D Slicer and DICOM SEG hold them, as a label map on a scan's grid.
+"""Segments with names, as 3-D Slicer, MITK and DICOM SEG hold them, as a label map on a scan's grid.
 
 Programs number segments in the order in which they were made: the names say what a segment is, and the numbers do where
 the names are the program's own (`Segment_2`).
@@ -6,8 +6,9 @@ the names are the program's own (`Segment_2`).
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -171,7 +172,7 @@ def _spread(labels: NDArray[np.uint8], own: Grid, grid: Grid, path: Path) -> tup
 
 
 def read_slicer(path: Path, grid: Grid | None = None) -> tuple[list[Segment], Grid] | None:
-    """The segments of a segmentation of 3-D Slicer and their grid, in the file's axis order; None for any other file.
+    """The segments that 3-D Slicer or MITK saved and their grid, in the file's axis order; None for any other file.
 
     Where nothing is drawn, the grid is that of the scan, `grid`.
 
@@ -190,22 +191,33 @@ def read_slicer(path: Path, grid: Grid | None = None) -> tuple[list[Segment], Gr
     except RuntimeError:
         return None  # reading it as any other file says why
     told = {key: reader.GetMetaData(key) for key in reader.GetMetaDataKeys()}
-    listed = sorted(int(match[1]) for key in told if (match := re.fullmatch(r"Segment(\d+)_ID", key)))
-    if not listed:
-        return None
-    if tuple(reader.GetSize()) == (1, 1, 1):  # Slicer's way to save segments in which nothing is drawn
-        native = Grid((1, 1, 1), np.eye(4)) if grid is None else grid
-        layers = np.zeros((*native.shape, 1), np.uint8)
-    else:
-        stored, native = read_labels(path, layers=True)
-        layers = stored.reshape(*native.shape, -1)
+    try:
+        listed = _of_slicer(told) or _of_mitk(told)
+        if not listed:
+            return None
+        if tuple(reader.GetSize()) == (1, 1, 1):  # Slicer's way to save segments in which nothing is drawn
+            native = Grid((1, 1, 1), np.eye(4)) if grid is None else grid
+            layers = np.zeros((*native.shape, 1), np.uint8)
+        else:
+            stored, native = read_labels(path, layers=True)
+            layers = stored.reshape(*native.shape, -1)
+        one = layers.shape[3] == 1
+        return [Segment(name, value, layers[..., 0 if one else at] == value) for name, at, value in listed], native
+    except (ValueError, LookupError, TypeError, AttributeError):
+        raise InputError("A segmentation's header is damaged", file=path, fix="Save it again where drawn") from None
+
+
+def _of_slicer(told: Mapping[str, str]) -> list[tuple[str, int, int]]:
+    """Name, layer and value of each segment in a header of 3-D Slicer."""
     found = []
-    for number in listed:
+    for number in sorted(int(match[1]) for key in told if (match := re.fullmatch(r"Segment(\d+)_ID", key))):
         said = {part: told.get(f"Segment{number}_{part}", "") for part in ("ID", "Name", "Layer", "LabelValue")}
-        try:
-            layer, value = int(said["Layer"] or number), int(said["LabelValue"] or 1)
-            mask = layers[..., layer if layers.shape[3] > 1 else 0] == value
-        except (ValueError, IndexError):
-            raise InputError("A segmentation's header is damaged", file=path, fix="Save it in Slicer again") from None
-        found.append(Segment(said["Name"] or said["ID"], value, mask))
-    return found, native
+        found.append((said["Name"] or said["ID"], int(said["Layer"] or number), int(said["LabelValue"] or 1)))
+    return found
+
+
+def _of_mitk(told: Mapping[str, str]) -> list[tuple[str, int, int]]:
+    """The same in a header of the MITK Workbench, whose groups of labels are layers."""
+    groups = json.loads(told.get("org.mitk.multilabel.segmentation.labelgroups", "[]"))
+    labels = ((at, label) for at, group in enumerate(groups) for label in group.get("labels") or ())
+    return [(str(label.get("name") or ""), at, int(label["value"])) for at, label in labels]
