@@ -80,6 +80,8 @@ ABSENT = [
     "No hydrocephalus, hemorrhage or mass is seen.",
     "No hydrocephalus, mass, midline shift.",
     "No recurrence, right frontal mass or edema.",
+    "Mass (none), edema (none), shift (none).",
+    "Comparison with previous: the right frontal metastasis seen in March has gone.",
 ]
 
 PRESENT = [
@@ -145,6 +147,8 @@ PRESENT = [
     ("Patient with history of GBM presents with a new 2 cm right temporal mass.", RIGHT, {"temporal"}),
     ("History of glioma, now with recurrent mass in the right temporal lobe.", RIGHT, {"temporal"}),
     ("Rule out glioma. Left frontal mass of 3 cm. Ventricles normal.", LEFT, {"frontal"}),
+    ("Mass (right frontal), edema (moderate), shift (none), hemorrhage (none).", RIGHT, {"frontal"}),
+    ("Near complete resection of left frontal glioma with small residual along the margin.", LEFT, {"frontal"}),
     # the place of a part is the lesion's
     ("A cystic lesion with an enhancing nodule is present in the right cerebellar hemisphere.", RIGHT, {"cerebellum"}),
     ("Right cavernous sinus meningioma.", RIGHT, {"skull_base"}),
@@ -223,6 +227,8 @@ def test_asked_is_not_found() -> None:
         "Cannot definitively exclude a left frontal glioma.",
         "Abnormal enhancement in the left frontal lobe, rule out glioma. Ventricles normal.",
         "Rule out left frontal glioma.",
+        "Left frontal metastasis should be ruled out.",
+        "Left frontal metastasis has to be excluded.",
     ],
 )
 def test_what_is_not_excluded_stays_possible(text: str) -> None:

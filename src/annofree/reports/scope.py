@@ -58,7 +58,7 @@ _CHANGE_OF = re.compile(
 # "Mass: none", "Tumor (yes/no): no", "Number of lesions: 0", "Mass ☒ no": an answer that denies the word before it.
 _ANSWER = re.compile(
     r"(?:[ \t]*\([^()\n]{1,20}\)|[ \t]+(?:present|seen|identified|count|number))?"
-    r"(?:[ \t]*(?:[:：=–—?？-]|[☑☒✓✔]|[\[(][xX✓✔][\])]))+[ \t]*"
+    r"(?:[ \t]*(?:[:：=–—?？(（-]|[☑☒✓✔]|[\[(][xX✓✔][\])]))+[ \t]*"
     r"(?:(?:no|none)(?:[ \t]+(?:seen|identified|present|detected|evident))?|nil|absent|negative|neg|n|n/a|"
     r"not[ \t]+applicable|not[ \t]+(?:seen|present|identified|detected)|0|无|否|未见)"
     r"[ \t]*(?=[.,;)\]](?!\d)|[。；，\n]|\Z)",
