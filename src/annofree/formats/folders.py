@@ -328,14 +328,14 @@ def _against(drawn: dict[str, set[str]], seen: dict[str, set[str]]) -> dict[str,
     }
 
 
-_Place = tuple[Path, list[NamedFile], set[str], bool]
+_Place = tuple[Path, list[NamedFile], set[str], bool, bool]
 
 
 def find_truths(folder: Path, scan_id: str) -> list[tuple[int, Path]]:
     """Label maps for a scan below a folder: beside its images, in a folder of its name, or named after it."""
     places = list(_places(folder, scan_id, set(), any(map(is_ours, folder.absolute().parents))))
     visits: list[dict[str, set[str]]] = []  # what the scan's images say of theirs
-    for _, files, owners, _ in places:
+    for _, files, owners, *_ in places:
         images = (file for file in files if file.map_certainty == "no" and file.name.sequence)
         own = (f for f in images if scan_id in owners or (f.known and read_name(f.path.name).case == scan_id))
         visits += [visits_in(file.behind) for file in own]
@@ -343,7 +343,7 @@ def find_truths(folder: Path, scan_id: str) -> list[tuple[int, Path]]:
 
 
 def _places(folder: Path, scan_id: str, seen: set[str], ours: bool) -> Iterator[_Place]:
-    """The folders in which a scan's images and label maps may lie: files, whose they may be, whether annofree wrote."""
+    """Folders that may hold a scan's images and maps: files, whose they may be, whether it is of maps or annofree's."""
     real = os.path.realpath(folder)
     if real in seen:
         return
@@ -353,24 +353,20 @@ def _places(folder: Path, scan_id: str, seen: set[str], ours: bool) -> Iterator[
     except OSError:
         return
     here = folder.absolute()
-    owners = {here.name, here.parent.name} if _holds_maps(folder, scan_id) else {here.name}
+    of_maps = is_map_folder(folder.name) and folder.name != scan_id  # a patient may be called `seg_001`
+    owners = {here.name, here.parent.name} if of_maps else {here.name}
     telling = (at.name for at in (here, *here.parents) if at.name.lower() not in GENERIC and not is_map_folder(at.name))
     owners.add(next(telling, here.name))
     ours = ours or is_ours(folder)
-    yield folder, [NamedFile(path, own_part(stem_of(path.name), scan_id)) for path in paths], owners, ours
+    yield folder, [NamedFile(path, own_part(stem_of(path.name), scan_id)) for path in paths], owners, of_maps, ours
     for sub in subfolders:
         if not by_programs(words_of(sub.name, scan_id)):
             yield from _places(sub, scan_id, seen, ours)
 
 
-def _holds_maps(folder: Path, scan_id: str) -> bool:
-    return is_map_folder(folder.name) and folder.name != scan_id  # a patient may be called `seg_001`
-
-
 def _truths(place: _Place, scan_id: str, visits: Iterable[dict[str, set[str]]]) -> Iterator[tuple[int, Path]]:
     """The label maps of a scan in one folder; `visits` is what its images say of theirs."""
-    folder, files, owners, ours = place
-    of_maps = _holds_maps(folder, scan_id)
+    folder, files, owners, of_maps, ours = place
     for file in files:
         if ours and _ANSWER.fullmatch(file.path.name):  # no truth, and neither is a correction of it
             continue
