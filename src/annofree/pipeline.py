@@ -107,6 +107,8 @@ class Choice:
             chosen = self.method or DEFAULT_METHOD
             built = methods.shipped(chosen) if isinstance(chosen, str) else chosen
         changes: dict[str, Any] = dict(self.options or {})
+        if changes.keys() - built.run_settings == {"quality"}:
+            raise SettingsError(f"A quality means nothing to '{built.name}'", fix="Leave --quality out")
         if self.threshold is not None:
             from annofree.thresholds import parse as parse_threshold
 

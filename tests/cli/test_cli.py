@@ -74,6 +74,10 @@ def test_part_failure_is_exit_code_3_and_names_the_scan(
         (["adapt", "shiped", "--patients", "{scan}", "-o", "out"], "or 'shipped' for the default"),
         (["segment", "{scan}", "-o", "out", "--method", "intensity", "--model", "m"], "Both a method and a model"),
         (["segment", "{scan}", "-o", "deep/out", "--quality", "nonsense"], "'fast', 'default' or 'best'"),
+        (
+            ["segment", "{scan}", "-o", "out", "--method", "intensity", "--quality", "best"],
+            "means nothing to 'intensity'",
+        ),
         (["segment", "{scan}", "-o", "out", "--series", "4"], "are for DICOM, and none was given"),
         (["evaluate", "nowhere", "--truth", "nowhere"], "nowhere"),
         (["fit", "intensity", "-o", "model"], "nothing to fit"),

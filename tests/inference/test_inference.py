@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import builtins
 import json
+import runpy
+import sys
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -279,3 +281,10 @@ def test_an_answer_that_is_no_number_is_refused_and_not_read_as_no_tumour(value:
     network = OnnxNetwork(model.SerializeToString(), tmp_path, device="cpu")
     with pytest.raises(InputError, match=r"not numbers.*8 of 8 values"):
         network(np.ones((1, 1, 2, 2, 2), np.float32))
+
+
+@pytest.mark.filterwarnings("ignore:.*found in sys.modules")
+def test_an_export_of_no_model_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["export"])
+    with pytest.raises(SystemExit, match=r"No model folder was given\. Name one"):
+        runpy.run_module("annofree.inference.export", run_name="__main__")

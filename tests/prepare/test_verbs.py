@@ -51,7 +51,18 @@ def test_prepare_writes_a_folder_that_needs_no_preparation(
     whole = brain_of(points_of(GRIDS["T1"])).sum() * GRIDS["T1"].voxel_ml / 1000
     assert abs(litres / whole - 1) < 0.01
     assert call("prepare", patient, "-o", out, "--coregister", "headers") == 2
-    assert "not empty" in capsys.readouterr().out
+    assert "failed p7: " in (said := capsys.readouterr().err)
+    assert "not empty" in said
+
+
+def test_a_program_that_is_not_installed_is_missed_before_any_scan_is_read(
+    patient: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    for command in (("prepare", patient), ("segment", patient), ("segment", patient, "--dry-run")):
+        assert call(*command, "-o", tmp_path / "out", "--brain", "hd-bet") == 2
+        assert "there is no program 'hd-bet'. Install it, or leave --brain out" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_long_steps_are_told_one_after_the_other(patient: Path) -> None:
@@ -90,7 +101,7 @@ def test_a_stopped_prepare_goes_on(
     assert sorted(path.name.split("_")[1] for path in (tmp_path / "out").glob("*/*_t1.nii.gz")) == ["t1.nii.gz"] * 2
     assert call(*order, "--bias", "n4") == 2
     assert said.count("not empty") == 0
-    assert capsys.readouterr().out.count("not empty") == 2
+    assert capsys.readouterr().err.count("not empty") == 2
 
 
 def test_segment_takes_the_raw_head_and_draws_masks_on_every_grid(patient: Path, tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ VERBS: dict[str, str] = {
     "synth": "Make brains with tumours and their labels.",
     "nnunet": "Train nnU-Net v2 itself on made cases, in an environment of its own.",
     "reports": "Read radiology reports: findings, regions, expected volumes.",
-    "export": "Write scans as PNG slices, or such slices back as volumes.",
+    "export": "Write scans as PNG slices, such slices as volumes, or results as DICOM SEG.",
     "dicom": "List the series of a DICOM folder and what each is taken for.",
     "methods": "List the methods, or every setting of one.",
     "cite": "Print what to cite for a method, as BibTeX.",

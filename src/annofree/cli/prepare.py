@@ -24,17 +24,19 @@ def prepare(
     bias: Bias = "off",
 ) -> None:
     """Take skulls off and bring sequences together: what segment does first, with each step to look at."""
-    from annofree.cli.show import say
+    from annofree.cli.show import say, warn
     from annofree.errors import AnnofreeError
     from annofree.formats import open_cohort
     from annofree.formats.outfolder import refuse_no_folder
     from annofree.formats.standing import listed
     from annofree.prepare import Recipe
+    from annofree.prepare.brain_ladder import require_program
     from annofree.prepare.folder import prepared_before, write_prepared
     from annofree.progress import heard
     from annofree.scan import Modality
 
     wanted = None if reference is None else Modality.parse(reference)
+    require_program(brain)
     recipe = Recipe(reference=wanted, brain=brain, coregister=coregister, bias=bias)
     cohort = open_cohort(inputs, brain_mask=brain_mask, prepare=recipe)
     refuse_no_folder(out)
@@ -50,7 +52,7 @@ def prepare(
             folder = write_prepared(scan, out, order)
         except AnnofreeError as error:
             failed += 1
-            say(f"{scan_id}: {error}", style="red")
+            warn(f"failed {scan_id}: {error}")
             continue
         steps = () if scan.preparation is None else scan.preparation.steps
         for step in steps:

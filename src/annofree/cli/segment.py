@@ -32,7 +32,9 @@ def segment(
     method: Annotated[str | None, typer.Option(help="Method (see 'annofree methods'); the best shipped one.")] = None,
     model: Annotated[str | None, typer.Option(help="Folder of a model that 'annofree fit' wrote.")] = None,
     quality: Annotated[str | None, typer.Option(help="fast, default or best, for methods with a network.")] = None,
-    threshold: Annotated[str | None, typer.Option(help="Whole-tumour threshold, such as fixed:2.0 or mad:3.")] = None,
+    threshold: Annotated[
+        str | None, typer.Option(help="Whole-tumour threshold, such as fixed:0.7 or otsu; the method's own without.")
+    ] = None,
     refine: Annotated[
         list[str] | None,
         typer.Option(
@@ -86,11 +88,14 @@ def segment(
         from annofree.formats import open_cohort
         from annofree.pipeline import Choice
         from annofree.prepare import Recipe
+        from annofree.prepare.brain_ladder import require_program
 
     inputs, folder, labels = sort_arguments(inputs, out, participant_label)
     if scheduler is not None:  # the workers start elsewhere
         inputs = [path.absolute() for path in inputs]
         brain_mask = None if brain_mask is None else brain_mask.absolute()
+    else:
+        require_program(brain)
     if labelmap and not (dicom_seg or dicom_sr):
         raise InputError("--labelmap says how a DICOM SEG is written, and none was asked for", fix="Add --dicom-seg")
     if dicom_seg or dicom_sr:

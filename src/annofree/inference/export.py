@@ -231,6 +231,8 @@ def main(folders: Iterable[str]) -> None:
 
 if __name__ == "__main__":
     try:
+        if not sys.argv[1:]:
+            raise AnnofreeError("No model folder was given", fix="Name one: python -m annofree.inference.export MODEL")
         main(sys.argv[1:])
     except AnnofreeError as error:
         sys.exit(f"annofree: {error}")

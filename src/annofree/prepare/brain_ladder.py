@@ -153,10 +153,16 @@ def filled(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return out
 
 
+def require_program(by: str) -> None:
+    """Refuse by an `InputError` a way to find brains, as `FindBrain.by`, whose program is not installed here."""
+    if by in _PROGRAMS and shutil.which(_PROGRAMS[by][0][0]) is None:
+        fix = "Install it, or leave --brain out"
+        raise InputError(f"Brain: there is no program '{_PROGRAMS[by][0][0]}'", fix=fix)
+
+
 def _outside_program(name: str, image: NDArray[np.float32], grid: Grid) -> NDArray[np.bool_]:
+    require_program(name)
     command, written = _PROGRAMS[name]
-    if shutil.which(command[0]) is None:
-        raise InputError(f"Brain: there is no program '{command[0]}'", fix="Install it, or leave --brain out")
     with tempfile.TemporaryDirectory() as folder:
         places = {"image": f"{folder}/head.nii.gz", "out": f"{folder}/brain"}
         write_volume(places["image"], image, grid)
