@@ -85,6 +85,15 @@ def test_slices_numbered_as_they_were_acquired_go_by_position(tmp_path: Path) ->
     assert np.diff(levels if up else levels[::-1]).tolist() == [100] * (len(datasets) - 1)
 
 
+def test_echo_times_that_rounding_made_differ_are_one_echo(tmp_path: Path) -> None:
+    datasets = made(tmp_path)
+    for number, dataset in enumerate(datasets):
+        dataset.EchoTime = float(dataset.EchoTime) + 0.0001 * (number % 2)
+    series = only(save(tmp_path / "a", datasets))
+    assert series.stack is not None
+    assert series.stack.grid.shape[2] == len(datasets)
+
+
 def test_slopes_differ_from_slice_to_slice(tmp_path: Path) -> None:
     datasets = made(tmp_path, np.diag([1.0, 1, 3, 1]))
     for number, dataset in enumerate(datasets):
