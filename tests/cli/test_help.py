@@ -113,4 +113,4 @@ def test_segment_says_what_a_failed_scan_does_and_its_exit_codes(capsys: pytest.
     assert call("segment", "--help") == 0
     told = " ".join(capsys.readouterr().out.split())
     assert "stops no other" in told
-    assert "3: some failed; 2: all failed" in told
+    assert "3: some failed or got no page; 2: all failed" in told
