@@ -181,6 +181,9 @@ def test_labels_mean_what_the_table_of_bids_calls_them(tmp_path: Path) -> None:
     }.items():
         found, _, _ = understand_labels(np.arange(4).reshape(-1, 1, 1), where / f"{name}.nii.gz")
         assert found.ravel().tolist() == expected
+    (where / "p3_seg.json").write_text('{"LabelMap": {"1": ')
+    with pytest.raises(InputError, match=r"p3_seg\.json cannot be read.*--labels"):
+        understand_labels(np.arange(4).reshape(-1, 1, 1), where / "p3_seg.nii.gz")
 
 
 def test_a_data_sets_description_that_no_label_map_can_fit_is_refused(tmp_path: Path) -> None:

@@ -80,29 +80,37 @@ def stated_set(source: Path) -> LabelSet | None:
     JSON). Labels without a region each are of the smallest region that holds them.
 
     Raises:
-        InputError: `dataset.json` cannot be read.
+        InputError: Such a file cannot be read.
     """
     folder = source.absolute().parent
     above = folder.parent / "dataset.json"
     nnunet = [above] if folder.name.startswith("labels") and above.is_file() else []
     for file in (*nnunet, *label_tables(source)):
         try:
-            regions = dict(_regions(_labels_in(file).items()))
+            labels = _labels_in(file)
+            regions = dict(_regions(labels.items())) if file in nnunet or _is_table(labels) else {}
         except (OSError, ValueError, TypeError, AttributeError, RecursionError, InputError):
-            if file in nnunet:
-                fix = "Repair it, or give --labels"
-                raise InputError("dataset.json cannot be read", file=file, fix=fix) from None
-            continue
+            fix = "Repair it, or give --labels"
+            raise InputError(f"{file.name} cannot be read", file=file, fix=fix) from None
         if stated := _set_of(file.name, regions):
             return stated
     return None
 
 
+def _is_table(labels: Mapping[Any, Any]) -> bool:
+    """Whether one side of a mapping holds numbers up to 255, as a table of labels has; other tables lie beside maps."""
+    sides = ({str(part) for part in side} for side in zip(*labels.items(), strict=True))
+    return any(all(part.isdecimal() and int(part) <= 255 for part in side) for side in sides)
+
+
 def _labels_in(file: Path) -> Mapping[Any, Any]:
     if file.suffix == ".tsv":
         return {row["index"]: row["name"] for row in read_table(file) if row.get("index") and row.get("name")}
-    key = "labels" if file.name == "dataset.json" else "LabelMap"
-    return json.loads(file.read_text(encoding="utf-8")).get(key) or {}
+    stated = json.loads(file.read_text(encoding="utf-8"))
+    if file.name == "dataset.json":
+        return stated.get("labels") or {}
+    named = stated.get("LabelMap") if isinstance(stated, dict) else None
+    return named if isinstance(named, dict) else {}
 
 
 def _set_of(name: str, regions: Mapping[str, tuple[int, ...]]) -> LabelSet | None:
