@@ -17,13 +17,7 @@ def segment(
         typer.Argument(help="Patient folders, image files, or a folder of many patients.", show_default=False),
     ],
     out: Annotated[
-        Path | None,
-        typer.Option(
-            "-o",
-            "--out",
-            help="Output folder; needed, but where inputs are those of a BIDS app: DATA OUT participant.",
-            show_default=False,
-        ),
+        Path | None, typer.Option("-o", "--out", help="Output folder; required.", show_default=False)
     ] = None,
     participant_label: Annotated[
         list[str] | None,
