@@ -8,7 +8,14 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from annofree.borders import BORDERS
-from annofree.methods.synthtumour.core import AROUND, core_around, enclosed, surrounded, told_from_oedema
+from annofree.methods.synthtumour.core import (
+    AROUND,
+    core_around,
+    drawn_core,
+    enclosed,
+    surrounded,
+    told_from_oedema,
+)
 from annofree.methods.synthtumour.leak import Leak, healthy_brain, with_enhancement
 from annofree.scan import Modality, Scan
 
@@ -59,8 +66,9 @@ def test_the_ring_that_the_network_missed_is_found_and_what_it_encloses_is_core(
     assert np.array_equal(found["WT"], odds["WT"])
 
 
-def test_without_a_leak_nothing_enhances_and_the_core_stays_the_networks() -> None:
+def test_without_a_leak_nothing_enhances_and_a_core_that_no_image_shows_stays_the_networks() -> None:
     scan, odds, _ = scene(ring=False)
+    odds["TC"] = np.where(ball(6), 0.9, 0.1).astype(np.float32)
     notes: list[str] = []
     found = with_enhancement(odds, scan, scan, odds["WT"] > 0.5, notes=notes)
     assert notes == []
@@ -133,11 +141,13 @@ def test_any_scale_of_either_sequence_gives_the_same_answer() -> None:
     np.testing.assert_allclose(one, two, atol=1e-3)
 
 
-def test_one_t1_alone_leaves_the_networks_answer() -> None:
+def test_one_t1_alone_and_no_lesion_leave_the_networks_enhancing_tumour() -> None:
     scan, odds, _ = scene()
     alone = scan.replace(images={Modality.T1C: scan.images[Modality.T1C]})
-    assert with_enhancement(odds, alone, alone, odds["WT"] > 0.5) is odds
-    assert with_enhancement(odds, scan, scan, np.zeros(SHAPE, bool)) is odds
+    for one, lesion in ((alone, odds["WT"] > 0.5), (scan, np.zeros(SHAPE, bool))):
+        found = with_enhancement(odds, one, one, lesion)
+        assert found["ET"] is odds["ET"]
+        assert found["WT"] is odds["WT"]
 
 
 def test_too_little_healthy_brain_says_nothing() -> None:
@@ -155,18 +165,18 @@ def test_a_broken_ring_is_closed_and_a_speck_tells_nothing() -> None:
     ring = ball(8) & ~ball(6)
     ring[18:22, 20:, 18:22] = False
     assert enclosed(ring, SPACING)[19, 19, 19]
-    core = np.where(ball(9), 0.6, 0.0).astype(np.float32)
+    core = np.where(ball(9), 0.6, 0.4).astype(np.float32)
     speck = np.zeros(SHAPE, bool)
     speck[20, 20, 20] = True
-    assert core_around(core, ball(12), speck, NOTHING, LEVEL) is core
+    assert np.array_equal(core_around(core, ball(12), speck, NOTHING, LEVEL) > 0.5, ball(9))
     assert (core_around(core, ball(12), ring, NOTHING, LEVEL) > 0.5).sum() == enclosed(ring, SPACING).sum()
 
 
 def test_a_nodule_does_not_speak_for_a_large_core() -> None:
-    core = np.where(ball(15), 0.6, 0.0).astype(np.float32)
+    core = np.where(ball(15), 0.6, 0.4).astype(np.float32)
     for radius in (4, 8):  # 2 and 15 % of the core
-        assert core_around(core, ball(17), ball(radius), NOTHING, LEVEL) is core
-    assert core_around(core, ball(17), ball(10), NOTHING, LEVEL) is not core  # 30 %
+        assert np.array_equal(core_around(core, ball(17), ball(radius), NOTHING, LEVEL) > 0.5, ball(15))
+    assert np.array_equal(core_around(core, ball(17), ball(10), NOTHING, LEVEL) > 0.5, ball(10))  # 30 %
 
 
 def test_a_thin_and_broken_rim_speaks_for_what_it_surrounds() -> None:
@@ -175,6 +185,50 @@ def test_a_thin_and_broken_rim_speaks_for_what_it_surrounds() -> None:
     assert rim.sum() < 0.1 * (core > 0.5).sum()
     found = core_around(core, ball(19), rim, NOTHING, LEVEL) > 0.5
     assert dice(found, ball(12)) > 0.94
+
+
+@pytest.mark.parametrize("unit", [1.0, 0.001, 5000.0])
+@pytest.mark.parametrize("called", [5, 8, 10])
+def test_a_core_that_the_network_draws_too_small_or_too_large_ends_where_the_images_show_it(
+    called: int, unit: float
+) -> None:
+    rng = np.random.default_rng(0)
+    core, whole = ball(8), ball(13)
+    images = {m: (unit * (step * core + rng.normal(0, 1, SHAPE))).astype(np.float32) for m, step in STEPS.items()}
+    scan = Scan("made", images, np.diag([2.0, 2.0, 2.0, 1.0]))
+    # a network's odds fade out over some voxels
+    away = np.sqrt(((np.indices(SHAPE) - 19.5) ** 2).sum(0)) - called
+    odds = (1 / (1 + np.exp(away))).astype(np.float32)
+    drawn = drawn_core(odds, whole, scan)
+    assert dice(drawn > 0.5, core) > 0.97
+    assert np.array_equal(core_around(odds, whole, np.zeros(SHAPE, bool), scan, LEVEL), drawn)
+    assert np.array_equal(drawn[~whole], odds[~whole])
+
+
+STEPS = {Modality.T2: 2.0, Modality.T1: -1.5, Modality.FLAIR: 1.5}
+
+
+def test_each_finding_shows_the_look_of_its_own_core() -> None:
+    rng = np.random.default_rng(0)
+    away = np.sqrt(((np.indices(SHAPE).T - [11, 19.5, 19.5]).T ** 2).sum(0))
+    core, whole = away < 5, away < 9
+    one, other = whole, whole[::-1]
+    image = 3.0 * core - 3.0 * core[::-1] + rng.normal(0, 1, SHAPE)
+    scan = Scan("made", {Modality.T2: image.astype(np.float32)}, np.diag([2.0, 2.0, 2.0, 1.0]))
+    odds = 1 / (1 + np.exp(away - 4))
+    drawn = drawn_core(np.maximum(odds, odds[::-1]).astype(np.float32), one | other, scan) > 0.5
+    assert dice(drawn & one, core) > 0.95
+    assert dice(drawn & other, core[::-1]) > 0.95
+
+
+def test_a_core_without_images_of_its_border_keeps_the_networks_volume() -> None:
+    rng = np.random.default_rng(0)
+    images = {m: rng.normal(0, 1, SHAPE).astype(np.float32) for m in STEPS}
+    scan = Scan("noise", images, np.diag([2.0, 2.0, 2.0, 1.0]))
+    for radius in (6, 9):
+        away = np.sqrt(((np.indices(SHAPE) - 19.5) ** 2).sum(0)) - radius
+        drawn = drawn_core((1 / (1 + np.exp(away))).astype(np.float32), ball(radius + 6), scan) > 0.5
+        assert abs(drawn.sum() / ball(radius).sum() - 1) < 0.08
 
 
 def two_parts() -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]:

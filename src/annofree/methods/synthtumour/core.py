@@ -11,6 +11,8 @@ from scipy import ndimage
 
 from annofree.borders import BORDERS
 from annofree.masks import away_mm, bounding_box, components, margin_for
+from annofree.refine.appearance import Appearance
+from annofree.refine.base import RefineContext
 from annofree.scan import Modality, Scan
 from annofree.volumes import reaches
 
@@ -31,8 +33,11 @@ SURE_CORE = 0.8
 NEAR_MM = 6.0
 #: Least number of voxels that have a median worth comparing.
 LEAST = 30
-#: Score by which a doubted part stays below one half.
+#: Score by which a part that is taken or doubted stays above or below one half.
 NEGLIGIBLE = 0.01
+#: How the border between core and oedema is drawn where enhancement does not tell it. Around a core lie oedema and the
+#: hem of brain that networks call with it: two kinds. Where images say nothing the networks keep their word.
+BORDER = Appearance(gap_mm=2.0, weight=0.25, even=0.5, certain_below=0.3, healthy_kinds=2)
 #: Sequences that show core without enhancement. What contrast agent shows is enhancing tumour.
 NATIVE = (Modality.T1, Modality.T2, Modality.FLAIR)
 
@@ -48,14 +53,14 @@ def core_around(
 
     Where tumour enhances, its core is what the enhancement encloses. Beyond that the networks' core counts only where
     they are sure, so that `SURE_CORE` becomes one half, and where it can be told from the oedema beside it: a made core
-    is there whether or not anybody sees it. Without telling enhancement they keep their word. `normal` has middle and
+    is there whether or not anybody sees it. Without telling enhancement it is `drawn_core`. `normal` has middle and
     spread of healthy brain in each sequence of `NATIVE` that the scan has.
     """
     if int(enhancing.sum()) * scan.voxel_ml < TELLING_ML:
-        return core
+        return drawn_core(core, whole, scan)
     inside = enclosed(enhancing, scan.spacing_mm)
     if int(inside.sum()) < TELLING_SHARE * int((core > 0.5).sum()):
-        return core
+        return drawn_core(core, whole, scan)
     doubted = core * np.float32(0.5 / SURE_CORE)
     beyond = (core >= SURE_CORE) & ~inside
     believed = np.where(beyond, np.float32(0.5 - NEGLIGIBLE), doubted)
@@ -67,6 +72,25 @@ def core_around(
         told = told_from_oedema(beyond[box], oedema, images, normal, scan.spacing_mm)
         believed[box][told] = 0.5 + 0.5 * (core[box][told] - SURE_CORE) / (1 - SURE_CORE)
     return believed
+
+
+def drawn_core(core: NDArray[np.float32], whole: NDArray[np.bool_], scan: Scan) -> NDArray[np.float32]:
+    """Probability of the core with one half at the border that this scan's own images show, (X, Y, Z).
+
+    What `annofree.refine.appearance` does for the whole tumour in the brain is done for the core in each finding: a
+    network that never saw this tumour finds its core and misses up to a half of it. A finding that is too small to show
+    both keeps the networks' word.
+    """
+    drawn = core.copy()
+    findings, _ = components(whole)
+    for finding, box in enumerate(ndimage.find_objects(findings), 1):
+        within, given = findings[box] == finding, core[box]
+        images = {modality: image[box] for modality, image in scan.images.items()}
+        context = RefineContext(given, within, scan.spacing_mm, images, region="TC")
+        found = BORDER.apply(within & (given > 0.5), context)
+        drawn[box][within & found] = np.maximum(given, 0.5 + NEGLIGIBLE)[within & found]
+        drawn[box][within & ~found] = np.minimum(given, 0.5 - NEGLIGIBLE)[within & ~found]
+    return drawn
 
 
 def told_from_oedema(
