@@ -40,7 +40,7 @@ PASSES: dict[str, tuple[tuple[float, bool], ...]] = {
 }
 
 
-EVEN = 0.5
+CALLED = 0.5
 
 #: Around the brain so many voxels of the networks' grid are looked at: what they and the way back take from there.
 MARGIN_STEPS = 3
@@ -61,13 +61,13 @@ class SynthTumour(NetworkMethod):
     learned: ClassVar[tuple[str, ...]] = ("networks",)
 
     def default_rules(self) -> Rules:
-        """Even odds; then what drops, and what moves borders. The published preset has no rule of ours."""
-        even = Fixed(value=EVEN, tier="T0", source="even odds of the network")
+        """One half of the score; then what drops, and what moves borders. The published preset has no rule of ours."""
+        called = Fixed(value=CALLED, tier="T0", source="where the networks call it")
         if self.settings.published:
-            return Rules({"WT": even}, {"WT": ()})
+            return Rules({"WT": called}, {"WT": ()})
         crumbs = KeepComponents(connectivity=26, min_ml=SMALLEST_ML[0])
         return Rules(
-            {"WT": even, "TC": even, "ET": even},
+            {"WT": called, "TC": called, "ET": called},
             {
                 # crumbs that the border rules cut off are no findings of their own
                 "WT": (FillHoles(), MirrorFilter(), crumbs, Appearance(), crumbs),
@@ -119,11 +119,11 @@ class SynthTumour(NetworkMethod):
             found = predict_scan_array(
                 network, coarse.images, coarse.brain, coarse.present, flipped=flip, power=power, notes=notes
             )
-            calls.append(found[0] > EVEN)
+            calls.append(found[0] > CALLED)
             total = found if total is None else total + found
         grid = coarse.scan.grid
         assert total is not None
-        called = total[0] / len(calls) > EVEN
+        called = total[0] / len(calls) > CALLED
         odds = {
             region: values if grid.same_as(scan.grid) else back(values, grid, scan.grid)
             for (region, _), values in zip(NESTED, total / len(calls), strict=False)
