@@ -13,6 +13,7 @@ from annofree.borders import BORDERS
 from annofree.masks import away_mm, bounding_box, components, margin_for
 from annofree.refine.appearance import Appearance
 from annofree.refine.base import RefineContext
+from annofree.refine.mirror import MirrorFilter
 from annofree.scan import Modality, Scan
 from annofree.volumes import reaches
 
@@ -38,6 +39,8 @@ NEGLIGIBLE = 0.01
 #: How the border between core and oedema is drawn where enhancement does not tell it. Around a core lie oedema and the
 #: hem of brain that networks call with it: two kinds. Where images say nothing the networks keep their word.
 BORDER = Appearance(gap_mm=2.0, weight=0.25, even=0.5, certain_below=0.3, healthy_kinds=2)
+#: Share of a finding from which it has a core. Whether it has one decides what `mirror` does with it.
+HAS_CORE = MirrorFilter().core
 #: Sequences that show core without enhancement. What contrast agent shows is enhancing tumour.
 NATIVE = (Modality.T1, Modality.T2, Modality.FLAIR)
 
@@ -79,7 +82,7 @@ def drawn_core(core: NDArray[np.float32], whole: NDArray[np.bool_], scan: Scan) 
 
     What `annofree.refine.appearance` does for the whole tumour in the brain is done for the core in each finding: a
     network that never saw this tumour finds its core and misses up to a half of it. A finding that is too small to show
-    both keeps the networks' word.
+    both keeps the networks' word, and so does one that would gain or lose its core (`HAS_CORE`).
     """
     drawn = core.copy()
     findings, _ = components(whole)
@@ -87,7 +90,10 @@ def drawn_core(core: NDArray[np.float32], whole: NDArray[np.bool_], scan: Scan) 
         within, given = findings[box] == finding, core[box]
         images = {modality: image[box] for modality, image in scan.images.items()}
         context = RefineContext(given, within, scan.spacing_mm, images, region="TC")
-        found = BORDER.apply(within & (given > 0.5), context)
+        called = within & (given > 0.5)
+        found = BORDER.apply(called, context) & within
+        if min(called.sum(), found.sum()) < HAS_CORE * within.sum():
+            continue
         drawn[box][within & found] = np.maximum(given, 0.5 + NEGLIGIBLE)[within & found]
         drawn[box][within & ~found] = np.minimum(given, 0.5 - NEGLIGIBLE)[within & ~found]
     return drawn

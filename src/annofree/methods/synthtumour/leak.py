@@ -17,7 +17,7 @@ from annofree.borders import BORDERS
 from annofree.grid import apply_affine
 from annofree.intensity import robust_level
 from annofree.masks import away_mm, bounding_box, components, depth_mm, margin_for
-from annofree.methods.synthtumour.core import LEAST_PART_ML, NATIVE, core_around, drawn_core
+from annofree.methods.synthtumour.core import LEAST_PART_ML, NATIVE, core_around
 from annofree.refine.mirror import MirrorFilter
 from annofree.scan import Modality, Scan
 from annofree.volumes import reaches
@@ -140,10 +140,10 @@ def with_enhancement(
     slices_vox: tuple[float, float, float] = (1.0, 1.0, 1.0),
     notes: list[str] | None = None,
 ) -> dict[str, NDArray[np.float32]]:
-    """The networks' answer with what the images say of enhancement and core.
+    """The networks' answer where T1 was taken before and after contrast: the leak says what enhances and encloses.
 
-    Where T1 was taken before and after contrast the leak says what enhances and encloses; where nothing does that, the
-    core ends where the images show it.
+    Where nothing encloses the core, it ends where the images show it. Where T1 is missing before or after contrast
+    nobody knows what encloses it, and the answer is `odds` itself.
 
     Args:
         odds: Probability of WT, TC and ET, (X, Y, Z) on the grid of `scan`.
@@ -153,19 +153,18 @@ def with_enhancement(
         slices_vox: How many voxels of the scan long along each axis the slices are that it was taken in.
         notes: Here a sentence is put where the networks' core is not believed.
     """
-    whole = odds["WT"] > 0.5
-    leak = None
-    if Modality.T1 in scan.images and Modality.T1C in scan.images and lesion.any():
-        assert coarse.brain is not None
-        healthy = healthy_brain(coarse.brain, lesion, coarse.spacing_mm)
-        leak = Leak.of(coarse.images[Modality.T1], coarse.images[Modality.T1C], healthy)
+    if Modality.T1 not in scan.images or Modality.T1C not in scan.images or not lesion.any():
+        return odds
+    assert coarse.brain is not None
+    healthy = healthy_brain(coarse.brain, lesion, coarse.spacing_mm)
+    leak = Leak.of(coarse.images[Modality.T1], coarse.images[Modality.T1C], healthy)
     if leak is None:
-        return {**odds, "TC": drawn_core(odds["TC"], whole, scan)}
+        return odds
+    whole = odds["WT"] > 0.5
     enhancing = leak.score(scan.images[Modality.T1], scan.images[Modality.T1C], odds["TC"], scan.spacing_mm, slices_vox)
     doubtful = thin_parts((enhancing > 0.5) & whole, scan)
     if doubtful:
-        t1, t1c = coarse.images[Modality.T1], coarse.images[Modality.T1C]
-        everywhere = coarse.foreground().astype(np.float32)
+        t1, t1c, everywhere = coarse.images[Modality.T1], coarse.images[Modality.T1C], coarse.brain.astype(np.float32)
         leaks = (leak.score(t1, t1c, everywhere, coarse.spacing_mm) > 0.5) & ~lesion
         enhancing = without_vessels(enhancing, doubtful, scan, coarse, leaks)
     normal = {m: robust_level(coarse.images[m][healthy]) for m in NATIVE if m in coarse.images}

@@ -40,6 +40,7 @@ PASSES: dict[str, tuple[tuple[float, bool], ...]] = {
 }
 
 
+#: A voxel is called from this score on.
 CALLED = 0.5
 
 #: Around the brain so many voxels of the networks' grid are looked at: what they and the way back take from there.

@@ -171,7 +171,7 @@ def _enhanced(
     """Core and enhancing tumour as the leak of contrast agent tells them, where T1 and T1C are there."""
     odds = dict(zip(REGIONS, mean, strict=True))
     raised = with_enhancement(odds, scan, scan, finding)
-    if raised["ET"] is odds["ET"]:
+    if raised is odds:
         return mean, share
     better = np.stack([mean[0], raised["TC"], raised["ET"]])
     return better, np.concatenate([share[:1], better[1:] > 0.5])
