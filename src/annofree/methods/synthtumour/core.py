@@ -30,6 +30,8 @@ LEAST_PART_ML = 0.1
 AROUND = 0.65
 #: Probability from which the networks' core is believed beyond what enhancing tumour encloses, where it can be told.
 SURE_CORE = 0.8
+#: From this volume on a note says how much of the networks' core is not believed, ml.
+WORTH_SAYING_ML = 1.0
 #: A part of the core is compared with the oedema so near to it, mm, as a reader compares what lies side by side.
 NEAR_MM = 6.0
 #: Least number of voxels that have a median worth comparing.
@@ -51,13 +53,15 @@ def core_around(
     enhancing: NDArray[np.bool_],
     scan: Scan,
     normal: Mapping[Modality, tuple[float, float]],
+    notes: list[str] | None = None,
 ) -> NDArray[np.float32]:
     """Probability of the core once enhancing tumour is known, (X, Y, Z).
 
     Where tumour enhances, its core is what the enhancement encloses. Beyond that the networks' core counts only where
     they are sure, so that `SURE_CORE` becomes one half, and where it can be told from the oedema beside it: a made core
     is there whether or not anybody sees it. Without telling enhancement it is `drawn_core`. `normal` has middle and
-    spread of healthy brain in each sequence of `NATIVE` that the scan has.
+    spread of healthy brain in each sequence of `NATIVE` that the scan has. `notes` is told how much of the networks'
+    core enhancement speaks against.
     """
     if int(enhancing.sum()) * scan.voxel_ml < TELLING_ML:
         return drawn_core(core, whole, scan)
@@ -74,6 +78,12 @@ def core_around(
         images = {modality: scan.images[modality][box] for modality in normal}
         told = told_from_oedema(beyond[box], oedema, images, normal, scan.spacing_mm)
         believed[box][told] = 0.5 + 0.5 * (core[box][told] - SURE_CORE) / (1 - SURE_CORE)
+    doubted_ml = float(((core > 0.5) & whole & (believed <= 0.5)).sum()) * scan.voxel_ml
+    if notes is not None and doubted_ml >= WORTH_SAYING_ML:
+        notes.append(
+            f"The core may be {doubted_ml:.0f} ml larger: the network takes so much more for it, but nothing enhances "
+            "around that and it may be oedema"
+        )
     return believed
 
 

@@ -37,8 +37,6 @@ DARKER = 0.9
 CORE = 0.3
 #: Below this probability of the core nothing is called enhancing; the score there is 0.
 NEGLIGIBLE = 0.01
-#: From this volume on a note says how much of the networks' core is not believed, ml.
-WORTH_SAYING_ML = 1.0
 #: Least number of healthy voxels that can say anything.
 LEAST = 500
 
@@ -168,13 +166,7 @@ def with_enhancement(
         leaks = (leak.score(t1, t1c, everywhere, coarse.spacing_mm) > 0.5) & ~lesion
         enhancing = without_vessels(enhancing, doubtful, scan, coarse, leaks)
     normal = {m: robust_level(coarse.images[m][healthy]) for m in NATIVE if m in coarse.images}
-    core = core_around(odds["TC"], whole, (enhancing > 0.5) & whole, scan, normal)
-    doubted_ml = float(((odds["TC"] > 0.5) & whole & (core <= 0.5)).sum()) * scan.voxel_ml
-    if notes is not None and doubted_ml >= WORTH_SAYING_ML:
-        notes.append(
-            f"The core may be {doubted_ml:.0f} ml larger: the network takes so much more for it, but nothing enhances "
-            "around that and it may be oedema"
-        )
+    core = core_around(odds["TC"], whole, (enhancing > 0.5) & whole, scan, normal, notes)
     return {"WT": odds["WT"], "TC": np.maximum(core, np.minimum(enhancing, odds["WT"])), "ET": enhancing}
 
 
