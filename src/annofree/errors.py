@@ -11,8 +11,10 @@ from os.path import isfile
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
-    """The known word that a misspelt one was meant to be; None where none is so like it."""
-    return next(iter(difflib.get_close_matches(word, list(known), n=1)), None)
+    """The known word that a misspelt one was meant to be; None where none is so like it, whatever its capitals."""
+    by_lower = {name.lower(): name for name in known}
+    near = difflib.get_close_matches(word.lower(), list(by_lower), n=1)
+    return by_lower[near[0]] if near else None
 
 
 def some(names: Sequence[str], most: int = 3) -> str:
