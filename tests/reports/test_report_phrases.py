@@ -152,6 +152,9 @@ PRESENT = [
     # the place of a part is the lesion's
     ("A cystic lesion with an enhancing nodule is present in the right cerebellar hemisphere.", RIGHT, {"cerebellum"}),
     ("Right cavernous sinus meningioma.", RIGHT, {"skull_base"}),
+    # gone, but not away
+    ("The left frontal mass has gone up in size.", LEFT, {"frontal"}),
+    ("The left frontal tumor has gone through the corpus callosum.", LEFT, {"frontal", "corpus_callosum"}),
     # sides by a letter
     ("(L) occipital metastasis.", LEFT, {"occipital"}),
     ("Metastasis in the R cerebellum.", RIGHT, {"cerebellum"}),
@@ -229,6 +232,8 @@ def test_asked_is_not_found() -> None:
         "Rule out left frontal glioma.",
         "Left frontal metastasis should be ruled out.",
         "Left frontal metastasis has to be excluded.",
+        "Query glioma left frontal. Ventricles normal.",
+        "Evaluate for progression of left frontal glioma. No hydrocephalus.",
     ],
 )
 def test_what_is_not_excluded_stays_possible(text: str) -> None:

@@ -57,7 +57,12 @@ def _answered(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
     ]
     first = next((n for n, finding in enumerate(findings) if _of_today(finding) and not asked[n]), len(findings))
     told = [finding for finding in findings[first:] if _of_today(finding)]
-    answers = any(finding.role == "normal" or finding.certainty is Certainty.ABSENT for finding in told)
+    # normal ventricles and no hydrocephalus do not say that there is no tumour
+    answers = any(
+        (f.role == "normal" and (not f.places or any(place.role == "brain" for place in f.places)))
+        or (f.certainty is Certainty.ABSENT and f.role in ("tumour", "lesion", "signal", "part"))
+        for f in told
+    )
     if not answers or any(f.role == "part" and f.certainty is not Certainty.ABSENT for f in told):
         return findings
     return tuple(replace(f, historical=True) if asked[n] and n < first else f for n, f in enumerate(findings))
