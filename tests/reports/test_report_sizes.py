@@ -105,6 +105,11 @@ SIZES: list[tuple[str, tuple[float, ...] | None]] = [
     ("Right parietal tumour, 4 mm larger than before.", None),
     ("Right parietal tumour has grown by 4 mm.", None),
     ("Right parietal tumour, 8 mm -> 12 mm.", (12,)),
+    ("Right parietal tumour, 30 mm -> stable.", (30,)),
+    ("Right parietal tumour reduced by half to 2 cm.", (20,)),
+    # a number that is no length
+    ("Right parietal tumour, SUV 3.2 and 12 mm in size.", (12,)),
+    ("Right parietal tumour on images 14, 15 and 16 mm in size.", (16,)),
     # what was measured at an earlier time
     ("The right parietal tumour has enlarged from 1.8 cm to 2.9 cm.", (29,)),
     ("The right parietal tumour shrank from 31 x 22 mm to 18 x 11 mm.", (18, 11)),

@@ -18,7 +18,7 @@ from annofree.reports.lexicon import Item, Lexicon
 _SPOKEN = {"half": 0.5, "one": 1.0, "two": 2.0, "three": 3.0, "four": 4.0, "five": 5.0, "six": 6.0}
 _NUMBER = (
     r"(\d{1,3}(?:[.,]\d{1,4}|\s?[½¼¾]|\s[13]/[24])?|[.,]\d{1,2}|[½¼¾]"
-    rf"|\b(?:half(?:\s+an?)?|(?:{'|'.join([*_SPOKEN][1:])})(?:\s+and\s+a\s+half)?)\b)"
+    rf"|\b(?:half(?:\s+an?)?(?=\s*-?[cm](?:m|enti|illi))|(?:{'|'.join([*_SPOKEN][1:])})(?:\s+and\s+a\s+half)?)\b)"
 )
 _FRACTION = re.compile(r"(\d*)\s*(?:([13])/([24])|([½¼¾]))")
 _UNIT = r"(mms?\b|cms?\b|mm|cm|millimet(?:er|re)s?|centimet(?:er|re)s?|毫米|厘米|公分|㎜|㎝)"
@@ -56,8 +56,13 @@ _EARLIER = re.compile(
     re.IGNORECASE,
 )
 _EARLIER_BEHIND = re.compile(
-    r"\s*(?:->|→|=>|(?:larger|smaller|bigger|longer|wider)\s+than\b)"
+    r"\s*(?:(?:->|→|=>)(?=[^.;\n]{0,20}\d)|(?:larger|smaller|bigger|longer|wider)\s+than\b)"
     r"|\s*(?:previously|formerly|before|earlier|at baseline|(?:on|in) (?:the )?(?:prior|previous))\b"
+)
+# A number behind these is no length: "SUV 3.2 and 12 mm", "image 14 and 16 mm".
+_NO_LENGTH = re.compile(
+    r"\b(?:suv(?:max|mean)?|images?|slices?|series|grade|score|level|ratio|index|adc|ki-?67|number|no)\b[\s.:=#]*(?:of\s+)?\Z",
+    re.IGNORECASE,
 )
 # How far something lies from something else: "2 cm from the midline", "8 mm below the cortex".
 _DISTANCE = re.compile(
@@ -115,7 +120,7 @@ def sizes_in(text: str, start: int = 0, end: int | None = None) -> list[Size]:
         elsewhere = _DISTANCE.match(text, span.end, end) or _EARLIER_BEHIND.match(text, span.end, end)
         if elsewhere or _EARLIER.search(before):
             continue
-        for other in re.finditer(r"\d+(?:\.\d+)?", others or ""):
+        for other in re.finditer(r"\d+(?:\.\d+)?", "" if _NO_LENGTH.search(before) else others or ""):
             at = match.start("others") + other.start()
             found.append(Size((_number(other[0]) * _millimetres(unit_single),), Span(at, at + len(other[0]))))
         if all(0 < value <= _LARGEST_MM for value in values):
