@@ -91,7 +91,7 @@ def drawn_core(core: NDArray[np.float32], whole: NDArray[np.bool_], scan: Scan) 
     """Probability of the core with one half at the border that this scan's own images show, (X, Y, Z).
 
     What `annofree.refine.appearance` does for the whole tumour in the brain is done for the core in each finding: a
-    network that never saw this tumour finds its core and misses up to a half of it. A finding that is too small to show
+    network that never saw this tumour finds its core and may miss most of it. A finding that is too small to show
     both keeps the networks' word, and so does one that would gain or lose its core (`HAS_CORE`).
     """
     drawn = core.copy()
