@@ -177,6 +177,58 @@ def test_two_lesions_keep_their_own_sizes_and_sides() -> None:
     ]
 
 
+TWO = "A mass in the left temporal lobe, 44 x 68 x 52 mm. "
+TWO_MORE = TWO + "A mass in the right frontal lobe, 30 x 20 x 25 mm. "
+TEMPORAL, FRONTAL = (LEFT, {"temporal"}, (44.0, 68.0, 52.0)), (RIGHT, {"frontal"}, (30.0, 20.0, 25.0))
+WITH_INSULA = (LEFT, {"temporal", "insula"}, (44.0, 68.0, 52.0))
+SEVERAL = [  # text -> each lesion's side, regions, diameters
+    # a lesion that extends somewhere is not thereby the one before
+    (
+        TWO + "There is a right frontal mass extending into the right insula, 30 x 20 x 25 mm.",
+        [TEMPORAL, (RIGHT, {"frontal", "insula"}, (30.0, 20.0, 25.0))],
+    ),
+    (TWO + "A second mass involves the right frontal lobe, 30 x 20 x 25 mm.", [TEMPORAL, FRONTAL]),
+    (TWO + "The lesion in the right frontal lobe measures 30 x 20 x 25 mm.", [TEMPORAL, FRONTAL]),
+    (
+        "左侧颞叶见占位性病变，大小约44×68×52mm。右侧额叶见另一占位性病变，累及右侧岛叶，大小约30×20×25mm。",
+        [TEMPORAL, (RIGHT, {"frontal", "insula"}, (30.0, 20.0, 25.0))],
+    ),
+    # the one that is named, not the last one
+    (TWO_MORE + "The left temporal mass extends into the left insula.", [WITH_INSULA, FRONTAL]),
+    (TWO_MORE + "The mass in the left temporal lobe extends into the left insula.", [WITH_INSULA, FRONTAL]),
+    (
+        "左侧颞叶见占位性病变，大小约44×68×52mm。右侧额叶见占位性病变，大小约30×20×25mm。左侧颞叶病变累及左侧岛叶。",
+        [WITH_INSULA, FRONTAL],
+    ),
+    (
+        "There is a mass in the left temporal lobe and a mass in the right frontal lobe. The left temporal mass "
+        "measures 44 x 68 x 52 mm. The right frontal mass measures 30 x 20 x 25 mm.",
+        [TEMPORAL, FRONTAL],
+    ),
+    # a sum of several is none of its own, and does not make the last one's side both
+    (TWO_MORE + "IMPRESSION: Masses in the left temporal and the right frontal lobe.", [TEMPORAL, FRONTAL]),
+    # another one may lie in the same region
+    (
+        TWO + "A further lesion lies in the left temporal lobe, measuring 12 x 10 x 9 mm.",
+        [TEMPORAL, (LEFT, {"temporal"}, (12.0, 10.0, 9.0))],
+    ),
+    # but what extends without a place of its own is still the one before
+    (TWO + "Tumor extends into the left insula.", [WITH_INSULA]),
+    (TWO + "There is left insular tumor extension.", [WITH_INSULA]),
+    ("左侧颞叶见占位性病变，大小约44×68×52mm。肿瘤累及左侧岛叶。", [WITH_INSULA]),
+    ("左侧颞叶见占位性病变，大小约44×68×52mm。左侧岛叶受肿瘤侵犯。", [WITH_INSULA]),
+]
+
+
+@pytest.mark.parametrize(("text", "lesions"), SEVERAL)
+def test_lesions_keep_apart(text: str, lesions: list[tuple[Side, set[str], tuple[float, ...]]]) -> None:
+    found = read_report(text).lesions
+    assert [
+        (lesion.side, {place.region for place in lesion.places}, lesion.size.diameters_mm if lesion.size else None)
+        for lesion in found
+    ] == lesions
+
+
 def test_size_of_the_shift_is_not_the_size_of_the_mass() -> None:
     reading = read_report("Right temporal mass measuring 4.1 cm. Midline shift of 5 mm to the left.")
     assert reading.lesions[0].size is not None

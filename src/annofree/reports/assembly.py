@@ -110,8 +110,12 @@ def _groups(findings: Sequence[Finding], lexicon: Lexicon) -> list[list[int]]:
             continue
         brain = _brain([finding])
         own = len(groups) - 1
-        if not (finding.anaphora and groups):
-            same = (n for n in reversed(range(len(groups))) if _same_lesion(brain, list(places[n].values()), lexicon))
+        if not finding.anaphora and _sums_up(brain, places, lexicon):
+            continue
+        if finding.another and brain and finding.section is not Section.IMPRESSION:
+            own = len(groups)
+        elif not (finding.anaphora and groups):
+            same = (n for n in reversed(range(len(groups))) if same_lesion(brain, list(places[n].values()), lexicon))
             own = next(same, len(groups))
         if own == len(groups):
             groups.append([])
@@ -121,7 +125,15 @@ def _groups(findings: Sequence[Finding], lexicon: Lexicon) -> list[list[int]]:
     return groups
 
 
-def _same_lesion(new: Sequence[Place], old: Sequence[Place], lexicon: Lexicon) -> bool:
+def _sums_up(brain: Sequence[Place], known: Sequence[dict[tuple[str, Side | None], Place]], lexicon: Lexicon) -> bool:
+    """Whether places are those of several lesions: "masses in the left temporal and the right frontal lobe"."""
+    whose = [
+        [n for n, old in enumerate(known) if old and same_lesion([each], [*old.values()], lexicon)] for each in brain
+    ]
+    return all(whose) and not set.intersection(*map(set, whose)) if whose else False
+
+
+def same_lesion(new: Sequence[Place], old: Sequence[Place], lexicon: Lexicon) -> bool:
     """Two mentions are one lesion when one names no place, or when sides agree and one region holds the other."""
     if not new or not old:
         return True
@@ -130,6 +142,22 @@ def _same_lesion(new: Sequence[Place], old: Sequence[Place], lexicon: Lexicon) -
         and (lexicon.is_a(a.region, b.region) or lexicon.is_a(b.region, a.region))
         for a in new
         for b in old
+    )
+
+
+def names_another(named: Sequence[Place], last: Finding, findings: Sequence[Finding], lexicon: Lexicon) -> bool:
+    """Whether places that say which lesion is meant are an earlier lesion's, or others on the other side than the last.
+
+    The same region on the other side is a contradiction of the report, not a lesion of its own.
+    """
+    of_last = _brain([last])
+    if same_lesion(named, of_last, lexicon):
+        return False
+    earlier = (_brain([finding]) for finding in findings if finding.is_lesion)
+    anywhere = [replace(place, side=None) for place in of_last]
+    across = {_side_of(named), _side_of(of_last)} == {Side.LEFT, Side.RIGHT}
+    return (across and not same_lesion(named, anywhere, lexicon)) or any(
+        old and same_lesion(named, old, lexicon) for old in earlier
     )
 
 

@@ -155,6 +155,7 @@ class LanguageModelReader:
             places=tuple(place for place in checked if place is not None),
             size=same.size if same else next(iter(sizes), None) if role in ("tumour", "lesion") else None,
             anaphora=same.anaphora if same else False,
+            another=same.another if same else False,
             extends=same.extends if same else False,
             historical=same.historical if same else not sentence.section.speaks_of_today,
             outside=same.outside if same else False,

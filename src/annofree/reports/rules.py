@@ -6,11 +6,22 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from annofree.reports.assembly import assemble
+from annofree.reports.assembly import assemble, names_another, same_lesion
 from annofree.reports.findings import Certainty, Cue, Finding, Place, Reading, Section, Sentence, Side, Size, Span
 from annofree.reports.laterality import places_in
 from annofree.reports.lexicon import Item, Lexicon
-from annofree.reports.scope import beside, certainty_of, is_definite, owners_of, reaches_back
+from annofree.reports.scope import (
+    beside,
+    certainty_of,
+    is_another,
+    is_definite,
+    is_new,
+    is_the_patient,
+    names_extension,
+    naming,
+    owners_of,
+    reaches_back,
+)
 from annofree.reports.sizes import size_owner, sizes_in
 from annofree.reports.text import language_of, sentences_of, without_unticked
 
@@ -47,10 +58,6 @@ _SUFFERS = re.compile(
 _OF_KIN = re.compile(
     r"\s+(?:in|of)\s+(?:(?:an?|the|his|her|their|patient'?s|maternal|paternal|older|younger)\s+)*\Z", re.IGNORECASE
 )
-# The patient, or who comes along: "a 38-year-old mother with", "brought by her son", "father of two".
-_NO_RELATIVE = re.compile(r"(?:\b(?:old|y/?o|by|per)|\b(?:by|per)\s+(?:the|his|her|their)|岁的?)\s*\Z", re.IGNORECASE)
-_ONE_WITH = re.compile(r"(?:\A|[.;:]\s*|\bis\s+)an?\s+\w+\s+with\b", re.IGNORECASE)
-_WITH_CHILDREN = re.compile(r"\s+of\s+(?:an?|one|two|three|four|five|\d+)\b", re.IGNORECASE)
 # Between a lesion and another disease: words that say that the one is the other, or lies beside it or in it.
 _IS_THAT = re.compile(
     r"(?i)consistent|compatible|in (?:keeping|line)|represent|reflect|likely|probab|suggest|favou?r|due to|typical"
@@ -250,11 +257,7 @@ class _SentenceReader:
         role = self.lexicon.roles[kind.key]
         lesion = role in _LESION
         previous = self.memory.last_lesion
-        anaphora = (
-            lesion
-            and previous is not None
-            and (is_definite(self.text, kind, self.sentence.span.start) or self._extension_word(kind))
-        )
+        anaphora = lesion and previous is not None and self._goes_on(kind, places, previous)
         brain = any(place.role == "brain" for place in places)
         outside = bool(places) and all(place.role == "outside" for place in places)
         outside = outside or (not brain and (self.memory.elsewhere or self.sentence.section is Section.ELSEWHERE))
@@ -269,6 +272,7 @@ class _SentenceReader:
             places=tuple(places),
             change=next((item.key for item in self.items if item.category == "change"), None) if lesion else None,
             anaphora=anaphora,
+            another=lesion and is_another(self.text, kind, self.sentence.span.start),
             extends=anaphora and self.extends and brain,
             several=lesion
             and any(item.category == "several" and 0 <= kind.start - item.end < 60 for item in self.items),
@@ -276,12 +280,14 @@ class _SentenceReader:
             outside=outside,
         )
 
-    def _extension_word(self, kind: Item) -> bool:
-        """Whether it reads "tumor extension" or "extension of tumor"."""
-        return any(
-            item.category == "extends" and (0 <= item.start - kind.end < 3 or 0 <= kind.start - item.end < 10)
-            for item in self.items
-        )
+    def _goes_on(self, kind: Item, places: Sequence[Place], last: Finding) -> bool:
+        """Whether it speaks of the last lesion: "the mass", "tumor extension"; not where it names another one."""
+        reaches = [item for item in self.items if item.category == "extends"]
+        named = naming(self.text, kind, places, reaches)
+        noun, start = names_extension(self.text, kind, reaches), self.sentence.span.start
+        if noun or is_definite(self.text, kind, start):
+            return not names_another(named, last, self.memory.findings, self.lexicon)
+        return noun is False and not is_new(self.text, kind, start) and same_lesion(named, last.places, self.lexicon)
 
     def _history_cues(self, kind: Item) -> list[Cue]:
         return [Cue("past", Span(item.start, item.end)) for item in self.items if self._tells_the_past(item, kind)]
@@ -290,7 +296,7 @@ class _SentenceReader:
         if item.category == "removed" and item.form == "after":
             kinds = [other for other in self.items if other.category == "kind"]
             return reaches_back(self.text, item, kind, self.breaks, kinds)
-        if item.category == "kin" and self._is_the_patient(item):
+        if item.category == "kin" and is_the_patient(self.text, item):
             return False
         if item.category == "kin" and item.start >= kind.end:
             return _OF_KIN.fullmatch(self.text, kind.end, item.start) is not None
@@ -305,12 +311,6 @@ class _SentenceReader:
         if item.category == "history":
             return not _SINCE.search(self.text, item.end, kind.end)
         return not _LEFT_BEHIND.search(self.text, item.end, kind.start)
-
-    def _is_the_patient(self, kin: Item) -> bool:
-        """Whether a relative's word names the patient, or who came along."""
-        before = self.text[: kin.start]
-        one = any(found.end() > kin.end > found.start() for found in _ONE_WITH.finditer(self.text))
-        return bool(one or _NO_RELATIVE.search(before) or _WITH_CHILDREN.match(self.text, kin.end))
 
     def _give_lonely_sides(self, lonely: Sequence[Place], kinds: Sequence[Item], own_places: list[list[Place]]) -> None:
         """A side that no region claimed is the lesion's when it stands beside it: "left-sided mass"."""

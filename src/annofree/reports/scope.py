@@ -181,6 +181,62 @@ def is_definite(text: str, trigger: Item, since: int = 0) -> bool:
     return bool(_DEFINITE.search(text[max(since, trigger.start - 40) : trigger.start]))
 
 
+# The patient, or who comes along: "a 38-year-old mother with", "brought by her son", "father of two".
+_NO_RELATIVE = re.compile(r"(?:\b(?:old|y/?o|by|per)|\b(?:by|per)\s+(?:the|his|her|their)|岁的?)\s*\Z", re.IGNORECASE)
+_ONE_WITH = re.compile(r"(?:\A|[.;:]\s*|\bis\s+)an?\s+\w+\s+with\b", re.IGNORECASE)
+_WITH_CHILDREN = re.compile(r"\s+of\s+(?:an?|one|two|three|four|five|\d+)\b", re.IGNORECASE)
+# Before a lesion that was not spoken of yet: "a new enhancing mass".
+_NEW = re.compile(r"\b(?:an?|new|separate)\s+(?:[\w\-]+[\s\-]+){0,3}\Z", re.IGNORECASE)
+_FURTHER = re.compile(
+    r"(?:(?<!the )\b(?:another|second|third|fourth|further|additional)\s+(?:[\w\-]+[\s\-]+){0,3}|另[^,，;；。]{0,6})\Z",
+    re.IGNORECASE,
+)
+_WITHIN = re.compile(r"\s+(?:(?:with)?in|of)\s+(?:the\s+)?", re.IGNORECASE)
+_IS_REACHED = re.compile(r"[受被]")  # "the insula is reached by the tumour": the place does not name the tumour
+
+
+def is_new(text: str, trigger: Item, since: int = 0) -> bool:
+    """Whether the words before it bring in a lesion: "a mass", "another lesion"."""
+    return bool(_NEW.search(text[max(since, trigger.start - 40) : trigger.start])) or is_another(text, trigger, since)
+
+
+def is_another(text: str, trigger: Item, since: int = 0) -> bool:
+    """Whether the words before it say that it is none of those before: "a second lesion", "another lesion"."""
+    return bool(_FURTHER.search(text[max(since, trigger.start - 40) : trigger.start]))
+
+
+def is_the_patient(text: str, kin: Item) -> bool:
+    """Whether a relative's word names the patient, or who came along."""
+    before = text[: kin.start]
+    one = any(found.end() > kin.end > found.start() for found in _ONE_WITH.finditer(text))
+    return bool(one or _NO_RELATIVE.search(before) or _WITH_CHILDREN.match(text, kin.end))
+
+
+def names_extension(text: str, kind: Item, reaches: Sequence[Item]) -> bool | None:
+    """Whether it reads "tumor extension" or "extension of tumor" (True), "tumor extends" (False), or neither (None)."""
+    near = [reach for reach in reaches if 0 <= reach.start - kind.end < 3 or 0 <= kind.start - reach.end < 10]
+    return any(text[reach.start : reach.end].lower().endswith(("ion", "ment")) for reach in near) if near else None
+
+
+def naming(text: str, kind: Item, places: Sequence[Place], reaches: Sequence[Item]) -> list[Place]:
+    """The brain places that say which lesion is meant: "the left temporal mass", "the mass in the left temporal lobe".
+
+    Where it reaches says nothing of which it is.
+    """
+    named = []
+    for place in places:
+        if place.role != "brain" or any(reach.end <= place.span.start for reach in reaches):
+            continue
+        inside = _WITHIN.match(text, kind.end)
+        if place.span.end <= kind.start:
+            names = not _IS_REACHED.search(text, place.span.end, kind.start)
+        else:
+            names = inside is not None and _modifies(text[inside.end() : max(inside.end(), place.span.start)])
+        if names:
+            named.append(place)
+    return named
+
+
 # Between a region and the finding it modifies only adjectives stand: "right frontal enhancing mass".
 _MODIFIES = re.compile(
     r"[\s\-]*(?:(?!(?:is|are|was|were|with|in|on|of|and|or|to|at|from|by|but|the|has|have|shows?|showing|reveals?)\b)[A-Za-z']+[\s\-]+){0,3}\Z"
