@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from annofree.errors import InputError
 from annofree.formats.carried import carried_mask
 from annofree.grid import apply_affine
-from annofree.masks import away_mm
+from annofree.masks import SmoothingInside, away_mm
 from annofree.prepare.regrid import drawn
 from annofree.prepare.resample import grid_at
 from annofree.prepare.rigid import Movement, register
@@ -122,11 +122,5 @@ def _compared(
 
 def _fine(image: NDArray[np.float32], where: NDArray[np.bool_], grid: Grid) -> NDArray[np.float32]:
     """Structure between the two blurs inside a mask, taking nothing from outside it, (N,)."""
-    from scipy import ndimage
-
-    def blurred(width_mm: float) -> NDArray[np.float32]:
-        sigma = [width_mm / edge for edge in grid.spacing_mm]
-        weight = ndimage.gaussian_filter(where.astype(np.float32), sigma)
-        return np.asarray(ndimage.gaussian_filter(np.where(where, image, 0), sigma)[where] / weight[where])
-
-    return blurred(_FINE_MM) - blurred(_COARSE_MM)
+    fine, coarse = (SmoothingInside(where, mm, grid.spacing_mm, least=1e-6)(image) for mm in (_FINE_MM, _COARSE_MM))
+    return (fine - coarse)[where]

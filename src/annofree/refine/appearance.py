@@ -10,10 +10,19 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
-from scipy import ndimage
 
 from annofree.intensity import robust_level
-from annofree.masks import Box, Mask, away_mm, bounding_box, components, components_with, depth_mm, margin_for
+from annofree.masks import (
+    Box,
+    Mask,
+    SmoothingInside,
+    away_mm,
+    bounding_box,
+    components,
+    components_with,
+    depth_mm,
+    margin_for,
+)
 from annofree.processes import side_by_side
 from annofree.refine.base import RefineContext, Refiner
 from annofree.refine.holes import fill_holes
@@ -114,9 +123,9 @@ class Appearance(Refiner):
             return self.skipped(result, context, "the finding is too thin to show an inside of its own")
         near = brain & (away <= self.reach_mm)
         stays, kept = inner & (depth > self.depth_mm), inner & ~thin
-        smooth = Smoothing(brain, self.smooth_mm, spacing)
+        smooth = SmoothingInside(brain, self.smooth_mm, spacing, least=1e-3)
         smoothed = side_by_side(smooth, images)
-        smooth_odds = Smoothing(brain, self.smooth_odds_mm, spacing)
+        smooth_odds = SmoothingInside(brain, self.smooth_odds_mm, spacing, least=1e-3)
         given = np.clip(scores[near], _TINY, 1.0 - _TINY)
         believed = np.log(given / (1.0 - given)) - np.log(self.even / (1.0 - self.even))
         prior = self.weight * np.clip(believed, -_SUREST, _SUREST)
@@ -175,24 +184,6 @@ class Appearance(Refiner):
         of_lesion, of_healthy = side_by_side(likelihood, asked)
         lead = of_lesion - of_healthy
         return np.clip(lead, -self.limit, self.limit).astype(np.float32)
-
-
-class Smoothing:
-    """Gaussian smoothing inside the brain alone, so that its edge takes nothing from outside; 0 mm does nothing."""
-
-    def __init__(self, brain: Mask, width_mm: float, spacing_mm: tuple[float, float, float]) -> None:
-        self._brain, self._sigma = brain, [width_mm / step for step in spacing_mm]
-        self._share = None
-        if width_mm > 0:
-            self._share = np.maximum(ndimage.gaussian_filter(brain.astype(np.float32), self._sigma), 1e-3)
-
-    def __call__(self, values: NDArray[np.floating]) -> NDArray[np.float32]:
-        """The values smoothed, (X, Y, Z), 0 outside the brain before."""
-        inside = np.where(self._brain, values, 0.0).astype(np.float32)
-        if self._share is None:
-            return inside
-        smooth: NDArray[np.float32] = ndimage.gaussian_filter(inside, self._sigma) / self._share
-        return smooth
 
 
 def _away(mask: Mask, reach_mm: float, spacing_mm: tuple[float, float, float]) -> NDArray[np.float32]:

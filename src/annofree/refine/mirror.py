@@ -13,8 +13,7 @@ from scipy import ndimage
 
 from annofree.grid import apply_affine
 from annofree.intensity import robust_level
-from annofree.masks import Box, Mask, away_mm, components, components_with, margin_for
-from annofree.refine.appearance import Smoothing
+from annofree.masks import Box, Mask, SmoothingInside, away_mm, components, components_with, margin_for
 from annofree.refine.base import RefineContext, Refiner
 from annofree.scan import Modality
 from annofree.volumes import exceeds, reaches
@@ -200,7 +199,7 @@ class _Brightness:
 
     @cached_property
     def _smooth(self) -> NDArray[np.float32]:
-        return Smoothing(self._brain, _SMOOTH_MM, self._spacing_mm)(self._image)
+        return SmoothingInside(self._brain, _SMOOTH_MM, self._spacing_mm, least=1e-3)(self._image)
 
 
 def _or_nothing(inner: Mask | None, mask: Mask) -> Mask:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from annofree.intensity import robust_level
-from annofree.masks import Mask, largest_component, smoothed_inside
+from annofree.masks import Mask, SmoothingInside, largest_component
 from annofree.scan import Modality, Scan
 from annofree.synthesis.carrier import Carrier, Images, finish, upright
 
@@ -90,7 +90,7 @@ def abnormal_ml(scores: Images, brain: Mask, sequences: tuple[Modality, ...]) ->
     small = _halved(np.asarray(disease, np.float32))
     both = _halved(brain.astype(np.float32))
     both = np.minimum(both, both[::-1])
-    asymmetry = smoothed_inside(small - small[::-1], both, _SMOOTH_MM / 2.0, least=0.2)
+    asymmetry = SmoothingInside(both, _SMOOTH_MM, 2.0, least=0.2)(small - small[::-1])
     excess = np.clip(asymmetry - _TOLERANCE, 0.0, 2.0) * (both > 0.5)
     middle = excess.shape[0] // 2
     voxel_ml = 8.0 / 1000.0

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from annofree.errors import InputError
-from annofree.masks import Box, Mask, bounding_box, smoothed_inside, widened
+from annofree.masks import Box, Mask, SmoothingInside, bounding_box, widened
 from annofree.synthesis.placement import Tissue
 from annofree.synthesis.published_settings import PublishedSettings
 from annofree.synthesis.published_shapes import Drawn, add_clot, draw_tumour, rooms_of
@@ -189,7 +189,7 @@ def _smoothed(image: Image, brain: Mask, box: Box, sigma: NDArray[np.float64], b
     back = tuple(slice(b.start - w.start, b.stop - w.start) for b, w in zip(box, wide, strict=True))
     if not brain_only:
         return np.asarray(ndimage.gaussian_filter(image[wide], sigma)[back])
-    return smoothed_inside(image[wide], brain[wide], sigma, least=1e-3)[back]
+    return SmoothingInside(brain[wide], sigma, least=1e-3)(image[wide])[back]
 
 
 def _texture(

@@ -12,8 +12,8 @@ from math import inf
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
+from annofree.masks import SmoothingInside
 from annofree.scan import Modality
 from annofree.trust.check import Check
 from annofree.trust.view import View
@@ -97,12 +97,11 @@ def _shared(view: View, inside: NDArray[np.bool_]) -> tuple[Shared, Shared]:
 
 def _ranks(view: View, inside: NDArray[np.bool_]) -> dict[Modality, NDArray[np.int16]]:
     """The rank (X, Y, Z), in twelfths, of each voxel's difference to its surroundings in the brain."""
-    sigma = [_FINE_MM / edge for edge in view.grid.spacing_mm]
-    share = np.maximum(ndimage.gaussian_filter(view.brain.astype(np.float32), sigma), np.float32(0.05))
+    smooth = SmoothingInside(view.brain, _FINE_MM, view.grid.spacing_mm, least=0.05)
     steps, found = np.arange(1, _RANKS) / _RANKS, {}
     for name, image in view.images.items():
-        own = np.where(view.brain, image - np.float32(np.median(image[view.brain])), np.float32(0))
-        fine = (own - ndimage.gaussian_filter(own, sigma) / share)[inside]
+        own = image - np.float32(np.median(image[view.brain]))
+        fine = (own - smooth(own))[inside]
         found[name] = np.zeros(inside.shape, np.int16)
         found[name][inside] = np.searchsorted(np.quantile(fine, steps), fine)
     return found

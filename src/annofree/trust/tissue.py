@@ -17,7 +17,7 @@ from scipy import ndimage
 
 from annofree.anatomy.template import tissue_maps
 from annofree.grid import apply_affine
-from annofree.masks import bounding_box, margin_for
+from annofree.masks import SmoothingInside, bounding_box, margin_for
 from annofree.scan import Modality
 from annofree.trust.check import Check
 from annofree.trust.view import View
@@ -125,24 +125,19 @@ def measure(view: View) -> dict[Modality, Measures] | None:
     box = bounding_box(view.brain, margin_for(4 * _SHADING_MM, view.grid.spacing_mm))
     assert box is not None
     brain, deep = view.brain[box], view.deep[box]
-    share = np.maximum(_smooth(brain.astype(np.float32), view), np.float32(1e-3))
+    smooth = SmoothingInside(brain, _SHADING_MM, view.grid.spacing_mm, least=1e-3)
     found = {}
     for name, whole in view.images.items():
         image = whole[box]
         low, quarter, middle, upper, high = np.percentile(image[deep], (10, 25, 50, 75, 90))
         width = max(float(high - low), 1e-12)
-        level = np.where(brain, np.clip((image - middle) / width, -3, 3), 0).astype(np.float32)
-        fine = (level - _smooth(level, view) / share)[deep]
+        level = np.clip((image - middle) / width, -3, 3).astype(np.float32)
+        fine = (level - smooth(level))[deep]
         dark, usual, bright = np.percentile(fine, (2, 50, 98))
         skew = float(bright + dark - 2 * usual) / max(float(bright - dark), 1e-12)
         low, high = float(quarter - middle) / width, float(upper - middle) / width
         found[name] = Measures(low, high, skew, blocks.grey_white(image[brain]))
     return found
-
-
-def _smooth(volume: NDArray[np.float32], view: View) -> NDArray[np.float32]:
-    smooth: NDArray[np.float32] = ndimage.gaussian_filter(volume, [_SHADING_MM / edge for edge in view.grid.spacing_mm])
-    return smooth
 
 
 class _Blocks(NamedTuple):

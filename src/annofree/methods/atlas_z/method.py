@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from annofree.intensity import robust_level
-from annofree.masks import Box, bounding_box, smoothed_inside
+from annofree.masks import Box, SmoothingInside, bounding_box
 from annofree.methods.base import Method
 from annofree.methods.decide import Rules, Scored
 from annofree.refine.brain import ErodedBrain
@@ -166,8 +166,8 @@ class AtlasZ(Method):
         ]
         total = sum(weight for weight, _ in weighted)
         z = np.asarray(sum(weight * value for weight, value in weighted) / total, dtype=np.float32)
-        sigma = [self.settings.sigma_mm / step for step in scan.spacing_mm]
-        z = np.where(brain, smoothed_inside(z, brain, sigma, least=0.1), np.float32(0.0))
+        smooth = SmoothingInside(brain, self.settings.sigma_mm, scan.spacing_mm, least=0.1)
+        z = np.where(brain, smooth(z), np.float32(0.0))
         if self.settings.asymmetry > 0:
             broad = ndimage.gaussian_filter(z, [_MIRROR_SIGMA_MM / step for step in scan.spacing_mm])
             plane = plane_of(scan).within(box, scan.spacing_mm)

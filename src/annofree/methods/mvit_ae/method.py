@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from annofree.errors import InputError
 from annofree.labels import NESTED
-from annofree.masks import smoothed_inside
+from annofree.masks import SmoothingInside
 from annofree.methods.decide import Rules, Scored
 from annofree.methods.mvit_ae.frame import Frame, Map, frame
 from annofree.methods.mvit_ae.healthy import HOLD_OUT_SEEDS
@@ -161,8 +161,8 @@ class MViTAE(NetworkMethod):
 
     def _smoothed(self, framed: Frame, residual: Map) -> Map:
         x, y, z = framed.grid.spacing_mm
-        sigma = [self.settings.sigma_mm / step for step in (z, x, y)]
-        return smoothed_inside(residual, framed.brain, sigma, least=0.1) * framed.brain
+        smooth = SmoothingInside(framed.brain, self.settings.sigma_mm, (z, x, y), least=0.1)
+        return smooth(residual) * framed.brain
 
     def _key(self, fusion: Fusion, what: str) -> str:
         """Name of a level: levels differ with what the network is shown."""

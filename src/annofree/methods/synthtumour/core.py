@@ -98,11 +98,12 @@ def drawn_core(core: NDArray[np.float32], whole: NDArray[np.bool_], scan: Scan) 
     findings, _ = components(whole)
     for finding, box in enumerate(ndimage.find_objects(findings), 1):
         within, given = findings[box] == finding, core[box]
+        called, needed = within & (given > 0.5), HAS_CORE * within.sum()
+        if called.sum() < needed:
+            continue
         images = {modality: image[box] for modality, image in scan.images.items()}
-        context = RefineContext(given, within, scan.spacing_mm, images, region="TC")
-        called = within & (given > 0.5)
-        found = BORDER.apply(called, context) & within
-        if min(called.sum(), found.sum()) < HAS_CORE * within.sum():
+        found = BORDER.apply(called, RefineContext(given, within, scan.spacing_mm, images, region="TC")) & within
+        if found.sum() < needed:
             continue
         drawn[box][within & found] = np.maximum(given, 0.5 + NEGLIGIBLE)[within & found]
         drawn[box][within & ~found] = np.minimum(given, 0.5 - NEGLIGIBLE)[within & ~found]

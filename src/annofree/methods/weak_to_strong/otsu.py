@@ -14,7 +14,7 @@ from scipy import ndimage
 from annofree.errors import InputError
 from annofree.inference.channels import mirror_x
 from annofree.intensity import otsu_cut
-from annofree.masks import components, smoothed_inside
+from annofree.masks import SmoothingInside, components
 from annofree.scan import Modality, Scan
 from annofree.volumes import reaches
 
@@ -67,7 +67,7 @@ def tumour_mask(scan: Scan, brain: NDArray[np.bool_]) -> NDArray[np.bool_]:
     assert sequence is not None
     spacing = np.asarray(scan.spacing_mm)
     nothing = np.zeros(brain.shape, dtype=bool)
-    smooth = smoothed_inside(scan.images[sequence], brain, _SIGMA_MM / spacing, least=1e-6)
+    smooth = SmoothingInside(brain, _SIGMA_MM, scan.spacing_mm, least=1e-6)(scan.images[sequence])
     depth = ndimage.distance_transform_edt(np.pad(brain, 1), sampling=spacing)[1:-1, 1:-1, 1:-1]
     deep = depth > 3.0
     levels = smooth[deep]
