@@ -82,6 +82,24 @@ ABSENT = [
     "No recurrence, right frontal mass or edema.",
     "Mass (none), edema (none), shift (none).",
     "Comparison with previous: the right frontal metastasis seen in March has gone.",
+    "No acute hemorrhage, a mass, or midline shift.",
+    "No hemorrhage, an infarct or a mass is seen.",
+    # what is denied of what did not come, or would only suggest a tumour
+    "No interval development of new lesions.",
+    "No appearance of new metastases.",
+    "Status post gross total resection of right temporal glioblastoma. "
+    "No nodular enhancement along the resection margin to suggest residual tumor.",
+    "No abnormal enhancement is seen in the region of the previously treated left temporal metastasis.",
+    # an answer in front of its word
+    "Negative study for tumour",
+    "Negative CT for mass.",
+    "Resolved left frontal lesion.",
+    "Completely resolved enhancing lesion of the right insula.",
+    "Unlikely residual tumor.",
+    # nothing is left
+    "Near complete resection of left frontal glioma with no residual along the margin.",
+    "Near total resection of the right parietal glioma without residual enhancement.",
+    "Multiple sclerosis with a lesion in the left frontal lobe.",
 ]
 
 PRESENT = [
@@ -149,6 +167,35 @@ PRESENT = [
     ("Rule out glioma. Left frontal mass of 3 cm. Ventricles normal.", LEFT, {"frontal"}),
     ("Mass (right frontal), edema (moderate), shift (none), hemorrhage (none).", RIGHT, {"frontal"}),
     ("Near complete resection of left frontal glioma with small residual along the margin.", LEFT, {"frontal"}),
+    # joined by "and" or a semicolon, or a mass that comes with it
+    ("Hemorrhage with a mass in the right frontal lobe.", RIGHT, {"frontal"}),
+    ("Multiple sclerosis and left frontal mass.", LEFT, {"frontal"}),
+    ("Demyelination; mass in the left parietal lobe.", LEFT, {"parietal"}),
+    (
+        "Multiple sclerosis with typical white matter lesions; in addition a 3 cm mass in the left temporal lobe.",
+        LEFT,
+        {"temporal"},
+    ),
+    # resolved or unlikely is another thing, or not all of it
+    ("The edema resolved and the left frontal mass is smaller.", LEFT, {"frontal"}),
+    ("Partially resolved lesion in the left frontal lobe.", LEFT, {"frontal"}),
+    ("Unlikely abscess; right temporal glioma.", RIGHT, {"temporal"}),
+    ("No development of hydrocephalus around the left thalamic mass.", LEFT, {"thalamus"}),
+    ("No hemorrhage, a mass in the left frontal lobe measures 3 cm.", LEFT, {"frontal"}),
+    ("Previously treated left temporal metastasis with increasing enhancement.", LEFT, {"temporal"}),
+    ("Near total resection of a right parietal glioma with a residual nodule.", RIGHT, {"parietal"}),
+    # fields of a form
+    ("Tumor: yes\nLocation: right temporal lobe\nSize: 32 x 21 mm\nEdema: moderate", RIGHT, {"temporal"}),
+    ("Mass: present. Side: left. Lobe: frontal. Size: 3 cm", LEFT, {"frontal"}),
+    # both sides in one word, in two, and of several
+    ("Bifrontal glioma.", Side.BILATERAL, {"frontal"}),
+    ("Bi-parietal meningioma.", Side.BILATERAL, {"parietal"}),
+    ("Tumour of the right > left frontal lobe.", Side.BILATERAL, {"frontal"}),
+    (
+        "Multiple metastases in both hemispheres, the largest in the left insula.",
+        Side.BILATERAL,
+        {"cerebrum", "insula"},
+    ),
     # the place of a part is the lesion's
     ("A cystic lesion with an enhancing nodule is present in the right cerebellar hemisphere.", RIGHT, {"cerebellum"}),
     ("Right cavernous sinus meningioma.", RIGHT, {"skull_base"}),
@@ -223,6 +270,11 @@ def test_asked_is_not_found() -> None:
     assert read_report("? left frontal glioma").tumour is Certainty.POSSIBLE
 
 
+def test_what_was_measured_was_not_only_asked() -> None:
+    reading = read_report("Concerned about mass in the left frontal lobe, which measures 2 cm. No edema.")
+    assert (reading.tumour, reading.side) == (Certainty.POSSIBLE, LEFT)
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -252,6 +304,23 @@ def test_a_mass_that_does_not_enhance(text: str) -> None:
 def test_impression_on_the_other_side_is_flagged() -> None:
     reading = read_report("FINDINGS: Right thalamic glioma, 22 mm.\nIMPRESSION: Left thalamic glioma.")
     assert "contradictory side" in reading.flags
+
+
+def test_fields_of_a_form_belong_to_their_lesion() -> None:
+    form = "Lesion 1. Side: left. Lobe: frontal. Size: 3 cm.\nLesion 2. Side: right. Lobe: occipital. Size: 1 cm."
+    told = [(x.side, x.places[0].region, x.size and x.size.diameters_mm) for x in read_report(form).lesions]
+    assert told == [(LEFT, "frontal", (30.0,)), (RIGHT, "occipital", (10.0,))]
+
+
+@pytest.mark.parametrize(
+    ("text", "sizes"),
+    [
+        ("Mass at the margin of the right parietal resection cavity measures 8 mm.", [(8.0,)]),
+        ("Edema around the left frontal mass measures 6 cm.", [None]),
+    ],
+)
+def test_what_measures_is_what_the_sentence_is_about(text: str, sizes: list[tuple[float, ...] | None]) -> None:
+    assert [lesion.size and lesion.size.diameters_mm for lesion in read_report(text).lesions] == sizes
 
 
 def test_each_lesion_has_its_size() -> None:

@@ -53,6 +53,7 @@ def _answered(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
     """The findings, what a report only asks at its beginning ("Rule out glioma.") as history where it answers."""
     asked = [
         any(cue.means == "asked" or (cue.means == "?" and not finding.places) for cue in finding.cues)
+        and finding.size is None  # what was measured was seen
         for finding in findings
     ]
     first = next((n for n, finding in enumerate(findings) if _of_today(finding) and not asked[n]), len(findings))
@@ -68,15 +69,19 @@ def _answered(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
     return tuple(replace(f, historical=True) if asked[n] and n < first else f for n, f in enumerate(findings))
 
 
-def finest(places: Sequence[Place], lexicon: Lexicon) -> tuple[Place, ...]:
-    """Fine beats coarse: a place goes when a finer one inside it, on its side, is named too; repeats go as well."""
+def finest(places: Sequence[Place], lexicon: Lexicon, several: bool = False) -> tuple[Place, ...]:
+    """Fine beats coarse: a place goes when a finer one inside it, on its side, is named too; repeats go as well.
+
+    Of `several` lesions on both sides one finer place leaves the others where they were.
+    """
+    coarse = (None,) if several else (None, Side.BILATERAL)
     places = _each_once(places)
     kept: list[Place] = []
     for place in places:
         covered = any(
             other.region != place.region
             and _is_finer(other.region, place.region, lexicon)
-            and (other.side is None or place.side in (None, Side.BILATERAL, other.side))
+            and (other.side is None or place.side in (*coarse, other.side))
             for other in places
         )
         repeated = any(
@@ -181,14 +186,15 @@ def _lesion(group: Sequence[int], findings: Sequence[Finding], lexicon: Lexicon)
         places = [replace(place, stated=False) for place in _brain(hosts[-1:])]
     elif not any(place.side for place in places) and (side := _side_of(later)) is not None:
         places = [replace(place, side=side, stated=False) for place in places]
-    kept = finest(places, lexicon)
+    several = any(finding.several for finding in own)
+    kept = finest(places, lexicon, several)
     sizes = [finding.size for finding in own if finding.size is not None]
     return ReportedLesion(
         places=kept,
         side=_side_of(kept),
         certainty=max((finding.certainty for finding in own), key=lambda certainty: certainty.weight),
         size=max(sizes, key=lambda size: (len(size.diameters_mm), max(size.diameters_mm)), default=None),
-        several=any(finding.several for finding in own),
+        several=several,
         findings=tuple(group),
     )
 

@@ -21,7 +21,9 @@ _LIST = re.compile(
     r"associated|brain|mesial|mid|upper|lower|that)\b|[及和与至以、并累涉的叶部区向延伸内外上下前后深])*\Z",
     re.IGNORECASE,
 )
-_JOINED_SIDES = re.compile(r"\s*(?:and|or|/|&|、|和|及|,)?\s*(?:the)?\s*\Z", re.IGNORECASE)
+_JOINED_SIDES = re.compile(
+    r"\s*(?:and|or|/|&|、|和|及|,|[<>]|(?:greater|more|worse)\s+than)?\s*(?:the)?\s*\Z", re.IGNORECASE
+)
 _BESIDE = re.compile(
     r"[\s\-]*(?:lobe|region|cerebral|hemispheric|convexity|brain|adjacent|叶|部|区)?s?[\s\-]*\Z", re.IGNORECASE
 )
@@ -135,7 +137,10 @@ def _carry(
     text: str, regions: Sequence[Item], claimed: dict[int, Side], free: Sequence[_SideWord], lexicon: Lexicon
 ) -> list[tuple[Item, Side | None, bool]]:
     """Give every region its side: its own, its list's, one behind it ("of the left hemisphere"), or an earlier one."""
-    sides: list[Side | None] = [claimed.get(id(item)) for item in regions]
+    sides: list[Side | None] = [
+        Side.BILATERAL if text[item.start : item.start + 2].lower() == "bi" else claimed.get(id(item))
+        for item in regions
+    ]
     stated = [side is not None for side in sides]
     for index in range(1, len(regions)):  # "right frontal, temporal and parietal lobes": forwards through the list
         before, item = regions[index - 1], regions[index]

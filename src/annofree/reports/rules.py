@@ -14,6 +14,7 @@ from annofree.reports.scope import (
     beside,
     certainty_of,
     is_another,
+    is_called,
     is_definite,
     is_new,
     is_the_patient,
@@ -32,14 +33,14 @@ _CLAUSE_END = re.compile(r"[,，;；]")
 _GOES_ON = re.compile(
     r"[;；,，]\s*(?!or|nor)|\band\s+(?:is|are|was|were|has|lies|sits|arises|occupies|remains|appears)\b", re.IGNORECASE
 )
-#: Characters between "lesion" and the word that explains it ("ischaemic lesion", "lesion, likely an infarct").
-_EXPLAINS_WITHIN = 60
 #: Characters between a denial and the reach that it denies ("without any definite sign of extension").
 _DENIES_WITHIN = 30
 # Between "resection of" and a lesion that is there after it.
 _LEFT_BEHIND = re.compile(
     r"\b(?:with|now|new|residual|recurr\w*|remain\w*|show\w*|reveal\w*|demonstrat\w*)\b", re.IGNORECASE
 )
+# "Near total resection of the glioma without residual enhancement": nothing is left of it.
+_NOTHING_LEFT = re.compile(r"\b(?:no|without)\s+(?:\w+\s+){0,3}?(?:residu\w+|remnant|recurr\w+)", re.IGNORECASE)
 # "Status post craniotomy with residual tumour", "history of glioma, now with a mass": what is there after all that.
 _SINCE = re.compile(
     r"\b(?:now|shows|reveals|demonstrates|(?:with|and)\s+(?:(?:an?|the|some|small|large|increasing)\s+){0,2}"
@@ -58,16 +59,6 @@ _SUFFERS = re.compile(
 _OF_KIN = re.compile(
     r"\s+(?:in|of)\s+(?:(?:an?|the|his|her|their|patient'?s|maternal|paternal|older|younger)\s+)*\Z", re.IGNORECASE
 )
-# Between a lesion and another disease: words that say that the one is the other, or lies beside it or in it.
-_IS_THAT = re.compile(
-    r"(?i)consistent|compatible|in (?:keeping|line)|represent|reflect|likely|probab|suggest|favou?r|due to|typical"
-    r"|characteristic|diagnos|suspicious|\b(?:is|are) an?\b|[:=?]|考虑|提示|符合"
-)
-_COMPANY = (
-    r"(?i)\b(?:within|adjacent|near|beside|around|surrounding|containing|underlying|separate|additional|residual|recurrent|new"
-    r"|in\s+an?)\b|[伴并内旁周]"
-)
-_COMPANY_BEHIND = rf"{_COMPANY}|\b(?:with|associated)\b|\band\s+(?:\w+\s+){{0,2}}\Z"
 # What says that a place behind one that a lesion spares is the lesion's again: "in the frontal lobe", "的右额叶".
 _LIES_IN = re.compile(r"[,\s]*\b(?:with)?in\b|的", re.IGNORECASE)
 _LENGTH = re.compile(r"(?i)[\s\-]+(?:(?:by|to|and)\s+(?:\w+\s+){1,2})?(?:mm|cm|milli|centi)")  # "two by three cm"
@@ -296,6 +287,10 @@ class _SentenceReader:
         if item.category == "removed" and item.form == "after":
             kinds = [other for other in self.items if other.category == "kind"]
             return reaches_back(self.text, item, kind, self.breaks, kinds)
+        if item.category == "apparent" and "resection" in self.text[item.start : item.end].lower():
+            return (
+                item.end <= kind.start and _NOTHING_LEFT.search(self.text, kind.end, self.sentence.span.end) is not None
+            )
         if item.category == "kin" and is_the_patient(self.text, item):
             return False
         if item.category == "kin" and item.start >= kind.end:
@@ -334,12 +329,15 @@ class _SentenceReader:
         if doubted or tumour or roles[kind.key] not in ("lesion", "signal"):
             return None
         for index, other in enumerate(kinds):
-            gap = max(other.start - kind.end, kind.start - other.end)
-            between = self.text[min(kind.end, other.end) : max(kind.start, other.start)]
-            company = re.search(_COMPANY_BEHIND if kind.start < other.start else _COMPANY, between)
-            near = roles[kind.key] == "signal" or (gap <= _EXPLAINS_WITHIN and not company) or _IS_THAT.search(between)
             apart = bool(own_places[index]) and bool(own_places[number])
-            if roles[other.key] == "other" and near and not apart and certainties[id(other)][0] is not Certainty.ABSENT:
+            denied = certainties[id(other)][0] is Certainty.ABSENT
+            signal = roles[kind.key] == "signal"
+            if (
+                roles[other.key] == "other"
+                and not apart
+                and not denied
+                and (signal or is_called(self.text, kind, other))
+            ):
                 return other.key
         regions = {place.region for place in own_places[number] if place.role == "brain"}
         return "white_matter_disease" if roles[kind.key] == "signal" and regions == {"white_matter"} else None

@@ -28,7 +28,7 @@ _DEFINITE = re.compile(
 _EVIDENCE = re.compile(
     r"\s*(?:[\w\-]+\s+){0,3}?(?:(?:evid\w*|signs?|features?|suggestions?|indications?|findings?|hints?|suspicion|proof|concern|stigmata)"
     r"\s+(?:of|for|to\s+suggest|suggest\w*|suspicious\s+for|that\s+suggests?|indicat\w+|consistent\s+with)"
-    r"|(?:foc(?:us|i)|areas?|regions?|zones?)\s+of(?!\s+(?:the|this|that|its|his|her)\b))\b",
+    r"|(?:foc(?:us|i)|areas?|regions?|zones?|development|appearance|occurrence|emergence)\s+of(?!\s+(?:the|this|that|its|his|her)\b))\b",
     re.IGNORECASE,
 )
 # "No bleeding, left frontal mass", "negative for bleeding with a mass": a list that denies ends in "or" and names no
@@ -39,6 +39,16 @@ _ANOTHER = re.compile(
     re.IGNORECASE,
 )
 _OR = re.compile(r"[^.;:\n]{0,60}\b(?:or|nor)\b", re.IGNORECASE)
+# "No haemorrhage, a mass, or an infarct": "or" closes the list, and its articles bring in nothing.
+_LISTED = re.compile(r"(?:,\s*(?:\w+\s+){0,3}\w+)*,?\s+(?:or|nor)\b", re.IGNORECASE)
+_LIST_ENDS = re.compile(r"\b(?:or|nor)\s+(?:\w+\s+){0,3}\Z", re.IGNORECASE)
+_LIST_ARTICLE = re.compile(r",\s*an?\b", re.IGNORECASE)
+# At the beginning of a clause, before its noun: "Resolved left frontal lesion.", "Unlikely residual tumour."
+_GONE = re.compile(
+    r"(?:(?:\A|[.;:,\n(]|\b(?:now|the|an?|of|with|completely|fully|interval|previously|highly|very))\s*)\b(resolved|unlikely)"
+    r"(?:\s+(?!(?:and|or|but|with|in|on|at|by|after)\b)[\w\-]+){0,3}\s+\Z",
+    re.IGNORECASE,
+)
 # "Not present in 2019", "not seen on the prior study": new, and there today.
 _AT_THAT_TIME = re.compile(
     r"\s*(?:previously|before|earlier|(?:on|in|at|by|until)\s+(?:(?:the|an?|any|his|her)\s+)?(?:(?:most\s+)?recent\s+)?"
@@ -47,7 +57,8 @@ _AT_THAT_TIME = re.compile(
 )
 _PLACED = re.compile(r"\w\s+(?:with)?in(?:side)?\b|\w\s+(?:around|surrounding|near|adjacent)\b", re.IGNORECASE)
 _ARTICLE = re.compile(
-    r"\b(?:the|this|these|those|its|said|of|her|his|their)\b(?:(?!\b(?:and|or|nor)\b)[^.,;:])*\Z", re.IGNORECASE
+    r"\b(?:the|this|these|those|its|said|of|her|his|their)\b(?:(?!\b(?:and|or|nor|suggest\w*|indicat\w+)\b)[^.,;:])*\Z",
+    re.IGNORECASE,
 )
 # "No evidence of progression of the tumour": what is denied is a change of something that is there.
 _CHANGE_OF = re.compile(
@@ -67,9 +78,9 @@ _ANSWER = re.compile(
 # "? left frontal tumour" asks; in "tumour? Left frontal mass" the question ends with its mark.
 _ASKED = re.compile(r"(?:(?<![\w)])[?？][ \t]*|[?？])(?:\w+[ \t]+){0,3}\Z")
 # In "edema around the mass is not seen" the mass is not what is not seen.
-_PART_OF = re.compile(
+PART_OF = re.compile(
     r"[\s,]*\b(?:of|in|within|inside|around|surrounding|from|by|near|about|along|at|on|adjacent\s+to|due\s+to|to)\b"
-    r"(?:\s+(?:the|this|a|an|that|its))?(?:[\s\-]+(?!(?:is|are|was|were|and|or|with|but)\b)[\w']+){0,4}[\s\-]*\Z",
+    r"(?:\s+(?:the|this|a|an|that|its))?(?:[\s\-]+(?!(?:is|are|was|were|and|or|with|but)\b)[\w']+){0,6}[\s\-]*\Z",
     re.IGNORECASE,
 )
 # Between what is denied and the word behind it that denies: where it lies, and the verb's first part.
@@ -91,6 +102,8 @@ def certainty_of(text: str, trigger: Item, items: Sequence[Item]) -> tuple[Certa
     triggers = [item for item in items if item.category == "kind"]
     cues: list[Cue] = []
     doubt: Certainty | None = None
+    if (gone := _GONE.search(text, max(items[0].start - 40, trigger.start - 80, 0), trigger.start)) is not None:
+        return Certainty.ABSENT, [Cue("absent", Span(*gone.span(1)))]
     if (answer := _answer(text, trigger, triggers, items[-1].end)) is not None:
         return Certainty.ABSENT, [Cue("absent", answer)]
     for item in items:
@@ -120,6 +133,8 @@ def _reaches(text: str, cue: Item, trigger: Item, walls: Sequence[Item], trigger
     if cue.end > trigger.start:
         return False
     gap = text[cue.end : trigger.start]
+    if _LISTED.match(text, trigger.end) or _LIST_ENDS.search(gap):
+        gap = _LIST_ARTICLE.sub(lambda article: " " * len(article[0]), gap)
     if _WALL.search(gap) or any(cue.end <= wall.start < trigger.start for wall in walls):
         return False
     if (another := _ANOTHER.search(gap)) is not None and not _OR.match(text, trigger.end):
@@ -154,7 +169,7 @@ def reaches_back(text: str, cue: Item, trigger: Item, walls: Sequence[Item], tri
     if trigger not in ahead:
         return False
     about = len(ahead) - 1
-    while about > 0 and _PART_OF.match(text[ahead[about - 1].end : ahead[about].start]):
+    while about > 0 and PART_OF.match(text[ahead[about - 1].end : ahead[about].start]):
         about -= 1
     if not _TO_VERB.match(text[ahead[about].end : cue.start]):
         return False
@@ -309,3 +324,30 @@ def beside(text: str, side: Span, kind: Item) -> bool:
         return _modifies(text[side.end : kind.start])
     gap = text[kind.end : side.start]
     return len(gap) < 40 and not re.search(r"[;；,，:：。(]", gap)
+
+
+#: Characters between "lesion" and the word that explains it ("ischaemic lesion", "lesion, likely an infarct").
+_EXPLAINS_WITHIN = 60
+# Between a lesion and another disease: words that say that the one is the other, or lies beside it or in it.
+_IS_THAT = re.compile(
+    r"(?i)consistent|compatible|in (?:keeping|line)|represent|reflect|likely|probab|suggest|favou?r|due to|typical"
+    r"|characteristic|diagnos|suspicious|\b(?:is|are) an?\b|[:=?]|考虑|提示|符合"
+)
+_COMPANY = (
+    r"(?i)\b(?:within|adjacent|near|beside|around|along|margin|surrounding|containing|underlying|separate|additional|residual|recurrent|new"
+    r"|in\s+an?)\b|[伴并内旁周]"
+)
+# Before a lesion what "and" or a semicolon joins is another disease, and a mass is none that it comes with.
+_COMPANY_BEFORE = rf"{_COMPANY}|[;；]|(?i:\band\s+(?:\w+\s+){{0,4}}\Z)"
+_COMPANY_BEHIND = rf"{_COMPANY}|\b(?:with|associated)\b|\band\s+(?:\w+\s+){{0,2}}\Z"
+
+
+def is_called(text: str, kind: Item, other: Item) -> bool:
+    """Whether the words between a lesion and another disease say that it is that, and not what lies beside or in it."""
+    first = other.start < kind.start
+    between = text[min(kind.end, other.end) : max(kind.start, other.start)]
+    if _IS_THAT.search(between.rpartition(";")[2] if first else between):
+        return True
+    company = re.search(_COMPANY_BEFORE if first else _COMPANY_BEHIND, between)
+    came_with = kind.key == "mass" and re.search(r"(?i)\bwith\s+an?\b", between)
+    return len(between) <= _EXPLAINS_WITHIN and not (company or came_with)

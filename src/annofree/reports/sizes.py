@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from annofree.reports.findings import Size, Span
 from annofree.reports.lexicon import Item, Lexicon
+from annofree.reports.scope import PART_OF
 
 # A comma is a decimal sign too ("4,2 x 3,1 cm"), and a fraction may stand behind ("1½ cm", "1 1/2 cm") or alone.
 _SPOKEN = {"half": 0.5, "one": 1.0, "two": 2.0, "three": 3.0, "four": 4.0, "five": 5.0, "six": 6.0}
@@ -199,6 +200,7 @@ _TAKES = re.compile(  # "midline shift of 5 mm", "edema measuring 8 cm", "mass, 
     r"(?P<comma>\s*[,，(（:：;]?)\s*(?P<verb>measures?|measured|is|are|was|were)?[\s\w()~≈<>:：约为达长短最大小宽厚直径范围]{0,40}\Z",
     re.IGNORECASE,
 )
+_FINITE = ("measure", "measures", "is", "was")
 _COMPANY = re.compile(  # "mass with surrounding edema measures": what measures is the mass
     r"(?:\b(?:with|and|plus)|[伴并及和与]|[,，][^,，]{0,6}周[围边])\s*(?:(?!the\b)\w+\s+){0,4}\Z", re.IGNORECASE
 )
@@ -229,9 +231,14 @@ def size_owner(text: str, size: Size, kinds: Sequence[Item], lexicon: Lexicon, t
         return _nearest(size, kinds, lexicon)
     last = before[-1]
     took = _TAKES.match(text[kinds[last].end : start])
+    if took is not None and (took["verb"] or "").lower() in _FINITE:  # "edema around the mass measures 6 cm"
+        while len(before) > 1 and PART_OF.match(text[kinds[before[-2]].end : kinds[before[-1]].start]):
+            before.pop()
+        if before[-1] != last:
+            return before[-1]
     if free and last not in lesions:
         company = _COMPANY.search(text[max(0, kinds[last].start - 40) : kinds[last].start])
-        finite = took is not None and (took["verb"] or "").lower() in ("measure", "measures", "is", "was")
+        finite = took is not None and (took["verb"] or "").lower() in _FINITE
         between = text[kinds[last].start : start]
         described = kinds[last].key in ("enhancement", "necrosis") and not _NOUN_OF_PART.search(between)
         if took is None or took["comma"].strip(" (（") or (company is not None and (finite or described)):

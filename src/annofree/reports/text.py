@@ -16,13 +16,16 @@ _HEADING = re.compile(
 _HEADING_LINE = re.compile(r"(?m)^[ \t]*[【\[]?([A-Za-z\u4e00-\u9fff][A-Za-z\u4e00-\u9fff /&\-]{1,44})[】\]]?[ \t]*$")
 _WITH_POINT = ("Dr", "Mr", "Ms", "Mrs", "vs", r"e\.g", r"i\.e", "approx", "ca", "max", "min", "fig", "Gen")
 _ABBREVIATIONS = "".join(rf"(?<!\b{word})" for word in _WITH_POINT)
+# The fields of a form are one sentence with what they stand behind: "Mass. Side: left. Lobe: frontal. Size: 3 cm".
+_FIELD = r"[ \t\n]*(?i:side|laterality|lobe|locali[sz]ation|location|site|region|size|dimensions?|diameter)[ \t]*[:：]"
 _SENTENCE_END = re.compile(
+    rf"(?!.?{_FIELD})(?:"
     # a full stop that is no decimal point
     rf"{_ABBREVIATIONS}\.(?=[\s,，)]|$|[A-Z][a-z]|[\u4e00-\u9fff])(?![\s]*(?:mm|cm)\b)"
     r"|[!。！]+|[?？]+(?![?？]|[ \t]+[a-z(])"
     r"|\n[ \t]*(?=\n)"  # an empty line
     # a new item, a capital or a Chinese line
-    r"|\n(?=[ \t]*(?:[-*•·]|\d{1,2}[.)、]|[A-Z][a-z]|[A-Z ]{4,}:|[\u4e00-\u9fff]|【))"
+    r"|\n(?=[ \t]*(?:[-*•·]|\d{1,2}[.)、]|[A-Z][a-z]|[A-Z ]{4,}:|[\u4e00-\u9fff]|【)))"
 )
 # A sentence longer than this is no sentence but a table or a list without full stops; it is cut at a comma or a space.
 _LONGEST_SENTENCE = 500
