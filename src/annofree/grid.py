@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,6 +58,26 @@ class Grid:
         """Whether both grids place every voxel at the same point of the world, within a tolerance in mm."""
         same_shape = tuple(self.shape) == tuple(other.shape)
         return same_shape and bool(np.abs(self.corner_shifts_mm(other.affine)).max() <= tolerance_mm)
+
+
+def shared_part(
+    start: Sequence[int], size: Sequence[int], shape: Sequence[int]
+) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
+    """What a window shares with an array: the slices of it in the array, and in the window.
+
+    The window begins at the array's voxel `start`, which may be negative, and is as large as `size` along each axis;
+    what it does not share with the array of that `shape` is neither read nor written with these slices.
+
+    Example:
+        >>> shared_part([-1], [4], [9])
+        ((slice(0, 3, None),), (slice(1, 4, None),))
+    """
+    spans = [
+        (begin, max(0, begin), max(0, begin, min(limit, begin + length)))
+        for begin, length, limit in zip(start, size, shape, strict=True)
+    ]
+    in_array = tuple(slice(low, high) for _, low, high in spans)
+    return in_array, tuple(slice(low - begin, high - begin) for begin, low, high in spans)
 
 
 def apply_affine(affine: Array, points: Array) -> Array:

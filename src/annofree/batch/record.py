@@ -13,7 +13,7 @@ from annofree.batch.fingerprint import machine, result_hashes
 from annofree.errors import OutputError
 from annofree.formats.bids_names import bids_folder, bids_label, name_digest
 from annofree.formats.derivatives import mask_path, sidecar_path
-from annofree.formats.outfolder import atomic_write, read_json, table, write_json
+from annofree.formats.outfolder import atomic_write, read_json, write_json, write_table
 from annofree.formats.participants import FILE as PARTICIPANTS
 from annofree.formats.participants import participants_table
 from annofree.segmentation import REGIONS, Segmentation
@@ -120,7 +120,7 @@ def standing_rows(out: Path) -> list[dict[str, str]]:
 def write_results(out: Path, rows: Iterable[Mapping[str, str]]) -> None:
     """Write `results.tsv`, and `participants.tsv`, which says whom they are of."""
     listed = list(rows)
-    atomic_write(out / "results.tsv", table(listed, COLUMNS))
+    write_table(out / "results.tsv", listed, COLUMNS)
     if listed:
         atomic_write(out / PARTICIPANTS, participants_table(listed))
 

@@ -19,7 +19,7 @@ from annofree.errors import InputError
 from annofree.formats.bids_names import bids_stem
 from annofree.formats.lock import only_run
 from annofree.formats.network_folder import text_hash
-from annofree.formats.outfolder import atomic_write, claimed, read_table, refuse_beside, table
+from annofree.formats.outfolder import claimed, read_table, refuse_beside, write_table
 from annofree.pipeline import Choice
 from annofree.processes import as_they_come, sensible
 from annofree.progress import listening
@@ -245,7 +245,7 @@ class _Tables:
         path = self.out / "failures.tsv"
         failures = [*(asdict(failure) for failure in report.failures), *self._earlier_failures]
         if failures:
-            atomic_write(path, table(failures, FAILURE_COLUMNS))
+            write_table(path, failures, FAILURE_COLUMNS)
         else:
             path.unlink(missing_ok=True)
 

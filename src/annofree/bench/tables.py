@@ -11,7 +11,7 @@ import numpy as np
 from annofree.bench.plan import OWN, PLAIN
 from annofree.bench.results import Bench, Entry, Group
 from annofree.bench.scores import values_of
-from annofree.formats.outfolder import atomic_write, table
+from annofree.formats.outfolder import atomic_write, write_table
 from annofree.metrics.statistics import Comparison, bootstrap_interval, compare
 
 COLUMNS = (
@@ -26,8 +26,8 @@ _METRICS = ("dice", "lesionwise_dice", "hd95_mm")
 def write_tables(result: Bench) -> None:
     """Write `bench.tsv`, `cases.tsv` and `bench.md`."""
     rows = [row for group in result.groups for row in rows_of(group, oracles=result.oracles)]
-    atomic_write(result.out / "bench.tsv", table(rows, COLUMNS))
-    atomic_write(result.out / "cases.tsv", table(_case_rows(result)))
+    write_table(result.out / "bench.tsv", rows, COLUMNS)
+    write_table(result.out / "cases.tsv", _case_rows(result))
     atomic_write(result.out / "bench.md", markdown(result, rows))
 
 

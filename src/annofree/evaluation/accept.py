@@ -19,7 +19,7 @@ from annofree.formats.derivatives import mask_path, read_sidecar, sidecar_path
 from annofree.formats.drawn import WHOLE
 from annofree.formats.names import is_volume, stem_of
 from annofree.formats.nifti import read_labels, write_volume
-from annofree.formats.outfolder import atomic_write, is_ours, read_table, table, write_json
+from annofree.formats.outfolder import is_ours, read_table, write_json, write_table
 from annofree.formats.truth import nearest_whole, read_drawn
 from annofree.labels import NESTED
 from annofree.scan import canonical_grid, to_canonical, to_native
@@ -65,7 +65,7 @@ def accept(corrected: str | Path, out: str | Path, *, overwrite: bool = False) -
     targets = {_target(original).relative_to(root).as_posix() for original, *_ in checked}
     earlier = [row for row in before_this if row["file"] not in targets]
     if len(earlier) < len(before_this):  # the masks that it tells of are about to go
-        atomic_write(root / FILE, table(earlier, COLUMNS))
+        write_table(root / FILE, earlier, COLUMNS)
     rows: list[dict[str, Any]] = []
     for (original, after, before, grid), told, regions in zip(checked, records, apart, strict=True):
         changes = _changes(before, after, canonical_grid(grid).voxel_ml, regions)
@@ -75,7 +75,7 @@ def accept(corrected: str | Path, out: str | Path, *, overwrite: bool = False) -
         about |= {"Description": "Corrected by a person", "Corrects": original.name, "Tier": "S", "Changes": changes}
         write_json(sidecar_path(target), about)
         rows += [{"id": told.get("ScanId"), "file": target.relative_to(root).as_posix(), **row} for row in changes]
-    atomic_write(root / FILE, table([*earlier, *rows], COLUMNS))
+    write_table(root / FILE, [*earlier, *rows], COLUMNS)
     return rows
 
 

@@ -16,7 +16,7 @@ from annofree.evaluation.rescan import Change, rescans
 from annofree.formats.bids_names import bids_folder, bids_stem, participant_of
 from annofree.formats.carried import carried_labels, carried_mask
 from annofree.formats.derivatives import read_segmentation, written_ids
-from annofree.formats.outfolder import atomic_write, claimed, read_table, table
+from annofree.formats.outfolder import atomic_write, claimed, read_table, write_table
 from annofree.grid import apply_affine
 from annofree.prepare.regrid import drawn
 from annofree.prepare.visits import SURE_LIKENESS, Visits, align_visits
@@ -137,7 +137,7 @@ def compare(
             raise InputError(f"Not one of {len(found)} pairs could be compared; {failures[0][0]}: {failures[0][1]}")
         path, now = root / TABLE, {(earlier.scan_id, later.scan_id) for earlier, later in found}
         others = [row for row in read_table(path) if (row.get("before"), row.get("after")) not in now]
-        atomic_write(path, table([*(row for one in done for row in one.rows()), *others], COLUMNS))
+        write_table(path, [*(row for one in done for row in one.rows()), *others], COLUMNS)
     return CompareReport(path, tuple(done), tuple(failures), tuple(alone))
 
 

@@ -18,10 +18,9 @@ from annofree.formats.derivatives import no_results
 from annofree.formats.dicom.drawn import Segs, segs_below
 from annofree.formats.grids import on_grid
 from annofree.formats.label_sets import LABEL_SETS, UnclearLabels, named_to_2021
-from annofree.formats.outfolder import read_table
+from annofree.formats.outfolder import read_table, write_table
 from annofree.formats.standing import refuse_standing
 from annofree.metrics import LESION_RULES, RULES, CaseScores, Score, Summary, score_case, summarise, write_case_scores
-from annofree.metrics.summary import write_table
 from annofree.registry import named
 from annofree.scan import Truth, scoring
 from annofree.segmentation import REGIONS, Segmentation
@@ -211,11 +210,11 @@ def evaluate(
     summary = summarise(cases)
     write_case_scores(cases, paths[0])
     summary.write(paths[1])
-    write_table(paths[2], SanityRow._fields, sanity.rows())
+    write_table(paths[2], sanity.rows(), SanityRow._fields)
     write_table(
         paths[3],
-        ("scan", "scored", "note"),
         [*((scan, "no", text) for scan, text in skipped), *((scan, "yes", text) for scan, text in notes)],
+        ("scan", "scored", "note"),
     )
     return Evaluation(
         tuple(cases),

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from annofree.errors import InputError
-from annofree.formats.outfolder import atomic_write, read_json, read_table, table
+from annofree.formats.outfolder import read_json, read_table, write_table
 from annofree.segmentation import LABEL_NAMES, Lesion
 
 _LABELS = tuple(name for label, name in LABEL_NAMES.items() if label)
@@ -28,7 +28,7 @@ def write_lesions(path: Path, lesions: Iterable[Lesion], method: str) -> None:
         others = [row for row in _rows(path, method) if row["method"] != method]
     except (InputError, ValueError, KeyError):  # what stands there is damaged, and written anew
         others = []
-    atomic_write(path, table([*(dict(zip(COLUMNS, row, strict=True)) for row in cells), *others], COLUMNS))
+    write_table(path, [*cells, *others], COLUMNS)
 
 
 def read_lesions(path: Path, method: str) -> tuple[Lesion, ...]:

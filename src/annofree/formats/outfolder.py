@@ -9,13 +9,16 @@ import json
 import math
 import os
 import threading
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from annofree.errors import InputError, OutputError
 from annofree.version import VERSION
+
+Row = Mapping[str, Any] | Sequence[Any]
+"""A row of a table: values by column, or in the columns' order."""
 
 DESCRIPTION = "dataset_description.json"
 _HARMLESS = {".annofree.lock", ".DS_Store", "Thumbs.db", "desktop.ini"}
@@ -140,17 +143,25 @@ def read_json(file: Path) -> Any:
         return None
 
 
-def table(rows: Iterable[Mapping[str, Any]], columns: Iterable[str] = (), *, delimiter: str = "\t") -> str:
+def write_table(path: str | Path, rows: Iterable[Row], columns: Iterable[str] = (), *, delimiter: str = "\t") -> Path:
+    """Write rows as a table, atomically; the arguments are those of `table`."""
+    atomic_write(Path(path), table(rows, columns, delimiter=delimiter))
+    return Path(path)
+
+
+def table(rows: Iterable[Row], columns: Iterable[str] = (), *, delimiter: str = "\t") -> str:
     """Rows as the text of a table: a header line, then a line a row.
 
     Args:
-        rows: Values by column; None, NaN and what a row lacks become "n/a"; floats get six digits; white space within a
-            cell becomes one blank, and a text that a spreadsheet would take for a formula gets an apostrophe in front.
+        rows: Values by column, or in the columns' order; None, NaN and what a row lacks become "n/a"; floats get six
+            digits; white space within a cell becomes one blank, and a text that a spreadsheet would take for a formula
+            gets an apostrophe in front.
         columns: In order; by default all that occur, in the order of their first occurrence.
         delimiter: A tab (TSV as BIDS wants it: nothing is quoted) or a comma (CSV).
     """
-    listed = list(rows)
-    names = list(columns) or list(dict.fromkeys(key for row in listed for key in row))
+    names = list(columns)
+    listed = [row if isinstance(row, Mapping) else dict(zip(names, row, strict=True)) for row in rows]
+    names = names or list(dict.fromkeys(key for row in listed for key in row))
     stream = io.StringIO()
     quoting = {"quoting": csv.QUOTE_NONE, "quotechar": None} if delimiter == "\t" else {}
     writer = csv.writer(stream, delimiter=delimiter, lineterminator="\n", **quoting)  # type: ignore[arg-type]

@@ -8,6 +8,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from annofree.grid import shared_part
 from annofree.masks import joint_box
 from annofree.metrics.empty_cases import emptiness, settle
 from annofree.metrics.lesionwise import LESION_RULES, LesionRule, lesionwise
@@ -41,10 +42,7 @@ def quick_scores(
 def placed(labels: NDArray[np.uint8], shape: tuple[int, ...]) -> NDArray[np.uint8]:
     """A label map (X, Y, Z) in the middle of another shape, cut or filled with background."""
     out = np.zeros(shape, labels.dtype)
-    cut, into = [], []
-    for have, want in zip(labels.shape, shape, strict=True):
-        size = min(have, want)
-        cut.append(slice((have - size) // 2, (have - size) // 2 + size))
-        into.append(slice((want - size) // 2, (want - size) // 2 + size))
-    out[tuple(into)] = labels[tuple(cut)]
+    start = [int((have - want) / 2) for have, want in zip(labels.shape, shape, strict=True)]
+    there, here = shared_part(start, shape, labels.shape)
+    out[here] = labels[there]
     return out

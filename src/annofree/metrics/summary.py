@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annofree.errors import InputError
+from annofree.formats.outfolder import write_table
 from annofree.metrics.case import CaseScores, Score
 from annofree.metrics.ranking import RankCounts, oracle_common_threshold
 from annofree.metrics.statistics import RESAMPLES, bootstrap_interval
@@ -62,7 +63,7 @@ class Summary:
 
     def write(self, path: str | Path) -> Path:
         """Write the rows as TSV; undefined values are "n/a"."""
-        return write_table(path, SummaryRow._fields, self.rows)
+        return write_table(path, self.rows, SummaryRow._fields)
 
 
 def summarise(
@@ -98,7 +99,7 @@ def summarise(
 
 def write_case_scores(cases: Iterable[CaseScores], path: str | Path) -> Path:
     """Write the long table (case, region, metric, value) of all cases as TSV; undefined values are "n/a"."""
-    return write_table(path, Score._fields, (row for case in cases for row in case.rows))
+    return write_table(path, (row for case in cases for row in case.rows), Score._fields)
 
 
 def _rows(
@@ -129,16 +130,3 @@ def _pooled_rows(cases: Sequence[CaseScores]) -> Iterable[SummaryRow]:
         for metric, value in figures.items():
             counts = len(tables), len(cases) - len(tables)
             yield SummaryRow(region, metric + suffix, POOLED, *counts, value, *(float("nan"),) * 5)
-
-
-def write_table(path: str | Path, header: Sequence[str], rows: Iterable[tuple[object, ...]]) -> Path:
-    """Write rows as TSV, atomically; undefined values are "n/a".
-
-    Raises:
-        OutputError: The file cannot be written.
-    """
-    from annofree.formats.outfolder import atomic_write, table
-
-    path = Path(path)
-    atomic_write(path, table((dict(zip(header, row, strict=True)) for row in rows), header))
-    return path

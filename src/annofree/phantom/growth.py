@@ -13,6 +13,7 @@ from scipy import ndimage
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import dijkstra
 
+from annofree.grid import shared_part
 from annofree.phantom.head import Head, Tissues
 from annofree.phantom.waves import Lattice, Waves
 
@@ -59,8 +60,7 @@ class Neighbourhood:
         number[t.brain] = np.arange(len(speed))
         rows, columns, weights = [], [], []
         for offset in _NEIGHBOURS:
-            here = tuple(slice(max(0, -o), m - max(0, o)) for o, m in zip(offset, shape, strict=True))
-            there = tuple(slice(max(0, o), m - max(0, -o)) for o, m in zip(offset, shape, strict=True))
+            there, here = shared_part(offset, shape, shape)
             cost = 0.5 * _STEP_MM * float(np.linalg.norm(offset)) * (slow[here] + slow[there])
             linked = np.isfinite(cost)
             rows.append(number[here][linked])

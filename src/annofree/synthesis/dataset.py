@@ -21,7 +21,7 @@ from annofree.errors import InputError, OutputError
 from annofree.formats.names import is_volume
 from annofree.formats.nifti import write_volume
 from annofree.formats.nnunet import write_description
-from annofree.formats.outfolder import atomic_write, read_json, table, write_json
+from annofree.formats.outfolder import read_json, write_json, write_table
 from annofree.formats.standing import listed, refuse_standing, unfinished_fit
 from annofree.processes import in_order
 from annofree.scan import Cohort, Modality, Scan
@@ -102,7 +102,7 @@ class MadeFolder:
         regions: Iterable[int] = (),
     ) -> Path:
         """Write the table and, for nnU-Net, `dataset.json` and `splits_final.json`."""
-        atomic_write(self.root / TABLE, table(rows, delimiter=","))
+        write_table(self.root / TABLE, rows, delimiter=",")
         if self.layout == "nnunet":
             write_description(self.root, self.sequences, label_names, len(rows), split, regions=regions)
         shutil.rmtree(self.root / _ROWS, ignore_errors=True)

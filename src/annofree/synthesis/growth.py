@@ -7,6 +7,7 @@ from itertools import product
 import torch
 from torch import Tensor
 
+from annofree.grid import shared_part
 from annofree.synthesis.matter import Matter
 
 FAR = 1e4
@@ -47,7 +48,7 @@ def arrival(cost: Tensor, compartment: Tensor, seed: Tensor, spacing_mm: float, 
     time = torch.where(seed & ~closed, 0.0, FAR)
     steps = []
     for shift in _HALF:
-        here, there = _overlap(shift, cost.shape)
+        there, here = shared_part(shift, cost.shape, cost.shape)
         a, b = compartment[here], compartment[there]
         passes = ((a == b) | (a == 3) | (b == 3)) & (a != 4) & (b != 4)
         length = spacing_mm * float(sum(s * s for s in shift)) ** 0.5
@@ -58,12 +59,6 @@ def arrival(cost: Tensor, compartment: Tensor, seed: Tensor, spacing_mm: float, 
             time[here] = torch.minimum(time[here], time[there] + price)
             time[there] = torch.minimum(time[there], time[here] + price)
     return time
-
-
-def _overlap(shift: tuple[int, ...], shape: torch.Size) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
-    here = tuple(slice(max(0, -s), n - max(0, s)) for s, n in zip(shift, shape, strict=True))
-    there = tuple(slice(max(0, s), n - max(0, -s)) for s, n in zip(shift, shape, strict=True))
-    return here, there
 
 
 def level_for_volume(score: Tensor, allowed: Tensor, voxels: float) -> float:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from annofree.errors import InputError, no_folder
 from annofree.formats.derivatives import read_segmentation, written_ids
 from annofree.formats.nnunet import read_case_labels, write_description, write_first_description
-from annofree.formats.outfolder import atomic_write, is_ours, read_table, table
+from annofree.formats.outfolder import atomic_write, is_ours, read_table, table, write_table
 from annofree.formats.scans import Prepare, open_cohort
 from annofree.formats.standing import listed, refuse_shared, refuse_standing, unfinished_fit
 from annofree.modality import Modality
@@ -109,7 +109,7 @@ def mix_folders(
             originals.write(name, scan.images, known[name], scan)
         cases = [{"case": r["id"], **r, "tier": tiers[r["tumour"]]} for r in rows]
         cases += [{"case": name, "tumour": name, "tier": tiers[name]} for name in usable]
-        atomic_write(merged / TABLE, table(cases, delimiter=","))
+        write_table(merged / TABLE, cases, delimiter=",")
         _describe(root, sequences, known, cases, _split(cases, usable))
         text = table([{"id": r["id"], "id1": r["tumour"], "id2": r["healthy"]} for r in rows], delimiter=",")
         atomic_write(root / PAIRS if csv is None else Path(csv), text)

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from annofree.formats.outfolder import atomic_write, table
+from annofree.formats.outfolder import write_table
 
 
 class RunLog:
@@ -43,7 +43,7 @@ class RunLog:
         """Write ``curves.csv`` and ``curves.png``."""
         records = self.records()
         keys = list(dict.fromkeys(key for record in records for key in record))
-        atomic_write(self.folder / "curves.csv", table(records, keys, delimiter=","))
+        write_table(self.folder / "curves.csv", records, keys, delimiter=",")
         from matplotlib.figure import Figure
 
         shown = [k for k in keys if k not in ("step", "seconds") and any(isinstance(r.get(k), float) for r in records)]

@@ -7,6 +7,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from annofree.grid import shared_part
 from annofree.inference.channels import SEQUENCES, contrast_power, network_input, normalise
 from annofree.settings import Settings
 
@@ -59,12 +60,8 @@ def centre_start(brain: Tensor, patch: tuple[int, int, int], shift: tuple[int, .
 def cut(volumes: Tensor, start: list[int], shape: list[int]) -> Tensor:
     """``(C, X, Y, Z)`` cut to ``(C, *shape)``, zeros where the window leaves the array."""
     out = torch.zeros((volumes.shape[0], *shape), dtype=volumes.dtype)
-    source, target = [slice(None)], [slice(None)]
-    for begin, size, limit in zip(start, shape, volumes.shape[1:], strict=True):
-        low, high = max(0, begin), min(limit, begin + size)
-        source.append(slice(low, max(low, high)))
-        target.append(slice(low - begin, max(low, high) - begin))
-    out[tuple(target)] = volumes[tuple(source)]
+    there, here = shared_part(start, shape, volumes.shape[1:])
+    out[:, *here] = volumes[:, *there]
     return out
 
 

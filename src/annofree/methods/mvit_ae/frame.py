@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from annofree.errors import InputError
+from annofree.grid import shared_part
 from annofree.inference.channels import along
 from annofree.inference.network import Network, by_parts
 from annofree.intensity import Normalisation
@@ -52,13 +53,9 @@ class Frame:
 
     def to_grid(self, values: Map) -> Map:
         """Slices (Z, X, Y) on the grid that they were cut from, 0 beyond the frame."""
-        out = np.zeros(self.grid.shape, dtype=np.float32)
-        inside, there = [], []
-        for start, size, limit in zip(self.start, np.asarray(values.shape)[[1, 2, 0]], self.grid.shape, strict=True):
-            low, high = max(0, start), min(limit, start + int(size))
-            there.append(slice(low, high))
-            inside.append(slice(low - start, high - start))
-        out[tuple(there)] = values.transpose(1, 2, 0)[tuple(inside)]
+        out, framed = np.zeros(self.grid.shape, dtype=np.float32), values.transpose(1, 2, 0)
+        there, here = shared_part(self.start, framed.shape, out.shape)
+        out[there] = framed[here]
         return out
 
     def to_scan(self, values: Map, scan: Scan) -> Map:
@@ -107,10 +104,9 @@ def frame(
 
 def _cut(volume: NDArray[Any], start: tuple[int, int, int], shape: tuple[int, int, int]) -> NDArray[Any]:
     out = np.zeros(shape, dtype=volume.dtype)
-    slices = [slice(max(0, s), s + n) for s, n in zip(start, (shape[1], shape[2], shape[0]), strict=True)]
-    part = volume[tuple(slices)].transpose(2, 0, 1)
-    x, y = max(0, -start[0]), max(0, -start[1])
-    out[:, x : x + part.shape[1], y : y + part.shape[2]] = part
+    framed = out.transpose(1, 2, 0)
+    there, here = shared_part(start, framed.shape, volume.shape)
+    framed[here] = volume[there]
     return out
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from annofree.borders import BORDERS
+from annofree.grid import shared_part
 from annofree.masks import away_mm, bounding_box, components, margin_for
 from annofree.refine.appearance import Appearance
 from annofree.refine.base import RefineContext
@@ -194,9 +195,7 @@ def surrounded(solid: NDArray[np.bool_]) -> NDArray[np.float32]:
         across = step[:axis] + step[axis + 1 :]
         meets = solid.copy()
         planes = np.moveaxis(meets, axis, 0)
-        sizes = planes.shape[1:]
-        here = tuple(slice(max(-one, 0), size - max(one, 0)) for one, size in zip(across, sizes, strict=True))
-        ahead = tuple(slice(max(one, 0), size - max(-one, 0)) for one, size in zip(across, sizes, strict=True))
+        ahead, here = shared_part(across, planes.shape[1:], planes.shape[1:])
         # from the far end on, each plane takes over what the plane ahead of it meets
         order = range(len(planes) - 2, -1, -1) if step[axis] > 0 else range(1, len(planes))
         for place in order:

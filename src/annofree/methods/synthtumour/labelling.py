@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annofree.errors import AnnofreeError
-from annofree.formats.outfolder import atomic_write, table, write_json
+from annofree.formats.outfolder import write_json, write_table
 from annofree.methods.synthtumour.cases import RECORD, folder_name, id_checksum, read_record, read_scan, write_case
 from annofree.methods.synthtumour.coarse import coarse_of
 from annofree.methods.synthtumour.pseudo_labels import PseudoLabelSettings, assess_quality, predict_views
@@ -71,7 +71,7 @@ def pseudo_label(
         if record["kept"]:
             kept.append(target)
     reasons = Counter(reason for row in rows for reason in str(row["why"]).split(", ") if reason)
-    atomic_write(folder / "cases.csv", table(rows, delimiter=","))
+    write_table(folder / "cases.csv", rows, delimiter=",")
     draw_sheet([folder / folder_name(str(r["id"])) for r in rows if r["why"] != UNUSABLE], folder / "sheet.png")
     return kept, {"given": len(rows), "kept": len(kept), "left out": dict(reasons)}
 

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annofree.errors import InputError, OutputError
-from annofree.formats.outfolder import read_json, write_json
+from annofree.formats.outfolder import read_json, write_json, write_table
 from annofree.masks import dice
 from annofree.methods.network_method import NetworkMethod
 from annofree.methods.synthtumour.cases import read_case, read_scan, write_carriers
@@ -29,7 +29,6 @@ from annofree.methods.synthtumour.labelling import draw_sheet, pseudo_label, wri
 from annofree.methods.synthtumour.pseudo_labels import PseudoLabelSettings, near_tumour
 from annofree.methods.synthtumour.settings import SynthTumourSettings
 from annofree.methods.synthtumour.validation import passes
-from annofree.metrics.summary import write_table
 from annofree.progress import say
 from annofree.refine.appearance import Appearance
 from annofree.refine.base import Refiner
@@ -236,7 +235,7 @@ def _write_changes(file: Path, patients: Cohort, junior: NetworkMethod, senior: 
             continue
         called_ml = (round(float(mask.sum()) * ml, 2) for mask in (before, after))
         rows.append((scan_id, *called_ml, round(dice(before, after, empty=1.0), 3)))
-    write_table(file, ("scan_id", "junior_ml", "senior_ml", "agreement_dice"), rows)
+    write_table(file, rows, ("scan_id", "junior_ml", "senior_ml", "agreement_dice"))
 
 
 def _sources(

@@ -26,7 +26,7 @@ from annofree.formats.class_folders import (
     split_by_class,
     write_mask,
 )
-from annofree.formats.outfolder import atomic_write, table, write_json
+from annofree.formats.outfolder import write_json, write_table
 from annofree.formats.standing import MARK, refuse_filled
 from annofree.inference.network import by_parts
 from annofree.inference.torch_network import TorchNetwork
@@ -123,9 +123,7 @@ def make_masks(source: str | Path, out: str | Path, settings: ForegroundSettings
             Image.fromarray(grey).save(place / name)
             write_mask(root / part / MASKS / picture.label / name, foreground_mask(grey))
             rows.append((part, picture.label, picture.path.name, name))
-    columns = ("part", "class", "file", "written as")
-    listed = [dict(zip(columns, row, strict=True)) for row in rows]
-    atomic_write(root / "split.csv", table(listed, columns, delimiter=","))
+    write_table(root / "split.csv", rows, ("part", "class", "file", "written as"), delimiter=",")
     return tuple(skipped)
 
 

@@ -17,7 +17,7 @@ from typing import Any
 from pydantic import Field
 
 from annofree.errors import InputError
-from annofree.formats.outfolder import atomic_write, read_json, table, write_json
+from annofree.formats.outfolder import read_json, write_json, write_table
 from annofree.methods.weak_to_strong.lessons import Lessons
 from annofree.methods.weak_to_strong.settings import WeakToStrongSettings
 from annofree.methods.weak_to_strong.strong import VolumeScores, score_volumes, train_strong
@@ -137,7 +137,7 @@ def _one(lessons: Lessons, settings: TuneSettings, rate: float, weight: float, s
 def _write(tuned: Tuned) -> None:
     columns = ("learning_rate", "bce_weight", "seed", "validation_dice", "validation_iou")
     rows = [(r.learning_rate, r.bce_weight, r.seed, f"{r.dice:.4f}", f"{r.iou:.4f}") for r in tuned.runs]
-    atomic_write(tuned.folder / "tune.tsv", table([dict(zip(columns, row, strict=True)) for row in rows], columns))
+    write_table(tuned.folder / "tune.tsv", rows, columns)
     chosen: dict[str, Any] = {
         "learning_rate": tuned.learning_rate,
         "bce_weight": tuned.bce_weight,
