@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from math import isnan
 from pathlib import Path
 
-import numpy as np
-
 from annofree.errors import AnnofreeError, InputError, some
+from annofree.evaluation.case import score_answer
 from annofree.evaluation.foretold import Foretold, foretold_sentence
 from annofree.evaluation.sanity import SanityRow, SanityRows
-from annofree.formats import label_values, locate_truth, open_truth, read_segmentation, written_ids
+from annofree.formats import label_values, locate_truth, written_ids
 from annofree.formats.derivatives import no_results
 from annofree.formats.dicom.drawn import Segs, segs_below
-from annofree.formats.grids import on_grid
-from annofree.formats.label_sets import LABEL_SETS, UnclearLabels, named_to_2021
+from annofree.formats.label_sets import LABEL_SETS, UnclearLabels
 from annofree.formats.outfolder import read_table, write_table
 from annofree.formats.standing import refuse_standing
-from annofree.metrics import LESION_RULES, RULES, CaseScores, Score, Summary, score_case, summarise, write_case_scores
+from annofree.metrics import LESION_RULES, RULES, CaseScores, Score, Summary, summarise, write_case_scores
 from annofree.registry import named
-from annofree.scan import Truth, scoring
-from annofree.segmentation import REGIONS, Segmentation
+from annofree.segmentation import REGIONS
 
-#: A tumour map that covers more of the brain than this is a brain mask or a map of tissues.
-LARGEST_SHARE = 0.6
 _FAILURES = "failures.tsv"
 _EARLIER = f"The last run failed ({_FAILURES} says why): what is scored is the answer of an earlier one."
 #: Means on the screen.
@@ -35,16 +30,6 @@ _MEANS = {
     "brats2025": ("dice", "brats2025_lesionwise_dice", "brats2025_hd95_mm", "brats2025_f1"),
     "panoptic": ("dice", "panoptic_pq", "panoptic_sq", "panoptic_rq"),
 }
-#: A whole-tumour Dice below which a truth that lies mirrored is looked for, and by how much more it has to fit.
-_POOR = 0.4
-_TWO_LABELS = (
-    "The label maps hold 1 and 2 alone, read as core and oedema; where they mean something else (oedema and enhancing "
-    "tumour: hd-glio), say it with --labels."
-)
-_RENUMBERED = (
-    "The label maps are called as those of BraTS to 2021, whose enhancing tumour is 4, and hold 3: read as core 1, "
-    "oedema 2, enhancing 3; where nnU-Net's converter made them, with oedema 1 and core 2, say --labels msd."
-)
 
 
 @dataclass(frozen=True, repr=False)
@@ -161,45 +146,24 @@ def evaluate(
     sanity, foretold = SanityRows(constants), list[Foretold]()
     for scan_id in ids:
         try:
-            left_out: list[str] = []
-            answer = read_segmentation(results, scan_id, method, scores=tuple(REGIONS), left_out=left_out)
-            if isinstance(source := files[scan_id], InputError):
-                raise source
-            expert = open_truth(
-                source,
-                scan_id,
-                answer.grid,
-                labels=labels,
-                beside=beside,
-                native=answer.native,
-                files=dict(answer.provenance.get("files") or {}).values(),
+            if isinstance(file := files[scan_id], InputError):
+                raise file
+            one = score_answer(
+                results, scan_id, file, method=method, labels=labels, beside=beside, task=task, rule=rule
             )
-            regions = [region for region in answer.regions if region in expert.regions]
-            with scoring():
-                true = expert.labels
-                _refuse_brain(true, answer, expert)
-                case = _score(scan_id, answer, true, expert.regions, regions, task=task, rule=rule)
-                sanity.add(answer, true, regions)
-                turned = _mirrored(answer.mask("WT"), true > 0, case)
         except UnclearLabels:
             raise
         except AnnofreeError as error:
             skipped.append((scan_id, str(error)))
             continue
-        cases.append(case)
-        if "WT" in case.regions:
-            foretold.append(Foretold.of(answer, case))
-        told = (expert.note, _doubt(beside, expert), turned, *case.notes)
-        notes += [(scan_id, note) for note in told if note]
-        notes += [(scan_id, f"Ranking rows are left out. {sentence}") for sentence in left_out]
-        if untold := [region for region in answer.regions if region not in regions]:
-            words = f"{', '.join(untold)} cannot be scored: the truth's labels are {expert.convention}."
-            notes.append((scan_id, words))
-        if guessed := [region for region in answer.provenance.get("guessed_ml", {}) if region in expert.regions]:
-            notes.append((scan_id, f"{', '.join(guessed)} is not scored: the answer leaves it open, for want of T1C"))
-        conventions[expert.convention] = None
-        methods[str(answer.provenance.get("method", "unknown"))] = None
-        tiers[str(answer.provenance.get("tier", "unknown"))] = None
+        cases.append(one.scores)
+        notes += [(scan_id, note) for note in one.notes]
+        sanity.add(one.answer, one.truth, one.regions)
+        if "WT" in one.regions:
+            foretold.append(Foretold.of(one.answer, one.scores))
+        conventions[one.read_as] = None
+        methods[str(one.answer.provenance.get("method", "unknown"))] = None
+        tiers[str(one.answer.provenance.get("tier", "unknown"))] = None
     failed = [row.get("id", "") for row in read_table(results / _FAILURES)]
     skipped += _lost(failed, truth, ids, segs)
     notes += [(case.case, _EARLIER) for case in cases if case.case in failed]
@@ -249,68 +213,6 @@ def _truth_files(truth: str | Path, ids: Sequence[str], segs: Segs) -> dict[str,
         except InputError as error:
             files[scan_id] = error
     return files
-
-
-def _score(
-    scan_id: str,
-    answer: Segmentation,
-    true: np.ndarray,
-    told_apart: Collection[str],
-    regions: Sequence[str],
-    *,
-    task: str,
-    rule: str,
-) -> CaseScores:
-    """The scores of one answer in some regions, of those that the truth tells apart."""
-    return score_case(
-        answer.labels,
-        true,
-        answer.grid.spacing_mm,
-        case=scan_id,
-        regions=regions,
-        scores={name: on_grid(score, answer.grid).values for name, score in answer.scores.items() if name in regions},
-        brain=answer.brain,
-        task=task,
-        rule=rule,
-        voxel_ml=answer.grid.voxel_ml,
-        truth_regions=told_apart,
-    )
-
-
-def _refuse_brain(true: np.ndarray, answer: Segmentation, expert: Truth) -> None:
-    if answer.brain is None or not (brain := int(np.count_nonzero(answer.brain))):
-        return
-    share = np.count_nonzero(true) / brain
-    if share > LARGEST_SHARE:
-        raise InputError(
-            f"The truth of scan '{answer.scan_id}' is no tumour map",
-            file=expert.source,
-            why=f"it marks {100 * share:.0f} % of the brain, as a brain mask or a map of tissues does",
-            fix="Give the expert's tumour map",
-        )
-
-
-def _doubt(beside: frozenset[int], expert: Truth) -> str:
-    """What to say of maps that were read as those of BraTS 2023 and may be others."""
-    if expert.convention != LABEL_SETS["brats2023"].words:
-        return ""
-    if 3 in beside and named_to_2021(Path(expert.source or "").name):
-        return _RENUMBERED
-    return _TWO_LABELS if beside == {0, 1, 2} else ""
-
-
-def _mirrored(called: np.ndarray, true: np.ndarray, case: CaseScores) -> str:
-    """What to say where the truth fits far better with axes turned round: a file saved without its axis order."""
-    if "WT" not in case.regions or not called.any() or not true.any() or case.value("dice", "WT") > _POOR:
-        return ""
-    ways = [tuple(axis for axis in range(3) if way >> axis & 1) for way in range(1, 8)]
-    fits = {way: 2 * np.count_nonzero(called & np.flip(true, way)) for way in ways}
-    best = max(ways, key=lambda way: fits[way])
-    dice = fits[best] / (np.count_nonzero(called) + np.count_nonzero(true))
-    if dice < case.value("dice", "WT") + _POOR:
-        return ""
-    sides = " and ".join(("left and right", "back and front", "bottom and top")[axis] for axis in best)
-    return f"With {sides} exchanged the truth would fit (Dice {dice:.2f}): look whether it lies where its header says."
 
 
 def _lost(failed: Sequence[str], truth: str | Path, ids: Sequence[str], segs: Segs) -> list[tuple[str, str]]:
