@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -72,10 +72,7 @@ def rethreshold(
     chain = None if refine is None else tuple(refine)
     for refiner in chosen_chain(chain or (), ()):
         refiner.check()
-    described: dict[str, Any] = {"threshold": None if rule is None else rule.to_dict()}
-    if chain is not None:
-        described["refiners"] = [one if isinstance(one, str) else one.to_dict() for one in chain]
-    source = Path(results)
+    change, source = _Change(region, rule, chain), Path(results)
     ids = [scan_id for scan_id in written_ids(source, method) if only is None or scan_id in only]
     if not ids:
         raise no_results(source)
@@ -90,16 +87,10 @@ def rethreshold(
                 try:
                     before = read_segmentation(source, scan_id, method)
                     old = read_record(source, scan_id, str(before.provenance["method"])) or {}
-                    inputs = old.get("inputs", ())
-                    _refuse_changed(inputs)
-                    after = _decide_again(before, source, region, rule, chain, locate)
-                    key = f"rethreshold {region} {described} of {old.get('key', 'unknown')}"
+                    _refuse_changed(old.get("inputs", ()))
+                    after = _decide_again(before, source, change, locate)
                     touched = True
-                    with together(target):
-                        after.save(target, page=False)
-                        write_record(target, after, key, float(old.get("seconds", 0.0)), inputs=inputs)
-                        forget(target, scan_id, str(after.provenance.get("method", "")))
-                    write_own_page(after, target)
+                    _write(after, target, f"rethreshold {change} of {old.get('key', 'unknown')}", old)
                     report.rows.append(make_row(after))
                 except AnnofreeError as error:
                     if len(ids) == 1:
@@ -112,15 +103,47 @@ def rethreshold(
         finally:  # where it is stopped, too: a table must not tell of masks that are gone
             report.seconds = time.monotonic() - started
             if touched:
-                write_results(target, standing_rows(target))
-                done = [row["id"] for row in report.rows]
-                note_rethreshold(source, target, done, {"region": region, **described})
-                if (target / "index.html").exists():
-                    from annofree.review import review as make_pages
-
-                    missing = make_pages(target).failed
-                    report.pageless = [(scan_id, why) for scan_id, why in missing if scan_id in done]
+                _write_tables(report, source, change)
         return report
+
+
+@dataclass(frozen=True)
+class _Change:
+    """What decides one region from now on; None leaves the threshold or the refiners as they are."""
+
+    region: str
+    rule: Threshold | None
+    chain: tuple[str | Refiner, ...] | None
+
+    def described(self) -> dict[str, Any]:
+        """The threshold and the refiners as data."""
+        told: dict[str, Any] = {"threshold": None if self.rule is None else self.rule.to_dict()}
+        if self.chain is not None:
+            told["refiners"] = [one if isinstance(one, str) else one.to_dict() for one in self.chain]
+        return told
+
+    def __str__(self) -> str:
+        return f"{self.region} {self.described()}"
+
+
+def _write(after: Segmentation, target: Path, key: str, old: Mapping[str, Any]) -> None:
+    """The new answer with its record and page; `old` is the record of the one that it was decided from."""
+    with together(target):
+        after.save(target, page=False)
+        write_record(target, after, key, float(old.get("seconds", 0.0)), inputs=old.get("inputs", ()))
+        forget(target, after.scan_id, str(after.provenance.get("method", "")))
+    write_own_page(after, target)
+
+
+def _write_tables(report: BatchReport, source: Path, change: _Change) -> None:
+    """The tables, the manifest's note and, where there is one, the cohort's page."""
+    write_results(report.out, standing_rows(report.out))
+    done = [row["id"] for row in report.rows]
+    note_rethreshold(source, report.out, done, {"region": change.region, **change.described()})
+    if (report.out / "index.html").exists():
+        from annofree.review import review as make_pages
+
+        report.pageless = [(scan_id, why) for scan_id, why in make_pages(report.out).failed if scan_id in done]
 
 
 def _refuse_changed(inputs: Iterable[Mapping[str, Any]]) -> None:
@@ -148,41 +171,21 @@ def _rules(told: Mapping[str, Any]) -> tuple[Rules, list[str]]:
     return Rules.from_dict(described), [f"Besides the new threshold other voxels may differ: {doubt}."]
 
 
-def _decide_again(
-    before: Segmentation,
-    folder: Path,
-    region: str,
-    rule: Threshold | None,
-    chain: tuple[str | Refiner, ...] | None,
-    locate: bool,
-) -> Segmentation:
-    told = before.provenance
-    if region in told.get("guessed_ml", {}):
-        raise InputError(
-            f"There is no {region} to decide on", why="the scan lacks T1C, which alone shows it", fix="Choose WT or TC"
-        )
-    if region not in before.scores or region not in before.regions or before.brain is None:
-        raise InputError(
-            f"The segmentation of '{before.scan_id}' has no scores for {region}",
-            why=f"it keeps {', '.join(before.scores) or 'none'}",
-        )
+def _decide_again(before: Segmentation, folder: Path, change: _Change, locate: bool) -> Segmentation:
+    told, region = before.provenance, change.region
+    _refuse_undecidable(before, region)
     in_use, sentences = _rules(told)
-    rules, was = in_use, in_use.thresholds[region]
-    if rule is not None and _in_use(rule, was):
-        rule = was  # typed again it has neither the tier nor the source of the one that was fitted or shipped
-    if rule is not None:
-        rules = rules.replace({region: rule})
-    if chain is not None:
-        rules = rules.replace(refiners={region: chosen_chain(chain, rules.refiners.get(region, ()))})
+    rules = _changed(in_use, change)
     scan = read_again(before, folder).replace(brain=before.brain)
     scored = Scored(before.scores, rules, tuple(told.get("score notes", ())))
     decision = decide(scored, scan)
     learned = str(told.get("learned tier", "T0" if told.get("form") else told["tier"]))
     tier = worst_tier([learned, *(threshold.tier for threshold in rules.thresholds.values())])
-    if rule is not None and tier != told["tier"]:
+    was, now = in_use.thresholds[region], rules.thresholds[region]
+    if change.rule is not None and tier != told["tier"]:
         sentences.append(
             f"The tier changes from {told['tier']} to {tier}: the threshold of {region} was {was.describe()} "
-            f"(tier {was.tier}) and is now {rule.describe()} (tier {rule.tier}; {rule.source or 'no source stated'})."
+            f"(tier {was.tier}) and is now {now.describe()} (tier {now.tier}; {now.source or 'no source stated'})."
         )
     provenance: dict[str, Any] = {
         **told,
@@ -212,6 +215,28 @@ def _decide_again(
         lesions=lesions,
         scan=scan,
     )
+
+
+def _refuse_undecidable(before: Segmentation, region: str) -> None:
+    if region in before.provenance.get("guessed_ml", {}):
+        raise InputError(
+            f"There is no {region} to decide on", why="the scan lacks T1C, which alone shows it", fix="Choose WT or TC"
+        )
+    if region not in before.scores or region not in before.regions or before.brain is None:
+        raise InputError(
+            f"The segmentation of '{before.scan_id}' has no scores for {region}",
+            why=f"it keeps {', '.join(before.scores) or 'none'}",
+        )
+
+
+def _changed(in_use: Rules, change: _Change) -> Rules:
+    rules, region = in_use, change.region
+    # typed again, a rule has neither the tier nor the source of the one that was fitted or shipped
+    if change.rule is not None and not _in_use(change.rule, in_use.thresholds[region]):
+        rules = rules.replace({region: change.rule})
+    if change.chain is not None:
+        rules = rules.replace(refiners={region: chosen_chain(change.chain, rules.refiners.get(region, ()))})
+    return rules
 
 
 def _in_use(rule: Threshold, was: Threshold) -> bool:
