@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -143,9 +143,9 @@ def segment_scan(
     Raises:
         InputError: It is, or a scan from memory holds what is no grey level.
     """
+    from annofree.anatomy import locate as locate_lesions
     from annofree.formats.contents import refuse_no_picture
-    from annofree.trust.belongs import note_of, refuse_misfit
-    from annofree.trust.expectation import CHANGED
+    from annofree.trust.belongs import refuse_misfit
 
     for name, image in () if scan.files else scan.images.items():  # files were looked at when they were read
         refuse_no_picture(image, f"scan '{scan.id}'", name)
@@ -156,13 +156,7 @@ def segment_scan(
             refuse_misfit(scan, looking.result()[1])
         result: Segmentation = method.segment(scan)
         alignment, checks = looking.result()
-    told, read = dict(result.provenance), len(scan.notes)
-    warned = [note_of(check) for check in checks if check.warning]
-    told |= {name: [*told[name][:read], *warned, *told[name][read:]] for name in ("notes", "scan notes")}
-    told["checks"] = [check.to_dict() for check in checks]
-    result = result.replace(provenance=told)
-    from annofree.anatomy import locate as locate_lesions
-
+    result = _with_checks(result, checks, len(scan.notes))
     if locate:
         stage("naming sides and lobes")
     lesions = locate_lesions(
@@ -173,8 +167,26 @@ def segment_scan(
         alignment=(lambda: alignment) if locate else None,
         regions=result.regions,
     )
-    result = result.replace(lesions=lesions)
-    finding, expected = method.classify(lesions, false_alarms), method.expect(result, scan)
+    return _with_trust(result.replace(lesions=lesions), scan, method, false_alarms, checks)
+
+
+def _with_checks(result: Segmentation, checks: Sequence[Check], read: int) -> Segmentation:
+    """The result whose record holds the checks, their warnings behind the notes of reading, which are so many."""
+    from annofree.trust.belongs import note_of
+
+    told, warned = dict(result.provenance), [note_of(check) for check in checks if check.warning]
+    told |= {name: [*told[name][:read], *warned, *told[name][read:]] for name in ("notes", "scan notes")}
+    told["checks"] = [check.to_dict() for check in checks]
+    return result.replace(provenance=told)
+
+
+def _with_trust(
+    result: Segmentation, scan: Scan, method: Method, false_alarms: float, checks: Sequence[Check]
+) -> Segmentation:
+    """The result whose record says whether a tumour was found, and what the answer is probably worth."""
+    from annofree.trust.expectation import CHANGED
+
+    finding, expected = method.classify(result.lesions, false_alarms), method.expect(result, scan)
     failed = ", ".join(check.name for check in checks if check.warning)
     # rate and expectation were learned on scans that belong
     if why := f"the scan may not belong ({failed})" if failed else expected.unseen:

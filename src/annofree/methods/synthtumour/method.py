@@ -7,10 +7,9 @@ and trains nnU-Net; here whole brains of four sequences are made, and any subset
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from annofree.errors import InputError
 from annofree.labels import NESTED
@@ -29,6 +28,9 @@ from annofree.refine.mirror import MirrorFilter
 from annofree.scan import Cohort, Scan
 from annofree.segmentation import ScoreMap, Unit
 from annofree.thresholds.fixed import Fixed
+
+if TYPE_CHECKING:
+    from annofree.inference import Network
 
 NETWORKS = "networks"
 
@@ -91,53 +93,51 @@ class SynthTumour(NetworkMethod):
             InputError: The model holds no network.
         """
         from annofree.inference import predict_scan_array
-        from annofree.prepare.resample import back, brain_box, to_spacing
+        from annofree.prepare.resample import back, brain_box
 
         if not self.networks:
             raise self.no_network()
         spacing_mm = float(self.networks[0][1]["spacing_mm"])
-        slices_mm = scan.spacing_mm
-        if self.settings.quality == "fast" and spacing_mm**3 / 1000.0 > scan.voxel_ml:
-            scan = coarse_of(scan, spacing_mm, filled=True).scan
-        elif max(scan.spacing_mm) > THICK_MM:
-            # rules of mm cannot be drawn on slices that are thicker than they reach
-            scan = to_spacing(scan, max(1.0, min(scan.spacing_mm)))
+        slices_mm, whole = scan.spacing_mm, self._to_decide_on(scan, spacing_mm)
         thick = max(slices_mm) > THICK_MM
-        x, y, z = (max(1.0, was / now) if thick else 1.0 for was, now in zip(slices_mm, scan.spacing_mm, strict=True))
-        whole, box = scan, brain_box(scan.grid, scan.foreground(), spacing_mm, MARGIN_STEPS * spacing_mm)
-        scan = scan.within(box)
-        brain = scan.foreground()
-        total: NDArray[np.float32] | None = None
-        calls: list[NDArray[np.bool_]] = []
-        notes: list[str] = []
+        x, y, z = (max(1.0, was / now) if thick else 1.0 for was, now in zip(slices_mm, whole.spacing_mm, strict=True))
+        box = brain_box(whole.grid, whole.foreground(), spacing_mm, MARGIN_STEPS * spacing_mm)
+        scan = whole.within(box)
         coarse = coarse_of(scan, spacing_mm, filled=scan.spacing_mm == slices_mm)
-        passes, networks = PASSES[self.settings.quality], [network for network, _ in self.networks]
-        if self.settings.quality == "best":
-            looks = [(network, *look) for network in networks for look in passes]
-        else:  # a second network costs no pass where it takes over one of the first
-            looks = [(networks[i % len(networks)], *look) for i, look in enumerate(passes)]
-        for network, power, flip in looks:
-            found = predict_scan_array(
+        notes: list[str] = []
+        answers = [
+            predict_scan_array(
                 network, coarse.images, coarse.brain, coarse.present, flipped=flip, power=power, notes=notes
             )
-            calls.append(found[0] > CALLED)
-            total = found if total is None else total + found
-        grid = coarse.scan.grid
-        assert total is not None
-        called = total[0] / len(calls) > CALLED
+            for network, power, flip in _passes([network for network, _ in self.networks], self.settings.quality)
+        ]
+        mean = np.asarray(sum(answers) / len(answers))
+        called, grid = mean[0] > CALLED, coarse.scan.grid
         odds = {
             region: values if grid.same_as(scan.grid) else back(values, grid, scan.grid)
-            for (region, _), values in zip(NESTED, total / len(calls), strict=False)
+            for (region, _), values in zip(NESTED, mean, strict=False)
         }
         if "ET" in odds:
             odds = with_enhancement(odds, scan, coarse.scan, called, (x, y, z), notes)
-        maps = {}
-        outer = brain.astype(np.float32)
+        maps, outer = {}, scan.foreground().astype(np.float32)
         for region, values in odds.items():
             outer = np.minimum(np.clip(values, 0.0, 1.0), outer)
             maps[region] = ScoreMap(outer, region, "probability", scan.grid).rounded().widened(whole.grid, box)
-        agreement = float(np.mean([dice(call, called, empty=1.0) for call in calls])) if len(calls) > 1 else None
+        agreement = None
+        if len(answers) > 1:
+            agreement = float(np.mean([dice(answer[0] > CALLED, called, empty=1.0) for answer in answers]))
         return Scored(maps, self.rules, tuple(dict.fromkeys(notes)), agreement=agreement)
+
+    def _to_decide_on(self, scan: Scan, spacing_mm: float) -> Scan:
+        """The scan on the grid on which masks are drawn; `spacing_mm` is the networks' own."""
+        from annofree.prepare.resample import to_spacing
+
+        if self.settings.quality == "fast" and spacing_mm**3 / 1000.0 > scan.voxel_ml:
+            return coarse_of(scan, spacing_mm, filled=True).scan
+        if max(scan.spacing_mm) > THICK_MM:
+            # rules of mm cannot be drawn on slices that are thicker than they reach
+            return to_spacing(scan, max(1.0, min(scan.spacing_mm)))
+        return scan
 
     def prepared(self, scan: Scan) -> Scan:
         """As every method; the published preset sees FLAIR and nothing else."""
@@ -238,3 +238,11 @@ class SynthTumour(NetworkMethod):
         from annofree.inference import load_network
 
         return {"networks": [load_network(path) for path in sorted((folder / NETWORKS).glob("*/"))]}
+
+
+def _passes(networks: list[Network], quality: str) -> list[tuple[Network, float, bool]]:
+    """The network of each pass, the power put on the grey levels, and whether the scan is flipped."""
+    if quality == "best":
+        return [(network, *look) for network in networks for look in PASSES[quality]]
+    # a second network costs no pass where it takes over one of the first
+    return [(networks[i % len(networks)], *look) for i, look in enumerate(PASSES[quality])]
