@@ -17,9 +17,9 @@ from annofree.errors import AnnofreeError, InputError
 from annofree.evaluation.pairs import find_pairs
 from annofree.evaluation.rescan import Change, Rescan, rescans, scale_ml
 from annofree.formats import open_scan
-from annofree.formats.derivatives import read_segmentation
 from annofree.formats.grids import resample
 from annofree.formats.outfolder import read_table
+from annofree.formats.stored import read_segmentation
 from annofree.phantom import phantom_subject, reposed
 from annofree.prepare import visits
 from annofree.scan import Grid, Scan

@@ -15,8 +15,8 @@ from annofree.errors import InputError, OutputError
 from annofree.evaluation.accept import accept
 from annofree.formats import read_segmentation
 from annofree.formats.accepted import accepted_masks
-from annofree.formats.derivatives import written_ids
 from annofree.formats.nifti import read_labels, write_volume
+from annofree.formats.stored import written_ids
 from command_line import told
 
 from .test_bids import errors_of_validator, made

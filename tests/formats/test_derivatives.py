@@ -12,9 +12,8 @@ import pytest
 
 from annofree.errors import InputError, OutputError
 from annofree.formats import open_scan, read_segmentation, write_segmentation, written_ids
-from annofree.formats.bids_names import bids_label
-from annofree.formats.derivatives import claim_folder, mask_path
-from annofree.formats.outfolder import atomic_write, claimed, together
+from annofree.formats.bids_names import bids_label, mask_path
+from annofree.formats.outfolder import atomic_write, claim_folder, claimed, together
 from annofree.segmentation import Lesion, ScoreMap, Segmentation
 
 from .conftest import save_patient

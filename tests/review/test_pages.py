@@ -22,7 +22,7 @@ from annofree import segment
 from annofree.batch.run import run
 from annofree.errors import InputError, OutputError
 from annofree.formats import open_cohort
-from annofree.formats.derivatives import read_segmentation
+from annofree.formats.stored import read_segmentation
 from annofree.pipeline import Choice
 from annofree.refine import REFINERS
 from annofree.review import review, write_cohort_review, write_review

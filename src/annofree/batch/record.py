@@ -11,8 +11,7 @@ from typing import Any
 
 from annofree.batch.fingerprint import machine, result_hashes
 from annofree.errors import OutputError
-from annofree.formats.bids_names import bids_folder, bids_label, name_digest
-from annofree.formats.derivatives import mask_path, sidecar_path
+from annofree.formats.bids_names import bids_folder, bids_label, mask_path, name_digest, sidecar_path
 from annofree.formats.outfolder import atomic_write, read_json, write_json, write_table
 from annofree.formats.participants import FILE as PARTICIPANTS
 from annofree.formats.participants import participants_table

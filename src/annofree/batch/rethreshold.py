@@ -15,10 +15,10 @@ from annofree.batch.run import BatchReport
 from annofree.batch.worker import explain
 from annofree.errors import AnnofreeError, InputError, OutputError, SettingsError
 from annofree.formats import read_segmentation, written_ids
-from annofree.formats.derivatives import no_results
 from annofree.formats.lock import only_run
 from annofree.formats.network_folder import file_hash
 from annofree.formats.outfolder import claimed, together
+from annofree.formats.stored import no_results
 from annofree.methods.decide import Rules, Scored, decide
 from annofree.methods.model_folder import FORM
 from annofree.methods.registry import method_class

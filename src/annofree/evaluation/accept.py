@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 
 from annofree.errors import InputError, OutputError, some
 from annofree.formats.accepted import FILE
-from annofree.formats.bids_names import scan_folders
-from annofree.formats.derivatives import mask_path, read_sidecar, sidecar_path
+from annofree.formats.bids_names import mask_path, scan_folders, sidecar_path
 from annofree.formats.drawn import WHOLE
 from annofree.formats.names import is_volume, stem_of
 from annofree.formats.nifti import read_labels, write_volume
 from annofree.formats.outfolder import is_ours, read_table, write_json, write_table
+from annofree.formats.stored import read_sidecar
 from annofree.formats.truth import nearest_whole, read_drawn
 from annofree.labels import NESTED
 from annofree.scan import canonical_grid, to_canonical, to_native

@@ -15,8 +15,8 @@ from annofree.evaluation.pairs import Visit, find_pairs
 from annofree.evaluation.rescan import Change, rescans
 from annofree.formats.bids_names import bids_folder, bids_stem, participant_of
 from annofree.formats.carried import carried_labels, carried_mask
-from annofree.formats.derivatives import read_segmentation, written_ids
 from annofree.formats.outfolder import atomic_write, claimed, read_table, write_table
+from annofree.formats.stored import read_segmentation, written_ids
 from annofree.grid import apply_affine
 from annofree.prepare.regrid import drawn
 from annofree.prepare.visits import SURE_LIKENESS, Visits, align_visits

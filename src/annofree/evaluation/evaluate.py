@@ -13,11 +13,11 @@ from annofree.evaluation.case import score_answer
 from annofree.evaluation.foretold import Foretold, foretold_sentence
 from annofree.evaluation.sanity import SanityRow, SanityRows
 from annofree.formats import label_values, locate_truth, written_ids
-from annofree.formats.derivatives import no_results
 from annofree.formats.dicom.drawn import Segs, segs_below
 from annofree.formats.label_sets import LABEL_SETS, UnclearLabels
 from annofree.formats.outfolder import read_table, write_table
 from annofree.formats.standing import refuse_standing
+from annofree.formats.stored import no_results
 from annofree.metrics import LESION_RULES, RULES, CaseScores, Score, Summary, summarise, write_case_scores
 from annofree.registry import named
 from annofree.segmentation import REGIONS

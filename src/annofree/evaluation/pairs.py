@@ -12,7 +12,7 @@ from pathlib import Path
 
 from annofree.errors import AnnofreeError, InputError, some
 from annofree.formats.bids_names import participant_of
-from annofree.formats.derivatives import no_results, written_ids
+from annofree.formats.stored import no_results, written_ids
 from annofree.prepare.recipe import opened_again
 
 #: Session names that come first of two; nothing else but numbers is put in order by itself.

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from annofree.formats.derivatives import read_segmentation, write_segmentation, written_ids
+from annofree.formats.derivatives import write_segmentation
 from annofree.formats.nnunet import export_nnunet
 from annofree.formats.scans import open_cohort, open_scan
+from annofree.formats.stored import read_segmentation, written_ids
 from annofree.formats.truth import find_truth, label_values, locate_truth, open_truth
 
 __all__ = [

@@ -75,3 +75,20 @@ def run_of(name: str) -> int:
     """
     match = re.search(r"_run-(\d+)_", name)
     return int(match[1]) if match else 0
+
+
+def mask_path(out: str | Path, scan_id: str, method: str) -> Path:
+    """Where the whole-tumour mask of a scan lies below an output folder."""
+    return image_path(out, scan_id, method, "mask", "lesion")
+
+
+def image_path(out: str | Path, scan_id: str, method: str, suffix: str, label: str = "") -> Path:
+    """Where an image of a method's answer lies: its mask, labels (`dseg`) or scores (`probseg`)."""
+    of = f"_label-{bids_label(label)}" if label else ""
+    name = f"{bids_stem(scan_id)}_space-orig{of}_desc-{bids_label(method)}_{suffix}.nii.gz"
+    return bids_folder(out, scan_id) / "anat" / name
+
+
+def sidecar_path(path: Path) -> Path:
+    """The JSON beside an image."""
+    return path.with_name(path.name.removesuffix(".nii.gz") + ".json")

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from annofree.formats.bids_names import bids_folder, bids_label, bids_stem
 from annofree.formats.carried import carried_labels
-from annofree.formats.derivatives import write_label_table
+from annofree.formats.label_tables import write_label_table
 from annofree.formats.nifti import write_volume
 from annofree.formats.outfolder import write_json
 from annofree.scan import Grid, Scan, canonical_grid, to_native

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from annofree.formats.bids_names import scan_folders
-from annofree.formats.derivatives import claim_folder, no_results
-from annofree.formats.outfolder import atomic_write, read_table
+from annofree.formats.outfolder import atomic_write, claim_folder, read_table
+from annofree.formats.stored import no_results
 from annofree.page import DISCLAIMER, style
 from annofree.review import assets
 from annofree.review.patient import page_path

@@ -8,9 +8,8 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from annofree.formats.bids_names import bids_folder, bids_stem
-from annofree.formats.derivatives import claim_folder, mask_path, sidecar_path
-from annofree.formats.outfolder import atomic_write
+from annofree.formats.bids_names import bids_folder, bids_stem, mask_path, sidecar_path
+from annofree.formats.outfolder import atomic_write, claim_folder
 from annofree.page import DISCLAIMER, style
 from annofree.processes import side_by_side
 from annofree.review import assets, panels

@@ -8,10 +8,10 @@ from typing import Any
 
 from annofree.errors import AnnofreeError, InputError
 from annofree.formats import open_scan
-from annofree.formats.derivatives import read_segmentation, written_ids
 from annofree.formats.names import is_volume
 from annofree.formats.nifti import holds_channels
 from annofree.formats.outfolder import claim_folder, refuse_beside
+from annofree.formats.stored import read_segmentation, written_ids
 from annofree.prepare.recipe import again, opened_again, refuse_gone
 from annofree.review.cohort import write_cohort_review
 from annofree.review.patient import page_path, source_digest, write_review

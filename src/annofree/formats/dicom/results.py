@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from annofree.errors import InputError
+from annofree.formats.bids_names import mask_path
 from annofree.formats.case import with_unique_ids
-from annofree.formats.derivatives import mask_path, read_segmentation, written_ids
 from annofree.formats.dicom.case import DicomCase, DicomSettings, find
 from annofree.formats.dicom.seg import write_dicom_seg
 from annofree.formats.dicom.sr import write_dicom_sr
+from annofree.formats.stored import read_segmentation, written_ids
 
 
 def export_dicom_seg(
