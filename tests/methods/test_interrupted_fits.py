@@ -22,7 +22,7 @@ from annofree.scan import Cohort, Modality, Scan
 from annofree.training import loop
 from annofree.training.log import RunLog
 
-STEP = "annofree.training.loop:_follow"
+STEP = "annofree.training.loop:step_if_finite"
 TURN = "annofree.methods.reconstruction.adversarial:gradient_penalty"
 ROUND = "annofree.methods.blogrr.bilevel:_upper_step"
 SMALL = {"steps": 6, "made": 2}

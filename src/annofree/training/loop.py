@@ -93,17 +93,18 @@ def train(
     optimiser = torch.optim.AdamW(
         network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, foreach=True
     )
-    average = {name: value.detach().clone() for name, value in network.state_dict().items()}
-    step, best = 0, None
+    average = _Average(network)
+    step: int = 0
+    best: float | None = None
     state = folder / STATE
     if state.is_file():
-        progress = load_state(state, {"network": network}, {"optimiser": optimiser}, average)
+        progress = load_state(state, {"network": network}, {"optimiser": optimiser}, average.weights)
         step, best = int(progress["step"]), progress["best"]
     elif weights_from is not None:
-        load_state(weights_from / STATE, {"network": network}, average=average)
-        network.load_state_dict(average)
+        load_state(weights_from / STATE, {"network": network}, average=average.weights)
+        network.load_state_dict(average.weights)
     model, fabric_optimiser = fabric.setup(network, optimiser)
-    average = {name: value.to(fabric.device) for name, value in average.items()}
+    average.to(fabric.device)
 
     # Data: lanes of the global batch are shared out over the processes
     share = settings.batch // fabric.world_size
@@ -115,9 +116,23 @@ def train(
     saved_at = started = time.monotonic()
     losses: list[float] = []
 
+    def note(log: RunLog, numbers: dict[str, float]) -> None:
+        log.add(step=step, seconds=round(time.monotonic() - started, 1), **numbers)
+
+    def judge(log: RunLog, validate: Validate) -> None:
+        nonlocal best
+        with average.in_place() as averaged:
+            found = validate(averaged)
+            if best is None or found["score"] > best:
+                best = found["score"]
+                save_network(averaged, folder / "best", extra=extra)
+        note(log, found)
+        log.draw()
+        bar.say(f"step {step}: " + ", ".join(f"{k} {v:.3f}" for k, v in found.items()))
+
     def keep() -> None:
-        save_state(state, {"network": network}, {"optimiser": optimiser}, {"step": step, "best": best}, average)
-        with _averaged(network, average) as averaged:
+        save_state(state, {"network": network}, {"optimiser": optimiser}, {"step": step, "best": best}, average.weights)
+        with average.in_place() as averaged:
             save_network(averaged, folder / "last", extra=extra)
 
     batches = loader(dataset, fabric.device, ahead=settings.ahead, workers=settings.workers)
@@ -138,26 +153,17 @@ def train(
                 fabric.clip_gradients(model, fabric_optimiser, max_norm=settings.clip, error_if_nonfinite=False)
                 whole = False
                 step_if_finite(fabric_optimiser)
-                _follow(average, network, min(settings.ema, (1 + step) / (10 + step)))
+                average.follow(min(settings.ema, (1 + step) / (10 + step)))
                 step += 1
                 losses.append(float(loss.detach()))
                 bar.advance(step, losses[-1])
 
                 last = step == settings.steps
                 if log is not None and (step % 20 == 0 or last):
-                    record = {"loss": sum(losses) / len(losses), "rate": settings.rate(step - 1)}
-                    log.add(step=step, seconds=round(time.monotonic() - started, 1), **record)
+                    note(log, {"loss": sum(losses) / len(losses), "rate": settings.rate(step - 1)})
                     losses.clear()
-                if leads and validate is not None and (step % settings.validate_every == 0 or last):
-                    with _averaged(network, average) as averaged:
-                        found = validate(averaged)
-                        if best is None or found["score"] > best:
-                            best = found["score"]
-                            save_network(averaged, folder / "best", extra=extra)
-                    assert log is not None
-                    log.add(step=step, seconds=round(time.monotonic() - started, 1), **found)
-                    log.draw()
-                    bar.say(f"step {step}: " + ", ".join(f"{k} {v:.3f}" for k, v in found.items()))
+                if log is not None and validate is not None and (step % settings.validate_every == 0 or last):
+                    judge(log, validate)
                 whole = True
                 if leads and (last or time.monotonic() - saved_at > 60 * settings.checkpoint_minutes):
                     keep()
@@ -196,27 +202,37 @@ def step_if_finite(optimiser: Any) -> bool:
     return True
 
 
-@torch.no_grad()
-def _follow(average: dict[str, Tensor], network: nn.Module, decay: float) -> None:
-    """Move the averaged weights towards the current ones."""
-    for name, value in network.state_dict().items():
-        if value.is_floating_point():
-            average[name].lerp_(value, 1.0 - decay)
-        else:
-            average[name].copy_(value)
+class _Average:
+    """The exponential moving average of a network's weights: what is evaluated and saved."""
 
+    def __init__(self, network: nn.Module) -> None:
+        self._network = network
+        self.weights = {name: value.detach().clone() for name, value in network.state_dict().items()}
 
-@contextmanager
-def _averaged(network: nn.Module, average: dict[str, Tensor]) -> Iterator[nn.Module]:
-    """The network with the averaged weights, to evaluate or to save."""
-    own = {name: value.detach().clone() for name, value in network.state_dict().items()}
-    network.load_state_dict(average)
-    try:
-        with torch.inference_mode():
-            yield network.eval()
-    finally:
-        network.load_state_dict(own)
-        network.train()
+    def to(self, device: torch.device) -> None:
+        """Move it to a device."""
+        self.weights = {name: value.to(device) for name, value in self.weights.items()}
+
+    @torch.no_grad()
+    def follow(self, decay: float) -> None:
+        """Move it towards the current weights."""
+        for name, value in self._network.state_dict().items():
+            if value.is_floating_point():
+                self.weights[name].lerp_(value, 1.0 - decay)
+            else:
+                self.weights[name].copy_(value)
+
+    @contextmanager
+    def in_place(self) -> Iterator[nn.Module]:
+        """The network with the averaged weights, to evaluate or to save."""
+        own = {name: value.detach().clone() for name, value in self._network.state_dict().items()}
+        self._network.load_state_dict(self.weights)
+        try:
+            with torch.inference_mode():
+                yield self._network.eval()
+        finally:
+            self._network.load_state_dict(own)
+            self._network.train()
 
 
 class _Bar:
