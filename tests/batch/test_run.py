@@ -164,6 +164,19 @@ def test_a_change_of_thresholds_that_is_stopped_leaves_tables_that_fit_the_masks
     assert sorted(told) == sorted(before)
 
 
+def test_a_cohort_page_that_finds_no_room_costs_nothing_else(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (out / "index.html").touch()
+
+    def full(*_: object) -> None:
+        raise OutputError("A result cannot be written", why="No space left on device")
+
+    monkeypatch.setattr("annofree.review.remake.write_cohort_review", full)
+    report = rethreshold(out, "fixed:2.5", overwrite=True, locate=False)
+    assert len(report.rows) == 3
+    assert report.pageless == [("the cohort", "A result cannot be written: No space left on device.")]
+    assert {row["threshold_WT"] for row in read_table(out / "results.tsv")} == {"2.5"}
+
+
 def test_new_masks_that_find_no_room_leave_the_old_answers_whole(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
 

@@ -209,3 +209,63 @@ def test_each_patients_diffusion_is_told_with_its_scan_and_a_patients_own_image_
     told = {scan_id: " ".join(cohort[scan_id].notes) for scan_id in ("P1", "P2")}
     assert "Not taken as images: P1.nii.gz" in told["P1"]
     assert "Not taken" not in told["P2"]
+
+
+@pytest.mark.parametrize(
+    ("images", "drawn"),
+    [
+        ("p1/{kind}_{visit}", "p1/seg_{visit}"),
+        ("p1/p1_{kind}_{visit}", "p1/p1_seg_{visit}"),
+        ("p1/{kind}_{visit}", "masks/p1_seg_{visit}"),
+        ("p1/BraTS/{visit}/{kind}", "p1/tumor_segmentation/p1_tumor_mask_{visit}"),
+    ],
+)
+@pytest.mark.parametrize("visits", [("V1", "V2"), ("baseline", "fu1")])
+def test_each_visit_of_one_folder_has_its_own_truth(
+    tmp_path: Path, images: str, drawn: str, visits: tuple[str, str]
+) -> None:
+    for visit in visits:
+        files = (images.format(kind=kind, visit=visit) for kind in ("t1", "flair"))
+        save_patient(tmp_path, *(f"{name}.nii.gz" for name in files))
+        save(tmp_path / f"{drawn.format(visit=visit)}.nii.gz", LABELS)
+    if "BraTS" in images:  # another's visits of the same names
+        save_patient(tmp_path / "p2" / "BraTS" / visits[0], "t1.nii.gz")
+        save_patient(tmp_path / "p2" / "BraTS" / visits[1], "t1.nii.gz")
+    found = {scan_id: find_truth(tmp_path, scan_id) for scan_id in open_cohort(tmp_path).ids if "p1" in scan_id}
+    assert found == {f"p1_{visit}": tmp_path / f"{drawn.format(visit=visit)}.nii.gz" for visit in visits}
+
+
+def test_a_drawing_that_names_no_visit_is_of_neither(tmp_path: Path) -> None:
+    save_patient(tmp_path / "p1", "t1_V1.nii.gz", "t1_V2.nii.gz")
+    save(tmp_path / "p1" / "seg.nii.gz", LABELS)
+    assert [find_truth(tmp_path, scan_id) for scan_id in open_cohort(tmp_path).ids] == [None, None]
+
+
+def test_of_raw_images_and_those_without_skull_the_latter_are_taken(tmp_path: Path) -> None:
+    save_patient(tmp_path / "p1", "t1.nii.gz", "t1_bet.nii.gz", "flair.nii.gz", "flair_bet.nii.gz")
+    scan = open_scan(tmp_path / "p1")
+    assert {Path(file).name for file in scan.files.values()} == {"t1_bet.nii.gz", "flair_bet.nii.gz"}
+    assert any("those without were taken: not flair.nii.gz, t1.nii.gz" in note for note in scan.notes)
+    (tmp_path / "p1" / "flair_bet.nii.gz").unlink()
+    with pytest.raises(InputError, match="two files that look like T1"):
+        open_scan(tmp_path / "p1")
+
+
+def test_post_in_every_name_is_the_visit_where_another_word_tells_the_agent(tmp_path: Path) -> None:
+    save_patient(tmp_path / "p1", *(f"p1_post_{kind}.nii.gz" for kind in ("t1", "t1ce", "flair")))
+    scan = open_scan(tmp_path / "p1")
+    assert {str(kind): Path(file).name for kind, file in scan.files.items()} == {
+        "T1": "p1_post_t1.nii.gz",
+        "T1C": "p1_post_t1ce.nii.gz",
+        "FLAIR": "p1_post_flair.nii.gz",
+    }
+    assert any("taken for the visit" in note for note in scan.notes)
+
+
+def test_the_stroke_and_white_matter_challenges_maps_are_no_scans(tmp_path: Path) -> None:
+    save_patient(tmp_path / "sub-1" / "anat", "sub-1_FLAIR.nii.gz")
+    save(tmp_path / "derivatives" / "sub-1" / "sub-1_msk.nii.gz", LABELS)
+    save_patient(tmp_path / "7" / "pre", "FLAIR.nii.gz")
+    save(tmp_path / "7" / "wmh.nii.gz", LABELS)
+    assert set(open_cohort(tmp_path).ids) == {"sub-1", "pre"}
+    assert find_truth(tmp_path, "sub-1") == tmp_path / "derivatives" / "sub-1" / "sub-1_msk.nii.gz"

@@ -286,6 +286,22 @@ def test_other_kinds_of_volume_give_the_same_scan(tmp_path: Path, ending: str) -
     assert open_scan(path).id == "p1"
 
 
+@pytest.mark.parametrize(("unit", "mm"), [("mm", 1.0), ("cm", 10.0), ("m", 1000.0), ("um", 0.001)])
+def test_a_nrrd_says_its_own_unit(tmp_path: Path, unit: str, mm: float) -> None:
+    array = brain_image().astype("<i2")
+    edge = SPACING / mm
+    lines = [
+        *("NRRD0004", "type: short", "dimension: 3", "space: left-posterior-superior", "encoding: raw"),
+        *("sizes: " + " ".join(map(str, array.shape)), "endian: little", f'space units: "{unit}" "{unit}" "{unit}"'),
+        *(f"space directions: ({edge},0,0) (0,{edge},0) (0,0,{edge})", f"space origin: ({-80 / mm},0,0)", "", ""),
+    ]
+    (tmp_path / "flair.nrrd").write_bytes("\n".join(lines).encode() + array.tobytes(order="F"))
+    scan = open_scan(tmp_path / "flair.nrrd")
+    assert scan.grid.spacing_mm == pytest.approx((SPACING,) * 3)
+    corners = [scan.affine @ [x, 0, 0, 1] for x in (0, array.shape[0] - 1)]
+    assert max(corner[0] for corner in corners) == pytest.approx(80)
+
+
 def test_a_nrrd_with_directions_and_no_space_is_one_sentence(tmp_path: Path) -> None:
     lines = [
         *("NRRD0005", "type: uint8", "dimension: 3", "sizes: 4 5 6", "encoding: raw"),

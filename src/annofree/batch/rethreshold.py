@@ -141,9 +141,7 @@ def _write_tables(report: BatchReport, source: Path, change: _Change) -> None:
     done = [row["id"] for row in report.rows]
     note_rethreshold(source, report.out, done, {"region": change.region, **change.described()})
     if (report.out / "index.html").exists():
-        from annofree.review import review as make_pages
-
-        report.pageless = [(scan_id, why) for scan_id, why in make_pages(report.out).failed if scan_id in done]
+        report.make_pages(done)
 
 
 def _refuse_changed(inputs: Iterable[Mapping[str, Any]]) -> None:

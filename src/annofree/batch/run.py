@@ -117,14 +117,9 @@ def run(
                 worker, report, described=described, model=model, started=begun, workers=workers, scheduler=scheduler
             )
         if review:
-            from annofree.review import review as make_pages
-
-            missing = make_pages(out).failed  # those that an earlier run left out are made, and the cohort's
-            report.pageless = [(scan_id, why) for scan_id, why in missing if scan_id in cohort.ids]
+            report.make_pages(cohort.ids)  # those that an earlier run left out are made, and the cohort's
         elif (out / "index.html").is_file() and (report.rows or report.failures):
-            from annofree.review import write_cohort_review
-
-            write_cohort_review(out)  # an earlier run's page would not show what is there now
+            report.make_pages(cohort.ids, each=False)  # an earlier run's page would not show what is there now
     return report
 
 

@@ -6,7 +6,7 @@ import errno
 import os
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from annofree.batch.fingerprint import origin_hashes, scan_hashes
 from annofree.batch.record import forget, is_done, now, read_record, refuse_another, start_mark, write_record
-from annofree.errors import AnnofreeError
+from annofree.errors import AnnofreeError, OutputError
 from annofree.formats.network_folder import text_hash
 from annofree.formats.outfolder import atomic_write
 from annofree.pipeline import Choice, segment_scan
@@ -78,6 +78,18 @@ class BatchReport:
     reused: list[str] = field(default_factory=list)
     seconds: float = 0.0
     pageless: list[tuple[str, str]] = field(default_factory=list)
+
+    def make_pages(self, ids: Collection[str], *, each: bool = True) -> None:
+        """Make the pages of the folder again, or the cohort's alone; what cannot be made costs no more than itself."""
+        from annofree.review import review, write_cohort_review
+
+        try:
+            if each:
+                self.pageless = [(scan_id, why) for scan_id, why in review(self.out).failed if scan_id in ids]
+            else:
+                write_cohort_review(self.out)
+        except OutputError as error:
+            self.pageless = [("the cohort", str(error))]
 
     def __repr__(self) -> str:
         return f"<BatchReport: {len(self.rows)} done, {len(self.failures)} failed; {self.out}>"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +18,8 @@ from annofree.formats.repeats import Numbered, below, of_two_visits, one_of_each
 from annofree.formats.volume_files import refuse_no_image
 from annofree.modality import Modality
 
+#: The word, where it stands alone.
+_POST = re.compile(r"(?<![a-z0-9])post(?:[-_. ]|(?=\.))", re.IGNORECASE)
 _RENAME = "Rename the file (t1, t1ce, t2, flair); or segment it alone with --sequence, or give a dictionary in Python"
 
 
@@ -210,7 +213,12 @@ def case_of_files(scan_id: str, folder: Path, files: Iterable[NamedFile]) -> Cas
             remarks += [] if name.remark is None else [f"{path.name}: {name.remark}."]
         else:
             unnamed.append(path)
-    if {kind for kind, _ in named} > {Modality.T1C} and all("post" in words_of(path.name.lower()) for _, path in named):
+    after = {kind for kind, _ in named} > {Modality.T1C} and all("post" in words_of(p.name.lower()) for _, p in named)
+    visit = [(read_name(_POST.sub("", path.name)).sequence, path) for _, path in named] if after else []
+    if {Modality.T1, Modality.T1C} <= {kind for kind, _ in visit}:  # another word tells the agent
+        named = [(kind, path) for kind, path in visit if kind is not None]
+        remarks = ["'post' stands in the name of every image and is taken for the visit."]
+    elif after:
         why = "'post' stands in the name of every image, and may say contrast agent or the visit"
         doubts += [
             (path, replace(read_name(path.name), sequence=None, doubt=why, possible=(Modality.T1, Modality.T1C)))

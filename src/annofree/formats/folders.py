@@ -328,6 +328,20 @@ def _against(drawn: dict[str, set[str]], seen: dict[str, set[str]]) -> dict[str,
     }
 
 
+def _of_a_visit(places: Iterable[_Place], scan_id: str) -> list[tuple[int, Path]]:
+    """Label maps of one visit among those of several: `p1/seg_V1` of `p1_V1`, as `_of_visits` calls it."""
+    cuts = (match.end() for match in re.finditer("_", scan_id))
+    visit = next((scan_id[at:] for at in cuts if visit_of(scan_id[at:]) == scan_id[at:]), "")
+    person = scan_id.removesuffix(visit)[:-1]
+    found = []
+    for _, files, owners, _, ours in places if visit else ():
+        for path in (file.path for file in files if not file.known and not ours):
+            own = NamedFile(path, own_part(stem_of(path.name), person))
+            mine = (own.known or person in owners) and visit_of(own.behind) == visit
+            found += [(own.rank, path)] if mine and own.rank is not None and not tissues_of(path) else []
+    return found
+
+
 _Place = tuple[Path, list[NamedFile], set[str], bool, bool]
 
 
@@ -339,7 +353,7 @@ def find_truths(folder: Path, scan_id: str) -> list[tuple[int, Path]]:
         images = (file for file in files if file.map_certainty == "no" and file.name.sequence)
         own = (f for f in images if scan_id in owners or (f.known and read_name(f.path.name).case == scan_id))
         visits += [visits_in(file.behind) for file in own]
-    return [found for place in places for found in _truths(place, scan_id, visits)]
+    return [found for place in places for found in _truths(place, scan_id, visits)] or _of_a_visit(places, scan_id)
 
 
 def _places(folder: Path, scan_id: str, seen: set[str], ours: bool) -> Iterator[_Place]:

@@ -37,7 +37,7 @@ _OTHER_KINDS = {
 
 #: Folders whose name says nothing about the patient in them.
 GENERIC = frozenset(
-    "anat anatomy nifti niftis nii images image img imgs mri mr scans scan data raw resources files".split()  # noqa: SIM905
+    "anat anatomy brats nifti niftis nii images image img imgs mri mr scans scan data raw resources files".split()  # noqa: SIM905
 )
 
 #: Words that preprocessing tools add to a name; they say nothing about the case.
@@ -52,7 +52,7 @@ _PROCESSING = frozenset(
 )
 #: Words of files that are maps of something, never images.
 _MAPS = re.compile(
-    r"(.*(mask|seg|segm|segmentation|segmented|parc)s?|glistr(boost)?|manually?corrected|labels?|gt|truth|"
+    r"(.*(mask|msk|seg|segm|segmentation|segmented|parc)s?|wmh|glistr(boost)?|manually?corrected|labels?|gt|truth|"
     r"groundtruth|gold|goldstandard|dlmuse|muse|fusion|"
     r"annotations?|annotated|annot|lesions?|rois?|vois?|gtv|ctv|contours?|delineations?|tumou?rs?|o?edema|necrosis|"
     r"prob|probs|probability|probabilities|heatmap|prediction|pred|pve|xfm|\d*(inverse)?warp|jacobian|staple)\d*",
@@ -75,7 +75,7 @@ _DATE = re.compile(r"(19|20)\d\d(0[1-9]|1[0-2])([0-2]\d|3[01])")
 _TRUTH_RANKS = (
     re.compile(r"segm?|segmentations?|tumou?rseg|dseg|manually?corrected", flags=re.IGNORECASE),
     re.compile(r"gt|truth|groundtruth|gold|goldstandard|labels?|annotations?", flags=re.IGNORECASE),
-    re.compile(r"mask|masks|tumou?rmask|lesionmask|gtv", flags=re.IGNORECASE),
+    re.compile(r"masks?|msk|tumou?rmask|lesionmask|gtv", flags=re.IGNORECASE),
 )
 #: Words of what is no tumour, wherever they stand: programs' maps, tissues, places of the head, the picture itself.
 _NO_TUMOUR = re.compile(

@@ -18,12 +18,13 @@ from annofree.formats.nifti import coarsest_edge_mm
 from annofree.formats.visits import another_visit, visits_in
 from annofree.modality import Modality
 
+_WORD = r"(?:s|se|ser|series|scan|anat)?[-_. ]?"
 #: What stands in front of names where a converter wrote the number of the series.
-SERIES = re.compile(r"(?:s|se|ser|series|scan|anat)?[-_. ]?(\d{1,4})(?:\.0{6})?", flags=re.IGNORECASE)
-#: The same with words in front that may be a patient's id, and behind the words of the sequence.
-_NUMBERED = re.compile(r"(.*[-_. ])?(?:s|se|ser|series|scan)?\d{1,4}", flags=re.IGNORECASE)
+SERIES = re.compile(rf"{_WORD}(\d{{1,4}})(?:\.0{{6}})?", flags=re.IGNORECASE)
+#: The same with words in front that may be a patient's id.
+_NUMBERED = re.compile(rf"(.*[-_. ])??{_WORD}\d{{1,4}}(?:\.0{{6}})?", flags=re.IGNORECASE)
 #: Numbers behind, which are no years.
-_BEHIND = re.compile(r"(.*?)[-_. ](?:s|se|ser|series|scan)?(?!(?:19|20)\d\d$)(\d{1,4})", flags=re.IGNORECASE)
+_BEHIND = re.compile(rf"(.*?)[-_. ]{_WORD}(?!(?:19|20)\d\d$)(\d{{1,4}})", flags=re.IGNORECASE)
 #: What may be a patient's number as well: long ones, and such as `001` and `s01`.
 _IDS = re.compile(r"\d{4}|0\d+|s0\d", flags=re.IGNORECASE)
 #: In one examination hardly a sequence is taken more often than this: so many numbers are those of patients.
@@ -34,6 +35,8 @@ _TWINS = (
     (frozenset({"crop"}), False, "the neck cut off the one without"),
     (frozenset({"eq", "tilt"}), True, "slices put in their places the one with"),
 )
+#: Words of an image without its skull.
+_STRIPPED = frozenset("bet hdbet brain stripped skullstripped ss synthstrip brainextracted".split())  # noqa: SIM905
 
 
 @dataclass(frozen=True)
@@ -105,6 +108,12 @@ def one_of_each(
     """
     images = list(images)
     found: list[tuple[Modality, Path]] = []
+    heads = _with_brains(images)
+    if heads and 2 * len(heads) == len(images):
+        images = [image for image in images if image[1] not in heads]
+        notes.append(
+            f"Of images with and without skull those without were taken: not {', '.join(sorted(heads.values()))}."
+        )
     for kind in dict.fromkeys(name for name, _ in images):
         paths = [path for name, path in images if name == kind]
         words = {series[path].words if path in series else path for path in paths}
@@ -150,6 +159,15 @@ def _last(kind: Modality, order: Mapping[Path, int], what: str) -> tuple[Path, s
     best = min(order, key=lambda path: (not own[path], round(edges[path], 1), -order[path]))
     said = "one in its own space" if len(set(own.values())) > 1 else f"finest, then the last {what}{when}"
     return best, f"Of several {kind} the {said} was taken"
+
+
+def _with_brains(images: Iterable[tuple[Modality, Path]]) -> dict[Path, str]:
+    """Whole heads among images that each lie there without skull as well (`t1`, `t1_bet`), and what they are called."""
+    spoken = {path: (kind, [word.lower() for word in words_of(path.name)]) for kind, path in images}
+    plain = [
+        (kind, [w for w in words if w not in _STRIPPED]) for kind, words in spoken.values() if _STRIPPED & {*words}
+    ]
+    return {path: path.name for path, told in spoken.items() if not _STRIPPED & {*told[1]} and plain.count(told) == 1}
 
 
 def _without_twin(paths: list[Path]) -> tuple[Path | None, str]:

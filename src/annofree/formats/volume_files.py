@@ -28,6 +28,9 @@ DICOM_MASKS = (
 _AGAIN = "Copy or export the file again"
 #: Unpacked bytes beyond what the header claims that are still believed to be padding.
 _SLACK = 1 << 20
+#: The unit of a NRRD file's directions and origin, and its length.
+_NRRD_UNIT = re.compile(rb'^space units: *"([^"]+)"', re.MULTILINE)
+_MM = {"cm": 10.0, "m": 1000.0, "um": 0.001, "nm": 1e-6}
 #: What tells where left and right are in NRRD (spaces such as scanner-xyz do not) and in MetaImage.
 _PLACED = re.compile(
     rb"^space: *(?:right-anterior|left-anterior|left-posterior)-superior|^space: *(?:ras|las|lps)"
@@ -251,6 +254,8 @@ def _with_itk(path: Path, layers: bool) -> Any:
     affine[:3, :3] = np.reshape(read.GetDirection(), (3, 3)) * np.asarray(read.GetSpacing())
     affine[:3, 3] = read.GetOrigin()
     affine[:2] *= -1
+    if (unit := _NRRD_UNIT.search(head)) is not None:  # which ITK passes over
+        affine[:3] *= _MM.get(unit[1].decode("latin-1"), 1.0)
     array = sitk.GetArrayFromImage(read)
     array = array.max(axis=-1) if array.ndim == 4 and drawn and not layers else array
     array = array.transpose(2, 1, 0, *range(3, array.ndim))

@@ -14,6 +14,7 @@ from annofree.errors import InputError, MissingSequence
 from annofree.formats import open_scan
 from annofree.formats.dicom import DicomCase, DicomSettings, find
 from annofree.formats.dicom.header import looks_like_dicom, quiet, read_frames
+from annofree.formats.dicom.table import rows
 from annofree.formats.dicom.words import read_words
 from annofree.phantom import phantom_subject
 from annofree.scan import Modality
@@ -209,6 +210,14 @@ def test_two_visits_and_two_patients_are_cases_of_their_own(tmp_path: Path, phan
     found = {(case.study.patient, case.study.visit, case.study.days) for case in cases if isinstance(case, DicomCase)}
     assert found == {(1, 1, 0), (2, 1, 0), (2, 2, 365)}
     assert len({case.id for case in cases}) == 3
+
+
+def test_the_table_keeps_the_decimals_of_times(
+    phantom: tuple[dict[str, NDArray[Any]], NDArray[Any]], tmp_path: Path
+) -> None:
+    (case,) = find(write_study(tmp_path, {"T1": phantom[0]["T1"]}, phantom[1]))
+    assert isinstance(case, DicomCase)
+    assert "1900/2.5/900" in {row["TR/TE/TI ms"] for row in rows(case)}
 
 
 def test_words_never_hold_what_the_table_does_not(tmp_path: Path) -> None:

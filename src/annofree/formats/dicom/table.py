@@ -32,7 +32,9 @@ def _row(verdict: Verdict, taken: bool, keep_ids: bool) -> dict[str, str]:
     size: Sequence[Any] = (frame.columns, frame.rows, len(series.frames)) if grid is None else grid.shape
     notes = [] if series.stack is None else [*series.notes, *series.stack.notes]
     guess = "-" if verdict.modality is None else f"{verdict.modality}{'' if verdict.sure else '?'}"
-    times = "/".join("-" if value is None else f"{value:.0f}" for value in (frame.tr_ms, frame.te_ms, frame.ti_ms))
+    times = "/".join(
+        "-" if value is None else f"{round(value, 2):g}" for value in (frame.tr_ms, frame.te_ms, frame.ti_ms)
+    )
     return {
         "taken": "*" if taken else "",
         "series": series.key,
