@@ -120,6 +120,9 @@ def test_names_of_mitk_say_what_a_label_is_and_its_groups_are_layers(tmp_path: P
     told = {"modality": "org.mitk.multilabel.segmentation", "org.mitk.multilabel.segmentation.version": "1"}
     file = slicer(tmp_path / "p_seg.nrrd", layers, [], AFFINE, cut=False, **told, **{MITK: json.dumps(said)})
     assert regions(file) == (("WT", "TC", "ET"), ALL)
+    few = slicer(tmp_path / "r_seg.nrrd", 4 * layers, [], AFFINE, cut=False, **told, **{MITK: json.dumps(said)})
+    with pytest.raises(InputError, match=r"has no name .*r_seg\.nrrd\): voxels hold 4, "):
+        regions(few)  # what is drawn and has no name is not left out of the truth
     broken = slicer(tmp_path / "q_seg.nrrd", layers, [], AFFINE, cut=False, **told, **{MITK: '[{"labels": [{}]}]'})
     with pytest.raises(InputError, match=r"header is damaged .*q_seg\.nrrd"):
         regions(broken)

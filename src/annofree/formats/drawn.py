@@ -202,6 +202,10 @@ def read_slicer(path: Path, grid: Grid | None = None) -> tuple[list[Segment], Gr
             stored, native = read_labels(path, layers=True)
             layers = stored.reshape(*native.shape, -1)
         one = layers.shape[3] == 1
+        held = {(at, int(value)) for at in range(layers.shape[3]) for value in np.unique(layers[..., at])}
+        if left := held - {(0 if one else at, number) for _, at, number in listed} - {(at, 0) for at, _ in held}:
+            why = f"voxels hold {some([str(value) for _, value in sorted(left)])}, of which its header says no name"
+            raise InputError("A segmentation holds what has no name", file=path, why=why, fix=_FIX)
         return [Segment(name, value, layers[..., 0 if one else at] == value) for name, at, value in listed], native
     except (ValueError, LookupError, TypeError, AttributeError):
         raise InputError("A segmentation's header is damaged", file=path, fix="Save it again where drawn") from None
