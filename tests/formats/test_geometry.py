@@ -393,3 +393,17 @@ def test_a_brain_of_a_few_voxels_is_refused(tmp_path: Path, size: int) -> None:
         open_scan(
             save(tmp_path / "flair.nii.gz", np.pad(image[10 : 10 + size, 10 : 10 + size, 10 : 10 + size], 1), coarse)
         )
+
+
+def test_channels_as_vectors_of_simpleitk(tmp_path: Path) -> None:
+    channels = [brain_image(seed) for seed in range(4)]
+    for name, axis in (("last", -1), ("first", 0)):
+        image = sitk.GetImageFromArray(np.stack(channels, axis=axis))
+        image.SetSpacing((SPACING,) * 3)
+        sitk.WriteImage(image, tmp_path / f"{name}.nii.gz")
+    scan = open_scan(tmp_path / "last.nii.gz", sequence="FLAIR,T1,T1C,T2")
+    assert scan.sequences == ("T1", "T1C", "T2", "FLAIR")
+    assert sorted(scan.images["FLAIR"].shape) == sorted(channels[0].shape)
+    assert scan.images["FLAIR"].sum() == pytest.approx(channels[0].sum())
+    with pytest.raises(InputError, match="4 sequences are named for one file, and it does not hold as many"):
+        open_scan(tmp_path / "first.nii.gz", sequence="FLAIR,T1,T1C,T2")

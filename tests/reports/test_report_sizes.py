@@ -7,6 +7,7 @@ import time
 import pytest
 
 from annofree.reports import read_report
+from annofree.reports.sizes import sizes_in
 
 # text, diameters of the first lesion in mm; None where the size is of something else
 SIZES: list[tuple[str, tuple[float, ...] | None]] = [
@@ -167,3 +168,9 @@ def test_time_grows_with_the_length_of_the_text_not_faster(piece: str) -> None:
     # eight times the text: 8 times the time when linear, 64 times when quadratic
     large = min(seconds(160_000) for _ in range(3))  # a busy machine slows one of them, not all
     assert large < 24 * max(small, 0.005)
+
+
+def test_micrometres_are_no_millimetres() -> None:
+    for unit in ("\u03bcm", "\u00b5m"):  # the Greek letter and the micro sign
+        assert sizes_in(f"A focus of 5 {unit}.") == []
+    assert [size.diameters_mm for size in sizes_in("A mass of 1\u00bd cm.")] == [(15.0,)]
