@@ -110,6 +110,14 @@ def test_own_atlas_is_read_in_any_axis_order(tmp_path, order):
     assert own.lobes == ("One", "Two")
 
 
+def test_a_table_as_a_spreadsheet_saves_it_is_read(tmp_path):
+    """With semicolons, and in the encoding of a Chinese system."""
+    image, table = write_atlas(tmp_path, "")
+    table.write_bytes("index;name;side;lobe\n1;额叶;left;额叶\n2;颞叶;right;颞叶\n".encode("gbk"))
+    own = Atlas.from_files(image, table)
+    assert (own.lobes, at(own, 40, -10, 10).name) == (("额叶", "颞叶"), "颞叶")
+
+
 def test_swapped_sides_are_refused_and_the_rows_named(tmp_path):
     files = write_atlas(tmp_path, "index\tname\tside\n1\tHippocampus\tright\n2\tPutamen\tleft\n")
     with pytest.raises(InputError, match=r"1 Hippocampus \(called right.*2 Putamen"):

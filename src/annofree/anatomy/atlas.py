@@ -18,6 +18,7 @@ from annofree.anatomy.fill import BRAINSTEM, CALLOSUM, fill_brain
 from annofree.anatomy.regions import LOBES, Region, Side, aal_region, check_sides, lobe_map, parse_side, side_in_name
 from annofree.anatomy.template import template
 from annofree.errors import InputError, OptionalDependency
+from annofree.formats.typed_tables import typed_table
 
 
 @dataclass(frozen=True, eq=False)
@@ -240,19 +241,10 @@ def _read_table(path: Path) -> Iterable[Region]:
     """Rows of a TSV or CSV.
 
     Raises:
-        InputError: The file cannot be read, or lacks a column, or a cell makes no sense.
+        InputError: The file cannot be read, lacks a column, or a cell makes no sense.
     """
-    import csv
-
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError("The atlas table cannot be read", file=path, why=str(error)) from None
-    lines = text.splitlines()
-    delimiter = "\t" if lines and "\t" in lines[0] else ","
-    reader = csv.DictReader(lines, delimiter=delimiter)
-    columns = {name.strip().lower(): name for name in reader.fieldnames or () if name}
-    if not {"index", "name"} <= columns.keys():
+    columns, rows = typed_table(path)
+    if not {"index", "name"} <= set(columns):
         raise InputError(
             "The atlas table lacks the columns 'index' and 'name'",
             file=path,
@@ -260,9 +252,9 @@ def _read_table(path: Path) -> Iterable[Region]:
             fix="Write a TSV with the columns index, name, side, lobe",
         )
     seen: dict[int, int] = {}
-    for line in reader:
-        where = f"line {reader.line_num} of the atlas table"
-        cell = {key: (line[name] or "").strip() for key, name in columns.items()}
+    for line, typed in rows:
+        where = f"line {line} of the atlas table"
+        cell = {key: value.strip() for key, value in typed.items()}
         if not cell["index"].isdigit():
             what = f"'{cell['index']}' in {where} is not a label number"
             raise InputError(what, file=path, fix="Use whole numbers from 1 up")
@@ -272,7 +264,7 @@ def _read_table(path: Path) -> Iterable[Region]:
         if index in seen:
             what = f"Label {index} in {where} stood in line {seen[index]} already"
             raise InputError(what, file=path, fix="Keep one row a label")
-        seen[index] = reader.line_num
+        seen[index] = line
         try:
             side = parse_side(cell["side"]) if cell.get("side") else side_in_name(cell["name"]) or "midline"
         except InputError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 from annofree.errors import InputError
 from annofree.formats.encoding import read_text
 from annofree.formats.names import no_volume
+from annofree.formats.typed_tables import typed_table
 
 _FIX = "Give <id>.txt files, or a JSON or CSV file by id"
 _IDS = ("id", "case", "scan", "subject", "patient", "note_id")
@@ -108,11 +108,5 @@ def _once(pairs: Iterable[tuple[str, Any]], path: Path) -> dict[str, Any]:
 
 
 def _from_table(path: Path) -> dict[str, str]:
-    text = read_text(path)
-    head = text.partition("\n")[0]
-    delimiter = "\t" if path.suffix.lower() == ".tsv" else ";" if head.count(";") > head.count(",") else ","
-    try:
-        rows = csv.DictReader(text.splitlines(True), delimiter=delimiter)
-        return _once((_pair(row) for row in rows if _pair(row)[1]), path)
-    except csv.Error as error:
-        raise InputError("A table cannot be read", file=path, why=str(error)) from None
+    pairs = [_pair(row) for _, row in typed_table(path)[1]]
+    return _once((pair for pair in pairs if pair[1]), path)
