@@ -1,45 +1,23 @@
-"""The nouns of the input side: `Scan`, `Truth`, `Cohort` (`Grid` and `Modality` have files of their own).
-
-Arrays are `(X, Y, Z)` in closest-canonical RAS+ axis order; affines map voxel indices to scanner millimetres (RAS+).
-"""
+"""The `Scan`: one visit of one person."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import reduce
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from annofree.errors import InputError, LeakError, MissingSequence, some
-from annofree.grid import Array, Box, Grid, axis_order, canonical_grid, to_canonical, to_native
+from annofree.errors import InputError, MissingSequence
+from annofree.grid import Array, Box, Grid, axis_order, to_native
 from annofree.masks import as_mask, faces
 from annofree.modality import Modality
 from annofree.preparation import Preparation
-from annofree.progress import stage, working_on
 
 _Found = TypeVar("_Found")
-
-__all__ = [
-    "Cohort",
-    "Grid",
-    "Modality",
-    "Origin",
-    "Scan",
-    "Truth",
-    "canonical_grid",
-    "foreground",
-    "learning",
-    "scoring",
-    "to_canonical",
-    "to_native",
-]
 
 
 def foreground(image: Array) -> NDArray[np.bool_]:
@@ -203,198 +181,3 @@ class Scan:
         if not changes.keys() & {"images", "brain", "affine"}:
             copy.__dict__["_found"] = self.__dict__.setdefault("_found", {})
         return copy
-
-
-_scoring: ContextVar[str | None] = ContextVar("annofree_scoring", default=None)
-
-
-@contextmanager
-def scoring(purpose: str = "scoring") -> Iterator[None]:
-    """Within this context truth may be read: scoring, or a fit of tier S."""
-    token = _scoring.set(purpose)
-    try:
-        yield
-    finally:
-        _scoring.reset(token)
-
-
-@contextmanager
-def learning() -> Iterator[None]:
-    """Within this context truth may not be read, even when scoring surrounds it."""
-    token = _scoring.set(None)
-    try:
-        yield
-    finally:
-        _scoring.reset(token)
-
-
-class Truth:
-    """An expert's label map, readable by scoring only.
-
-    Labels follow BraTS 2023: 0 background, 1 core (NCR/NET), 2 oedema, 3 enhancing.
-
-    Args:
-        scan_id: The scan it belongs to.
-        load: Returns the uint8 (X, Y, Z) labels in canonical order; called on first allowed reading.
-        grid: The canonical grid of the labels.
-        regions: The regions it tells apart: ("WT", "TC", "ET"), or ("WT",) for a binary mask.
-        source: Its file.
-        convention: How its labels were understood, for example "labels 0/1/2/4, 4 read as enhancing".
-        note: What else a reader of the scores should know.
-    """
-
-    def __init__(
-        self,
-        scan_id: str,
-        load: Callable[[], NDArray[np.uint8]],
-        grid: Grid,
-        regions: tuple[str, ...] = ("WT", "TC", "ET"),
-        source: str | None = None,
-        convention: str = "",
-        note: str = "",
-    ) -> None:
-        self.scan_id, self.grid, self.regions, self.source = scan_id, grid, regions, source
-        self.convention, self.note = convention, note
-        self._load = load
-
-    @property
-    def labels(self) -> NDArray[np.uint8]:
-        """The labels, uint8 (X, Y, Z).
-
-        Raises:
-            LeakError: Read outside `annofree.scan.scoring()`.
-        """
-        if _scoring.get() is None:
-            raise LeakError(
-                f"Truth of '{self.scan_id}' was read outside scoring",
-                file=self.source,
-                why="masks are for scoring, or for fits of tier S, only",
-                fix="Wrap the scoring code in annofree.scan.scoring()",
-            )
-        return self._load()
-
-    def __reduce__(self) -> tuple[object, ...]:
-        raise LeakError(f"Truth of '{self.scan_id}' may not be copied to another process")
-
-
-@dataclass(frozen=True)
-class Origin:
-    """What a scan will be read from, known without reading it.
-
-    Attributes:
-        files: Pairs of a role ("FLAIR", "image", "brain mask") and a file.
-        options: What else decides how the files become a scan.
-    """
-
-    files: tuple[tuple[str, Path], ...]
-    options: Mapping[str, Any] = field(default_factory=dict)
-
-
-class Cohort:
-    """Many scans, loaded one at a time when iterated.
-
-    Args:
-        loaders: Scan id to a function that loads the scan; one with an attribute `origin` tells where it comes from.
-        name: What to call the cohort in messages.
-        opened: The arguments of `open_cohort`, with which the same cohort can be opened again.
-
-    Example:
-        >>> import numpy as np
-        >>> scan = Scan("p1", {Modality.T2: np.ones((2, 2, 2), np.float32)}, np.eye(4))
-        >>> Cohort.of([scan]).ids
-        ('p1',)
-    """
-
-    def __init__(
-        self,
-        loaders: Mapping[str, Callable[[], Scan]],
-        name: str = "cohort",
-        opened: Mapping[str, Any] | None = None,
-    ) -> None:
-        self._loaders = dict(loaders)
-        self.name = name
-        self.opened = opened
-
-    @classmethod
-    def of(cls, scans: Iterable[Scan], name: str = "cohort") -> Cohort:
-        """A cohort of scans already in memory."""
-        loaders: dict[str, Callable[[], Scan]] = {}
-        for scan in scans:
-            if scan.id in loaders:
-                raise InputError(f"Two scans of the cohort are called '{scan.id}'", fix="Give each scan its own id")
-            loaders[scan.id] = _Held(scan)
-        return cls(loaders, name)
-
-    def __repr__(self) -> str:
-        return f"<Cohort '{self.name}': {len(self)} scan{'s' * (len(self) != 1)}, {some(self.ids)}>"
-
-    @property
-    def ids(self) -> tuple[str, ...]:
-        """Scan ids in order."""
-        return tuple(self._loaders)
-
-    def __len__(self) -> int:
-        return len(self._loaders)
-
-    def __iter__(self) -> Iterator[Scan]:
-        for scan_id in self._loaders:
-            yield self[scan_id]
-
-    def __getitem__(self, scan_id: str) -> Scan:
-        if scan_id not in self._loaders:
-            raise InputError(f"No scan '{scan_id}' in {self.name}", why=f"it holds {', '.join(self.ids[:8])}")
-        working_on(scan_id)
-        stage("reading")
-        return self._loaders[scan_id]()
-
-    def begin(self, scan_id: str) -> None:
-        """Let the reading of a scan begin beside what the caller does before it asks for it, where that can be."""
-        if hasattr(self._loaders[scan_id], "begin"):
-            self._loaders[scan_id].begin()  # type: ignore[attr-defined]
-
-    def origin(self, scan_id: str) -> Origin | None:
-        """Where a scan comes from, without reading it; None where only reading tells."""
-        found: Origin | None = getattr(self._loaders[scan_id], "origin", None)
-        return found
-
-    def examination(self, scan_id: str) -> tuple[str, str] | None:
-        """A key of the person and the day (YYYYMMDD or nothing), where the files say it; not to be shown."""
-        found: tuple[str, str] | None = getattr(self._loaders[scan_id], "examination", None)
-        return found
-
-    def report(self, scan_id: str) -> str | None:
-        """A scan's report, without reading its images."""
-        found: str | None = getattr(self._loaders[scan_id], "report", None)
-        return found
-
-    def group(self, scan_id: str) -> str | None:
-        """The group of the person, where the data set says it."""
-        found: str | None = getattr(self._loaders[scan_id], "group", None)
-        return found
-
-    def study(self, scan_id: str) -> Any:
-        """A scan's images as they lie (a `formats.study.Study`), read but not prepared.
-
-        Raises:
-            InputError: The files cannot be used, or the scan came from memory.
-        """
-        loader = self._loaders[scan_id]
-        if not hasattr(loader, "study"):
-            raise InputError(f"Scan '{scan_id}' lies in memory", why="it has no files to look at")
-        return loader.study()
-
-    def subset(self, ids: Iterable[str]) -> Cohort:
-        """The scans with these ids, in this order, still lazy."""
-        return Cohort({i: self._loaders[i] for i in ids}, self.name, self.opened)
-
-
-@dataclass(frozen=True)
-class _Held:
-    scan: Scan
-
-    @property
-    def report(self) -> str | None:
-        return self.scan.report
-
-    def __call__(self) -> Scan:
-        return self.scan
