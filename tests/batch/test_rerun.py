@@ -126,13 +126,13 @@ def test_what_is_done_is_known_without_reading_an_image(copy: Path, monkeypatch:
         read.append(case.id)
         raise InputError("read")
 
-    monkeypatch.setattr("annofree.formats.scans._read", refuse)
+    monkeypatch.setattr("annofree.formats.scans.read_study", refuse)
     report = run(open_cohort(copy / "scans").subset(["ball-000"]), CHOICE, copy / "out", locate=False)
     assert (report.reused, read) == ([], ["ball-000"])  # it lies elsewhere now, so its results name other files
     monkeypatch.undo()
     cohort = open_cohort(copy / "scans")
     run(cohort, CHOICE, copy / "out", locate=False)
-    monkeypatch.setattr("annofree.formats.scans._read", refuse)
+    monkeypatch.setattr("annofree.formats.scans.read_study", refuse)
     read.clear()
     for file in (copy / "scans" / "ball-000").iterdir():
         file.touch()  # a new time, and the same content

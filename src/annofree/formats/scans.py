@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,26 +13,18 @@ from numpy.typing import NDArray
 
 from annofree.errors import InputError
 from annofree.formats.bids_names import participant_of
-from annofree.formats.brain_mask import is_pattern, mask_file, open_brain_mask, why_whole_head
+from annofree.formats.brain_mask import is_pattern, mask_file, open_brain_mask
 from annofree.formats.case import Case, case_of_file, case_of_mapping, contradiction, with_unique_ids
 from annofree.formats.dicom import DicomSettings, recognises
-from annofree.formats.geometry import refuse_impossible_brain, refuse_impossible_view
-from annofree.formats.grids import MIN_OVERLAP, choose_reference, overlap, resample
 from annofree.formats.layouts import find_cases
 from annofree.formats.names import FileName
 from annofree.formats.nifti import Volume, read_volume
-from annofree.formats.npy import NpyCase
 from annofree.formats.participants import read_groups
 from annofree.formats.report_texts import read_report, read_reports
-from annofree.formats.study import Study
-from annofree.intensity import air_level
-from annofree.masks import bounding_box, faces
-from annofree.processes import side_by_side
-from annofree.scan import Cohort, Modality, Origin, Scan, canonical_grid, to_canonical
+from annofree.formats.study import Prepare, Study, as_it_lies, read_study, scan_of
+from annofree.scan import Cohort, Modality, Origin, Scan
 
 Masks = str | Path | Mapping[str, str | Path] | None
-#: What makes a scan of a raw study, such as `annofree.prepare.Recipe()`.
-Prepare = Callable[[Study], Scan]
 
 
 def open_scan(
@@ -82,7 +74,7 @@ def open_scan(
         case = _HeldCase(id or "scan", Path(), held=((None, source),))
     if id is not None:
         case = replace(case, id=id)
-    return _read(case, sequence, brain_mask, read_report(report), prepare)
+    return scan_of(read_study(case, sequence, brain_mask, read_report(report)), prepare)
 
 
 def open_cohort(
@@ -178,7 +170,7 @@ class _Loader:
         """Read the files in a thread: whoever asks for the scan next need not wait for all of it."""
         if not self.begun:
             with_one = ThreadPoolExecutor(1)
-            self.begun.append(with_one.submit(_study, self.case, self.sequence, self._mask, self.report))
+            self.begun.append(with_one.submit(self._read))
             with_one.shutdown(wait=False)
 
     @property
@@ -208,16 +200,17 @@ class _Loader:
             {"sequence": self.sequence, "report": self.report, "prepare": _settings(self.prepare), **facts},
         )
 
+    def _read(self) -> Study:
+        return read_study(self.case, self.sequence, self._mask, self.report)
+
     def __call__(self) -> Scan:
-        if not self.begun:
-            return _read(self.case, self.sequence, self._mask, self.report, self.prepare)
-        return _scan(self.begun.pop().result(), self.case, self.prepare)
+        return scan_of(self.begun.pop().result() if self.begun else self._read(), self.prepare)
 
     def study(self) -> Study:
         """The images as they lie; refused where reading the scan would be, short of preparing it."""
-        study = _study(self.case, self.sequence, self._mask, self.report)
-        if self.prepare is None or not study.raw or isinstance(self.case, NpyCase):
-            _as_it_lies(study)
+        study = self._read()
+        if self.prepare is None or not study.raw:
+            as_it_lies(study)
         return study
 
 
@@ -272,120 +265,6 @@ def _one_case(path: Path, sequence: str | None, dicom: DicomSettings | None = No
             fix="Name one patient's folder or file, or open all with open_cohort",
         )
     return next(iter(cases.values()))
-
-
-def _read(
-    case: Case, sequence: str | None, brain_mask: Any, report: str | None, prepare: Prepare | None = None
-) -> Scan:
-    return _scan(_study(case, sequence, brain_mask, report), case, prepare)
-
-
-def _scan(study: Study, case: Case, prepare: Prepare | None) -> Scan:
-    if prepare is not None and study.raw and not isinstance(case, NpyCase):
-        return prepare(study)
-    return _as_it_lies(study)
-
-
-def _study(case: Case, sequence: str | None, brain_mask: Any, report: str | None) -> Study:
-    volumes, notes = case.read(sequence)
-    with ThreadPoolExecutor(len(volumes)) as pool:
-        arrays = dict(zip(volumes, pool.map(_canonical, volumes.values()), strict=True))
-    grids = {name: canonical_grid(volume.grid) for name, volume in volumes.items()}
-    sized = type(case) is Case  # arrays and slices state no size
-    if sized:
-        for name, own in grids.items():
-            refuse_impossible_view(own, volumes[name].source)
-    looked = () if isinstance(case, NpyCase) else tuple(volumes)
-    whys = dict(zip(looked, side_by_side(lambda name: why_whole_head(arrays[name], grids[name]), looked), strict=True))
-    return Study(
-        id=case.id,
-        images=arrays,
-        grids=grids,
-        natives={name: volume.grid for name, volume in volumes.items()},
-        heads={name: why for name, why in whys.items() if why},
-        brain=brain_mask if isinstance(brain_mask, np.ndarray) else mask_file(brain_mask, case.folder, case.brain_mask),
-        report=report,
-        notes=(*notes, *(note for volume in volumes.values() for note in volume.notes)),
-        files={str(name): volume.source for name, volume in volumes.items()},
-        sized=sized,
-    )
-
-
-def _as_it_lies(study: Study) -> Scan:
-    """The study without preparation: stripped already, or with a mask; positions are the headers'."""
-    reference = choose_reference(study.grids)
-    grid = study.grids[reference]
-    said = list(study.notes)
-    images: dict[Modality, NDArray[np.float32]] = {}
-    for name, array in study.images.items():
-        if not study.grids[name].same_as(grid):
-            require_overlap(study, reference, name)
-            array = resample(array, study.grids[name], grid, 1, outside=background(array))
-            said.append(
-                f"{name} lay on another grid and was resampled linearly onto that of {reference}; "
-                "positions are the headers', nothing was registered."
-            )
-        images[name] = array
-    brain, cut = (None, None) if study.brain is None else open_brain_mask(study.brain, study.id, grid, images)
-    if study.heads and brain is None:
-        name, why = next(iter(study.heads.items()))
-        raise InputError(
-            f"{', '.join(study.heads)} of scan '{study.id}' "
-            f"{'shows' if len(study.heads) == 1 else 'show'} a whole head with skull",
-            file=study.files[str(name)],
-            why=why,
-            fix="Prepare it first (annofree prepare), or give a brain mask with --brain-mask FILE",
-        )
-    if brain is not None:
-        given = study.brain
-        named = "an array" if given is None or isinstance(given, np.ndarray) else given.name  # pages show no folders
-        said.append(f"Brain mask: {named}{f'; {cut}' if cut else ''}.")
-        for name in study.heads:
-            air = air_level(images[name])
-            images[name] = np.where(brain, images[name], air)
-            said.append(f"{name} showed the whole head; everything outside the brain mask was set to {air:.4g}.")
-    scan = Scan(
-        id=study.id,
-        images=images,
-        affine=grid.affine,
-        native=study.natives[reference],
-        brain=brain,
-        report=study.report,
-        notes=tuple(said),
-        files=study.files,
-    )
-    if study.sized:
-        refuse_impossible_brain(grid, scan.foreground(), study.files[str(reference)])
-        if brain is None:
-            scan.once("whole head", lambda: None)  # else the scan was refused above
-    return scan
-
-
-def _canonical(volume: Volume) -> NDArray[np.float32]:
-    turned = to_canonical(volume.array, volume.grid)
-    array, box = np.zeros(turned.shape, dtype=np.float32), bounding_box(turned)
-    if box is not None:  # memory that nobody writes to is no memory: a head fills less than half of its image
-        array[box] = turned[box]
-    return array
-
-
-def require_overlap(study: Study, first: Modality, second: Modality) -> None:
-    """Refuse two sequences whose fields of view share too little to be of one examination of one head."""
-    shared = overlap(study.grids[first], study.grids[second])
-    if shared < MIN_OVERLAP:
-        raise InputError(
-            f"The fields of view of {first} and {second} of scan '{study.id}' hardly overlap",
-            file=study.files[str(second)],
-            why=f"they share {shared:.0%} of the smaller one",
-            fix="Check that both are of the same visit; register them, or leave one out",
-        )
-
-
-def background(array: NDArray[Any]) -> float:
-    """The value of an image where nothing is."""
-    outer = faces(array)
-    values, counts = np.unique(outer, return_counts=True)
-    return float(values[np.argmax(counts)]) if counts.max() > 0.2 * outer.size else float(np.median(outer))
 
 
 def _with_extras(scan: Scan, sequence: str | None, brain_mask: Any, report: str | Path | None) -> Scan:

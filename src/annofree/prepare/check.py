@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annofree.errors import InputError
-from annofree.formats.scans import require_overlap
+from annofree.formats.study import require_overlap
 from annofree.preparation import StepRecord
 from annofree.prepare.work import Work
 from annofree.scan import Grid

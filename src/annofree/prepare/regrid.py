@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from annofree.errors import InputError
 from annofree.formats.carried import carried_mask, coarser
 from annofree.formats.grids import MIN_OVERLAP
-from annofree.formats.scans import background
+from annofree.formats.study import background
 from annofree.grid import apply_affine
 from annofree.preparation import StepRecord
 from annofree.prepare.resample import low_passed, resample

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from annofree.errors import InputError, no_folder
 from annofree.formats.nnunet import read_case_labels, write_description, write_first_description
 from annofree.formats.outfolder import atomic_write, is_ours, read_table, table, write_table
-from annofree.formats.scans import Prepare, open_cohort
+from annofree.formats.scans import open_cohort
 from annofree.formats.standing import listed, refuse_shared, refuse_standing, unfinished_fit
 from annofree.formats.stored import read_segmentation, written_ids
+from annofree.formats.study import Prepare
 from annofree.modality import Modality
 from annofree.scan import Cohort
 from annofree.synthesis.dataset import TABLE, MadeFolder

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from annofree.errors import InputError, SettingsError
-from annofree.formats.scans import Prepare, open_cohort
+from annofree.formats.scans import open_cohort
 from annofree.formats.standing import refuse_shared
+from annofree.formats.study import Prepare
 from annofree.synthesis.dataset import write_one, write_published
 from annofree.synthesis.published_settings import PRESETS, PublishedSettings
 
