@@ -359,7 +359,7 @@ def test_the_quick_way_through_a_header_reads_what_pydicom_reads(
         assert quick[0].series_number == 3 + number
         assert ("頭部" if number else "Schädel") in quick[0].text
         with monkeypatch.context() as patched:
-            patched.setattr("annofree.formats.dicom.header._plain", lambda dataset, name: None)
+            patched.setattr("annofree.formats.dicom.elements._plain", lambda dataset, name: None)
             assert read() == quick
 
 

@@ -16,6 +16,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from annofree.formats.dicom import elements
 from annofree.formats.dicom.words import read_words
 
 #: Everything that is asked of a header; pydicom steps over the rest.
@@ -134,66 +135,71 @@ def read_frames(path: Path, handle: BinaryIO) -> list[Frame] | None:
     import pydicom
 
     try:
-        tags: Any = list(_tags().values())
+        tags: Any = [elements.tag(name) for name in (*TAGS, *(inside for *_, inside in _PICTURE.values()))]
         dataset: Any = pydicom.dcmread(handle, stop_before_pixels=True, specific_tags=tags, force=True)
-        rows, columns = _whole(dataset, "Rows"), _whole(dataset, "Columns")
-        uid = _text(dataset, "SOPInstanceUID")
+        rows, columns = elements.whole(dataset, "Rows"), elements.whole(dataset, "Columns")
+        uid = elements.text(dataset, "SOPInstanceUID")
     except Exception:  # damaged files raise a dozen different classes; the caller counts them
         return None
-    if not uid or not _text(dataset, "SOPClassUID"):
+    if not uid or not elements.text(dataset, "SOPClassUID"):
         return None
     rows, columns = (rows, columns) if rows and columns else (0, 0)
     common = _common(dataset, path, uid, rows or 0, columns or 0)
-    per_frame = _get(dataset, "PerFrameFunctionalGroupsSequence")
+    per_frame = elements.get(dataset, "PerFrameFunctionalGroupsSequence")
     if per_frame is None:
-        count = _whole(dataset, "NumberOfFrames") or 1
+        count = elements.whole(dataset, "NumberOfFrames") or 1
         picture = {name: read(dataset, element) for name, (read, element, _, _) in _PICTURE.items()}
         return [Frame(index=None if count == 1 else 0, **common, **picture)] * max(count, 1)
-    shared_items = _get(dataset, "SharedFunctionalGroupsSequence")
+    shared_items = elements.get(dataset, "SharedFunctionalGroupsSequence")
     shared = shared_items[0] if shared_items else None
     groups = [_functional(dataset, shared, group) for group in per_frame]
     return [Frame(index=number, **common, **group) for number, group in enumerate(groups)]
 
 
 def _common(dataset: Any, path: Path, uid: str, rows: int, columns: int) -> dict[str, Any]:
-    day = _text(dataset, "StudyDate") or _text(dataset, "AcquisitionDate")
+    day = elements.text(dataset, "StudyDate") or elements.text(dataset, "AcquisitionDate")
     words = ("SeriesDescription", "ProtocolName", "SequenceName", "PulseSequenceName")
+    bits = elements.whole(dataset, "BitsStored")
     return {
         "path": path,
         "uid": uid,
-        "sop_class": _text(dataset, "SOPClassUID"),
-        "study_uid": _text(dataset, "StudyInstanceUID"),
-        "series_uid": _text(dataset, "SeriesInstanceUID"),
-        "frame_uid": _text(dataset, "FrameOfReferenceUID"),
-        "person": (_text(dataset, "PatientID"), _text(dataset, "PatientName"), _text(dataset, "PatientBirthDate")),
-        "modality": _text(dataset, "Modality").upper(),
-        "text": " | ".join(_text(dataset, word) for word in words),
-        "body_part": _text(dataset, "BodyPartExamined").upper(),
-        "scanning": _upper(dataset, "ScanningSequence"),
-        "is_3d": {"3D": True, "2D": False}.get(_text(dataset, "MRAcquisitionType").upper()),
-        "when": _text(dataset, "StudyDate") + _text(dataset, "StudyTime"),
+        "sop_class": elements.text(dataset, "SOPClassUID"),
+        "study_uid": elements.text(dataset, "StudyInstanceUID"),
+        "series_uid": elements.text(dataset, "SeriesInstanceUID"),
+        "frame_uid": elements.text(dataset, "FrameOfReferenceUID"),
+        "person": (
+            elements.text(dataset, "PatientID"),
+            elements.text(dataset, "PatientName"),
+            elements.text(dataset, "PatientBirthDate"),
+        ),
+        "modality": elements.text(dataset, "Modality").upper(),
+        "text": " | ".join(elements.text(dataset, word) for word in words),
+        "body_part": elements.text(dataset, "BodyPartExamined").upper(),
+        "scanning": elements.upper(dataset, "ScanningSequence"),
+        "is_3d": {"3D": True, "2D": False}.get(elements.text(dataset, "MRAcquisitionType").upper()),
+        "when": elements.text(dataset, "StudyDate") + elements.text(dataset, "StudyTime"),
         "day": day,
-        "begun": _text(dataset, "AcquisitionTime") or _text(dataset, "SeriesTime"),
-        "series_number": _whole(dataset, "SeriesNumber"),
-        "acquisition": _whole(dataset, "AcquisitionNumber"),
+        "begun": elements.text(dataset, "AcquisitionTime") or elements.text(dataset, "SeriesTime"),
+        "series_number": elements.whole(dataset, "SeriesNumber"),
+        "acquisition": elements.whole(dataset, "AcquisitionNumber"),
         "rows": rows,
         "columns": columns,
-        "samples": _whole(dataset, "SamplesPerPixel") or 1,
-        "photometric": _text(dataset, "PhotometricInterpretation").upper(),
-        "low_bit": (_whole(dataset, "HighBit") or 0) + 1 - bits if (bits := _whole(dataset, "BitsStored")) else 0,
+        "samples": elements.whole(dataset, "SamplesPerPixel") or 1,
+        "photometric": elements.text(dataset, "PhotometricInterpretation").upper(),
+        "low_bit": (elements.whole(dataset, "HighBit") or 0) + 1 - bits if bits else 0,
         "padding": _padding(dataset),
         "contrast": _contrast(dataset),
     }
 
 
 def _padding(dataset: Any) -> tuple[float, float] | None:
-    value = _whole(dataset, "PixelPaddingValue")
+    value = elements.whole(dataset, "PixelPaddingValue")
     if value is None:
         return None
-    limit = _whole(dataset, "PixelPaddingRangeLimit")
+    limit = elements.whole(dataset, "PixelPaddingRangeLimit")
     # Some scanners write a negative one as if it were unsigned.
     ends = [n & 0xFFFF for n in (value, value if limit is None else limit)]
-    if _whole(dataset, "PixelRepresentation") == 1:
+    if elements.whole(dataset, "PixelRepresentation") == 1:
         ends = [n - 0x10000 if n > 0x7FFF else n for n in ends]
     return min(ends), max(ends)
 
@@ -207,7 +213,7 @@ def _functional(dataset: Any, shared: Any, own: Any) -> dict[str, Any]:
     @cache
     def group(name: str) -> Any:
         for place in (own, shared):
-            items = None if place is None else _get(place, name)
+            items = None if place is None else elements.get(place, name)
             if items:
                 return items[0]
         return None
@@ -231,20 +237,20 @@ def _contrast(dataset: Any) -> bool | None:
 
     An agent that is named with a volume of 0 says both: some scanners fill in the one, some the other by themselves.
     """
-    agent = _text(dataset, "ContrastBolusAgent").lower()
+    agent = elements.text(dataset, "ContrastBolusAgent").lower()
     word = next(iter(re.findall(r"\w+", agent)), "unknown")
-    volume = _number(dataset, "ContrastBolusVolume")
+    volume = elements.number(dataset, "ContrastBolusVolume")
     if word not in ("unknown", "unk"):
         if read_words(agent).contrast is False or word in _NO_AGENT or _NOTHING.fullmatch(agent):
             return False
         return None if volume == 0 else True
-    if agents := _get(dataset, "ContrastBolusAgentSequence"):
+    if agents := elements.get(dataset, "ContrastBolusAgentSequence"):
         # Enhanced files name the agent before it is given, too.
-        shared = _get(dataset, "SharedFunctionalGroupsSequence")
-        usage = _get(shared[0], "ContrastBolusUsageSequence") if shared else None
+        shared = elements.get(dataset, "SharedFunctionalGroupsSequence")
+        usage = elements.get(shared[0], "ContrastBolusUsageSequence") if shared else None
         if usage:
-            return not all(_text(each, "ContrastBolusAgentAdministered") == "NO" for each in usage)
-        return None if all(_number(each, "ContrastBolusVolume") == 0 for each in agents) else True
+            return not all(elements.text(each, "ContrastBolusAgentAdministered") == "NO" for each in usage)
+        return None if all(elements.number(each, "ContrastBolusVolume") == 0 for each in agents) else True
     return None if volume is None else volume > 0
 
 
@@ -256,140 +262,24 @@ _NO_AGENT = {
 _NOTHING = re.compile(r"0+(?:[.,]0+)? *(?:ml|cc|mmol|%)?")
 
 
-@cache
-def _tags() -> dict[str, Any]:
-    """Numbers of the elements that are asked for, by name."""
-    from pydicom.tag import Tag
-
-    return {name: Tag(name) for name in {*TAGS, *(inside for *_, inside in _PICTURE.values())}}
-
-
-def _get(dataset: Any, name: str) -> Any:
-    """The value as pydicom understands it, which takes it most of its time."""
-    if dataset is None:
-        return None
-    try:
-        return dataset.get(name)
-    except Exception:  # a value that does not parse counts as absent
-        return None
-
-
-def _plain(dataset: Any, name: str) -> str | None:
-    """A text or number that stands in plain ASCII in the file, as it stands there; "" where there is none.
-
-    None for anything else, which is left to pydicom.
-    """
-    raw = None if dataset is None else dataset.get_item(_tags()[name])
-    if raw is None:
-        return ""
-    value = raw.value
-    if not isinstance(value, bytes):
-        return None
-    if raw.VR == "US" and len(value) == 2:
-        return str(int.from_bytes(value, "little" if raw.is_little_endian else "big"))
-    if raw.VR not in _PLAIN or not value.isascii() or b"\x1b" in value:
-        return None  # an escape begins letters of another alphabet
-    return value.decode("ascii").strip(" \0")
-
-
-#: Kinds of elements (value representations) that are text.
-_PLAIN = frozenset(("AE", "CS", "DA", "DS", "IS", "LO", "PN", "SH", "TM", "UI"))
-
-
-def _text(dataset: Any, name: str) -> str:
-    plain = _plain(dataset, name)
-    if plain is not None:
-        return plain
-    value = _get(dataset, name)
-    return "" if value is None else str(value).strip()
-
-
-def _texts(dataset: Any, name: str) -> tuple[str, ...]:
-    plain = _plain(dataset, name)
-    if plain is not None:
-        return tuple(part.strip() for part in plain.split("\\")) if plain else ()
-    value = _get(dataset, name)
-    if value is None or value == "":
-        return ()
-    parts = [value] if isinstance(value, str) else value
-    return tuple(str(part).strip() for part in parts)
-
-
-def _numbers(dataset: Any, name: str) -> tuple[float, ...]:
-    plain = _plain(dataset, name)
-    value: Any = _get(dataset, name) if plain is None else plain
-    if value is None or value == "":
-        return ()
-    if isinstance(value, str):
-        value = value.split("\\")
-    parts = value if hasattr(value, "__iter__") else [value]
-    try:
-        found = tuple(float(part) for part in parts)
-    except (TypeError, ValueError):
-        return ()
-    return found if all(abs(number) < 1e12 for number in found) else ()  # false for NaN too
-
-
-def _upper(dataset: Any, name: str) -> tuple[str, ...]:
-    return tuple(part.upper() for part in _texts(dataset, name))
-
-
-def _kind(dataset: Any, name: str) -> tuple[str, ...]:
-    """An image type; enhanced files say that a picture shows the phase in an element of its own."""
-    part = _upper(dataset, "ComplexImageComponent")
-    return (*_upper(dataset, name), *(word for word in part if word not in ("MAGNITUDE", "MIXED")))
-
-
-def _number(dataset: Any, name: str, absent: float | None = None) -> float | None:
-    return next(iter(_numbers(dataset, name)), absent)
-
-
-def _whole(dataset: Any, name: str) -> int | None:
-    found = _number(dataset, name)
-    return None if found is None else int(found)
-
-
-def _pair(dataset: Any, name: str) -> tuple[float, ...] | None:
-    numbers = _numbers(dataset, name)
-    return numbers if len(numbers) == 2 and min(numbers) > 0 else None
-
-
-def _triple(dataset: Any, name: str) -> tuple[float, ...] | None:
-    numbers = _numbers(dataset, name)
-    return numbers if len(numbers) == 3 else None
-
-
-def _orientation(dataset: Any, name: str) -> tuple[float, ...] | None:
-    """Six direction cosines of two unit vectors at a right angle; None for anything else."""
-    numbers = _numbers(dataset, name)
-    if len(numbers) != 6:
-        return None
-    row, column = numbers[:3], numbers[3:]
-    lengths = [sum(x * x for x in vector) ** 0.5 for vector in (row, column)]
-    across = sum(a * b for a, b in zip(row, column, strict=True))
-    if any(abs(length - 1) > 0.02 for length in lengths) or abs(across) > 0.02:
-        return None
-    return numbers
-
-
 _TIMING, _MEASURES, _VALUES = "MRTimingAndRelatedParameters", "PixelMeasures", "PixelValueTransformation"
 #: Each fact of a picture: how it is read, its element in classic files, and its group and element in enhanced ones.
 _PICTURE: dict[str, tuple[Callable[[Any, str], Any], str, str, str]] = {
-    "image_type": (_kind, "ImageType", "MRImageFrameType", "FrameType"),
-    "instance": (_whole, "InstanceNumber", "FrameContent", "InStackPositionNumber"),
-    "temporal": (_whole, "TemporalPositionIdentifier", "FrameContent", "TemporalPositionIndex"),
-    "echo": (_whole, "EchoNumbers", "", "EchoNumbers"),
-    "spacing_mm": (_pair, "PixelSpacing", _MEASURES, "PixelSpacing"),
-    "orientation": (_orientation, "ImageOrientationPatient", "PlaneOrientation", "ImageOrientationPatient"),
-    "position": (_triple, "ImagePositionPatient", "PlanePosition", "ImagePositionPatient"),
-    "slice_location": (_number, "SliceLocation", "", "SliceLocation"),
-    "spacing_between_mm": (_number, "SpacingBetweenSlices", _MEASURES, "SpacingBetweenSlices"),
-    "thickness_mm": (_number, "SliceThickness", _MEASURES, "SliceThickness"),
-    "tr_ms": (_number, "RepetitionTime", _TIMING, "RepetitionTime"),
-    "te_ms": (_number, "EchoTime", "MREcho", "EffectiveEchoTime"),
-    "ti_ms": (_number, "InversionTime", "MRModifier", "InversionTimes"),
-    "echo_train": (_whole, "EchoTrainLength", _TIMING, "EchoTrainLength"),
-    "b_value": (_number, "DiffusionBValue", "MRDiffusion", "DiffusionBValue"),
-    "slope": (partial(_number, absent=1.0), "RescaleSlope", _VALUES, "RescaleSlope"),
-    "intercept": (partial(_number, absent=0.0), "RescaleIntercept", _VALUES, "RescaleIntercept"),
+    "image_type": (elements.image_type, "ImageType", "MRImageFrameType", "FrameType"),
+    "instance": (elements.whole, "InstanceNumber", "FrameContent", "InStackPositionNumber"),
+    "temporal": (elements.whole, "TemporalPositionIdentifier", "FrameContent", "TemporalPositionIndex"),
+    "echo": (elements.whole, "EchoNumbers", "", "EchoNumbers"),
+    "spacing_mm": (elements.pair, "PixelSpacing", _MEASURES, "PixelSpacing"),
+    "orientation": (elements.orientation, "ImageOrientationPatient", "PlaneOrientation", "ImageOrientationPatient"),
+    "position": (elements.triple, "ImagePositionPatient", "PlanePosition", "ImagePositionPatient"),
+    "slice_location": (elements.number, "SliceLocation", "", "SliceLocation"),
+    "spacing_between_mm": (elements.number, "SpacingBetweenSlices", _MEASURES, "SpacingBetweenSlices"),
+    "thickness_mm": (elements.number, "SliceThickness", _MEASURES, "SliceThickness"),
+    "tr_ms": (elements.number, "RepetitionTime", _TIMING, "RepetitionTime"),
+    "te_ms": (elements.number, "EchoTime", "MREcho", "EffectiveEchoTime"),
+    "ti_ms": (elements.number, "InversionTime", "MRModifier", "InversionTimes"),
+    "echo_train": (elements.whole, "EchoTrainLength", _TIMING, "EchoTrainLength"),
+    "b_value": (elements.number, "DiffusionBValue", "MRDiffusion", "DiffusionBValue"),
+    "slope": (partial(elements.number, absent=1.0), "RescaleSlope", _VALUES, "RescaleSlope"),
+    "intercept": (partial(elements.number, absent=0.0), "RescaleIntercept", _VALUES, "RescaleIntercept"),
 }
