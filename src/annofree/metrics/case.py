@@ -144,18 +144,12 @@ def score_case(
     if boolean and (apart := [name for name, members in chosen.items() if _WHOLE not in members]):
         raise InputError(f"A boolean mask does not tell {apart} apart", fix="Pass labels 0..3, or regions=('WT',)")
     maps = {name: np.asarray(values) for name, values in (scores or {}).items()}
-    for name, array in {"prediction": predicted, "brain mask": brain, **maps}.items():
-        if array is not None and array.shape != true.shape:
-            raise InputError(
-                f"The {name} has shape {array.shape} and the truth {true.shape}",
-                fix="Put both on one grid before scoring",
-            )
+    _refuse_other_shapes(true, {"prediction": predicted, "brain mask": brain, **maps})
     constants = named(LESION_RULES, task, "lesion-wise rule for task")
     named(RULES, rule, "scoring rule")
     voxel_ml = prod(spacing) / 1000 if voxel_ml is None else voxel_ml
 
     rows: list[Score] = []
-    ranks: dict[tuple[str, str], RankCounts] = {}
     box = joint_box(true, predicted, margin_vox=constants.dilation_vox) or (slice(0, 1),) * 3
     near_true, near_predicted = np.ascontiguousarray(true[box]), np.ascontiguousarray(predicted[box])
     for region, members in chosen.items():
@@ -165,25 +159,40 @@ def score_case(
         added = score_by_rule(rule, *both, spacing, metastases=task == "MET", components=masks.components)
         rows += [Score(case, region, metric, value) for metric, value in added.rows]
         notes += [f"{region}: {note}" for note in added.notes]
+    ranks: dict[tuple[str, str], RankCounts] = {}
     for name, values in maps.items():
         region = name if name in chosen else next(iter(chosen))
         counts = RankCounts.of(values, _in(true, chosen[region]), brain)
         suffix = "" if name == region else f":{name}"
-        state: Emptiness = "neither" if counts.tumour_voxels else "no_truth"
-        for metric, value in counts.figures().items():
-            rows.append(Score(case, region, metric + suffix, settle(metric, state, partial(float, value), policy)))
+        rows += [Score(case, region, metric + suffix, value) for metric, value in _figures(counts, policy)]
         ranks[region, name] = counts.coarse()
-
-    whole_ml = np.count_nonzero(true) * voxel_ml
     if truth_regions is None:
-        told_apart = bool(true.max() > 1) and np.asarray(truth_labels).dtype != bool
-    else:
-        told_apart = "ET" in truth_regions
-    enhancing_ml = np.count_nonzero(true == 3) * voxel_ml if told_apart else None
-    strata = strata_of(whole_ml, enhancing_ml, kind)
-    if truth_regions is not None and "WT" not in truth_regions and whole_ml:
+        labelled = np.asarray(truth_labels).dtype != bool and true.max() > 1
+        truth_regions = REGIONS if labelled else ("WT",)
+    return CaseScores(case, task, tuple(rows), _strata(true, truth_regions, voxel_ml, kind), ranks, tuple(notes))
+
+
+def _refuse_other_shapes(true: NDArray[Any], arrays: Mapping[str, NDArray[Any] | None]) -> None:
+    for name, array in arrays.items():
+        if array is not None and array.shape != true.shape:
+            raise InputError(
+                f"The {name} has shape {array.shape} and the truth {true.shape}",
+                fix="Put both on one grid before scoring",
+            )
+
+
+def _figures(counts: RankCounts, policy: EmptyPolicy) -> list[tuple[str, float]]:
+    state: Emptiness = "neither" if counts.tumour_voxels else "no_truth"
+    return [(name, settle(name, state, partial(float, value), policy)) for name, value in counts.figures().items()]
+
+
+def _strata(true: NDArray[np.uint8], regions: Collection[str], voxel_ml: float, kind: str | None) -> dict[str, str]:
+    """The groups of a case whose truth tells these regions apart."""
+    whole_ml = np.count_nonzero(true) * voxel_ml
+    strata = strata_of(whole_ml, np.count_nonzero(true == 3) * voxel_ml if "ET" in regions else None, kind)
+    if "WT" not in regions and whole_ml:
         strata["volume"] = UNSTATED  # of a part of the tumour alone
-    return CaseScores(case, task, tuple(rows), strata, ranks, tuple(notes))
+    return strata
 
 
 @dataclass(frozen=True, eq=False)
