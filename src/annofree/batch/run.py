@@ -72,14 +72,12 @@ def run(
     begun, started = now(), time.monotonic()
     with claimed(out) as folder, only_run(folder):
         out = folder.absolute()
-        if scheduler is None and (workers <= 1 or len(cohort) == 1) and cohort.ids:
-            first = cohort.ids[0]
-            if not (start_mark(out, first).exists() or read_record(out, first)):
-                cohort.begin(first)
         if scheduler is not None:
             from annofree.batch.scheduler import require_scheduler
 
             require_scheduler(scheduler)
+        elif workers <= 1 or len(cohort) == 1:
+            _begin_first(cohort, out)
         build = cache(choice.build if method is None else lambda: method)
         described = build().describe()
         model = model_hashes(choice)
@@ -93,20 +91,14 @@ def run(
         sweep(out, deep=False)
         sweep(out / RECORDS)
         try:
-            for failure in _collisions(cohort.ids):
-                tables.add(Outcome(failure.id, failure))
-            for scan_id in cohort.ids:
-                if scan_id not in tables.ended and worker.done_before(scan_id):
-                    tables.add(Outcome(scan_id, reused=True))
+            todo = tables.left_to_do(worker)
             tables.write()
-            todo = [scan_id for scan_id in cohort.ids if scan_id not in tables.ended]
             workers = sensible(workers, len(todo))
-            outcomes = _outcomes(worker, todo, workers, scheduler)
-            with closing(outcomes):
+            with closing(_outcomes(worker, todo, workers, scheduler)) as outcomes:
                 for outcome in with_progress(outcomes, len(todo)) if progress else outcomes:
                     tables.add(outcome)
                     if outcome.failure is not None and outcome.failure.disk_full:
-                        tables.give_up("the disk filled up before its turn", "Make room and run the same command again")
+                        tables.give_up()
                         break
                     tables.write_now_and_then()
         finally:
@@ -121,6 +113,13 @@ def run(
         elif (out / "index.html").is_file() and (report.rows or report.failures):
             report.make_pages(cohort.ids, each=False)  # an earlier run's page would not show what is there now
     return report
+
+
+def _begin_first(cohort: Cohort, out: Path) -> None:
+    """Let the first scan be read while the method loads, unless an earlier run ended it or died of it."""
+    for first in cohort.ids[:1]:
+        if not (start_mark(out, first).exists() or read_record(out, first)):
+            cohort.begin(first)
 
 
 def _outcomes(worker: Worker, ids: list[str], workers: int, scheduler: str | None) -> Generator[Outcome, None, None]:
@@ -216,8 +215,18 @@ class _Tables:
                 self._rows[outcome.id] = {**record["row"], **({} if group is None else {"group": group})}
         self.ended[outcome.id] = outcome
 
-    def give_up(self, why: str, remedy: str) -> None:
-        """Let every scan that has not ended fail."""
+    def left_to_do(self, worker: Worker) -> list[str]:
+        """Scans that neither an earlier run did nor another one's name keeps from being written."""
+        for failure in _collisions(self.cohort.ids):
+            self.add(Outcome(failure.id, failure))
+        for scan_id in self.cohort.ids:
+            if scan_id not in self.ended and worker.done_before(scan_id):
+                self.add(Outcome(scan_id, reused=True))
+        return [scan_id for scan_id in self.cohort.ids if scan_id not in self.ended]
+
+    def give_up(self) -> None:
+        """Let every scan that has not ended fail: the disk is full."""
+        why, remedy = "the disk filled up before its turn", "Make room and run the same command again"
         for scan_id in self.cohort.ids:
             if scan_id not in self.ended:
                 self.ended[scan_id] = Outcome(scan_id, Failure(scan_id, "Not tried", why, remedy))
