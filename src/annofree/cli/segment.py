@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from annofree.cli.options import Bias, Brain, Coregister, Locate, Sequence, Series, Workers
 from annofree.quick_imports import quick_imports
+
+if TYPE_CHECKING:
+    from annofree.pipeline import Choice
+    from annofree.scan import Cohort
 
 
 def segment(
@@ -90,41 +94,26 @@ def segment(
         brain_mask = None if brain_mask is None else brain_mask.absolute()
     else:
         require_program(brain)
-    if labelmap and not (dicom_seg or dicom_sr):
+    objects = dicom_seg or dicom_sr
+    if labelmap and not objects:
         raise InputError("--labelmap says how a DICOM SEG is written, and none was asked for", fix="Add --dicom-seg")
-    if dicom_seg or dicom_sr:
-        from annofree.formats.dicom import require_dicom
-
-        require_dicom(inputs)
-    if series or keep_ids:
-        from annofree.formats.dicom import recognises
-
-        if not any(recognises(path) for path in inputs if path.exists()):
-            fix = "Leave them out; --sequence says what other files are"
-            raise InputError("--series and --keep-ids are for DICOM, and none was given", file=inputs[0], fix=fix)
     recipe = Recipe(brain=brain, coregister=coregister, bias=bias, native=native)
     dicom = {"series": tuple(series or ()), "keep_ids": keep_ids} if series or keep_ids else None
+    _refuse_other_files(inputs, objects=objects, read_by=dicom)
     cohort = open_cohort(inputs, sequence=sequence, brain_mask=brain_mask, dicom=dicom, prepare=recipe)
     cohort = take_participants(cohort, labels)
     options = {} if quality is None else {"quality": quality}
     chain, weights = tuple(refine) if refine else None, None if sam is None else str(sam)
     choice = Choice(method, model, threshold, chain, options, weights, device, strict, false_alarms)
     if dry_run:
-        from annofree.batch.dry_run import expect
-        from annofree.cli.show import show_expected
-
-        built = choice.build()
-        expected = [expect(cohort, scan_id, built) for scan_id in cohort.ids]
-        show_expected(expected, built, folder, workers)
-        if any(scan.problems for scan in expected):
-            raise typer.Exit(2 if all(scan.problems for scan in expected) else 3)
+        _show_what_would_be(cohort, choice, folder, workers)
         return
     report = run(
         cohort, choice, folder, workers=workers, scheduler=scheduler, locate=locate, review=review, progress=True
     )
     show_rows(report)
     warn_of_old_scores(report)
-    if (dicom_seg or dicom_sr) and report.rows:
+    if objects and report.rows:
         from annofree.formats.dicom import DicomSettings
         from annofree.formats.dicom.results import export_dicom_seg
 
@@ -136,3 +125,27 @@ def segment(
     show_failures(report)
     if report.failures or report.pageless:
         raise typer.Exit(3 if report.rows else 2)
+
+
+def _refuse_other_files(inputs: list[Path], *, objects: bool, read_by: dict[str, Any] | None) -> None:
+    """Refuse options that are for DICOM where it was not given: objects to write, and how to read."""
+    from annofree.errors import InputError
+    from annofree.formats.dicom import recognises, require_dicom
+
+    if objects:
+        require_dicom(inputs)
+    if read_by is not None and not any(recognises(path) for path in inputs if path.exists()):
+        fix = "Leave them out; --sequence says what other files are"
+        raise InputError("--series and --keep-ids are for DICOM, and none was given", file=inputs[0], fix=fix)
+
+
+def _show_what_would_be(cohort: Cohort, choice: Choice, folder: Path, workers: int) -> None:
+    """Look at the scans and say what a run would do; what would fail decides the exit code."""
+    from annofree.batch.dry_run import expect
+    from annofree.cli.show import show_expected
+
+    built = choice.build()
+    expected = [expect(cohort, scan_id, built) for scan_id in cohort.ids]
+    show_expected(expected, built, folder, workers)
+    if any(scan.problems for scan in expected):
+        raise typer.Exit(2 if all(scan.problems for scan in expected) else 3)
