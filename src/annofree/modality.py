@@ -114,19 +114,26 @@ def read_words(stem: str, *, known_case: str = "") -> NameReading:
 
     if any(word.kind == "other" or word.text in COMPONENTS for word in said):
         return NameReading(other=True, start=start, trailing_id=trailing)
+    if (doubt := _doubt_around(before, after, bases[-1])) is not None:
+        return doubtful(*doubt)
+    registered = any(word.text in REGISTERED for word in words[words.index(bases[0]) : last])
+    return _decide(said, bases, registered, doubtful, NameReading(start=start, trailing_id=trailing))
+
+
+def _doubt_around(before: list[Word], after: list[Word], base: Word) -> tuple[str, str | None] | None:
+    """Why the words before and after those of a sequence leave a doubt, and what else the name may mean then."""
     strange = next((w for w in after if w.kind in ("unknown", "link", "negator")), None)
     strange = strange or next((w for w in before if SUSPECT.search(w.text)), None)
     if strange is not None and strange.text.startswith("-"):
-        return doubtful(f"'{strange.text}' may be a minus (no contrast agent) or a hyphen (with contrast agent)")
+        return f"'{strange.text}' may be a minus (no contrast agent) or a hyphen (with contrast agent)", None
     if strange is not None:
-        return doubtful(f"the word '{strange.text}' is not known and could change the meaning of {bases[-1].base}")
+        return f"the word '{strange.text}' is not known and could change the meaning of {base.base}", None
     for word in before:
         if word.kind in ("contrast", "plain") and not word.ignored:
-            return doubtful(f"'{word.text}' may be part of the patient's id or say that contrast was given")
+            return f"'{word.text}' may be part of the patient's id or say that contrast was given", None
         if word.kind == "base":
-            return doubtful(f"'{word.text}' and '{bases[-1].text}' stand apart in it", word.base)
-    registered = any(word.text in REGISTERED for word in words[words.index(bases[0]) : last])
-    return _decide(said, bases, registered, doubtful, NameReading(start=start, trailing_id=trailing))
+            return f"'{word.text}' and '{base.text}' stand apart in it", word.base
+    return None
 
 
 def read_contrast(text: str) -> bool | None:

@@ -72,17 +72,21 @@ def _cut(stem: str, skipped: int) -> list[Word]:
             chunk = re.sub(r"\(([-+])\)", r"\1  ", chunk)
             for match in re.finditer(r"[^-. ,;()\[\]{}&+]+|\+", chunk):
                 spoken = _kinds(match.group().lower(), start + match.start())
-                if AGENT.fullmatch(spoken[-1].text):
-                    before = chunk[: match.start()]
-                    sign = re.match(r"([-+])($|[ .,;)])", chunk[match.end() :])  # `C-`, `T1C-`, `Gd+ T1`
-                    if sign is not None:
-                        text, kind = ("cplus", "contrast") if sign[1] == "+" else ("cminus", "plain")
-                        spoken[-1] = replace(spoken[-1], text=text, kind=kind)
-                    # a minus, or a hyphen put carelessly
-                    elif before.endswith(" -") or (before == "-" and part.start()):
-                        spoken[0] = replace(spoken[0], text=f"-{spoken[0].text}", kind="unknown")
-                found += spoken
+                before = chunk[: match.start()]
+                hyphen = before.endswith(" -") or (before == "-" and part.start() > 0)
+                found += _signed(spoken, chunk[match.end() :], hyphen) if AGENT.fullmatch(spoken[-1].text) else spoken
     return found
+
+
+def _signed(spoken: list[Word], behind: str, hyphen: bool) -> list[Word]:
+    """A word for contrast agent with the sign behind it (`C-`, `T1C-`, `Gd+ T1`), or with a hyphen in front of it."""
+    sign = re.match(r"([-+])($|[ .,;)])", behind)
+    if sign is not None:
+        text, kind = ("cplus", "contrast") if sign[1] == "+" else ("cminus", "plain")
+        return [*spoken[:-1], replace(spoken[-1], text=text, kind=kind)]
+    if hyphen:  # a minus, or a hyphen put carelessly
+        return [replace(spoken[0], text=f"-{spoken[0].text}", kind="unknown"), *spoken[1:]]
+    return spoken
 
 
 def _names_a_base(entity: re.Match[str]) -> bool:
