@@ -83,6 +83,15 @@ def test_bad_tables_are_refused_with_a_sentence(tmp_path: Path, content: str, me
         RegionTable.load(path)
 
 
+def test_a_table_with_semicolons_in_the_encoding_of_a_chinese_system_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_bytes(
+        "id;Orientation;Coarse Level;Fine Level 1\n9;0;颞叶;左侧海马\n1;0;额叶;左侧中央前回\n".encode("gbk")
+    )
+    first, _ = RegionTable.load(path).rows
+    assert (first.index, first.words[:2]) == (9, ("颞叶", "左侧海马"))
+
+
 def test_damaged_workbook_is_refused(tmp_path: Path) -> None:
     pytest.importorskip("openpyxl")
     path = tmp_path / "t.xlsx"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from annofree.errors import InputError
 from annofree.extras import explained
+from annofree.formats.typed_tables import typed_table
 from annofree.reports.findings import Reading, Side
 from annofree.reports.regions import AtlasRegions
 
@@ -120,17 +120,8 @@ def _records(path: Path) -> Iterator[Mapping[str, str]]:
     """Rows as lower-case column -> stripped text."""
     if path.suffix.lower() == ".xlsx":
         yield from _excel(path)
-        return
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            for record in csv.DictReader(stream):
-                yield {
-                    (key or "").strip().lower(): (value or "").strip()
-                    for key, value in record.items()
-                    if isinstance(key, str)
-                }
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError("the region table cannot be read", file=path, why=str(error), fix=_FIX) from None
+    else:
+        yield from ({name: cell.strip() for name, cell in row.items()} for _, row in typed_table(path)[1])
 
 
 def _excel(path: Path) -> Iterator[Mapping[str, str]]:
