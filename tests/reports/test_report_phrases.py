@@ -97,6 +97,8 @@ ABSENT = [
     "Completely resolved enhancing lesion of the right insula.",
     "Unlikely residual tumor.",
     # nothing is left
+    "Tumor has not recurred.",
+    "No acute intracranial abnormality.",
     "Near complete resection of left frontal glioma with no residual along the margin.",
     "Near total resection of the right parietal glioma without residual enhancement.",
     "Multiple sclerosis with a lesion in the left frontal lobe.",
@@ -184,6 +186,15 @@ PRESENT = [
     ("No hemorrhage, a mass in the left frontal lobe measures 3 cm.", LEFT, {"frontal"}),
     ("Previously treated left temporal metastasis with increasing enhancement.", LEFT, {"temporal"}),
     ("Near total resection of a right parietal glioma with a residual nodule.", RIGHT, {"parietal"}),
+    ("Near-complete resolution of the right frontal metastasis.", RIGHT, {"frontal"}),
+    ("Status post biopsy of the left thalamic glioma, which is unchanged.", LEFT, {"thalamus"}),
+    ("Clinical question: progression? Answer: stable right frontal glioma.", RIGHT, {"frontal"}),
+    (
+        "Known glioblastoma. Nodular enhancement along the left temporal resection cavity, suspicious for tumor.",
+        LEFT,
+        {"temporal"},
+    ),
+    ("A 1.2 cm left and a 0.7 cm right cerebellar metastasis.", Side.BILATERAL, {"cerebellum"}),
     # fields of a form
     ("Tumor: yes\nLocation: right temporal lobe\nSize: 32 x 21 mm\nEdema: moderate", RIGHT, {"temporal"}),
     ("Mass: present. Side: left. Lobe: frontal. Size: 3 cm", LEFT, {"frontal"}),

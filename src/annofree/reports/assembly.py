@@ -177,7 +177,7 @@ def _lesion(group: Sequence[int], findings: Sequence[Finding], lexicon: Lexicon)
             for n, f in enumerate(findings)
             if (n < group[0] and (f.kind == "postoperative" or (f.historical and f.section.speaks_of_today)))
             or (
-                f.sentence == own[0].sentence
+                any(f.sentence == finding.sentence for finding in own)
                 and f.certainty is not Certainty.ABSENT
                 and (f.role == "part" or f.kind == "postoperative" or (n < group[0] and f.role == "other"))
             )

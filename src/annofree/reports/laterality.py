@@ -22,7 +22,9 @@ _LIST = re.compile(
     re.IGNORECASE,
 )
 _JOINED_SIDES = re.compile(
-    r"\s*(?:and|or|/|&|、|和|及|,|[<>]|(?:greater|more|worse)\s+than)?\s*(?:the)?\s*\Z", re.IGNORECASE
+    r"\s*(?:and|or|/|&|、|和|及|,|[<>]|(?:greater|more|worse)\s+than)?\s*(?:(?:the|an?)\b)?"
+    r"(?:\s*\d+(?:\.\d+)?[\s\-]*[cm]m\b)?\s*\Z",
+    re.IGNORECASE,
 )
 _BESIDE = re.compile(
     r"[\s\-]*(?:lobe|region|cerebral|hemispheric|convexity|brain|adjacent|叶|部|区)?s?[\s\-]*\Z", re.IGNORECASE

@@ -44,7 +44,7 @@ _NOTHING_LEFT = re.compile(r"\b(?:no|without)\s+(?:\w+\s+){0,3}?(?:residu\w+|rem
 # "Status post craniotomy with residual tumour", "history of glioma, now with a mass": what is there after all that.
 _SINCE = re.compile(
     r"\b(?:now|shows|reveals|demonstrates|(?:with|and)\s+(?:(?:an?|the|some|small|large|increasing)\s+){0,2}"
-    r"(?:residual|recurrent|remaining|persistent|new|progressive|growing|enlarging))\s",
+    r"(?:residual|recurrent|remaining|persistent|new|progressive|growing|enlarging)|biops(?:y|ies)\s+of)\s",
     re.IGNORECASE,
 )
 # "Mother had a glioma", "glioma in his father"; not "mother reports", nor "MRI for the father shows".

@@ -10,7 +10,7 @@ from annofree.reports.findings import Section, Sentence, Span
 
 # A heading: at the start, on a new line or after a full stop or comma; up to 45 characters, then a colon.
 _HEADING = re.compile(
-    r"(?:^|(?<=[\n。；;.,，]))[ \t\u3000]*【?"
+    r"(?:^|(?<=[\n。；;.,，?？!]))[ \t\u3000]*【?"
     r"([A-Za-z\u4e00-\u9fff][A-Za-z\u4e00-\u9fff /&\-]{0,44}?)】?[ \t]*(?:[:：]|(?<=】))"
 )
 _HEADING_LINE = re.compile(r"(?m)^[ \t]*[【\[]?([A-Za-z\u4e00-\u9fff][A-Za-z\u4e00-\u9fff /&\-]{1,44})[】\]]?[ \t]*$")
