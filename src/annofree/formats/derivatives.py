@@ -56,17 +56,6 @@ def write_segmentation(result: Segmentation, out: str | Path) -> Path:
             partial(write_volume, file, to_native(array, result.native), result.native, description=description)
         )
 
-    record = {
-        **common,
-        "Type": "Lesion",
-        "Description": "Whole tumour",
-        "Regions": list(result.regions),
-        "VolumesMl": {region: round(volume, 4) for region, volume in result.volumes_ml.items()},
-        "Scores": list(result.scores),
-        "Brain": result.brain is not None,
-        "Thresholds": {name: threshold.to_dict() for name, threshold in result.thresholds.items()},
-        "Provenance": dict(result.provenance),
-    }
     with together(path.parents[1]):
         write_lesions(path.parents[1] / "lesions.tsv", result.lesions, method)
         if len(result.regions) > 1:
@@ -89,18 +78,36 @@ def write_segmentation(result: Segmentation, out: str | Path) -> Path:
             )
         keep(path, result.mask("WT").view(np.uint8), f"{about}: whole tumour")
         side_by_side(call, volumes)
-        write_json(sidecar_path(path), record)
+        write_json(sidecar_path(path), {**common, **_record(result)})
     kept = {file.name.removesuffix(".nii.gz") for file in now}
-    gone = [old for old in standing if old not in stays and old.name.split(".")[0] not in kept]
+    _remove([old for old in standing if old not in stays and old.name.split(".")[0] not in kept], result.scan_id, root)
+    return path
+
+
+def _remove(gone: list[Path], scan_id: str, root: Path) -> None:
+    """Remove what describes an answer that is no more; of DICOM objects, which a run does not write, it is said."""
     for old in gone:
         old.unlink(missing_ok=True)
     if objects := sorted(old.name for old in gone if old.suffix == ".dcm"):
         report = " --dicom-sr" * any(name.endswith("_sr.dcm") for name in objects)
         say(
-            f"{result.scan_id}: removed {' and '.join(objects)}, which described the answer before; "
+            f"{scan_id}: removed {' and '.join(objects)}, which described the answer before; "
             f"write anew with: annofree export dicom-seg {root} -o FOLDER --dicom STUDY{report}"
         )
-    return path
+
+
+def _record(result: Segmentation) -> dict[str, Any]:
+    """What the JSON beside the mask says of a result, with which it can be read back and decided again."""
+    return {
+        "Type": "Lesion",
+        "Description": "Whole tumour",
+        "Regions": list(result.regions),
+        "VolumesMl": {region: round(volume, 4) for region, volume in result.volumes_ml.items()},
+        "Scores": list(result.scores),
+        "Brain": result.brain is not None,
+        "Thresholds": {name: threshold.to_dict() for name, threshold in result.thresholds.items()},
+        "Provenance": dict(result.provenance),
+    }
 
 
 def _beside(mask: Path, scan_id: str, method: str) -> list[Path]:
