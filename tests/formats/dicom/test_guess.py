@@ -157,6 +157,18 @@ def test_a_folder_of_ct_alone_is_refused_by_name(tmp_path: Path, phantom: Any) -
         find(folder)
 
 
+def test_a_series_that_lost_slices_is_left_out_with_the_reason(tmp_path: Path, phantom: Any) -> None:
+    folder = write_study(tmp_path / "study", *phantom)
+    for number, file in enumerate(sorted((folder / "s4").iterdir())):
+        if number % 2:
+            file.unlink()  # names are no order: what is left lies unevenly
+    scan = open_scan(folder)
+    assert scan.sequences == ("T1", "T1C", "T2")
+    (said,) = (note for note in scan.notes if note.startswith("DICOM series 4 "))
+    assert re.fullmatch(r"DICOM series 4 cannot be taken: .*slices.*\.", said)
+    assert not any("not taken: 4" in note for note in scan.notes)
+
+
 def test_the_finer_of_two_is_taken_and_a_number_says_otherwise(tmp_path: Path, phantom: Any) -> None:
     images, affine = phantom
     coarse = affine @ np.diag([1, 1, 2, 1])

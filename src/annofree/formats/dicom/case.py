@@ -95,8 +95,10 @@ class DicomCase(Case):
             notes.append(f"{kind} is DICOM series {verdict.series.key}{doubt}: {'; '.join(verdict.reasons)}.")
             several = None if self.settings.series else said_of_several(self.verdicts, verdict)
             notes += [] if several is None else [several]
-        left = [v.series.key for v in self.verdicts if v not in chosen.values()]
-        if left:
+        passed = [v for v in self.verdicts if v not in chosen.values()]
+        broken = [v for v in passed if v.reasons == (v.series.problem,)]  # not by what it is, but as it lies
+        notes += [f"DICOM series {v.series.key} cannot be taken: {v.series.problem}." for v in broken[:3]]
+        if left := [v.series.key for v in passed if v not in broken[:3]]:
             notes.append(f"DICOM series not taken: {', '.join(left[:12])}{' and more' if len(left) > 12 else ''}.")
         # Silenced here and not in the threads: Python's filters of warnings belong to the whole process.
         with quiet(), ThreadPoolExecutor(min(len(chosen), 2)) as pool:
