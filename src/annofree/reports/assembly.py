@@ -115,7 +115,7 @@ def _groups(findings: Sequence[Finding], lexicon: Lexicon) -> list[list[int]]:
             continue
         brain = _brain([finding])
         own = len(groups) - 1
-        if not finding.anaphora and _sums_up(brain, places, lexicon):
+        if not finding.anaphora and _sums_up(brain, [[*old.values()] for old in places], lexicon):
             continue
         if finding.another and brain and finding.section is not Section.IMPRESSION:
             own = len(groups)
@@ -130,12 +130,10 @@ def _groups(findings: Sequence[Finding], lexicon: Lexicon) -> list[list[int]]:
     return groups
 
 
-def _sums_up(brain: Sequence[Place], known: Sequence[dict[tuple[str, Side | None], Place]], lexicon: Lexicon) -> bool:
+def _sums_up(brain: Sequence[Place], known: Sequence[Sequence[Place]], lexicon: Lexicon) -> bool:
     """Whether places are those of several lesions: "masses in the left temporal and the right frontal lobe"."""
-    whose = [
-        [n for n, old in enumerate(known) if old and same_lesion([each], [*old.values()], lexicon)] for each in brain
-    ]
-    return all(whose) and not set.intersection(*map(set, whose)) if whose else False
+    whose = [{n for n, old in enumerate(known) if old and same_lesion([each], old, lexicon)} for each in brain]
+    return bool(whose) and all(whose) and not set.intersection(*whose)
 
 
 def same_lesion(new: Sequence[Place], old: Sequence[Place], lexicon: Lexicon) -> bool:

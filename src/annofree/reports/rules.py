@@ -13,7 +13,6 @@ from annofree.reports.lexicon import Item, Lexicon
 from annofree.reports.scope import (
     beside,
     certainty_of,
-    is_another,
     is_called,
     is_definite,
     is_new,
@@ -263,7 +262,7 @@ class _SentenceReader:
             places=tuple(places),
             change=next((item.key for item in self.items if item.category == "change"), None) if lesion else None,
             anaphora=anaphora,
-            another=lesion and is_another(self.text, kind, self.sentence.span.start),
+            another=lesion and is_new(self.text, kind, self.sentence.span.start, another=True),
             extends=anaphora and self.extends and brain,
             several=lesion
             and any(item.category == "several" and 0 <= kind.start - item.end < 60 for item in self.items),

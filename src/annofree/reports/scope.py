@@ -200,9 +200,9 @@ def is_definite(text: str, trigger: Item, since: int = 0) -> bool:
 _NO_RELATIVE = re.compile(r"(?:\b(?:old|y/?o|by|per)|\b(?:by|per)\s+(?:the|his|her|their)|岁的?)\s*\Z", re.IGNORECASE)
 _ONE_WITH = re.compile(r"(?:\A|[.;:]\s*|\bis\s+)an?\s+\w+\s+with\b", re.IGNORECASE)
 _WITH_CHILDREN = re.compile(r"\s+of\s+(?:an?|one|two|three|four|five|\d+)\b", re.IGNORECASE)
-# Before a lesion that was not spoken of yet: "a new enhancing mass".
+# Before a lesion that was not spoken of yet, "a new enhancing mass", and before one that is none of those before.
 _NEW = re.compile(r"\b(?:an?|new|separate)\s+(?:[\w\-]+[\s\-]+){0,3}\Z", re.IGNORECASE)
-_FURTHER = re.compile(
+_ANOTHER_ONE = re.compile(
     r"(?:(?<!the )\b(?:another|second|third|fourth|further|additional)\s+(?:[\w\-]+[\s\-]+){0,3}|另[^,，;；。]{0,6})\Z",
     re.IGNORECASE,
 )
@@ -210,14 +210,10 @@ _WITHIN = re.compile(r"\s+(?:(?:with)?in|of)\s+(?:the\s+)?", re.IGNORECASE)
 _IS_REACHED = re.compile(r"[受被]")  # "the insula is reached by the tumour": the place does not name the tumour
 
 
-def is_new(text: str, trigger: Item, since: int = 0) -> bool:
-    """Whether the words before it bring in a lesion: "a mass", "another lesion"."""
-    return bool(_NEW.search(text[max(since, trigger.start - 40) : trigger.start])) or is_another(text, trigger, since)
-
-
-def is_another(text: str, trigger: Item, since: int = 0) -> bool:
-    """Whether the words before it say that it is none of those before: "a second lesion", "another lesion"."""
-    return bool(_FURTHER.search(text[max(since, trigger.start - 40) : trigger.start]))
+def is_new(text: str, trigger: Item, since: int = 0, *, another: bool = False) -> bool:
+    """Whether the words before it bring in a lesion: "a mass", "another lesion"; with `another` only the latter."""
+    before = text[max(since, trigger.start - 40) : trigger.start]
+    return bool(_ANOTHER_ONE.search(before) or (not another and _NEW.search(before)))
 
 
 def is_the_patient(text: str, kin: Item) -> bool:
@@ -238,18 +234,15 @@ def naming(text: str, kind: Item, places: Sequence[Place], reaches: Sequence[Ite
 
     Where it reaches says nothing of which it is.
     """
-    named = []
-    for place in places:
-        if place.role != "brain" or any(reach.end <= place.span.start for reach in reaches):
-            continue
-        inside = _WITHIN.match(text, kind.end)
+    inside = _WITHIN.match(text, kind.end)
+
+    def names(place: Place) -> bool:
         if place.span.end <= kind.start:
-            names = not _IS_REACHED.search(text, place.span.end, kind.start)
-        else:
-            names = inside is not None and _modifies(text[inside.end() : max(inside.end(), place.span.start)])
-        if names:
-            named.append(place)
-    return named
+            return not _IS_REACHED.search(text, place.span.end, kind.start)
+        return inside is not None and _modifies(text[inside.end() : max(inside.end(), place.span.start)])
+
+    own = (p for p in places if p.role == "brain" and not any(reach.end <= p.span.start for reach in reaches))
+    return [place for place in own if names(place)]
 
 
 # Between a region and the finding it modifies only adjectives stand: "right frontal enhancing mass".
