@@ -68,6 +68,14 @@ def test_mistakes_end_in_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert run("weak", "tune", tmp_path / "t1", "-o", tmp_path / "x", "--set", "labels=otsu") == 2
     assert "lacks FLAIR, T2" in capsys.readouterr().err
     assert not (tmp_path / "x").exists()  # or the command put right would find an unfinished run of other scans
+    for wrong, said in (
+        ("learning_rates=[0.001, -1]", "greater than 0 (given -1)"),
+        ("bce_weights=[0.5, 2]", "less than or equal to 1 (given 2)"),
+    ):
+        given = ("--set", "labels=otsu", "--set", wrong)
+        assert run("weak", "tune", cohort.scans, "-o", tmp_path / "x", *given) == 2
+        assert said in capsys.readouterr().err
+        assert not (tmp_path / "x").exists()  # refused before the first training, not at its own turn
     assert run("weak", "tune", cohort.scans, "-o", tmp_path / "x", "--set", "seeds=1") == 2
     assert "'seeds': Input should be a list, such as [1, 2] (given 1)" in capsys.readouterr().err
     assert run("synth", "class-folders") == 2

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from statistics import fmean, stdev
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, PositiveFloat
 
 from annofree.errors import InputError
 from annofree.formats.outfolder import read_json, write_json, write_table
@@ -36,8 +36,8 @@ class TuneSettings(WeakToStrongSettings):
         steps: Of every single training.
     """
 
-    learning_rates: tuple[float, ...] = Field((1e-4, 3e-4, 1e-3), min_length=1)
-    bce_weights: tuple[float, ...] = Field((0.2, 0.5, 0.8), min_length=1)
+    learning_rates: tuple[PositiveFloat, ...] = Field((1e-4, 3e-4, 1e-3), min_length=1)
+    bce_weights: tuple[Annotated[float, Field(ge=0, le=1)], ...] = Field((0.2, 0.5, 0.8), min_length=1)
     seeds: tuple[int, ...] = Field((0, 1), min_length=1)
     steps: int = Field(200, ge=1)
 
