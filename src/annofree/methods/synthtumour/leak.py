@@ -16,7 +16,7 @@ from scipy import ndimage
 from annofree.borders import BORDERS
 from annofree.grid import apply_affine
 from annofree.intensity import robust_level
-from annofree.masks import away_mm, bounding_box, components, depth_mm, margin_for
+from annofree.masks import away_mm, bounding_box, components, components_with, depth_mm, margin_for
 from annofree.methods.synthtumour.core import LEAST_PART_ML, NATIVE, core_around
 from annofree.refine.mirror import MirrorFilter
 from annofree.scan import Modality, Scan
@@ -160,11 +160,12 @@ def with_enhancement(
         return odds
     whole = odds["WT"] > 0.5
     enhancing = leak.score(scan.images[Modality.T1], scan.images[Modality.T1C], odds["TC"], scan.spacing_mm, slices_vox)
-    doubtful = thin_parts((enhancing > 0.5) & whole, scan)
-    if doubtful:
+    thin = thin_parts((enhancing > 0.5) & whole, scan)
+    if thin:
         t1, t1c, everywhere = coarse.images[Modality.T1], coarse.images[Modality.T1C], coarse.brain.astype(np.float32)
         leaks = (leak.score(t1, t1c, everywhere, coarse.spacing_mm) > 0.5) & ~lesion
-        enhancing = without_vessels(enhancing, doubtful, scan, coarse, leaks)
+        for part in [*mirrored(thin, scan, coarse, leaks), *going_on(thin, leak, whole, scan, slices_vox)]:
+            enhancing[tuple(part.T)] = 0.0
     normal = {m: robust_level(coarse.images[m][healthy]) for m in NATIVE if m in coarse.images}
     core = core_around(odds["TC"], whole, (enhancing > 0.5) & whole, scan, normal, notes)
     return {"WT": odds["WT"], "TC": np.maximum(core, np.minimum(enhancing, odds["WT"])), "ET": enhancing}
@@ -191,6 +192,11 @@ def _healthy_reach(away: NDArray[np.floating], share: float) -> float:
 THIN_MM = 2.5
 #: Their like on the other side has at least this share of their volume.
 BULK = 0.5
+#: What goes on outside of the tumour, within this distance, mm, has more than this many times the volume inside, and is
+#: nowhere deeper than this, mm.
+ALONG_MM = 10.0
+BEYOND = 2.0
+LUMP_MM = 4.0
 
 
 def thin_parts(enhancing: NDArray[np.bool_], scan: Scan) -> list[NDArray[np.int_]]:
@@ -207,24 +213,51 @@ def thin_parts(enhancing: NDArray[np.bool_], scan: Scan) -> list[NDArray[np.int_
     return [np.argwhere(parts == part) + first for part in np.flatnonzero(doubtful)]
 
 
-def without_vessels(
-    enhancing: NDArray[np.float32], parts: list[NDArray[np.int_]], scan: Scan, coarse: Scan, leaks: NDArray[np.bool_]
-) -> NDArray[np.float32]:
-    """The score of enhancing tumour with 0 in each part that has its like on the other side, (X, Y, Z).
+def mirrored(
+    parts: list[NDArray[np.int_]], scan: Scan, coarse: Scan, leaks: NDArray[np.bool_]
+) -> list[NDArray[np.int_]]:
+    """The parts (voxels (N, 3) each) of enhancing tumour that have their like on the other side.
 
     A tumour's mass may push choroid plexus and vessels into its core, where they look like a piece of it. Unlike that
     they meet, mirrored across the midsagittal plane, enhancement of at least half of their volume that is no tumour:
-    `leaks`, on the grid of `coarse`, the same scan with its brain. `parts` are what `thin_parts` found.
+    `leaks`, on the grid of `coarse`, the same scan with its brain.
     """
     from annofree.anatomy import midsagittal_plane
 
     assert coarse.brain is not None
     plane = midsagittal_plane(coarse.images[Modality.T1][None], coarse.brain, coarse.spacing_mm)
     to_mirrored = plane.reflection(coarse.spacing_mm) @ np.linalg.inv(coarse.affine) @ scan.affine
-    out = enhancing.copy()
+    found = []
     for part in parts:
         opposite = np.rint(apply_affine(to_mirrored, part)).astype(int)
         least = BULK * len(part) * scan.voxel_ml / coarse.voxel_ml
         if MirrorFilter().meets(leaks, opposite, len(part), coarse.spacing_mm, least=least):
-            out[tuple(part.T)] = 0.0
-    return out
+            found.append(part)
+    return found
+
+
+def going_on(
+    parts: list[NDArray[np.int_]],
+    leak: Leak,
+    whole: NDArray[np.bool_],
+    scan: Scan,
+    slices_vox: tuple[float, float, float] = (1.0, 1.0, 1.0),
+) -> list[NDArray[np.int_]]:
+    """The parts (voxels (N, 3) each) of enhancing tumour that go on outside of the whole tumour (X, Y, Z).
+
+    A vessel, a fold of dura or choroid plexus ends at no tumour's border: of what enhances and hangs together within
+    `ALONG_MM` more than `BEYOND` times the part lies outside. A lump, deeper than `LUMP_MM`, is a tumour of which the
+    networks found a piece.
+    """
+    brain, found = scan.foreground(), []
+    for part in parts:
+        here = np.zeros(whole.shape, dtype=bool)
+        here[tuple(part.T)] = True
+        box = bounding_box(here, margin_for(ALONG_MM, scan.spacing_mm))
+        assert box is not None
+        t1, t1c, inside = scan.images[Modality.T1][box], scan.images[Modality.T1C][box], brain[box].astype(np.float32)
+        leaks = leak.score(t1, t1c, inside, scan.spacing_mm, slices_vox) > 0.5
+        joined = components_with(leaks & ~whole[box] | here[box], here[box])
+        if joined.sum() > (1.0 + BEYOND) * len(part) and depth_mm(joined, scan.spacing_mm).max() <= LUMP_MM:
+            found.append(part)
+    return found

@@ -119,10 +119,12 @@ class SynthTumour(NetworkMethod):
         }
         if "ET" in odds:
             odds = with_enhancement(odds, scan, coarse.scan, called, (x, y, z), notes)
-        maps, outer = {}, scan.foreground().astype(np.float32)
+        # no region is held to the score of the one around it: what a rim encloses is core where rules of the whole
+        # tumour, and not the networks, call it tumour, and `decide` keeps each inside the other
+        maps, brain = {}, scan.foreground()
         for region, values in odds.items():
-            outer = np.minimum(np.clip(values, 0.0, 1.0), outer)
-            maps[region] = ScoreMap(outer, region, "probability", scan.grid).rounded().widened(whole.grid, box)
+            seen = np.clip(values, 0.0, brain)
+            maps[region] = ScoreMap(seen, region, "probability", scan.grid).rounded().widened(whole.grid, box)
         agreement = None
         if len(answers) > 1:
             agreement = float(np.mean([dice(answer[0] > CALLED, called, empty=1.0) for answer in answers]))
