@@ -81,7 +81,10 @@ class Settings(BaseModel):
 
 def _explain(model: type[BaseModel], error: ValidationError) -> str:
     sentences = []
-    for detail in error.errors():
+    details = error.errors()
+    for detail in details:
+        if detail["type"] == "too_short" and any(other["loc"][:-1] == detail["loc"] for other in details):
+            continue  # pydantic does not count an item that it refused
         key = ".".join(str(part) for part in detail["loc"] if part != "[key]")  # pydantic's mark of a dictionary's key
         if detail["type"] == "extra_forbidden":
             near = nearest(key, model.model_fields)

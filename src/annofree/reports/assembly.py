@@ -149,10 +149,7 @@ def same_lesion(new: Sequence[Place], old: Sequence[Place], lexicon: Lexicon) ->
 
 
 def names_another(named: Sequence[Place], last: Finding, findings: Sequence[Finding], lexicon: Lexicon) -> bool:
-    """Whether places that say which lesion is meant are an earlier lesion's, or others on the other side than the last.
-
-    The same region on the other side is a contradiction of the report, not a lesion of its own.
-    """
+    """Whether the lesion meant is an earlier one than the last, or across from it (in one region, a contradiction)."""
     of_last = _brain([last])
     if same_lesion(named, of_last, lexicon):
         return False

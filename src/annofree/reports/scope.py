@@ -230,10 +230,7 @@ def names_extension(text: str, kind: Item, reaches: Sequence[Item]) -> bool | No
 
 
 def naming(text: str, kind: Item, places: Sequence[Place], reaches: Sequence[Item]) -> list[Place]:
-    """The brain places that say which lesion is meant: "the left temporal mass", "the mass in the left temporal lobe".
-
-    Where it reaches says nothing of which it is.
-    """
+    """The brain places, short of where it reaches, that say which it is: "left temporal mass", "mass in the insula"."""
     inside = _WITHIN.match(text, kind.end)
 
     def names(place: Place) -> bool:

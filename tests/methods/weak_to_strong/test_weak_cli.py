@@ -71,6 +71,7 @@ def test_mistakes_end_in_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixtur
     for wrong, said in (
         ("learning_rates=[0.001, -1]", "greater than 0 (given -1)"),
         ("bce_weights=[0.5, 2]", "less than or equal to 1 (given 2)"),
+        ("bce_weights=[3]", "annofree: 'bce_weights.0': Input should be less than or equal to 1 (given 3).\n"),
     ):
         given = ("--set", "labels=otsu", "--set", wrong)
         assert run("weak", "tune", cohort.scans, "-o", tmp_path / "x", *given) == 2
