@@ -138,3 +138,10 @@ def test_the_index_of_a_disc_is_no_damaged_picture(folder: Path, tmp_path: Path)
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr("DICOMDIR", bytes(128) + b"DICM" + bytes(20))
     assert not any("damaged" in note for note in open_scan(path).notes)
+
+
+def test_a_folder_that_is_not_there_is_a_matter_of_its_path(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for place in (tmp_path / "nowhere", tmp_path / "file"):
+        with pytest.raises(InputError, match=rf"{place.name}.*Check the path"):
+            list(files.walk(place))

@@ -132,9 +132,12 @@ def walk(folder: Path, *, tolerant: bool = False) -> Iterator[Path]:
         except OSError as error:
             if tolerant:
                 continue
-            raise InputError(
-                "A folder cannot be read", file=folder, why=error.strerror, fix="Check its permissions"
-            ) from None
+            fix = (
+                "Check the path"
+                if isinstance(error, FileNotFoundError | NotADirectoryError)
+                else "Check its permissions"
+            )
+            raise InputError("A folder cannot be read", file=folder, why=error.strerror, fix=fix) from None
         for entry in entries:
             if entry.name.startswith("."):
                 continue
