@@ -355,3 +355,38 @@ def test_each_lesion_has_its_size() -> None:
     assert lesion.several
     (lesion,) = read_report("Right frontal and temporal mass measuring 4.1 cm and necrosis measuring 1.2 cm.").lesions
     assert (lesion.size and lesion.size.diameters_mm, lesion.several) == ((41.0,), False)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "No infarct, a left frontal mass, 2 or 3 cm.",
+        "No infarct, a left frontal mass, likely a glioma or lymphoma.",
+        "No infarct, a left frontal mass, solid or partly cystic.",
+        "No haemorrhage, a left frontal tumour, either primary or secondary.",
+        "Not completely resolved left frontal mass.",
+        "Never fully resolved left frontal mass.",
+    ],
+)
+def test_names_and_traits_of_a_mass_close_no_list_that_denies(text: str) -> None:
+    reading = read_report(text)
+    assert (reading.tumour, reading.side) == (Certainty.PRESENT, LEFT)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Left frontal mass. No infarct. Size: 3 cm.",
+        "Left frontal mass. Ventricles normal. Size: 3 cm.",
+        "Left frontal mass\nHydrocephalus: no\nSize: 3 cm",
+        "Mass. No oedema. Side: left. Lobe: frontal. Size: 3 cm.",
+    ],
+)
+def test_fields_behind_what_is_denied_are_of_the_lesion(text: str) -> None:
+    (lesion,) = read_report(text).lesions
+    assert lesion.size is not None
+    assert (lesion.side, lesion.size.diameters_mm) == (LEFT, (30.0,))
+
+
+def test_a_size_in_a_question_was_not_seen() -> None:
+    assert read_report("Headache. Rule out 2 cm left frontal mass. No mass is seen.").lesions == ()

@@ -53,7 +53,8 @@ def _answered(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
     """The findings, what a report only asks at its beginning ("Rule out glioma.") as history where it answers."""
     asked = [
         any(cue.means == "asked" or (cue.means == "?" and not finding.places) for cue in finding.cues)
-        and finding.size is None  # what was measured was seen
+        # what was measured was seen, but "rule out a 2 cm mass" only asks
+        and (finding.size is None or finding.size.span.start < finding.span.start)
         for finding in findings
     ]
     first = next((n for n, finding in enumerate(findings) if _of_today(finding) and not asked[n]), len(findings))

@@ -39,13 +39,21 @@ _ANOTHER = re.compile(
     re.IGNORECASE,
 )
 _OR = re.compile(r"[^.;:\n]{0,60}\b(?:or|nor)\b", re.IGNORECASE)
-# "No haemorrhage, a mass, or an infarct": "or" closes the list, and its articles bring in nothing.
-_LISTED = re.compile(r"(?:,\s*(?:\w+\s+){0,3}\w+)*,?\s+(?:or|nor)\b", re.IGNORECASE)
+# "No haemorrhage, a mass, or an infarct": "or" closes the list, and its articles bring in nothing; but not in
+# "no haemorrhage, a mass, likely glioma or lymphoma", where it is between names or traits of the mass.
+_NO_ITEM = (
+    r"(?:either|likely|prob\w+|possib\w+|presum\w+|perhaps|maybe|susp\w+|suggest\w+|favou?r\w*|measur\w+|about|approx\w*"
+    r"|solid|\w*cystic|necrotic|benign|malignant|primary|secondary|is|are|was|were)\b"
+)
+_LISTED = re.compile(
+    rf"(?:,\s*(?:(?!{_NO_ITEM})[^\W\d]\w*\s+){{0,3}}(?!{_NO_ITEM})[^\W\d]\w*)*,?\s+(?:or|nor)\b", re.IGNORECASE
+)
 _LIST_ENDS = re.compile(r"\b(?:or|nor)\s+(?:\w+\s+){0,3}\Z", re.IGNORECASE)
 _LIST_ARTICLE = re.compile(r",\s*an?\b", re.IGNORECASE)
 # At the beginning of a clause, before its noun: "Resolved left frontal lesion.", "Unlikely residual tumour."
 _GONE = re.compile(
-    r"(?:(?:\A|[.;:,\n(]|\b(?:now|the|an?|of|with|completely|fully|interval|previously|highly|very))\s*)\b(resolved|unlikely)"
+    r"(?:(?:\A|[.;:,\n(]|\b(?:now|the|an?|of|with|interval|previously|highly|very"
+    r"|(?<!not )(?<!not yet )(?<!never )(?:completely|fully)))\s*)\b(resolved|unlikely)"
     r"(?:\s+(?!(?:and|or|but|with|in|on|at|by|after)\b)[\w\-]+){0,3}\s+\Z",
     re.IGNORECASE,
 )

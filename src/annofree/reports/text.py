@@ -17,15 +17,22 @@ _HEADING_LINE = re.compile(r"(?m)^[ \t]*[【\[]?([A-Za-z\u4e00-\u9fff][A-Za-z\u4
 _WITH_POINT = ("Dr", "Mr", "Ms", "Mrs", "vs", r"e\.g", r"i\.e", "approx", "ca", "max", "min", "fig", "Gen")
 _ABBREVIATIONS = "".join(rf"(?<!\b{word})" for word in _WITH_POINT)
 # The fields of a form are one sentence with what they stand behind: "Mass. Side: left. Lobe: frontal. Size: 3 cm".
-_FIELD = r"[ \t\n]*(?i:side|laterality|lobe|locali[sz]ation|location|site|region|size|dimensions?|diameter)[ \t]*[:：]"
+# But not one that only denies: "Mass. No oedema. Size: 3 cm" is of the mass.
+_FIELD = re.compile(
+    r"[ \t\n]*(?:side|laterality|lobe|locali[sz]ation|location|site|region|size|dimensions?|diameter)[ \t]*[:：]",
+    re.IGNORECASE,
+)
+_DENIES = re.compile(
+    r"\s*(?:(?:no|without|negative)\b|[未无])|.*(?::\s*no\b|\b(?:none|absent|normal|unremarkable)\b)",
+    re.IGNORECASE | re.DOTALL,
+)
 _SENTENCE_END = re.compile(
-    rf"(?!.?{_FIELD})(?:"
     # a full stop that is no decimal point
     rf"{_ABBREVIATIONS}\.(?=[\s,，)]|$|[A-Z][a-z]|[\u4e00-\u9fff])(?![\s]*(?:mm|cm)\b)"
     r"|[!。！]+|[?？]+(?![?？]|[ \t]+[a-z(])"
     r"|\n[ \t]*(?=\n)"  # an empty line
     # a new item, a capital or a Chinese line
-    r"|\n(?=[ \t]*(?:[-*•·]|\d{1,2}[.)、]|[A-Z][a-z]|[A-Z ]{4,}:|[\u4e00-\u9fff]|【)))"
+    r"|\n(?=[ \t]*(?:[-*•·]|\d{1,2}[.)、]|[A-Z][a-z]|[A-Z ]{4,}:|[\u4e00-\u9fff]|【))"
 )
 # A sentence longer than this is no sentence but a table or a list without full stops; it is cut at a comma or a space.
 _LONGEST_SENTENCE = 500
@@ -101,7 +108,11 @@ def sentences_of(text: str, headings: Mapping[str, str]) -> tuple[Sentence, ...]
     A heading ends a sentence; a line break alone ends one only before a capital, a bullet or a Chinese line.
     """
     sections = sections_of(text, headings)
-    cuts = {0, len(text)} | {start for start, _ in sections} | {match.end() for match in _SENTENCE_END.finditer(text)}
+    cuts = {0, len(text)} | {start for start, _ in sections}
+    for found in _SENTENCE_END.finditer(text):
+        start = max(cut for cut in cuts if cut <= found.start())
+        if not _FIELD.match(text, found.end()) or _DENIES.match(text, start, found.start()):
+            cuts.add(found.end())
     edges = list(_shortened(text, sorted(cuts)))
     sentences = []
     position = 0
