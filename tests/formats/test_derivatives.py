@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 from pathlib import Path
 
 import nibabel as nib
@@ -14,6 +15,7 @@ from annofree.errors import InputError, OutputError
 from annofree.formats import open_scan, read_segmentation, write_segmentation, written_ids
 from annofree.formats.bids_names import bids_label, mask_path
 from annofree.formats.outfolder import atomic_write, claim_folder, claimed, together
+from annofree.formats.stored import StoredThreshold
 from annofree.segmentation import Lesion, ScoreMap, Segmentation
 
 from .conftest import save_patient
@@ -335,3 +337,9 @@ def test_scores_must_be_numbers(patient: Path, tmp_path: Path) -> None:
     bad = np.full(result.labels.shape, np.nan, np.float32)
     with pytest.raises(InputError, match="'WT' is not finite"):
         write_segmentation(result.replace(scores={"WT": ScoreMap(bad, "WT", "z", result.grid)}), tmp_path / "out")
+
+
+def test_an_answer_pickled_before_its_threshold_moved_is_read() -> None:
+    pickled = pickle.dumps(StoredThreshold({"name": "fixed", "tier": "T0"}), protocol=0)
+    before = pickled.replace(b"annofree.formats.stored", b"annofree.formats.derivatives")
+    assert isinstance(pickle.loads(before), StoredThreshold)

@@ -20,6 +20,16 @@ def test_a_table_with_semicolons_is_read(tmp_path: Path) -> None:
     assert read_reports(tmp_path / "r.csv") == {"007": "Mass, 2,5 cm; left frontal."}
 
 
+def test_spaces_around_an_id_are_none_of_it(tmp_path: Path) -> None:
+    (tmp_path / "r.csv").write_text(" id , text\n 007 ,Left frontal mass.\n")
+    assert read_reports(tmp_path / "r.csv") == {"007": "Left frontal mass."}
+
+
+def test_lines_may_end_with_a_carriage_return_alone(tmp_path: Path) -> None:
+    (tmp_path / "r.csv").write_bytes(b'id,text\r007,"Mass; left; frontal."')
+    assert read_reports(tmp_path / "r.csv") == {"007": "Mass; left; frontal."}
+
+
 def test_capital_endings_are_read(tmp_path: Path) -> None:
     (tmp_path / "a.TXT").write_text("No mass.")
     assert read_reports(tmp_path) == {"a": "No mass."}

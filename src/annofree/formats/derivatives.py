@@ -22,6 +22,7 @@ from annofree.formats.label_tables import write_label_table, write_viewer_tables
 from annofree.formats.lesion_table import write_lesions
 from annofree.formats.nifti import write_volume
 from annofree.formats.outfolder import claim_folder, together, write_json
+from annofree.formats.stored import StoredThreshold as StoredThreshold  # pickles name its old place
 from annofree.formats.stored import read_segmentation, read_sidecar
 from annofree.processes import side_by_side
 from annofree.progress import say

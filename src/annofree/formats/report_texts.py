@@ -89,7 +89,7 @@ def _from_json(path: Path) -> dict[str, str]:
 
 def _pair(record: Mapping[str, Any]) -> tuple[str, str]:
     lower = {str(key).lower(): value for key, value in record.items()}
-    name = next((str(lower[key]) for key in _IDS if key in lower), "")
+    name = next((str(lower[key]).strip() for key in _IDS if key in lower), "")
     parts = "\n".join(f"{key.upper()}: {lower[key]}" for key in _PARTS if lower.get(key))
     return name, next((str(lower[key]) for key in _TEXTS if lower.get(key)), parts)
 

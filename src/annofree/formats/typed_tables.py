@@ -20,7 +20,7 @@ def typed_table(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]
         InputError: It cannot be read, or is no table.
     """
     text = read_text(path)
-    head = text.partition("\n")[0]
+    head = next(iter(text.splitlines()), "")  # ends with a carriage return alone, too
     delimiter = "\t" if "\t" in head else max(",;", key=head.count)
     try:
         reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)

@@ -131,13 +131,13 @@ class Finding:
         size: diameters, when given.
         change: new, larger, smaller, stable, resolved, or None.
         anaphora: True for "the lesion": speaks of one that was named before.
-        another: True for "a second lesion": none of those before it, though it may lie in the same region.
         extends: True for "the mass extends into ...": its places are added to the lesion it speaks of.
         several: True when the words are of more than one ("multiple lesions").
         historical: True when it is told of the past, or in a section that is not about this scan.
         outside: True when it lies outside the brain.
         explained: kind that explains it away ("infarct" in "old ischaemic lesion"), or None.
         cues: the words that decided all this.
+        another: True for "a second lesion": none of those before it, though it may lie in the same region.
     """
 
     kind: str
@@ -150,13 +150,13 @@ class Finding:
     size: Size | None = None
     change: str | None = None
     anaphora: bool = False
-    another: bool = False
     extends: bool = False
     several: bool = False
     historical: bool = False
     outside: bool = False
     explained: str | None = None
     cues: tuple[Cue, ...] = ()
+    another: bool = False
 
     @property
     def is_lesion(self) -> bool:
