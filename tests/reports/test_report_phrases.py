@@ -364,6 +364,8 @@ def test_each_lesion_has_its_size() -> None:
         "No infarct, a left frontal mass, likely a glioma or lymphoma.",
         "No infarct, a left frontal mass, solid or partly cystic.",
         "No haemorrhage, a left frontal tumour, either primary or secondary.",
+        "No haemorrhage, a left frontal mass, and no hydrocephalus or shift.",
+        "No haemorrhage, a left frontal mass, unchanged or larger.",
         "Not completely resolved left frontal mass.",
         "Never fully resolved left frontal mass.",
     ],

@@ -43,7 +43,7 @@ _OR = re.compile(r"[^.;:\n]{0,60}\b(?:or|nor)\b", re.IGNORECASE)
 # "no haemorrhage, a mass, likely glioma or lymphoma", where it is between names or traits of the mass.
 _NO_ITEM = (
     r"(?:either|likely|prob\w+|possib\w+|presum\w+|perhaps|maybe|susp\w+|suggest\w+|favou?r\w*|measur\w+|about|approx\w*"
-    r"|solid|\w*cystic|necrotic|benign|malignant|primary|secondary|is|are|was|were)\b"
+    r"|no|not|without|has|have|shows?|stable|unchanged|solid|\w*cystic|necrotic|benign|malignant|primary|secondary|is|are|was|were)\b"
 )
 _LISTED = re.compile(
     rf"(?:,\s*(?:(?!{_NO_ITEM})[^\W\d]\w*\s+){{0,3}}(?!{_NO_ITEM})[^\W\d]\w*)*,?\s+(?:or|nor)\b", re.IGNORECASE
