@@ -392,3 +392,8 @@ def test_fields_behind_what_is_denied_are_of_the_lesion(text: str) -> None:
 
 def test_a_size_in_a_question_was_not_seen() -> None:
     assert read_report("Headache. Rule out 2 cm left frontal mass. No mass is seen.").lesions == ()
+
+
+def test_an_abbreviated_venous_anomaly_gives_a_mass_no_place() -> None:
+    reading = read_report("Bitemporal DVA, left parietal mass.")
+    assert (reading.side, set(reading.regions)) == (LEFT, {"parietal"})
