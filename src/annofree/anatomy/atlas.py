@@ -243,7 +243,7 @@ def _read_table(path: Path) -> Iterable[Region]:
     Raises:
         InputError: The file cannot be read, lacks a column, or a cell makes no sense.
     """
-    columns, rows = typed_table(path)
+    columns, rows = typed_table(path, "atlas table")
     if not {"index", "name"} <= set(columns):
         raise InputError(
             "The atlas table lacks the columns 'index' and 'name'",

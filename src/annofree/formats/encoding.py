@@ -27,25 +27,29 @@ _DAILY = {
 _FIX = "Save it as plain text in UTF-8"
 
 
-def read_text(path: Path) -> str:
+def read_text(path: Path, what: str = "report") -> str:
     """Read a text file: UTF-8, UTF-16 and UTF-32 with a mark; without one GB18030 (GBK), Big5, UTF-16, Windows-1252.
+
+    `what` names it where it cannot be read.
 
     Raises:
         InputError: The file cannot be read, is no text, or could be read in more than one way.
     """
     try:
-        return decode(path.read_bytes(), path)
+        return decode(path.read_bytes(), path, what)
     except OSError as error:
-        raise InputError("A text cannot be read", file=path, why=error.strerror, fix="Check the path") from None
+        raise InputError(f"The {what} cannot be read", file=path, why=error.strerror, fix="Check the path") from None
 
 
-def decode(content: bytes, path: Path | None = None) -> str:
+def decode(content: bytes, path: Path | None = None, what: str = "report") -> str:
     """Decode the bytes of a text file; see `read_text`."""
     for mark, name in _MARKS:
         if content.startswith(mark):
             return _strict(content, name, path)
     if content.startswith((b"%PDF", b"{\\rtf", b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
-        raise InputError("A report is no plain text", file=path, why="it is a PDF or a word processor's file", fix=_FIX)
+        raise InputError(
+            f"A {what} is no plain text", file=path, why="it is a PDF or a word processor's file", fix=_FIX
+        )
     if b"\0" not in content:
         try:
             return content.decode("utf-8")
@@ -63,7 +67,7 @@ def decode(content: bytes, path: Path | None = None) -> str:
     clear = len(readings) == 1 or (len(readings) > 1 and readings[0][0] - readings[1][0] >= _LEAD)
     if not readings or readings[0][0] < _PLAUSIBLE or not clear:
         raise InputError(
-            "The encoding of a text is not clear", file=path, why="it is not UTF-8, and nothing else fits", fix=_FIX
+            f"The encoding of a {what} is not clear", file=path, why="it is not UTF-8, and nothing else fits", fix=_FIX
         )
     return readings[0][1]
 

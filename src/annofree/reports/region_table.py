@@ -121,7 +121,9 @@ def _records(path: Path) -> Iterator[Mapping[str, str]]:
     if path.suffix.lower() == ".xlsx":
         yield from _excel(path)
     else:
-        yield from ({name: cell.strip() for name, cell in row.items()} for _, row in typed_table(path)[1])
+        yield from (
+            {name: cell.strip() for name, cell in row.items()} for _, row in typed_table(path, "region table")[1]
+        )
 
 
 def _excel(path: Path) -> Iterator[Mapping[str, str]]:
